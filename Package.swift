@@ -1,0 +1,51 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .treatAllWarnings(as: .error),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func suite(_ room: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(room)Tests", dependencies: [.byName(name: room)] + dependencies,
+    swiftSettings: strict)
+}
+
+let package = Package(
+  name: "steelyard",
+  targets: [
+    .systemLibrary(name: "CSystem"),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    room("Primitives", []),
+    room("IO", ["CSystem", "Primitives"]),
+    room("HTTP", ["CSystem", "Primitives"]),
+    room("Fleet", ["Primitives"]),
+    room("Exposition", ["CSystem", "Primitives"]),
+    room("Configuration", ["CYAML", "Fleet", "Primitives"]),
+    room("Controller", ["Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
+    room("Balancer", ["CSystem", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
+    room("Demo", ["HTTP", "Exposition", "IO", "Primitives"]),
+    .executableTarget(
+      name: "steelyard",
+      dependencies: [
+        "Balancer", "Configuration", "Controller", "Demo", "Exposition", "Fleet", "HTTP", "IO",
+        "Primitives",
+      ],
+      swiftSettings: strict),
+    suite("IO", ["Primitives", "CSystem"]),
+    suite("HTTP", ["Primitives"]),
+    suite("Fleet", ["Primitives"]),
+    suite("Exposition", ["Primitives"]),
+    suite("Configuration", ["Fleet", "Primitives"]),
+    suite("Controller", ["Fleet", "Exposition", "Primitives"]),
+    suite("Balancer", ["Fleet", "HTTP", "Primitives"]),
+  ]
+)

@@ -1,0 +1,195 @@
+// What Swift's Glibc module lacks, and every system call of the I/O room, as static inline C.
+// Calls return a result >= 0, or -errno: no caller reads errno. EINTR is handled here.
+#ifndef STEELYARD_CSYSTEM_H
+#define STEELYARD_CSYSTEM_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SY_RETRY(expression)                      \
+  long result;                                    \
+  do result = (long)(expression);                 \
+  while (result < 0 && errno == EINTR);           \
+  return result < 0 ? -(long)errno : result
+
+static inline long sy_read(int fd, void *bytes, size_t count) { SY_RETRY(read(fd, bytes, count)); }
+static inline long sy_write(int fd, const void *bytes, size_t count) {
+  SY_RETRY(write(fd, bytes, count));
+}
+static inline long sy_recv(int fd, void *bytes, size_t count) {
+  SY_RETRY(recv(fd, bytes, count, 0));
+}
+static inline long sy_send(int fd, const void *bytes, size_t count) {
+  SY_RETRY(send(fd, bytes, count, MSG_NOSIGNAL));
+}
+static inline long sy_open(const char *path, int flags) {
+  SY_RETRY(open(path, flags | O_CLOEXEC));
+}
+static inline long sy_fstat_size(int fd, int *is_regular) {
+  struct stat status;
+  if (fstat(fd, &status) < 0) return -(long)errno;
+  *is_regular = S_ISREG(status.st_mode);
+  return (long)status.st_size;
+}
+// close(2) must not be retried on EINTR: Linux has released the descriptor.
+static inline void sy_close(int fd) { (void)close(fd); }
+static inline void sy_shutdown_write(int fd) { (void)shutdown(fd, SHUT_WR); }
+
+static inline long sy_socket(int family) {
+  SY_RETRY(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+static inline long sy_set_option(int fd, int level, int name, int value) {
+  SY_RETRY(setsockopt(fd, level, name, &value, sizeof value));
+}
+static inline int sy_socket_error(int fd) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &value, &size) < 0 ? errno : value;
+}
+static inline long sy_accept(int fd, struct sockaddr_storage *address) {
+  socklen_t size = sizeof *address;
+  SY_RETRY(accept4(fd, (struct sockaddr *)address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+static inline socklen_t sy_address_size(const struct sockaddr_storage *address) {
+  return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+static inline long sy_bind(int fd, const struct sockaddr_storage *address) {
+  SY_RETRY(bind(fd, (const struct sockaddr *)address, sy_address_size(address)));
+}
+static inline long sy_listen(int fd, int backlog) { SY_RETRY(listen(fd, backlog)); }
+// connect(2) interrupted goes on in the background: EINTR means the same as EINPROGRESS.
+static inline long sy_connect(int fd, const struct sockaddr_storage *address) {
+  if (connect(fd, (const struct sockaddr *)address, sy_address_size(address)) == 0) return 0;
+  return errno == EINTR ? -(long)EINPROGRESS : -(long)errno;
+}
+static inline uint16_t sy_local_port(int fd) {
+  struct sockaddr_storage address;
+  socklen_t size = sizeof address;
+  if (getsockname(fd, (struct sockaddr *)&address, &size) < 0) return 0;
+  return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                             : ((struct sockaddr_in *)&address)->sin_port);
+}
+static inline void sy_address_v4(struct sockaddr_storage *out, const uint8_t *bytes, uint16_t port) {
+  memset(out, 0, sizeof *out);
+  struct sockaddr_in *address = (struct sockaddr_in *)out;
+  address->sin_family = AF_INET;
+  address->sin_port = htons(port);
+  memcpy(&address->sin_addr, bytes, 4);
+}
+static inline void sy_address_v6(struct sockaddr_storage *out, const uint8_t *bytes, uint16_t port) {
+  memset(out, 0, sizeof *out);
+  struct sockaddr_in6 *address = (struct sockaddr_in6 *)out;
+  address->sin6_family = AF_INET6;
+  address->sin6_port = htons(port);
+  memcpy(&address->sin6_addr, bytes, 16);
+}
+// Writes the IP address as text (IPv4-mapped IPv6 as IPv4); 46 bytes are enough. Returns its length.
+static inline long sy_address_text(const struct sockaddr_storage *address, char *out, size_t room) {
+  const void *source = &((const struct sockaddr_in *)address)->sin_addr;
+  int family = AF_INET;
+  if (address->ss_family == AF_INET6) {
+    const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
+    family = IN6_IS_ADDR_V4MAPPED(six) ? AF_INET : AF_INET6;
+    source = family == AF_INET ? (const void *)(six->s6_addr + 12) : (const void *)six;
+  }
+  return inet_ntop(family, source, out, (socklen_t)room) ? (long)strlen(out) : 0;
+}
+
+static inline long sy_epoll_create(void) { SY_RETRY(epoll_create1(EPOLL_CLOEXEC)); }
+static inline long sy_epoll_add(int epoll, int fd, uint32_t events, uint64_t data) {
+  struct epoll_event event = {.events = events, .data = {.u64 = data}};
+  SY_RETRY(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+}
+static inline long sy_epoll_remove(int epoll, int fd) {
+  SY_RETRY(epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL));
+}
+// An interrupted wait is an empty one: the caller's deadline has to be computed anew.
+static inline long sy_epoll_wait(int epoll, struct epoll_event *events, int count, int milliseconds) {
+  long result = epoll_wait(epoll, events, count, milliseconds);
+  return result < 0 ? (errno == EINTR ? 0 : -(long)errno) : result;
+}
+static inline uint64_t sy_event_data(const struct epoll_event *event) { return event->data.u64; }
+static inline uint32_t sy_event_bits(const struct epoll_event *event) { return event->events; }
+
+static inline long sy_eventfd(void) { SY_RETRY(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)); }
+static inline int64_t sy_monotonic(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+static inline int64_t sy_wall(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+// Blocks the signals in every thread created later and returns a descriptor that reads them.
+static inline long sy_signalfd(const int *signals, int count) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int index = 0; index < count; index++) sigaddset(&set, signals[index]);
+  int failure = pthread_sigmask(SIG_BLOCK, &set, NULL);
+  if (failure) return -(long)failure;
+  SY_RETRY(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+// The number of the next pending signal, or 0.
+static inline int sy_next_signal(int fd) {
+  struct signalfd_siginfo info;
+  return read(fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+static inline void sy_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
+static inline void sy_thread_name(const char *name) { (void)pthread_setname_np(pthread_self(), name); }
+static inline int sy_error_text(int code, char *out, size_t room) {
+  const char *text = strerror_r(code, out, room);
+  if (text != out) {
+    strncpy(out, text, room - 1);
+    out[room - 1] = 0;
+  }
+  return (int)strlen(out);
+}
+static inline int sy_terminal_columns(int fd) {
+  struct winsize size;
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+static inline int sy_terminal_rows(int fd) {
+  struct winsize size;
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
+}
+// Zeroed memory whose pages are resident only once touched; NULL when there is none.
+static inline void *sy_map(size_t count) {
+  void *memory = mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return memory == MAP_FAILED ? NULL : memory;
+}
+static inline void sy_unmap(void *memory, size_t count) { (void)munmap(memory, count); }
+// Raises the soft limit of open files to the hard one; returns the limit then in force.
+static inline long sy_raise_open_files(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -(long)errno;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) < 0) return -(long)errno;
+  return (long)limit.rlim_cur;
+}
+static inline const void *sy_memchr(const void *bytes, int byte, size_t count) {
+  return memchr(bytes, byte, count);
+}
+#endif

@@ -1,0 +1,53 @@
+// Where Balancer and Controller meet, upwards: what each worker saw of each endpoint, in cells
+// that only that worker writes.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+public import Primitives
+
+/// The balancer's own observations, per worker and endpoint slot.
+public final class EvidenceBoard: Sendable {
+  /// One number that is kept for each worker and endpoint.
+  public enum Column: Int, CaseIterable, Sendable {
+    /// Exchanges that hold a lease now.
+    case inFlight
+    /// Leases taken, ever.
+    case started
+    /// Exchanges that ended well (status below 500, complete), ever.
+    case completed
+    /// Exchanges that failed at the endpoint (refused, cut, timed out, 5xx), ever.
+    case failed
+    /// Sum of the durations of completed exchanges, nanoseconds.
+    case completedNanoseconds
+    /// Until when the worker leaves the endpoint alone, nanoseconds of the monotonic clock.
+    case ejectedUntil
+  }
+
+  public let workerCount: Int
+  public let slotCount: Int
+  @usableFromInline let blocks: [CellBlock]
+
+  public init(workerCount: Int, slotCount: Int) {
+    self.workerCount = workerCount
+    self.slotCount = slotCount
+    blocks = (0..<workerCount).map { _ in CellBlock(count: slotCount * Column.allCases.count) }
+  }
+
+  /// The index of a cell in a worker's block: column by column, so that one column is contiguous.
+  @inlinable public func index(_ column: Column, _ slot: Int) -> Int {
+    column.rawValue * slotCount + slot
+  }
+
+  /// A worker's own block. Only that worker writes to it.
+  @inlinable public func block(ofWorker worker: Int) -> CellBlock { blocks[worker] }
+
+  /// The sum over all workers. Any thread.
+  @inlinable public func sum(_ column: Column, _ slot: Int) -> UInt64 {
+    var total: UInt64 = 0
+    for block in blocks { total &+= block[index(column, slot)] }
+    return total
+  }
+
+  /// Whether any worker leaves the endpoint alone at `now`. Any thread.
+  public func isEjected(_ slot: Int, now: Nanoseconds) -> Bool {
+    blocks.contains { $0[index(.ejectedUntil, slot)] > UInt64(max(0, now.rawValue)) }
+  }
+}

@@ -1,0 +1,160 @@
+// Where Controller and Balancer meet, downwards: one immutable table, one revision. A worker
+// compares the revision once a loop turn; only when it changed does it take the table.
+public import Synchronization
+
+/// May an endpoint take new exchanges? `starting` and `ready` may.
+public enum Eligibility: UInt8, Sendable, CaseIterable {
+  case ready, starting, unhealthy, ejected, draining
+
+  public var label: String {
+    switch self {
+    case .ready: "ready"
+    case .starting: "starting"
+    case .unhealthy: "unhealthy"
+    case .ejected: "ejected"
+    case .draining: "draining"
+    }
+  }
+  public var takesNewExchanges: Bool { self == .ready || self == .starting }
+}
+
+/// Why a weight is what it is. The label has a finite set of values; `detail` is for people.
+public struct WeightReason: Sendable, Equatable {
+  public enum Kind: UInt8, Sendable, CaseIterable {
+    /// The operator's number: the law is static.
+    case base
+    /// No page has been read yet.
+    case blackout
+    /// The law, from fresh signals.
+    case law
+    /// The same, on its way to the target.
+    case slew
+    /// The last numbers, which are getting old.
+    case stale
+    /// Nothing to believe: the median of the others.
+    case expired
+
+    public var label: String {
+      switch self {
+      case .base: "base"
+      case .blackout: "blackout"
+      case .law: "law"
+      case .slew: "slew"
+      case .stale: "stale"
+      case .expired: "expired"
+      }
+    }
+  }
+  public var kind: Kind
+  /// Such as `kv_cache 0.91 of 0.80…0.95`; empty where the kind says all.
+  public var detail: String
+  public init(_ kind: Kind, _ detail: String = "") {
+    self.kind = kind
+    self.detail = detail
+  }
+}
+
+/// One endpoint's row of the table.
+public struct WeightRow: Sendable, Equatable {
+  public var base: Double
+  public var target: Double
+  /// What picks use. Finite and ≥ 0.
+  public var effective: Double
+  public var eligibility: Eligibility
+  public var reason: WeightReason
+  public init(
+    base: Double, target: Double, effective: Double, eligibility: Eligibility, reason: WeightReason
+  ) {
+    self.base = base
+    self.target = target
+    self.effective = effective
+    self.eligibility = eligibility
+    self.reason = reason
+  }
+}
+
+/// The fleet and the weight and eligibility of all its endpoints at one instant. Immutable.
+public final class WeightTable: Sendable {
+  public let revision: UInt64
+  /// The revision at which `fleet` last changed.
+  public let fleetRevision: UInt64
+  public let fleet: Fleet
+  /// By endpoint slot; nil where a slot is unused.
+  public let rows: [WeightRow?]
+
+  init(revision: UInt64, fleetRevision: UInt64, fleet: Fleet, rows: [WeightRow?]) {
+    self.revision = revision
+    self.fleetRevision = fleetRevision
+    self.fleet = fleet
+    self.rows = rows
+  }
+}
+
+/// The published table. One thread publishes, any thread reads.
+public final class WeightBoard: Sendable {
+  @usableFromInline let published = Atomic<UInt64>(1)
+  private let current: Mutex<WeightTable>
+
+  /// Publishes revision 1: the base weights, every endpoint with the eligibility given.
+  /// Requires: slots were assigned by `SlotMap`.
+  public init(fleet: Fleet, slotCount: Int) {
+    current = Mutex(
+      WeightTable(
+        revision: 1, fleetRevision: 1, fleet: fleet,
+        rows: Self.initialRows(fleet, slotCount: slotCount)))
+  }
+
+  /// The revision of the newest table. Any thread; no lock.
+  @inlinable public var revision: UInt64 { published.load(ordering: .acquiring) }
+
+  /// The newest table. Any thread; takes a short lock.
+  public var table: WeightTable { current.withLock { $0 } }
+
+  /// Publishes new rows for the same fleet.
+  public func publish(rows: [WeightRow?]) {
+    current.withLock { table in
+      table = WeightTable(
+        revision: table.revision + 1, fleetRevision: table.fleetRevision, fleet: table.fleet,
+        rows: rows)
+      published.store(table.revision, ordering: .releasing)
+    }
+  }
+
+  /// Publishes a new fleet; endpoints that stay keep their rows (with the new base weight), new
+  /// ones begin at base.
+  public func publish(fleet: Fleet) {
+    current.withLock { table in
+      var rows = Self.initialRows(fleet, slotCount: table.rows.count)
+      var kept: [String: Int] = [:]
+      for pool in table.fleet.pools {
+        for endpoint in pool.endpoints { kept[pool.identity(of: endpoint)] = endpoint.slot }
+      }
+      for pool in fleet.pools {
+        for endpoint in pool.endpoints
+        where kept[pool.identity(of: endpoint)] == endpoint.slot {
+          guard var row = table.rows[endpoint.slot] else { continue }
+          row.base = endpoint.baseWeight
+          rows[endpoint.slot] = row
+        }
+      }
+      let revision = table.revision + 1
+      table = WeightTable(
+        revision: revision, fleetRevision: revision, fleet: fleet, rows: rows)
+      published.store(revision, ordering: .releasing)
+    }
+  }
+
+  private static func initialRows(_ fleet: Fleet, slotCount: Int) -> [WeightRow?] {
+    var rows = [WeightRow?](repeating: nil, count: slotCount)
+    for pool in fleet.pools {
+      for endpoint in pool.endpoints {
+        precondition(rows.indices.contains(endpoint.slot), "slots are assigned before publication")
+        let base = endpoint.baseWeight
+        rows[endpoint.slot] = WeightRow(
+          base: base, target: base, effective: base, eligibility: .ready,
+          reason: WeightReason(pool.weights.law == .static ? .base : .blackout))
+      }
+    }
+    return rows
+  }
+}

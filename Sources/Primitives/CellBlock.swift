@@ -1,0 +1,47 @@
+// A block of 64-bit cells, each with one writing thread and any number of readers.
+// A writer does a relaxed load and a relaxed store, never a locked read-modify-write.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+public import Synchronization
+
+/// Counters or gauges that one thread writes and others sum when they are asked.
+public final class CellBlock: Sendable {
+  // SAFETY: initialised once, never reassigned, freed in deinit; access is atomic.
+  @usableFromInline nonisolated(unsafe) let cells: UnsafeMutablePointer<Atomic<UInt64>>
+  public let count: Int
+
+  /// All cells are 0 at first. The block starts and ends on cache lines of its own.
+  /// Requires: count > 0.
+  public init(count: Int) {
+    precondition(count > 0)
+    self.count = count
+    let byteCount = (count * 8 + 255) / 128 * 128
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 128)
+    cells = memory.bindMemory(to: Atomic<UInt64>.self, capacity: byteCount / 8)
+    for index in 0..<byteCount / 8 { (cells + index).initialize(to: Atomic(0)) }
+  }
+
+  deinit { UnsafeMutableRawPointer(cells).deallocate() }
+
+  /// Any thread. The result may be older than other cells read before it.
+  @inlinable public subscript(index: Int) -> UInt64 {
+    assert(index >= 0 && index < count)
+    return cells[index].load(ordering: .relaxed)
+  }
+
+  /// The writing thread only.
+  @inlinable public func store(_ value: UInt64, at index: Int) {
+    assert(index >= 0 && index < count)
+    cells[index].store(value, ordering: .relaxed)
+  }
+
+  /// The writing thread only. Wraps around at 2^64.
+  @inlinable public func add(_ amount: UInt64, at index: Int) {
+    store(self[index] &+ amount, at: index)
+  }
+
+  /// The writing thread only. Requires: the cell is at least `amount`.
+  @inlinable public func subtract(_ amount: UInt64, at index: Int) {
+    assert(self[index] >= amount)
+    store(self[index] &- amount, at: index)
+  }
+}

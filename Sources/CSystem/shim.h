@@ -2,9 +2,6 @@
 // Calls return a result >= 0, or -errno: no caller reads errno. EINTR is handled here.
 #ifndef STEELYARD_CSYSTEM_H
 #define STEELYARD_CSYSTEM_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +23,10 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+
+// _GNU_SOURCE would give these, but also definitions that contradict Swift's Glibc module.
+extern int accept4(int, struct sockaddr *, socklen_t *, int);
+extern int pthread_setname_np(pthread_t, const char *);
 
 #define SY_RETRY(expression)                      \
   long result;                                    \
@@ -160,12 +161,7 @@ static inline int sy_next_signal(int fd) {
 static inline void sy_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 static inline void sy_thread_name(const char *name) { (void)pthread_setname_np(pthread_self(), name); }
 static inline int sy_error_text(int code, char *out, size_t room) {
-  const char *text = strerror_r(code, out, room);
-  if (text != out) {
-    strncpy(out, text, room - 1);
-    out[room - 1] = 0;
-  }
-  return (int)strlen(out);
+  return strerror_r(code, out, room);
 }
 static inline int sy_terminal_columns(int fd) {
   struct winsize size;

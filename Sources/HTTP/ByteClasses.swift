@@ -1,0 +1,66 @@
+// A table from byte to what it may be part of, and scanning with it. Owned by a parser, because a
+// global would be a lazily initialised call on every use.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+
+struct ByteClasses: ~Copyable {
+  /// RFC 9110 §5.6.2 tchar.
+  static let token: UInt8 = 1
+  /// RFC 9110 §5.5 field-vchar, obs-text, SP and HTAB.
+  static let fieldValue: UInt8 = 2
+  /// Visible ASCII without "#": what a request target may hold (a fragment is never sent).
+  static let target: UInt8 = 4
+  /// RFC 3986 §3.2.2 and §3.2.3, IPv6 in brackets: host and port; no userinfo, no list.
+  static let authority: UInt8 = 8
+
+  private let table: UnsafeMutablePointer<UInt8>
+
+  init() {
+    table = .allocate(capacity: 256)
+    for value in 0..<256 { table[value] = Self.classes(of: UInt8(value)) }
+  }
+
+  deinit { table.deallocate() }
+
+  static func classes(of byte: UInt8) -> UInt8 {
+    var result: UInt8 = 0
+    let isAlphanumeric =
+      byte >= 0x30 && byte <= 0x39 || byte >= 0x41 && byte <= 0x5A || byte >= 0x61 && byte <= 0x7A
+    func isOne(of set: StaticString) -> Bool {
+      set.withUTF8Buffer { $0.contains(byte) }
+    }
+    if isAlphanumeric || isOne(of: "!#$%&'*+-.^_`|~") { result |= token }
+    if byte == 0x09 || byte >= 0x20 && byte != 0x7F { result |= fieldValue }
+    if byte > 0x20 && byte < 0x7F && byte != 0x23 { result |= target }
+    if isAlphanumeric || isOne(of: "-._~!$&'()*+;=:[]%") { result |= authority }
+    return result
+  }
+
+  @inline(__always) func isMember(_ byte: UInt8, _ wanted: UInt8) -> Bool {
+    table[Int(byte)] & wanted != 0
+  }
+
+  /// The offset of the first byte from `start` on that is not of the class; `end` if all are.
+  @inline(__always)
+  func skip(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ wanted: UInt8) -> Int {
+    var offset = start
+    while offset < end, table[Int(bytes[offset])] & wanted != 0 { offset += 1 }
+    return offset
+  }
+
+  /// The same for field values, eight bytes at a time while none is a control (Mycroft's trick).
+  @inline(__always)
+  func skipValue(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Int {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    let highs: UInt64 = 0x8080_8080_8080_8080
+    var offset = start
+    while offset + 8 <= end {
+      let word = UnsafeRawPointer(bytes + offset).loadUnaligned(as: UInt64.self)
+      let below20 = (word &- ones &* 0x20) & ~word
+      let seven = word ^ (ones &* 0x7F)
+      let is7F = (seven &- ones) & ~seven
+      if (below20 | is7F) & highs != 0 { break }
+      offset += 8
+    }
+    return skip(bytes, offset, end, Self.fieldValue)
+  }
+}

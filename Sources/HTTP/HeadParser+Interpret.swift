@@ -1,0 +1,162 @@
+// What a head's fields mean: framing (RFC 9112 §6), persistence (§9.3), host (§3.2), expectations
+// (RFC 9110 §10.1.1).
+// HOT PATH: no allocation, no lock, no existential, no clock.
+
+extension HeadParser {
+  mutating func interpret(
+    _ bytes: UnsafePointer<UInt8>, _ head: inout RequestHead
+  ) throws(HeadError) {
+    var hostCount = 0
+    for index in 0..<fieldCount where fields[index].name == .host || fields[index].name == .expect {
+      let field = fields[index]
+      let (start, end) = (Int(field.valueStart), Int(field.valueEnd))
+      if field.name == .host {
+        hostCount += 1
+        if hostCount > 1 { throw .severalHosts }
+        guard classes.skip(bytes, start, end, ByteClasses.authority) == end else { throw .badHost }
+        if !head.isAbsoluteForm { (head.authorityStart, head.authorityEnd) = (start, end) }
+      } else {
+        guard isWord(bytes, start, end, "100-continue") else { throw .unknownExpectation }
+        // HTTP/1.0 clients do not wait, so nothing is expected (RFC 9110 §10.1.1).
+        head.expectsContinue = head.minorVersion >= 1
+      }
+    }
+    if hostCount == 0, head.minorVersion >= 1 { throw .missingHost }
+    let (length, isChunked) = try framingFields(bytes, minorVersion: head.minorVersion)
+    head.framing = isChunked ? .chunked : length > 0 ? .length(length) : .none
+    head.connection = try connectionOptions(bytes)
+    // `Content-Length: 0` has nothing to continue with.
+    if head.framing == .none { head.expectsContinue = false }
+  }
+
+  mutating func interpret(
+    _ bytes: UnsafePointer<UInt8>, answering method: Method, _ head: inout ResponseHead
+  ) throws(HeadError) {
+    let (length, isChunked) = try framingFields(bytes, minorVersion: head.minorVersion)
+    head.connection = try connectionOptions(bytes)
+    if method == .head || head.status < 200 || head.status == 204 || head.status == 304 {
+      head.framing = .none
+    } else if isChunked {
+      head.framing = .chunked
+    } else if length >= 0 {
+      head.framing = length > 0 ? .length(length) : .none
+    } else {
+      head.framing = .untilClose
+    }
+  }
+
+  /// The content length (−1: none given) and whether the content is chunked.
+  private func framingFields(
+    _ bytes: UnsafePointer<UInt8>, minorVersion: UInt8
+  ) throws(HeadError) -> (length: Int, isChunked: Bool) {
+    var length = -1
+    var isChunked = false
+    for index in 0..<fieldCount {
+      let field = fields[index]
+      let (start, end) = (Int(field.valueStart), Int(field.valueEnd))
+      if field.name == .contentLength {
+        if length >= 0 { throw .severalContentLengths }
+        length = try Self.contentLength(bytes, start, end)
+      } else if field.name == .transferEncoding {
+        if isChunked { throw .badTransferEncoding }
+        guard isWord(bytes, start, end, "chunked") else {
+          // A list that ends in chunked, or another coding, would have to be decoded to be passed
+          // on; anything that only resembles one is an attack on a more lenient party.
+          throw classes.skip(bytes, start, end, ByteClasses.token) == end && end > start
+            ? .unknownTransferCoding : .badTransferEncoding
+        }
+        if minorVersion == 0 { throw .transferCodingBefore11 }
+        isChunked = true
+      }
+    }
+    if isChunked, length >= 0 { throw .lengthAndTransferEncoding }
+    return (length, isChunked)
+  }
+
+  /// RFC 9110 §8.6: digits only; no list, no sign, at most 18 digits.
+  static func contentLength(
+    _ bytes: UnsafePointer<UInt8>, _ start: Int, _ end: Int
+  ) throws(HeadError) -> Int {
+    guard end > start, end - start <= 18 else { throw .badContentLength }
+    var value = 0
+    for index in start..<end {
+      guard bytes[index] >= 0x30, bytes[index] <= 0x39 else { throw .badContentLength }
+      value = value * 10 + Int(bytes[index] - 0x30)
+    }
+    return value
+  }
+
+  private func connectionOptions(
+    _ bytes: UnsafePointer<UInt8>
+  ) throws(HeadError) -> ConnectionOptions {
+    var options = ConnectionOptions()
+    for index in 0..<fieldCount where fields[index].name == .connection {
+      var rest = Int(fields[index].valueStart)
+      let end = Int(fields[index].valueEnd)
+      while let (start, stop) = nextOption(bytes, &rest, end) {
+        guard stop > start, classes.skip(bytes, start, stop, ByteClasses.token) == stop else {
+          throw .badConnectionOption
+        }
+        try note(bytes, start, stop, &options)
+      }
+    }
+    return options
+  }
+
+  private func note(
+    _ bytes: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ options: inout ConnectionOptions
+  ) throws(HeadError) {
+    if isWord(bytes, start, end, "close") {
+      options.close = true
+      return
+    }
+    switch FieldName.match(bytes + start, end - start) {
+    case .keepAlive: options.keepAlive = true
+    case .other: options.namesFields = true
+    case .upgrade, .te, .trailer, .proxyConnection, .http2Settings: break
+    // To name a field that every party needs would make us delete it (RFC 9110 §7.6.1).
+    case .connection, .contentLength, .transferEncoding, .host, .expect, .via, .xForwardedFor,
+      .xForwardedProto, .xForwardedHost, .xRealIP:
+      throw .badConnectionOption
+    }
+  }
+
+  /// The next element of a comma-separated list, without white space; empty ones are skipped
+  /// (RFC 9110 §5.6.1.2).
+  func nextOption(
+    _ bytes: UnsafePointer<UInt8>, _ rest: inout Int, _ end: Int
+  ) -> (start: Int, end: Int)? {
+    func isGap(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+    while rest < end, bytes[rest] == 0x2C || isGap(bytes[rest]) { rest += 1 }
+    guard rest < end else { return nil }
+    let start = rest
+    while rest < end, bytes[rest] != 0x2C { rest += 1 }
+    var stop = rest
+    while stop > start, isGap(bytes[stop - 1]) { stop -= 1 }
+    return (start, stop)
+  }
+
+  /// Whether the last head's `Connection` fields name this field.
+  /// Requires: `buffer` is what was parsed.
+  public func isNamedByConnection(_ field: Field, in buffer: UnsafeRawBufferPointer) -> Bool {
+    guard let bytes = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
+    let (nameStart, nameCount) = (Int(field.start), Int(field.nameEnd - field.start))
+    for index in 0..<fieldCount where fields[index].name == .connection {
+      var rest = Int(fields[index].valueStart)
+      while let (start, stop) = nextOption(bytes, &rest, Int(fields[index].valueEnd)) {
+        guard stop - start == nameCount else { continue }
+        var isSame = true
+        for offset in 0..<nameCount
+        where lowercased(bytes[start + offset]) != lowercased(bytes[nameStart + offset]) {
+          isSame = false
+        }
+        if isSame { return true }
+      }
+    }
+    return false
+  }
+}
+
+private func lowercased(_ byte: UInt8) -> UInt8 {
+  byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
+}

@@ -1,0 +1,35 @@
+// The one error type of the kernel's refusals: which call, and its errno.
+import CSystem
+
+/// A system call that failed.
+public struct IOError: Error, Sendable, Equatable, CustomStringConvertible {
+  public let call: StaticString
+  /// The errno value, positive.
+  public let code: Int32
+
+  public init(_ call: StaticString, _ code: Int) {
+    self.call = call
+    self.code = Int32(truncatingIfNeeded: code)
+  }
+
+  public var isAddressInUse: Bool { code == EADDRINUSE }
+  public var isNoSuchFile: Bool { code == ENOENT }
+
+  /// The system's words for the errno. Allocates.
+  public var reason: String { Self.reason(code) }
+
+  /// The system's words for an errno. Allocates.
+  public static func reason(_ code: Int32) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { room in
+      guard let base = room.baseAddress else { return "error \(code)" }
+      _ = sy_error_text(code, base, 128)
+      return String(cString: base)
+    }
+  }
+
+  public var description: String { "\(call): \(reason)" }
+
+  public static func == (a: IOError, b: IOError) -> Bool {
+    a.code == b.code && a.call.description == b.call.description
+  }
+}

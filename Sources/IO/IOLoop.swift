@@ -1,0 +1,502 @@
+// An event loop on epoll: reads into one scratch buffer, sends at once and keeps only the unsent
+// rest. Edge-triggered, registered once a connection; a short read means drained (epoll(7)).
+// Invariant: a connection is in the ready ring at most once; a closed one is reported no more.
+// HOT PATH: no allocation, no lock, no existential.
+import CSystem
+public import Primitives
+
+public struct IOLoop: ~Copyable {
+  /// Room before the received bytes, where a rewritten head can be put in front of them.
+  public static let headroom = 8_192
+  /// The most that one read takes.
+  public static let readMax = 65_536
+  private static let eventsMax = 256
+  private static let wakeData: UInt64 = .max
+  private static let listenerBit: UInt64 = 1 << 63
+
+  struct Slot {
+    var fd: Int32
+    var generation: UInt32
+    var tag: UInt32
+    var readLimit: UInt32
+    var isConnecting: Bool
+    /// The kernel may have bytes for us.
+    var isReadable: Bool
+    var isPaused: Bool
+    var hasHangup: Bool
+    var isInReady: Bool
+    /// errno of a send that failed, reported by `next`.
+    var failure: Int32
+    /// EOF or failure was reported: nothing more to read.
+    var isEnded: Bool
+    /// Shut down our side once everything is sent.
+    var isFinishing: Bool
+    var isDrainedDue: Bool
+    var output: OutputQueue
+  }
+
+  private struct Listener {
+    let fd: Int32
+    let tag: UInt32
+  }
+
+  private let epoll: Int32
+  private let waker: Waker
+  private let slots: UnsafeMutablePointer<Slot>
+  public let capacity: Int
+  private let freeStack: UnsafeMutablePointer<Int32>
+  private var freeCount: Int
+  private let scratch: UnsafeMutableRawPointer
+  private var receivedCount = 0
+
+  private let events: UnsafeMutablePointer<epoll_event>
+  private var eventCount = 0
+  private var eventIndex = 0
+  /// Connections that have something to report without an event.
+  private let ready: UnsafeMutablePointer<Int32>
+  private var readyHead = 0
+  private var readyCount = 0
+  private var readyBudget = -1
+
+  private var listeners: [Listener] = []
+  private var acceptingListener = -1
+  private var areListenersPaused = false
+  private var listenersResumeAt = Nanoseconds.distantFuture
+
+  private var timers: TimerWheel
+  private var output: OutputPool
+  /// The monotonic clock, read once a turn, after waiting.
+  public private(set) var now: Nanoseconds
+
+  /// Requires: 1...1_000_000 connections. `unsentBytesMax` bounds what all connections together
+  /// may have waiting to be sent.
+  public init(
+    connectionsMax: Int, unsentBytesMax: Int = 256 << 20, waker: Waker
+  ) throws(IOError) {
+    let created = sy_epoll_create()
+    guard created >= 0 else { throw IOError("epoll_create1", -created) }
+    epoll = Int32(created)
+    self.waker = waker
+    capacity = connectionsMax
+    now = Clock.now
+    timers = TimerWheel(capacity: connectionsMax, now: now)
+    output = OutputPool(byteCountMax: unsentBytesMax)
+    guard let memory = sy_map(connectionsMax * MemoryLayout<Slot>.stride) else {
+      fatalError("out of memory for \(connectionsMax) connections")
+    }
+    slots = memory.bindMemory(to: Slot.self, capacity: connectionsMax)
+    freeStack = .allocate(capacity: connectionsMax)
+    for index in 0..<connectionsMax { freeStack[index] = Int32(connectionsMax - 1 - index) }
+    freeCount = connectionsMax
+    ready = .allocate(capacity: connectionsMax)
+    events = .allocate(capacity: Self.eventsMax)
+    scratch = .allocate(byteCount: Self.headroom + Self.readMax, alignment: 4096)
+    _ = sy_epoll_add(epoll, waker.fd, EPOLLIN.rawValue, Self.wakeData)
+  }
+
+  deinit {
+    for index in 0..<capacity where slots[index].generation & 1 == 1 {
+      sy_close(slots[index].fd)
+    }
+    for listener in listeners { sy_close(listener.fd) }
+    sy_close(epoll)
+    sy_unmap(slots, capacity * MemoryLayout<Slot>.stride)
+    freeStack.deallocate()
+    ready.deallocate()
+    events.deallocate()
+    scratch.deallocate()
+  }
+
+  /// Connections that are open.
+  public var connectionCount: Int { capacity - freeCount }
+
+  // MARK: Listeners
+
+  /// Accepts on the socket from now on; its connections carry `tag`. Allocates.
+  public mutating func listen(_ socket: consuming ListenSocket, tag: UInt32) throws(IOError) {
+    let fd = socket.release()
+    listeners.append(Listener(fd: fd, tag: tag))
+    if areListenersPaused { return }
+    let data = Self.listenerBit | UInt64(listeners.count - 1)
+    let result = sy_epoll_add(epoll, fd, EPOLLIN.rawValue, data)
+    if result < 0 { throw IOError("epoll_ctl", -result) }
+  }
+
+  /// Closes the listeners for which `tag` is not wanted. Connections live on.
+  public mutating func keepListeners(where isWanted: (UInt32) -> Bool) {
+    pauseListeners()
+    for listener in listeners where !isWanted(listener.tag) { sy_close(listener.fd) }
+    listeners.removeAll { !isWanted($0.tag) }
+    acceptingListener = -1
+    resumeListeners()
+  }
+
+  private mutating func pauseListeners() {
+    for listener in listeners { _ = sy_epoll_remove(epoll, listener.fd) }
+    areListenersPaused = true
+    acceptingListener = -1
+  }
+
+  private mutating func resumeListeners() {
+    areListenersPaused = false
+    listenersResumeAt = .distantFuture
+    for (index, listener) in listeners.enumerated() {
+      _ = sy_epoll_add(epoll, listener.fd, EPOLLIN.rawValue, Self.listenerBit | UInt64(index))
+    }
+  }
+
+  // MARK: The turn
+
+  /// Waits for something to report, at most until `deadline` or the next timer. Reads the clock.
+  public mutating func wait(until deadline: Nanoseconds = .distantFuture) {
+    var milliseconds: Int32 = -1
+    if readyCount > 0 {
+      milliseconds = 0
+    } else {
+      let next = min(deadline, min(timers.nextTick(), listenersResumeAt))
+      if next != .distantFuture {
+        let gap = max(0, next.rawValue - Clock.now.rawValue)
+        milliseconds = Int32(min(60_000, (gap + 999_999) / 1_000_000))
+      }
+    }
+    let count = sy_epoll_wait(epoll, events, Int32(Self.eventsMax), milliseconds)
+    precondition(count >= 0, "epoll_wait fails only on a bad descriptor")
+    eventCount = count
+    eventIndex = 0
+    readyBudget = -1
+    now = Clock.now
+    if now >= listenersResumeAt { resumeListeners() }
+  }
+
+  /// The next completion of this turn; `.none` when the turn is over.
+  public mutating func next() -> IOEvent {
+    while true {
+      if acceptingListener >= 0, let event = accept() { return event }
+      guard eventIndex < eventCount else { break }
+      let event = events + eventIndex
+      eventIndex += 1
+      if let report = dispatch(sy_event_bits(event), data: sy_event_data(event)) { return report }
+    }
+    if readyBudget < 0 { readyBudget = readyCount }
+    while readyBudget > 0 {
+      readyBudget -= 1
+      let index = Int(ready[readyHead])
+      readyHead = readyHead + 1 == capacity ? 0 : readyHead + 1
+      readyCount -= 1
+      slots[index].isInReady = false
+      if slots[index].generation & 1 == 1, let report = pending(index) { return report }
+    }
+    let expired = timers.expired(now: now)
+    if expired >= 0 { return report(.timeout, expired) }
+    return IOEvent(.none)
+  }
+
+  /// The bytes of the last `.received`; valid until `next` is called. Writable, with `headroom`
+  /// bytes of room before its start.
+  public var received: UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: scratch + Self.headroom, count: receivedCount)
+  }
+
+  private mutating func dispatch(_ bits: UInt32, data: UInt64) -> IOEvent? {
+    if data == Self.wakeData {
+      var count: UInt64 = 0
+      _ = sy_read(waker.fd, &count, 8)
+      return IOEvent(.woken)
+    }
+    if data & Self.listenerBit != 0 {
+      acceptingListener = Int(data & ~Self.listenerBit)
+      return nil
+    }
+    let index = Int(truncatingIfNeeded: data & 0xFFFF_FFFF)
+    guard slots[index].generation == UInt32(truncatingIfNeeded: data >> 32) else { return nil }
+    if slots[index].isConnecting {
+      if bits & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 {
+        let code = sy_socket_error(slots[index].fd)
+        slots[index].isEnded = true
+        return report(.failed, index, value: Int(code == 0 ? ECONNREFUSED : code))
+      }
+      guard bits & EPOLLOUT.rawValue != 0 else { return nil }
+      slots[index].isConnecting = false
+      noteReadable(index, bits)
+      if flush(index) { slots[index].isDrainedDue = true }
+      enqueue(index)
+      return report(.connected, index)
+    }
+    noteReadable(index, bits)
+    if bits & EPOLLOUT.rawValue != 0, slots[index].output.byteCount > 0, flush(index) {
+      slots[index].isDrainedDue = true
+    }
+    return pending(index)
+  }
+
+  private mutating func noteReadable(_ index: Int, _ bits: UInt32) {
+    let closing = EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue
+    if bits & (EPOLLIN.rawValue | closing) != 0 { slots[index].isReadable = true }
+    if bits & closing != 0 { slots[index].hasHangup = true }
+  }
+
+  /// What a connection has to report now, one thing at a time.
+  private mutating func pending(_ index: Int) -> IOEvent? {
+    let slot = slots + index
+    if slot.pointee.failure != 0 {
+      let code = slot.pointee.failure
+      slot.pointee.failure = 0
+      slot.pointee.isEnded = true
+      return report(.failed, index, value: Int(code))
+    }
+    if slot.pointee.isDrainedDue {
+      slot.pointee.isDrainedDue = false
+      if slot.pointee.isReadable { enqueue(index) }
+      return report(.drained, index)
+    }
+    guard slot.pointee.isReadable, !slot.pointee.isEnded else { return nil }
+    if slot.pointee.isPaused {
+      guard slot.pointee.hasHangup else { return nil }
+      slot.pointee.hasHangup = false
+      return report(.hangup, index)
+    }
+    return receive(index)
+  }
+
+  private mutating func receive(_ index: Int) -> IOEvent? {
+    let slot = slots + index
+    let limit = Int(slot.pointee.readLimit)
+    let count = sy_recv(slot.pointee.fd, scratch + Self.headroom, limit)
+    if count > 0 {
+      if count < limit, !slot.pointee.hasHangup {
+        slot.pointee.isReadable = false
+      } else {
+        enqueue(index)
+      }
+      receivedCount = count
+      return report(.received, index, value: count)
+    }
+    if count == -Int(EAGAIN) {
+      slot.pointee.isReadable = false
+      return nil
+    }
+    slot.pointee.isEnded = true
+    return count == 0
+      ? report(.eof, index) : report(.failed, index, value: Int(-count))
+  }
+
+  /// One accepted connection, or nil when the listener has no more.
+  private mutating func accept() -> IOEvent? {
+    let listener = listeners[acceptingListener]
+    guard freeCount > 0 else {
+      pauseAccepting()
+      return nil
+    }
+    var address = sockaddr_storage()
+    let result = sy_accept(listener.fd, &address)
+    guard result >= 0 else {
+      // Descriptors or memory are used up: try again later, not at once.
+      let code = Int32(-result)
+      if code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM { pauseAccepting() }
+      // The client went away between SYN and accept: the next one may be fine.
+      if code == ECONNABORTED { return nil }
+      acceptingListener = -1
+      return nil
+    }
+    let fd = Int32(result)
+    _ = sy_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    guard let id = open(fd, tag: listener.tag, isConnecting: false) else {
+      sy_close(fd)
+      return nil
+    }
+    acceptedAddress = address
+    return IOEvent(.accepted, id, tag: listener.tag)
+  }
+
+  /// The peer's address of the last `.accepted`.
+  private var acceptedAddress = sockaddr_storage()
+
+  /// Writes the IP address of the last `.accepted` as text; returns its length (at most 45).
+  /// Requires: 46 bytes of room.
+  public func writeAcceptedAddress(into room: UnsafeMutablePointer<CChar>) -> Int {
+    var address = acceptedAddress
+    return sy_address_text(&address, room, 46)
+  }
+
+  private mutating func pauseAccepting() {
+    pauseListeners()
+    listenersResumeAt = now + .milliseconds(100)
+  }
+
+  // MARK: Connections
+
+  private mutating func open(_ fd: Int32, tag: UInt32, isConnecting: Bool) -> ConnectionID? {
+    guard freeCount > 0 else { return nil }
+    freeCount -= 1
+    let index = Int(freeStack[freeCount])
+    let generation = slots[index].generation &+ 1
+    let wasInReady = slots[index].isInReady
+    slots[index] = Slot(
+      fd: fd, generation: generation, tag: tag, readLimit: UInt32(Self.readMax),
+      isConnecting: isConnecting, isReadable: false, isPaused: false, hasHangup: false,
+      isInReady: wasInReady, failure: 0, isEnded: false, isFinishing: false, isDrainedDue: false,
+      output: OutputQueue())
+    let bits =
+      EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
+    let data = UInt64(generation) << 32 | UInt64(index)
+    guard sy_epoll_add(epoll, fd, bits, data) >= 0 else {
+      slots[index].generation &+= 1
+      freeStack[freeCount] = Int32(index)
+      freeCount += 1
+      return nil
+    }
+    return ConnectionID(index: Int32(index), generation: generation)
+  }
+
+  /// Begins to connect; `.connected` or `.failed` follows. Bytes may be sent at once, they wait.
+  /// Errors: no free place (EMFILE), and what socket(2) and connect(2) refuse at once.
+  public mutating func connect(
+    to address: KernelAddress, tag: UInt32
+  ) throws(IOError) -> ConnectionID {
+    guard freeCount > 0 else { throw IOError("connect", Int(EMFILE)) }
+    var storage = address.storage
+    let opened = sy_socket(Int32(storage.ss_family))
+    guard opened >= 0 else { throw IOError("socket", -opened) }
+    let fd = Int32(opened)
+    _ = sy_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    let result = sy_connect(fd, &storage)
+    guard result == 0 || result == -Int(EINPROGRESS) else {
+      sy_close(fd)
+      throw IOError("connect", -result)
+    }
+    guard let id = open(fd, tag: tag, isConnecting: true) else {
+      sy_close(fd)
+      throw IOError("epoll_ctl", Int(ENOMEM))
+    }
+    return id
+  }
+
+  /// Whether the identifier still names an open connection.
+  public func isOpen(_ id: ConnectionID) -> Bool {
+    id.index >= 0 && slots[Int(id.index)].generation == id.generation
+  }
+
+  /// The identifier of the open connection at `index`. Requires: one is open there.
+  public func id(at index: Int32) -> ConnectionID {
+    assert(slots[Int(index)].generation & 1 == 1)
+    return ConnectionID(index: index, generation: slots[Int(index)].generation)
+  }
+
+  /// Sends at once what the kernel takes and keeps the rest. True when nothing is left unsent. A
+  /// failure is reported by a later `.failed`; sends after it are dropped.
+  @discardableResult
+  public mutating func send(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    let index = Int(id.index)
+    assert(isOpen(id))
+    let slot = slots + index
+    if slot.pointee.failure != 0 || slot.pointee.isEnded && slot.pointee.isConnecting {
+      return true
+    }
+    var rest = bytes
+    if slot.pointee.output.byteCount == 0, !slot.pointee.isConnecting {
+      let sent = sy_send(slot.pointee.fd, bytes.baseAddress, bytes.count)
+      if sent == bytes.count { return true }
+      if sent < 0, sent != -Int(EAGAIN) {
+        fail(index, Int32(-sent))
+        return true
+      }
+      rest = UnsafeRawBufferPointer(rebasing: bytes[max(0, sent)...])
+    }
+    if !output.append(rest, to: &slot.pointee.output) {
+      fail(index, ENOBUFS)
+      return true
+    }
+    return false
+  }
+
+  /// Bytes that wait to be sent.
+  public func unsentByteCount(_ id: ConnectionID) -> Int {
+    slots[Int(id.index)].output.byteCount
+  }
+
+  /// Reads at most this many bytes at a time. Range 1...readMax.
+  public mutating func setReadLimit(_ id: ConnectionID, _ byteCount: Int) {
+    assert(isOpen(id))
+    slots[Int(id.index)].readLimit = UInt32(max(1, min(byteCount, Self.readMax)))
+  }
+
+  /// Stops or resumes reading. While paused only `.hangup`, `.failed`, `.drained` and `.timeout`
+  /// are reported.
+  public mutating func setPaused(_ id: ConnectionID, _ isPaused: Bool) {
+    assert(isOpen(id))
+    let slot = slots + Int(id.index)
+    guard slot.pointee.isPaused != isPaused else { return }
+    slot.pointee.isPaused = isPaused
+    if slot.pointee.isReadable { enqueue(Int(id.index)) }
+  }
+
+  /// Sets or moves the connection's one deadline; nil forgets it.
+  public mutating func setDeadline(_ id: ConnectionID, _ deadline: Nanoseconds?) {
+    assert(isOpen(id))
+    if let deadline {
+      timers.set(Int(id.index), at: deadline)
+    } else {
+      timers.cancel(Int(id.index))
+    }
+  }
+
+  /// Shuts our side down once everything is sent; the peer's side stays readable.
+  public mutating func finish(_ id: ConnectionID) {
+    assert(isOpen(id))
+    let slot = slots + Int(id.index)
+    if slot.pointee.output.byteCount == 0 {
+      sy_shutdown_write(slot.pointee.fd)
+    } else {
+      slot.pointee.isFinishing = true
+    }
+  }
+
+  /// Closes at once; unsent bytes are thrown away. The identifier is invalid afterwards.
+  public mutating func close(_ id: ConnectionID) {
+    assert(isOpen(id))
+    let index = Int(id.index)
+    sy_close(slots[index].fd)
+    output.clear(&slots[index].output)
+    timers.cancel(index)
+    slots[index].generation &+= 1
+    freeStack[freeCount] = Int32(index)
+    freeCount += 1
+  }
+
+  // MARK: Helpers
+
+  /// Sends the waiting bytes. True when none are left.
+  private mutating func flush(_ index: Int) -> Bool {
+    let slot = slots + index
+    guard slot.pointee.output.byteCount > 0 else { return false }
+    let code = output.flush(&slot.pointee.output, to: slot.pointee.fd)
+    if code != 0 {
+      fail(index, Int32(code))
+      return false
+    }
+    guard slot.pointee.output.byteCount == 0 else { return false }
+    if slot.pointee.isFinishing { sy_shutdown_write(slot.pointee.fd) }
+    return true
+  }
+
+  private mutating func fail(_ index: Int, _ code: Int32) {
+    slots[index].failure = code
+    output.clear(&slots[index].output)
+    enqueue(index)
+  }
+
+  private mutating func enqueue(_ index: Int) {
+    guard !slots[index].isInReady else { return }
+    slots[index].isInReady = true
+    var place = readyHead + readyCount
+    if place >= capacity { place -= capacity }
+    ready[place] = Int32(index)
+    readyCount += 1
+  }
+
+  private func report(_ kind: IOEvent.Kind, _ index: Int, value: Int = 0) -> IOEvent {
+    IOEvent(
+      kind, ConnectionID(index: Int32(index), generation: slots[index].generation),
+      tag: slots[index].tag, value: value)
+  }
+}

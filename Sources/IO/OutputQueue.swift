@@ -1,0 +1,112 @@
+// The bytes that a socket did not take yet: a chain of blocks from one pool a loop.
+// Invariant: a queue's blocks are its own; a freed block is the next one given out (still in cache).
+// HOT PATH: no lock, no existential, no clock; a block is allocated once and then reused.
+import CSystem
+
+/// A block: this header, then content.
+struct OutputBlock {
+  static let byteCount = 16_384
+  static let contentCount = byteCount - MemoryLayout<OutputBlock>.stride
+  var next: UnsafeMutablePointer<OutputBlock>?
+  /// The content between the two is unsent.
+  var start: Int32
+  var end: Int32
+}
+
+/// A connection's unsent bytes. Trivial; the pool does the work.
+struct OutputQueue {
+  var head: UnsafeMutablePointer<OutputBlock>?
+  var tail: UnsafeMutablePointer<OutputBlock>?
+  var byteCount = 0
+}
+
+struct OutputPool: ~Copyable {
+  private var free: UnsafeMutablePointer<OutputBlock>?
+  private var blockCount = 0
+  private let blockCountMax: Int
+
+  /// Holds at most `byteCountMax` bytes in blocks.
+  init(byteCountMax: Int) { blockCountMax = max(4, byteCountMax / OutputBlock.byteCount) }
+
+  deinit {
+    var block = free
+    while let current = block {
+      block = current.pointee.next
+      UnsafeMutableRawPointer(current).deallocate()
+    }
+  }
+
+  /// Appends bytes. False when the pool is exhausted: then part of the bytes may be in the queue,
+  /// and the connection has to be given up.
+  mutating func append(_ bytes: UnsafeRawBufferPointer, to queue: inout OutputQueue) -> Bool {
+    var rest = bytes
+    while let source = rest.baseAddress, !rest.isEmpty {
+      if queue.tail == nil || Int(queue.tail!.pointee.end) == OutputBlock.contentCount {
+        guard let block = take() else { return false }
+        if let tail = queue.tail { tail.pointee.next = block } else { queue.head = block }
+        queue.tail = block
+      }
+      guard let tail = queue.tail else { return false }
+      let end = Int(tail.pointee.end)
+      let count = min(rest.count, OutputBlock.contentCount - end)
+      content(of: tail).advanced(by: end).copyMemory(from: source, byteCount: count)
+      tail.pointee.end = Int32(end + count)
+      queue.byteCount += count
+      rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+    }
+    return true
+  }
+
+  /// Sends what the socket takes. Returns 0 when it took all or would block, else the errno.
+  mutating func flush(_ queue: inout OutputQueue, to fd: Int32) -> Int {
+    while let head = queue.head {
+      let start = Int(head.pointee.start)
+      let count = Int(head.pointee.end) - start
+      let sent = sy_send(fd, content(of: head).advanced(by: start), count)
+      if sent == -Int(EAGAIN) { return 0 }
+      if sent < 0 { return -sent }
+      queue.byteCount -= sent
+      if sent < count {
+        head.pointee.start = Int32(start + sent)
+        return 0
+      }
+      queue.head = head.pointee.next
+      if queue.head == nil { queue.tail = nil }
+      give(head)
+    }
+    return 0
+  }
+
+  /// Throws the queue's bytes away.
+  mutating func clear(_ queue: inout OutputQueue) {
+    while let head = queue.head {
+      queue.head = head.pointee.next
+      give(head)
+    }
+    queue = OutputQueue()
+  }
+
+  private func content(of block: UnsafeMutablePointer<OutputBlock>) -> UnsafeMutableRawPointer {
+    UnsafeMutableRawPointer(block + 1)
+  }
+
+  private mutating func take() -> UnsafeMutablePointer<OutputBlock>? {
+    let block: UnsafeMutablePointer<OutputBlock>
+    if let first = free {
+      free = first.pointee.next
+      block = first
+    } else {
+      guard blockCount < blockCountMax else { return nil }
+      blockCount += 1
+      block = UnsafeMutableRawPointer.allocate(byteCount: OutputBlock.byteCount, alignment: 64)
+        .bindMemory(to: OutputBlock.self, capacity: 1)
+    }
+    block.initialize(to: OutputBlock(next: nil, start: 0, end: 0))
+    return block
+  }
+
+  private mutating func give(_ block: UnsafeMutablePointer<OutputBlock>) {
+    block.pointee.next = free
+    free = block
+  }
+}

@@ -1,0 +1,143 @@
+// One deadline a connection, on a hashed wheel with lazy re-insertion: moving a deadline later is a
+// store; the entry is looked at when its old tick comes and then put where it belongs.
+// Varghese & Lauck 1987, scheme 6. Invariant: an index is in at most one list.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+package import Primitives
+
+import CSystem
+
+package struct TimerWheel: ~Copyable {
+  /// A tick is 2^24 ns (16.8 ms); the wheel is 1 024 ticks (17 s) round.
+  static let tickShift: Int64 = 24
+  static let slotCount = 1024
+
+  private struct Entry {
+    /// Nanoseconds; `.max` when there is none.
+    var deadline: Int64
+    /// Wheel slot + 1 of the list that it is in, 0 when in none.
+    var list: Int32
+    var previous: Int32
+    var next: Int32
+  }
+
+  private let entries: UnsafeMutablePointer<Entry>
+  private let heads: UnsafeMutablePointer<Int32>
+  private let occupied: UnsafeMutablePointer<UInt64>
+  private let capacity: Int
+  /// Everything up to this tick has been expired.
+  private var tick: Int64
+  private var count = 0
+
+  /// Requires: capacity > 0.
+  package init(capacity: Int, now: Nanoseconds) {
+    self.capacity = capacity
+    let memory = sy_map(capacity * MemoryLayout<Entry>.stride)
+    guard let memory else { fatalError("out of memory for \(capacity) timers") }
+    entries = memory.bindMemory(to: Entry.self, capacity: capacity)
+    heads = .allocate(capacity: Self.slotCount)
+    heads.initialize(repeating: -1, count: Self.slotCount)
+    occupied = .allocate(capacity: Self.slotCount / 64)
+    occupied.initialize(repeating: 0, count: Self.slotCount / 64)
+    tick = now.rawValue >> Self.tickShift
+  }
+
+  deinit {
+    sy_unmap(entries, capacity * MemoryLayout<Entry>.stride)
+    heads.deallocate()
+    occupied.deallocate()
+  }
+
+  /// Sets or moves the deadline of `index`. It expires at the first tick after it.
+  package mutating func set(_ index: Int, at deadline: Nanoseconds) {
+    entries[index].deadline = deadline.rawValue
+    let wanted = place(deadline.rawValue)
+    if entries[index].list != 0 {
+      let current = Int64(entries[index].list - 1)
+      // Distance from the present tick, going round: an earlier look needs no move.
+      let currentDistance = (current &- tick) & Int64(Self.slotCount - 1)
+      if currentDistance <= wanted &- tick { return }
+      unlink(index)
+    }
+    link(index, tick: wanted)
+  }
+
+  /// Forgets the deadline of `index`.
+  package mutating func cancel(_ index: Int) {
+    if entries[index].list != 0 { unlink(index) }
+    entries[index].deadline = .max
+  }
+
+  /// The next index whose deadline has passed, or −1. Its deadline is then gone.
+  package mutating func expired(now: Nanoseconds) -> Int {
+    let end = now.rawValue >> Self.tickShift
+    if count == 0 {
+      tick = max(tick, end)
+      return -1
+    }
+    while tick < end {
+      let slot = Int((tick + 1) & Int64(Self.slotCount - 1))
+      var index = heads[slot]
+      while index >= 0 {
+        let next = entries[Int(index)].next
+        let deadline = entries[Int(index)].deadline
+        if deadline < (tick + 1) << Self.tickShift {
+          cancel(Int(index))
+          return Int(index)
+        }
+        // Lazily moved. Its place is counted from `tick`, so it may land in this list again only
+        // when it lies a whole turn ahead: skipped now, seen then.
+        unlink(Int(index))
+        link(Int(index), tick: place(deadline))
+        index = next
+      }
+      tick += 1
+    }
+    return -1
+  }
+
+  /// When `expired` has to be called next; `.distantFuture` when nothing is set.
+  package func nextTick() -> Nanoseconds {
+    guard count > 0 else { return .distantFuture }
+    let first = Int((tick + 1) & Int64(Self.slotCount - 1))
+    var word = first >> 6
+    var bits = occupied[word] & (~0 << UInt64(first & 63))
+    for _ in 0...Self.slotCount / 64 {
+      if bits != 0 {
+        let slot = word << 6 + bits.trailingZeroBitCount
+        let distance = Int64(slot - first) & Int64(Self.slotCount - 1)
+        return Nanoseconds((tick + 1 + distance) << Self.tickShift)
+      }
+      word = (word + 1) & (Self.slotCount / 64 - 1)
+      bits = occupied[word]
+    }
+    return .distantFuture
+  }
+
+  /// The tick in which a deadline is looked at: the one after it, at most a turn less one ahead.
+  private func place(_ deadline: Int64) -> Int64 {
+    let wanted = deadline == .max ? .max : deadline >> Self.tickShift + 1
+    return min(max(wanted, tick + 1), tick + Int64(Self.slotCount) - 1)
+  }
+
+  private mutating func link(_ index: Int, tick: Int64) {
+    let slot = Int(tick & Int64(Self.slotCount - 1))
+    let head = heads[slot]
+    entries[index].list = Int32(slot + 1)
+    entries[index].previous = -1
+    entries[index].next = head
+    if head >= 0 { entries[Int(head)].previous = Int32(index) }
+    heads[slot] = Int32(index)
+    occupied[slot >> 6] |= 1 << UInt64(slot & 63)
+    count += 1
+  }
+
+  private mutating func unlink(_ index: Int) {
+    let slot = Int(entries[index].list - 1)
+    let (previous, next) = (entries[index].previous, entries[index].next)
+    if previous >= 0 { entries[Int(previous)].next = next } else { heads[slot] = next }
+    if next >= 0 { entries[Int(next)].previous = previous }
+    if heads[slot] < 0 { occupied[slot >> 6] &= ~(1 << UInt64(slot & 63)) }
+    entries[index].list = 0
+    count -= 1
+  }
+}

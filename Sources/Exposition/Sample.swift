@@ -1,0 +1,82 @@
+// One line of a metrics page that holds a value, as places on the page. The parser has checked
+// all of it, so nothing here fails; numbers and escapes are decoded only when asked for.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+
+/// A sample. Valid while the page's memory is.
+public struct Sample {
+  /// The metric's name, with `_bucket`, `_total` and the like.
+  public let name: PageText
+  /// The labels in the order of the page. A repeated name is not refused.
+  public let labels: SampleLabels
+  let number: NumberText
+  let timestampNumber: NumberText?
+  /// The line on the page, from 1.
+  public let line: Int
+
+  /// Whether the metric's name is exactly `name`. Cheap: the lengths are compared first.
+  @inlinable public func nameMatches(_ name: String) -> Bool { self.name.equals(name) }
+
+  /// The value; may be NaN or infinite. Decoded at each call.
+  public var value: Double { number.value }
+
+  /// The timestamp as written: milliseconds in the text format 0.0.4, seconds in OpenMetrics.
+  public var timestamp: Double? { timestampNumber?.value }
+
+  /// The value of the first label of that name, or nil.
+  public func label(_ name: String) -> PageText? {
+    for label in labels where label.name.equals(name) { return label.value }
+    return nil
+  }
+}
+
+/// A label of a sample.
+public struct SampleLabel {
+  public let name: PageText
+  public let value: PageText
+}
+
+/// The labels of a sample. Going through them reads the line again and does not allocate.
+public struct SampleLabels: Sequence, IteratorProtocol {
+  private var position: Position
+  private let end: Position
+  /// How many labels the sample has.
+  public let count: Int
+
+  /// Requires: the bytes are what stands between checked braces, and hold `count` labels.
+  init(_ start: Position, _ end: Position, count: Int) {
+    position = start
+    self.end = end
+    self.count = count
+  }
+
+  public mutating func next() -> SampleLabel? {
+    while position < end,
+      ByteClass.isBlank(position.pointee) || position.pointee == UInt8(ascii: ",")
+    {
+      position += 1
+    }
+    guard position < end else { return nil }
+    let name: PageText
+    if position.pointee == ByteClass.quote {
+      name = quoted()
+    } else {
+      let start = position
+      while position < end, ByteClass.isLabel(position.pointee) { position += 1 }
+      name = PageText(
+        bytes: UnsafeRawBufferPointer(start: start, count: position - start), hasEscapes: false)
+    }
+    while position < end, position.pointee != ByteClass.quote { position += 1 }
+    guard position < end else { return nil }
+    return SampleLabel(name: name, value: quoted())
+  }
+
+  /// Requires: at an opening quote. Ends behind the closing one.
+  private mutating func quoted() -> PageText {
+    let start = position + 1
+    let scan = scanQuoted(start, end)
+    position = scan.end < end ? scan.end + 1 : end
+    return PageText(
+      bytes: UnsafeRawBufferPointer(start: start, count: scan.end - start),
+      hasEscapes: scan.hasEscapes)
+  }
+}

@@ -1,0 +1,204 @@
+// Reads a metrics page line by line: Prometheus text 0.0.4, taking also what OpenMetrics pages
+// add (EOF, exemplars, UNIT, fractional timestamps) and quoted UTF-8 names. A line that is
+// wrong costs that line. More lenient than Prometheus: CRLF, names never checked for clashes;
+// stricter: a comma between labels, a blank after a bare name, no line break in a label value.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import CSystem
+
+/// A pull parser over a page in memory that the caller keeps alive and unchanged.
+public struct SampleParser {
+  /// What a page may cost. Over a limit there is an error item, never growth.
+  public struct Limits: Sendable {
+    /// Longer lines are refused one by one.
+    public var lineByteCount = 65_536
+    /// Lines with more labels are refused one by one.
+    public var labelCount = 64
+    /// With more lines than this that ought to be samples, the page ends there.
+    public var sampleCount = 100_000
+
+    public init() {}
+  }
+
+  /// What a line held. HELP, UNIT, comments and blank lines are passed over.
+  public enum Item {
+    case sample(Sample)
+    /// A TYPE line. It does not have to be followed by samples.
+    case type(name: PageText, MetricType)
+    case bad(ParseError)
+  }
+
+  /// A line up to its metric name.
+  @usableFromInline enum LineStart {
+    case name(PageText)
+    case item(Item)
+    case pageEnd
+  }
+
+  let limits: Limits
+  private let pageEnd: Position
+  private var nextLine: Position
+  private var lineStart: Position
+  private(set) var lineEnd: Position
+  /// Behind the metric name of the present line.
+  private var nameEnd: Position
+  /// The metric name stood within braces, which are open at `nameEnd`.
+  private var isInBraces = false
+  private var sampleLineCount = 0
+
+  /// The line read last, from 1; 0 at first.
+  public private(set) var line = 0
+  /// Whether `# EOF` has been read: an OpenMetrics page without it was cut short.
+  public internal(set) var sawEOF = false
+
+  /// Requires: `page` outlives the parser and all that it returns.
+  public init(_ page: UnsafeRawBufferPointer, limits: Limits = Limits()) {
+    self.limits = limits
+    // An empty buffer may have no address; this one is never read.
+    let start = page.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!
+    nextLine = start.assumingMemoryBound(to: UInt8.self)
+    pageEnd = nextLine + page.count
+    lineStart = nextLine
+    lineEnd = nextLine
+    nameEnd = nextLine
+  }
+
+  /// The next item, or nil at the end of the page.
+  public mutating func next() -> Item? {
+    switch beginLine() {
+    case .name(let name): finishLine(name)
+    case .item(let item): item
+    case .pageEnd: nil
+    }
+  }
+
+  /// The next item, passing over every sample whose name `wants` refuses. Such a line is not
+  /// read beyond its name, so whatever is wrong with the rest of it goes unnoticed.
+  @inlinable public mutating func next(where wants: (PageText) -> Bool) -> Item? {
+    while true {
+      switch beginLine() {
+      case .name(let name): if wants(name) { return finishLine(name) }
+      case .item(let item): return item
+      case .pageEnd: return nil
+      }
+    }
+  }
+
+  // MARK: The line
+
+  /// Goes to the next line that holds something, and reads its metric name.
+  @usableFromInline mutating func beginLine() -> LineStart {
+    while nextLine < pageEnd {
+      takeLine()
+      guard lineEnd - lineStart <= limits.lineByteCount else {
+        return .item(.bad(error(.lineTooLong, at: lineStart + max(0, limits.lineByteCount))))
+      }
+      let position = skipBlanks(lineStart, lineEnd)
+      guard position < lineEnd else { continue }
+      if position.pointee == UInt8(ascii: "#") {
+        if let item = readComment(position + 1) { return .item(item) }
+        continue
+      }
+      guard sampleLineCount < limits.sampleCount else {
+        nextLine = pageEnd
+        return .item(.bad(error(.tooManySamples, at: position)))
+      }
+      sampleLineCount += 1
+      do throws(ParseError) {
+        return .name(try readName(position))
+      } catch {
+        return .item(.bad(error))
+      }
+    }
+    return .pageEnd
+  }
+
+  /// Reads the rest of the line behind its metric name.
+  @usableFromInline mutating func finishLine(_ name: PageText) -> Item {
+    do throws(ParseError) {
+      return .sample(try readSample(name))
+    } catch {
+      return .bad(error)
+    }
+  }
+
+  private mutating func takeLine() {
+    lineStart = nextLine
+    line += 1
+    if let newline = sy_memchr(lineStart, 0x0A, pageEnd - lineStart) {
+      lineEnd = newline.assumingMemoryBound(to: UInt8.self)
+      nextLine = lineEnd + 1
+    } else {
+      lineEnd = pageEnd
+      nextLine = pageEnd
+    }
+    if lineEnd > lineStart, lineEnd[-1] == 0x0D { lineEnd -= 1 }
+  }
+
+  private mutating func readName(_ start: Position) throws(ParseError) -> PageText {
+    isInBraces = start.pointee == UInt8(ascii: "{")
+    if isInBraces {
+      let quote = skipBlanks(start + 1, lineEnd)
+      guard quote < lineEnd, quote.pointee == ByteClass.quote else {
+        throw error(.badName, at: quote)
+      }
+      let name = try readQuoted(quote, behind: &nameEnd)
+      guard !name.bytes.isEmpty else { throw error(.badName, at: quote) }
+      return name
+    }
+    guard ByteClass.isNameStart(start.pointee) else { throw error(.badName, at: start) }
+    var position = start + 1
+    while position < lineEnd, ByteClass.isName(position.pointee) { position += 1 }
+    guard
+      position == lineEnd || ByteClass.isBlank(position.pointee)
+        || position.pointee == UInt8(ascii: "{")
+    else { throw error(.badName, at: position) }
+    nameEnd = position
+    return text(start, position, hasEscapes: false)
+  }
+
+  private func readSample(_ name: PageText) throws(ParseError) -> Sample {
+    var position = skipBlanks(nameEnd, lineEnd)
+    var labels = SampleLabels(position, position, count: 0)
+    if isInBraces {
+      labels = try readLabels(&position, isBehindName: true)
+    } else if position < lineEnd, position.pointee == UInt8(ascii: "{") {
+      position += 1
+      labels = try readLabels(&position, isBehindName: false)
+    }
+    position = skipBlanks(position, lineEnd)
+    guard position < lineEnd else { throw error(.missingValue, at: position) }
+    guard let number = NumberText(position, lineEnd) else { throw error(.badNumber, at: position) }
+    position = skipBlanks(number.end, lineEnd)
+    var timestamp: NumberText?
+    if position < lineEnd, position.pointee != UInt8(ascii: "#") {
+      timestamp = NumberText(position, lineEnd)
+      guard let timestamp, timestamp.isFinite else { throw error(.badTimestamp, at: position) }
+      position = skipBlanks(timestamp.end, lineEnd)
+    }
+    if position < lineEnd { try passExemplar(position) }
+    return Sample(
+      name: name, labels: labels, number: number, timestampNumber: timestamp, line: line)
+  }
+
+  /// An exemplar begins with `# {`; what it holds is not looked at.
+  private func passExemplar(_ start: Position) throws(ParseError) {
+    guard start.pointee == UInt8(ascii: "#") else { throw error(.trailingBytes, at: start) }
+    let brace = skipBlanks(start + 1, lineEnd)
+    guard brace < lineEnd, brace.pointee == UInt8(ascii: "{") else {
+      throw error(.trailingBytes, at: start)
+    }
+  }
+
+  // MARK: Pieces
+
+  @inline(__always) func text(_ start: Position, _ end: Position, hasEscapes: Bool)
+    -> PageText
+  {
+    PageText(
+      bytes: UnsafeRawBufferPointer(start: start, count: end - start), hasEscapes: hasEscapes)
+  }
+
+  func error(_ kind: ParseError.Kind, at position: Position) -> ParseError {
+    ParseError(kind, line: line, column: position - lineStart + 1)
+  }
+}

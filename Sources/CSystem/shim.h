@@ -63,6 +63,10 @@ static inline long sy_socket(int family) {
 static inline long sy_set_option(int fd, int level, int name, int value) {
   SY_RETRY(setsockopt(fd, level, name, &value, sizeof value));
 }
+static inline void sy_reset_on_close(int fd) {
+  struct linger linger = {.l_onoff = 1, .l_linger = 0};
+  (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}
 static inline int sy_socket_error(int fd) {
   int value = 0;
   socklen_t size = sizeof value;
@@ -157,6 +161,23 @@ static inline long sy_signalfd(const int *signals, int count) {
 static inline int sy_next_signal(int fd) {
   struct signalfd_siginfo info;
   return read(fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+// RFC 9110 5.6.7 IMF-fixdate, 29 bytes and a NUL, without regard to the locale.
+static inline void sy_http_date(int64_t seconds, char *out) {
+  static const char days[] = "SunMonTueWedThuFriSat";
+  static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  struct tm time;
+  time_t value = (time_t)seconds;
+  gmtime_r(&value, &time);
+  memcpy(out, "Sun, 06 Nov 1994 08:49:37 GMT", 30);
+  memcpy(out, days + 3 * time.tm_wday, 3);
+  out[5] = (char)('0' + time.tm_mday / 10), out[6] = (char)('0' + time.tm_mday % 10);
+  memcpy(out + 8, months + 3 * time.tm_mon, 3);
+  int year = time.tm_year + 1900;
+  for (int i = 15; i >= 12; i--, year /= 10) out[i] = (char)('0' + year % 10);
+  out[17] = (char)('0' + time.tm_hour / 10), out[18] = (char)('0' + time.tm_hour % 10);
+  out[20] = (char)('0' + time.tm_min / 10), out[21] = (char)('0' + time.tm_min % 10);
+  out[23] = (char)('0' + time.tm_sec / 10), out[24] = (char)('0' + time.tm_sec % 10);
 }
 static inline void sy_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 static inline void sy_thread_name(const char *name) { (void)pthread_setname_np(pthread_self(), name); }

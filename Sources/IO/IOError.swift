@@ -13,6 +13,13 @@ public struct IOError: Error, Sendable, Equatable, CustomStringConvertible {
   }
 
   public var isAddressInUse: Bool { code == EADDRINUSE }
+  /// The machine or the process ran out of something; the peer is not to blame.
+  public var isLocalShortage: Bool {
+    switch code {
+    case EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL, EAGAIN: true
+    default: false
+    }
+  }
   public var isNoSuchFile: Bool { code == ENOENT }
 
   /// The system's words for the errno. Allocates.

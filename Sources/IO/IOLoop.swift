@@ -25,7 +25,8 @@ public struct IOLoop: ~Copyable {
     var isPaused: Bool
     var hasHangup: Bool
     var isInReady: Bool
-    /// errno of a send that failed, reported by `next`.
+    /// errno of a send that failed, reported by `next` once what can still be read was read: an
+    /// early answer may lie there.
     var failure: Int32
     /// EOF or failure was reported: nothing more to read.
     var isEnded: Bool
@@ -238,12 +239,6 @@ public struct IOLoop: ~Copyable {
   /// What a connection has to report now, one thing at a time.
   private mutating func pending(_ index: Int) -> IOEvent? {
     let slot = slots + index
-    if slot.pointee.failure != 0 {
-      let code = slot.pointee.failure
-      slot.pointee.failure = 0
-      slot.pointee.isEnded = true
-      return report(.failed, index, value: Int(code))
-    }
     if slot.pointee.isDrainedDue {
       slot.pointee.isDrainedDue = false
       if slot.pointee.isReadable { enqueue(index) }
@@ -271,13 +266,15 @@ public struct IOLoop: ~Copyable {
       receivedCount = count
       return report(.received, index, value: count)
     }
-    if count == -Int(EAGAIN) {
+    if count == -Int(EAGAIN), slot.pointee.failure == 0 {
       slot.pointee.isReadable = false
       return nil
     }
     slot.pointee.isEnded = true
     return count == 0
-      ? report(.eof, index) : report(.failed, index, value: Int(-count))
+      ? report(.eof, index)
+      : report(
+        .failed, index, value: slot.pointee.failure != 0 ? Int(slot.pointee.failure) : -count)
   }
 
   /// One accepted connection, or nil when the listener has no more.
@@ -376,11 +373,14 @@ public struct IOLoop: ~Copyable {
     id.index >= 0 && slots[Int(id.index)].generation == id.generation
   }
 
-  /// The identifier of the open connection at `index`. Requires: one is open there.
-  public func id(at index: Int32) -> ConnectionID {
-    assert(slots[Int(index)].generation & 1 == 1)
-    return ConnectionID(index: index, generation: slots[Int(index)].generation)
+  /// The identifier of the open connection at `index`, nil when none is open there.
+  public func openID(at index: Int32) -> ConnectionID? {
+    let generation = slots[Int(index)].generation
+    return generation & 1 == 1 ? ConnectionID(index: index, generation: generation) : nil
   }
+
+  /// What the connection was opened with.
+  public func tag(_ id: ConnectionID) -> UInt32 { slots[Int(id.index)].tag }
 
   /// Sends at once what the kernel takes and keeps the rest. True when nothing is left unsent. A
   /// failure is reported by a later `.failed`; sends after it are dropped.
@@ -451,6 +451,12 @@ public struct IOLoop: ~Copyable {
     }
   }
 
+  /// Lets `close` reset the connection, so that the peer sees a cut and not an end.
+  public mutating func resetOnClose(_ id: ConnectionID) {
+    assert(isOpen(id))
+    sy_reset_on_close(slots[Int(id.index)].fd)
+  }
+
   /// Closes at once; unsent bytes are thrown away. The identifier is invalid afterwards.
   public mutating func close(_ id: ConnectionID) {
     assert(isOpen(id))
@@ -481,6 +487,8 @@ public struct IOLoop: ~Copyable {
 
   private mutating func fail(_ index: Int, _ code: Int32) {
     slots[index].failure = code
+    slots[index].isReadable = true
+    slots[index].hasHangup = true
     output.clear(&slots[index].output)
     enqueue(index)
   }

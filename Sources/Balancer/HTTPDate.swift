@@ -1,0 +1,23 @@
+// The Date field's value (RFC 9110 §5.6.7), made anew at most once a second.
+import CSystem
+import IO
+import Primitives
+
+struct HTTPDate: ~Copyable {
+  private var second: Int64 = -1
+  private let text: UnsafeMutablePointer<CChar>
+
+  init() { text = .allocate(capacity: 32) }
+
+  deinit { text.deallocate() }
+
+  /// `Sun, 06 Nov 1994 08:49:37 GMT`, 29 bytes; valid until the next call.
+  mutating func current() -> UnsafeRawBufferPointer {
+    let now = Clock.wall.rawValue / 1_000_000_000
+    if now != second {
+      second = now
+      sy_http_date(now, text)
+    }
+    return UnsafeRawBufferPointer(start: text, count: 29)
+  }
+}

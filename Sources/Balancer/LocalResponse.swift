@@ -1,0 +1,129 @@
+// The answers that steelyard gives itself: reason → status, text and JSON body, from one table.
+// The body has the shape that OpenAI-style clients read.
+// HOT PATH: no allocation, no lock, no existential.
+import HTTP
+
+/// Why steelyard answered in an endpoint's place.
+package enum LocalReason: UInt8, CaseIterable, Sendable {
+  case malformedRequest, noRoute, headTimeout, contentTimeout, contentTooLarge, targetTooLong
+  case headTooLarge, unknownExpectation, notImplemented, unsupportedVersion
+  case noEndpoint, overloaded, connectFailed, badResponse, connectTimeout, firstByteTimeout
+
+  package var status: Int {
+    switch self {
+    case .malformedRequest: 400
+    case .noRoute: 404
+    case .headTimeout, .contentTimeout: 408
+    case .contentTooLarge: 413
+    case .targetTooLong: 414
+    case .unknownExpectation: 417
+    case .headTooLarge: 431
+    case .notImplemented: 501
+    case .connectFailed, .badResponse: 502
+    case .noEndpoint, .overloaded: 503
+    case .connectTimeout, .firstByteTimeout: 504
+    case .unsupportedVersion: 505
+    }
+  }
+
+  /// For metrics; a finite set.
+  package var label: String { "\(staticLabel)" }
+
+  var staticLabel: StaticString {
+    switch self {
+    case .malformedRequest: "malformed_request"
+    case .noRoute: "no_route"
+    case .headTimeout: "head_timeout"
+    case .contentTimeout: "content_timeout"
+    case .contentTooLarge: "content_too_large"
+    case .targetTooLong: "target_too_long"
+    case .headTooLarge: "head_too_large"
+    case .unknownExpectation: "unknown_expectation"
+    case .notImplemented: "not_implemented"
+    case .unsupportedVersion: "unsupported_version"
+    case .noEndpoint: "no_endpoint"
+    case .overloaded: "overloaded"
+    case .connectFailed: "connect_failed"
+    case .badResponse: "bad_response"
+    case .connectTimeout: "connect_timeout"
+    case .firstByteTimeout: "first_byte_timeout"
+    }
+  }
+
+  var message: StaticString {
+    switch self {
+    case .malformedRequest: "the request is not valid HTTP/1.1"
+    case .noRoute: "no route matches the path"
+    case .headTimeout: "the request head did not arrive in time"
+    case .contentTimeout: "the request content stopped arriving"
+    case .contentTooLarge: "the request content is larger than this server takes"
+    case .targetTooLong: "the request target is longer than this server takes"
+    case .headTooLarge: "the request head is larger than this server takes"
+    case .unknownExpectation: "only the expectation 100-continue is known"
+    case .notImplemented: "the method or transfer coding is not implemented"
+    case .unsupportedVersion: "only HTTP/1.0 and HTTP/1.1 are spoken here"
+    case .noEndpoint: "no endpoint may take this request now"
+    case .overloaded: "the load balancer is out of connections"
+    case .connectFailed: "the endpoint could not be reached or cut the connection"
+    case .badResponse: "the endpoint's answer is not valid HTTP/1.1"
+    case .connectTimeout: "the endpoint did not accept the connection in time"
+    case .firstByteTimeout: "the endpoint did not answer in time"
+    }
+  }
+
+  var phrase: StaticString {
+    switch status {
+    case 400: "Bad Request"
+    case 404: "Not Found"
+    case 408: "Request Timeout"
+    case 413: "Content Too Large"
+    case 414: "URI Too Long"
+    case 417: "Expectation Failed"
+    case 431: "Request Header Fields Too Large"
+    case 501: "Not Implemented"
+    case 502: "Bad Gateway"
+    case 503: "Service Unavailable"
+    case 504: "Gateway Timeout"
+    default: "HTTP Version Not Supported"
+    }
+  }
+
+  init(_ error: HeadError) {
+    switch error.status {
+    case 413: self = .contentTooLarge
+    case 414: self = .targetTooLong
+    case 417: self = .unknownExpectation
+    case 431: self = .headTooLarge
+    case 501: self = .notImplemented
+    case 505: self = .unsupportedVersion
+    default: self = .malformedRequest
+    }
+  }
+
+  /// Writes the whole answer; without the body, but with its length, for HEAD.
+  func write(
+    to writer: inout HeadWriter, date: UnsafeRawBufferPointer, isHead: Bool, closes: Bool
+  ) {
+    writer.append("HTTP/1.1 ")
+    writer.append(number: status)
+    writer.append(" ")
+    writer.append(phrase)
+    writer.append("\r\nServer: steelyard\r\nDate: ")
+    writer.append(date)
+    writer.append("\r\nContent-Type: application/json\r\nContent-Length: ")
+    let fixed: StaticString = "{\"error\":{\"code\":500,\"type\":\"\",\"message\":\"\"}}\n"
+    writer.append(
+      number: fixed.utf8CodeUnitCount + staticLabel.utf8CodeUnitCount + message.utf8CodeUnitCount)
+    if status == 503 { writer.append("\r\nRetry-After: 1") }
+    if closes { writer.append("\r\nConnection: close") }
+    writer.append("\r\n\r\n")
+    if isHead { return }
+    writer.append("{\"error\":{\"code\":")
+    writer.append(number: status)
+    writer.append(",\"type\":\"")
+    writer.append(staticLabel)
+    writer.append("\",\"message\":\"")
+    writer.append(message)
+    writer.append("\"}}\n")
+  }
+}

@@ -1,0 +1,105 @@
+// What a worker counts of its traffic, in cells of its own, and where each number stands.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+package import Exposition
+package import HTTP
+import Primitives
+
+/// How an exchange ended, as the `code` label says it.
+package enum CodeClass: Int, CaseIterable, Sendable {
+  case informational, success, redirection, clientError, serverError
+  /// The client went away first.
+  case canceled
+  /// The endpoint cut a response that had already begun.
+  case truncated
+
+  package var label: String {
+    switch self {
+    case .informational: "1xx"
+    case .success: "2xx"
+    case .redirection: "3xx"
+    case .clientError: "4xx"
+    case .serverError: "5xx"
+    case .canceled: "canceled"
+    case .truncated: "truncated"
+    }
+  }
+
+  init(status: Int) {
+    switch status {
+    case ..<200: self = .informational
+    case ..<300: self = .success
+    case ..<400: self = .redirection
+    case ..<500: self = .clientError
+    default: self = .serverError
+    }
+  }
+}
+
+/// Cells of all workers: exchanges by endpoint, code class and method, durations by endpoint,
+/// answers that steelyard gave itself by status and reason.
+package final class TrafficMetrics: Sendable {
+  package let slotCount: Int
+  private let blocks: [CellBlock]
+
+  private static let countersPerSlot = CodeClass.allCases.count * Method.allCases.count
+  private static let cellsPerSlot = countersPerSlot + DurationHistogram.cellCount
+
+  package init(workerCount: Int, slotCount: Int) {
+    self.slotCount = slotCount
+    let count = slotCount * Self.cellsPerSlot + LocalReason.allCases.count + 2
+    blocks = (0..<workerCount).map { _ in CellBlock(count: count) }
+  }
+
+  private func counter(_ slot: Int, _ code: CodeClass, _ method: Method) -> Int {
+    slot * Self.cellsPerSlot + code.rawValue * Method.allCases.count + Int(method.rawValue)
+  }
+
+  private func local(_ reason: LocalReason) -> Int {
+    slotCount * Self.cellsPerSlot + Int(reason.rawValue)
+  }
+
+  private var connections: Int { slotCount * Self.cellsPerSlot + LocalReason.allCases.count }
+
+  // MARK: Writing, each worker its own
+
+  func countExchange(
+    worker: Int, slot: Int, code: CodeClass, method: Method, duration: Nanoseconds
+  ) {
+    blocks[worker].add(1, at: counter(slot, code, method))
+    DurationHistogram.observe(
+      duration, in: blocks[worker], at: slot * Self.cellsPerSlot + Self.countersPerSlot)
+  }
+
+  func countLocal(worker: Int, _ reason: LocalReason) {
+    blocks[worker].add(1, at: local(reason))
+  }
+
+  func countAccept(worker: Int) { blocks[worker].add(1, at: connections) }
+
+  func publishOpenConnections(worker: Int, _ count: Int) {
+    blocks[worker].store(UInt64(count), at: connections + 1)
+  }
+
+  // MARK: Reading, any thread
+
+  /// Exchanges that ended, ever.
+  package func exchanges(slot: Int, _ code: CodeClass, _ method: Method) -> UInt64 {
+    blocks.reduce(0) { $0 &+ $1[counter(slot, code, method)] }
+  }
+
+  /// Durations of the exchanges that ended, from the request head to the response's last byte.
+  package func durations(slot: Int) -> HistogramSnapshot {
+    DurationHistogram.snapshot(
+      of: blocks, at: slot * Self.cellsPerSlot + Self.countersPerSlot)
+  }
+
+  /// Answers that steelyard gave itself.
+  package func locals(_ reason: LocalReason) -> UInt64 {
+    blocks.reduce(0) { $0 &+ $1[local(reason)] }
+  }
+
+  /// Connections accepted, ever.
+  package var accepted: UInt64 { blocks.reduce(0) { $0 &+ $1[connections] } }
+  /// Connections open now, downstream and upstream together.
+  package var openConnections: UInt64 { blocks.reduce(0) { $0 &+ $1[connections + 1] } }
+}

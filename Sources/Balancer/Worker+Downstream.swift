@@ -1,0 +1,271 @@
+// Downstream connections: heads in, content on to the endpoint, what happens when the client
+// stalls, pipelines or leaves.
+// HOT PATH: no allocation, no lock, no existential.
+import CSystem
+import Fleet
+import HTTP
+import IO
+import Primitives
+
+extension Worker {
+  mutating func accepted(_ id: ConnectionID) {
+    context.metrics.countAccept(worker: index)
+    let place = Int(id.index)
+    (slab.downstream + place).initialize(to: Downstream())
+    slab.downstream[place].addressCount = io.writeAcceptedAddress(
+      into: slab.addresses + place * 46)
+    io.setReadLimit(id, Self.headReadMax)
+    expectHead(id)
+  }
+
+  /// Waits for the first byte of a head.
+  private mutating func expectHead(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    state.pointee.hasDeadlineForHead = false
+    let timeout = plan.listener(io.tag(id))?.idleTimeout ?? .seconds(75)
+    io.setDeadline(id, io.now + timeout)
+  }
+
+  mutating func downstreamReceived(_ id: ConnectionID, _ tag: UInt32) {
+    let state = slab.downstream + Int(id.index)
+    let received = UnsafeRawBufferPointer(io.received)
+    switch state.pointee.phase {
+    case .lingering, .closing: break
+    case .exchange:
+      if state.pointee.request.isComplete {
+        holdPipelined(id, received)
+      } else {
+        relayRequest(id, received)
+      }
+    case .head:
+      guard state.pointee.input.block != nil else {
+        parseHead(id, tag, received)
+        return
+      }
+      guard hold(received, in: &state.pointee.input) else {
+        respond(id, .overloaded)
+        return
+      }
+      // Without a new line there is nothing new to parse.
+      let hasLine = received.contains(0x0A)
+      if hasLine || state.pointee.input.end >= Self.headReadMax {
+        parseHead(id, tag, state.pointee.input.bytes)
+      }
+    }
+  }
+
+  /// Parses the head at the start of `bytes`, which are the loop's or the connection's input.
+  private mutating func parseHead(
+    _ id: ConnectionID, _ tag: UInt32, _ bytes: UnsafeRawBufferPointer
+  ) {
+    let state = slab.downstream + Int(id.index)
+    var head = RequestHead()
+    switch requests.parse(bytes, into: &head) {
+    case .complete:
+      beginExchange(id, tag, head, bytes)
+    case .rejected(let error):
+      state.pointee.method = head.method
+      state.pointee.minorVersion = 1
+      respond(id, LocalReason(error))
+    case .incomplete:
+      if !state.pointee.hasDeadlineForHead {
+        state.pointee.hasDeadlineForHead = true
+        io.setDeadline(id, io.now + (plan.listener(tag)?.headTimeout ?? .seconds(10)))
+      }
+      if state.pointee.input.block == nil, !hold(bytes, in: &state.pointee.input) {
+        respond(id, .overloaded)
+        return
+      }
+      compact(&state.pointee.input)
+      io.setReadLimit(id, min(Self.headReadMax, Self.blockBytes - state.pointee.input.end))
+    }
+  }
+
+  /// Content of the running request: checked, then passed on as it is.
+  private mutating func relayRequest(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
+    let state = slab.downstream + Int(id.index)
+    guard let count = readRequestContent(id, bytes) else { return }
+    let upstream = state.pointee.upstream
+    let passed = UnsafeRawBufferPointer(rebasing: bytes[0..<count])
+    remember(passed, for: id)
+    let isSent = io.send(upstream, passed)
+    setUploadDeadlines(id)
+    if state.pointee.request.isComplete {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[count...])
+      if !rest.isEmpty { holdPipelined(id, rest) }
+    } else if !isSent {
+      io.setPaused(id, true)
+    }
+  }
+
+  /// Reads the framing of request content. Returns how many of the bytes belong to the request;
+  /// nil when it was refused and the exchange is over.
+  mutating func readRequestContent(
+    _ id: ConnectionID, _ bytes: UnsafeRawBufferPointer
+  ) -> Int? {
+    let state = slab.downstream + Int(id.index)
+    var offset = 0
+    while true {
+      switch state.pointee.request.next(bytes, &offset) {
+      case .content(let count):
+        state.pointee.contentCount += count
+        if state.pointee.contentCount > context.limits.bodyBytesMax {
+          refuseContent(id, .contentTooLarge)
+          return nil
+        }
+      case .more, .complete:
+        // A length can be read to its end and no further: what follows stays in the kernel.
+        let remaining = state.pointee.request.remainingCount ?? Self.headReadMax
+        io.setReadLimit(id, state.pointee.request.isComplete ? Self.headReadMax : remaining)
+        return offset
+      case .malformed(let error):
+        refuseContent(id, LocalReason(error))
+        return nil
+      }
+    }
+  }
+
+  /// The request turned out wrong after its head was accepted.
+  private mutating func refuseContent(_ id: ConnectionID, _ reason: LocalReason) {
+    let state = slab.downstream + Int(id.index)
+    releaseAttempt(id, .abandoned)
+    if state.pointee.hasResponse {
+      closeDownstream(id)
+    } else {
+      respond(id, reason)
+    }
+  }
+
+  /// The next request came before this one was answered: it waits, and so does the client.
+  private mutating func holdPipelined(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
+    let state = slab.downstream + Int(id.index)
+    guard hold(bytes, in: &state.pointee.input) else {
+      abortExchange(id, .abandoned, code: .canceled)
+      return
+    }
+    io.setPaused(id, true)
+  }
+
+  /// Goes on with what is in the input, after an exchange.
+  mutating func resumeInput(_ id: ConnectionID) {
+    guard io.isOpen(id) else { return }
+    let state = slab.downstream + Int(id.index)
+    guard state.pointee.phase == .head, !state.pointee.input.isEmpty,
+      io.unsentByteCount(id) == 0
+    else { return }
+    io.setPaused(id, false)
+    parseHead(id, io.tag(id), state.pointee.input.bytes)
+  }
+
+  /// The exchange is over and the connection goes on.
+  mutating func awaitNextRequest(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    state.pointee.phase = .head
+    expectHead(id)
+    if state.pointee.input.isEmpty { release(&state.pointee.input) }
+    // Answers that the client does not read must not pile up: no new request before they are gone.
+    if io.unsentByteCount(id) > 0 {
+      io.setPaused(id, true)
+    } else if state.pointee.input.isEmpty {
+      io.setPaused(id, false)
+      io.setReadLimit(id, Self.headReadMax)
+    } else {
+      runnable.append(id)
+    }
+  }
+
+  mutating func downstreamDrained(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    switch state.pointee.phase {
+    case .closing: closeDownstream(id)
+    case .lingering: break
+    case .head:
+      if state.pointee.input.isEmpty {
+        io.setPaused(id, false)
+        io.setReadLimit(id, Self.headReadMax)
+      } else {
+        runnable.append(id)
+      }
+    case .exchange:
+      guard state.pointee.isUpstreamPaused else { return }
+      state.pointee.isUpstreamPaused = false
+      io.setDeadline(id, nil)
+      io.setPaused(state.pointee.upstream, false)
+      io.setDeadline(state.pointee.upstream, io.now + state.pointee.timeouts.idle)
+    }
+  }
+
+  mutating func downstreamTimeout(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    switch state.pointee.phase {
+    case .lingering, .closing: closeDownstream(id)
+    case .head:
+      // A connection on which nothing was asked is closed without a word.
+      if state.pointee.hasDeadlineForHead {
+        respond(id, .headTimeout)
+      } else {
+        closeDownstream(id)
+      }
+    case .exchange:
+      if state.pointee.hasResponse {
+        // It does not read its response.
+        abortExchange(id, .abandoned, code: .canceled)
+      } else {
+        refuseContent(id, .contentTimeout)
+      }
+    }
+  }
+
+  /// The client closed, half-closed or was cut: an exchange that still runs has no reader, so the
+  /// endpoint is told at once and can stop generating.
+  mutating func downstreamGone(_ id: ConnectionID, isCut: Bool) {
+    let state = slab.downstream + Int(id.index)
+    if state.pointee.phase == .exchange {
+      abortExchange(id, .abandoned, code: .canceled)
+    } else if isCut || io.unsentByteCount(id) == 0 || state.pointee.phase == .lingering {
+      closeDownstream(id)
+    } else {
+      // Half-closed, but it may still read the end of its answer.
+      state.pointee.phase = .closing
+      io.setDeadline(id, io.now + state.pointee.timeouts.idle)
+    }
+  }
+
+  mutating func closeDownstream(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    release(&state.pointee.input)
+    release(&state.pointee.replay)
+    assert(state.pointee.lease == nil)
+    io.close(id)
+  }
+
+  // MARK: Held bytes
+
+  /// Appends to held bytes, taking a block for the first. False when there is no room.
+  mutating func hold(_ bytes: UnsafeRawBufferPointer, in held: inout HeldBytes) -> Bool {
+    if held.block == nil {
+      guard let block = blocks.take() else { return false }
+      held = HeldBytes(block: block)
+    }
+    compact(&held)
+    guard let block = held.block, held.end + bytes.count <= Self.blockBytes else { return false }
+    if let source = bytes.baseAddress {
+      (block + held.end).copyMemory(from: source, byteCount: bytes.count)
+    }
+    held.end += bytes.count
+    return true
+  }
+
+  /// Moves held bytes to the start of their block.
+  private func compact(_ held: inout HeldBytes) {
+    guard held.start > 0, let block = held.block else { return }
+    memmove(block, block + held.start, held.end - held.start)
+    held.end -= held.start
+    held.start = 0
+  }
+
+  mutating func release(_ held: inout HeldBytes) {
+    if let block = held.block { blocks.give(block) }
+    held = HeldBytes()
+  }
+}

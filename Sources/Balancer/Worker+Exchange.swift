@@ -1,0 +1,310 @@
+// An exchange from its complete request head to its end: route, pick, lease, send, retry, answer.
+// HOT PATH: no allocation, no lock, no existential.
+import Fleet
+import HTTP
+import IO
+import Primitives
+
+extension Worker {
+  /// `bytes` begin with the head and may go on with content and further requests.
+  mutating func beginExchange(
+    _ id: ConnectionID, _ tag: UInt32, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
+  ) {
+    let state = slab.downstream + Int(id.index)
+    state.pointee.phase = .exchange
+    state.pointee.hasDeadlineForHead = false
+    state.pointee.method = head.method
+    state.pointee.minorVersion = head.minorVersion
+    state.pointee.isPersistent = head.isPersistent && stopsAt == nil
+    state.pointee.request = ContentReader(head.framing)
+    state.pointee.contentCount = 0
+    state.pointee.hasResponse = false
+    state.pointee.unwrapsChunks = false
+    state.pointee.closesAfter = false
+    state.pointee.startedAt = io.now
+    state.pointee.tried = TriedSet()
+    io.setDeadline(id, nil)
+
+    let path = UnsafeRawBufferPointer(rebasing: bytes[head.targetStart..<head.pathEnd])
+    let route = plan.route(tag: tag, path: path.isEmpty ? Self.rootPath : path)
+    if case .length(let length) = head.framing, length > context.limits.bodyBytesMax {
+      respond(id, .contentTooLarge)
+      return
+    }
+    let rest = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
+    guard let count = readRequestContent(id, rest) else { return }
+    let content = UnsafeRawBufferPointer(rebasing: rest[0..<count])
+    let isWritten = route != nil && writeUpstreamHead(id, head, bytes, content)
+    // From here on `bytes` may be gone: they may lie in the input.
+    keepPipelined(id, UnsafeRawBufferPointer(rebasing: rest[count...]))
+    guard let route else {
+      respond(id, .noRoute)
+      return
+    }
+    guard isWritten else {
+      respond(id, .headTooLarge)
+      return
+    }
+    state.pointee.pool = route.pool
+    state.pointee.fleetRevision = plan.fleetRevision
+    state.pointee.timeouts = route.timeouts
+    state.pointee.retriesLeft = plan.pools[route.pool].retriesMax
+    attempt(id)
+  }
+
+  private static var rootPath: UnsafeRawBufferPointer {
+    let root: StaticString = "/"
+    return UnsafeRawBufferPointer(start: root.utf8Start, count: 1)
+  }
+
+  /// What follows the request stays in the input (or gets there).
+  private mutating func keepPipelined(_ id: ConnectionID, _ rest: UnsafeRawBufferPointer) {
+    let state = slab.downstream + Int(id.index)
+    if state.pointee.input.block != nil {
+      state.pointee.input.start = state.pointee.input.end - rest.count
+      if rest.isEmpty { release(&state.pointee.input) }
+    } else if !rest.isEmpty {
+      // A read that begins with a head is shorter than a block.
+      _ = hold(rest, in: &state.pointee.input)
+    }
+    if !rest.isEmpty { io.setPaused(id, true) }
+  }
+
+  /// Renders what is sent upstream into a block that is kept for a second attempt.
+  private mutating func writeUpstreamHead(
+    _ id: ConnectionID, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
+    _ content: UnsafeRawBufferPointer
+  ) -> Bool {
+    let state = slab.downstream + Int(id.index)
+    guard let block = blocks.take() else { return false }
+    var writer = HeadWriter(
+      UnsafeMutableRawBufferPointer(start: block, count: Self.blockBytes))
+    let forwarded = ForwardedRequest(
+      head: head, bytes: bytes,
+      client: slab.address(Int(id.index), count: state.pointee.addressCount))
+    forwarded.write(to: &writer, requests)
+    writer.append(content)
+    guard !writer.hasOverflowed else {
+      blocks.give(block)
+      return false
+    }
+    state.pointee.replay = HeldBytes(block: block, start: 0, end: writer.count)
+    return true
+  }
+
+  /// Picks an endpoint and sends it what is in the replay block.
+  mutating func attempt(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    guard let slot = pick(id) else {
+      respond(id, .noEndpoint)
+      return
+    }
+    state.pointee.lease = leases.take(slot)
+    state.pointee.attemptStartedAt = io.now
+    if let upstream = takeIdle(slot) {
+      send(id, to: upstream, slot: slot)
+      return
+    }
+    do throws(IOError) {
+      send(id, to: try connect(to: slot), slot: slot)
+    } catch {
+      if error.isLocalShortage {
+        releaseAttempt(id, .abandoned)
+        respond(id, .overloaded)
+      } else {
+        attemptFailed(id, .connectFailed, isUnsent: true)
+      }
+    }
+  }
+
+  private mutating func pick(_ id: ConnectionID) -> Int? {
+    let state = slab.downstream + Int(id.index)
+    // After a reload in mid-exchange the pool may be another: no further attempt then.
+    guard state.pointee.fleetRevision == plan.fleetRevision else { return nil }
+    let pool = state.pointee.pool
+    if plan.pools[pool].refreshedTurn != turn {
+      plan.pools[pool].refreshedTurn = turn
+      leases.refresh(plan.pools[pool].slots)
+    }
+    let position = plan.pools[pool].picker.pick(
+      now: io.now, load: leases.load, tried: state.pointee.tried, random: &random)
+    guard let position else { return nil }
+    state.pointee.tried.insert(position)
+    return plan.pools[pool].slots[position]
+  }
+
+  private mutating func connect(to slot: Int) throws(IOError) -> ConnectionID {
+    guard let address = plan.endpoints[slot]?.address else { throw IOError("connect", 0) }
+    let upstream = try io.connect(to: address, tag: Self.upstreamTag)
+    (slab.upstream + Int(upstream.index)).initialize(to: Upstream())
+    return upstream
+  }
+
+  private mutating func takeIdle(_ slot: Int) -> ConnectionID? {
+    guard let upstream = idle.newest(slot) else { return nil }
+    idle.remove(upstream, in: slab)
+    slab.upstream[Int(upstream.index)].isReused = true
+    slab.upstream[Int(upstream.index)].phase = .head
+    return upstream
+  }
+
+  private mutating func send(_ id: ConnectionID, to upstream: ConnectionID, slot: Int) {
+    let state = slab.downstream + Int(id.index)
+    let other = slab.upstream + Int(upstream.index)
+    state.pointee.upstream = upstream
+    state.pointee.isUpstreamPaused = false
+    other.pointee.downstream = id
+    other.pointee.slot = slot
+    let isSent = io.send(upstream, state.pointee.replay.bytes)
+    if other.pointee.phase == .connecting {
+      io.setDeadline(upstream, io.now + state.pointee.timeouts.connect)
+    } else {
+      setUploadDeadlines(id)
+    }
+    if !state.pointee.request.isComplete { io.setPaused(id, !isSent) }
+  }
+
+  /// Keeps what is sent upstream, as long as it fits and no response has begun.
+  mutating func remember(_ bytes: UnsafeRawBufferPointer, for id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    guard state.pointee.replay.block != nil else { return }
+    if !hold(bytes, in: &state.pointee.replay) { release(&state.pointee.replay) }
+  }
+
+  /// Whose turn it is until the response begins: the endpoint's, to answer or to take what waits
+  /// for it, or the client's, to send more.
+  mutating func setUploadDeadlines(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    let upstream = state.pointee.upstream
+    guard slab.upstream[Int(upstream.index)].phase == .head else { return }
+    if state.pointee.request.isComplete {
+      io.setDeadline(id, nil)
+      io.setDeadline(upstream, io.now + state.pointee.timeouts.firstByte)
+    } else if io.unsentByteCount(upstream) > 0 {
+      io.setDeadline(id, nil)
+      io.setDeadline(upstream, io.now + state.pointee.timeouts.idle)
+    } else {
+      io.setDeadline(upstream, nil)
+      io.setDeadline(id, io.now + state.pointee.timeouts.idle)
+    }
+  }
+
+  // MARK: Ends
+
+  /// The attempt at an endpoint is over without (the rest of) a response: its connection is closed,
+  /// the lease ended, the outcome noted.
+  mutating func releaseAttempt(_ id: ConnectionID, _ outcome: AttemptOutcome) {
+    let state = slab.downstream + Int(id.index)
+    if state.pointee.upstream != .none {
+      closeUpstream(state.pointee.upstream)
+      state.pointee.upstream = .none
+    }
+    endLease(id, outcome)
+  }
+
+  private mutating func endLease(_ id: ConnectionID, _ outcome: AttemptOutcome) {
+    guard let lease = slab.downstream[Int(id.index)].lease.take() else { return }
+    let slot = lease.slot
+    leases.end(lease, outcome)
+    guard outcome != .abandoned, let endpoint = plan.endpoints[slot] else { return }
+    let until = plan.pools[endpoint.pool].picker.note(
+      endpoint.position, isFailure: outcome == .failed, now: io.now)
+    if let until { leases.publishEjection(slot, until: until) }
+  }
+
+  /// The attempt failed before a byte of a response was passed on. Tries another endpoint where
+  /// that is safe, else answers.
+  mutating func attemptFailed(_ id: ConnectionID, _ reason: LocalReason, isUnsent: Bool) {
+    let state = slab.downstream + Int(id.index)
+    let slot = state.pointee.lease?.slot ?? 0
+    let mayRepeat = isUnsent || state.pointee.method.isIdempotent && reason == .connectFailed
+    releaseAttempt(id, .failed)
+    if mayRepeat, state.pointee.retriesLeft > 0, state.pointee.replay.block != nil {
+      state.pointee.retriesLeft -= 1
+      attempt(id)
+      return
+    }
+    let duration = io.now - state.pointee.startedAt
+    context.metrics.countExchange(
+      worker: index, slot: slot, code: .serverError, method: state.pointee.method,
+      duration: duration)
+    respond(id, reason)
+  }
+
+  /// Everything was passed on.
+  mutating func exchangeCompleted(_ id: ConnectionID, upstreamIsClean: Bool) {
+    let state = slab.downstream + Int(id.index)
+    let upstream = state.pointee.upstream
+    let slot = state.pointee.lease?.slot ?? 0
+    let isFailure = state.pointee.status >= 500
+    let isRequestDone = state.pointee.request.isComplete
+    state.pointee.upstream = .none
+    if upstreamIsClean, isRequestDone, slab.upstream[Int(upstream.index)].isPersistent,
+      io.unsentByteCount(upstream) == 0
+    {
+      keepUpstream(upstream)
+    } else {
+      closeUpstream(upstream)
+    }
+    endLease(
+      id, isFailure ? .failed : .completed(io.now - state.pointee.attemptStartedAt))
+    context.metrics.countExchange(
+      worker: index, slot: slot, code: CodeClass(status: state.pointee.status),
+      method: state.pointee.method, duration: io.now - state.pointee.startedAt)
+    endDownstream(id, closes: state.pointee.closesAfter || !isRequestDone)
+  }
+
+  /// Cuts the exchange: the client cannot be told otherwise that its response is not whole.
+  mutating func abortExchange(_ id: ConnectionID, _ outcome: AttemptOutcome, code: CodeClass) {
+    let state = slab.downstream + Int(id.index)
+    if let slot = state.pointee.lease?.slot {
+      context.metrics.countExchange(
+        worker: index, slot: slot, code: code, method: state.pointee.method,
+        duration: io.now - state.pointee.startedAt)
+    }
+    releaseAttempt(id, outcome)
+    // A plain close would look like the regular end of a response without a length.
+    if code == .truncated { io.resetOnClose(id) }
+    closeDownstream(id)
+  }
+
+  /// Answers in the endpoint's place.
+  mutating func respond(_ id: ConnectionID, _ reason: LocalReason) {
+    let state = slab.downstream + Int(id.index)
+    context.metrics.countLocal(worker: index, reason)
+    release(&state.pointee.replay)
+    let isWhole = state.pointee.phase == .exchange && state.pointee.request.isComplete
+    let closes = !isWhole || !state.pointee.isPersistent || state.pointee.minorVersion == 0
+    var writer = HeadWriter(scratch)
+    reason.write(
+      to: &writer, date: date.current(), isHead: state.pointee.method == .head, closes: closes)
+    io.send(id, writer.written)
+    endDownstream(id, closes: closes)
+  }
+
+  private mutating func endDownstream(_ id: ConnectionID, closes: Bool) {
+    let state = slab.downstream + Int(id.index)
+    release(&state.pointee.replay)
+    guard closes || stopsAt != nil else {
+      awaitNextRequest(id)
+      return
+    }
+    // To close with bytes unread would reset the connection and take the answer back.
+    let mayHaveUnread =
+      !state.pointee.request.isComplete || !state.pointee.input.isEmpty
+      || state.pointee.phase == .head
+    release(&state.pointee.input)
+    io.setReadLimit(id, IOLoop.readMax)
+    if mayHaveUnread {
+      state.pointee.phase = .lingering
+      io.setPaused(id, false)
+      io.finish(id)
+      io.setDeadline(id, io.now + Self.lingerTime)
+    } else if io.unsentByteCount(id) == 0 {
+      closeDownstream(id)
+    } else {
+      state.pointee.phase = .closing
+      io.setDeadline(id, io.now + state.pointee.timeouts.idle)
+    }
+  }
+}

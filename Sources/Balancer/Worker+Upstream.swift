@@ -1,0 +1,284 @@
+// Upstream connections: response heads and content on to the client, cut and late endpoints, and
+// the store of idle connections.
+// HOT PATH: no allocation, no lock, no existential.
+import Fleet
+import HTTP
+import IO
+import Primitives
+
+extension Worker {
+  mutating func upstreamConnected(_ id: ConnectionID) {
+    let state = slab.upstream + Int(id.index)
+    state.pointee.phase = .head
+    setUploadDeadlines(state.pointee.downstream)
+  }
+
+  /// What waited to be sent upstream is gone: the client may go on sending.
+  mutating func upstreamDrained(_ id: ConnectionID) {
+    let state = slab.upstream[Int(id.index)]
+    guard state.phase != .idle else { return }
+    guard !slab.downstream[Int(state.downstream.index)].request.isComplete else { return }
+    io.setPaused(state.downstream, false)
+    setUploadDeadlines(state.downstream)
+  }
+
+  mutating func upstreamReceived(_ id: ConnectionID) {
+    let state = slab.upstream + Int(id.index)
+    switch state.pointee.phase {
+    // Nothing was asked, so nothing can be an answer.
+    case .idle: closeIdle(id)
+    case .connecting, .head: receiveHead(id)
+    case .content:
+      let client = state.pointee.downstream
+      if !slab.downstream[Int(client.index)].isUpstreamPaused {
+        io.setDeadline(id, io.now + slab.downstream[Int(client.index)].timeouts.idle)
+      }
+      relayResponse(id, client, UnsafeRawBufferPointer(io.received), before: nil)
+    }
+  }
+
+  private mutating func receiveHead(_ id: ConnectionID) {
+    let state = slab.upstream + Int(id.index)
+    var bytes = UnsafeRawBufferPointer(io.received)
+    if state.pointee.input.block != nil {
+      guard hold(bytes, in: &state.pointee.input) else {
+        attemptFailed(state.pointee.downstream, .badResponse, isUnsent: false)
+        return
+      }
+      bytes = state.pointee.input.bytes
+    }
+    var offset = 0
+    while true {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+      let client = state.pointee.downstream
+      var head = ResponseHead()
+      switch responses.parse(
+        rest, answering: slab.downstream[Int(client.index)].method, into: &head)
+      {
+      case .incomplete:
+        if state.pointee.input.block != nil {
+          state.pointee.input.start = state.pointee.input.end - rest.count
+        } else if !rest.isEmpty, !hold(rest, in: &state.pointee.input) {
+          attemptFailed(client, .overloaded, isUnsent: false)
+          return
+        }
+        io.setReadLimit(id, Self.headReadMax)
+        return
+      case .rejected:
+        attemptFailed(client, .badResponse, isUnsent: false)
+        return
+      case .complete:
+        if head.isInterim {
+          passInterim(client, head, rest)
+          offset += head.end
+          continue
+        }
+        // An upgrade was not asked for: we do not pass `Upgrade` on.
+        if head.status == 101 {
+          attemptFailed(client, .badResponse, isUnsent: false)
+          return
+        }
+        beginResponse(id, client, head, rest)
+        return
+      }
+    }
+  }
+
+  /// 100 and 103 go to clients that can read them (RFC 9110 §15.2).
+  private mutating func passInterim(
+    _ client: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
+  ) {
+    guard slab.downstream[Int(client.index)].minorVersion >= 1 else { return }
+    var writer = HeadWriter(scratch)
+    let forwarded = ForwardedResponse(
+      head: head, bytes: bytes, isChunked: false, confirmsKeepAlive: false, closes: false)
+    forwarded.write(to: &writer, responses)
+    if !writer.hasOverflowed { io.send(client, writer.written) }
+  }
+
+  private mutating func beginResponse(
+    _ id: ConnectionID, _ client: ConnectionID, _ head: ResponseHead,
+    _ bytes: UnsafeRawBufferPointer
+  ) {
+    let state = slab.upstream + Int(id.index)
+    let exchange = slab.downstream + Int(client.index)
+    state.pointee.phase = .content
+    state.pointee.isPersistent = head.isPersistent
+    release(&exchange.pointee.replay)
+    io.setReadLimit(id, IOLoop.readMax)
+    exchange.pointee.status = head.status
+    exchange.pointee.response = ContentReader(head.framing)
+    let isOld = exchange.pointee.minorVersion == 0
+    exchange.pointee.unwrapsChunks = isOld && head.framing == .chunked
+    exchange.pointee.closesAfter =
+      !exchange.pointee.isPersistent || exchange.pointee.unwrapsChunks
+      || head.framing == .untilClose || stopsAt != nil
+      || !exchange.pointee.request.isComplete
+    var writer = HeadWriter(scratch)
+    let forwarded = ForwardedResponse(
+      head: head, bytes: bytes, isChunked: head.framing == .chunked && !isOld,
+      confirmsKeepAlive: isOld && exchange.pointee.isPersistent,
+      closes: exchange.pointee.closesAfter)
+    forwarded.write(to: &writer, responses)
+    guard !writer.hasOverflowed else {
+      attemptFailed(client, .badResponse, isUnsent: false)
+      return
+    }
+    exchange.pointee.hasResponse = true
+    let timeout = exchange.pointee.timeouts.idle
+    io.setDeadline(id, io.now + timeout)
+    let content = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
+    relayResponse(id, client, content, before: writer.written)
+  }
+
+  /// Passes content on, with the head in front of it where there is one. The bytes are the loop's
+  /// or the connection's input; they are not needed afterwards.
+  private mutating func relayResponse(
+    _ id: ConnectionID, _ client: ConnectionID, _ bytes: UnsafeRawBufferPointer,
+    before head: UnsafeRawBufferPointer?
+  ) {
+    let exchange = slab.downstream + Int(client.index)
+    if exchange.pointee.unwrapsChunks {
+      if let head { io.send(client, head) }
+      relayUnwrapped(id, client, bytes)
+      return
+    }
+    var offset = 0
+    var isMalformed = false
+    loop: while true {
+      switch exchange.pointee.response.next(bytes, &offset) {
+      case .content: continue
+      case .more, .complete: break loop
+      case .malformed:
+        isMalformed = true
+        break loop
+      }
+    }
+    if isMalformed {
+      abortExchange(client, .failed, code: .truncated)
+      return
+    }
+    send(client, head, UnsafeRawBufferPointer(rebasing: bytes[0..<offset]))
+    afterRelay(id, client, leftOver: bytes.count - offset)
+  }
+
+  /// For HTTP/1.0 clients: the chunks' content alone (RFC 9112 §7.1.3).
+  private mutating func relayUnwrapped(
+    _ id: ConnectionID, _ client: ConnectionID, _ bytes: UnsafeRawBufferPointer
+  ) {
+    let exchange = slab.downstream + Int(client.index)
+    var offset = 0
+    while true {
+      switch exchange.pointee.response.next(bytes, &offset) {
+      case .content(let count):
+        io.send(client, UnsafeRawBufferPointer(rebasing: bytes[offset - count..<offset]))
+      case .more, .complete:
+        afterRelay(id, client, leftOver: bytes.count - offset)
+        return
+      case .malformed:
+        abortExchange(client, .failed, code: .truncated)
+        return
+      }
+    }
+  }
+
+  /// Sends head and content, at once where they can be put together: into the room before the
+  /// received bytes, which is the loop's headroom or the old head.
+  private mutating func send(
+    _ client: ConnectionID, _ head: UnsafeRawBufferPointer?, _ content: UnsafeRawBufferPointer
+  ) {
+    guard let head, let source = head.baseAddress else {
+      if !content.isEmpty { io.send(client, content) }
+      return
+    }
+    let received = io.received
+    if let start = content.baseAddress, let base = received.baseAddress, !content.isEmpty,
+      start >= UnsafeRawPointer(base), start < UnsafeRawPointer(base + received.count),
+      head.count <= IOLoop.headroom
+    {
+      let front = UnsafeMutableRawPointer(mutating: start) - head.count
+      front.copyMemory(from: source, byteCount: head.count)
+      io.send(client, UnsafeRawBufferPointer(start: front, count: head.count + content.count))
+    } else {
+      io.send(client, head)
+      if !content.isEmpty { io.send(client, content) }
+    }
+  }
+
+  private mutating func afterRelay(_ id: ConnectionID, _ client: ConnectionID, leftOver: Int) {
+    let state = slab.upstream + Int(id.index)
+    release(&state.pointee.input)
+    let exchange = slab.downstream + Int(client.index)
+    if exchange.pointee.response.isComplete {
+      exchangeCompleted(client, upstreamIsClean: leftOver == 0)
+    } else if io.unsentByteCount(client) > 0 {
+      // The client is slower than the endpoint: no more is read until it has caught up.
+      exchange.pointee.isUpstreamPaused = true
+      io.setPaused(id, true)
+      io.setDeadline(id, nil)
+      io.setDeadline(client, io.now + exchange.pointee.timeouts.idle)
+    }
+  }
+
+  // MARK: Gone or late
+
+  mutating func upstreamGone(_ id: ConnectionID, isEOF: Bool) {
+    let state = slab.upstream[Int(id.index)]
+    switch state.phase {
+    case .idle: closeIdle(id)
+    case .connecting: attemptFailed(state.downstream, .connectFailed, isUnsent: true)
+    case .head: attemptFailed(state.downstream, .connectFailed, isUnsent: false)
+    case .content:
+      let exchange = slab.downstream + Int(state.downstream.index)
+      if isEOF, exchange.pointee.response.isUntilClose {
+        exchangeCompleted(state.downstream, upstreamIsClean: false)
+      } else {
+        abortExchange(state.downstream, .failed, code: .truncated)
+      }
+    }
+  }
+
+  mutating func upstreamTimeout(_ id: ConnectionID) {
+    let state = slab.upstream[Int(id.index)]
+    switch state.phase {
+    case .idle: closeIdle(id)
+    case .connecting: attemptFailed(state.downstream, .connectTimeout, isUnsent: true)
+    case .head: attemptFailed(state.downstream, .firstByteTimeout, isUnsent: false)
+    case .content: abortExchange(state.downstream, .failed, code: .truncated)
+    }
+  }
+
+  // MARK: Idle
+
+  /// Puts a connection that has finished its exchange into the store, or closes it.
+  mutating func keepUpstream(_ id: ConnectionID) {
+    let state = slab.upstream + Int(id.index)
+    let slot = state.pointee.slot
+    guard stopsAt == nil, let endpoint = plan.endpoints[slot] else {
+      closeUpstream(id)
+      return
+    }
+    let policy = plan.pools[endpoint.pool].keepAlive
+    guard idle.count(slot) < policy.connectionsMax else {
+      closeUpstream(id)
+      return
+    }
+    release(&state.pointee.input)
+    state.pointee.phase = .idle
+    state.pointee.downstream = .none
+    io.setPaused(id, false)
+    io.setDeadline(id, io.now + policy.idle)
+    idle.insert(id, in: slab)
+  }
+
+  private mutating func closeIdle(_ id: ConnectionID) {
+    idle.remove(id, in: slab)
+    closeUpstream(id)
+  }
+
+  mutating func closeUpstream(_ id: ConnectionID) {
+    let state = slab.upstream + Int(id.index)
+    release(&state.pointee.input)
+    io.close(id)
+  }
+}

@@ -1,0 +1,186 @@
+// One thread's proxy: its loop, its connections, its counters. Dispatches what the loop reports;
+// the extensions hold what happens to downstream connections, upstream ones, and exchanges.
+// Invariant: an exchange has exactly one lease from pick to end; a connection's index is used by
+// one owner at a time.
+// HOT PATH: no allocation, no lock, no existential.
+import CSystem
+import Exposition
+import Fleet
+import HTTP
+import IO
+import Primitives
+
+/// What the workers of one balancer share. Immutable, or safe by its own means.
+struct WorkerContext: Sendable {
+  let board: WeightBoard
+  let evidence: EvidenceBoard
+  let metrics: TrafficMetrics
+  let control: WorkerControl
+  let limits: Limits
+}
+
+struct Worker: ~Copyable {
+  /// Tag of upstream connections; listeners' tags are below it.
+  static let upstreamTag = UInt32.max
+  /// Bytes of a block: a head and the content that came with it, and what we add to the head.
+  static let blockBytes = 36_864
+  /// The most that is read while a head is expected.
+  static let headReadMax = 16_384
+  static let lingerTime = Nanoseconds.seconds(2)
+
+  let index: Int
+  let context: WorkerContext
+  var io: IOLoop
+  var requests: HeadParser
+  var responses: HeadParser
+  var slab: ChannelSlab
+  var idle: IdleStore
+  var leases: LeaseBook
+  var blocks: BlockPool
+  var plan = WorkerPlan()
+  var random: RandomSource
+  var revision: UInt64 = 0
+  var turn: UInt64 = 0
+  var date = HTTPDate()
+  /// Heads are written here before they are sent.
+  let scratch: UnsafeMutableRawBufferPointer
+  /// Connections whose next request is already in their input.
+  var runnable: [ConnectionID] = []
+  var listeningTags: [UInt32] = []
+  var stopsAt: Nanoseconds?
+
+  init(index: Int, context: WorkerContext, waker: Waker, seed: UInt64) throws(IOError) {
+    self.index = index
+    self.context = context
+    let limits = context.limits
+    io = try IOLoop(connectionsMax: limits.connectionsMax, waker: waker)
+    requests = HeadParser(headBytesMax: limits.headBytesMax, fieldsMax: limits.fieldsMax)
+    // Endpoints may send more than clients are allowed to.
+    responses = HeadParser(fieldsMax: 200)
+    slab = ChannelSlab(capacity: limits.connectionsMax)
+    idle = IdleStore(slotCount: context.evidence.slotCount)
+    leases = LeaseBook(evidence: context.evidence, workerIndex: index)
+    blocks = BlockPool(byteCount: Self.blockBytes, countMax: 2 * limits.connectionsMax)
+    random = RandomSource(seed: seed)
+    scratch = .allocate(byteCount: Self.blockBytes, alignment: 64)
+    runnable.reserveCapacity(256)
+  }
+
+  deinit { scratch.deallocate() }
+
+  /// Runs until a graceful end is complete.
+  mutating func run() {
+    adoptTable()
+    while true {
+      io.wait(until: stopsAt ?? .distantFuture)
+      turn += 1
+      if context.board.revision != revision { adoptTable() }
+      dispatchTurn()
+      while let id = runnable.popLast() { resumeInput(id) }
+      context.metrics.publishOpenConnections(worker: index, io.connectionCount)
+      if let deadline = stopsAt, leases.count == 0 && !hasUnsent() || io.now >= deadline { break }
+    }
+    endEverything()
+  }
+
+  private mutating func dispatchTurn() {
+    while true {
+      let event = io.next()
+      switch event.kind {
+      case .none: return
+      case .accepted: accepted(event.id)
+      case .woken: if stopsAt == nil, let stop = context.control.stopsAt { beginStop(stop) }
+      default:
+        if event.tag == Self.upstreamTag { upstreamEvent(event) } else { downstreamEvent(event) }
+      }
+    }
+  }
+
+  private mutating func downstreamEvent(_ event: IOEvent) {
+    switch event.kind {
+    case .received: downstreamReceived(event.id, event.tag)
+    case .eof, .hangup, .failed: downstreamGone(event.id, isCut: event.kind == .failed)
+    case .drained: downstreamDrained(event.id)
+    case .timeout: downstreamTimeout(event.id)
+    case .none, .accepted, .connected, .woken: break
+    }
+  }
+
+  private mutating func upstreamEvent(_ event: IOEvent) {
+    switch event.kind {
+    case .connected: upstreamConnected(event.id)
+    case .received: upstreamReceived(event.id)
+    case .eof, .failed: upstreamGone(event.id, isEOF: event.kind == .eof)
+    case .drained: upstreamDrained(event.id)
+    case .timeout: upstreamTimeout(event.id)
+    // A paused upstream that has hung up still has bytes for us: they are read on.
+    case .hangup, .none, .accepted, .woken: break
+    }
+  }
+
+  // MARK: Tables
+
+  /// Takes the newest table and, where the fleet changed, its listeners.
+  private mutating func adoptTable() {
+    let table = context.board.table
+    revision = table.revision
+    let bindings = context.control.bindings
+    let changesFleet = table.fleetRevision != plan.fleetRevision
+    plan.adopt(table, tags: bindings.map(\.tag))
+    if changesFleet, stopsAt == nil { adoptListeners(bindings) }
+  }
+
+  private mutating func adoptListeners(_ bindings: [ListenerBinding]) {
+    let wanted = bindings.map(\.tag)
+    if listeningTags.contains(where: { !wanted.contains($0) }) {
+      io.keepListeners { wanted.contains($0) }
+    }
+    for binding in bindings where !listeningTags.contains(binding.tag) {
+      guard let socket = binding.group.take(index) else { continue }
+      do throws(IOError) {
+        try io.listen(socket, tag: binding.tag)
+      } catch {
+        context.control.report("worker \(index): \(error)")
+      }
+    }
+    listeningTags = wanted
+  }
+
+  // MARK: The end
+
+  private mutating func beginStop(_ deadline: Nanoseconds) {
+    stopsAt = deadline
+    io.keepListeners { _ in false }
+    for place in 0..<Int32(io.capacity) {
+      guard let id = io.openID(at: place), io.tag(id) != Self.upstreamTag else { continue }
+      let state = slab.downstream + Int(place)
+      if state.pointee.phase == .head, state.pointee.input.isEmpty,
+        io.unsentByteCount(id) == 0
+      {
+        closeDownstream(id)
+      } else {
+        state.pointee.isPersistent = false
+      }
+    }
+  }
+
+  private func hasUnsent() -> Bool {
+    for place in 0..<Int32(io.capacity) {
+      if let id = io.openID(at: place), io.unsentByteCount(id) > 0 { return true }
+    }
+    return false
+  }
+
+  /// Ends what is still running, so that every lease is given back.
+  private mutating func endEverything() {
+    for place in 0..<Int32(io.capacity) {
+      guard let id = io.openID(at: place), io.tag(id) != Self.upstreamTag else { continue }
+      if slab.downstream[Int(place)].phase == .exchange {
+        abortExchange(id, .abandoned, code: .canceled)
+      } else {
+        closeDownstream(id)
+      }
+    }
+    context.metrics.publishOpenConnections(worker: index, 0)
+  }
+}

@@ -1,0 +1,100 @@
+// A weight table as one worker uses it: routes, pools with their pickers, endpoints by slot.
+// Rebuilt when the fleet changes; new weights are written into it in place.
+import Fleet
+import IO
+import Primitives
+
+struct WorkerPlan {
+  struct Listener {
+    /// Longest prefix first.
+    var routes: [PlannedRoute]
+    var headTimeout: Nanoseconds
+    var idleTimeout: Nanoseconds
+  }
+  struct PlannedRoute {
+    var prefix: [UInt8]
+    var pool: Int
+    var timeouts: ExchangeTimeouts
+  }
+  struct PlannedPool {
+    var picker: Picker
+    var slots: [Int]
+    var retriesMax: Int
+    var keepAlive: KeepAlivePolicy
+    /// The turn in which the other workers' in-flight counts were last taken.
+    var refreshedTurn: UInt64 = 0
+  }
+  struct PlannedEndpoint {
+    var address: KernelAddress
+    var pool: Int
+    var position: Int
+  }
+
+  private(set) var fleetRevision: UInt64 = 0
+  /// By listener tag.
+  private(set) var listeners: [Listener?] = []
+  var pools: [PlannedPool] = []
+  /// By endpoint slot.
+  private(set) var endpoints: [PlannedEndpoint?] = []
+
+  /// Takes a newer table. Allocates only when the fleet has changed.
+  mutating func adopt(_ table: WeightTable, tags: [UInt32]) {
+    if table.fleetRevision != fleetRevision { rebuild(table, tags: tags) }
+    for index in pools.indices {
+      for (position, slot) in pools[index].slots.enumerated() {
+        guard let row = table.rows[slot] else { continue }
+        pools[index].picker.set(
+          position, weight: row.effective, isEligible: row.eligibility.takesNewExchanges)
+      }
+    }
+  }
+
+  /// Requires: `tags` has one tag for each listener of the table's fleet, in order.
+  private mutating func rebuild(_ table: WeightTable, tags: [UInt32]) {
+    fleetRevision = table.fleetRevision
+    let fleet = table.fleet
+    listeners = [Listener?](repeating: nil, count: Int(tags.max() ?? 0) + 1)
+    for (listener, tag) in zip(fleet.listeners, tags) {
+      let routes = listener.routes.map {
+        PlannedRoute(
+          prefix: Array($0.pathPrefix.utf8), pool: $0.pool,
+          timeouts: $0.timeouts ?? fleet.pools[$0.pool].timeouts)
+      }
+      listeners[Int(tag)] = Listener(
+        routes: routes.sorted { $0.prefix.count > $1.prefix.count },
+        headTimeout: listener.headTimeout, idleTimeout: listener.idleTimeout)
+    }
+    endpoints = [PlannedEndpoint?](repeating: nil, count: table.rows.count)
+    pools = fleet.pools.enumerated().map { index, pool in
+      for (position, endpoint) in pool.endpoints.enumerated() {
+        endpoints[endpoint.slot] = PlannedEndpoint(
+          address: KernelAddress(endpoint.address), pool: index, position: position)
+      }
+      let slots = pool.endpoints.map(\.slot)
+      return PlannedPool(
+        picker: Picker(policy: pool.balance, ejection: pool.ejection, slots: slots), slots: slots,
+        retriesMax: pool.retriesMax, keepAlive: pool.keepAlive)
+    }
+  }
+
+  /// The route with the longest prefix of `path`; nil where none matches.
+  func route(tag: UInt32, path: UnsafeRawBufferPointer) -> (pool: Int, timeouts: ExchangeTimeouts)?
+  {
+    guard let listener = listener(tag) else { return nil }
+    for route in listener.routes where Self.isPrefix(route.prefix, of: path) {
+      return (route.pool, route.timeouts)
+    }
+    return nil
+  }
+
+  /// The listener whose connections carry `tag`; nil once it is gone.
+  func listener(_ tag: UInt32) -> Listener? {
+    tag < UInt32(listeners.count) ? listeners[Int(tag)] : nil
+  }
+
+  private static func isPrefix(_ prefix: [UInt8], of path: UnsafeRawBufferPointer) -> Bool {
+    guard prefix.count <= path.count else { return false }
+    for index in prefix.indices where prefix[index] != path[index] { return false }
+    return true
+  }
+}

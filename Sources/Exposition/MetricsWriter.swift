@@ -51,20 +51,20 @@ package struct MetricsWriter {
   }
 
   /// A sample of the open family. Requires: a family is open.
-  package mutating func sample(_ labels: Labels = .none, _ value: UInt64) {
+  package mutating func sample(_ value: UInt64, _ labels: Labels = .none) {
     beginSample("", labels)
     endSample(value)
   }
 
   /// A sample of the open family. Requires: a family is open.
-  package mutating func sample(_ labels: Labels = .none, _ value: Int) {
+  package mutating func sample(_ value: Int, _ labels: Labels = .none) {
     beginSample("", labels)
     if value < 0 { append(UInt8(ascii: "-")) }
     endSample(UInt64(value.magnitude))
   }
 
   /// A sample of the open family. Requires: a family is open.
-  package mutating func sample(_ labels: Labels = .none, _ value: Double) {
+  package mutating func sample(_ value: Double, _ labels: Labels = .none) {
     beginSample("", labels)
     append(value)
     append(UInt8(ascii: "\n"))
@@ -72,7 +72,7 @@ package struct MetricsWriter {
 
   /// `_bucket` for each bound and for +Inf, cumulative, then `_sum` and `_count`.
   /// Requires: a family of type histogram is open; no label is named `le`.
-  package mutating func histogram(_ labels: Labels = .none, _ snapshot: HistogramSnapshot) {
+  package mutating func histogram(_ snapshot: HistogramSnapshot, _ labels: Labels = .none) {
     precondition(familyType == .histogram, "not a histogram")
     var cumulative: UInt64 = 0
     for (index, count) in snapshot.buckets.enumerated() {

@@ -1,0 +1,104 @@
+// What the suites share: captured pages, a page whose end is the end of readable memory, and a
+// page read into plain values.
+import Exposition
+import FoundationEssentials
+import Glibc
+import Testing
+
+/// Folders of captured pages; absent outside of a developer's machine.
+enum Captures {
+  static let root: String? = {
+    let package = URL(filePath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent().path()
+    let named = ProcessInfo.processInfo.environment["STEELYARD_FIXTURES"]
+    let candidates = [named, package + "/../shared", package + "/../../shared"].compactMap(\.self)
+    return candidates.first { FileManager.default.fileExists(atPath: $0 + "/fixtures") }
+  }()
+
+  static var exist: Bool { root != nil }
+  static let absence: Comment = "no captured pages: set STEELYARD_FIXTURES to their folder"
+
+  static func bytes(_ path: String) throws -> [UInt8] {
+    let whole = try #require(root) + "/" + path
+    return [UInt8](try #require(FileManager.default.contents(atPath: whole)))
+  }
+
+  static func names(in folder: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: #require(root) + "/" + folder).sorted()
+  }
+}
+
+/// Calls `body` with the bytes placed just before memory that must not be read.
+func withGuardedPage<Result>(
+  _ bytes: [UInt8], _ body: (UnsafeRawBufferPointer) throws -> Result
+) rethrows -> Result {
+  let pageSize = 4096
+  let room = (bytes.count + pageSize - 1) / pageSize * pageSize
+  let memory = mmap(
+    nil, room + pageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
+  precondition(memory != MAP_FAILED)
+  defer { munmap(memory, room + pageSize) }
+  precondition(mprotect(memory + room, pageSize, PROT_NONE) == 0)
+  let start = memory + (room - bytes.count)
+  bytes.withUnsafeBytes {
+    start.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(memory), byteCount: $0.count)
+  }
+  return try body(UnsafeRawBufferPointer(start: start, count: bytes.count))
+}
+
+struct Pair: Hashable {
+  var name: String
+  var value: String
+}
+
+struct ReadSample: Equatable {
+  var name: String
+  var labels: [Pair] = []
+  var value: Double
+  var timestamp: Double?
+
+  /// NaN equals NaN, -0 does not equal 0.
+  static func == (a: ReadSample, b: ReadSample) -> Bool {
+    a.name == b.name && a.labels == b.labels && a.timestamp == b.timestamp
+      && (a.value.isNaN ? b.value.isNaN : a.value.bitPattern == b.value.bitPattern)
+  }
+}
+
+struct ReadPage: Equatable {
+  var samples: [ReadSample] = []
+  var types: [Pair] = []
+  var errors: [ParseError] = []
+  var lineCount = 0
+  var sawEOF = false
+
+  init(_ bytes: [UInt8], limits: SampleParser.Limits = .init()) {
+    withGuardedPage(bytes) { page in
+      var parser = SampleParser(page, limits: limits)
+      while let item = parser.next() {
+        switch item {
+        case .sample(let sample): samples.append(Self.read(sample))
+        case .type(let name, let type): types.append(Pair(name: name.string, value: type.rawValue))
+        case .bad(let error): errors.append(error)
+        }
+      }
+      lineCount = parser.line
+      sawEOF = parser.sawEOF
+    }
+  }
+
+  init(_ text: String, limits: SampleParser.Limits = .init()) {
+    self.init(Array(text.utf8), limits: limits)
+  }
+
+  private static func read(_ sample: Sample) -> ReadSample {
+    let labels = sample.labels.map { Pair(name: $0.name.string, value: $0.value.string) }
+    precondition(labels.count == sample.labels.count)
+    return ReadSample(
+      name: sample.name.string, labels: labels, value: sample.value, timestamp: sample.timestamp)
+  }
+
+  /// The values of a name whose labels contain all of these.
+  func values(_ name: String, _ labels: [Pair] = []) -> [Double] {
+    samples.filter { $0.name == name && labels.allSatisfy($0.labels.contains) }.map(\.value)
+  }
+}

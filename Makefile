@@ -1,0 +1,48 @@
+# One entry for everybody: `make` alone lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run build test bench format lint clean
+
+# Where SwiftPM builds; jobs; arguments for the program, and for pytest.
+BUILD ?= .build
+JOBS ?= $(shell nproc)
+ARGS ?=
+PYTEST_ARGS ?=
+
+SWIFT_BUILD := swift build --scratch-path $(BUILD) -j $(JOBS)
+RELEASE := $(SWIFT_BUILD) -c release --static-swift-stdlib --product steelyard
+BINARY := $(BUILD)/release/steelyard
+SWIFT_FILES = $$(git ls-files '*.swift')
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: build ## build and show a live demonstration (ARGS="--seconds 30 --balance round_robin")
+	@$(BINARY) demo $(ARGS)
+
+build: ## build the release binary, $(BUILD)/release/steelyard
+	@scripts/setup run
+	@$(RELEASE)
+
+test: ## all tests: swift test, then end to end with real nginx and Prometheus
+	@scripts/setup test
+	@$(SWIFT_BUILD) --build-tests
+	@swift test --scratch-path $(BUILD) --skip-build 2>&1 | tee $(BUILD)/swift-test.log
+	@$(RELEASE)
+	@STEELYARD=$(abspath $(BINARY)) /usr/bin/python3 -m pytest Tests/EndToEnd $(PYTEST_ARGS)
+	@echo; echo "swift test: $$(grep -E 'Test run with [0-9]+ test' $(BUILD)/swift-test.log | tail -n 1)"
+
+bench: ## measure against nginx in the same run (ARGS="--rounds 3 --seconds 5")
+	@scripts/setup bench
+	@$(RELEASE)
+	@scripts/bench --binary $(BINARY) $(ARGS)
+
+format: ## let swift format rewrite the sources
+	@swift format format --in-place --parallel $(SWIFT_FILES)
+
+lint: ## complain of what swift format would change
+	@swift format lint --strict --parallel $(SWIFT_FILES)
+
+clean: ## remove everything that was built or measured
+	@rm -rf $(BUILD) results .pytest_cache Tests/EndToEnd/__pycache__

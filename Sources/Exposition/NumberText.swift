@@ -8,17 +8,17 @@ import CSystem
 struct NumberText {
   private enum Kind: UInt8 { case decimal, longDecimal, nan, infinity }
 
-  private let start: Position
-  private let count: Int
+  let start: Position
   /// The first 19 significant digits.
   private var mantissa: UInt64 = 0
-  /// The power of ten that `mantissa` is multiplied with.
-  private var exponent = 0
+  private let count: Int32
+  /// The power of ten that `mantissa` is multiplied with; clamped far beyond where it matters.
+  private var exponent: Int16 = 0
   private var kind = Kind.decimal
   private var isNegative = false
 
   /// Reads the token at `start`, up to a blank or `end`. Nil where it is no number.
-  /// Requires: `start` < `end`.
+  /// Requires: `start` < `end`, at most Int32.max bytes apart.
   init?(_ start: Position, _ end: Position) {
     self.start = start
     var position = start
@@ -30,30 +30,32 @@ struct NumberText {
     if position.pointee | 0x20 >= UInt8(ascii: "a") {
       var tokenEnd = position
       while tokenEnd < end, !ByteClass.isBlank(tokenEnd.pointee) { tokenEnd += 1 }
-      count = tokenEnd - start
+      count = Int32(tokenEnd - start)
       let word = UnsafeBufferPointer(start: position, count: tokenEnd - position)
       guard let named = Self.named(word, isSigned: position != start) else { return nil }
       kind = named
       return
     }
+    var power = 0
     var digitCount = 0
-    guard Self.scanMantissa(&position, end, &mantissa, &exponent, &digitCount, &kind) else {
+    guard Self.scanMantissa(&position, end, &mantissa, &power, &digitCount, &kind) else {
       return nil
     }
     if position < end, position.pointee | 0x20 == UInt8(ascii: "e") {
-      guard let power = Self.scanPower(&position, end) else { return nil }
-      exponent += power
+      guard let written = Self.scanPower(&position, end) else { return nil }
+      power += written
     }
     guard position == end || ByteClass.isBlank(position.pointee) else { return nil }
-    count = position - start
+    count = Int32(position - start)
+    exponent = Int16(clamping: power)
     if mantissa == 0 { return }
-    if digitCount + exponent >= 309 {
-      guard digitCount + exponent == 309, slowValue.isFinite else { return nil }
+    if digitCount + power >= 309 {
+      guard digitCount + power == 309, slowValue.isFinite else { return nil }
     }
   }
 
   /// Where the token ends.
-  var end: Position { start + count }
+  var end: Position { start + Int(count) }
 
   var isFinite: Bool { kind == .decimal || kind == .longDecimal }
 
@@ -70,7 +72,8 @@ struct NumberText {
         magnitude = 0
       } else if mantissa <= 1 << 53, exponent >= -22, exponent <= 22 {
         let exact = Double(mantissa)
-        magnitude = exponent < 0 ? exact / powerOfTen(-exponent) : exact * powerOfTen(exponent)
+        let power = powerOfTen(Int(exponent.magnitude))
+        magnitude = exponent < 0 ? exact / power : exact * power
       } else {
         return slowValue
       }
@@ -80,16 +83,16 @@ struct NumberText {
 
   /// strtod on a copy with an end; the text has already been checked. Requires: the C locale.
   private var slowValue: Double {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: count + 1) { copy in
-      memcpy(copy.baseAddress!, start, count)
-      copy[count] = 0
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(count) + 1) { copy in
+      memcpy(copy.baseAddress!, start, Int(count))
+      copy[Int(count)] = 0
       return strtod(copy.baseAddress!, nil)
     }
   }
 
   /// Digits with at most one point. False where there is no digit.
   @inline(__always) private static func scanMantissa(
-    _ position: inout Position, _ end: Position, _ mantissa: inout UInt64, _ exponent: inout Int,
+    _ position: inout Position, _ end: Position, _ mantissa: inout UInt64, _ power: inout Int,
     _ digitCount: inout Int, _ kind: inout Kind
   ) -> Bool {
     var point: Position?
@@ -100,10 +103,10 @@ struct NumberText {
         if digitCount < 19 {
           mantissa = mantissa &* 10 &+ UInt64(digit)
           if mantissa != 0 { digitCount += 1 }
-          if point != nil { exponent -= 1 }
+          if point != nil { power -= 1 }
         } else {
           if digit != 0 { kind = .longDecimal }
-          if point == nil { exponent += 1 }
+          if point == nil { power += 1 }
         }
       } else if position.pointee == UInt8(ascii: "."), point == nil {
         point = position

@@ -8,10 +8,24 @@ public struct Sample {
   public let name: PageText
   /// The labels in the order of the page. A repeated name is not refused.
   public let labels: SampleLabels
-  let number: NumberText
-  let timestampNumber: NumberText?
+  private let number: NumberText
+  /// Where the timestamp stands, behind the number; no bytes where there is none.
+  private let timestampOffset: Int32
+  private let timestampCount: Int32
   /// The line on the page, from 1.
   public let line: Int
+
+  /// Requires: a timestamp stands behind the number on the same line.
+  init(
+    name: PageText, labels: SampleLabels, number: NumberText, timestamp: NumberText?, line: Int
+  ) {
+    self.name = name
+    self.labels = labels
+    self.number = number
+    timestampOffset = timestamp.map { Int32($0.start - number.end) } ?? 0
+    timestampCount = timestamp.map { Int32($0.end - $0.start) } ?? 0
+    self.line = line
+  }
 
   /// Whether the metric's name is exactly `name`. Cheap: the lengths are compared first.
   @inlinable public func nameMatches(_ name: String) -> Bool { self.name.equals(name) }
@@ -20,7 +34,11 @@ public struct Sample {
   public var value: Double { number.value }
 
   /// The timestamp as written: milliseconds in the text format 0.0.4, seconds in OpenMetrics.
-  public var timestamp: Double? { timestampNumber?.value }
+  public var timestamp: Double? {
+    guard timestampCount > 0 else { return nil }
+    let start = number.end + Int(timestampOffset)
+    return NumberText(start, start + Int(timestampCount))?.value
+  }
 
   /// The value of the first label of that name, or nil.
   public func label(_ name: String) -> PageText? {

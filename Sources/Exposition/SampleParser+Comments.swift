@@ -4,7 +4,7 @@ import CSystem
 
 extension SampleParser {
   /// Nil for a comment without meaning here. `start` is behind the `#`.
-  mutating func readComment(_ start: Position) -> Item? {
+  mutating func readComment(_ start: Position) -> LineStart? {
     let keyword = skipBlanks(start, lineEnd)
     guard keyword > start, lineEnd - keyword >= 3 else { return nil }
     if lineEnd - keyword == 3 {
@@ -21,7 +21,7 @@ extension SampleParser {
     }
   }
 
-  private func readType(_ start: Position) throws(ParseError) -> Item {
+  private func readType(_ start: Position) throws(ParseError) -> LineStart {
     guard start < lineEnd else { throw error(.badType, at: start) }
     var position = start
     let name: PageText

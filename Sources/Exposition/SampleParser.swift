@@ -27,14 +27,16 @@ public struct SampleParser {
     case bad(ParseError)
   }
 
-  /// A line up to its metric name.
+  /// A line up to its metric name, or all of a line that is no sample. Without the place that a
+  /// sample takes, since it is passed on for every line.
   @usableFromInline enum LineStart {
     case name(PageText)
-    case item(Item)
+    case type(name: PageText, MetricType)
+    case bad(ParseError)
     case pageEnd
   }
 
-  let limits: Limits
+  private(set) var limits: Limits
   private let pageEnd: Position
   private var nextLine: Position
   private var lineStart: Position
@@ -53,6 +55,7 @@ public struct SampleParser {
   /// Requires: `page` outlives the parser and all that it returns.
   public init(_ page: UnsafeRawBufferPointer, limits: Limits = Limits()) {
     self.limits = limits
+    self.limits.lineByteCount = min(max(0, limits.lineByteCount), Int(Int32.max))
     // An empty buffer may have no address; this one is never read.
     let start = page.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!
     nextLine = start.assumingMemoryBound(to: UInt8.self)
@@ -66,7 +69,8 @@ public struct SampleParser {
   public mutating func next() -> Item? {
     switch beginLine() {
     case .name(let name): finishLine(name)
-    case .item(let item): item
+    case .type(let name, let type): .type(name: name, type)
+    case .bad(let error): .bad(error)
     case .pageEnd: nil
     }
   }
@@ -77,7 +81,8 @@ public struct SampleParser {
     while true {
       switch beginLine() {
       case .name(let name): if wants(name) { return finishLine(name) }
-      case .item(let item): return item
+      case .type(let name, let type): return .type(name: name, type)
+      case .bad(let error): return .bad(error)
       case .pageEnd: return nil
       }
     }
@@ -90,23 +95,23 @@ public struct SampleParser {
     while nextLine < pageEnd {
       takeLine()
       guard lineEnd - lineStart <= limits.lineByteCount else {
-        return .item(.bad(error(.lineTooLong, at: lineStart + max(0, limits.lineByteCount))))
+        return .bad(error(.lineTooLong, at: lineStart + limits.lineByteCount))
       }
       let position = skipBlanks(lineStart, lineEnd)
       guard position < lineEnd else { continue }
       if position.pointee == UInt8(ascii: "#") {
-        if let item = readComment(position + 1) { return .item(item) }
+        if let start = readComment(position + 1) { return start }
         continue
       }
       guard sampleLineCount < limits.sampleCount else {
         nextLine = pageEnd
-        return .item(.bad(error(.tooManySamples, at: position)))
+        return .bad(error(.tooManySamples, at: position))
       }
       sampleLineCount += 1
       do throws(ParseError) {
         return .name(try readName(position))
       } catch {
-        return .item(.bad(error))
+        return .bad(error)
       }
     }
     return .pageEnd
@@ -176,8 +181,7 @@ public struct SampleParser {
       position = skipBlanks(timestamp.end, lineEnd)
     }
     if position < lineEnd { try passExemplar(position) }
-    return Sample(
-      name: name, labels: labels, number: number, timestampNumber: timestamp, line: line)
+    return Sample(name: name, labels: labels, number: number, timestamp: timestamp, line: line)
   }
 
   /// An exemplar begins with `# {`; what it holds is not looked at.

@@ -36,7 +36,7 @@ let package = Package(
     .executableTarget(
       name: "steelyard",
       dependencies: [
-        "Balancer", "Configuration", "Controller", "Demo", "Exposition", "Fleet", "HTTP", "IO",
+        "Balancer", "CSystem", "Configuration", "Controller", "Demo", "Exposition", "Fleet", "HTTP", "IO",
         "Primitives",
       ],
       swiftSettings: strict),

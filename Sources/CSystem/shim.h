@@ -3,6 +3,7 @@
 #ifndef STEELYARD_CSYSTEM_H
 #define STEELYARD_CSYSTEM_H
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -17,15 +18,16 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 // _GNU_SOURCE would give these, but also definitions that contradict Swift's Glibc module.
 extern int accept4(int, struct sockaddr *, socklen_t *, int);
+extern long syscall(long, ...);
 extern int pthread_setname_np(pthread_t, const char *);
 
 #define SY_RETRY(expression)                      \
@@ -148,19 +150,20 @@ static inline int64_t sy_wall(void) {
   clock_gettime(CLOCK_REALTIME, &time);
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
-// Blocks the signals in every thread created later and returns a descriptor that reads them.
-static inline long sy_signalfd(const int *signals, int count) {
+// Blocks the signals in this thread and in every thread that it creates later. Returns an errno.
+static inline int sy_block_signals(const int *signals, int count) {
   sigset_t set;
   sigemptyset(&set);
   for (int index = 0; index < count; index++) sigaddset(&set, signals[index]);
-  int failure = pthread_sigmask(SIG_BLOCK, &set, NULL);
-  if (failure) return -(long)failure;
-  SY_RETRY(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  return pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
-// The number of the next pending signal, or 0.
-static inline int sy_next_signal(int fd) {
-  struct signalfd_siginfo info;
-  return read(fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+// Waits for one of the (blocked) signals. Returns its number, or -1.
+static inline int sy_wait_signal(const int *signals, int count) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int index = 0; index < count; index++) sigaddset(&set, signals[index]);
+  int number = 0;
+  return sigwait(&set, &number) == 0 ? number : -1;
 }
 // RFC 9110 5.6.7 IMF-fixdate, 29 bytes and a NUL, without regard to the locale.
 static inline void sy_http_date(int64_t seconds, char *out) {
@@ -178,6 +181,19 @@ static inline void sy_http_date(int64_t seconds, char *out) {
   out[17] = (char)('0' + time.tm_hour / 10), out[18] = (char)('0' + time.tm_hour % 10);
   out[20] = (char)('0' + time.tm_min / 10), out[21] = (char)('0' + time.tm_min % 10);
   out[23] = (char)('0' + time.tm_sec / 10), out[24] = (char)('0' + time.tm_sec % 10);
+}
+// 2026-01-31T12:00:00.123Z, 24 bytes and a NUL.
+static inline void sy_timestamp(int64_t seconds, int milliseconds, char *out) {
+  struct tm time;
+  time_t value = (time_t)seconds;
+  gmtime_r(&value, &time);
+  size_t count = strftime(out, 24, "%Y-%m-%dT%H:%M:%S", &time);
+  out[count++] = '.';
+  out[count++] = (char)('0' + milliseconds / 100);
+  out[count++] = (char)('0' + milliseconds / 10 % 10);
+  out[count++] = (char)('0' + milliseconds % 10);
+  out[count++] = 'Z';
+  out[count] = 0;
 }
 static inline void sy_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 static inline void sy_thread_name(const char *name) { (void)pthread_setname_np(pthread_self(), name); }
@@ -205,6 +221,28 @@ static inline long sy_raise_open_files(void) {
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) < 0) return -(long)errno;
   return (long)limit.rlim_cur;
+}
+static inline long sy_open_files_limit(void) {
+  struct rlimit limit;
+  return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? -(long)errno : (long)limit.rlim_cur;
+}
+static inline long sy_processor_count(void) {
+  // A container's or taskset's mask counts, not the machine's processors.
+  unsigned long mask[128] = {0};
+  long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+  long count = 0;
+  for (long word = 0; word < bytes / (long)sizeof *mask; word++)
+    count += __builtin_popcountl(mask[word]);
+  return count > 0 ? count : 1;
+}
+// The number of entries of a directory, without "." and "..".
+static inline long sy_count_entries(const char *path) {
+  DIR *directory = opendir(path);
+  if (!directory) return -(long)errno;
+  long count = 0;
+  while (readdir(directory)) count++;
+  closedir(directory);
+  return count - 2;
 }
 static inline const void *sy_memchr(const void *bytes, int byte, size_t count) {
   return memchr(bytes, byte, count);

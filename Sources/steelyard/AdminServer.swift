@@ -1,0 +1,124 @@
+// The admin listener: small GET requests answered from memory, on the control thread's loop.
+// Bounds: the loop's connections, a 16 KB head, ten seconds for a head, a minute between requests.
+import HTTP
+import IO
+import Primitives
+
+/// What the admin server answers with.
+struct AdminResponse {
+  var status = 200
+  var contentType = "text/plain; charset=utf-8"
+  var body: [UInt8]
+
+  init(_ status: Int, _ text: String) {
+    self.status = status
+    body = Array((text + "\n").utf8)
+  }
+
+  init(contentType: String, body: [UInt8]) {
+    self.contentType = contentType
+    self.body = body
+  }
+}
+
+/// Admin connections. Control thread only; `answer` decides what a path says.
+struct AdminServer: ~Copyable {
+  static let tag: UInt32 = 1
+  private static let headTimeout = Nanoseconds.seconds(10)
+  private static let idleTimeout = Nanoseconds.seconds(60)
+
+  private var parser = HeadParser()
+  /// What came of the next head, by connection.
+  private var inputs: [ConnectionID: [UInt8]] = [:]
+  /// Connections that are closed once their answer is gone.
+  private var ending: Set<ConnectionID> = []
+
+  /// Handles an event of a connection with `tag`.
+  mutating func handle(
+    _ event: IOEvent, _ io: inout IOLoop, answer: (_ path: String) -> AdminResponse
+  ) {
+    let id = event.id
+    switch event.kind {
+    case .accepted:
+      inputs[id] = []
+      io.setReadLimit(id, HeadParser.byteCountMax)
+      io.setDeadline(id, io.now + Self.idleTimeout)
+    case .received:
+      guard !ending.contains(id) else { return }
+      let wasEmpty = inputs[id, default: []].isEmpty
+      inputs[id, default: []] += io.received
+      if wasEmpty { io.setDeadline(id, io.now + Self.headTimeout) }
+      respond(id, &io, answer)
+    case .drained: if ending.contains(id) { close(id, &io) }
+    case .eof, .hangup: if io.unsentByteCount(id) == 0 { close(id, &io) } else { ending.insert(id) }
+    case .failed, .timeout: close(id, &io)
+    case .none, .connected, .woken: break
+    }
+  }
+
+  private mutating func close(_ id: ConnectionID, _ io: inout IOLoop) {
+    inputs[id] = nil
+    ending.remove(id)
+    io.close(id)
+  }
+
+  /// Answers every whole request of the input.
+  private mutating func respond(
+    _ id: ConnectionID, _ io: inout IOLoop, _ answer: (String) -> AdminResponse
+  ) {
+    while let input = inputs[id], !input.isEmpty {
+      var head = RequestHead()
+      let (verdict, path) = input.withUnsafeBytes { bytes in
+        let verdict = parser.parse(bytes, into: &head)
+        let path = verdict == .complete ? bytes[head.targetStart..<head.pathEnd] : bytes[0..<0]
+        return (verdict, String(decoding: path, as: UTF8.self))
+      }
+      switch verdict {
+      case .incomplete: return
+      case .rejected(let error):
+        send(id, &io, AdminResponse(error.status, error.label), isHead: false, closes: true)
+        return
+      case .complete:
+        inputs[id]?.removeFirst(head.end)
+        let isRead = head.method == .get || head.method == .head
+        // Content is not read: the connection ends, so that it cannot be taken for a request.
+        let closes = !head.isPersistent || head.framing != .none || head.minorVersion == 0
+        let response =
+          isRead ? answer(path.isEmpty ? "/" : path) : AdminResponse(405, "only GET is answered here")
+        send(id, &io, response, isHead: head.method == .head, closes: closes)
+        if closes { return }
+        io.setDeadline(id, io.now + Self.idleTimeout)
+      }
+    }
+  }
+
+  private mutating func send(
+    _ id: ConnectionID, _ io: inout IOLoop, _ response: AdminResponse, isHead: Bool, closes: Bool
+  ) {
+    var head = "HTTP/1.1 \(response.status) \(Self.phrase(response.status))\r\n"
+    head += "Content-Type: \(response.contentType)\r\nContent-Length: \(response.body.count)\r\n"
+    head += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+    head += "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"
+    if response.status == 405 { head += "Allow: GET, HEAD\r\n" }
+    head += closes ? "Connection: close\r\n\r\n" : "\r\n"
+    let bytes = Array(head.utf8) + (isHead ? [] : response.body)
+    let isSent = bytes.withUnsafeBytes { io.send(id, $0) }
+    guard closes else { return }
+    inputs[id] = []
+    ending.insert(id)
+    io.finish(id)
+    io.setDeadline(id, io.now + .seconds(2))
+    // Otherwise the client's end, or the deadline, closes it.
+    if !isSent { io.setDeadline(id, io.now + Self.headTimeout) }
+  }
+
+  private static func phrase(_ status: Int) -> String {
+    switch status {
+    case 200: "OK"
+    case 404: "Not Found"
+    case 405: "Method Not Allowed"
+    case 503: "Service Unavailable"
+    default: "Error"
+    }
+  }
+}

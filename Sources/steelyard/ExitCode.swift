@@ -1,0 +1,15 @@
+// The exit codes, after sysexits.h; README lists them.
+
+enum ExitCode: Int32 {
+  case ok = 0
+  /// A bad flag or a missing argument.
+  case usage = 64
+  /// The file is missing or cannot be read.
+  case noInput = 66
+  /// An address that cannot be listened on, such as a port in use.
+  case unavailable = 69
+  /// The system refused something that it never should.
+  case internalError = 70
+  /// The configuration has errors.
+  case configuration = 78
+}

@@ -23,7 +23,9 @@ public struct IOLoop: ~Copyable {
     /// The kernel may have bytes for us.
     var isReadable: Bool
     var isPaused: Bool
+    /// The peer's end is near: reading goes on until it is seen.
     var hasHangup: Bool
+    var isHangupTold: Bool
     var isInReady: Bool
     /// errno of a send that failed, reported by `next` once what can still be read was read: an
     /// early answer may lie there.
@@ -246,8 +248,8 @@ public struct IOLoop: ~Copyable {
     }
     guard slot.pointee.isReadable, !slot.pointee.isEnded else { return nil }
     if slot.pointee.isPaused {
-      guard slot.pointee.hasHangup else { return nil }
-      slot.pointee.hasHangup = false
+      guard slot.pointee.hasHangup, !slot.pointee.isHangupTold else { return nil }
+      slot.pointee.isHangupTold = true
       return report(.hangup, index)
     }
     return receive(index)
@@ -331,6 +333,7 @@ public struct IOLoop: ~Copyable {
     slots[index] = Slot(
       fd: fd, generation: generation, tag: tag, readLimit: UInt32(Self.readMax),
       isConnecting: isConnecting, isReadable: false, isPaused: false, hasHangup: false,
+      isHangupTold: false,
       isInReady: wasInReady, failure: 0, isEnded: false, isFinishing: false, isDrainedDue: false,
       output: OutputQueue())
     let bits =

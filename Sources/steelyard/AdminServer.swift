@@ -84,7 +84,8 @@ struct AdminServer: ~Copyable {
         // Content is not read: the connection ends, so that it cannot be taken for a request.
         let closes = !head.isPersistent || head.framing != .none || head.minorVersion == 0
         let response =
-          isRead ? answer(path.isEmpty ? "/" : path) : AdminResponse(405, "only GET is answered here")
+          isRead
+          ? answer(path.isEmpty ? "/" : path) : AdminResponse(405, "only GET is answered here")
         send(id, &io, response, isHead: head.method == .head, closes: closes)
         if closes { return }
         io.setDeadline(id, io.now + Self.idleTimeout)

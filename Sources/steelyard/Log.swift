@@ -14,8 +14,11 @@ struct Log: Sendable {
 
   func write(_ level: LogLevel, _ message: String, _ pairs: KeyValuePairs<String, String> = [:]) {
     if isQuiet, level != .error { return }
-    var line = "time=\(Self.timestamp(Clock.wall)) level=\(level.rawValue) msg=\(Self.quoted(message))"
-    for (key, value) in pairs { line += " \(key)=\(Self.isBare(value) ? value : Self.quoted(value))" }
+    var line =
+      "time=\(Self.timestamp(Clock.wall)) level=\(level.rawValue) msg=\(Self.quoted(message))"
+    for (key, value) in pairs {
+      line += " \(key)=\(Self.isBare(value) ? value : Self.quoted(value))"
+    }
     Console.error(line)
   }
 

@@ -1,0 +1,174 @@
+import CSystem
+import IO
+import Primitives
+import Testing
+
+private let serverTag: UInt32 = 1
+private let clientTag: UInt32 = 2
+
+/// A loop with a listener and a client connection to it, driven until both are open.
+private final class Pair {
+  var io: IOLoop
+  private(set) var server = ConnectionID.none
+  private(set) var client = ConnectionID.none
+
+  init() throws {
+    io = try IOLoop(connectionsMax: 16, waker: Waker())
+    let group = try ListenSocket.open(.loopback(port: 0), count: 1)
+    guard let socket = group.take(0) else { throw Missing() }
+    try io.listen(socket, tag: serverTag)
+    client = try io.connect(to: KernelAddress(group.address), tag: clientTag)
+    var isConnected = false
+    while server == .none || !isConnected {
+      let event = nextEvent()
+      if event.kind == .accepted { server = event.id }
+      if event.kind == .connected { isConnected = true }
+    }
+  }
+
+  /// The next thing that happens; ends the test's patience after 20 s.
+  func nextEvent() -> IOEvent {
+    let deadline = Clock.now + .seconds(20)
+    while Clock.now < deadline {
+      let event = io.next()
+      if event.kind != .none { return event }
+      io.wait(until: deadline)
+    }
+    Issue.record("nothing happened in 20 s")
+    return io.next()
+  }
+
+  func isOpen(_ id: ConnectionID) -> Bool { io.isOpen(id) }
+  func unsent(_ id: ConnectionID) -> Int { io.unsentByteCount(id) }
+  var received: [UInt8] { Array(io.received) }
+
+  func send(_ id: ConnectionID, _ bytes: [UInt8]) -> Bool {
+    bytes.withUnsafeBytes { io.send(id, $0) }
+  }
+}
+
+private struct Missing: Error {}
+
+@Suite struct IOLoopTests {
+  @Test func carriesBytesAndTheEnd() throws {
+    let pair = try Pair()
+    #expect(pair.send(pair.client, Array("ping".utf8)))
+    let event = pair.nextEvent()
+    #expect(event.kind == .received && event.id == pair.server && event.tag == serverTag)
+    #expect(pair.received == Array("ping".utf8))
+    pair.io.finish(pair.client)
+    let end = pair.nextEvent()
+    #expect(end.kind == .eof && end.id == pair.server)
+    // The other direction is still open.
+    #expect(pair.send(pair.server, Array("pong".utf8)))
+    #expect(pair.nextEvent().kind == .received)
+  }
+
+  @Test func keepsWhatTheKernelDoesNotTakeAndSaysWhenItIsGone() throws {
+    let pair = try Pair()
+    pair.io.setPaused(pair.server, true)
+    let block = (0..<65_536).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    var sent = 0
+    while pair.send(pair.client, block) { sent += block.count }
+    sent += block.count
+    #expect(pair.unsent(pair.client) > 0)
+    pair.io.setPaused(pair.server, false)
+    var received = 0
+    var isDrained = false
+    var isSame = true
+    while received < sent || !isDrained {
+      let event = pair.nextEvent()
+      switch event.kind {
+      case .received:
+        for byte in pair.received {
+          if byte != block[received % block.count] { isSame = false }
+          received += 1
+        }
+      case .drained: isDrained = true
+      default:
+        Issue.record("unexpected \(event.kind)")
+        return
+      }
+    }
+    #expect(isSame && received == sent)
+    #expect(pair.unsent(pair.client) == 0)
+  }
+
+  @Test func readsNoMoreThanTheLimitAndNothingIsLost() throws {
+    let pair = try Pair()
+    pair.io.setReadLimit(pair.server, 3)
+    _ = pair.send(pair.client, Array("abcdefgh".utf8))
+    var pieces: [String] = []
+    while pieces.joined().count < 8 {
+      #expect(pair.nextEvent().kind == .received)
+      pieces.append(String(decoding: pair.received, as: UTF8.self))
+    }
+    #expect(pieces.joined() == "abcdefgh")
+    #expect(pieces.allSatisfy { $0.count <= 3 })
+  }
+
+  @Test func tellsOfAHangupWhileReadingIsPaused() throws {
+    let pair = try Pair()
+    pair.io.setPaused(pair.server, true)
+    _ = pair.send(pair.client, Array("late".utf8))
+    pair.io.close(pair.client)
+    let event = pair.nextEvent()
+    #expect(event.kind == .hangup && event.id == pair.server)
+    pair.io.setPaused(pair.server, false)
+    #expect(pair.nextEvent().kind == .received)
+    #expect(pair.nextEvent().kind == .eof)
+  }
+
+  @Test func aClosedConnectionIsReportedNoMore() throws {
+    let pair = try Pair()
+    _ = pair.send(pair.client, Array("x".utf8))
+    pair.io.wait(until: Clock.now + .seconds(20))
+    pair.io.close(pair.server)
+    #expect(!pair.isOpen(pair.server))
+    // Bytes that were unread reset the connection: the client learns it, the server nothing.
+    let event = pair.nextEvent()
+    #expect(event.id == pair.client && (event.kind == .failed || event.kind == .eof))
+  }
+
+  @Test func reportsARefusedConnection() throws {
+    let group = try ListenSocket.open(.loopback(port: 0), count: 1)
+    let address = group.address
+    _ = consume group
+    var io = try IOLoop(connectionsMax: 4, waker: Waker())
+    do throws(IOError) {
+      let id = try io.connect(to: KernelAddress(address), tag: clientTag)
+      io.wait(until: Clock.now + .seconds(20))
+      let event = io.next()
+      #expect(event.kind == .failed && event.id == id && event.value == Int(ECONNREFUSED))
+    } catch {
+      #expect(error.code == ECONNREFUSED)
+    }
+  }
+
+  @Test func aDeadlineIsReportedOnce() throws {
+    let pair = try Pair()
+    pair.io.setDeadline(pair.server, Clock.now + .milliseconds(30))
+    let event = pair.nextEvent()
+    #expect(event.kind == .timeout && event.id == pair.server)
+    pair.io.setDeadline(pair.client, Clock.now + .milliseconds(30))
+    #expect(pair.nextEvent().id == pair.client)
+  }
+
+  @Test func aSecondListenerOnTheSameAddressIsRefused() throws {
+    let group = try ListenSocket.open(.loopback(port: 0), count: 2)
+    #expect(throws: IOError.self) { try ListenSocket.open(group.address, count: 1) }
+    let isFirst = group.take(0) != nil
+    let isSecond = group.take(0) != nil
+    #expect(isFirst && !isSecond)
+  }
+
+  @Test func anotherThreadWakesIt() throws {
+    let waker = try Waker()
+    var io = try IOLoop(connectionsMax: 1, waker: waker)
+    let thread = try ThreadHandle.start(name: "waker") { waker.wake() }
+    io.wait(until: Clock.now + .seconds(20))
+    let kind = io.next().kind
+    #expect(kind == .woken)
+    thread.join()
+  }
+}

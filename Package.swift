@@ -46,6 +46,6 @@ let package = Package(
     suite("Exposition", ["Primitives"]),
     suite("Configuration", ["Fleet", "Primitives"]),
     suite("Controller", ["Fleet", "Exposition", "Primitives"]),
-    suite("Balancer", ["Fleet", "HTTP", "Primitives"]),
+    suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
   ]
 )

@@ -84,6 +84,7 @@ static inline socklen_t sy_address_size(const struct sockaddr_storage *address) 
 static inline long sy_bind(int fd, const struct sockaddr_storage *address) {
   SY_RETRY(bind(fd, (const struct sockaddr *)address, sy_address_size(address)));
 }
+static inline void sy_set_blocking(int fd) { (void)fcntl(fd, F_SETFL, 0); }
 static inline long sy_listen(int fd, int backlog) { SY_RETRY(listen(fd, backlog)); }
 // connect(2) interrupted goes on in the background: EINTR means the same as EINPROGRESS.
 static inline long sy_connect(int fd, const struct sockaddr_storage *address) {

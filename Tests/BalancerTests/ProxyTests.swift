@@ -1,0 +1,266 @@
+import Balancer
+import Fleet
+import IO
+import Primitives
+import Synchronization
+import Testing
+
+/// An endpoint whose every connection is handled by a closure on a thread of its own.
+private final class ScriptedEndpoint: Sendable {
+  let address: SocketAddress
+  private let listener: BlockingSocket
+
+  init(_ script: @escaping @Sendable (BlockingSocket) throws -> Void) throws {
+    let (listener, address) = try BlockingSocket.listen()
+    self.listener = listener
+    self.address = address
+    _ = try ThreadHandle.start(name: "endpoint") {
+      while let connection = listener.accept() {
+        _ = try? ThreadHandle.start(name: "script") { try? script(connection) }
+      }
+    }
+  }
+}
+
+/// A balancer with one pool and one listener, for one test.
+private final class Proxy {
+  let board: WeightBoard
+  let evidence: EvidenceBoard
+  let balancer: Balancer
+  let fleet: Fleet
+
+  init(_ endpoints: [SocketAddress], workers: Int = 1, change: (inout Fleet) -> Void = { _ in })
+    throws
+  {
+    var fleet = Fleet()
+    fleet.limits.connectionsMax = 64
+    fleet.pools = [Pool(name: "p", endpoints: endpoints.map { Endpoint(address: $0) })]
+    fleet.pools[0].balance = .roundRobin
+    fleet.listeners = [
+      Listener(address: .loopback(port: 0), routes: [Route(pathPrefix: "/", pool: 0)])
+    ]
+    change(&fleet)
+    var slots = SlotMap(for: fleet)
+    try slots.assign(&fleet) { _ in false }
+    self.fleet = fleet
+    board = WeightBoard(fleet: fleet, slotCount: slots.count)
+    evidence = EvidenceBoard(workerCount: workers, slotCount: slots.count)
+    balancer = try Balancer(board: board, evidence: evidence)
+    try balancer.start(seed: 1)
+  }
+
+  deinit {
+    balancer.beginStop(deadline: Clock.now)
+    balancer.join()
+  }
+
+  func client() throws -> BlockingSocket { try .connect(to: balancer.addresses[0]) }
+
+  func sum(_ column: EvidenceBoard.Column, _ position: Int) -> UInt64 {
+    evidence.sum(column, fleet.pools[0].endpoints[position].slot)
+  }
+
+  /// Waits until nothing is in flight any more.
+  func isQuiet() -> Bool {
+    let deadline = Clock.now + .seconds(20)
+    while Clock.now < deadline {
+      if balancer.inFlight == 0 { return true }
+      _ = try? ThreadHandle.start(name: "yield") {}.join()
+    }
+    return false
+  }
+}
+
+private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+@Suite struct ProxyTests {
+  @Test func aStreamOutlivesTenThousandWeightChanges() throws {
+    let flag = Flag()
+    // A chunked stream whose bytes are a known sequence, until told to end.
+    let endpoint = try ScriptedEndpoint { connection in
+      _ = connection.receiveMessage()
+      try connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+      var next: UInt8 = 0
+      var isLast = false
+      while !isLast {
+        isLast = flag.isSet
+        let chunk = (0..<97).map { _ -> UInt8 in
+          next &+= 1
+          return next
+        }
+        try connection.send(Array("61\r\n".utf8) + chunk + Array("\r\n".utf8))
+      }
+      try connection.send("0\r\n\r\n")
+    }
+    let proxy = try Proxy([endpoint.address, .loopback(port: 1)]) { $0.pools[0].retriesMax = 3 }
+    let client = try proxy.client()
+    try client.send("GET /stream HTTP/1.0\r\n\r\n")
+    let publisher = try ThreadHandle.start(name: "publisher") { [board = proxy.board] in
+      var random = RandomSource(seed: 3)
+      for _ in 0..<10_000 {
+        var rows = board.table.rows
+        for index in rows.indices where rows[index] != nil {
+          rows[index]?.effective = random.unit() * 10
+        }
+        board.publish(rows: rows)
+      }
+      flag.set()
+    }
+    let response = client.receive { _ in false }
+    publisher.join()
+    #expect(proxy.board.revision >= 10_001)
+    let head = response.firstIndex(of: 1) ?? 0
+    let content = response[head...]
+    #expect(content.count > 97 && content.count % 97 == 0)
+    var expected: UInt8 = 0
+    var isUnbroken = true
+    for byte in content {
+      expected &+= 1
+      if byte != expected { isUnbroken = false }
+    }
+    #expect(isUnbroken)
+    #expect(proxy.isQuiet())
+  }
+
+  @Test func pipelinedRequestsAreAnsweredInOrder() throws {
+    let endpoint = try ScriptedEndpoint { connection in
+      while true {
+        let request = connection.receiveMessage()
+        guard let path = request.split(separator: " ").dropFirst().first else { return }
+        try connection.send("HTTP/1.1 200 OK\r\nContent-Length: \(path.count)\r\n\r\n\(path)")
+      }
+    }
+    let proxy = try Proxy([endpoint.address])
+    let client = try proxy.client()
+    let paths = (0..<200).map { "/number/\($0)" }
+    try client.send(
+      paths.map { "GET \($0) HTTP/1.1\r\nHost: a\r\n\r\n" }.joined()
+        + "GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    let responses = client.receiveAll()
+    let seen = responses.split(separator: "\r\n\r\n").dropFirst().map {
+      String($0.prefix { !$0.isNewline }.split(separator: "HTTP").first ?? "")
+    }
+    #expect(seen == paths + ["/last"])
+  }
+
+  @Test func anEndpointThatCannotBeReachedCostsTheClientNothing() throws {
+    let endpoint = try ScriptedEndpoint { connection in
+      while !connection.receiveMessage().isEmpty { try connection.send(answer) }
+    }
+    let closed = try BlockingSocket.listen().address
+    let proxy = try Proxy([closed, endpoint.address])
+    let client = try proxy.client()
+    for _ in 0..<20 {
+      try client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+      #expect(client.receiveMessage().hasSuffix("\r\n\r\nok"))
+    }
+    #expect(proxy.isQuiet())
+    #expect(proxy.sum(.completed, 1) == 20)
+    // Five in a row ejected it; until then each pick of it failed.
+    #expect(proxy.sum(.failed, 0) == 5)
+    #expect(proxy.evidence.isEjected(proxy.fleet.pools[0].endpoints[0].slot, now: Clock.now))
+  }
+
+  @Test func aPostThatTheEndpointMayHaveSeenIsNotRepeated() throws {
+    let endpoint = try ScriptedEndpoint { connection in _ = connection.receiveMessage() }
+    let proxy = try Proxy([endpoint.address, endpoint.address.with(port: endpoint.address.port)])
+    let client = try proxy.client()
+    try client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+    #expect(client.receiveMessage().hasPrefix("HTTP/1.1 502 "))
+    #expect(proxy.isQuiet())
+    #expect(proxy.sum(.started, 0) + proxy.sum(.started, 1) <= 2)
+  }
+
+  @Test func aCutResponseIsNeverMadeToLookWhole() throws {
+    let endpoint = try ScriptedEndpoint { connection in
+      _ = connection.receiveMessage()
+      try connection.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
+    }
+    let proxy = try Proxy([endpoint.address])
+    let client = try proxy.client()
+    try client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    var last: [UInt8]? = []
+    repeat { last = client.receive() } while last.map { !$0.isEmpty } ?? false
+    // A reset, not an orderly end.
+    #expect(last == nil)
+    #expect(proxy.isQuiet())
+    #expect(proxy.sum(.failed, 0) == 1)
+  }
+
+  @Test func aClientThatLeavesFreesTheEndpointAtOnce() throws {
+    let left = Flag()
+    let endpoint = try ScriptedEndpoint { connection in
+      _ = connection.receiveMessage()
+      // Blocks until the proxy closes.
+      if connection.receive()?.isEmpty ?? true { left.set() }
+    }
+    let proxy = try Proxy([endpoint.address])
+    do {
+      let client = try proxy.client()
+      try client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+      let deadline = Clock.now + .seconds(20)
+      while proxy.balancer.inFlight == 0, Clock.now < deadline {}
+    }
+    #expect(proxy.isQuiet())
+    #expect(proxy.sum(.failed, 0) == 0)
+    let deadline = Clock.now + .seconds(20)
+    while !left.isSet, Clock.now < deadline {}
+    #expect(left.isSet)
+  }
+
+  @Test func aGracefulEndLetsARunningExchangeFinish() throws {
+    let go = Flag()
+    let endpoint = try ScriptedEndpoint { connection in
+      _ = connection.receiveMessage()
+      while !go.isSet {}
+      try connection.send(answer)
+    }
+    let proxy = try Proxy([endpoint.address])
+    let client = try proxy.client()
+    try client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    let deadline = Clock.now + .seconds(20)
+    while proxy.balancer.inFlight == 0, Clock.now < deadline {}
+    proxy.balancer.beginStop(deadline: Clock.now + .seconds(20))
+    go.set()
+    let response = client.receiveAll()
+    #expect(response.hasSuffix("\r\n\r\nok"))
+    #expect(response.contains("Connection: close"))
+    proxy.balancer.join()
+    #expect(throws: BlockingSocket.Failure.self) { try proxy.client() }
+  }
+
+  @Test func aReloadKeepsRunningExchangesAndTakesNewEndpoints() throws {
+    let go = Flag()
+    let old = try ScriptedEndpoint { connection in
+      _ = connection.receiveMessage()
+      while !go.isSet {}
+      try connection.send(answer)
+    }
+    let new = try ScriptedEndpoint { connection in
+      while !connection.receiveMessage().isEmpty {
+        try connection.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnew")
+      }
+    }
+    let proxy = try Proxy([old.address])
+    let first = try proxy.client()
+    try first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    let deadline = Clock.now + .seconds(20)
+    while proxy.balancer.inFlight == 0, Clock.now < deadline {}
+    var next = proxy.fleet
+    next.pools[0].endpoints = [Endpoint(address: new.address)]
+    next.pools[0].endpoints[0].slot = proxy.fleet.pools[0].endpoints[0].slot + 1
+    try proxy.balancer.apply(next)
+    let second = try proxy.client()
+    try second.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    #expect(second.receiveMessage().hasSuffix("new"))
+    go.set()
+    #expect(first.receiveMessage().hasSuffix("ok"))
+    #expect(proxy.isQuiet())
+  }
+}
+
+private final class Flag: Sendable {
+  private let value = Atomic<Bool>(false)
+  var isSet: Bool { value.load(ordering: .acquiring) }
+  func set() { value.store(true, ordering: .releasing) }
+}

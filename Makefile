@@ -21,7 +21,7 @@ help: ## list the targets
 run: build ## build and show a live demonstration (ARGS="--seconds 30 --balance round_robin")
 	@$(BINARY) demo $(ARGS)
 
-build: ## build the release binary, $(BUILD)/release/steelyard
+build: ## build the release binary, .build/release/steelyard
 	@scripts/setup run
 	@$(RELEASE)
 

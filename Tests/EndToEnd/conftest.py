@@ -1,0 +1,111 @@
+"""Fixtures: programs that stop with their test, and their output where it failed."""
+
+import signal
+
+import endpoints
+import programs
+import pytest
+
+TEST_SECONDS_MAX = 240
+LOG_TAIL_BYTES = 4000
+
+
+class Stage:
+    """Starts programs and endpoints for one test and stops them in reverse order."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.running = []
+        self.logs = []
+
+    def _keep(self, one):
+        self.running.append(one)
+        if hasattr(one, "log"):
+            self.logs.append(one.log)
+        return one
+
+    def _room(self, name):
+        return self.directory / f"{len(self.running)}-{name}"
+
+    def steelyard(self, configuration, environment=None):
+        room = self._room("steelyard")
+        self.logs.append(room / "steelyard.log")
+        return self._keep(programs.Steelyard(room, configuration, environment))
+
+    def nginx(self, host="127.0.0.1", port=None, label="one"):
+        return self._keep(programs.Nginx(self._room("nginx"), host, port, label))
+
+    def node_exporter(self, host, port, procfs):
+        return self._keep(
+            programs.NodeExporter(self._room("node_exporter"), host, port, procfs))
+
+    def prometheus(self, target):
+        return self._keep(programs.Prometheus(self._room("prometheus"), target))
+
+    def endpoint(self, answer, host="127.0.0.1", port=0):
+        return self._keep(endpoints.Endpoint(answer, host, port))
+
+    def keep(self, one):
+        """Anything else with a stop()."""
+        return self._keep(one)
+
+    def stop(self):
+        for one in reversed(self.running):
+            one.stop()
+
+
+def minimal(addresses, **pool):
+    """The smallest configuration: one listener, one pool, these endpoints."""
+    return {
+        "admin": {"listen": "127.0.0.1:0"}, "workers": 1,
+        "listeners": [{"listen": "127.0.0.1:0", "pool": "text"}],
+        "pools": {"text": {"endpoints": list(addresses), **pool}}}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def binary():
+    if not programs.BINARY.exists():
+        pytest.exit(f"{programs.BINARY} is missing: make build, or set STEELYARD", 1)
+
+
+@pytest.fixture
+def stage(tmp_path, request):
+    stage = Stage(tmp_path)
+    request.node.stages = [stage]
+    yield stage
+    stage.stop()
+
+
+@pytest.fixture(scope="module")
+def module_stage(tmp_path_factory, request):
+    stage = Stage(tmp_path_factory.mktemp(request.module.__name__))
+    request.node.stages = [stage]
+    yield stage
+    stage.stop()
+
+
+@pytest.fixture(autouse=True)
+def bounded():
+    """No test runs longer than TEST_SECONDS_MAX, whatever it waits for."""
+
+    def expire(*_):
+        raise TimeoutError(f"the test ran for {TEST_SECONDS_MAX} s")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(TEST_SECONDS_MAX)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if not report.failed:
+        return
+    for node in (item, item.parent):
+        for stage in getattr(node, "stages", []):
+            for log in dict.fromkeys(stage.logs):
+                if log.exists():
+                    tail = log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
+                    report.sections.append((f"{log}", tail))

@@ -1,0 +1,107 @@
+"""What idle connections cost, and that a warm worker asks for no memory at all."""
+
+import mmap
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import minimal
+from programs import find, wait_for
+
+IDLE_COUNT = 1000
+IDLE_RSS_MAX = 64 << 20
+WARM_UP = 500
+MEASURED = 2000
+RECORD = struct.Struct("<16sqQ")  # as in malloc_count.c: thread name, id, count
+
+
+def answers(exchange):
+    """Three ways in which inference servers answer."""
+    exchange.read_content()
+    if exchange.request.target == "/length":
+        exchange.answer(b"x" * 1000)
+    elif exchange.request.target == "/chunked":
+        exchange.begin_chunked()
+        exchange.chunk(b"y" * 700)
+        exchange.end_chunked()
+    else:
+        exchange.begin_chunked(fields=[("Content-Type", "text/event-stream")])
+        for n in range(5):
+            exchange.chunk(b"data: {\"token\": %d}\n\n" % n)
+        exchange.end_chunked()
+
+
+def test_a_thousand_idle_connections_stay_small(stage):
+    steelyard = stage.steelyard(minimal([stage.endpoint(answers).address]))
+    connections = [steelyard.connect() for _ in range(IDLE_COUNT)]
+    for connection in connections:
+        assert connection.exchange("GET", "/length").status == 200
+    assert steelyard.rss_bytes() < IDLE_RSS_MAX
+    assert connections[0].exchange("GET", "/length").status == 200
+    assert connections[-1].exchange("GET", "/length").status == 200
+    for connection in connections:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def counter(tmp_path_factory):
+    """The library that counts allocations, compiled."""
+    source = Path(__file__).parent / "malloc_count.c"
+    library = tmp_path_factory.mktemp("malloc") / "malloc_count.so"
+    beside_swift = [
+        str(Path(swift).resolve().parent / "clang") for swift in [shutil.which("swift")] if swift]
+    subprocess.run(
+        [find("cc", "clang", "gcc", *beside_swift), "-O2", "-Wall", "-Wextra", "-Werror",
+         "-fPIC", "-shared", "-o", str(library), str(source)], check=True, timeout=60)
+    return library
+
+
+def counts(file):
+    """Allocations so far by thread name."""
+    found = {}
+    with open(file, "rb") as opened, mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ) as data:
+        for offset in range(0, len(data), RECORD.size):
+            name, thread, count = RECORD.unpack_from(data, offset)
+            if thread:
+                name = name.split(b"\0")[0].decode()
+                found[name] = found.get(name, 0) + count
+    return found
+
+
+def test_a_warm_worker_allocates_nothing(stage, counter, tmp_path):
+    file = tmp_path / "counts"
+    file.write_bytes(bytes(RECORD.size * 256))
+    endpoint = stage.endpoint(answers)
+    steelyard = stage.steelyard(
+        minimal([endpoint.address]),
+        environment={"LD_PRELOAD": str(counter), "MALLOC_COUNT_FILE": str(file)})
+    targets = ["/length", "/chunked", "/stream"]
+    with steelyard.connect() as connection:
+
+        def exchanges(count):
+            for n in range(count):
+                method, content = ("POST", b"z" * 300) if n % 2 else ("GET", b"")
+                response = connection.exchange(method, targets[n % 3], content=content)
+                assert response.status == 200
+
+        exchanges(WARM_UP)
+        assert "worker-0" in counts(file)
+        before = counts(file)["worker-0"]
+        exchanges(MEASURED)
+        after = counts(file)["worker-0"]
+    assert after - before == 0
+    wait_for(
+        lambda: steelyard.metrics().sum("steelyard_requests_total", code="2xx")
+        == WARM_UP + MEASURED, "all to be counted")
+
+
+def test_the_counter_counts(counter, tmp_path):
+    """Without this, a library that is never loaded would pass the test above."""
+    file = tmp_path / "counts"
+    file.write_bytes(bytes(RECORD.size * 256))
+    subprocess.run(
+        [find("python3"), "-c", "[bytearray(100_000) for _ in range(1000)]"], check=True,
+        env={"LD_PRELOAD": str(counter), "MALLOC_COUNT_FILE": str(file)}, timeout=60)
+    assert counts(file)["python3"] >= 1000

@@ -1,0 +1,79 @@
+"""A real Prometheus scrapes us, and its own tool finds nothing to complain of."""
+
+import subprocess
+
+from conftest import minimal
+from endpoints import text
+from programs import find, wait_for
+from wire import Connection
+
+
+def test_prometheus_scrapes_us(stage):
+    endpoints = [stage.endpoint(text()) for _ in range(3)]
+    steelyard = stage.steelyard(minimal(
+        [{"address": one.address, "weight": n} for n, one in enumerate(endpoints, 1)]))
+    for _ in range(20):
+        assert steelyard.get("/").status == 200
+    prometheus = stage.prometheus(f"{steelyard.admin[0]}:{steelyard.admin[1]}")
+
+    def target():
+        targets = (prometheus.api("/api/v1/targets") or {}).get("activeTargets", [])
+        return targets and targets[0]["health"] != "unknown" and targets[0]
+
+    found = wait_for(target, "the first scrape")
+    assert found["health"] == "up", found["lastError"]
+
+    def query(expression):
+        data = prometheus.api(f"/api/v1/query?query={expression}")
+        return {
+            series["metric"].get("endpoint"): float(series["value"][1])
+            for series in (data or {}).get("result", [])}
+
+    weights = wait_for(
+        lambda: query("steelyard_endpoint_weight{pool=%22text%22}"), "the weights to be stored")
+    assert weights == {one.address: n for n, one in enumerate(endpoints, 1)}
+    assert sum(query("steelyard_requests_total").values()) == 20
+    assert query("histogram_quantile(0.5,sum(steelyard_request_duration_seconds_bucket)by(le))")
+
+
+def test_promtool_has_no_complaint(stage):
+    page_endpoint = stage.endpoint(
+        lambda exchange: exchange.answer(b'{"cpu_usage": 12.5, "memory_usage": 40}'))
+    steelyard = stage.steelyard(minimal(
+        [page_endpoint.address, "127.0.0.1:1"],
+        weights={"law": "headroom", "interval": "200ms", "scrape": [{"preset": "json"}]}))
+    steelyard.get("/")
+    wait_for(lambda: steelyard.metrics().series("steelyard_signal_value"), "a signal")
+    wait_for(
+        lambda: steelyard.metrics().sum("steelyard_scrape_failures_total") > 0, "a failed scrape")
+    page = steelyard.admin_get("/metrics").content
+    checked = subprocess.run(
+        [find("promtool"), "check", "metrics"], input=page, capture_output=True, timeout=30)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
+
+
+def test_the_page_holds_what_it_promises(stage):
+    steelyard = stage.steelyard(minimal([stage.endpoint(text()).address]))
+    steelyard.get("/")
+    response = steelyard.admin_get("/metrics")
+    assert response.one("Content-Type").startswith("text/plain; version=0.0.4")
+    names = {name for name, _, _ in steelyard.metrics().samples}
+    assert names >= {
+        "steelyard_build_info", "steelyard_requests_total",
+        "steelyard_request_duration_seconds_bucket", "steelyard_request_duration_seconds_sum",
+        "steelyard_request_duration_seconds_count", "steelyard_endpoint_in_flight",
+        "steelyard_endpoint_base_weight", "steelyard_endpoint_target_weight",
+        "steelyard_endpoint_weight", "steelyard_endpoint_eligibility",
+        "process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"}
+
+
+def test_the_admin_server_answers_people_and_probes(stage):
+    steelyard = stage.steelyard(minimal([stage.endpoint(text()).address]))
+    assert steelyard.admin_status("/healthz") == 200
+    assert steelyard.admin_status("/readyz") == 200
+    page = steelyard.admin_get("/")
+    assert page.status == 200 and page.one("Content-Type").startswith("text/html")
+    assert b"text" in page.content
+    assert steelyard.admin_status("/nothing-here") == 404
+    with Connection(steelyard.admin) as connection:
+        assert connection.exchange("POST", "/metrics").status in (404, 405)

@@ -1,0 +1,92 @@
+// File text → Fleet, with every error at once. Pure: what is read and where it came from are
+// arguments. The rooms of the file (listeners, pools, weights, signals) have a file each.
+package import Fleet
+import Primitives
+
+/// A configuration that was read without an error.
+package struct ConfigurationFile: Sendable {
+  /// What the file describes. Slots are not assigned (−1).
+  package let fleet: Fleet
+  /// Every value in force, as YAML; one that came from a default is marked `# default`. It loads
+  /// and gives an equal fleet.
+  package let effective: String
+
+  /// Reads the text of a file, YAML or JSON, at most 1 MiB. `path` is for the messages only.
+  package static func read(
+    _ bytes: [UInt8], path: String
+  ) throws(ConfigurationErrors) -> ConfigurationFile {
+    let report = Report(
+      SourceText(bytes.count > YAMLDocument.byteCountMax ? [] : bytes), path: path)
+    guard Self.isText(bytes, report), let document = YAMLDocument.parse(report) else {
+      throw report.errors
+    }
+    var decoder = Decoder(report)
+    let effective = decoder.decode(document.root)
+    guard report.isEmpty else { throw report.errors }
+    return ConfigurationFile(fleet: decoder.fleet, effective: effective.yaml)
+  }
+
+  // What YAMLDocument requires of the bytes.
+  private static func isText(_ bytes: [UInt8], _ report: Report) -> Bool {
+    if bytes.count > YAMLDocument.byteCountMax {
+      report.error(at: 0, "the file has \(bytes.count) bytes; at most 1 MiB is read")
+    } else if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
+      report.error(at: 0, "the file is UTF-16", hint: "save it as UTF-8")
+    } else if let offset = report.source.invalidOffset {
+      report.error(at: offset, "the file is not UTF-8 from here on", hint: "save it as UTF-8")
+    } else if let offset = report.source.bytes.firstIndex(of: 0) {
+      report.error(at: offset, "the file holds a NUL byte")
+    } else {
+      return true
+    }
+    return false
+  }
+}
+
+/// Turns a tree of nodes into a fleet.
+struct Decoder {
+  let report: Report
+  var fleet = Fleet()
+  /// Names of all pools in file order, those with errors too; a pool's index is its name's.
+  var poolNames: [String] = []
+  /// The line where an address is listened on; nil for a default.
+  var listenLines: [SocketAddress: Int?] = [:]
+
+  static let timeoutRange = Nanoseconds.milliseconds(1)...Nanoseconds.seconds(86_400)
+
+  init(_ report: Report) { self.report = report }
+
+  /// Fills the fleet; gives the effective configuration.
+  mutating func decode(_ root: Node) -> Output {
+    var scope = Scope(root, "the file", report)
+    scope.section("admin") { admin in
+      admin.read("listen", &fleet.admin, .listenAddress)
+      note(fleet.admin, at: admin.node("listen")?.offset)
+    }
+    scope.read("workers", &fleet.workerCount, Form.count(1...1_024).or("auto"))
+    scope.read("shutdown_timeout", &fleet.shutdownTimeout, .duration(.zero ... .seconds(86_400)))
+    scope.section("limits") { limits in
+      limits.read("connections", &fleet.limits.connectionsMax, .count(16...1_000_000))
+      limits.read("head_bytes", &fleet.limits.headBytesMax, .size(1_024...16_384))
+      limits.read("fields", &fleet.limits.fieldsMax, .count(8...200))
+      limits.read("body_bytes", &fleet.limits.bodyBytesMax, .size(0...(1 << 40)))
+    }
+    // Routes name pools, so pools are read first; people read listeners first.
+    let listenerNodes = scope.items("listeners", required: true)
+    let poolEntries = scope.named("pools", required: true)
+    let pools = decodePools(poolEntries ?? [])
+    scope.put("listeners", .sequence((listenerNodes ?? []).map { decodeListener($0) }))
+    scope.put("pools", .mapping(pools))
+    return scope.finish()
+  }
+
+  /// Reports an address that is listened on twice, at the second. Port 0 is never the same port.
+  /// A nil offset is that of a default.
+  mutating func note(_ address: SocketAddress, at offset: Int?) {
+    if address.port == 0 { return }
+    let line = offset.map { report.source.position(of: $0).line }
+    guard let first = listenLines.updateValue(line, forKey: address), let offset else { return }
+    let place = first.map { "in line \($0)" } ?? "by `admin`, which has this default"
+    report.error(at: offset, "`\(address)` is already listened on \(place)")
+  }
+}

@@ -1,0 +1,127 @@
+// `listeners`: sockets and their routes. A listener without routes sends everything to one pool.
+import Fleet
+import Primitives
+
+extension Decoder {
+  /// Appends a listener to the fleet.
+  mutating func decodeListener(_ node: Node) -> Output {
+    var scope = Scope(node, "this listener", report)
+    let address = scope.require("listen", .listenAddress)
+    var listener = Listener(address: address ?? .loopback(port: 0), routes: [])
+    if let address { note(address, at: scope.offset(of: "listen")) }
+    scope.read("head_timeout", &listener.headTimeout, .duration(Self.timeoutRange))
+    scope.read("idle_timeout", &listener.idleTimeout, .duration(Self.timeoutRange))
+
+    let pool = scope.claim("pool")
+    let nodes = scope.items("routes")
+    if let pool, scope.has("routes") {
+      report.error(
+        at: pool.offset, "a listener has `pool` or `routes`, not both",
+        hint: "in `routes`, the pool for everything else has no `match`")
+    }
+    var outputs: [Output] = []
+    if scope.has("routes") {
+      var lines: [String: Int] = [:]
+      for node in nodes ?? [] {
+        var route = Scope(node, "this route", report)
+        outputs.append(decodeRoute(&route, &listener, &lines))
+      }
+      if let nodes, nodes.isEmpty {
+        report.error(at: scope.offset(of: "routes"), "`routes` needs at least one item")
+      }
+    } else {
+      if pool == nil, poolNames.count > 1, case .mapping = node.content {
+        report.error(
+          at: node.offset, "this listener needs `pool` or `routes`",
+          hint: "the pools are \(Suggestion.list(poolNames))")
+      }
+      outputs.append(wholeListener(pool, &listener, scope))
+    }
+    scope.put("routes", .sequence(outputs))
+    fleet.listeners.append(listener)
+    return scope.finish()
+  }
+
+  // The one route of a listener that has no `routes`.
+  private func wholeListener(_ pool: Node?, _ listener: inout Listener, _ scope: Scope) -> Output {
+    let index = pool.map { poolIndex($0, scope) } ?? (poolNames.isEmpty ? nil : 0)
+    listener.routes = [Route(pathPrefix: "/", pool: index ?? 0)]
+    let name = index.map { poolNames[$0] } ?? ""
+    return .mapping([
+      ("match", .mapping([("path_prefix", .value("/", isDefault: true))])),
+      ("pool", .value(YAMLText.scalar(name), isDefault: pool == nil)),
+      ("timeouts", .value("{}", isDefault: true)),
+    ])
+  }
+
+  private func decodeRoute(
+    _ scope: inout Scope, _ listener: inout Listener, _ lines: inout [String: Int]
+  ) -> Output {
+    var route = Route(pathPrefix: "/", pool: 0)
+    var offset = scope.offset(of: "match")
+    scope.section("match") { match in
+      match.read("path_prefix", &route.pathPrefix, .path(query: false))
+      if match.has("path_prefix") { offset = match.offset(of: "path_prefix") }
+    }
+    let line = report.source.position(of: offset).line
+    if let first = lines.updateValue(line, forKey: route.pathPrefix) {
+      report.error(
+        at: offset,
+        "\(Printable.quoted(route.pathPrefix)) is already the prefix of the route in line \(first)")
+    }
+    var index: Int?
+    if let node = scope.claim("pool") {
+      index = poolIndex(node, scope)
+      scope.put(
+        "pool", .value(YAMLText.scalar(index.map { poolNames[$0] } ?? ""), isDefault: false))
+    } else if poolNames.count == 1 {
+      index = 0
+      scope.put("pool", .value(YAMLText.scalar(poolNames[0]), isDefault: true))
+    } else if !poolNames.isEmpty {
+      report.error(
+        at: scope.offset(of: "pool"), "`pool` is missing in this route",
+        hint: "the pools are \(Suggestion.list(poolNames))")
+    }
+    route.pool = index ?? 0
+    decodeTimeouts(&scope, &route)
+    listener.routes.append(route)
+    return scope.finish()
+  }
+
+  // A route's own timeouts are the pool's with what the route changes.
+  private func decodeTimeouts(_ scope: inout Scope, _ route: inout Route) {
+    var isEmpty = true
+    let node = scope.claim("timeouts")
+    if let node, case .mapping(let entries) = node.content { isEmpty = entries.isEmpty }
+    var timeouts =
+      fleet.pools.indices.contains(route.pool)
+      ? fleet.pools[route.pool].timeouts : ExchangeTimeouts()
+    guard let node, !isEmpty else {
+      if let node { _ = Scope(node, "`timeouts`", report) }
+      scope.put("timeouts", .value("{}", isDefault: node == nil))
+      return
+    }
+    var section = Scope(node, "`timeouts`", report)
+    Self.read(&timeouts, in: &section)
+    route.timeouts = timeouts
+    scope.put("timeouts", section.finish())
+  }
+
+  /// The keys of `timeouts`, in a pool and in a route.
+  static func read(_ timeouts: inout ExchangeTimeouts, in scope: inout Scope) {
+    scope.read("connect", &timeouts.connect, .duration(timeoutRange))
+    scope.read("first_byte", &timeouts.firstByte, .duration(timeoutRange))
+    scope.read("idle", &timeouts.idle, .duration(timeoutRange))
+  }
+
+  // The pool that a listener or route names.
+  private func poolIndex(_ node: Node, _ scope: Scope) -> Int? {
+    guard let name = scope.decode(node, "`pool`", .text("the name of a pool")) else { return nil }
+    if let index = poolNames.firstIndex(of: name) { return index }
+    report.error(
+      at: node.offset, "there is no pool \(Printable.quoted(name))",
+      hint: Suggestion.hint(for: name, among: poolNames)
+        ?? (poolNames.isEmpty ? nil : "the pools are \(Suggestion.list(poolNames))"))
+    return nil
+  }
+}

@@ -1,0 +1,121 @@
+// `pools`: endpoints and how they are picked, probed and kept.
+import Fleet
+import Primitives
+
+extension Decoder {
+  /// Appends every pool to the fleet, in file order.
+  mutating func decodePools(_ entries: [Node.Entry]) -> [(key: String, value: Output)] {
+    var outputs: [(key: String, value: Output)] = []
+    for entry in entries {
+      let key = entry.key
+      let title = "pool \(Printable.quoted(key.text))"
+      var scope = Scope(entry.value, title, anchor: key.offset, report)
+      let keyNode = Node(
+        offset: key.offset, content: .scalar(Scalar(text: key.text, isPlain: false)))
+      let name = scope.decode(keyNode, "the key of a pool", .name) ?? key.text
+      var pool = Pool(name: name, endpoints: [])
+      decode(&pool, in: &scope)
+      poolNames.append(name)
+      fleet.pools.append(pool)
+      outputs.append((name, scope.finish()))
+    }
+    return outputs
+  }
+
+  private func decode(_ pool: inout Pool, in scope: inout Scope) {
+    scope.read("balance", &pool.balance, .choice)
+    scope.read("retries", &pool.retriesMax, .count(0...3))
+    decodeEndpoints(&pool, in: &scope)
+    scope.section("timeouts") { Self.read(&pool.timeouts, in: &$0) }
+    scope.section("keepalive") { keepAlive in
+      keepAlive.read("connections", &pool.keepAlive.connectionsMax, .count(0...10_000))
+      keepAlive.read("idle", &pool.keepAlive.idle, .duration(Self.timeoutRange))
+    }
+    decodeHealth(&pool, in: &scope)
+    scope.section("ejection") { ejection in
+      ejection.read("max_fails", &pool.ejection.failsMax, .count(0...1_000))
+      ejection.read("fail_timeout", &pool.ejection.failTimeout, .duration(Self.timeoutRange))
+    }
+    scope.section("weights") { decodeWeights(&pool.weights, in: &$0) }
+  }
+
+  private func decodeEndpoints(_ pool: inout Pool, in scope: inout Scope) {
+    let weights = Form<Double>.number(0...1_000_000)
+    var lines: [SocketAddress: Int] = [:]
+    var outputs: [Output] = []
+    for node in scope.items("endpoints", required: true) ?? [] {
+      var endpoint = Endpoint(address: .loopback(port: 0))
+      var offset = node.offset
+      var address: SocketAddress?
+      if case .scalar = node.content {
+        address = scope.decode(node, "an endpoint", .endpointAddress)
+        outputs.append(
+          .mapping([
+            (
+              "address", .value(YAMLText.quoted("\(address ?? endpoint.address)"), isDefault: false)
+            ),
+            ("weight", .value(weights.write(endpoint.baseWeight), isDefault: true)),
+          ]))
+      } else {
+        var item = Scope(node, "this endpoint", report)
+        address = item.require("address", .endpointAddress)
+        if item.has("address") { offset = item.offset(of: "address") }
+        item.read("weight", &endpoint.baseWeight, weights)
+        outputs.append(item.finish())
+      }
+      guard let address else { continue }
+      endpoint.address = address
+      pool.endpoints.append(endpoint)
+      let line = report.source.position(of: offset).line
+      if let first = lines.updateValue(line, forKey: address) {
+        report.error(
+          at: offset, "`\(address)` is already an endpoint of this pool, in line \(first)",
+          hint: "for a larger share of the requests, give it a `weight`")
+      }
+    }
+    scope.put("endpoints", .sequence(outputs))
+  }
+
+  // Absent or `none`: no probes. `{}`: probes with every default.
+  private func decodeHealth(_ pool: inout Pool, in scope: inout Scope) {
+    let isNone = scope.isWord("none", at: "health")
+    guard scope.has("health"), !isNone else {
+      _ = scope.claim("health")
+      scope.put("health", .value("none", isDefault: !isNone))
+      return
+    }
+    var health = HealthPolicy()
+    scope.section("health") { section in
+      section.read("path", &health.path, .path(query: true))
+      section.read(
+        "interval", &health.interval, .duration(.milliseconds(100) ... .seconds(86_400)))
+      section.read("timeout", &health.timeout, .duration(Self.timeoutRange))
+      section.requireOrder(
+        "timeout", health.timeout, below: "interval", health.interval, Decimal.duration)
+      section.read("fall", &health.fall, .count(1...100))
+      section.read("rise", &health.rise, .count(1...100))
+    }
+    pool.health = health
+  }
+}
+
+extension Scope {
+  /// Whether the key's value is that word.
+  func isWord(_ word: String, at key: String) -> Bool {
+    if case .scalar(let scalar)? = node(key)?.content { scalar.text == word } else { false }
+  }
+
+  /// Reports `low >= high`, at the one of the two that the file gives, the first where both are.
+  func requireOrder<Value: Comparable>(
+    _ lowKey: String, _ low: Value, below highKey: String, _ high: Value,
+    _ write: (Value) -> String
+  ) {
+    if low < high { return }
+    func shown(_ key: String, _ value: Value) -> String {
+      "`\(key)` (\(write(value))\(has(key) ? "" : " by default"))"
+    }
+    report.error(
+      at: offset(of: has(lowKey) ? lowKey : highKey),
+      "\(shown(lowKey, low)) must be less than \(shown(highKey, high))")
+  }
+}

@@ -1,0 +1,49 @@
+// What a configuration file says, before anybody asks what it means. Every node knows where it
+// stands; scalars keep their text and whether they were quoted, and nothing guesses their type.
+
+/// A value of the file.
+struct Node {
+  enum Content {
+    case scalar(Scalar)
+    case sequence([Node])
+    case mapping([Entry])
+    /// Already reported (an alias): whoever meets it stays silent.
+    case unusable
+  }
+
+  struct Entry {
+    let key: Key
+    let value: Node
+  }
+
+  struct Key {
+    let text: String
+    let offset: Int
+  }
+
+  /// A byte offset of the source text; `SourceText.position` makes a line and column of it.
+  let offset: Int
+  let content: Content
+
+  /// What it is, for messages.
+  var kind: String {
+    switch content {
+    case .scalar(let scalar): scalar.isNull ? "nothing" : Printable.quoted(scalar.text)
+    case .sequence: "a list"
+    case .mapping: "a mapping"
+    case .unusable: "an alias"
+    }
+  }
+
+  var isUnusable: Bool { if case .unusable = content { true } else { false } }
+}
+
+/// The text of a scalar, its quotes and escapes undone.
+struct Scalar {
+  let text: String
+  /// Written without quotes.
+  let isPlain: Bool
+
+  /// YAML 1.2 §10.3.2: an empty plain scalar and the words for null.
+  var isNull: Bool { isPlain && ["", "~", "null", "Null", "NULL"].contains(text) }
+}

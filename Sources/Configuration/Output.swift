@@ -1,0 +1,101 @@
+// The effective configuration: every value that is in force, as YAML that loads again. What came
+// from a default is marked.
+
+/// A value to be written.
+enum Output {
+  /// One line of YAML; marked `# default` where the file did not give it.
+  case value(String, isDefault: Bool)
+  case mapping([(key: String, value: Output)])
+  case sequence([Output])
+
+  /// The value on one line, for short rows. It is marked as a default if every part is one.
+  var inline: Output { .value(text, isDefault: isDefault) }
+
+  /// Block style, two spaces a level, a newline after every line.
+  var yaml: String { lines.map { $0 + "\n" }.joined() }
+
+  private var isDefault: Bool {
+    switch self {
+    case .value(_, let isDefault): isDefault
+    case .mapping(let entries): entries.allSatisfy { $0.value.isDefault }
+    case .sequence(let items): items.allSatisfy(\.isDefault)
+    }
+  }
+
+  /// The value on one line of YAML, without marks.
+  var text: String {
+    switch self {
+    case .value(let text, _): text
+    case .mapping(let entries):
+      "{" + entries.map { "\(YAMLText.scalar($0.key)): \($0.value.text)" }.joined(separator: ", ")
+        + "}"
+    case .sequence(let items): "[" + items.map(\.text).joined(separator: ", ") + "]"
+    }
+  }
+
+  private var lines: [String] {
+    if !isBlock { return [isDefault ? text + " # default" : text] }
+    return switch self {
+    case .value: []
+    case .mapping(let entries):
+      entries.flatMap { key, value in
+        let key = YAMLText.scalar(key) + ":"
+        return value.isBlock ? [key] + value.lines.map { "  " + $0 } : [key + " " + value.lines[0]]
+      }
+    case .sequence(let items):
+      items.flatMap { item in
+        let lines = item.lines
+        return ["- " + lines[0]] + lines.dropFirst().map { "  " + $0 }
+      }
+    }
+  }
+
+  private var isBlock: Bool {
+    switch self {
+    case .value: false
+    case .mapping(let entries): !entries.isEmpty
+    case .sequence(let items): !items.isEmpty
+    }
+  }
+}
+
+/// Text as a YAML scalar.
+enum YAMLText {
+  // What some YAML reader takes for something else than text.
+  private static let words: Set<String> = [
+    "null", "true", "false", "yes", "no", "on", "off", "y", "n",
+  ]
+
+  /// Plain where that is safe, else in double quotes.
+  static func scalar(_ text: String) -> String {
+    let isSafe = text.utf8.enumerated().allSatisfy { index, byte in
+      switch byte {
+      case 0x41...0x5A, 0x61...0x7A, 0x5F, 0x2F: true
+      case 0x30...0x39, 0x2E, 0x2D: index > 0
+      default: false
+      }
+    }
+    return isSafe && !text.isEmpty && !words.contains(text.lowercased()) ? text : quoted(text)
+  }
+
+  /// In double quotes, with JSON's escapes; what YAML does not allow raw is escaped.
+  static func quoted(_ text: String) -> String {
+    var result = String.UnicodeScalarView()
+    result.append("\"")
+    for scalar in text.unicodeScalars {
+      switch scalar.value {
+      case 0x22, 0x5C:
+        result.append("\\")
+        result.append(scalar)
+      case 0...0x1F, 0x7F...0x9F, 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF:
+        let digits = String(scalar.value, radix: 16, uppercase: true)
+        let padding = String(repeating: "0", count: 4 - digits.count)
+        result.append(contentsOf: ("\\u" + padding + digits).unicodeScalars)
+      default:
+        result.append(scalar)
+      }
+    }
+    result.append("\"")
+    return String(result)
+  }
+}

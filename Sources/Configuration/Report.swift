@@ -1,0 +1,53 @@
+// Collects the errors of one file. The number kept is bounded; what is kept comes out in file order.
+
+/// The diagnostics found so far.
+final class Report {
+  let source: SourceText
+  private let path: String
+  private var found: [(offset: Int, message: String, hint: String?)] = []
+  private var isTruncated = false
+  private static let diagnosticsMax = 1_000
+
+  init(_ source: SourceText, path: String) {
+    self.source = source
+    self.path = path
+  }
+
+  /// The number of errors noted.
+  var count: Int { found.count }
+  var isEmpty: Bool { found.isEmpty }
+
+  /// Notes an error at a byte offset of the source.
+  func error(at offset: Int, _ message: String, hint: String? = nil) {
+    if found.count < Self.diagnosticsMax {
+      found.append((offset, message, hint))
+    } else {
+      isTruncated = true
+    }
+  }
+
+  /// Every error noted, in file order; those of one place in the order they were noted.
+  var errors: ConfigurationErrors {
+    let sorted = found.enumerated().sorted {
+      ($0.element.offset, $0.offset) < ($1.element.offset, $1.offset)
+    }
+    // Errors of one very long line share its text.
+    var lineNumber = 0
+    var lineText = ""
+    var diagnostics = sorted.map { _, error in
+      let (line, column) = source.position(of: error.offset)
+      if line != lineNumber { (lineNumber, lineText) = (line, source.line(at: error.offset)) }
+      return Diagnostic(
+        path: path, line: line, column: column, message: error.message, hint: error.hint,
+        sourceLine: lineText)
+    }
+    if isTruncated, let last = diagnostics.last {
+      diagnostics.append(
+        Diagnostic(
+          path: path, line: last.line, column: last.column,
+          message: "more than \(Self.diagnosticsMax) errors, the rest is left out", hint: nil,
+          sourceLine: ""))
+    }
+    return ConfigurationErrors(diagnostics: diagnostics)
+  }
+}

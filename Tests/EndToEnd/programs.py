@@ -101,7 +101,7 @@ class Program:
     def is_running(self):
         return self.process.poll() is None
 
-    def signal(self, number):
+    def send_signal(self, number):
         self.process.send_signal(number)
 
     def wait(self, deadline=DEADLINE):

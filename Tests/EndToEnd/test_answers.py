@@ -55,7 +55,7 @@ def test_the_longest_prefix_wins(stage):
 def test_408_for_a_head_that_does_not_end(stage):
     endpoint = stage.endpoint(echo)
     configuration = minimal([endpoint.address])
-    configuration["listeners"][0]["timeouts"] = {"head": "500ms"}
+    configuration["listeners"][0]["head_timeout"] = "500ms"
     steelyard = stage.steelyard(configuration)
     with steelyard.connect() as connection:
         connection.send(b"GET / HTTP/1.1\r\nHost: test")
@@ -66,7 +66,7 @@ def test_408_for_a_head_that_does_not_end(stage):
 
 def test_an_idle_connection_is_closed_without_a_word(stage):
     configuration = minimal([stage.endpoint(echo).address])
-    configuration["listeners"][0]["timeouts"] = {"idle": "500ms"}
+    configuration["listeners"][0]["idle_timeout"] = "500ms"
     steelyard = stage.steelyard(configuration)
     with steelyard.connect() as connection:
         assert connection.exchange("GET", "/").status == 200

@@ -140,36 +140,37 @@ def test_malformed_head_reaches_no_endpoint(steelyard, endpoint, data, status):
     before = endpoint.received_byte_count
     assert refused(steelyard, data) in (status if isinstance(status, tuple) else (status,))
     assert endpoint.received_byte_count == before
-    assert endpoint.requests == []
 
 
 @pytest.mark.parametrize("data", [row[1] for row in CONTENTS], ids=[r[0] for r in CONTENTS])
 def test_malformed_content_completes_at_no_endpoint(steelyard, endpoint, data):
+    before = len(endpoint.requests)
     assert refused(steelyard, data) == 400
-    assert endpoint.requests == []
+    assert len(endpoint.requests) == before
 
 
 @pytest.mark.parametrize("data", [row[1] for row in CONTENTS], ids=[r[0] for r in CONTENTS])
 def test_malformed_content_after_its_head_is_cut(steelyard, endpoint, data):
     """The same, with the head on its way to the endpoint before the content is seen."""
     head, content = data.split(b"\r\n\r\n", 1)
-    connections = endpoint.connection_count
+    before = len(endpoint.requests)
     with steelyard.connect() as connection:
         connection.send(head + b"\r\n\r\n")
         wait_for(
-            lambda: endpoint.connection_count > connections
-            or steelyard.metrics().sum("steelyard_endpoint_in_flight") > 0,
+            lambda: steelyard.metrics().sum("steelyard_endpoint_in_flight") > 0,
             "the head to be on its way")
         connection.send(content + SMUGGLED)
         assert connection.read_response().status == 400
         assert connection.is_closed()
-    assert endpoint.requests == []
+    assert len(endpoint.requests) == before
 
 
 def test_the_endpoint_is_reached_by_what_is_well_formed(steelyard, endpoint):
     """Without this, all the above would hold of a proxy that passes nothing on."""
     valid = chunked(b"5;name=value\r\nhello\r\n0005\r\nworld\r\n0\r\nX-Trailer: 1\r\n\r\n")
+    before = len(endpoint.requests)
     with steelyard.connect() as connection:
         connection.send(valid + get(HOST + b"X-Odd: \xc3\xa4\t!\r\n") + b"\r\n" + get())
         assert [connection.read_response().status for _ in range(3)] == [200, 200, 200]
-    assert [request.content for request in endpoint.requests] == [b"helloworld", b"", b""]
+    passed = [request.content for request in endpoint.requests[before:]]
+    assert passed == [b"helloworld", b"", b""]

@@ -43,7 +43,7 @@ def test_sigterm_finishes_what_runs_and_exits_with_zero(stage):
     with steelyard.connect() as connection:
         connection.send_request("GET", "/")
         assert held.begun.wait(30)
-        steelyard.signal(signal.SIGTERM)
+        steelyard.send_signal(signal.SIGTERM)
         wait_for(lambda: not accepts(steelyard.address), "the listener to close")
         assert idle.is_closed()
         assert steelyard.is_running()
@@ -58,7 +58,7 @@ def test_sigterm_without_traffic_ends_at_once(stage):
     steelyard = stage.steelyard(minimal([stage.endpoint(text()).address]))
     with steelyard.connect() as connection:
         assert connection.exchange("GET", "/").status == 200
-        steelyard.signal(signal.SIGTERM)
+        steelyard.send_signal(signal.SIGTERM)
         assert connection.is_closed()
     assert steelyard.wait(10) == OK
 
@@ -70,7 +70,7 @@ def test_sigterm_cuts_what_does_not_end_in_time(stage):
     with steelyard.connect() as connection:
         connection.send_request("GET", "/")
         assert held.begun.wait(30)
-        steelyard.signal(signal.SIGTERM)
+        steelyard.send_signal(signal.SIGTERM)
         assert steelyard.wait(20) == OK
     held.release.set()
 
@@ -84,7 +84,7 @@ def test_sighup_takes_a_good_file_without_losing_a_stream(stage):
         connection.send_request("GET", "/")
         assert held.begun.wait(30)
         steelyard.write(minimal([second.address]))
-        steelyard.signal(signal.SIGHUP)
+        steelyard.send_signal(signal.SIGHUP)
         wait_for(
             lambda: set(steelyard.metrics().by_endpoint("steelyard_endpoint_weight"))
             == {second.address}, "the new fleet")
@@ -98,13 +98,13 @@ def test_sighup_with_a_bad_file_changes_nothing_and_says_why(stage):
     steelyard = stage.steelyard(minimal([endpoint.address]))
     before = len(steelyard.text())
     steelyard.write("listeners: [{listen: '127.0.0.1:0', pol: text}]\n")
-    steelyard.signal(signal.SIGHUP)
+    steelyard.send_signal(signal.SIGHUP)
     wait_for(lambda: "pol" in steelyard.text()[before:], "the reason on stderr")
     assert steelyard.is_running()
     assert steelyard.get("/").status == 200
     assert set(steelyard.metrics().by_endpoint("steelyard_endpoint_weight")) == {endpoint.address}
     steelyard.write(minimal([{"address": endpoint.address, "weight": 7}]))
-    steelyard.signal(signal.SIGHUP)
+    steelyard.send_signal(signal.SIGHUP)
     wait_for(
         lambda: steelyard.metrics().value("steelyard_endpoint_base_weight") == 7,
         "a good file to be taken after a bad one")
@@ -114,7 +114,7 @@ def test_sighup_with_a_missing_file_changes_nothing(stage):
     steelyard = stage.steelyard(minimal([stage.endpoint(text()).address]))
     before = len(steelyard.text())
     steelyard.file.unlink()
-    steelyard.signal(signal.SIGHUP)
+    steelyard.send_signal(signal.SIGHUP)
     wait_for(lambda: "steelyard.yaml" in steelyard.text()[before:], "the reason on stderr")
     assert steelyard.get("/").status == 200
 

@@ -47,6 +47,7 @@ package final class Balancer {
         } catch {
           context.control.report("worker \(index) could not start: \(error)")
         }
+        context.control.noteEnd()
       }
       wakers.append(waker)
       threads.append(thread)
@@ -66,6 +67,9 @@ package final class Balancer {
     control.beginStop(deadline)
     wake()
   }
+
+  /// Whether all workers have ended.
+  package var isEnded: Bool { control.endedCount == evidence.workerCount }
 
   /// Waits for the workers' end.
   package func join() { for thread in threads { thread.join() } }

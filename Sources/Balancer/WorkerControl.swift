@@ -17,6 +17,7 @@ final class WorkerControl: Sendable {
     var bindings: [ListenerBinding] = []
     var stopsAt: Nanoseconds?
     var reports: [String] = []
+    var endedCount = 0
   }
   private let state = Mutex(State())
 
@@ -29,6 +30,11 @@ final class WorkerControl: Sendable {
   var stopsAt: Nanoseconds? { state.withLock { $0.stopsAt } }
 
   func beginStop(_ deadline: Nanoseconds) { state.withLock { $0.stopsAt = deadline } }
+
+  /// How many workers have ended.
+  var endedCount: Int { state.withLock { $0.endedCount } }
+
+  func noteEnd() { state.withLock { $0.endedCount += 1 } }
 
   /// Notes a failure for the log; at most 100 are kept.
   func report(_ text: String) {

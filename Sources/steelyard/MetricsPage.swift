@@ -9,6 +9,8 @@ import Primitives
 
 /// Renders the page. Reads only.
 struct MetricsPage {
+  static let contentType = MetricsWriter.contentType
+
   let table: WeightTable
   let traffic: TrafficMetrics
   let evidence: EvidenceBoard

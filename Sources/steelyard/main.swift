@@ -1,1 +1,40 @@
-Console.out("steelyard \(Version.number)")
+// The command line: which command, and what a wrong one is answered with.
+import CSystem
+
+func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
+  guard let command = arguments.first else {
+    Console.error(Help.overview)
+    return .usage
+  }
+  let rest = Array(arguments.dropFirst())
+  switch command {
+  case "help", "-h", "--help":
+    guard let topic = rest.first else {
+      Console.out(Help.overview)
+      return .ok
+    }
+    guard let text = Help.text(for: topic) else { throw UsageError("help: no command \(topic)") }
+    Console.out(text)
+    return .ok
+  case "version", "--version", "-V":
+    Console.out("steelyard \(Version.number)")
+    return .ok
+  default: break
+  }
+  guard let help = Help.text(for: command) else { throw UsageError("no command \(command)") }
+  if rest.contains("--help") || rest.contains("-h") {
+    Console.out(help)
+    return .ok
+  }
+  switch command {
+  case "check": return try CheckCommand.run(rest)
+  default: return try ServeCommand.run(rest)
+  }
+}
+
+do throws(UsageError) {
+  exit(try run(Array(CommandLine.arguments.dropFirst())).rawValue)
+} catch {
+  Console.error("steelyard: \(error.message); see: steelyard --help")
+  exit(ExitCode.usage.rawValue)
+}

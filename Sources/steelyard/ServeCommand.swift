@@ -1,0 +1,83 @@
+// `steelyard serve FILE`: runs until a signal ends it.
+import Balancer
+import CSystem
+import Configuration
+import Fleet
+import IO
+import Primitives
+
+enum ServeCommand {
+  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
+    guard let path = arguments.first else { throw UsageError("serve: FILE is missing") }
+    guard arguments.count == 1 else { throw UsageError("serve: one FILE, please") }
+    if path.hasPrefix("-") { throw UsageError("serve: unknown option \(path)") }
+    let log = Log()
+    do throws(ConfigurationLoader.Failure) {
+      let fleet = try ConfigurationLoader.load(path).fleet
+      return serve(fleet, path, log)
+    } catch {
+      Console.error(error.message)
+      return error.exitCode
+    }
+  }
+
+  private static func serve(_ fleet: Fleet, _ path: String, _ log: Log) -> ExitCode {
+    let waker: Waker
+    let signals: SignalWatcher
+    do throws(IOError) {
+      waker = try Waker()
+      signals = try SignalWatcher([SIGTERM, SIGINT, SIGHUP], waker: waker)
+    } catch {
+      return fail(StartError(error))
+    }
+    let steelyard: Steelyard
+    do throws(StartError) {
+      steelyard = try Steelyard(fleet, waker: waker, log: log)
+      try steelyard.start()
+    } catch {
+      return fail(error)
+    }
+    while true {
+      steelyard.turn(until: .distantFuture)
+      for signal in signals.take() {
+        switch signal {
+        case SIGHUP: reload(steelyard, path, log)
+        default:
+          if steelyard.stopsAt != nil {
+            log.write(.warning, "ended by a second signal")
+            return .ok
+          }
+          log.write(
+            .info, "ending", ["signal": "\(signal)", "in_flight": "\(steelyard.balancer.inFlight)"])
+          steelyard.beginStop()
+        }
+      }
+      if let deadline = steelyard.stopsAt, steelyard.balancer.isEnded || Clock.now > deadline {
+        steelyard.balancer.join()
+        log.write(.info, "ended")
+        return .ok
+      }
+    }
+  }
+
+  private static func reload(_ steelyard: Steelyard, _ path: String, _ log: Log) {
+    do throws(ConfigurationLoader.Failure) {
+      let fleet = try ConfigurationLoader.load(path).fleet
+      do throws(StartError) {
+        try steelyard.reload(fleet)
+        log.write(.info, "configuration reloaded", ["file": path])
+      } catch {
+        log.write(.error, "reload refused", ["file": path, "reason": error.message])
+      }
+    } catch {
+      Console.error(error.message)
+      log.write(
+        .error, "reload refused, the configuration in force is unchanged", ["file": path])
+    }
+  }
+
+  private static func fail(_ error: StartError) -> ExitCode {
+    Console.error("steelyard: \(error.message)")
+    return error.exitCode
+  }
+}

@@ -1,0 +1,170 @@
+// One running steelyard: boards, balancer, controller and admin server put together. Everything
+// here happens on the control thread; the balancer's workers have threads of their own.
+import Balancer
+import Fleet
+import IO
+import Primitives
+
+/// Why a steelyard could not start, or a reload was refused.
+struct StartError: Error {
+  let exitCode: ExitCode
+  let message: String
+
+  init(_ error: IOError) { self.init(.internalError, "the system refused: \(error)") }
+
+  init(_ exitCode: ExitCode, _ message: String) {
+    self.exitCode = exitCode
+    self.message = message
+  }
+
+  init(listen address: SocketAddress, _ error: IOError) {
+    let hint =
+      error.isAddressInUse ? " (is another steelyard or server running on that port?)" : ""
+    self.init(.unavailable, "cannot listen on \(address): \(error.reason)\(hint)")
+  }
+}
+
+final class Steelyard {
+  /// How often weights are computed.
+  private static let tickInterval = Nanoseconds.milliseconds(100)
+
+  let board: WeightBoard
+  let evidence: EvidenceBoard
+  let balancer: Balancer
+  /// Where the admin server listens, with the port that was chosen.
+  let adminAddress: SocketAddress
+  let waker: Waker
+  private let log: Log
+  private var io: IOLoop
+  private var admin = AdminServer()
+  private var slots: SlotMap
+  private var nextTick: Nanoseconds
+  /// Set once a graceful end has begun.
+  private(set) var stopsAt: Nanoseconds?
+  /// Requests reached the workers: not before the first weights were computed.
+  private var isReady = false
+
+  /// Opens every address; nothing is accepted yet. Errors: an address in use, a fleet too large.
+  init(_ configured: Fleet, waker: Waker, log: Log) throws(StartError) {
+    self.log = log
+    self.waker = waker
+    var fleet = configured
+    slots = SlotMap(for: fleet)
+    do throws(SlotMap.Full) {
+      try slots.assign(&fleet) { _ in false }
+    } catch {
+      throw StartError(.internalError, "no room for \(fleet.endpointCount) endpoints")
+    }
+    Machine.raiseOpenFilesLimit()
+    board = WeightBoard(fleet: fleet, slotCount: slots.count)
+    evidence = EvidenceBoard(
+      workerCount: fleet.workerCount ?? Machine.processorCount, slotCount: slots.count)
+    do throws(IOError) {
+      io = try IOLoop(
+        connectionsMax: 1_024 + 4 * slots.count, unsentBytesMax: 64 << 20, waker: waker)
+    } catch {
+      throw StartError(error)
+    }
+    nextTick = io.now
+    do throws(Balancer.ListenError) {
+      balancer = try Balancer(board: board, evidence: evidence)
+    } catch {
+      throw StartError(listen: error.address, error.error)
+    }
+    do throws(IOError) {
+      let group = try ListenSocket.open(fleet.admin, count: 1)
+      adminAddress = group.address
+      if let socket = group.take(0) { try io.listen(socket, tag: AdminServer.tag) }
+    } catch {
+      throw StartError(listen: fleet.admin, error)
+    }
+  }
+
+  /// Starts the workers and says where everything is.
+  func start() throws(StartError) {
+    do throws(IOError) {
+      try balancer.start(seed: UInt64(truncatingIfNeeded: Clock.wall.rawValue))
+    } catch {
+      throw StartError(error)
+    }
+    for address in balancer.addresses {
+      log.write(.info, "listening", ["listener": "\(address)"])
+    }
+    log.write(.info, "admin listening", ["address": "\(adminAddress)"])
+    isReady = true
+  }
+
+  /// One turn of the control loop: waits for at most `deadline`, then does what is due.
+  func turn(until deadline: Nanoseconds) {
+    io.wait(until: min(deadline, nextTick))
+    while true {
+      let event = io.next()
+      if event.kind == .none { break }
+      if event.tag == AdminServer.tag {
+        admin.handle(event, &io) { path in self.answer(path) }
+      }
+    }
+    if io.now >= nextTick {
+      nextTick = io.now + Self.tickInterval
+      tick()
+    }
+  }
+
+  private func tick() {
+    for report in balancer.takeReports() { log.write(.error, report) }
+  }
+
+  /// Puts another fleet in place of the present one. On an error nothing has changed.
+  func reload(_ configured: Fleet) throws(StartError) {
+    var fleet = configured
+    let running = board.table.fleet
+    if fleet.admin != running.admin || fleet.workerCount != running.workerCount
+      || fleet.limits != running.limits
+    {
+      throw StartError(
+        .configuration, "admin, workers and limits change with a restart only; nothing was changed")
+    }
+    var next = slots
+    do throws(SlotMap.Full) {
+      try next.assign(&fleet) { self.evidence.sum(.inFlight, $0) > 0 }
+    } catch {
+      throw StartError(
+        .configuration, "no room for so many new endpoints before a restart; nothing was changed")
+    }
+    do throws(Balancer.ListenError) {
+      try balancer.apply(fleet)
+    } catch {
+      throw StartError(listen: error.address, error.error)
+    }
+    slots = next
+  }
+
+  /// Begins a graceful end.
+  func beginStop() {
+    let deadline = io.now + board.table.fleet.shutdownTimeout
+    stopsAt = deadline
+    balancer.beginStop(deadline: deadline)
+  }
+
+  private func answer(_ path: String) -> AdminResponse {
+    switch path {
+    case "/":
+      AdminResponse(
+        contentType: "text/html; charset=utf-8",
+        body: StatusPage.render(
+          table: board.table, traffic: balancer.metrics, evidence: evidence, now: Clock.now))
+    case "/metrics":
+      AdminResponse(contentType: MetricsPage.contentType, body: metricsPage())
+    case "/healthz": AdminResponse(200, "ok")
+    case "/readyz":
+      isReady && stopsAt == nil ? AdminResponse(200, "ready") : AdminResponse(503, "not ready")
+    default: AdminResponse(404, "no such page; there are /, /metrics, /healthz and /readyz")
+    }
+  }
+
+  private func metricsPage() -> [UInt8] {
+    var page = MetricsPage(
+      table: board.table, traffic: balancer.metrics, evidence: evidence, now: Clock.now)
+    return page.render { _ in }
+  }
+}

@@ -60,10 +60,7 @@ extension HeadParser {
       } else if field.name == .transferEncoding {
         if isChunked { throw .badTransferEncoding }
         guard isWord(bytes, start, end, "chunked") else {
-          // A list that ends in chunked, or another coding, would have to be decoded to be passed
-          // on; anything that only resembles one is an attack on a more lenient party.
-          throw classes.skip(bytes, start, end, ByteClasses.token) == end && end > start
-            ? .unknownTransferCoding : .badTransferEncoding
+          throw isUnknownCoding(bytes, start, end) ? .unknownTransferCoding : .badTransferEncoding
         }
         if minorVersion == 0 { throw .transferCodingBefore11 }
         isChunked = true
@@ -71,6 +68,23 @@ extension HeadParser {
     }
     if isChunked, length >= 0 { throw .lengthAndTransferEncoding }
     return (length, isChunked)
+  }
+
+  /// Whether the value names codings that we would have to know (RFC 9112 §6.1: 501), rather than
+  /// "chunked" twice or in the wrong place, or something that is no list of names.
+  private func isUnknownCoding(
+    _ bytes: UnsafePointer<UInt8>, _ start: Int, _ end: Int
+  ) -> Bool {
+    var rest = start
+    var count = 0
+    while let (first, stop) = nextOption(bytes, &rest, end) {
+      let isChunked = isWord(bytes, first, stop, "chunked")
+      guard classes.skip(bytes, first, stop, ByteClasses.token) == stop, !isChunked || rest == end,
+        !isChunked || count > 0
+      else { return false }
+      count += 1
+    }
+    return count > 0
   }
 
   /// RFC 9110 §8.6: digits only; no list, no sign, at most 18 digits.

@@ -65,7 +65,7 @@ enum CheckCommand {
     do throws(ConfigurationLoader.Failure) {
       let file = try ConfigurationLoader.load(path)
       if prints {
-        Console.out(file.effective)
+        Console.out(file.effective, terminator: "")
       } else {
         let fleet = file.fleet
         Console.out(

@@ -59,7 +59,7 @@ struct Log: Sendable {
 
 /// Whole lines to the standard streams.
 enum Console {
-  static func out(_ text: String) { write(text + "\n", to: 1) }
+  static func out(_ text: String, terminator: String = "\n") { write(text + terminator, to: 1) }
   static func error(_ text: String) { write(text + "\n", to: 2) }
 
   private static func write(_ text: String, to fd: Int32) {

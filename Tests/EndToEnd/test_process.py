@@ -185,7 +185,8 @@ def test_check_prints_every_default_in_a_form_that_loads(stage, tmp_path):
     again = tmp_path / "again.yaml"
     again.write_text(printed.stdout)
     second = run_steelyard("check", again, "--print")
-    assert (second.returncode, second.stdout) == (OK, printed.stdout)
+    # Nothing is a default any more, every value is the same.
+    assert (second.returncode, second.stdout) == (OK, printed.stdout.replace(" # default", ""))
 
 
 @pytest.mark.parametrize("arguments, status", [

@@ -49,6 +49,7 @@ struct Decoder {
   var fleet = Fleet()
   /// Names of all pools in file order, those with errors too; a pool's index is its name's.
   var poolNames: [String] = []
+  var poolIndices: [String: Int] = [:]
   /// The line where an address is listened on; nil for a default.
   var listenLines: [SocketAddress: Int?] = [:]
 

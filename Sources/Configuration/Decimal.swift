@@ -28,7 +28,7 @@ enum Decimal {
   ) -> Int64? {
     let bytes = Array(text.utf8)
     let wholeEnd = bytes.firstIndex { !isDigit($0) } ?? bytes.count
-    guard wholeEnd > 0, wholeEnd <= 18, wholeEnd == 1 || bytes[0] != 0x30 else { return nil }
+    guard wholeEnd > 0, wholeEnd <= 19, wholeEnd == 1 || bytes[0] != 0x30 else { return nil }
     var unitStart = wholeEnd
     if wholeEnd < bytes.count, bytes[wholeEnd] == 0x2E {
       unitStart = bytes[(wholeEnd + 1)...].firstIndex { !isDigit($0) } ?? bytes.count
@@ -38,19 +38,20 @@ enum Decimal {
     guard let factor = unit.isEmpty ? bare : units.first(where: { $0.unit == unit })?.factor
     else { return nil }
     // The digits as one integer, over 10 to the number of those behind the point.
-    var mantissa: Int64 = 0
-    var divisor: Int64 = 1
+    var mantissa: UInt64 = 0
+    var divisor: UInt64 = 1
     for index in 0..<unitStart where index != wholeEnd {
       let (tens, isOver) = mantissa.multipliedReportingOverflow(by: 10)
-      let (next, isOverToo) = tens.addingReportingOverflow(Int64(bytes[index] - 0x30))
+      let (next, isOverToo) = tens.addingReportingOverflow(UInt64(bytes[index] - 0x30))
       guard !isOver, !isOverToo else { return nil }
       mantissa = next
       if index > wholeEnd { divisor *= 10 }
     }
-    let product = mantissa.multipliedFullWidth(by: factor)
+    let product = mantissa.multipliedFullWidth(by: UInt64(factor))
+    // Else the quotient has more than 64 bits.
     guard product.high < divisor else { return nil }
     let (quotient, remainder) = divisor.dividingFullWidth(product)
-    return remainder == 0 ? quotient : nil
+    return remainder == 0 ? Int64(exactly: quotient) : nil
   }
 
   /// A decimal number as YAML and JSON write it; nil for anything else, infinities included.

@@ -30,10 +30,10 @@ extension Decoder {
         report.error(at: scope.offset(of: "routes"), "`routes` needs at least one item")
       }
     } else {
-      if pool == nil, poolNames.count > 1, case .mapping = node.content {
+      if pool == nil, poolNames.count > 1, scope.isUnderstood {
         report.error(
           at: node.offset, "this listener needs `pool` or `routes`",
-          hint: "the pools are \(Suggestion.list(poolNames))")
+          hint: "the pools are \(Suggestion.names(poolNames))")
       }
       outputs.append(wholeListener(pool, &listener, scope))
     }
@@ -48,9 +48,9 @@ extension Decoder {
     listener.routes = [Route(pathPrefix: "/", pool: index ?? 0)]
     let name = index.map { poolNames[$0] } ?? ""
     return .mapping([
-      ("match", .mapping([("path_prefix", .value("/", isDefault: true))])),
-      ("pool", .value(YAMLText.scalar(name), isDefault: pool == nil)),
-      ("timeouts", .value("{}", isDefault: true)),
+      .init("match", .mapping([.init("path_prefix", .value("/", isDefault: true))])),
+      .init("pool", .value(YAMLText.scalar(name), isDefault: pool == nil)),
+      .init("timeouts", .value("{}", isDefault: true)),
     ])
   }
 
@@ -59,33 +59,34 @@ extension Decoder {
   ) -> Output {
     var route = Route(pathPrefix: "/", pool: 0)
     var offset = scope.offset(of: "match")
+    let errorCount = report.count
     scope.section("match") { match in
       match.read("path_prefix", &route.pathPrefix, .path(query: false))
       if match.has("path_prefix") { offset = match.offset(of: "path_prefix") }
     }
-    let line = report.source.position(of: offset).line
-    if let first = lines.updateValue(line, forKey: route.pathPrefix) {
-      report.error(
-        at: offset,
-        "\(Printable.quoted(route.pathPrefix)) is already the prefix of the route in line \(first)")
-    }
+    // A prefix that could not be read is no second "/".
+    if report.count == errorCount { note(route.pathPrefix, at: offset, &lines) }
     var index: Int?
-    if let node = scope.claim("pool") {
+    if let node = scope.claim("pool", required: poolNames.count > 1) {
       index = poolIndex(node, scope)
-      scope.put(
-        "pool", .value(YAMLText.scalar(index.map { poolNames[$0] } ?? ""), isDefault: false))
+      let name = index.map { poolNames[$0] } ?? ""
+      scope.put("pool", .value(YAMLText.scalar(name), isDefault: false))
     } else if poolNames.count == 1 {
       index = 0
       scope.put("pool", .value(YAMLText.scalar(poolNames[0]), isDefault: true))
-    } else if !poolNames.isEmpty {
-      report.error(
-        at: scope.offset(of: "pool"), "`pool` is missing in this route",
-        hint: "the pools are \(Suggestion.list(poolNames))")
     }
     route.pool = index ?? 0
     decodeTimeouts(&scope, &route)
     listener.routes.append(route)
     return scope.finish()
+  }
+
+  private func note(_ prefix: String, at offset: Int, _ lines: inout [String: Int]) {
+    let line = report.source.position(of: offset).line
+    guard let first = lines.updateValue(line, forKey: prefix) else { return }
+    report.error(
+      at: offset,
+      "\(Printable.quoted(prefix)) is already the prefix of the route in line \(first)")
   }
 
   // A route's own timeouts are the pool's with what the route changes.
@@ -117,11 +118,14 @@ extension Decoder {
   // The pool that a listener or route names.
   private func poolIndex(_ node: Node, _ scope: Scope) -> Int? {
     guard let name = scope.decode(node, "`pool`", .text("the name of a pool")) else { return nil }
-    if let index = poolNames.firstIndex(of: name) { return index }
+    if let index = poolIndices[name] { return index }
+    // A hostile file has many names to compare with, many times.
+    let namesMax = 200
+    let names = Array(poolNames.prefix(report.isFull ? 0 : namesMax))
     report.error(
       at: node.offset, "there is no pool \(Printable.quoted(name))",
-      hint: Suggestion.hint(for: name, among: poolNames)
-        ?? (poolNames.isEmpty ? nil : "the pools are \(Suggestion.list(poolNames))"))
+      hint: Suggestion.hint(for: name, among: names)
+        ?? (names.isEmpty ? nil : "the pools are \(Suggestion.names(names))"))
     return nil
   }
 }

@@ -4,20 +4,21 @@ import Primitives
 
 extension Decoder {
   /// Appends every pool to the fleet, in file order.
-  mutating func decodePools(_ entries: [Node.Entry]) -> [(key: String, value: Output)] {
-    var outputs: [(key: String, value: Output)] = []
+  mutating func decodePools(_ entries: [Node.Entry]) -> [Output.Entry] {
+    var outputs: [Output.Entry] = []
     for entry in entries {
       let key = entry.key
       let title = "pool \(Printable.quoted(key.text))"
       var scope = Scope(entry.value, title, anchor: key.offset, report)
       let keyNode = Node(
-        offset: key.offset, content: .scalar(Scalar(text: key.text, isPlain: false)))
+        offset: key.offset, content: .scalar(Scalar(text: key.text, isPlain: true)))
       let name = scope.decode(keyNode, "the key of a pool", .name) ?? key.text
       var pool = Pool(name: name, endpoints: [])
       decode(&pool, in: &scope)
+      poolIndices[name] = poolNames.count
       poolNames.append(name)
       fleet.pools.append(pool)
-      outputs.append((name, scope.finish()))
+      outputs.append(.init(name, scope.finish()))
     }
     return outputs
   }
@@ -51,10 +52,10 @@ extension Decoder {
         address = scope.decode(node, "an endpoint", .endpointAddress)
         outputs.append(
           .mapping([
-            (
+            .init(
               "address", .value(YAMLText.quoted("\(address ?? endpoint.address)"), isDefault: false)
             ),
-            ("weight", .value(weights.write(endpoint.baseWeight), isDefault: true)),
+            .init("weight", .value(weights.write(endpoint.baseWeight), isDefault: true)),
           ]))
       } else {
         var item = Scope(node, "this endpoint", report)
@@ -110,7 +111,7 @@ extension Scope {
     _ lowKey: String, _ low: Value, below highKey: String, _ high: Value,
     _ write: (Value) -> String
   ) {
-    if low < high { return }
+    if low < high || refused.contains(lowKey) || refused.contains(highKey) { return }
     func shown(_ key: String, _ value: Value) -> String {
       "`\(key)` (\(write(value))\(has(key) ? "" : " by default"))"
     }

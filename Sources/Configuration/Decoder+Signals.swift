@@ -29,7 +29,7 @@ extension Decoder {
       if let name { item.title = "signal `\(name)`" }
       let known = name.flatMap { name in specs.firstIndex { $0.name == name } }
       let spec: SignalSpec
-      if let known, lines[specs[known].name] == nil, !item.has("metric") {
+      if let known, !item.has("metric") {
         spec = changed(specs[known], in: &item)
       } else {
         spec = own(name ?? "", source.format, in: &item)
@@ -111,6 +111,7 @@ extension Decoder {
     var alarm = spec.thresholds?.alarm
     scope.read("normal", &normal, number.or("none"))
     scope.read("alarm", &alarm, number.or("none"))
+    if scope.refused.contains("normal") || scope.refused.contains("alarm") { return }
     switch (normal, alarm) {
     case (let normal?, let alarm?):
       scope.requireOrder("normal", normal, below: "alarm", alarm, Decimal.text)
@@ -150,7 +151,8 @@ extension Decoder {
     let outputs = labels.map { match in
       let values = Output.sequence(
         match.values.map { .value(YAMLText.quoted($0), isDefault: false) })
-      return (key: match.label, value: match.isMember ? values : .mapping([("not", values)]))
+      return Output.Entry(
+        match.label, match.isMember ? values : .mapping([.init("not", values)]))
     }
     scope.put(key, .value(Output.mapping(outputs).text, isDefault: !scope.has(key)))
   }

@@ -47,11 +47,11 @@ extension Decoder {
     let belowForm = Form<Double>.number(0...1_000_000)
     let weightForm = Form<Double>.number(0...1_000_000)
     func row(_ below: Double?, _ weight: Double, isDefault: Bool) -> Output {
-      var entries: [(key: String, value: Output)] = []
+      var entries: [Output.Entry] = []
       if let below {
-        entries.append(("below", .value(belowForm.write(below), isDefault: isDefault)))
+        entries.append(.init("below", .value(belowForm.write(below), isDefault: isDefault)))
       }
-      entries.append(("weight", .value(weightForm.write(weight), isDefault: isDefault)))
+      entries.append(.init("weight", .value(weightForm.write(weight), isDefault: isDefault)))
       return Output.mapping(entries).inline
     }
     guard let nodes = scope.items("steps") else {
@@ -128,7 +128,7 @@ extension Form<Preset> {
         throw .problem(
           "there is no preset \(Printable.quoted(scalar.text))",
           hint: Suggestion.hint(for: scalar.text, among: names)
-            ?? "the presets are \(Suggestion.list(names))")
+            ?? "the presets are \(Suggestion.names(names))")
       },
       write: { YAMLText.scalar($0.name) })
   }

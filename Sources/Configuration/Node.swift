@@ -28,7 +28,14 @@ struct Node {
   /// What it is, for messages.
   var kind: String {
     switch content {
-    case .scalar(let scalar): scalar.isNull ? "nothing" : Printable.quoted(scalar.text)
+    case .scalar(let scalar):
+      if scalar.isNull {
+        "nothing"
+      } else if scalar.text.isEmpty {
+        "empty text"
+      } else {
+        Printable.quoted(scalar.isPlain ? scalar.text : "\"\(scalar.text)\"")
+      }
     case .sequence: "a list"
     case .mapping: "a mapping"
     case .unusable: "an alias"

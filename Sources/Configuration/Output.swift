@@ -5,8 +5,14 @@
 enum Output {
   /// One line of YAML; marked `# default` where the file did not give it.
   case value(String, isDefault: Bool)
-  case mapping([(key: String, value: Output)])
+  case mapping([Entry])
   case sequence([Output])
+
+  struct Entry {
+    let key: String
+    let value: Output
+    init(_ key: String, _ value: Output) { (self.key, self.value) = (key, value) }
+  }
 
   /// The value on one line, for short rows. It is marked as a default if every part is one.
   var inline: Output { .value(text, isDefault: isDefault) }
@@ -38,8 +44,8 @@ enum Output {
     return switch self {
     case .value: []
     case .mapping(let entries):
-      entries.flatMap { key, value in
-        let key = YAMLText.scalar(key) + ":"
+      entries.flatMap { entry in
+        let (key, value) = (YAMLText.scalar(entry.key) + ":", entry.value)
         return value.isBlock ? [key] + value.lines.map { "  " + $0 } : [key + " " + value.lines[0]]
       }
     case .sequence(let items):

@@ -15,11 +15,13 @@ final class Report {
 
   /// The number of errors noted.
   var count: Int { found.count }
+  /// No more are kept.
+  var isFull: Bool { found.count >= Self.diagnosticsMax }
   var isEmpty: Bool { found.isEmpty }
 
   /// Notes an error at a byte offset of the source.
   func error(at offset: Int, _ message: String, hint: String? = nil) {
-    if found.count < Self.diagnosticsMax {
+    if !isFull {
       found.append((offset, message, hint))
     } else {
       isTruncated = true

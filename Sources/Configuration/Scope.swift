@@ -14,7 +14,9 @@ struct Scope {
   private let isMapping: Bool
   private var declared: [String] = []
   private var missing: [String] = []
-  private var outputs: [(key: String, value: Output)] = []
+  /// Keys whose value was refused; checks between keys leave them out.
+  private(set) var refused: Set<String> = []
+  private var outputs: [Output.Entry] = []
 
   /// A node that is no mapping is reported here. `anchor` is where missing keys are reported, nil
   /// for the node itself.
@@ -34,13 +36,17 @@ struct Scope {
 
   /// Declares a key and gives its value's node, nil where it is absent. For keys that no other
   /// method fits; the caller writes the output with `put`.
-  mutating func claim(_ key: String) -> Node? {
+  mutating func claim(_ key: String, required: Bool = false) -> Node? {
     declared.append(key)
+    if required, !has(key) { missing.append(key) }
     return entries[key]?.value
   }
 
   /// The key's value, nil where it is absent. The key is to be declared by another call.
   func node(_ key: String) -> Node? { entries[key]?.value }
+
+  /// Whether this is a mapping all of whose keys are declared by now.
+  var isUnderstood: Bool { isMapping && entries.keys.allSatisfy(declared.contains) }
 
   /// Whether the mapping has no keys at all.
   var isEmpty: Bool { entries.isEmpty }
@@ -52,22 +58,22 @@ struct Scope {
   func offset(of key: String) -> Int { entries[key]?.value.offset ?? anchor }
 
   /// Writes a value for the effective configuration.
-  mutating func put(_ key: String, _ output: Output) { outputs.append((key, output)) }
+  mutating func put(_ key: String, _ output: Output) { outputs.append(.init(key, output)) }
 
   /// Reads a scalar; where the key is absent or wrong, `value` stays what it is: the default.
   mutating func read<Value>(_ key: String, _ value: inout Value, _ form: Form<Value>) {
     let node = claim(key)
-    if let node, let given = decode(node, "`\(key)`", form) { value = given }
+    if let node {
+      if let given = decode(node, "`\(key)`", form) { value = given } else { refused.insert(key) }
+    }
     put(key, .value(form.write(value), isDefault: node == nil))
   }
 
   /// Reads a scalar that has no default; nil where it is missing or wrong.
   mutating func require<Value>(_ key: String, _ form: Form<Value>) -> Value? {
-    guard let node = claim(key) else {
-      missing.append(key)
-      return nil
-    }
-    guard let value = decode(node, "`\(key)`", form) else { return nil }
+    guard let node = claim(key, required: true),
+      let value = decode(node, "`\(key)`", form)
+    else { return nil }
     put(key, .value(form.write(value), isDefault: false))
     return value
   }
@@ -82,10 +88,7 @@ struct Scope {
 
   /// The items of a list, nil where the key is absent or no list.
   mutating func items(_ key: String, required: Bool = false) -> [Node]? {
-    guard let node = claim(key) else {
-      if required { missing.append(key) }
-      return nil
-    }
+    guard let node = claim(key, required: required) else { return nil }
     guard case .sequence(let items) = node.content else {
       Self.complain(node, "`\(key)`", "a list", empty: required ? nil : "[]", report)
       return nil
@@ -98,10 +101,7 @@ struct Scope {
 
   /// The entries of a mapping whose keys are names that the operator chose; nil as for `items`.
   mutating func named(_ key: String, required: Bool = false) -> [Node.Entry]? {
-    guard let node = claim(key) else {
-      if required { missing.append(key) }
-      return nil
-    }
+    guard let node = claim(key, required: required) else { return nil }
     guard case .mapping(let entries) = node.content else {
       Self.complain(node, "`\(key)`", "a mapping", empty: required ? nil : "{}", report)
       return nil
@@ -147,7 +147,7 @@ struct Scope {
       report.error(
         at: key.offset, "unknown key \(Printable.quoted(key.text)) in \(title)",
         hint: suggestion.map { "did you mean `\($0)`?" }
-          ?? "its keys are \(declared.map { "`\($0)`" }.joined(separator: ", "))")
+          ?? "its keys are \(Suggestion.names(declared))")
     }
     // A key that is there but misspelt is one error, not two.
     for key in missing where isMapping && !meant.contains(key) {

@@ -21,7 +21,14 @@ enum Suggestion {
 
   /// "did you mean `x`?", nil where nothing is near.
   static func hint(for word: String, among candidates: [String]) -> String? {
-    best(for: word, among: candidates).map { "did you mean `\($0)`?" }
+    best(for: word, among: candidates).map { "did you mean \(Printable.quoted($0))?" }
+  }
+
+  /// "`a`, `b`, `c`", at most ten of them.
+  static func names(_ words: [String]) -> String {
+    let namesMax = 10
+    let names = words.prefix(namesMax).map(Printable.quoted).joined(separator: ", ")
+    return words.count > namesMax ? names + ", …" : names
   }
 
   /// "`a`, `b` or `c`".

@@ -1,5 +1,5 @@
 // What the suites of this room share: reading text, and the example files.
-import Foundation
+import FoundationEssentials
 import Testing
 
 @testable import Configuration
@@ -45,4 +45,19 @@ enum Example {
       .deletingLastPathComponent()
     return Array(try Data(contentsOf: root.appending(path: "config/\(name).yaml")))
   }
+}
+
+/// A text and the diagnostics that it is answered with, "" where it loads.
+struct Golden: Sendable, CustomTestStringConvertible {
+  let text: String
+  let expected: String
+  let location: SourceLocation
+
+  init(_ text: String, _ expected: String, _ location: SourceLocation = #_sourceLocation) {
+    self.text = text
+    self.expected = expected
+    self.location = location
+  }
+
+  var testDescription: String { "line \(location.line)" }
 }

@@ -1,0 +1,218 @@
+// What a good file means: the fleet it gives, and the effective configuration.
+import Fleet
+import Primitives
+import Testing
+
+@testable import Configuration
+
+@Suite struct ConfigurationFileTests {
+  @Test func minimalFileIsTheDefaultsAndTwoEndpoints() throws {
+    let fleet = try ConfigurationFile.read(Example.bytes("minimal"), path: "").fleet
+    var expected = Fleet()
+    let any = try #require(SocketAddress("0.0.0.0:8080"))
+    expected.listeners = [Listener(address: any, routes: [Route(pathPrefix: "/", pool: 0)])]
+    expected.pools = [
+      Pool(
+        name: "text",
+        endpoints: [
+          Endpoint(address: try #require(SocketAddress("10.0.0.1:8000"))),
+          Endpoint(address: try #require(SocketAddress("10.0.0.2:8000"))),
+        ])
+    ]
+    // The one value that the file makes explicit: four fifths of the interval.
+    expected.pools[0].weights.timeout = .milliseconds(800)
+    #expect(fleet == expected)
+  }
+
+  @Test func everyDefaultIsPrintedAndMarked() throws {
+    let text =
+      "listeners: [{listen: \":80\"}]\npools: {a: {endpoints: [\"10.0.0.1:1\"], health: {}}}"
+    #expect(
+      try load(text).effective == """
+        admin:
+          listen: "127.0.0.1:9900" # default
+        workers: auto # default
+        shutdown_timeout: 30s # default
+        limits:
+          connections: 20000 # default
+          head_bytes: 16KiB # default
+          fields: 100 # default
+          body_bytes: 1GiB # default
+        listeners:
+          - listen: "0.0.0.0:80"
+            head_timeout: 10s # default
+            idle_timeout: 75s # default
+            routes:
+              - match:
+                  path_prefix: / # default
+                pool: a # default
+                timeouts: {} # default
+        pools:
+          a:
+            balance: least_request # default
+            retries: 2 # default
+            endpoints:
+              - address: "10.0.0.1:1"
+                weight: 1 # default
+            timeouts:
+              connect: 5s # default
+              first_byte: 5m # default
+              idle: 5m # default
+            keepalive:
+              connections: 512 # default
+              idle: 4s # default
+            health:
+              path: /health # default
+              interval: 5s # default
+              timeout: 2s # default
+              fall: 3 # default
+              rise: 2 # default
+            ejection:
+              max_fails: 5 # default
+              fail_timeout: 10s # default
+            weights:
+              law: static # default
+              interval: 1s # default
+              timeout: 800ms # default
+              page_bytes: 4MiB # default
+              floor: 0.05 # default
+              slew: 0.5 # default
+              steps:
+                - {below: 30, weight: 4} # default
+                - {below: 60, weight: 3} # default
+                - {below: 80, weight: 2} # default
+                - {weight: 1} # default
+              scrape: [] # default
+
+        """)
+  }
+
+  @Test(arguments: Example.names)
+  func effectiveConfigurationLoadsAndGivesAnEqualFleet(_ name: String) throws {
+    let file = try ConfigurationFile.read(Example.bytes(name), path: "config/\(name).yaml")
+    let again = try load(file.effective)
+    #expect(again.fleet == file.fleet)
+    #expect(!again.effective.contains("# default"))
+    #expect(try load(again.effective).effective == again.effective)
+  }
+
+  @Test func exampleHoldsEverythingItSays() throws {
+    let fleet = try ConfigurationFile.read(Example.bytes("example"), path: "").fleet
+    let routes = fleet.listeners[0].routes
+    #expect(routes[0] == Route(pathPrefix: "/", pool: 0))
+    var timeouts = ExchangeTimeouts()
+    timeouts.firstByte = .seconds(600)
+    #expect(routes[1] == Route(pathPrefix: "/api/image/", pool: 1, timeouts: timeouts))
+    let text = fleet.pools[0]
+    #expect(text.endpoints.map(\.baseWeight) == [1, 3])
+    #expect(text.endpoints.allSatisfy { $0.slot == -1 })
+    #expect(text.health == HealthPolicy())
+    #expect(text.weights.law == .headroom)
+    #expect(text.weights.scrapes.map(\.preset) == ["vllm", "node", nil])
+    #expect(text.weights.scrapes.map(\.port) == [nil, 9100, 9835])
+    #expect(fleet.pools[1].endpoints[0].address == SocketAddress("[fd00::11]:8501"))
+    #expect(fleet.pools[1].health == nil)
+  }
+
+  @Test func presetSignalsKeepWhatTheFileDoesNotChange() throws {
+    let fleet = try ConfigurationFile.read(Example.bytes("example"), path: "").fleet
+    var expected = try #require(Preset.named("vllm")).signals
+    expected[1].thresholds = .init(normal: 4, alarm: 16)
+    #expect(fleet.pools[0].weights.scrapes[0].signals == expected)
+    #expect(fleet.pools[0].weights.scrapes[1].signals == Preset.named("node")?.signals)
+  }
+
+  @Test func signalsOfOnesOwnAreReadInFull() throws {
+    let fleet = try ConfigurationFile.read(Example.bytes("example"), path: "").fleet
+    typealias Selector = SampleSelector
+    let idle = Selector.LabelMatch(label: "mode", values: ["idle"], isMember: false)
+    #expect(
+      fleet.pools[0].weights.scrapes[2].signals == [
+        SignalSpec(
+          "gpu",
+          .value(
+            Selector(
+              ["my_gpu_percent", "my_old_gpu_percent"],
+              labels: [.init(label: "gpu", values: ["0", "1"])])),
+          aggregate: .max, scale: 0.01, thresholds: .init(normal: 0.8, alarm: 0.9), isRatio: true),
+        SignalSpec(
+          "busy", .rate(Selector(["my_request_duration_seconds_sum"])),
+          thresholds: .init(normal: 10, alarm: 50)),
+        SignalSpec(
+          "memory_share", .valueRatio(Selector(["used_bytes"]), Selector(["total_bytes"])),
+          thresholds: .init(normal: 0.8, alarm: 0.9), isRatio: true),
+        SignalSpec(
+          "processor",
+          .rateRatio(
+            Selector(["my_cpu_seconds_total"], labels: [idle]), Selector(["my_cpu_seconds_total"])),
+          thresholds: .init(normal: 0.7, alarm: 0.85), isRatio: true),
+      ])
+  }
+
+  @Test func signalAddedToAPresetComesAfterItsOwn() throws {
+    let text = pool(
+      "weights: {scrape: [{preset: vllm, signals: [{name: x, metric: y, alarm: 2, normal: 1}]}]}")
+    let file = try load(text)
+    let signals = file.fleet.pools[0].weights.scrapes[0].signals
+    #expect(signals.map(\.name) == ["running", "waiting", "kv_cache", "x"])
+    #expect(try load(file.effective).fleet == file.fleet)
+  }
+
+  @Test func metricReplacesThePresetsSignal() throws {
+    let text = pool(
+      "weights: {scrape: [{preset: vllm, signals: [{name: kv_cache, metric: y, normal: 1, alarm: 2}]}]}"
+    )
+    let file = try load(text)
+    let signal = file.fleet.pools[0].weights.scrapes[0].signals[2]
+    #expect(
+      signal
+        == SignalSpec("kv_cache", .value(.init(["y"])), thresholds: .init(normal: 1, alarm: 2)))
+    #expect(try load(file.effective).fleet == file.fleet)
+  }
+
+  @Test func jsonIsReadAsWell() throws {
+    let text = """
+      {"listeners": [{"listen": ":8080", "routes": [
+      \t{"match": {"path_prefix": "\\/a\\u0062"}, "pool": "a", "timeouts": {"idle": "1.5s"}}]}],
+       "pools": {"a": {"endpoints": ["10.0.0.1:8000"], "retries": 0}}, "workers": 3}
+      """
+    let fleet = try load(text).fleet
+    #expect(fleet.workerCount == 3)
+    #expect(fleet.listeners[0].routes[0].pathPrefix == "/ab")
+    #expect(fleet.listeners[0].routes[0].timeouts?.idle == .milliseconds(1_500))
+    #expect(fleet.listeners[0].routes[0].timeouts?.connect == .seconds(5))
+    #expect(fleet.pools[0].retriesMax == 0)
+  }
+
+  @Test func routeTimeoutsStartFromThePoolsWhereverThePoolStands() throws {
+    let text = """
+      listeners:
+        - listen: ":80"
+          routes: [{pool: a, timeouts: {connect: 1s}}, {match: {path_prefix: /b}, timeouts: {}}]
+      pools: {a: {endpoints: ["10.0.0.1:1"], timeouts: {idle: 7s}}}
+      """
+    let routes = try load(text).fleet.listeners[0].routes
+    #expect(routes[0].timeouts?.connect == .seconds(1))
+    #expect(routes[0].timeouts?.idle == .seconds(7))
+    #expect(routes[1].timeouts == nil)
+  }
+
+  @Test func aRefusedValueIsNotComparedWithOthers() {
+    let text = pool(
+      """
+      health: {interval: 10, timeout: 8s}
+      weights: {scrape: [{signals: [{name: a, metric: b, normal: high, alarm: 1}]}]}
+      """)
+    #expect(
+      messages(text) == [
+        "5:24: `interval` must be a duration, not `10`",
+        "6:64: `normal` must be a number, or `none`, not `high`",
+      ])
+  }
+
+  @Test func byteOrderMarkIsSkipped() throws {
+    let text = pool("retries: 1")
+    #expect(try load("\u{FEFF}" + text).fleet == load(text).fleet)
+    #expect(messages("\u{FEFF}listners: []")[0].hasPrefix("1:1: unknown key `listners`"))
+  }
+}

@@ -9,6 +9,7 @@ package struct Diagnostic: Error, Sendable, Equatable {
   package let line: Int
   /// Counted from 1, in Unicode scalars; a tab is one.
   package let column: Int
+  /// One line, without a full stop.
   package let message: String
   /// What to do about it, where that can be guessed.
   package let hint: String?
@@ -56,6 +57,7 @@ package struct Diagnostic: Error, Sendable, Equatable {
 
 /// Every error of a file, in file order; at least one.
 package struct ConfigurationErrors: Error, Sendable, Equatable {
+  /// Ordered by line and column. At most 1000, then one that says that there are more.
   package let diagnostics: [Diagnostic]
 
   /// All diagnostics as text, one after another; no newline at the end.

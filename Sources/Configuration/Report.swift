@@ -1,4 +1,4 @@
-// Collects the errors of one file. The number kept is bounded; what is kept comes out in file order.
+// Collects the errors of one file. Their number is bounded; what is kept is given in file order.
 
 /// The diagnostics found so far.
 final class Report {

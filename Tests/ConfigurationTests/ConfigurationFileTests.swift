@@ -160,7 +160,10 @@ import Testing
 
   @Test func metricReplacesThePresetsSignal() throws {
     let text = pool(
-      "weights: {scrape: [{preset: vllm, signals: [{name: kv_cache, metric: y, normal: 1, alarm: 2}]}]}"
+      """
+      weights:
+        scrape: [{preset: vllm, signals: [{name: kv_cache, metric: y, normal: 1, alarm: 2}]}]
+      """
     )
     let file = try load(text)
     let signal = file.fleet.pools[0].weights.scrapes[0].signals[2]

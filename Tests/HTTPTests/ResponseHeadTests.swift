@@ -49,7 +49,7 @@ private func parse(_ text: String, answering method: Method = .get) -> (HeadVerd
       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
       .lengthAndTransferEncoding
     ),
-    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", .badTransferEncoding),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", .unknownTransferCoding),
     ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", .foldedLine),
   ])
   func rejectsWhatCannotBePassedOn(text: String, error: HeadError) {

@@ -30,7 +30,7 @@ test: ## all tests: swift test, then end to end with real nginx and Prometheus
 	@$(SWIFT_BUILD) --build-tests
 	@swift test --scratch-path $(BUILD) --skip-build 2>&1 | tee $(BUILD)/swift-test.log
 	@$(RELEASE)
-	@STEELYARD=$(abspath $(BINARY)) /usr/bin/python3 -m pytest Tests/EndToEnd $(PYTEST_ARGS)
+	@STEELYARD=$(abspath $(BINARY)) /usr/bin/python3 -m pytest Tests/Style Tests/EndToEnd $(PYTEST_ARGS)
 	@echo; echo "swift test: $$(grep -E 'Test run with [0-9]+ test' $(BUILD)/swift-test.log | tail -n 1)"
 
 bench: ## measure against nginx in the same run (ARGS="--rounds 3 --seconds 5")

@@ -136,7 +136,7 @@ public struct SignalSpec: Sendable, Equatable {
   public var scale: Double
   /// Replaces the number x by 1 − x, after the scale ("available" becomes "used").
   public var isComplement: Bool
-  /// Load is 0 up to `normal` and 1 from `alarm` on. nil: published, but no load (requests running).
+  /// Load is 0 up to `normal` and 1 from `alarm` on. nil: published, but no load.
   public var thresholds: Thresholds?
   /// The number is a utilisation, 0...1, which the `steps` law can average.
   public var isRatio: Bool

@@ -43,12 +43,12 @@ public struct IOLoop: ~Copyable {
     let tag: UInt32
   }
 
-  private let epoll: Int32
+  let epoll: Int32
   private let waker: Waker
-  private let slots: UnsafeMutablePointer<Slot>
+  let slots: UnsafeMutablePointer<Slot>
   public let capacity: Int
-  private let freeStack: UnsafeMutablePointer<Int32>
-  private var freeCount: Int
+  let freeStack: UnsafeMutablePointer<Int32>
+  var freeCount: Int
   private let scratch: UnsafeMutableRawPointer
   private var receivedCount = 0
 
@@ -66,8 +66,8 @@ public struct IOLoop: ~Copyable {
   private var areListenersPaused = false
   private var listenersResumeAt = Nanoseconds.distantFuture
 
-  private var timers: TimerWheel
-  private var output: OutputPool
+  var timers: TimerWheel
+  var output: OutputPool
   /// The monotonic clock, read once a turn, after waiting.
   public private(set) var now: Nanoseconds
 
@@ -322,160 +322,10 @@ public struct IOLoop: ~Copyable {
     listenersResumeAt = now + .milliseconds(100)
   }
 
-  // MARK: Connections
-
-  private mutating func open(_ fd: Int32, tag: UInt32, isConnecting: Bool) -> ConnectionID? {
-    guard freeCount > 0 else { return nil }
-    freeCount -= 1
-    let index = Int(freeStack[freeCount])
-    let generation = slots[index].generation &+ 1
-    let wasInReady = slots[index].isInReady
-    slots[index] = Slot(
-      fd: fd, generation: generation, tag: tag, readLimit: UInt32(Self.readMax),
-      isConnecting: isConnecting, isReadable: false, isPaused: false, hasHangup: false,
-      isHangupTold: false,
-      isInReady: wasInReady, failure: 0, isEnded: false, isFinishing: false, isDrainedDue: false,
-      output: OutputQueue())
-    let bits =
-      EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
-    let data = UInt64(generation) << 32 | UInt64(index)
-    guard sy_epoll_add(epoll, fd, bits, data) >= 0 else {
-      slots[index].generation &+= 1
-      freeStack[freeCount] = Int32(index)
-      freeCount += 1
-      return nil
-    }
-    return ConnectionID(index: Int32(index), generation: generation)
-  }
-
-  /// Begins to connect; `.connected` or `.failed` follows. Bytes may be sent at once, they wait.
-  /// Errors: no free place (EMFILE), and what socket(2) and connect(2) refuse at once.
-  public mutating func connect(
-    to address: KernelAddress, tag: UInt32
-  ) throws(IOError) -> ConnectionID {
-    guard freeCount > 0 else { throw IOError("connect", Int(EMFILE)) }
-    var storage = address.storage
-    let opened = sy_socket(Int32(storage.ss_family))
-    guard opened >= 0 else { throw IOError("socket", -opened) }
-    let fd = Int32(opened)
-    _ = sy_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-    let result = sy_connect(fd, &storage)
-    guard result == 0 || result == -Int(EINPROGRESS) else {
-      sy_close(fd)
-      throw IOError("connect", -result)
-    }
-    guard let id = open(fd, tag: tag, isConnecting: true) else {
-      sy_close(fd)
-      throw IOError("epoll_ctl", Int(ENOMEM))
-    }
-    return id
-  }
-
-  /// Whether the identifier still names an open connection.
-  public func isOpen(_ id: ConnectionID) -> Bool {
-    id.index >= 0 && slots[Int(id.index)].generation == id.generation
-  }
-
-  /// The identifier of the open connection at `index`, nil when none is open there.
-  public func openID(at index: Int32) -> ConnectionID? {
-    let generation = slots[Int(index)].generation
-    return generation & 1 == 1 ? ConnectionID(index: index, generation: generation) : nil
-  }
-
-  /// What the connection was opened with.
-  public func tag(_ id: ConnectionID) -> UInt32 { slots[Int(id.index)].tag }
-
-  /// Sends at once what the kernel takes and keeps the rest. True when nothing is left unsent. A
-  /// failure is reported by a later `.failed`; sends after it are dropped.
-  @discardableResult
-  public mutating func send(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) -> Bool {
-    let index = Int(id.index)
-    assert(isOpen(id))
-    let slot = slots + index
-    if slot.pointee.failure != 0 || slot.pointee.isEnded && slot.pointee.isConnecting {
-      return true
-    }
-    var rest = bytes
-    if slot.pointee.output.byteCount == 0, !slot.pointee.isConnecting {
-      let sent = sy_send(slot.pointee.fd, bytes.baseAddress, bytes.count)
-      if sent == bytes.count { return true }
-      if sent < 0, sent != -Int(EAGAIN) {
-        fail(index, Int32(-sent))
-        return true
-      }
-      rest = UnsafeRawBufferPointer(rebasing: bytes[max(0, sent)...])
-    }
-    if !output.append(rest, to: &slot.pointee.output) {
-      fail(index, ENOBUFS)
-      return true
-    }
-    return false
-  }
-
-  /// Bytes that wait to be sent.
-  public func unsentByteCount(_ id: ConnectionID) -> Int {
-    slots[Int(id.index)].output.byteCount
-  }
-
-  /// Reads at most this many bytes at a time. Range 1...readMax.
-  public mutating func setReadLimit(_ id: ConnectionID, _ byteCount: Int) {
-    assert(isOpen(id))
-    slots[Int(id.index)].readLimit = UInt32(max(1, min(byteCount, Self.readMax)))
-  }
-
-  /// Stops or resumes reading. While paused only `.hangup`, `.failed`, `.drained` and `.timeout`
-  /// are reported.
-  public mutating func setPaused(_ id: ConnectionID, _ isPaused: Bool) {
-    assert(isOpen(id))
-    let slot = slots + Int(id.index)
-    guard slot.pointee.isPaused != isPaused else { return }
-    slot.pointee.isPaused = isPaused
-    if slot.pointee.isReadable { enqueue(Int(id.index)) }
-  }
-
-  /// Sets or moves the connection's one deadline; nil forgets it.
-  public mutating func setDeadline(_ id: ConnectionID, _ deadline: Nanoseconds?) {
-    assert(isOpen(id))
-    if let deadline {
-      timers.set(Int(id.index), at: deadline)
-    } else {
-      timers.cancel(Int(id.index))
-    }
-  }
-
-  /// Shuts our side down once everything is sent; the peer's side stays readable.
-  public mutating func finish(_ id: ConnectionID) {
-    assert(isOpen(id))
-    let slot = slots + Int(id.index)
-    if slot.pointee.output.byteCount == 0 {
-      sy_shutdown_write(slot.pointee.fd)
-    } else {
-      slot.pointee.isFinishing = true
-    }
-  }
-
-  /// Lets `close` reset the connection, so that the peer sees a cut and not an end.
-  public mutating func resetOnClose(_ id: ConnectionID) {
-    assert(isOpen(id))
-    sy_reset_on_close(slots[Int(id.index)].fd)
-  }
-
-  /// Closes at once; unsent bytes are thrown away. The identifier is invalid afterwards.
-  public mutating func close(_ id: ConnectionID) {
-    assert(isOpen(id))
-    let index = Int(id.index)
-    sy_close(slots[index].fd)
-    output.clear(&slots[index].output)
-    timers.cancel(index)
-    slots[index].generation &+= 1
-    freeStack[freeCount] = Int32(index)
-    freeCount += 1
-  }
-
   // MARK: Helpers
 
   /// Sends the waiting bytes. True when none are left.
-  private mutating func flush(_ index: Int) -> Bool {
+  mutating func flush(_ index: Int) -> Bool {
     let slot = slots + index
     guard slot.pointee.output.byteCount > 0 else { return false }
     let code = output.flush(&slot.pointee.output, to: slot.pointee.fd)
@@ -488,7 +338,7 @@ public struct IOLoop: ~Copyable {
     return true
   }
 
-  private mutating func fail(_ index: Int, _ code: Int32) {
+  mutating func fail(_ index: Int, _ code: Int32) {
     slots[index].failure = code
     slots[index].isReadable = true
     slots[index].hasHangup = true
@@ -496,7 +346,7 @@ public struct IOLoop: ~Copyable {
     enqueue(index)
   }
 
-  private mutating func enqueue(_ index: Int) {
+  mutating func enqueue(_ index: Int) {
     guard !slots[index].isInReady else { return }
     slots[index].isInReady = true
     var place = readyHead + readyCount

@@ -51,7 +51,7 @@ def test_files_and_lines_have_an_end():
         lines = file.read_text().splitlines()
         assert len(lines) <= 500, f"{file}: {len(lines)} lines"
         for number, line in enumerate(lines, 1):
-            assert len(line) <= 100 or '"' in line, f"{file}:{number}: {len(line)} columns"
+            assert len(line) <= 100 or '"' in line or file not in SOURCES, f"{file}:{number}: {len(line)} columns"
 
 
 @pytest.mark.parametrize("room", sorted(ROOMS))

@@ -1,0 +1,92 @@
+// A JSON object flattened: a value's name is its keys and array positions joined by dots.
+// Bounds: bytes, depth and count of values. Order: by key, so that nothing depends on hashing.
+import FoundationEssentials
+
+/// The values of a JSON page.
+struct JSONPage: Decodable {
+  /// Nothing deeper is read.
+  static let depthMax = 16
+  static let valueMax = 10_000
+  /// JSONDecoder is slow; home-made pages are small.
+  static let byteCountMax = 256 << 10
+
+  /// A leaf; nil where it is no number.
+  struct Value: Equatable {
+    var name: String
+    var number: Double?
+  }
+
+  private(set) var values: [Value] = []
+
+  /// Requires: the first byte that is no blank is `{`.
+  static func read(_ page: UnsafeRawBufferPointer) throws(PageError) -> JSONPage {
+    guard page.count <= byteCountMax else { throw .jsonTooLarge }
+    do {
+      return try JSONDecoder().decode(JSONPage.self, from: Data(page))
+    } catch let error as PageError {
+      throw error
+    } catch {
+      throw .badJSON
+    }
+  }
+
+  private struct Key: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  init(from decoder: any Decoder) throws {
+    try walk(decoder.container(keyedBy: Key.self), name: "", depth: 1)
+  }
+
+  private mutating func walk(
+    _ object: KeyedDecodingContainer<Key>, name: String, depth: Int
+  ) throws {
+    guard depth <= Self.depthMax else { throw PageError.tooDeep }
+    let keys = object.allKeys.sorted {
+      $0.stringValue.utf8.lexicographicallyPrecedes($1.stringValue.utf8)
+    }
+    for key in keys {
+      let child = name.isEmpty ? key.stringValue : "\(name).\(key.stringValue)"
+      if let number = try? object.decode(Double.self, forKey: key) {
+        try append(child, number)
+      } else if let inner = try? object.nestedContainer(keyedBy: Key.self, forKey: key) {
+        try walk(inner, name: child, depth: depth + 1)
+      } else if var list = try? object.nestedUnkeyedContainer(forKey: key) {
+        try walk(&list, name: child, depth: depth + 1)
+      } else {
+        try append(child, nil)
+      }
+    }
+  }
+
+  private mutating func walk(
+    _ list: inout any UnkeyedDecodingContainer, name: String, depth: Int
+  ) throws {
+    guard depth <= Self.depthMax else { throw PageError.tooDeep }
+    var index = 0
+    while !list.isAtEnd {
+      let child = "\(name).\(index)"
+      if let number = try? list.decode(Double.self) {
+        try append(child, number)
+      } else if let inner = try? list.nestedContainer(keyedBy: Key.self) {
+        try walk(inner, name: child, depth: depth + 1)
+      } else if var inner = try? list.nestedUnkeyedContainer() {
+        try walk(&inner, name: child, depth: depth + 1)
+      } else if (try? list.decodeNil()) == true || (try? list.decode(Bool.self)) != nil {
+        try append(child, nil)
+      } else {
+        _ = try list.decode(String.self)
+        try append(child, nil)
+      }
+      index += 1
+    }
+  }
+
+  private mutating func append(_ name: String, _ number: Double?) throws {
+    guard values.count < Self.valueMax else { throw PageError.tooManyValues }
+    values.append(Value(name: name, number: number))
+  }
+}

@@ -1,0 +1,25 @@
+// Numbers and foreign bytes as people read them, for reasons and errors. No locale.
+
+enum Wording {
+  /// `value` with that many decimals; very large or not finite ones as Swift writes them.
+  static func fixed(_ value: Double, _ places: Int = 2) -> String {
+    guard value.isFinite, value.magnitude < 1e12 else { return "\(value)" }
+    let scale = [1.0, 10, 100, 1_000, 10_000][places]
+    let units = Int64((value * scale).rounded(.toNearestOrAwayFromZero))
+    let digits = String(units.magnitude)
+    let sign = units < 0 ? "-" : ""
+    guard places > 0 else { return sign + digits }
+    let padded = String(repeating: "0", count: max(0, places + 1 - digits.count)) + digits
+    return sign + padded.dropLast(places) + "." + padded.suffix(places)
+  }
+
+  /// The beginning of foreign bytes: printable ASCII on one line, at most 80 characters.
+  static func snippet(_ bytes: UnsafeRawBufferPointer) -> String {
+    var text = ""
+    for byte in bytes.prefix(80) {
+      text.unicodeScalars.append(
+        byte > 0x1F && byte < 0x7F ? Unicode.Scalar(byte) : byte == 0x0A ? " " : "?")
+    }
+    return bytes.count > 80 ? text + "…" : text
+  }
+}

@@ -21,7 +21,7 @@ package struct PageReader: Sendable {
 
   private let source: ScrapeSource
   /// A rate over a longer time than this says nothing about now.
-  private let windowMax: Nanoseconds
+  package var windowMax: Nanoseconds
   private var selected: [SelectedSeries] = []
   private var wanted: [WantedName] = []
   /// Which of `selected` a signal reads: one, or two for a ratio.

@@ -1,0 +1,98 @@
+// The laws `steps` and `headroom` as pure functions: usable signals → a share of the base weight.
+// `static` has no law. A signal without a usable number is simply not among the signals.
+package import Fleet
+
+/// One usable number.
+package struct LawSignal: Sendable, Equatable {
+  package var name: String
+  package var value: Double
+  package var isStale: Bool
+  package var thresholds: SignalSpec.Thresholds?
+  package var isRatio: Bool
+
+  /// Requires: a finite value.
+  package init(
+    name: String, value: Double, isStale: Bool = false, thresholds: SignalSpec.Thresholds? = nil,
+    isRatio: Bool = false
+  ) {
+    self.name = name
+    self.value = value
+    self.isStale = isStale
+    self.thresholds = thresholds
+    self.isRatio = isRatio
+  }
+}
+
+/// What a law says of one endpoint.
+package struct LawVerdict: Sendable, Equatable {
+  /// Target weight ÷ base weight.
+  package var factor: Double
+  /// Range 0...1.
+  package var loadRatio: Double
+  /// A number that it rests on is getting old.
+  package var isStale: Bool
+  /// For people: what decided.
+  package var detail: String
+}
+
+package enum ControlLaw {
+  /// Where between normal (0) and alarm (1) a number is.
+  package static func load(of value: Double, _ thresholds: SignalSpec.Thresholds) -> Double {
+    guard thresholds.alarm > thresholds.normal else { return value >= thresholds.alarm ? 1 : 0 }
+    let load = (value - thresholds.normal) / (thresholds.alarm - thresholds.normal)
+    return min(max(load, 0), 1)
+  }
+
+  /// The largest load of the signals with thresholds decides. Nil where there is none.
+  /// factor = floor + (1 − floor)(1 − load): at floor 5 %, load 0 → 1, ½ → .525, 1 → .05.
+  package static func headroom(_ signals: [LawSignal], floorRatio: Double) -> LawVerdict? {
+    var decider: (signal: LawSignal, thresholds: SignalSpec.Thresholds, load: Double)?
+    for signal in signals {
+      guard let thresholds = signal.thresholds else { continue }
+      let load = load(of: signal.value, thresholds)
+      if let best = decider {
+        // Among equal loads the one that is nearest to its alarm is worth naming.
+        let isNearer =
+          signal.value * best.thresholds.alarm > best.signal.value * thresholds.alarm
+        guard load > best.load || load == best.load && isNearer else { continue }
+      }
+      decider = (signal, thresholds, load)
+    }
+    guard let decider else { return nil }
+    let detail =
+      "\(decider.signal.name) \(Wording.fixed(decider.signal.value)) (normal "
+      + "\(Wording.fixed(decider.thresholds.normal)), alarm \(Wording.fixed(decider.thresholds.alarm)))"
+    return LawVerdict(
+      factor: floorRatio + (1 - floorRatio) * (1 - decider.load), loadRatio: decider.load,
+      isStale: signals.contains { $0.thresholds != nil && $0.isStale }, detail: detail)
+  }
+
+  /// The mean of the utilisations, in percent, looked up in the table. Nil where there is none.
+  package static func steps(_ signals: [LawSignal], _ table: StepTable) -> LawVerdict? {
+    let ratios = signals.filter(\.isRatio)
+    guard !ratios.isEmpty else { return nil }
+    let sum = ratios.reduce(0) { $0 + min(max($1.value, 0), 1) }
+    let load = sum / Double(ratios.count)
+    let weight = stepWeight(loadPercent: load * 100, table)
+    let parts = ratios.map { "\($0.name) \(Wording.fixed($0.value))" }.joined(separator: ", ")
+    return LawVerdict(
+      factor: weight, loadRatio: load, isStale: ratios.contains(where: \.isStale),
+      detail: "load \(Wording.fixed(load * 100, 1)) % (\(parts)) → \(Wording.fixed(weight))")
+  }
+
+  /// The weight of the first row that the load is below.
+  package static func stepWeight(loadPercent: Double, _ table: StepTable) -> Double {
+    // 0.57 × 100 is 56.99…: the operator wrote 57.
+    let load = (loadPercent * 1e9).rounded() / 1e9
+    for row in table.rows where load < row.below { return row.weight }
+    return table.otherwise
+  }
+
+  /// The mean of the middle two where the count is even; nil where there are none.
+  package static func median(_ values: [Double]) -> Double? {
+    guard !values.isEmpty else { return nil }
+    let sorted = values.sorted()
+    let middle = sorted.count / 2
+    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+  }
+}

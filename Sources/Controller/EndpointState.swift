@@ -1,0 +1,84 @@
+// All that the controller knows of one endpoint. It outlives reloads as long as the endpoint does:
+// identity is (pool name, address) and slot, never the weight.
+package import Fleet
+package import Primitives
+
+package struct EndpointState: Sendable {
+  package let identity: String
+  /// Index into the fleet's pools.
+  package let pool: Int
+  package let endpoint: Endpoint
+  /// In the order of the pool's scrape sources.
+  package internal(set) var scrapes: [ScrapeState]
+  /// nil: no active probes.
+  package internal(set) var health: HealthProbe?
+  /// Effective ÷ base weight: what the slew limit moves.
+  package internal(set) var factor = 1.0
+  /// When the controller began to look at it.
+  package let watchedSince: Nanoseconds
+  /// As last published.
+  package internal(set) var row: WeightRow
+  /// What the last tick made, published or not.
+  var nextRow: WeightRow?
+  /// The target and the kind of reason that the log last told.
+  var loggedTarget: Double
+  var loggedKind: WeightReason.Kind
+
+  /// `previous` is the same endpoint before a reload. Sources that did not change keep their state.
+  init(
+    _ endpoint: Endpoint, pool index: Int, of fleet: Fleet, previous: EndpointState?,
+    now: Nanoseconds, _ random: inout RandomSource
+  ) {
+    let pool = fleet.pools[index]
+    identity = pool.identity(of: endpoint)
+    self.pool = index
+    self.endpoint = endpoint
+    watchedSince = previous?.watchedSince ?? now
+    var rest = previous?.scrapes ?? []
+    scrapes = []
+    for source in pool.weights.scrapes {
+      if let place = rest.firstIndex(where: { $0.source == source }) {
+        var kept = rest.remove(at: place)
+        kept.setInterval(pool.weights.interval, now: now, &random)
+        scrapes.append(kept)
+      } else {
+        scrapes.append(ScrapeState(source, interval: pool.weights.interval, now: now, &random))
+      }
+    }
+    if let policy = pool.health {
+      health =
+        previous?.health ?? HealthProbe(interval: policy.interval, now: now, &random)
+      health?.timer.setInterval(policy.interval, now: now, &random)
+    }
+    let base = endpoint.baseWeight
+    row =
+      previous?.row
+      ?? WeightRow(
+        base: base, target: base, effective: base, eligibility: .ready,
+        reason: WeightReason(pool.weights.law == .static ? .base : .blackout))
+    factor = previous?.factor ?? 1
+    loggedTarget = previous?.loggedTarget ?? base
+    loggedKind = previous?.loggedKind ?? row.reason.kind
+  }
+
+  package var eligibility: Eligibility { health?.state.eligibility ?? .ready }
+
+  /// When the last scrape that brought a page was sent, of any source.
+  package var pageSentAt: Nanoseconds? { scrapes.compactMap(\.pageSentAt).max() }
+
+  /// The signals that a law may use, of all sources.
+  func lawSignals(now: Nanoseconds) -> [LawSignal] {
+    var signals: [LawSignal] = []
+    for scrape in scrapes {
+      for (index, spec) in scrape.source.signals.enumerated() {
+        let freshness = scrape.freshness(index, now: now)
+        guard freshness.isUsable, let value = scrape.signals[index].value else { continue }
+        signals.append(
+          LawSignal(
+            name: spec.name, value: value, isStale: freshness == .stale,
+            thresholds: spec.thresholds, isRatio: spec.isRatio))
+      }
+    }
+    return signals
+  }
+}

@@ -1,0 +1,191 @@
+// One GET and its answer, as a pure machine over bytes (RFC 9112): request bytes out, response bytes
+// in, one outcome. Bounds: head 16 KB, eight interim heads, content by the request's limit.
+// Invariant: the same outcome however the bytes were split. Buffers are kept from use to use.
+package import HTTP
+
+package struct ProbeExchange: Sendable {
+  private static let interimMax = 8
+
+  private enum Phase: Sendable, Equatable {
+    case head, content
+    case answered
+    case failed(ProbeFailure)
+  }
+
+  /// What is to be sent.
+  package private(set) var requestBytes: [UInt8] = []
+  /// Whether any byte of an answer came.
+  package private(set) var hasReceived = false
+  /// Whether the connection may carry another exchange. Only of use when the exchange is over.
+  package private(set) var isReusable = false
+  private var phase = Phase.failed(ProbeFailure(.local, "not begun"))
+  private var acceptsAnyContent = false
+  private var contentMax = 0
+  private var interimCount = 0
+  private var status = 0
+  private var isPersistent = false
+  private var headBytes: [UInt8] = []
+  private var content: [UInt8] = []
+  private var reader = ContentReader(.none)
+
+  package init() {}
+
+  /// A new exchange; what is left of the one before is forgotten. `userAgent` is like
+  /// `steelyard/1.0`.
+  package mutating func begin(_ request: ProbeRequest, userAgent: String) {
+    hasReceived = false
+    isReusable = false
+    phase = .head
+    acceptsAnyContent = request.kind == .health
+    contentMax = request.contentBytesMax
+    interimCount = 0
+    headBytes.removeAll(keepingCapacity: true)
+    content.removeAll(keepingCapacity: true)
+    requestBytes.removeAll(keepingCapacity: true)
+    requestBytes += "GET ".utf8
+    appendTarget(request.path)
+    requestBytes += " HTTP/1.1\r\nHost: \(request.address)\r\nUser-Agent: \(userAgent)\r\n".utf8
+    requestBytes += "Accept: \(Self.accept(request.kind))\r\n".utf8
+    requestBytes += "Accept-Encoding: identity\r\n\r\n".utf8
+  }
+
+  /// Text is preferred: OpenMetrics writers may rename counters.
+  private static func accept(_ kind: ProbeRequest.Kind) -> String {
+    switch kind {
+    case .prometheus:
+      "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=1"
+    case .json: "application/json"
+    case .health: "*/*"
+    }
+  }
+
+  /// What may not stand in a request line is percent-encoded (RFC 3986 §2.1).
+  private mutating func appendTarget(_ path: String) {
+    let digits = Array("0123456789ABCDEF".utf8)
+    if path.utf8.first != UInt8(ascii: "/") { requestBytes.append(UInt8(ascii: "/")) }
+    for byte in path.utf8 {
+      if byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "#") {
+        requestBytes.append(byte)
+      } else {
+        requestBytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+      }
+    }
+  }
+
+  /// Takes received bytes. True when the exchange is over.
+  package mutating func receive(
+    _ bytes: UnsafeRawBufferPointer, _ parser: inout HeadParser
+  ) -> Bool {
+    if !bytes.isEmpty { hasReceived = true }
+    switch phase {
+    case .head:
+      headBytes.append(contentsOf: bytes)
+      return readHeads(&parser)
+    case .content: return readContent(bytes)
+    case .answered, .failed: return true
+    }
+  }
+
+  /// The peer sends no more. The exchange is over.
+  package mutating func end() {
+    switch phase {
+    case .head:
+      phase = .failed(
+        ProbeFailure(.cut, hasReceived ? "closed within the head" : "closed without an answer"))
+    case .content:
+      phase =
+        reader.isUntilClose
+        ? .answered
+        : .failed(ProbeFailure(.cut, "closed after \(content.count) bytes of content"))
+    case .answered, .failed: break
+    }
+    isReusable = false
+  }
+
+  /// The exchange is over for a reason that does not lie in the bytes.
+  package mutating func fail(_ failure: ProbeFailure) {
+    phase = .failed(failure)
+    isReusable = false
+  }
+
+  /// How far it got, for a timeout's text.
+  package var progress: String {
+    if !hasReceived { return "no answer" }
+    return phase == .head ? "an unfinished head" : "\(content.count) bytes of content"
+  }
+
+  /// Hands out the outcome, whose content is valid within `body`. Requires: the exchange is over.
+  package func withOutcome<Result>(_ body: (ProbeOutcome) -> Result) -> Result {
+    switch phase {
+    case .failed(let failure): return body(.failed(failure))
+    case .head, .content: preconditionFailure("the exchange is not over")
+    case .answered:
+      return content.withUnsafeBytes { body(.answered(status: status, content: $0)) }
+    }
+  }
+
+  // MARK: Bytes
+
+  private mutating func readHeads(_ parser: inout HeadParser) -> Bool {
+    while true {
+      var head = ResponseHead()
+      let verdict = headBytes.withUnsafeBytes { parser.parse($0, answering: .get, into: &head) }
+      switch verdict {
+      case .incomplete: return false
+      case .rejected(let error): return isOver(.failed(ProbeFailure(.badHTTP, error.label)))
+      case .complete: break
+      }
+      guard head.isInterim else { return takeHead(head) }
+      interimCount += 1
+      guard interimCount <= Self.interimMax else {
+        return isOver(.failed(ProbeFailure(.badHTTP, "too many interim heads")))
+      }
+      headBytes.removeSubrange(0..<head.end)
+    }
+  }
+
+  private mutating func takeHead(_ head: ResponseHead) -> Bool {
+    guard head.status != 101 else {
+      return isOver(.failed(ProbeFailure(.badHTTP, "101 without being asked")))
+    }
+    status = head.status
+    isPersistent = head.isPersistent
+    reader = ContentReader(head.framing)
+    phase = .content
+    if case .length(let count) = head.framing, count > contentMax { return exceed() }
+    let rest = headBytes
+    return rest.withUnsafeBytes {
+      readContent(UnsafeRawBufferPointer(rebasing: $0[head.end...]))
+    }
+  }
+
+  private mutating func readContent(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    var offset = 0
+    while true {
+      switch reader.next(bytes, &offset) {
+      case .more: return false
+      case .malformed(let error): return isOver(.failed(ProbeFailure(.badHTTP, error.label)))
+      case .complete:
+        isReusable = isPersistent && offset == bytes.count
+        return isOver(.answered)
+      case .content(let count):
+        guard count <= contentMax - content.count else { return exceed() }
+        content.append(contentsOf: bytes[offset - count..<offset])
+      }
+    }
+  }
+
+  /// More content than allowed: for health the status is all that matters.
+  private mutating func exceed() -> Bool {
+    if acceptsAnyContent {
+      content.removeAll(keepingCapacity: true)
+      return isOver(.answered)
+    }
+    return isOver(.failed(ProbeFailure(.tooLarge, "more than \(contentMax) bytes")))
+  }
+
+  private mutating func isOver(_ end: Phase) -> Bool {
+    phase = end
+    return true
+  }
+}

@@ -1,5 +1,6 @@
 // The page at /: what the fleet looks like now, as plain HTML that reloads itself.
 import Balancer
+import Controller
 import Exposition
 import Fleet
 import Primitives
@@ -7,7 +8,8 @@ import Primitives
 enum StatusPage {
   /// Requires: `now` is the monotonic clock's.
   static func render(
-    table: WeightTable, traffic: TrafficMetrics, evidence: EvidenceBoard, now: Nanoseconds
+    table: WeightTable, traffic: TrafficMetrics, evidence: EvidenceBoard,
+    changes: [WeightChange], now: Nanoseconds
   ) -> [UInt8] {
     var page = """
       <!doctype html>
@@ -50,7 +52,15 @@ enum StatusPage {
       }
       page += "</table>\n"
     }
-    return Array((page + "</body></html>\n").utf8)
+    page += "<h2>Last changes of target weights</h2>\n<table><tr>"
+    for title in ["ago", "pool", "endpoint", "from", "to", "reason"] { page += "<th>\(title)</th>" }
+    page += "</tr>\n"
+    for change in changes.reversed() {
+      page += "<tr><td>\(decimal((now - change.at).seconds)) s</td><td>\(escaped(change.pool))</td>"
+      page += "<td>\(change.endpoint)</td><td>\(decimal(change.old))</td>"
+      page += "<td>\(decimal(change.new))</td><td>\(escaped(change.reason.text))</td></tr>\n"
+    }
+    return Array((page + "</table>\n</body></html>\n").utf8)
   }
 
   /// Three decimals.

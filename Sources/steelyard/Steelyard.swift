@@ -1,6 +1,7 @@
 // One running steelyard: boards, balancer, controller and admin server put together. Everything
 // here happens on the control thread; the balancer's workers have threads of their own.
 import Balancer
+import Controller
 import Fleet
 import IO
 import Primitives
@@ -25,6 +26,7 @@ struct StartError: Error {
 }
 
 final class Steelyard {
+  private static let probeTag: UInt32 = 2
   /// How often weights are computed.
   private static let tickInterval = Nanoseconds.milliseconds(100)
 
@@ -37,6 +39,9 @@ final class Steelyard {
   private let log: Log
   private var io: IOLoop
   private var admin = AdminServer()
+  private(set) var controller: Controller
+  private var probes = ProbeDriver(tag: probeTag, userAgent: "steelyard/\(Version.number)")
+  private var events = EventLog()
   private var slots: SlotMap
   private var nextTick: Nanoseconds
   /// Set once a graceful end has begun.
@@ -66,6 +71,9 @@ final class Steelyard {
       throw StartError(error)
     }
     nextTick = io.now
+    let seed = UInt64(truncatingIfNeeded: Clock.wall.rawValue)
+    controller = Controller(
+      fleet: fleet, slotCount: slots.count, random: RandomSource(seed: seed), now: io.now)
     do throws(Balancer.ListenError) {
       balancer = try Balancer(board: board, evidence: evidence)
     } catch {
@@ -96,22 +104,33 @@ final class Steelyard {
 
   /// One turn of the control loop: waits for at most `deadline`, then does what is due.
   func turn(until deadline: Nanoseconds) {
-    io.wait(until: min(deadline, nextTick))
+    io.wait(until: min(deadline, min(nextTick, controller.nextDue)))
+    let wall = Clock.wall
     while true {
       let event = io.next()
       if event.kind == .none { break }
-      if event.tag == AdminServer.tag {
-        admin.handle(event, &io) { path in self.answer(path) }
+      switch event.tag {
+      case AdminServer.tag: serveAdmin(event)
+      case Self.probeTag: probes.handle(event, &io, &controller, wall: wall)
+      default: break
       }
     }
+    if stopsAt == nil { probes.start(&controller, &io, wall: wall) }
     if io.now >= nextTick {
       nextTick = io.now + Self.tickInterval
       tick()
     }
   }
 
+  private func serveAdmin(_ event: IOEvent) {
+    // Answers read the controller and the boards, never the loop.
+    admin.handle(event, &io) { path in self.answer(path) }
+  }
+
   private func tick() {
+    if let rows = controller.tick(now: io.now) { board.publish(rows: rows) }
     for report in balancer.takeReports() { log.write(.error, report) }
+    events.write(controller, to: log)
   }
 
   /// Puts another fleet in place of the present one. On an error nothing has changed.
@@ -137,6 +156,8 @@ final class Steelyard {
       throw StartError(listen: error.address, error.error)
     }
     slots = next
+    controller.apply(fleet: fleet, now: io.now)
+    probes.closeIdle(&io)
   }
 
   /// Begins a graceful end.
@@ -152,7 +173,8 @@ final class Steelyard {
       AdminResponse(
         contentType: "text/html; charset=utf-8",
         body: StatusPage.render(
-          table: board.table, traffic: balancer.metrics, evidence: evidence, now: Clock.now))
+          table: board.table, traffic: balancer.metrics, evidence: evidence,
+          changes: Array(controller.weightLog.entries.suffix(20)), now: Clock.now))
     case "/metrics":
       AdminResponse(contentType: MetricsPage.contentType, body: metricsPage())
     case "/healthz": AdminResponse(200, "ok")
@@ -165,6 +187,6 @@ final class Steelyard {
   private func metricsPage() -> [UInt8] {
     var page = MetricsPage(
       table: board.table, traffic: balancer.metrics, evidence: evidence, now: Clock.now)
-    return page.render { _ in }
+    return page.render { ControllerMetrics(controller, now: Clock.now).write(to: &$0) }
   }
 }

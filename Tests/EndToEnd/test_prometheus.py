@@ -1,6 +1,8 @@
 """A real Prometheus scrapes us, and its own tool finds nothing to complain of."""
 
+import re
 import subprocess
+from pathlib import Path
 
 from conftest import minimal
 from endpoints import text
@@ -32,7 +34,7 @@ def test_prometheus_scrapes_us(stage):
     weights = wait_for(
         lambda: query("steelyard_endpoint_weight{pool=%22text%22}"), "the weights to be stored")
     assert weights == {one.address: n for n, one in enumerate(endpoints, 1)}
-    assert sum(query("steelyard_requests_total").values()) == 20
+    assert sum(query("sum(steelyard_requests_total)by(endpoint)").values()) == 20
     assert query("histogram_quantile(0.5,sum(steelyard_request_duration_seconds_bucket)by(le))")
 
 
@@ -77,3 +79,16 @@ def test_the_admin_server_answers_people_and_probes(stage):
     assert steelyard.admin_status("/nothing-here") == 404
     with Connection(steelyard.admin) as connection:
         assert connection.exchange("POST", "/metrics").status in (404, 405)
+
+
+def test_the_documentation_names_every_family_and_no_other(stage):
+    page_endpoint = stage.endpoint(
+        lambda exchange: exchange.answer(b'{"cpu_usage": 12.5, "memory_usage": 40}'))
+    steelyard = stage.steelyard(minimal(
+        [page_endpoint.address], health={"path": "/"},
+        weights={"law": "headroom", "scrape": [{"preset": "json"}]}))
+    page = steelyard.admin_get("/metrics").content.decode()
+    families = dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.M))
+    text = (Path(__file__).resolve().parents[2] / "docs/metrics.md").read_text()
+    documented = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", text, re.M))
+    assert documented == families

@@ -207,7 +207,9 @@ public struct IOLoop: ~Copyable {
       return IOEvent(.woken)
     }
     if data & Self.listenerBit != 0 {
-      acceptingListener = Int(data & ~Self.listenerBit)
+      // An event of this batch may be older than `keepListeners`.
+      let listener = Int(data & ~Self.listenerBit)
+      if listener < listeners.count, !areListenersPaused { acceptingListener = listener }
       return nil
     }
     let index = Int(truncatingIfNeeded: data & 0xFFFF_FFFF)

@@ -162,6 +162,23 @@ private struct Missing: Error {}
     #expect(isFirst && !isSecond)
   }
 
+  @Test func anEventOfAListenerThatIsGoneIsDropped() throws {
+    var io = try IOLoop(connectionsMax: 4, waker: Waker())
+    let group = try ListenSocket.open(.loopback(port: 0), count: 1)
+    guard let socket = group.take(0) else { throw Missing() }
+    try io.listen(socket, tag: serverTag)
+    let client = try io.connect(to: KernelAddress(group.address), tag: clientTag)
+    // The batch now holds the listener's event and the client's.
+    io.wait(until: Clock.now + .seconds(20))
+    io.keepListeners { _ in false }
+    var kinds: [IOEvent.Kind] = []
+    while case let event = io.next(), event.kind != .none {
+      #expect(event.id == client)
+      kinds.append(event.kind)
+    }
+    #expect(!kinds.contains(.accepted))
+  }
+
   @Test func anotherThreadWakesIt() throws {
     let waker = try Waker()
     var io = try IOLoop(connectionsMax: 1, waker: waker)

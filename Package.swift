@@ -45,7 +45,7 @@ let package = Package(
     suite("Fleet", ["Primitives"]),
     suite("Exposition", ["Primitives"]),
     suite("Configuration", ["Fleet", "Primitives"]),
-    suite("Controller", ["Fleet", "Exposition", "Primitives"]),
+    suite("Controller", ["Fleet", "Exposition", "HTTP", "IO", "Primitives"]),
     suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
   ]
 )

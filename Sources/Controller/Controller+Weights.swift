@@ -98,7 +98,7 @@ extension Controller {
     guard var state = endpoints[slot] else { preconditionFailure("an unused slot has no weight") }
     let step = policy.slewPerSecond * passed.seconds
     var reason = target.reason
-    if policy.law == .static || abs(target.factor - state.factor) <= step {
+    if policy.law == .static || abs(target.factor - state.factor) <= step + 1e-9 {
       state.factor = target.factor
     } else {
       state.factor += target.factor > state.factor ? step : -step

@@ -91,18 +91,23 @@ package struct ProbeDriver: ~Copyable {
     _ wall: Nanoseconds
   ) {
     let key = LaneKey(slot: request.id.slot, source: request.id.source)
-    var lane = lanes[key] ?? Lane(address: request.address)
     // A probe that the controller gave up, or a connection to where the endpoint was before.
-    if lane.request != nil || lane.address != request.address, let id = lane.connection {
+    if let lane = lanes[key], lane.request != nil || lane.address != request.address,
+      let id = lane.connection
+    {
       drop(id, &io)
-      lane.connection = nil
     }
-    lane.address = request.address
-    lane.request = request
-    lane.deadline = io.now + request.timeout
-    lane.isReused = lane.connection != nil
-    lane.exchange.begin(request, userAgent: userAgent)
-    lanes[key] = lane
+    let userAgent = userAgent
+    let deadline = io.now + request.timeout
+    // In place, so that the buffers of the exchange before are used again.
+    func begin(_ lane: inout Lane) {
+      lane.address = request.address
+      lane.request = request
+      lane.deadline = deadline
+      lane.isReused = lane.connection != nil
+      lane.exchange.begin(request, userAgent: userAgent)
+    }
+    begin(&lanes[key, default: Lane(address: request.address)])
     send(key, &controller, &io, wall)
   }
 

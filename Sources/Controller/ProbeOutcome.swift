@@ -10,6 +10,12 @@ package struct ProbeID: Hashable, Sendable {
   package let source: Int
   /// Never used twice by a controller.
   package let serial: UInt64
+
+  package init(slot: Int, source: Int, serial: UInt64) {
+    self.slot = slot
+    self.source = source
+    self.serial = serial
+  }
 }
 
 /// Why a probe failed.

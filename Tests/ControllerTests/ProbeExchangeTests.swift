@@ -1,0 +1,176 @@
+import Controller
+import HTTP
+import Primitives
+import Testing
+
+@Suite struct ProbeExchangeTests {
+  private enum End: Equatable {
+    case answered(Int, String, isReusable: Bool)
+    case failed(ProbeFailure.Kind, String)
+    /// Neither the bytes nor their end completed it.
+    case unfinished
+  }
+
+  private static func request(
+    _ path: String = "/metrics", _ kind: ProbeRequest.Kind = .prometheus, max: Int = 20
+  ) -> ProbeRequest {
+    ProbeRequest(
+      id: ProbeID(slot: 0, source: 0, serial: 1),
+      address: SocketAddress(bytes: [10, 0, 0, 1], port: 8000), path: path,
+      kind: kind, timeout: .seconds(1), contentBytesMax: max)
+  }
+
+  private struct Row: Sendable {
+    var response: String
+    /// The peer closes after it.
+    var closes = false
+    var kind = ProbeRequest.Kind.prometheus
+    var end: End
+    var location: SourceLocation
+
+    init(
+      _ response: String, closes: Bool = false, kind: ProbeRequest.Kind = .prometheus, _ end: End,
+      _ location: SourceLocation = #_sourceLocation
+    ) {
+      (self.response, self.closes, self.kind) = (response, closes, kind)
+      (self.end, self.location) = (end, location)
+    }
+  }
+
+  private static let ok = "HTTP/1.1 200 OK\r\n"
+  private static let rows: [Row] = [
+    Row(ok + "Content-Length: 3\r\n\r\nu 1", .answered(200, "u 1", isReusable: true)),
+    Row(ok + "Content-Length: 0\r\n\r\n", .answered(200, "", isReusable: true)),
+    Row("HTTP/1.1 204 \r\n\r\n", .answered(204, "", isReusable: true)),
+    Row(
+      ok + "Connection: close\r\nContent-Length: 1\r\n\r\nx",
+      .answered(200, "x", isReusable: false)),
+    Row(
+      ok + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: v\r\n\r\n",
+      .answered(200, "abcde", isReusable: true)),
+    Row("HTTP/1.0 200 OK\r\n\r\nu 1\n", closes: true, .answered(200, "u 1\n", isReusable: false)),
+    Row(ok + "\r\n", closes: true, .answered(200, "", isReusable: false)),
+    Row(
+      "HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" + ok + "Content-Length: 1\r\n\r\nx",
+      .answered(200, "x", isReusable: true)),
+    Row(
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}",
+      .answered(503, "{}", isReusable: true)),
+    Row(
+      ok + "Content-Length: 3\r\n\r\nu", closes: true,
+      .failed(.cut, "closed after 1 bytes of content")),
+    Row("HTTP/1.1 20", closes: true, .failed(.cut, "closed within the head")),
+    Row("", closes: true, .failed(.cut, "closed without an answer")),
+    Row(ok + "Content-Length: 3\r\n\r\nu", .unfinished),
+    Row(ok + "Content-Length: 21\r\n\r\n", .failed(.tooLarge, "more than 20 bytes")),
+    Row(
+      ok + "\r\n" + String(repeating: "x", count: 21), .failed(.tooLarge, "more than 20 bytes")),
+    Row(
+      ok + "Transfer-Encoding: chunked\r\n\r\nf\r\n" + String(repeating: "x", count: 15)
+        + "\r\n6\r\nxxxxxx\r\n0\r\n\r\n", .failed(.tooLarge, "more than 20 bytes")),
+    Row(
+      ok + "Content-Length: 21\r\n\r\n", kind: .health, .answered(200, "", isReusable: false)),
+    Row(
+      ok + "\r\n" + String(repeating: "x", count: 21), kind: .health,
+      .answered(200, "", isReusable: false)),
+    Row("SSH-2.0-OpenSSH\r\n", .failed(.badHTTP, "bad_status_line")),
+    Row(
+      ok + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", .failed(.badHTTP, "bad_chunk_size")),
+    Row(
+      "HTTP/1.1 101 Switching Protocols\r\n\r\n", .failed(.badHTTP, "101 without being asked")),
+    Row(
+      String(repeating: "HTTP/1.1 100 Continue\r\n\r\n", count: 9),
+      .failed(.badHTTP, "too many interim heads")),
+    Row(
+      ok + "X: " + String(repeating: "x", count: 20_000), .failed(.badHTTP, "head_too_large")),
+  ]
+
+  private static func run(_ row: Row, _ pieces: [ArraySlice<UInt8>]) -> End {
+    var exchange = ProbeExchange()
+    var parser = HeadParser()
+    exchange.begin(request("/metrics", row.kind), userAgent: "steelyard/1")
+    var isOver = false
+    for piece in pieces where !isOver {
+      isOver = piece.withUnsafeBytes { exchange.receive($0, &parser) }
+    }
+    if !isOver {
+      guard row.closes else { return .unfinished }
+      exchange.end()
+    }
+    let isReusable = exchange.isReusable
+    return exchange.withOutcome { outcome in
+      switch outcome {
+      case .answered(let status, let content):
+        .answered(status, String(decoding: content, as: UTF8.self), isReusable: isReusable)
+      case .failed(let failure): .failed(failure.kind, failure.detail)
+      }
+    }
+  }
+
+  @Test(arguments: rows.indices) func theOutcomeIsTheSameAtEverySplitPoint(row: Int) {
+    let row = Self.rows[row]
+    let bytes = Array(row.response.utf8)
+    #expect(Self.run(row, [bytes[...]]) == row.end, sourceLocation: row.location)
+    let points =
+      bytes.count > 1_000 ? Array(stride(from: 0, to: bytes.count, by: 997)) : Array(bytes.indices)
+    for point in points {
+      #expect(
+        Self.run(row, [bytes[..<point], bytes[point...]]) == row.end, "at \(point)",
+        sourceLocation: row.location)
+    }
+    guard bytes.count <= 1_000 else { return }
+    let single = bytes.indices.map { bytes[$0...$0] }
+    #expect(Self.run(row, single) == row.end, sourceLocation: row.location)
+  }
+
+  @Test func bytesBehindTheAnswerMakeTheConnectionUseless() {
+    let row = Row(
+      Self.ok + "Content-Length: 1\r\n\r\nxHTTP", .answered(200, "x", isReusable: false))
+    #expect(Self.run(row, [Array(row.response.utf8)[...]]) == row.end)
+  }
+
+  private static let paths: [(String, ProbeRequest.Kind, String, String)] = [
+    (
+      "/metrics", .prometheus, "/metrics",
+      "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=1"
+    ),
+    ("/m?model=a&b=%20", .json, "/m?model=a&b=%20", "application/json"),
+    ("health", .health, "/health", "*/*"),
+    ("/a b\r\nX: y#ü", .health, "/a%20b%0D%0AX:%20y%23%C3%BC", "*/*"),
+  ]
+
+  @Test(arguments: paths.indices) func theRequestIsOneCleanGet(row: Int) {
+    let (path, kind, target, accept) = Self.paths[row]
+    var exchange = ProbeExchange()
+    exchange.begin(Self.request(path, kind), userAgent: "steelyard/1")
+    #expect(
+      String(decoding: exchange.requestBytes, as: UTF8.self) == """
+        GET \(target) HTTP/1.1\r
+        Host: 10.0.0.1:8000\r
+        User-Agent: steelyard/1\r
+        Accept: \(accept)\r
+        Accept-Encoding: identity\r
+        \r\n
+        """)
+  }
+
+  @Test func aSecondExchangeRemembersNothingOfTheFirst() {
+    var exchange = ProbeExchange()
+    var parser = HeadParser()
+    for content in ["first", "2nd"] {
+      exchange.begin(Self.request(), userAgent: "steelyard/1")
+      #expect(!exchange.hasReceived)
+      let response = Array("\(Self.ok)Content-Length: \(content.utf8.count)\r\n\r\n\(content)".utf8)
+      let isOver = response.withUnsafeBytes { exchange.receive($0, &parser) }
+      #expect(isOver)
+      let read = exchange.withOutcome { outcome in
+        if case .answered(_, let bytes) = outcome {
+          String(decoding: bytes, as: UTF8.self)
+        } else {
+          ""
+        }
+      }
+      #expect(read == content)
+    }
+  }
+}

@@ -147,30 +147,35 @@ package struct Controller: Sendable {
   package mutating func finished(
     _ id: ProbeID, _ outcome: ProbeOutcome, now: Nanoseconds, wall: Nanoseconds
   ) -> Bool {
-    guard endpoints.indices.contains(id.slot), let state = endpoints[id.slot] else { return false }
+    // No copy of the endpoint's state is held meanwhile, so that its arrays change in place.
+    guard endpoints.indices.contains(id.slot), let pool = endpoints[id.slot]?.pool,
+      let sources = endpoints[id.slot]?.scrapes.indices
+    else { return false }
     // A reload may have given the source another index: the serial alone tells.
-    for index in state.scrapes.indices {
+    for index in sources {
       guard let attempt = endpoints[id.slot]?.scrapes[index].timer.end(serial: id.serial) else {
         continue
       }
+      let before = endpoints[id.slot]?.scrapes[index].statistics.failure?.kind
       endpoints[id.slot]?.scrapes[index].take(outcome, of: attempt, now: now, wall: wall)
-      noteScrape(id.slot, index, before: state.scrapes[index].statistics, now)
+      noteScrape(id.slot, index, before: before, now)
       return true
     }
-    guard let policy = fleet.pools[state.pool].health,
-      let attempt = endpoints[id.slot]?.health?.timer.end(serial: id.serial)
+    guard let policy = fleet.pools[pool].health,
+      let attempt = endpoints[id.slot]?.health?.timer.end(serial: id.serial),
+      let before = endpoints[id.slot]?.eligibility
     else { return false }
     endpoints[id.slot]?.health?.take(outcome, of: attempt, policy, now: now, wall: wall)
-    noteHealth(id.slot, before: state.eligibility, now)
+    noteHealth(id.slot, before: before, now)
     return true
   }
 
   private mutating func noteScrape(
-    _ slot: Int, _ index: Int, before: ProbeStatistics, _ now: Nanoseconds
+    _ slot: Int, _ index: Int, before: ProbeFailure.Kind?, _ now: Nanoseconds
   ) {
     guard let state = endpoints[slot] else { return }
     let failure = state.scrapes[index].statistics.failure
-    guard failure?.kind != before.failure?.kind else { return }
+    guard failure?.kind != before else { return }
     let source = state.scrapes[index].source
     scrapeLog.append(
       ScrapeChange(

@@ -177,10 +177,10 @@ import Testing
         bench.run(seconds: 120, answer: { _ in Self.anyAnswer(&random) }) { bench in
           for (slot, base) in bases.enumerated() {
             guard let row = bench.rows[slot] else { continue }
-            #expect(row.effective.isFinite, "seed \(seed)")
-            #expect(row.effective >= 0.05 * base * (1 - 1e-9), "seed \(seed)")
-            #expect(row.effective <= ceiling * base * (1 + 1e-9), "seed \(seed)")
-            #expect(row.target >= 0.05 * base * (1 - 1e-9), "seed \(seed)")
+            let range = 0.05 * base * (1 - 1e-9)...ceiling * base * (1 + 1e-9)
+            // Half a million times: only what is wrong is reported.
+            if range.contains(row.effective), range.contains(row.target) { continue }
+            Issue.record("seed \(seed), \(law), slot \(slot): \(row)")
           }
         }
         #expect(bench.controller.weightLog.entries.count <= 64)

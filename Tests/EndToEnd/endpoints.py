@@ -64,11 +64,12 @@ class Exchange(wire.Connection):
     def read_content(self):
         """The request's content; Cut where the peer gave up."""
         if not self.has_read_content:
-            self.has_read_content = True
             if (self.request.one("Transfer-Encoding") or "").lower() == "chunked":
                 self.request.content = b"".join(self.chunks())
             else:
                 self.request.content = self.take(int(self.request.one("Content-Length") or 0))
+            self.has_read_content = True
+            self.endpoint.requests.append(self.request)
         return self.request.content
 
     def answer(self, content=b"", status=200, fields=()):
@@ -93,7 +94,7 @@ class Exchange(wire.Connection):
 @dataclass
 class Endpoint:
     """Listens at once; `answer(exchange)` is called for every request head, in a thread of its
-    connection. `requests` holds those that were complete when answered."""
+    connection. `requests` holds those whose content was read to its end."""
 
     answer: object
     host: str = "127.0.0.1"
@@ -141,14 +142,13 @@ class Endpoint:
 
     def _serve(self, accepted):
         with Exchange(self, accepted) as exchange:
-            while exchange.keeps_alive and (request := exchange.read_request()):
+            while exchange.keeps_alive and exchange.read_request():
                 try:
                     self.answer(exchange)
                     exchange.read_content()
                 except (wire.Cut, ValueError, OSError) as failure:
                     self.failures.append(failure)
                     return
-                self.requests.append(request)
 
 
 def echo(exchange):

@@ -257,7 +257,7 @@ http {
     location = /moved { return 301 /hello; }
     location = /teapot { return 418 "short and stout\\n"; }
     location /uploads/ { dav_methods PUT; create_full_put_path on; }
-    location = /page.html { ssi on; default_type text/html; ssi_types text/html; }
+    location = /page.html { ssi on; default_type text/html; }
   }
 }
 """

@@ -59,9 +59,10 @@ package enum ControlLaw {
       decider = (signal, thresholds, load)
     }
     guard let decider else { return nil }
-    let detail =
-      "\(decider.signal.name) \(Wording.fixed(decider.signal.value)) (normal "
-      + "\(Wording.fixed(decider.thresholds.normal)), alarm \(Wording.fixed(decider.thresholds.alarm)))"
+    let normal = Wording.fixed(decider.thresholds.normal)
+    let alarm = Wording.fixed(decider.thresholds.alarm)
+    let value = Wording.fixed(decider.signal.value)
+    let detail = "\(decider.signal.name) \(value) (normal \(normal), alarm \(alarm))"
     return LawVerdict(
       factor: floorRatio + (1 - floorRatio) * (1 - decider.load), loadRatio: decider.load,
       isStale: signals.contains { $0.thresholds != nil && $0.isStale }, detail: detail)

@@ -80,7 +80,7 @@ package struct Controller: Sendable {
     mustPublish = true
   }
 
-  /// When `due` has something to say again, at the earliest; each `finished` may bring it forward.
+  /// When `due` has something to say again, at the earliest; a `finished` may bring it forward.
   package var nextDue: Nanoseconds {
     var next = Nanoseconds.distantFuture
     for case let state? in endpoints {

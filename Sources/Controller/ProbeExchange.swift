@@ -1,5 +1,5 @@
-// One GET and its answer, as a pure machine over bytes (RFC 9112): request bytes out, response bytes
-// in, one outcome. Bounds: head 16 KB, eight interim heads, content by the request's limit.
+// One GET and its answer, as a pure machine over bytes (RFC 9112): request bytes out, response
+// bytes in, one outcome. Bounds: head 16 KB, eight interim heads, content by the request's limit.
 // Invariant: the same outcome however the bytes were split. Buffers are kept from use to use.
 package import HTTP
 

@@ -32,7 +32,7 @@ let package = Package(
     room("Configuration", ["CYAML", "Fleet", "Primitives"]),
     room("Controller", ["Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Balancer", ["CSystem", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
-    room("Demo", ["HTTP", "Exposition", "IO", "Primitives"]),
+    room("Demo", ["CSystem", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
     .executableTarget(
       name: "steelyard",
       dependencies: [
@@ -46,6 +46,7 @@ let package = Package(
     suite("Exposition", ["Primitives"]),
     suite("Configuration", ["Fleet", "Primitives"]),
     suite("Controller", ["Fleet", "Exposition", "HTTP", "IO", "Primitives"]),
+    suite("Demo", ["Fleet", "Primitives"]),
     suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
   ]
 )

@@ -1,5 +1,7 @@
 // What --help says.
 
+import Demo
+
 enum Help {
   static let overview = """
     steelyard: a load balancer for inference servers whose weights follow their metrics
@@ -54,6 +56,7 @@ enum Help {
     switch command {
     case "serve": serve
     case "check": check
+    case "demo": DemoOptions.help
     default: nil
     }
   }

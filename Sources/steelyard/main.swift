@@ -28,6 +28,7 @@ func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
   }
   switch command {
   case "check": return try CheckCommand.run(rest)
+  case "demo": return try DemoCommand.run(rest)
   default: return try ServeCommand.run(rest)
   }
 }

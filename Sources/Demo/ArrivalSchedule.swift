@@ -1,0 +1,39 @@
+// When the demo's requests come and how large they are: Poisson arrivals, exponential work of mean
+// 1. Pure and seeded: the same seed gives the same traffic.
+import Glibc
+import Primitives
+
+struct Arrival: Sendable, Equatable {
+  let at: Nanoseconds
+  /// In units; one unit takes a second on an endpoint of speed 1.
+  let work: Double
+  let isStream: Bool
+}
+
+struct ArrivalSchedule: Sendable {
+  private let rate: Double
+  private var random: RandomSource
+  private(set) var next: Arrival
+
+  /// Requires: rate > 0 requests a second.
+  init(rate: Double, seed: UInt64, start: Nanoseconds) {
+    self.rate = rate
+    random = RandomSource(seed: seed)
+    next = Arrival(at: start, work: 1, isStream: false)
+    step()
+  }
+
+  /// The arrival whose time has come, nil when there is none yet.
+  mutating func take(until now: Nanoseconds) -> Arrival? {
+    guard next.at <= now else { return nil }
+    defer { step() }
+    return next
+  }
+
+  private mutating func step() {
+    let gap = -log(1 - random.unit()) / rate
+    // A tail without an end would make single requests decide the p99.
+    let work = min(6, max(0.05, -log(1 - random.unit())))
+    next = Arrival(at: next.at + .seconds(gap), work: work, isStream: random.index(below: 4) == 0)
+  }
+}

@@ -1,0 +1,113 @@
+// The demo's command line.
+package import Fleet
+package import Primitives
+
+/// A wrong word on the demo's command line.
+package struct DemoUsageError: Error, Sendable, Equatable {
+  package let message: String
+}
+
+/// What the demo was asked to show.
+package struct DemoOptions: Sendable, Equatable {
+  /// A fault at a time, from the start.
+  package struct Fault: Sendable, Equatable {
+    /// 0…3.
+    package var endpoint: Int
+    package var mode: VirtualServer.Mode
+    package var at: Nanoseconds
+  }
+
+  /// nil: until a key or a signal ends it (30 s without a terminal).
+  package var seconds: Double?
+  package var balance = BalancePolicy.roundRobin
+  /// Requests a second to each pool.
+  package var rate = 88.0
+  package var seed: UInt64 = 1
+  package var faults: [Fault] = []
+
+  package init() {}
+
+  package static let help = """
+    usage: steelyard demo [--seconds N] [--balance POLICY] [--rate N] [--seed N] [--fault FAULT]...
+
+    Runs four inference endpoints of speeds 1, 1, 2 and 4, twice, a balancer in front of them and one
+    stream of requests that goes to both sets: to one under equal static weights, to the other under
+    weights that follow the endpoints' metrics. On a terminal it shows a live table with keys; at the
+    end, or after --seconds, it compares the two. Without a terminal it prints lines and ends after
+    30 s.
+
+      --seconds N       end after N seconds
+      --balance POLICY  round_robin (the default) or least_request, for both sets
+      --rate N          requests a second to each set (88; all four together can do 160)
+      --seed N          of the random arrivals and sizes (1)
+      --fault FAULT     ENDPOINT:MODE@SECONDS, MODE is slow, hang, fail, die or recover
+
+    examples:
+      steelyard demo
+      steelyard demo --seconds 30 --fault 4:slow@5 --fault 4:recover@15
+      steelyard demo --balance least_request --fault 2:hang@5
+    """
+
+  package static func parse(_ arguments: [String]) throws(DemoUsageError) -> DemoOptions {
+    var options = DemoOptions()
+    var rest = arguments[...]
+    while let flag = rest.popFirst() {
+      let parts = flag.split(separator: "=", maxSplits: 1).map(String.init)
+      guard ["--seconds", "--balance", "--rate", "--seed", "--fault"].contains(parts[0]) else {
+        throw DemoUsageError(message: "demo: unknown option \(flag)")
+      }
+      guard let value = parts.count == 2 ? parts[1] : rest.popFirst() else {
+        throw DemoUsageError(message: "demo: \(flag) needs a value")
+      }
+      try options.set(parts[0], value)
+    }
+    return options
+  }
+
+  private mutating func set(_ flag: String, _ value: String) throws(DemoUsageError) {
+    switch flag {
+    case "--seconds": seconds = try Self.number(flag, value, 1...86_400)
+    case "--rate": rate = try Self.number(flag, value, 1...2_000)
+    case "--seed":
+      guard let seed = UInt64(value) else {
+        throw DemoUsageError(message: "demo: --seed takes a whole number, not \(value)")
+      }
+      self.seed = seed
+    case "--balance":
+      guard let policy = BalancePolicy(rawValue: value) else {
+        let names = BalancePolicy.allCases.map(\.rawValue).joined(separator: " or ")
+        throw DemoUsageError(message: "demo: --balance takes \(names), not \(value)")
+      }
+      balance = policy
+    default: faults.append(try Self.fault(value))
+    }
+  }
+
+  private static func number(
+    _ flag: String, _ value: String, _ range: ClosedRange<Double>
+  ) throws(DemoUsageError) -> Double {
+    guard let number = Double(value), range.contains(number) else {
+      throw DemoUsageError(
+        message: "demo: \(flag) takes a number from \(Int(range.lowerBound)) to "
+          + "\(Int(range.upperBound)), not \(value)")
+    }
+    return number
+  }
+
+  /// `4:slow@5`, also with `s` behind the seconds.
+  private static func fault(_ text: String) throws(DemoUsageError) -> Fault {
+    let error = DemoUsageError(
+      message: "demo: --fault takes ENDPOINT:MODE@SECONDS such as 4:slow@5, not \(text)")
+    let parts = text.split(omittingEmptySubsequences: false) { $0 == ":" || $0 == "@" }
+    guard parts.count == 3, let endpoint = Int(parts[0]), (1...4).contains(endpoint),
+      let mode = modes[String(parts[1])],
+      let at = Double(parts[2].hasSuffix("s") ? parts[2].dropLast() : parts[2]),
+      (0...86_400).contains(at)
+    else { throw error }
+    return Fault(endpoint: endpoint - 1, mode: mode, at: .seconds(at))
+  }
+
+  private static let modes: [String: VirtualServer.Mode] = [
+    "slow": .slow(5), "hang": .hanging, "fail": .failing, "die": .dead, "recover": .healthy,
+  ]
+}

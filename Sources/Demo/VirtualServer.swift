@@ -1,0 +1,138 @@
+// An inference server as a queue: so many slots that work at the same time (a batch), the rest
+// waits first come, first served. Pure: time is an argument; the driver gives it sockets.
+// Invariant: at most `slots` run; one waits only while all slots run.
+package import Primitives
+
+package struct VirtualServer: Sendable {
+  /// How it behaves.
+  package enum Mode: Sendable, Equatable {
+    case healthy
+    /// Works, so many times slower.
+    case slow(Double)
+    /// Takes requests and answers none; its health page still says 200.
+    case hanging
+    /// Answers 500 at once.
+    case failing
+    /// Closed: the driver refuses connections.
+    case dead
+
+    package var label: String {
+      switch self {
+      case .healthy: "healthy"
+      case .slow: "slow"
+      case .hanging: "hanging"
+      case .failing: "failing"
+      case .dead: "dead"
+      }
+    }
+  }
+
+  struct Job: Sendable {
+    let id: UInt64
+    let work: Double
+    /// Of `work`; 0 when it is done.
+    var remaining: Double
+    let arrivedAt: Nanoseconds
+  }
+
+  /// Work units a second that each slot does.
+  package let speed: Double
+  package let slots: Int
+  private let queueMax: Int
+  package private(set) var mode = Mode.healthy
+  private(set) var running: [Job] = []
+  private(set) var waiting: [Job] = []
+  private var advancedTo: Nanoseconds
+  package private(set) var finishedCount: UInt64 = 0
+
+  /// Requires: speed > 0, slots > 0.
+  package init(speed: Double, slots: Int, queueMax: Int, now: Nanoseconds) {
+    self.speed = speed
+    self.slots = slots
+    self.queueMax = queueMax
+    advancedTo = now
+  }
+
+  package var runningCount: Int { running.count }
+  package var waitingCount: Int { waiting.count }
+  /// Like a paged key-value cache: what runs takes nine tenths of it, what waits some of the rest.
+  package var cacheRatio: Double {
+    min(1, 0.9 * Double(running.count) / Double(slots) + 0.02 * Double(min(waiting.count, 5)))
+  }
+
+  private var rate: Double {
+    switch mode {
+    case .healthy, .failing: speed
+    case .slow(let factor): speed / factor
+    case .hanging, .dead: 0
+    }
+  }
+
+  /// Takes a request; false when the queue is full. Requires: `advance` was called for `now`.
+  package mutating func arrive(_ id: UInt64, work: Double, now: Nanoseconds) -> Bool {
+    let job = Job(id: id, work: work, remaining: work, arrivedAt: now)
+    if running.count < slots {
+      running.append(job)
+    } else {
+      guard waiting.count < queueMax else { return false }
+      waiting.append(job)
+    }
+    return true
+  }
+
+  /// Works until `now`; returns the requests that were finished, in order.
+  package mutating func advance(to now: Nanoseconds) -> [UInt64] {
+    var finished: [UInt64] = []
+    let rate = rate
+    while rate > 0, let next = nextFinish, next.at <= now {
+      work(for: (next.at - advancedTo).seconds * rate)
+      finished.append(running.remove(at: next.index).id)
+      finishedCount += 1
+      advancedTo = next.at
+      if !waiting.isEmpty { running.append(waiting.removeFirst()) }
+    }
+    work(for: max(0, (now - advancedTo).seconds) * rate)
+    advancedTo = max(advancedTo, now)
+    return finished
+  }
+
+  private mutating func work(for amount: Double) {
+    for index in running.indices {
+      running[index].remaining = max(0, running[index].remaining - amount)
+    }
+  }
+
+  private var nextFinish: (index: Int, at: Nanoseconds)? {
+    guard let index = running.indices.min(by: { running[$0].remaining < running[$1].remaining })
+    else { return nil }
+    let seconds = min(running[index].remaining / max(rate, 1e-9), 1e6)
+    return (index, advancedTo + .seconds(seconds))
+  }
+
+  /// When `advance` has something to say again; nil when nothing moves.
+  package var nextEvent: Nanoseconds? { rate > 0 ? nextFinish?.at : nil }
+
+  /// How much of a request's work is done, 0…1; 0 while it waits, nil when it is unknown.
+  package func progress(_ id: UInt64) -> Double? {
+    if let job = running.first(where: { $0.id == id }) { return 1 - job.remaining / job.work }
+    return waiting.contains { $0.id == id } ? 0 : nil
+  }
+
+  /// Forgets a request whose client has gone.
+  package mutating func cancel(_ id: UInt64) {
+    waiting.removeAll { $0.id == id }
+    guard let index = running.firstIndex(where: { $0.id == id }) else { return }
+    running.remove(at: index)
+    if !waiting.isEmpty { running.append(waiting.removeFirst()) }
+  }
+
+  /// Changes behaviour from now on. What runs keeps the work that it has left; a dead server
+  /// forgets everything. Requires: `advance` was called for now.
+  package mutating func set(_ mode: Mode) {
+    self.mode = mode
+    if mode == .dead {
+      running = []
+      waiting = []
+    }
+  }
+}

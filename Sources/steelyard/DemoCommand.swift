@@ -1,0 +1,235 @@
+// `steelyard demo`: the demo's world, a steelyard in front of it, and what a person sees of both.
+import Balancer
+import CSystem
+import Controller
+import Demo
+import Exposition
+import Fleet
+import IO
+import Primitives
+
+final class DemoCommand {
+  private static let redrawInterval = Nanoseconds.milliseconds(500)
+  private static let plainInterval = Nanoseconds.seconds(5)
+  /// The table's rates and quantiles look this many redraws back.
+  private static let windowCount = 10
+
+  private struct Reading {
+    let at: Nanoseconds
+    let started: [UInt64]
+    let durations: [HistogramSnapshot]
+  }
+
+  private let options: DemoOptions
+  private let world: DemoWorld
+  private let steelyard: Steelyard
+  private let signals: SignalWatcher
+  private let terminal: Terminal?
+  private let startedAt = Clock.now
+  private var faults: [DemoOptions.Fault]
+  private var chosen = 0
+  private var modes = [VirtualServer.Mode](repeating: .healthy, count: 4)
+  private var readings: [Reading] = []
+
+  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
+    let options: DemoOptions
+    do throws(DemoUsageError) {
+      options = try DemoOptions.parse(arguments)
+    } catch {
+      throw UsageError(error.message)
+    }
+    do throws(StartError) {
+      return try DemoCommand(options).run()
+    } catch {
+      Console.error("steelyard: \(error.message)")
+      return error.exitCode
+    }
+  }
+
+  private init(_ options: DemoOptions) throws(StartError) {
+    self.options = options
+    faults = options.faults.sorted { $0.at < $1.at }
+    let waker: Waker
+    do throws(IOError) {
+      waker = try Waker()
+      signals = try SignalWatcher([SIGTERM, SIGINT, SIGHUP], waker: waker)
+      Machine.raiseOpenFilesLimit()
+      world = try DemoWorld(options: options)
+    } catch {
+      throw StartError(error)
+    }
+    steelyard = try Self.steelyard(world, options, waker, Log(isQuiet: true))
+    terminal = Terminal.isTerminal ? Terminal() : nil
+  }
+
+  private static func steelyard(
+    _ world: DemoWorld, _ options: DemoOptions, _ waker: Waker, _ log: Log
+  ) throws(StartError) -> Steelyard {
+    var fleet = Fleet()
+    fleet.admin = .loopback(port: 0)
+    fleet.shutdownTimeout = .seconds(1)
+    let sets = [("static", world.staticAddresses), ("dynamic", world.dynamicAddresses)]
+    fleet.pools = sets.map { name, addresses in
+      var pool = Pool(name: name, endpoints: addresses.map { Endpoint(address: $0) })
+      pool.balance = options.balance
+      pool.weights.interval = .milliseconds(250)
+      // vLLM's page; the thresholds fit endpoints with eight slots.
+      var source = ScrapeSource(preset: "vllm", signals: Preset.named("vllm")?.signals ?? [])
+      for index in source.signals.indices {
+        switch source.signals[index].name {
+        case "waiting": source.signals[index].thresholds = .init(normal: 0, alarm: 8)
+        case "kv_cache": source.signals[index].thresholds = .init(normal: 0.3, alarm: 1)
+        default: break
+        }
+      }
+      pool.weights.scrapes = name == "dynamic" ? [source] : []
+      pool.weights.law = name == "dynamic" ? .headroom : .static
+      return pool
+    }
+    fleet.listeners = (0...1).map {
+      Listener(address: .loopback(port: 0), routes: [Route(pathPrefix: "/", pool: $0)])
+    }
+    let steelyard = try Steelyard(fleet, waker: waker, log: log)
+    try steelyard.start()
+    return steelyard
+  }
+
+  private func run() throws(StartError) -> ExitCode {
+    let proxies = steelyard.balancer.addresses
+    world.startLoad(staticProxy: proxies[0], dynamicProxy: proxies[1])
+    terminal?.begin()
+    if terminal == nil { for line in header() { Console.out(line) } }
+    var nextDraw = Clock.now
+    let seconds = options.seconds ?? (terminal == nil ? 30 : nil)
+    let end = seconds.map { startedAt + .seconds($0) } ?? .distantFuture
+    while true {
+      let now = Clock.now
+      if now >= end || !signals.take().isEmpty || readKeys() { break }
+      while let fault = faults.first, now - startedAt >= fault.at {
+        faults.removeFirst()
+        set(fault.mode, endpoint: fault.endpoint)
+      }
+      if now >= nextDraw {
+        nextDraw = now + (terminal == nil ? Self.plainInterval : Self.redrawInterval)
+        read(now)
+        draw(now)
+      }
+      steelyard.turn(until: min(now + .milliseconds(50), end))
+    }
+    terminal?.restore()
+    for line in summary() { Console.out(line) }
+    steelyard.beginStop()
+    world.stop()
+    steelyard.balancer.join()
+    return .ok
+  }
+
+  /// Handles the keys that were pressed; true when one of them ends the demo.
+  private func readKeys() -> Bool {
+    while let key = terminal?.key() {
+      switch key {
+      case UInt8(ascii: "1")...UInt8(ascii: "4"): chosen = Int(key - UInt8(ascii: "1"))
+      case UInt8(ascii: "s"): set(.slow(5), endpoint: chosen)
+      case UInt8(ascii: "h"): set(.hanging, endpoint: chosen)
+      case UInt8(ascii: "f"): set(.failing, endpoint: chosen)
+      case UInt8(ascii: "k"): set(.dead, endpoint: chosen)
+      case UInt8(ascii: "r"): set(.healthy, endpoint: chosen)
+      case UInt8(ascii: "q"): return true
+      default: break
+      }
+    }
+    return false
+  }
+
+  private func set(_ mode: VirtualServer.Mode, endpoint: Int) {
+    modes[endpoint] = mode
+    world.set(mode, endpoint: endpoint)
+    if terminal == nil { Console.out("endpoint \(endpoint + 1) is now \(mode.label)") }
+  }
+
+  // MARK: What is shown
+
+  private func header() -> [String] {
+    let proxies = steelyard.balancer.addresses
+    return [
+      "steelyard demo: the same requests to two sets of four endpoints, \(options.balance.rawValue)",
+      "proxy       http://\(proxies[1]) (dynamic weights), http://\(proxies[0]) (static)",
+      "metrics     http://\(steelyard.adminAddress)/metrics",
+      "status page http://\(steelyard.adminAddress)/",
+    ]
+  }
+
+  private var endpoints: [Endpoint] {
+    steelyard.board.table.fleet.pools.flatMap(\.endpoints)
+  }
+
+  private func read(_ now: Nanoseconds) {
+    let slots = endpoints.map(\.slot)
+    readings.append(
+      Reading(
+        at: now, started: slots.map { steelyard.evidence.sum(.started, $0) },
+        durations: slots.map { steelyard.balancer.metrics.durations(slot: $0) }))
+    if readings.count > Self.windowCount { readings.removeFirst() }
+  }
+
+  private func draw(_ now: Nanoseconds) {
+    var lines: [String] = []
+    if terminal != nil { lines += header() + [""] }
+    let elapsed = DemoTable.fixed((now - startedAt).seconds, 0)
+    for pool in [1, 0] {
+      let traffic = world.traffic[pool]
+      let name = pool == 1 ? "dynamic" : "static"
+      let title =
+        "\(elapsed) s, \(name) weights: \(traffic.sent) sent, \(traffic.failed) errors, "
+        + "p50 \(DemoTable.duration(traffic.latency.quantile(0.5))), "
+        + "p99 \(DemoTable.duration(traffic.latency.quantile(0.99)))"
+      lines += DemoTable.lines(title, rows(pool, now)) + [""]
+    }
+    guard let terminal else {
+      for line in lines { Console.out(line) }
+      return
+    }
+    let states = modes.enumerated().map { "\($0 + 1) \($1.label)" }.joined(separator: ", ")
+    lines.append("endpoint \(chosen + 1) is chosen; \(states)")
+    lines.append("1-4 choose · s slow ×5 · h hang · f fail fast · k kill · r recover · q quit")
+    terminal.show(lines)
+  }
+
+  private func rows(_ pool: Int, _ now: Nanoseconds) -> [DemoRow] {
+    guard let first = readings.first, let last = readings.last else { return [] }
+    let table = steelyard.board.table
+    let offset = pool * 4
+    let counts = (0..<4).map { Double(last.started[offset + $0] - first.started[offset + $0]) }
+    let total = max(1, counts.reduce(0, +))
+    let span = max(0.001, (last.at - first.at).seconds)
+    return table.fleet.pools[pool].endpoints.enumerated().compactMap { index, endpoint in
+      guard let row = table.rows[endpoint.slot] else { return nil }
+      let recent = last.durations[offset + index].since(first.durations[offset + index])
+      let isEjected = steelyard.evidence.isEjected(endpoint.slot, now: now)
+      return DemoRow(
+        endpoint: endpoint.address.description, speed: DemoWorld.speeds[index],
+        eligibility: row.eligibility.shown(isEjected: isEjected).label, base: row.base,
+        weight: row.effective, share: counts[index] / total,
+        inFlight: Int(steelyard.evidence.sum(.inFlight, endpoint.slot)),
+        rate: counts[index] / span, p50: recent.quantile(0.5), p99: recent.quantile(0.99),
+        reason: row.reason.text)
+    }
+  }
+
+  private func summary() -> [String] {
+    let started = endpoints.map { Double(steelyard.evidence.sum(.started, $0.slot)) }
+    let sides = (0...1).map { pool in
+      let traffic = world.traffic[pool]
+      let counts = started[pool * 4..<pool * 4 + 4]
+      let total = max(1, counts.reduce(0, +))
+      let latency = traffic.latency
+      return DemoSummary.Side(
+        name: pool == 0 ? "static" : "dynamic", sent: traffic.sent, ok: traffic.ok,
+        failed: traffic.failed, p50: latency.quantile(0.5), p99: latency.quantile(0.99),
+        shares: counts.map { $0 / total })
+    }
+    return DemoSummary(
+      seconds: (Clock.now - startedAt).seconds, balance: options.balance.rawValue, sides: sides
+    ).lines
+  }
+}

@@ -1,0 +1,78 @@
+import Demo
+import Primitives
+import Testing
+
+@Suite struct VirtualServerTests {
+  @Test func finishesInOrderAndNeverRunsMoreThanItsSlots() {
+    var server = VirtualServer(speed: 2, slots: 2, queueMax: 10, now: .zero)
+    for id in 1...5 { #expect(server.arrive(UInt64(id), work: 1, now: .zero)) }
+    #expect(server.runningCount == 2 && server.waitingCount == 3)
+    #expect(server.advance(to: .milliseconds(499)) == [])
+    #expect(server.advance(to: .milliseconds(1_001)) == [1, 2, 3, 4])
+    #expect(server.runningCount == 1)
+    #expect(server.advance(to: .milliseconds(1_501)) == [5])
+    #expect(server.nextEvent == nil)
+  }
+
+  @Test func aChangeOfSpeedRescalesWhatIsLeft() {
+    var server = VirtualServer(speed: 1, slots: 1, queueMax: 10, now: .zero)
+    _ = server.arrive(1, work: 1, now: .zero)
+    #expect(server.advance(to: .milliseconds(500)) == [])
+    server.set(.slow(5))
+    // Half of the work is left, five times slower.
+    #expect(server.advance(to: .milliseconds(2_990)) == [])
+    #expect(server.advance(to: .milliseconds(3_010)) == [1])
+  }
+
+  @Test func aFullQueueRefusesAndAHangingServerNeverFinishes() {
+    var server = VirtualServer(speed: 1, slots: 1, queueMax: 1, now: .zero)
+    #expect(server.arrive(1, work: 1, now: .zero) && server.arrive(2, work: 1, now: .zero))
+    #expect(!server.arrive(3, work: 1, now: .zero))
+    server.set(.hanging)
+    #expect(server.advance(to: .seconds(100)) == [])
+    server.cancel(1)
+    #expect(server.runningCount == 1 && server.waitingCount == 0)
+    server.set(.dead)
+    #expect(server.runningCount == 0)
+  }
+}
+
+@Suite struct DemoOptionsTests {
+  @Test func readsFlagsAndFaults() throws {
+    let options = try DemoOptions.parse([
+      "--seconds", "30", "--balance=least_request", "--fault", "4:slow@5", "--fault", "2:die@7.5s",
+    ])
+    #expect(options.seconds == 30 && options.balance == .leastRequest)
+    #expect(options.faults.map(\.endpoint) == [3, 1])
+    #expect(options.faults[1].at == .milliseconds(7_500) && options.faults[1].mode == .dead)
+  }
+
+  @Test(arguments: [
+    ["--fast"], ["--seconds"], ["--seconds", "0"], ["--seconds", "x"], ["--balance", "best"],
+    ["--fault", "5:slow@1"], ["--fault", "1:melt@1"], ["--fault", "1:slow"], ["--seed", "-1"],
+  ])
+  func refusesWhatItDoesNotKnow(arguments: [String]) {
+    #expect(throws: DemoUsageError.self) { try DemoOptions.parse(arguments) }
+  }
+}
+
+@Suite struct DemoTextTests {
+  @Test(arguments: [
+    (0.0123, "12.3ms"), (0.5, "500ms"), (0.9999, "1.00s"), (1.236, "1.24s"), (12.34, "12.3s"),
+  ])
+  func durationsReadWell(seconds: Double, text: String) {
+    #expect(DemoTable.duration(seconds) == text)
+  }
+
+  @Test func theSummaryIsHonestWhenDynamicIsWorse() {
+    func side(_ name: String, _ p99: Double) -> DemoSummary.Side {
+      .init(name: name, sent: 10, ok: 9, failed: 1, p50: 0.1, p99: p99, shares: [0.25, 0.75])
+    }
+    let worse = DemoSummary(
+      seconds: 30, balance: "round_robin", sides: [side("static", 1), side("dynamic", 2)])
+    #expect(worse.lines.last?.contains("worse") == true)
+    let better = DemoSummary(
+      seconds: 30, balance: "round_robin", sides: [side("static", 2), side("dynamic", 1)])
+    #expect(better.lines.last == "Dynamic against static: p50 ×1.00, p99 ×0.50.")
+  }
+}

@@ -30,7 +30,7 @@ package struct DemoOptions: Sendable, Equatable {
   package static let help = """
     usage: steelyard demo [--seconds N] [--balance POLICY] [--rate N] [--seed N] [--fault FAULT]...
 
-    Runs four inference endpoints of speeds 1, 1, 2 and 4, twice, a balancer in front of them and one
+    Runs four inference endpoints of speeds 1, 1, 2 and 4, twice, a balancer in front and one
     stream of requests that goes to both sets: to one under equal static weights, to the other under
     weights that follow the endpoints' metrics. On a terminal it shows a live table with keys; at the
     end, or after --seconds, it compares the two. Without a terminal it prints lines and ends after

@@ -125,7 +125,8 @@ package struct DemoSummary: Sendable, Equatable {
     var lines = [
       "The same requests under equal static weights and under dynamic ones, "
         + "\(DemoTable.fixed(seconds, 0)) s, \(balance):",
-      Self.row(["weights", "sent", "answered", "errors", "running", "p50", "p99", "shares 1/2/3/4"]),
+      Self.row(["weights", "sent", "answered", "errors", "running", "p50", "p99", "shares 1/2/3/4"]
+      ),
     ]
     for side in sides {
       let errors = side.sent == 0 ? 0 : 100 * Double(side.failed) / Double(side.sent)

@@ -31,10 +31,10 @@ package struct DemoOptions: Sendable, Equatable {
     usage: steelyard demo [--seconds N] [--balance POLICY] [--rate N] [--seed N] [--fault FAULT]...
 
     Runs four inference endpoints of speeds 1, 1, 2 and 4, twice, a balancer in front and one
-    stream of requests that goes to both sets: to one under equal static weights, to the other under
-    weights that follow the endpoints' metrics. On a terminal it shows a live table with keys; at the
-    end, or after --seconds, it compares the two. Without a terminal it prints lines and ends after
-    30 s.
+    stream of requests that goes to both sets: to one under equal static weights, to the other
+    under weights that follow the endpoints' metrics. On a terminal it shows a live table with
+    keys; at the end, or after --seconds, it compares the two. Without a terminal it prints lines
+    and ends after 30 s.
 
       --seconds N       end after N seconds
       --balance POLICY  round_robin (the default) or least_request, for both sets

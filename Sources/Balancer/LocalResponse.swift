@@ -60,7 +60,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .targetTooLong: "the request target is longer than this server takes"
     case .headTooLarge: "the request head is larger than this server takes"
     case .unknownExpectation: "only the expectation 100-continue is known"
-    case .notImplemented: "the method or transfer coding is not implemented"
+    case .notImplemented: "the method or transfer coding is not supported here"
     case .unsupportedVersion: "only HTTP/1.0 and HTTP/1.1 are spoken here"
     case .noEndpoint: "no endpoint may take this request now"
     case .overloaded: "the load balancer is out of connections"

@@ -46,7 +46,7 @@ final class Steelyard {
   private var nextTick: Nanoseconds
   /// Set once a graceful end has begun.
   private(set) var stopsAt: Nanoseconds?
-  /// Requests reached the workers: not before the first weights were computed.
+  /// The workers were started.
   private var isReady = false
 
   /// Opens every address; nothing is accepted yet. Errors: an address in use, a fleet too large.

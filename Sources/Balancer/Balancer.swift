@@ -8,6 +8,7 @@ package final class Balancer {
   package let metrics: TrafficMetrics
   private let board: WeightBoard
   private let evidence: EvidenceBoard
+  private let hints: HintBoard
   private let limits: Limits
   private let control = WorkerControl()
   private var wakers: [Waker] = []
@@ -16,9 +17,12 @@ package final class Balancer {
 
   /// Opens the listeners of the board's fleet; nothing is accepted before `start`.
   /// Errors: an address that cannot be listened on.
-  package init(board: WeightBoard, evidence: EvidenceBoard) throws(ListenError) {
+  package init(
+    board: WeightBoard, evidence: EvidenceBoard, hints: HintBoard
+  ) throws(ListenError) {
     self.board = board
     self.evidence = evidence
+    self.hints = hints
     limits = board.table.fleet.limits
     metrics = TrafficMetrics(workerCount: evidence.workerCount, slotCount: evidence.slotCount)
     control.bindings = try openBindings(board.table.fleet)
@@ -38,7 +42,8 @@ package final class Balancer {
     for index in 0..<evidence.workerCount {
       let waker = try Waker()
       let context = WorkerContext(
-        board: board, evidence: evidence, metrics: metrics, control: control, limits: limits)
+        board: board, evidence: evidence, hints: hints, metrics: metrics, control: control,
+        limits: limits)
       let thread = try ThreadHandle.start(name: "worker-\(index)") {
         do throws(IOError) {
           var worker = try Worker(

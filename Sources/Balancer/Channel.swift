@@ -56,7 +56,6 @@ struct Downstream: ~Copyable {
   var closesAfter = false
   var isUpstreamPaused = false
   var startedAt = Nanoseconds.zero
-  var attemptStartedAt = Nanoseconds.zero
   var timeouts = ExchangeTimeouts()
   /// What was sent upstream, kept until a response begins or it no longer fits.
   var replay = HeldBytes()

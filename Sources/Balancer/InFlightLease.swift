@@ -1,46 +1,59 @@
 // A lease is the right to be counted as in flight at one endpoint. It is taken with the pick and
 // ended with the exchange, exactly once: the compiler sees to it that it is not copied.
 // HOT PATH: no allocation, no lock, no existential, no clock.
-import Fleet
-import Primitives
+package import Fleet
+package import Primitives
 
 /// One exchange's place in an endpoint's in-flight count.
-struct InFlightLease: ~Copyable {
-  let slot: Int
+package struct InFlightLease: ~Copyable {
+  package let slot: Int
+  package let startedAt: Nanoseconds
 
-  fileprivate init(slot: Int) { self.slot = slot }
-
-  fileprivate consuming func end() -> Int {
-    let slot = slot
-    discard self
-    return slot
+  fileprivate init(slot: Int, startedAt: Nanoseconds) {
+    self.slot = slot
+    self.startedAt = startedAt
   }
+
+  fileprivate consuming func end() { discard self }
 
   deinit { assertionFailure("an in-flight lease was dropped, not ended") }
 }
 
 /// How an attempt at an endpoint came out, as the endpoint's own success or failure.
-enum AttemptOutcome: Sendable, Equatable {
+package enum AttemptOutcome: Sendable, Equatable {
   /// A complete answer below 500.
-  case completed(Nanoseconds)
-  /// Refused, cut, timed out, malformed or 5xx.
-  case failed
+  case completed
+  case failed(AttemptFailure)
   /// The client went away, or the endpoint was never reached: says nothing of the endpoint.
   case abandoned
 }
 
+extension LocalReason {
+  /// What it says of the endpoint that steelyard answered for.
+  var outcome: AttemptOutcome {
+    switch self {
+    case .connectFailed: .failed(.unreachable)
+    case .connectTimeout, .firstByteTimeout: .failed(.timeout)
+    case .badResponse: .failed(.status)
+    default: .abandoned
+    }
+  }
+}
+
 /// A worker's in-flight counts and its cells on the evidence board.
-struct LeaseBook: ~Copyable {
+package struct LeaseBook: ~Copyable {
   private let evidence: EvidenceBoard
+  private let hints: HintBoard
   private let cells: CellBlock
   private let workerIndex: Int
   private let own: UnsafeMutablePointer<Int32>
   /// In flight at each slot: our own, live, and what the other workers had at the last `refresh`.
-  let load: UnsafeMutablePointer<Int32>
-  private(set) var count = 0
+  package let load: UnsafeMutablePointer<Int32>
+  package private(set) var count = 0
 
-  init(evidence: EvidenceBoard, workerIndex: Int) {
+  package init(evidence: EvidenceBoard, hints: HintBoard, workerIndex: Int) {
     self.evidence = evidence
+    self.hints = hints
     self.workerIndex = workerIndex
     cells = evidence.block(ofWorker: workerIndex)
     own = .allocate(capacity: evidence.slotCount)
@@ -54,44 +67,75 @@ struct LeaseBook: ~Copyable {
     load.deallocate()
   }
 
-  mutating func take(_ slot: Int) -> InFlightLease {
+  package mutating func take(_ slot: Int, now: Nanoseconds) -> InFlightLease {
     own[slot] += 1
     load[slot] += 1
     count += 1
     cells.add(1, at: evidence.index(.inFlight, slot))
     cells.add(1, at: evidence.index(.started, slot))
-    return InFlightLease(slot: slot)
+    cells.add(UInt64(bitPattern: now.rawValue), at: evidence.index(.outstandingStarts, slot))
+    return InFlightLease(slot: slot, startedAt: now)
   }
 
-  mutating func end(_ lease: consuming InFlightLease, _ outcome: AttemptOutcome) {
-    let slot = lease.end()
+  package mutating func end(
+    _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, now: Nanoseconds
+  ) {
+    let slot = lease.slot
+    let started = UInt64(bitPattern: lease.startedAt.rawValue)
+    let duration = UInt64(max(0, (now - lease.startedAt).rawValue))
+    lease.end()
     own[slot] -= 1
     load[slot] -= 1
     count -= 1
     cells.subtract(1, at: evidence.index(.inFlight, slot))
+    cells.add(0 &- started, at: evidence.index(.outstandingStarts, slot))
     switch outcome {
-    case .completed(let duration):
+    case .completed:
       cells.add(1, at: evidence.index(.completed, slot))
-      cells.add(UInt64(max(0, duration.rawValue)), at: evidence.index(.completedNanoseconds, slot))
-    case .failed: cells.add(1, at: evidence.index(.failed, slot))
+      cells.add(duration, at: evidence.index(.completedNanoseconds, slot))
+      if hints.hasForeignLoad {
+        let foreign = hints.foreignLoad(slot, now: now)
+        cells.add(UInt64(min(foreign, 1e6) * 1e6), at: evidence.index(.foreignMicros, slot))
+      }
+    case .failed(let failure):
+      cells.add(1, at: evidence.index(.failed, slot))
+      if failure == .timeout {
+        cells.add(duration, at: evidence.index(.timedOutNanoseconds, slot))
+      }
     case .abandoned: break
     }
   }
 
-  /// Takes the other workers' counts of the slots given. Once a turn, before the first pick.
-  mutating func refresh(_ slots: [Int]) {
+  /// Takes the other workers' counts of the pool's endpoints, and their ejections. Once a turn,
+  /// before the first pick.
+  package mutating func refresh(_ picker: inout Picker, now: Nanoseconds) {
     guard evidence.workerCount > 1 else { return }
-    for slot in slots {
+    let nowBits = UInt64(max(0, now.rawValue))
+    for position in picker.candidates.indices {
+      let slot = picker.candidates[position].slot
       var others: UInt64 = 0
+      var ejectedUntil: UInt64 = 0
       for worker in 0..<evidence.workerCount where worker != workerIndex {
-        others &+= evidence.block(ofWorker: worker)[evidence.index(.inFlight, slot)]
+        let block = evidence.block(ofWorker: worker)
+        others &+= block[evidence.index(.inFlight, slot)]
+        ejectedUntil = max(ejectedUntil, block[evidence.index(.ejectedUntil, slot)])
       }
       load[slot] = own[slot] + Int32(truncatingIfNeeded: others)
+      let until = Nanoseconds(Int64(truncatingIfNeeded: ejectedUntil))
+      if ejectedUntil > nowBits, until > picker.candidates[position].health.ejectedUntil {
+        picker.adopt(position, ejectedUntil: until)
+      }
     }
   }
 
   /// Publishes until when this worker leaves the endpoint alone.
-  mutating func publishEjection(_ slot: Int, until: Nanoseconds) {
+  package mutating func publishEjection(_ slot: Int, until: Nanoseconds) {
     cells.store(UInt64(max(0, until.rawValue)), at: evidence.index(.ejectedUntil, slot))
+  }
+
+  /// Publishes that the endpoint came back from an ejection.
+  package mutating func publishReadmission(_ slot: Int) {
+    cells.store(0, at: evidence.index(.ejectedUntil, slot))
+    cells.add(1, at: evidence.index(.readmissions, slot))
   }
 }

@@ -1,8 +1,8 @@
 // Picks an endpoint of one pool: smooth weighted round robin (nginx's algorithm: add every weight,
-// take the largest, subtract the sum; 5/1/1 gives a a b a c a a) or weighted least-request (full
-// scan for the least (in-flight + 1) / weight, ties at random). Passive ejection rests here too.
+// take the largest, subtract the sum; 5/1/1 gives a a b a c a a) or weighted least-request: the
+// least (1 + in-flight + forecast of others' load) / weight, full scan, ties at random.
 // Invariant: only an eligible endpoint with a weight above 0 is picked; ejection alone never
-// leaves a pool without one.
+// leaves a pool without one, and an endpoint that is tried again gets one request at a time.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Fleet
 package import Primitives
@@ -13,92 +13,225 @@ package struct Picker: Sendable {
     /// The endpoint's slot.
     package let slot: Int
     /// The effective weight, finite and ≥ 0.
-    package var weight: Double
+    package var weight = 0.0
     /// Health and drain allow new exchanges.
-    package var isEligible: Bool
+    package var isEligible = false
+    package internal(set) var health = PassiveHealth()
     var current = 0.0
-    var failsInRow = 0
-    var ejectedUntil = Nanoseconds.zero
   }
+
+  /// Above this many endpoints `leastRequest` looks at some only, drawn by weight.
+  package static let fullScanMax = 256
 
   private let policy: BalancePolicy
   private let ejection: EjectionPolicy
+  private let slowStart: Nanoseconds
   package private(set) var candidates: [Candidate]
+  /// Candidates that rest or are tried again: 0 on a good day, which saves a scan.
+  private var troubledCount = 0
+  /// Running sums of the weights, for drawing; empty up to `fullScanMax` endpoints.
+  private var cumulative: [Double] = []
+  private var newsRevision: UInt64 = 0
+  /// How much of each kind of news was taken, by position and kind.
+  private var newsTaken: [UInt64]
 
-  package init(
-    policy: BalancePolicy, ejection: EjectionPolicy, slots: [Int]
-  ) {
-    self.policy = policy
-    self.ejection = ejection
-    candidates = slots.map { Candidate(slot: $0, weight: 0, isEligible: false) }
+  package init(pool: Pool) {
+    policy = pool.balance
+    ejection = pool.ejection
+    slowStart = pool.slowStart
+    candidates = pool.endpoints.map { Candidate(slot: $0.slot) }
+    newsTaken = [UInt64](
+      repeating: 0, count: pool.endpoints.count * HintBoard.News.allCases.count)
   }
 
-  /// Takes a new weight and eligibility. Ejection and round-robin state stay.
-  package mutating func set(_ position: Int, weight: Double, isEligible: Bool) {
+  // MARK: Tables and news
+
+  /// Takes a new weight and eligibility; `finishTable` after the last. Passive health and
+  /// round-robin state stay.
+  package mutating func set(
+    _ position: Int, weight: Double, isEligible: Bool, now: Nanoseconds, isFirst: Bool = false
+  ) {
     assert(weight.isFinite && weight >= 0)
+    if isEligible, !candidates[position].isEligible, !isFirst {
+      candidates[position].health.beginSlowStart(now: now)
+    }
     candidates[position].weight = weight
     candidates[position].isEligible = isEligible
   }
+
+  /// Allocates once, for a pool of more than `fullScanMax` endpoints.
+  package mutating func finishTable() {
+    guard candidates.count > Self.fullScanMax else { return }
+    if cumulative.count != candidates.count {
+      cumulative = [Double](repeating: 0, count: candidates.count)
+    }
+    var sum = 0.0
+    for position in candidates.indices {
+      let candidate = candidates[position]
+      if candidate.isEligible, !candidate.health.isHalfOpen { sum += candidate.weight }
+      cumulative[position] = sum
+    }
+  }
+
+  /// Takes the passive health of the same endpoints from before a reload.
+  package mutating func inherit(from old: Picker) {
+    for position in candidates.indices {
+      let slot = candidates[position].slot
+      guard let before = old.candidates.firstIndex(where: { $0.slot == slot }) else { continue }
+      candidates[position].health = old.candidates[before].health
+      candidates[position].current = old.candidates[before].current
+      for news in HintBoard.News.allCases {
+        newsTaken[index(news, position)] = old.newsTaken[index(news, before)]
+      }
+    }
+    newsRevision = old.newsRevision
+    recount()
+  }
+
+  /// Takes what scrapes said of endpoints' health. Once a turn, before the first pick.
+  package mutating func takeNews(
+    _ hints: HintBoard, now: Nanoseconds, _ random: inout RandomSource
+  ) {
+    let revision = hints.newsRevision
+    guard revision != newsRevision else { return }
+    newsRevision = revision
+    guard ejection.failsMax > 0 else { return }
+    for position in candidates.indices {
+      let slot = candidates[position].slot
+      for news in HintBoard.News.allCases {
+        let count = hints.count(news, slot)
+        let taken = newsTaken[index(news, position)]
+        guard count != taken else { continue }
+        newsTaken[index(news, position)] = count
+        let context = context(position, hints, othersAreClean: false)
+        candidates[position].health.take(
+          news, count: count &- taken, now: now, chance: random.unit(), context)
+      }
+    }
+    recount()
+  }
+
+  /// Another worker of this process left the endpoint alone until then.
+  package mutating func adopt(_ position: Int, ejectedUntil: Nanoseconds) {
+    guard ejection.failsMax > 0 else { return }
+    candidates[position].health.adopt(ejectedUntil: ejectedUntil)
+    recount()
+  }
+
+  private func index(_ news: HintBoard.News, _ position: Int) -> Int {
+    position * HintBoard.News.allCases.count + news.rawValue
+  }
+
+  private mutating func recount() {
+    troubledCount = candidates.reduce(0) { $0 + ($1.health.isHalfOpen ? 1 : 0) }
+  }
+
+  private func context(
+    _ position: Int, _ hints: HintBoard, othersAreClean: Bool
+  ) -> PassiveContext {
+    let slot = candidates[position].slot
+    return PassiveContext(
+      policy: ejection, fleetResponse: hints.fleetResponse(slot), interval: hints.interval(slot),
+      balancers: hints.balancers(slot), othersAreClean: othersAreClean)
+  }
+
+  // MARK: Picking
 
   /// The position of the endpoint to use, nil when none may be used.
   /// `load` is the in-flight count by slot; `tried` are positions already tried for this exchange,
   /// taken again only when there is no other.
   package mutating func pick(
-    now: Nanoseconds, load: UnsafePointer<Int32>, tried: TriedSet, random: inout RandomSource
+    now: Nanoseconds, load: UnsafePointer<Int32>, hints: HintBoard, tried: TriedSet,
+    random: inout RandomSource
   ) -> Int? {
-    let ignoresEjection = isPanicking(now)
-    let position = choose(
-      now: now, load: load, tried: tried, ignoresEjection: ignoresEjection, &random)
-    if position != nil { return position }
-    if !ignoresEjection,
-      let position = choose(now: now, load: load, tried: tried, ignoresEjection: true, &random)
-    {
-      return position
+    let scan = Scan(now: now, load: load, hints: hints.hasForeignLoad ? hints : nil, tried: tried)
+    if troubledCount > 0 {
+      switch triage(scan) {
+      case .probe(let position): return position
+      case .healthyOnes: return choose(scan, ignoresEjection: false, &random)
+      case .all: break
+      }
     }
-    guard !tried.isEmpty else { return nil }
-    return choose(now: now, load: load, tried: TriedSet(), ignoresEjection: true, &random)
+    return choose(scan, ignoresEjection: true, &random) ?? retry(scan, &random)
   }
 
-  /// Under half of the pool is left by ejection: then the ejections are more likely to be wrong
-  /// than the endpoints (Envoy's panic threshold).
-  private func isPanicking(_ now: Nanoseconds) -> Bool {
-    guard candidates.count > 2 else { return false }
-    var eligible = 0
-    for candidate in candidates where isUsable(candidate, now, ignoresEjection: false) {
+  /// What stays the same during one pick.
+  private struct Scan {
+    let now: Nanoseconds
+    let load: UnsafePointer<Int32>
+    /// nil: no other balancer's load anywhere.
+    let hints: HintBoard?
+    var tried: TriedSet
+  }
+
+  /// All were tried: then again.
+  private mutating func retry(_ scan: Scan, _ random: inout RandomSource) -> Int? {
+    guard !scan.tried.isEmpty else { return nil }
+    var scan = scan
+    scan.tried = TriedSet()
+    return choose(scan, ignoresEjection: true, &random)
+  }
+
+  private enum Triage {
+    /// This one waits for its next trial.
+    case probe(Int)
+    case healthyOnes
+    /// Under half of the pool is left, or nothing: the ejections are more likely to be wrong than
+    /// the endpoints (Envoy's panic threshold).
+    case all
+  }
+
+  /// What to do while endpoints rest or are tried again.
+  private func triage(_ scan: Scan) -> Triage {
+    var (usable, eligible) = (0, 0)
+    var probe: Int?
+    for position in candidates.indices
+    where isUsable(position, scan, ignoresEjection: true) {
       eligible += 1
+      guard isUsable(position, scan, ignoresEjection: false) else { continue }
+      usable += 1
+      if candidates[position].health.isHalfOpen { probe = position }
     }
-    return eligible * 2 < candidates.count
+    if usable == 0 || eligible > 2 && usable * 2 < eligible { return .all }
+    return probe.map(Triage.probe) ?? .healthyOnes
   }
 
   @inline(__always)
-  private func isUsable(
-    _ candidate: Candidate, _ now: Nanoseconds, ignoresEjection: Bool
-  ) -> Bool {
-    candidate.isEligible && candidate.weight > 0
-      && (ignoresEjection || now >= candidate.ejectedUntil)
+  private func isUsable(_ position: Int, _ scan: Scan, ignoresEjection: Bool) -> Bool {
+    let candidate = candidates[position]
+    return candidate.isEligible && candidate.weight > 0 && !scan.tried.contains(position)
+      && (ignoresEjection
+        || candidate.health.mayBePicked(now: scan.now, load: scan.load[candidate.slot]))
   }
 
   private mutating func choose(
-    now: Nanoseconds, load: UnsafePointer<Int32>, tried: TriedSet, ignoresEjection: Bool,
-    _ random: inout RandomSource
+    _ scan: Scan, ignoresEjection: Bool, _ random: inout RandomSource
   ) -> Int? {
     switch policy {
-    case .roundRobin: chooseInTurn(now, tried, ignoresEjection)
-    case .leastRequest: chooseLeast(now, load, tried, ignoresEjection, &random)
+    case .roundRobin: return chooseInTurn(scan, ignoresEjection)
+    case .leastRequest:
+      if candidates.count > Self.fullScanMax,
+        let drawn = chooseDrawn(scan, ignoresEjection, &random)
+      {
+        return drawn
+      }
+      var best = Best()
+      for position in candidates.indices
+      where isUsable(position, scan, ignoresEjection: ignoresEjection) {
+        consider(position, scan, &best, &random)
+      }
+      return best.position
     }
   }
 
-  private mutating func chooseInTurn(
-    _ now: Nanoseconds, _ tried: TriedSet, _ ignoresEjection: Bool
-  ) -> Int? {
+  private mutating func chooseInTurn(_ scan: Scan, _ ignoresEjection: Bool) -> Int? {
     var best: Int?
     var total = 0.0
     for position in candidates.indices
-    where isUsable(candidates[position], now, ignoresEjection: ignoresEjection)
-      && !tried.contains(position)
-    {
-      candidates[position].current += candidates[position].weight
-      total += candidates[position].weight
+    where isUsable(position, scan, ignoresEjection: ignoresEjection) {
+      let weight = candidates[position].weight
+      candidates[position].current += weight
+      total += weight
       if let leader = best, candidates[position].current <= candidates[leader].current { continue }
       best = position
     }
@@ -106,54 +239,88 @@ package struct Picker: Sendable {
     return best
   }
 
-  private func chooseLeast(
-    _ now: Nanoseconds, _ load: UnsafePointer<Int32>, _ tried: TriedSet, _ ignoresEjection: Bool,
-    _ random: inout RandomSource
-  ) -> Int? {
-    var best: Int?
-    var (bestLoad, bestWeight) = (0.0, 1.0)
+  private struct Best {
+    var position: Int?
+    var load = 0.0
+    var weight = 1.0
     var ties = 1
-    for position in candidates.indices
-    where isUsable(candidates[position], now, ignoresEjection: ignoresEjection)
-      && !tried.contains(position)
-    {
-      let loadAfter = Double(load[candidates[position].slot] + 1)
-      let weight = candidates[position].weight
-      // loadAfter / weight against bestLoad / bestWeight, without dividing.
-      let (mine, theirs) = (loadAfter * bestWeight, bestLoad * weight)
-      if best == nil || mine < theirs {
-        ties = 1
-      } else if mine == theirs {
-        ties += 1
-        if random.index(below: ties) != 0 { continue }
-      } else {
-        continue
-      }
-      best = position
-      (bestLoad, bestWeight) = (loadAfter, weight)
-    }
-    return best
   }
 
-  /// Notes how an attempt came out. Returns until when the endpoint is left alone from now on, if
-  /// that changed. After a rest one more failure is enough to rest again.
-  package mutating func note(
-    _ position: Int, isFailure: Bool, now: Nanoseconds
+  @inline(__always)
+  private func consider(
+    _ position: Int, _ scan: Scan, _ best: inout Best, _ random: inout RandomSource
+  ) {
+    let slot = candidates[position].slot
+    var load = Double(scan.load[slot] + 1)
+    if let hints = scan.hints { load += hints.foreignLoad(slot, now: scan.now) }
+    let weight =
+      candidates[position].weight
+      * candidates[position].health.ramp(now: scan.now, slowStart: slowStart)
+    // load / weight against the best one's, without dividing.
+    let (mine, theirs) = (load * best.weight, best.load * weight)
+    if best.position == nil || mine < theirs {
+      best.ties = 1
+    } else if mine == theirs {
+      best.ties += 1
+      if random.index(below: best.ties) != 0 { return }
+    } else {
+      return
+    }
+    best.position = position
+    best.load = load
+    best.weight = weight
+  }
+
+  /// Looks at max(8, √N) endpoints drawn by weight. nil where none of them may be used.
+  private func chooseDrawn(
+    _ scan: Scan, _ ignoresEjection: Bool, _ random: inout RandomSource
+  ) -> Int? {
+    guard let total = cumulative.last, total > 0 else { return nil }
+    var best = Best()
+    let count = max(8, Int(Double(candidates.count).squareRoot()))
+    for _ in 0..<count {
+      let mark = random.unit() * total
+      var (low, high) = (0, cumulative.count - 1)
+      while low < high {
+        let middle = (low + high) / 2
+        if cumulative[middle] > mark { high = middle } else { low = middle + 1 }
+      }
+      guard low != best.position, isUsable(low, scan, ignoresEjection: ignoresEjection) else {
+        continue
+      }
+      consider(low, scan, &best, &random)
+    }
+    return best.position
+  }
+
+  // MARK: Outcomes
+
+  /// An attempt ended well. True where the endpoint came back from an ejection by it.
+  package mutating func succeeded(_ position: Int, now: Nanoseconds) -> Bool {
+    guard candidates[position].health.succeeded(now: now) else { return false }
+    recount()
+    return true
+  }
+
+  /// An attempt failed. Returns until when the endpoint is left alone from now on, if by this.
+  package mutating func failed(
+    _ position: Int, _ failure: AttemptFailure, hints: HintBoard, now: Nanoseconds
   ) -> Nanoseconds? {
     guard ejection.failsMax > 0 else { return nil }
-    if !isFailure {
-      candidates[position].failsInRow = 0
-      guard candidates[position].ejectedUntil > .zero else { return nil }
-      candidates[position].ejectedUntil = .zero
-      return .zero
+    let context = context(position, hints, othersAreClean: othersAreClean(position))
+    guard candidates[position].health.failed(failure, now: now, context) else { return nil }
+    recount()
+    return candidates[position].health.ejectedUntil
+  }
+
+  private func othersAreClean(_ position: Int) -> Bool {
+    var (sum, count) = (0.0, 0)
+    for other in candidates.indices
+    where other != position && !candidates[other].health.isHalfOpen {
+      sum += candidates[other].health.slowFailureRatio
+      count += 1
     }
-    candidates[position].failsInRow += 1
-    guard candidates[position].failsInRow >= ejection.failsMax,
-      now >= candidates[position].ejectedUntil
-    else { return nil }
-    candidates[position].failsInRow = ejection.failsMax - 1
-    candidates[position].ejectedUntil = now + ejection.failTimeout
-    return candidates[position].ejectedUntil
+    return sum < 0.003 * Double(count) || count == 0
   }
 }
 

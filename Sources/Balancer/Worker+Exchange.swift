@@ -99,8 +99,7 @@ extension Worker {
       respond(id, .noEndpoint)
       return
     }
-    state.pointee.lease = leases.take(slot)
-    state.pointee.attemptStartedAt = io.now
+    state.pointee.lease = leases.take(slot, now: io.now)
     if let upstream = takeIdle(slot) {
       send(id, to: upstream, slot: slot)
       return
@@ -124,10 +123,12 @@ extension Worker {
     let pool = state.pointee.pool
     if plan.pools[pool].refreshedTurn != turn {
       plan.pools[pool].refreshedTurn = turn
-      leases.refresh(plan.pools[pool].slots)
+      leases.refresh(&plan.pools[pool].picker, now: io.now)
+      plan.pools[pool].picker.takeNews(context.hints, now: io.now, &random)
     }
     let position = plan.pools[pool].picker.pick(
-      now: io.now, load: leases.load, tried: state.pointee.tried, random: &random)
+      now: io.now, load: leases.load, hints: context.hints, tried: state.pointee.tried,
+      random: &random)
     guard let position else { return nil }
     state.pointee.tried.insert(position)
     return plan.pools[pool].slots[position]
@@ -205,11 +206,19 @@ extension Worker {
   private mutating func endLease(_ id: ConnectionID, _ outcome: AttemptOutcome) {
     guard let lease = slab.downstream[Int(id.index)].lease.take() else { return }
     let slot = lease.slot
-    leases.end(lease, outcome)
-    guard outcome != .abandoned, let endpoint = plan.endpoints[slot] else { return }
-    let until = plan.pools[endpoint.pool].picker.note(
-      endpoint.position, isFailure: outcome == .failed, now: io.now)
-    if let until { leases.publishEjection(slot, until: until) }
+    leases.end(lease, outcome, now: io.now)
+    guard let endpoint = plan.endpoints[slot] else { return }
+    switch outcome {
+    case .abandoned: break
+    case .completed:
+      if plan.pools[endpoint.pool].picker.succeeded(endpoint.position, now: io.now) {
+        leases.publishReadmission(slot)
+      }
+    case .failed(let failure):
+      let until = plan.pools[endpoint.pool].picker.failed(
+        endpoint.position, failure, hints: context.hints, now: io.now)
+      if let until { leases.publishEjection(slot, until: until) }
+    }
   }
 
   /// The attempt failed before a byte of a response was passed on. Tries another endpoint where
@@ -218,17 +227,35 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     let slot = state.pointee.lease?.slot ?? 0
     let mayRepeat = isUnsent || state.pointee.method.isIdempotent && reason == .connectFailed
-    releaseAttempt(id, .failed)
-    if mayRepeat, state.pointee.retriesLeft > 0, state.pointee.replay.block != nil {
-      state.pointee.retriesLeft -= 1
-      attempt(id)
-      return
-    }
+    releaseAttempt(id, reason.outcome)
+    if mayRepeat, repeatAttempt(id) { return }
     let duration = io.now - state.pointee.startedAt
     context.metrics.countExchange(
       worker: index, slot: slot, code: .serverError, method: state.pointee.method,
       duration: duration)
     respond(id, reason)
+  }
+
+  /// Tries again what is held for it. False where that is not possible.
+  private mutating func repeatAttempt(_ id: ConnectionID) -> Bool {
+    let state = slab.downstream + Int(id.index)
+    guard state.pointee.retriesLeft > 0, state.pointee.replay.block != nil else { return false }
+    state.pointee.retriesLeft -= 1
+    attempt(id)
+    return true
+  }
+
+  /// An endpoint that was only being tried answers 5xx: another one shall answer, where that is
+  /// safe. True where it is done; nothing of the answer was passed on.
+  mutating func repeatsTrial(_ id: ConnectionID) -> Bool {
+    let state = slab.downstream + Int(id.index)
+    guard let slot = state.pointee.lease?.slot, let endpoint = plan.endpoints[slot],
+      plan.pools[endpoint.pool].picker.candidates[endpoint.position].health.isHalfOpen,
+      state.pointee.method.isIdempotent, state.pointee.request.isComplete,
+      state.pointee.retriesLeft > 0, state.pointee.replay.block != nil
+    else { return false }
+    releaseAttempt(id, .failed(.status))
+    return repeatAttempt(id)
   }
 
   /// Everything was passed on.
@@ -247,7 +274,7 @@ extension Worker {
       closeUpstream(upstream)
     }
     endLease(
-      id, isFailure ? .failed : .completed(io.now - state.pointee.attemptStartedAt))
+      id, isFailure ? .failed(.status) : .completed)
     context.metrics.countExchange(
       worker: index, slot: slot, code: CodeClass(status: state.pointee.status),
       method: state.pointee.method, duration: io.now - state.pointee.startedAt)

@@ -102,6 +102,7 @@ extension Worker {
   ) {
     let state = slab.upstream + Int(id.index)
     let exchange = slab.downstream + Int(client.index)
+    if head.status >= 500, repeatsTrial(client) { return }
     state.pointee.phase = .content
     state.pointee.isPersistent = head.isPersistent
     release(&exchange.pointee.replay)
@@ -155,7 +156,7 @@ extension Worker {
       }
     }
     if isMalformed {
-      abortExchange(client, .failed, code: .truncated)
+      abortExchange(client, .failed(.status), code: .truncated)
       return
     }
     send(client, head, UnsafeRawBufferPointer(rebasing: bytes[0..<offset]))
@@ -176,7 +177,7 @@ extension Worker {
         afterRelay(id, client, leftOver: bytes.count - offset)
         return
       case .malformed:
-        abortExchange(client, .failed, code: .truncated)
+        abortExchange(client, .failed(.status), code: .truncated)
         return
       }
     }
@@ -233,7 +234,7 @@ extension Worker {
       if isEOF, exchange.pointee.response.isUntilClose {
         exchangeCompleted(state.downstream, upstreamIsClean: false)
       } else {
-        abortExchange(state.downstream, .failed, code: .truncated)
+        abortExchange(state.downstream, .failed(.unreachable), code: .truncated)
       }
     }
   }
@@ -244,7 +245,7 @@ extension Worker {
     case .idle: closeIdle(id)
     case .connecting: attemptFailed(state.downstream, .connectTimeout, isUnsent: true)
     case .head: attemptFailed(state.downstream, .firstByteTimeout, isUnsent: false)
-    case .content: abortExchange(state.downstream, .failed, code: .truncated)
+    case .content: abortExchange(state.downstream, .failed(.timeout), code: .truncated)
     }
   }
 

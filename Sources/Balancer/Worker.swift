@@ -14,6 +14,7 @@ import Primitives
 struct WorkerContext: Sendable {
   let board: WeightBoard
   let evidence: EvidenceBoard
+  let hints: HintBoard
   let metrics: TrafficMetrics
   let control: WorkerControl
   let limits: Limits
@@ -59,7 +60,8 @@ struct Worker: ~Copyable {
     responses = HeadParser(fieldsMax: 200)
     slab = ChannelSlab(capacity: limits.connectionsMax)
     idle = IdleStore(slotCount: context.evidence.slotCount)
-    leases = LeaseBook(evidence: context.evidence, workerIndex: index)
+    leases = LeaseBook(
+      evidence: context.evidence, hints: context.hints, workerIndex: index)
     blocks = BlockPool(byteCount: Self.blockBytes, countMax: 2 * limits.connectionsMax)
     random = RandomSource(seed: seed)
     scratch = .allocate(byteCount: Self.blockBytes, alignment: 64)
@@ -126,7 +128,7 @@ struct Worker: ~Copyable {
     revision = table.revision
     let bindings = context.control.bindings
     let changesFleet = table.fleetRevision != plan.fleetRevision
-    plan.adopt(table, tags: bindings.map(\.tag))
+    plan.adopt(table, tags: bindings.map(\.tag), now: io.now)
     if changesFleet, stopsAt == nil { adoptListeners(bindings) }
   }
 

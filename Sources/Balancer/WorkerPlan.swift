@@ -17,6 +17,7 @@ struct WorkerPlan {
     var timeouts: ExchangeTimeouts
   }
   struct PlannedPool {
+    var name: String
     var picker: Picker
     var slots: [Int]
     var retriesMax: Int
@@ -38,14 +39,17 @@ struct WorkerPlan {
   private(set) var endpoints: [PlannedEndpoint?] = []
 
   /// Takes a newer table. Allocates only when the fleet has changed.
-  mutating func adopt(_ table: WeightTable, tags: [UInt32]) {
-    if table.fleetRevision != fleetRevision { rebuild(table, tags: tags) }
+  mutating func adopt(_ table: WeightTable, tags: [UInt32], now: Nanoseconds) {
+    let isFirst = table.fleetRevision != fleetRevision
+    if isFirst { rebuild(table, tags: tags) }
     for index in pools.indices {
       for (position, slot) in pools[index].slots.enumerated() {
         guard let row = table.rows[slot] else { continue }
         pools[index].picker.set(
-          position, weight: row.effective, isEligible: row.eligibility.takesNewExchanges)
+          position, weight: row.effective, isEligible: row.eligibility.takesNewExchanges,
+          now: now, isFirst: isFirst)
       }
+      pools[index].picker.finishTable()
     }
   }
 
@@ -65,15 +69,19 @@ struct WorkerPlan {
         headTimeout: listener.headTimeout, idleTimeout: listener.idleTimeout)
     }
     endpoints = [PlannedEndpoint?](repeating: nil, count: table.rows.count)
+    let previous = pools
     pools = fleet.pools.enumerated().map { index, pool in
       for (position, endpoint) in pool.endpoints.enumerated() {
         endpoints[endpoint.slot] = PlannedEndpoint(
           address: KernelAddress(endpoint.address), pool: index, position: position)
       }
-      let slots = pool.endpoints.map(\.slot)
+      var picker = Picker(pool: pool)
+      if let old = previous.first(where: { $0.name == pool.name }) {
+        picker.inherit(from: old.picker)
+      }
       return PlannedPool(
-        picker: Picker(policy: pool.balance, ejection: pool.ejection, slots: slots), slots: slots,
-        retriesMax: pool.retriesMax, keepAlive: pool.keepAlive)
+        name: pool.name, picker: picker, slots: pool.endpoints.map(\.slot), retriesMax: pool.retriesMax,
+        keepAlive: pool.keepAlive)
     }
   }
 

@@ -17,6 +17,15 @@ public final class EvidenceBoard: Sendable {
     case failed
     /// Sum of the durations of completed exchanges, nanoseconds.
     case completedNanoseconds
+    /// Sum of the durations of exchanges that were given up for their time, nanoseconds.
+    case timedOutNanoseconds
+    /// Sum of the start times of the exchanges in flight, nanoseconds of the monotonic clock,
+    /// modulo 2^64.
+    case outstandingStarts
+    /// Sum over completed exchanges of the load of others at their end, millionths of a request.
+    case foreignMicros
+    /// How often it came back after an ejection.
+    case readmissions
     /// Until when the worker leaves the endpoint alone, nanoseconds of the monotonic clock.
     case ejectedUntil
   }

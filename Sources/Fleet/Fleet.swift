@@ -92,6 +92,8 @@ public struct Pool: Sendable, Equatable {
   /// nil: no active probes; every endpoint is ready from the start.
   public var health: HealthPolicy?
   public var ejection = EjectionPolicy()
+  /// How long an endpoint that comes back takes to get its full share; it begins with 30 %.
+  public var slowStart: Nanoseconds = .seconds(3)
   public var timeouts = ExchangeTimeouts()
   public var keepAlive = KeepAlivePolicy()
   /// Further endpoints tried when one could not be reached. Range 0...3.
@@ -129,11 +131,14 @@ public struct KeepAlivePolicy: Sendable, Equatable {
   public init() {}
 }
 
-/// Passive ejection: an endpoint that fails `failsMax` times in a row rests for `failTimeout`.
+/// Passive ejection: an endpoint whose requests fail rests, 2 s at first, then longer each time. It
+/// comes back by single requests, one at a time, three of which have to end well.
 public struct EjectionPolicy: Sendable, Equatable {
-  /// Consecutive failures (refused, timed out, cut, 5xx). 0 switches ejection off.
-  public var failsMax = 5
-  public var failTimeout: Nanoseconds = .seconds(10)
+  /// Failures in a row (refused, timed out, cut, 5xx) that an endpoint may have at most; where the
+  /// rest of the pool is free of them two are enough. 0 switches ejection off. Range 0...1_000.
+  public var failsMax = 3
+  /// The longest rest.
+  public var failTimeout: Nanoseconds = .seconds(30)
   public init() {}
 }
 

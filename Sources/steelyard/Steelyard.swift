@@ -32,6 +32,7 @@ final class Steelyard {
 
   let board: WeightBoard
   let evidence: EvidenceBoard
+  private let hints: HintBoard
   let balancer: Balancer
   /// Where the admin server listens, with the port that was chosen.
   let adminAddress: SocketAddress
@@ -64,6 +65,7 @@ final class Steelyard {
     board = WeightBoard(fleet: fleet, slotCount: slots.count)
     evidence = EvidenceBoard(
       workerCount: fleet.workerCount ?? Machine.processorCount, slotCount: slots.count)
+    hints = HintBoard(slotCount: slots.count)
     do throws(IOError) {
       io = try IOLoop(
         connectionsMax: 1_024 + 4 * slots.count, unsentBytesMax: 64 << 20, waker: waker)
@@ -75,7 +77,7 @@ final class Steelyard {
     controller = Controller(
       fleet: fleet, slotCount: slots.count, random: RandomSource(seed: seed), now: io.now)
     do throws(Balancer.ListenError) {
-      balancer = try Balancer(board: board, evidence: evidence)
+      balancer = try Balancer(board: board, evidence: evidence, hints: hints)
     } catch {
       throw StartError(listen: error.address, error.error)
     }

@@ -8,18 +8,29 @@ private struct Bench {
   var picker: Picker
   var load: [Int32]
   var random = RandomSource(seed: 1)
+  let hints: HintBoard
 
   init(_ policy: BalancePolicy, weights: [Double], ejection: EjectionPolicy = EjectionPolicy()) {
-    picker = Picker(policy: policy, ejection: ejection, slots: Array(weights.indices))
+    var pool = Pool(
+      name: "a",
+      endpoints: weights.indices.map { index in
+        var endpoint = Endpoint(address: .loopback(port: UInt16(index + 1)))
+        endpoint.slot = index
+        return endpoint
+      })
+    pool.balance = policy
+    pool.ejection = ejection
+    picker = Picker(pool: pool)
+    hints = HintBoard(slotCount: weights.count)
     load = [Int32](repeating: 0, count: weights.count)
     for (position, weight) in weights.enumerated() {
-      picker.set(position, weight: weight, isEligible: true)
+      picker.set(position, weight: weight, isEligible: true, now: .zero, isFirst: true)
     }
   }
 
   mutating func pick(now: Nanoseconds = .seconds(1), tried: TriedSet = TriedSet()) -> Int? {
     load.withUnsafeBufferPointer { load in
-      picker.pick(now: now, load: load.baseAddress!, tried: tried, random: &random)
+      picker.pick(now: now, load: load.baseAddress!, hints: hints, tried: tried, random: &random)
     }
   }
 
@@ -48,7 +59,7 @@ private struct Bench {
   @Test func followsNewWeightsAtOnce() {
     var bench = Bench(.roundRobin, weights: [1, 1])
     _ = bench.counts(of: 11)
-    bench.picker.set(0, weight: 9, isEligible: true)
+    bench.picker.set(0, weight: 9, isEligible: true, now: .zero)
     let counts = bench.counts(of: 1000)
     #expect(abs(counts[0] - 900) <= 2)
   }
@@ -81,9 +92,9 @@ private struct Bench {
   @Test(arguments: BalancePolicy.allCases)
   func neverPicksTheIneligibleOrWeightless(policy: BalancePolicy) {
     var bench = Bench(policy, weights: [1, 0, 1])
-    bench.picker.set(0, weight: 1, isEligible: false)
+    bench.picker.set(0, weight: 1, isEligible: false, now: .zero)
     for _ in 0..<50 { #expect(bench.pick() == 2) }
-    bench.picker.set(2, weight: 1, isEligible: false)
+    bench.picker.set(2, weight: 1, isEligible: false, now: .zero)
     #expect(bench.pick() == nil)
   }
 
@@ -97,30 +108,42 @@ private struct Bench {
     #expect(bench.pick(tried: tried) != nil)
   }
 
-  @Test func ejectsAfterFailuresInARowAndComesBack() {
-    var ejection = EjectionPolicy()
-    ejection.failsMax = 3
-    ejection.failTimeout = .seconds(10)
-    var bench = Bench(.roundRobin, weights: [1, 1, 1], ejection: ejection)
+  @Test func ejectsAfterFailuresInARowAndTriesOneRequestAtATime() {
+    var bench = Bench(.leastRequest, weights: [1, 1, 1])
     let now = Nanoseconds.seconds(100)
-    #expect(bench.picker.note(0, isFailure: true, now: now) == nil)
-    #expect(bench.picker.note(0, isFailure: true, now: now) == nil)
-    #expect(bench.picker.note(0, isFailure: false, now: now) == nil)
-    for _ in 0..<2 { #expect(bench.picker.note(0, isFailure: true, now: now) == nil) }
-    #expect(bench.picker.note(0, isFailure: true, now: now) == .seconds(110))
-    for _ in 0..<20 { #expect(bench.pick(now: .seconds(109)) != 0) }
-    #expect((0..<3).map { _ in bench.pick(now: .seconds(110)) }.contains(0))
-    // One more failure is enough now; a success forgives.
-    #expect(bench.picker.note(0, isFailure: true, now: .seconds(111)) == .seconds(121))
-    #expect(bench.picker.note(0, isFailure: false, now: .seconds(122)) == .zero)
-    #expect(bench.picker.note(0, isFailure: true, now: .seconds(123)) == nil)
+    // The others fail too: it takes three.
+    for other in [1, 2] {
+      _ = bench.picker.failed(other, .status, hints: bench.hints, now: now)
+      #expect(bench.picker.succeeded(other, now: now) == false)
+    }
+    for _ in 0..<2 {
+      #expect(bench.picker.failed(0, .status, hints: bench.hints, now: now) == nil)
+    }
+    #expect(bench.picker.failed(0, .status, hints: bench.hints, now: now) == .seconds(102))
+    for _ in 0..<20 { #expect(bench.pick(now: .seconds(101)) != 0) }
+    // One trial, not two at once.
+    #expect(bench.pick(now: .seconds(102)) == 0)
+    bench.load[0] = 1
+    for _ in 0..<20 { #expect(bench.pick(now: .seconds(102)) != 0) }
+    // A trial that fails doubles the rest.
+    #expect(
+      bench.picker.failed(0, .status, hints: bench.hints, now: .seconds(103)) == .seconds(107))
+    bench.load[0] = 0
+    for trial in 0..<3 {
+      #expect(bench.pick(now: .seconds(108)) == 0)
+      #expect(bench.picker.succeeded(0, now: .seconds(108)) == (trial == 2))
+    }
+    // Slow start: 30 % of its weight at first.
+    bench.load = [0, 1, 1]
+    #expect(bench.pick(now: .seconds(108)) != 0)
+    #expect(bench.pick(now: .seconds(112)) == 0)
   }
 
   @Test func ignoresEjectionWhenHalfThePoolIsGone() {
     var ejection = EjectionPolicy()
     ejection.failsMax = 1
     var bench = Bench(.leastRequest, weights: [1, 1, 1], ejection: ejection)
-    for position in 0..<2 { _ = bench.picker.note(position, isFailure: true, now: .seconds(1)) }
+    for position in 0..<2 { _ = bench.picker.failed(position, .status, hints: bench.hints, now: .seconds(1)) }
     let counts = bench.counts(of: 300)
     #expect(counts.allSatisfy { $0 > 50 }, "\(counts)")
   }
@@ -129,7 +152,7 @@ private struct Bench {
     var ejection = EjectionPolicy()
     ejection.failsMax = 1
     var bench = Bench(.leastRequest, weights: [1], ejection: ejection)
-    _ = bench.picker.note(0, isFailure: true, now: .seconds(1))
+    _ = bench.picker.failed(0, .status, hints: bench.hints, now: .seconds(1))
     #expect(bench.pick() == 0)
   }
 
@@ -142,11 +165,14 @@ private struct Bench {
         let position = random.index(below: 5)
         let weight = random.index(below: 4) == 0 ? 0 : random.unit() * 10
         let isEligible = random.index(below: 4) != 0
-        bench.picker.set(position, weight: weight, isEligible: isEligible)
+        bench.picker.set(position, weight: weight, isEligible: isEligible, now: .milliseconds(step))
         usable[position] = weight > 0 && isEligible
-        _ = bench.picker.note(
-          random.index(below: 5), isFailure: random.index(below: 2) == 0,
-          now: .milliseconds(step))
+        let other = random.index(below: 5)
+        if random.index(below: 2) == 0 {
+          _ = bench.picker.failed(other, .status, hints: bench.hints, now: .milliseconds(step))
+        } else {
+          _ = bench.picker.succeeded(other, now: .milliseconds(step))
+        }
         let picked = bench.pick(now: .milliseconds(step))
         #expect((picked != nil) == usable.contains(true))
         if let picked { #expect(usable[picked]) }

@@ -1,0 +1,105 @@
+// What scrapes say between two weight tables, downwards: the forecast of other balancers' load for
+// each endpoint, and news of its health. Cells that only the control thread writes.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import Glibc
+public import Primitives
+
+/// Forecasts and news by endpoint slot.
+public final class HintBoard: Sendable {
+  /// News that are counted, so that a reader that looks now and then loses none.
+  public enum News: Int, CaseIterable, Sendable {
+    /// The second scrape in a row that failed, and each one after it.
+    case scrapeLost
+    /// The second good scrape after failed ones.
+    case scrapeBack
+    /// Windows in which other balancers' requests failed, mostly.
+    case foreignFailures
+    /// The same, and at least three failed.
+    case foreignOutage
+    /// Requests of other balancers that ended well in windows without a failure.
+    case foreignSuccesses
+  }
+
+  private enum Column: Int, CaseIterable {
+    case latest, mean, sentAt, fleetResponse, interval, balancers
+  }
+
+  public let slotCount: Int
+  private let cells: CellBlock
+
+  public init(slotCount: Int) {
+    self.slotCount = slotCount
+    cells = CellBlock(count: 2 + slotCount * (Column.allCases.count + News.allCases.count))
+  }
+
+  private func index(_ column: Column, _ slot: Int) -> Int {
+    2 + column.rawValue * slotCount + slot
+  }
+
+  private func index(_ news: News, _ slot: Int) -> Int {
+    2 + (Column.allCases.count + news.rawValue) * slotCount + slot
+  }
+
+  private func value(_ column: Column, _ slot: Int) -> Double {
+    Double(bitPattern: cells[index(column, slot)])
+  }
+
+  // MARK: Reading, any thread
+
+  /// Changes with every piece of news.
+  public var newsRevision: UInt64 { cells[0] }
+
+  /// How often that was said of the endpoint.
+  public func count(_ news: News, _ slot: Int) -> UInt64 { cells[index(news, slot)] }
+
+  /// Whether there is a forecast above 0 for any endpoint.
+  public var hasForeignLoad: Bool { cells[1] != 0 }
+
+  /// Requests of other balancers that are expected at the endpoint now:
+  /// max(0, ½ mean + e^(−age / ½ R)(latest − mean)), the age counted from when the scrape was sent
+  /// and R the fleet's mean response time.
+  public func foreignLoad(_ slot: Int, now: Nanoseconds) -> Double {
+    let latest = value(.latest, slot)
+    let mean = value(.mean, slot)
+    if latest == 0, mean == 0 { return 0 }
+    let sentAt = Nanoseconds(Int64(bitPattern: cells[index(.sentAt, slot)]))
+    let age = max(0, (now - sentAt).seconds)
+    let half = max(value(.fleetResponse, slot) / 2, 1e-6)
+    return max(0, mean / 2 + exp(-age / half) * (latest - mean))
+  }
+
+  /// The fleet's mean response time in seconds; 0 while it is unknown.
+  public func fleetResponse(_ slot: Int) -> Double { value(.fleetResponse, slot) }
+
+  /// Between two scrapes, seconds; 0 where there are none.
+  public func interval(_ slot: Int) -> Double { value(.interval, slot) }
+
+  /// How many balancers send requests to the endpoint, 1 or more.
+  public func balancers(_ slot: Int) -> Double { max(1, value(.balancers, slot)) }
+
+  // MARK: Writing, the control thread
+
+  /// What the last scrape said of others' load: in that moment, and on average.
+  public func setForeignLoad(
+    _ slot: Int, latest: Double, mean: Double, sentAt: Nanoseconds
+  ) {
+    cells.store(latest.bitPattern, at: index(.latest, slot))
+    cells.store(mean.bitPattern, at: index(.mean, slot))
+    cells.store(UInt64(bitPattern: sentAt.rawValue), at: index(.sentAt, slot))
+    if latest > 0 || mean > 0, cells[1] == 0 { cells.store(1, at: 1) }
+  }
+
+  /// What is known of the pool, in seconds.
+  public func setPool(
+    _ slot: Int, fleetResponse: Double, interval: Double, balancers: Double
+  ) {
+    cells.store(fleetResponse.bitPattern, at: index(.fleetResponse, slot))
+    cells.store(interval.bitPattern, at: index(.interval, slot))
+    cells.store(balancers.bitPattern, at: index(.balancers, slot))
+  }
+
+  public func tell(_ news: News, _ slot: Int, count: UInt64 = 1) {
+    cells.add(count, at: index(news, slot))
+    cells.add(1, at: 0)
+  }
+}

@@ -80,7 +80,8 @@ struct WorkerPlan {
         picker.inherit(from: old.picker)
       }
       return PlannedPool(
-        name: pool.name, picker: picker, slots: pool.endpoints.map(\.slot), retriesMax: pool.retriesMax,
+        name: pool.name, picker: picker, slots: pool.endpoints.map(\.slot),
+        retriesMax: pool.retriesMax,
         keepAlive: pool.keepAlive)
     }
   }

@@ -7,13 +7,17 @@ extension Decoder {
   func decodeWeights(_ policy: inout WeightPolicy, in scope: inout Scope) {
     scope.read("law", &policy.law, .choice)
     scope.read("interval", &policy.interval, .duration(.milliseconds(100) ... .seconds(600)))
+    scope.read("interval_min", &policy.intervalMin, .duration(.milliseconds(50) ... .seconds(600)))
     var timeout = policy.scrapeTimeout
     scope.read("timeout", &timeout, .duration(.milliseconds(1) ... .seconds(600)))
     policy.timeout = timeout
     scope.requireOrder("timeout", timeout, below: "interval", policy.interval, Decimal.duration)
     scope.read("page_bytes", &policy.pageBytesMax, .size(1_024...67_108_864))
     scope.read("floor", &policy.floorRatio, .number(0...1))
-    scope.read("slew", &policy.slewPerSecond, .number(0.01...100))
+    var slew = policy.slew
+    scope.read("slew", &slew, .number(0.01...100))
+    policy.slewPerSecond = slew
+    scope.read("dry_run", &policy.isDryRun, .truth)
     decodeSteps(&policy, in: &scope)
     let errorCount = report.count
     let outputs = (scope.items("scrape") ?? []).map { decodeScrape($0, &policy) }
@@ -28,7 +32,7 @@ extension Decoder {
     let signals = policy.scrapes.flatMap(\.signals)
     let law = policy.law.rawValue
     let offset = scope.offset(of: "law")
-    if policy.law != .static, policy.scrapes.isEmpty {
+    if policy.law != .static, policy.law != .capacity, policy.scrapes.isEmpty {
       report.error(
         at: offset, "`law: \(law)` needs `scrape`: it has no metrics to read",
         hint: "for example `scrape: [{preset: node}]`")

@@ -31,8 +31,27 @@ package struct LawVerdict: Sendable, Equatable {
   package var loadRatio: Double
   /// A number that it rests on is getting old.
   package var isStale: Bool
+  var basis: Basis
+
+  /// What decided.
+  enum Basis: Sendable, Equatable {
+    case nearest(LawSignal, SignalSpec.Thresholds)
+    case mean([LawSignal])
+  }
+
   /// For people: what decided.
-  package var detail: String
+  package var detail: String {
+    switch basis {
+    case .nearest(let signal, let thresholds):
+      let normal = Wording.fixed(thresholds.normal)
+      let alarm = Wording.fixed(thresholds.alarm)
+      return "\(signal.name) \(Wording.fixed(signal.value)) (normal \(normal), alarm \(alarm))"
+    case .mean(let ratios):
+      let parts = ratios.map { "\($0.name) \(Wording.fixed($0.value))" }.joined(separator: ", ")
+      let load = Wording.fixed(loadRatio * 100, 1)
+      return "load \(load) % (\(parts)) → \(Wording.fixed(factor))"
+    }
+  }
 }
 
 package enum ControlLaw {
@@ -59,13 +78,10 @@ package enum ControlLaw {
       decider = (signal, thresholds, load)
     }
     guard let decider else { return nil }
-    let normal = Wording.fixed(decider.thresholds.normal)
-    let alarm = Wording.fixed(decider.thresholds.alarm)
-    let value = Wording.fixed(decider.signal.value)
-    let detail = "\(decider.signal.name) \(value) (normal \(normal), alarm \(alarm))"
     return LawVerdict(
       factor: floorRatio + (1 - floorRatio) * (1 - decider.load), loadRatio: decider.load,
-      isStale: signals.contains { $0.thresholds != nil && $0.isStale }, detail: detail)
+      isStale: signals.contains { $0.thresholds != nil && $0.isStale },
+      basis: .nearest(decider.signal, decider.thresholds))
   }
 
   /// The mean of the utilisations, in percent, looked up in the table. Nil where there is none.
@@ -75,10 +91,9 @@ package enum ControlLaw {
     let sum = ratios.reduce(0) { $0 + min(max($1.value, 0), 1) }
     let load = sum / Double(ratios.count)
     let weight = stepWeight(loadPercent: load * 100, table)
-    let parts = ratios.map { "\($0.name) \(Wording.fixed($0.value))" }.joined(separator: ", ")
     return LawVerdict(
       factor: weight, loadRatio: load, isStale: ratios.contains(where: \.isStale),
-      detail: "load \(Wording.fixed(load * 100, 1)) % (\(parts)) → \(Wording.fixed(weight))")
+      basis: .mean(ratios))
   }
 
   /// The weight of the first row that the load is below.

@@ -1,5 +1,6 @@
 // From signals to rows: law, fallback, floor, slew. Health is put beside the weight, never into it.
-// A missing metric is neither idle nor dead: its endpoint gets what its pool mates get.
+// A missing metric is neither idle nor dead: its endpoint gets what its pool mates get. A row's
+// reason is put into words only when its target moved notably.
 package import Fleet
 package import Primitives
 
@@ -12,28 +13,53 @@ extension Controller {
   static let tickMax = Nanoseconds.seconds(1)
 
   /// What an endpoint's weight shall be.
-  private struct Target {
+  struct Target {
     /// Target ÷ base weight.
     var factor: Double
-    var reason: WeightReason
+    var kind: WeightReason.Kind
+    var basis: Basis
   }
 
-  /// New rows by slot, or nil where nothing moved. Call about every 100 ms. The exported weights
-  /// are not normalised.
+  /// What a target rests on; becomes words only where they are wanted.
+  enum Basis {
+    case none
+    case law(LawVerdict)
+    case capacity(CapacityVerdict, guard: LawVerdict?)
+    case median(count: Int)
+    case unreachable(seconds: Double)
+
+    var detail: String {
+      switch self {
+      case .none: return ""
+      case .law(let verdict): return verdict.detail
+      case .capacity(let verdict, let limit):
+        var text = verdict.detail
+        if let limit, limit.factor < 1 { text += "; \(limit.detail)" }
+        return text
+      case .median(0): return "no endpoint of the pool has a number"
+      case .median(let count): return "median of \(count) fresh endpoints"
+      case .unreachable(let seconds):
+        return "no page for \(Wording.fixed(seconds, 0)) s: counts as load 100 %"
+      }
+    }
+  }
+
+  /// New rows by slot, or nil where nothing moved. Call about every 100 ms.
   package mutating func tick(now: Nanoseconds) -> [WeightRow?]? {
     let passed = tickedAt.map { min(max(now - $0, .zero), Self.tickMax) } ?? .zero
     tickedAt = now
     var hasMoved = mustPublish
-    for pool in fleet.pools {
+    for (index, pool) in fleet.pools.enumerated() {
+      judge(index, passed: passed, now: now)
       let policy = pool.weights
-      let verdicts = pool.endpoints.map { verdict(of: $0.slot, policy, now) }
-      let fresh = verdicts.compactMap { $0.flatMap { $0.isStale ? nil : $0.factor } }
-      for (endpoint, verdict) in zip(pool.endpoints, verdicts) {
+      let targets =
+        policy.law == .capacity ? capacityTargets(pool, now) : signalTargets(pool, now)
+      for (endpoint, target) in zip(pool.endpoints, targets) {
         guard let state = endpoints[endpoint.slot] else { continue }
-        let target = bounded(
-          target(of: state, policy, verdict, fresh: fresh, now), policy)
-        let row = advance(endpoint.slot, to: target, policy, passed)
-        note(row, endpoint.slot, pool, now)
+        let isFrozen = policy.law == .capacity && pools[index].isFrozen
+        let row = advance(
+          endpoint.slot, to: target, policy, isFrozen ? .zero : passed, isFrozen: isFrozen)
+        note(row, target.basis, endpoint.slot, pool, now)
         if Self.hasMoved(state.row, row) { hasMoved = true }
       }
     }
@@ -42,10 +68,54 @@ extension Controller {
     return publish()
   }
 
+  // MARK: Targets
+
+  /// The capacity law: factors that keep the sum of the pool's base weights, times the guard of
+  /// the endpoints' utilisations.
+  private func capacityTargets(_ pool: Pool, _ now: Nanoseconds) -> [Target] {
+    let policy = pool.weights
+    let hasGuard = policy.scrapes.contains { $0.signals.contains { $0.isRatio } }
+    var targets: [Target] = []
+    targets.reserveCapacity(pool.endpoints.count)
+    var (bases, weights) = (0.0, 0.0)
+    for endpoint in pool.endpoints {
+      guard let state = endpoints[endpoint.slot] else { continue }
+      let verdict = state.verdict ?? CapacityVerdict()
+      var limit: LawVerdict?
+      if hasGuard {
+        limit = ControlLaw.headroom(
+          state.lawSignals(now: now).filter(\.isRatio), floorRatio: policy.floorRatio)
+      }
+      let factor = verdict.factor * (limit?.factor ?? 1)
+      bases += endpoint.baseWeight
+      weights += endpoint.baseWeight * factor
+      let kind: WeightReason.Kind = verdict.completions > 0.5 ? .law : .blackout
+      targets.append(
+        Target(factor: factor, kind: kind, basis: .capacity(verdict, guard: limit)))
+    }
+    if weights > 0 {
+      for index in targets.indices { targets[index].factor *= bases / weights }
+    }
+    return targets
+  }
+
+  /// The laws that read signals alone, and `static`.
+  private func signalTargets(_ pool: Pool, _ now: Nanoseconds) -> [Target] {
+    let verdicts = pool.endpoints.map { verdict(of: $0.slot, pool.weights, now) }
+    let fresh = verdicts.compactMap { $0.flatMap { $0.isStale ? nil : $0.factor } }
+    return zip(pool.endpoints, verdicts).map { endpoint, verdict in
+      guard let state = endpoints[endpoint.slot] else {
+        preconditionFailure("an unused slot has no weight")
+      }
+      let target = target(of: state, pool.weights, verdict, fresh: fresh, now)
+      return bounded(target, pool.weights)
+    }
+  }
+
   private func verdict(of slot: Int, _ policy: WeightPolicy, _ now: Nanoseconds) -> LawVerdict? {
     guard let state = endpoints[slot] else { return nil }
     switch policy.law {
-    case .static: return nil
+    case .static, .capacity: return nil
     case .headroom:
       return ControlLaw.headroom(state.lawSignals(now: now), floorRatio: policy.floorRatio)
     case .steps: return ControlLaw.steps(state.lawSignals(now: now), policy.steps)
@@ -56,26 +126,23 @@ extension Controller {
     of state: EndpointState, _ policy: WeightPolicy, _ verdict: LawVerdict?, fresh: [Double],
     _ now: Nanoseconds
   ) -> Target {
-    if policy.law == .static { return Target(factor: 1, reason: WeightReason(.base)) }
+    if policy.law == .static { return Target(factor: 1, kind: .base, basis: .none) }
     if let verdict {
-      let kind = verdict.isStale ? WeightReason.Kind.stale : .law
-      return Target(factor: verdict.factor, reason: WeightReason(kind, verdict.detail))
+      return Target(
+        factor: verdict.factor, kind: verdict.isStale ? .stale : .law, basis: .law(verdict))
     }
     let expiry = Freshness.expiryAge(interval: policy.interval)
     let seenAt = state.pageSentAt ?? state.watchedSince
     let isUnreachable = now - seenAt > expiry
     if policy.law == .steps, isUnreachable {
       let weight = ControlLaw.stepWeight(loadPercent: 100, policy.steps)
-      let detail = "no page for \(Wording.fixed((now - seenAt).seconds, 0)) s: counts as load 100 %"
-      return Target(factor: weight, reason: WeightReason(.expired, detail))
+      return Target(
+        factor: weight, kind: .expired, basis: .unreachable(seconds: (now - seenAt).seconds))
     }
     let hasValue = state.scrapes.contains { $0.signals.contains { $0.value != nil } }
-    let kind = hasValue || isUnreachable ? WeightReason.Kind.expired : .blackout
-    guard let median = ControlLaw.median(fresh) else {
-      return Target(factor: 1, reason: WeightReason(kind, "no endpoint of the pool has a number"))
-    }
     return Target(
-      factor: median, reason: WeightReason(kind, "median of \(fresh.count) fresh endpoints"))
+      factor: ControlLaw.median(fresh) ?? 1, kind: hasValue || isUnreachable ? .expired : .blackout,
+      basis: .median(count: fresh.count))
   }
 
   /// Keeps what a law or a table gave within floor and ceiling.
@@ -93,24 +160,28 @@ extension Controller {
 
   /// Moves the factor as far as the slew limit lets it and gives the row that comes of it.
   private mutating func advance(
-    _ slot: Int, to target: Target, _ policy: WeightPolicy, _ passed: Nanoseconds
+    _ slot: Int, to target: Target, _ policy: WeightPolicy, _ passed: Nanoseconds, isFrozen: Bool
   ) -> WeightRow {
     guard var state = endpoints[slot] else { preconditionFailure("an unused slot has no weight") }
-    let step = policy.slewPerSecond * passed.seconds
-    var reason = target.reason
-    if policy.law == .static || abs(target.factor - state.factor) <= step + 1e-9 {
+    let step = policy.slew * passed.seconds
+    var kind = target.kind
+    if isFrozen {
+      kind = .frozen
+    } else if policy.law == .static || abs(target.factor - state.factor) <= step + 1e-9 {
       state.factor = target.factor
     } else {
       state.factor += target.factor > state.factor ? step : -step
       // A reload may have raised the floor: that is the operator's word, not the law's.
-      state.factor = max(state.factor, policy.floorRatio)
-      if state.factor != target.factor, reason.kind == .law { reason.kind = .slew }
+      state.factor = max(state.factor, min(policy.floorRatio, target.factor))
+      if state.factor != target.factor, kind == .law { kind = .slew }
     }
     endpoints[slot]?.factor = state.factor
     let base = state.endpoint.baseWeight
     return WeightRow(
-      base: base, target: base * target.factor, effective: base * state.factor,
-      eligibility: state.eligibility, reason: reason)
+      base: base, target: base * target.factor,
+      effective: base * (policy.isDryRun ? 1 : state.factor),
+      eligibility: state.eligibility,
+      reason: WeightReason(policy.isDryRun ? .dryRun : kind, state.loggedDetail))
   }
 
   /// Whether the difference is worth a publication.
@@ -122,13 +193,19 @@ extension Controller {
   }
 
   /// Puts a moved target or another kind of reason into the log.
-  private mutating func note(_ row: WeightRow, _ slot: Int, _ pool: Pool, _ now: Nanoseconds) {
+  private mutating func note(
+    _ made: WeightRow, _ basis: Basis, _ slot: Int, _ pool: Pool, _ now: Nanoseconds
+  ) {
+    var row = made
     endpoints[slot]?.nextRow = row
     guard let state = endpoints[slot] else { return }
     // Being on the way is no news.
     let kind = row.reason.kind == .slew ? WeightReason.Kind.law : row.reason.kind
     let isSmall = abs(row.target - state.loggedTarget) <= Self.loggedMoveMin * row.base
     if isSmall, kind == state.loggedKind { return }
+    row.reason.detail = basis.detail
+    endpoints[slot]?.loggedDetail = row.reason.detail
+    endpoints[slot]?.nextRow = row
     weightLog.append(
       WeightChange(
         at: now, pool: pool.name, endpoint: state.endpoint.address, old: state.loggedTarget,

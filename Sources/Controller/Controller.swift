@@ -48,16 +48,25 @@ package struct Controller: Sendable {
   package internal(set) var weightLog = BoundedLog<WeightChange>()
   package internal(set) var healthLog = BoundedLog<HealthChange>()
   package internal(set) var scrapeLog = BoundedLog<ScrapeChange>()
+  /// By pool.
+  package internal(set) var pools: [CapacityPool] = []
+  let evidence: EvidenceBoard
+  let hints: HintBoard
   var random: RandomSource
   var mustPublish = false
   var tickedAt: Nanoseconds?
   private var nextSerial: UInt64 = 1
 
   /// Requires: slots were assigned by `SlotMap`, and `WeightBoard` was made of the same fleet.
-  package init(fleet: Fleet, slotCount: Int, random: RandomSource, now: Nanoseconds) {
+  package init(
+    fleet: Fleet, evidence: EvidenceBoard, hints: HintBoard, random: RandomSource,
+    now: Nanoseconds
+  ) {
     self.fleet = Fleet()
+    self.evidence = evidence
+    self.hints = hints
     self.random = random
-    endpoints = [EndpointState?](repeating: nil, count: slotCount)
+    endpoints = [EndpointState?](repeating: nil, count: evidence.slotCount)
     apply(fleet: fleet, now: now)
     mustPublish = false
   }
@@ -76,6 +85,10 @@ package struct Controller: Sendable {
       }
     }
     endpoints = next
+    pools = fleet.pools.map { pool in
+      let before = self.fleet.pools.firstIndex { $0.name == pool.name }
+      return before.map { pools[$0] } ?? CapacityPool()
+    }
     self.fleet = fleet
     mustPublish = true
   }
@@ -107,6 +120,9 @@ package struct Controller: Sendable {
           timeout: pool.weights.scrapeTimeout, contentBytesMax: pool.weights.pageBytesMax)
         endpoints[slot]?.scrapes[index].begin(
           serial: request.id.serial, timeout: request.timeout, now: now, &random)
+        if state.scrapes[index].hasRoles {
+          endpoints[slot]?.capacity.scrapeSent(EvidenceReading(evidence, slot, now: now))
+        }
         requests.append(request)
       }
       guard let policy = pool.health, state.health?.timer.isDue(now) == true else { continue }
@@ -159,6 +175,7 @@ package struct Controller: Sendable {
       let before = endpoints[id.slot]?.scrapes[index].statistics.failure?.kind
       endpoints[id.slot]?.scrapes[index].take(outcome, of: attempt, now: now, wall: wall)
       noteScrape(id.slot, index, before: before, now)
+      takeWork(id.slot, index, sentAt: attempt.sentAt, now: now)
       return true
     }
     guard let policy = fleet.pools[pool].health,

@@ -3,6 +3,29 @@
 package import Fleet
 package import Primitives
 
+/// Scrapes in a row, good or failed, as news for passive health.
+struct ScrapeRow: Sendable, Equatable {
+  private var fails = 0
+  private var successes = 0
+  private var lastSuccess: Nanoseconds?
+
+  /// Takes one scrape's end and says what news it makes.
+  mutating func take(isSuccess: Bool, now: Nanoseconds) -> HintBoard.News? {
+    if isSuccess {
+      successes += 1
+      lastSuccess = now
+      guard successes >= 2 else { return nil }
+      defer { fails = 0 }
+      return successes == 2 && fails > 0 ? .scrapeBack : nil
+    }
+    fails += 1
+    successes = 0
+    // An exporter that never worked, or not for long, says nothing of the server.
+    guard fails >= 2, let lastSuccess, now - lastSuccess < .seconds(60) else { return nil }
+    return .scrapeLost
+  }
+}
+
 package struct EndpointState: Sendable {
   package let identity: String
   /// Index into the fleet's pools.
@@ -12,6 +35,11 @@ package struct EndpointState: Sendable {
   package internal(set) var scrapes: [ScrapeState]
   /// nil: no active probes.
   package internal(set) var health: HealthProbe?
+  /// What the balancer and the pages say of its capacity.
+  package internal(set) var capacity: CapacityEvidence
+  /// The capacity law's last word.
+  package internal(set) var verdict: CapacityVerdict?
+  var scrapeRow = ScrapeRow()
   /// Effective ÷ base weight: what the slew limit moves.
   package internal(set) var factor = 1.0
   /// When the controller began to look at it.
@@ -23,6 +51,7 @@ package struct EndpointState: Sendable {
   /// The target and the kind of reason that the log last told.
   var loggedTarget: Double
   var loggedKind: WeightReason.Kind
+  var loggedDetail = ""
 
   /// `previous` is the same endpoint before a reload. Sources that did not change keep their state.
   init(
@@ -57,7 +86,10 @@ package struct EndpointState: Sendable {
         base: base, target: base, effective: base, eligibility: .ready,
         reason: WeightReason(pool.weights.law == .static ? .base : .blackout))
     factor = previous?.factor ?? 1
+    capacity = previous?.capacity ?? CapacityEvidence()
+    scrapeRow = previous?.scrapeRow ?? ScrapeRow()
     loggedTarget = previous?.loggedTarget ?? base
+    loggedDetail = previous?.loggedDetail ?? ""
     loggedKind = previous?.loggedKind ?? row.reason.kind
   }
 

@@ -10,6 +10,10 @@ package struct ScrapeState: Sendable {
   package private(set) var signals: [SignalState]
   /// When the last scrape that brought a page was sent.
   package private(set) var pageSentAt: Nanoseconds?
+  /// What the last page said of the endpoint's work; nil where no signal of it has a role.
+  private(set) var work: WorkReading?
+  /// Whether any signal has a role.
+  let hasRoles: Bool
   private var reader: PageReader
 
   init(
@@ -18,6 +22,7 @@ package struct ScrapeState: Sendable {
     self.source = source
     timer = ProbeTimer(interval: interval, now: now, &random)
     signals = source.signals.map { _ in SignalState() }
+    hasRoles = source.signals.contains { $0.role != nil }
     reader = PageReader(source, windowMax: Freshness.expiryAge(interval: interval))
   }
 
@@ -64,11 +69,34 @@ package struct ScrapeState: Sendable {
         if page.didRestart { signals[index].restart() }
         signals[index].take(page.readings[index], sentAt: sentAt)
       }
+      if hasRoles { work = workReading(page, sentAt: sentAt) }
       pageSentAt = sentAt
       statistics.succeed(wall: wall)
     } catch {
       statistics.fail(ProbeFailure(.badPage, error.detail))
     }
+  }
+}
+
+extension ScrapeState {
+  /// Of several signals of one role the first that has a number counts.
+  private func workReading(_ page: PageReading, sentAt: Nanoseconds) -> WorkReading {
+    var work = WorkReading()
+    work.window = pageSentAt.map { (sentAt - $0).seconds }
+    func put(_ value: Double, _ path: WritableKeyPath<WorkReading, Double?>) {
+      if work[keyPath: path] == nil { work[keyPath: path] = max(0, value) }
+    }
+    for (spec, reading) in zip(source.signals, page.readings) {
+      guard let role = spec.role, let value = reading.value else { continue }
+      switch role {
+      case .running: put(value, \.running)
+      case .waiting: put(value, \.waiting)
+      case .completions: if let window = work.window { put(value * window, \.completions) }
+      case .failures: if let window = work.window { put(value * window, \.failures) }
+      case .concurrency: if let window = work.window { put(value * window, \.seconds) }
+      }
+    }
+    return work
   }
 }
 

@@ -33,6 +33,10 @@ public struct WeightReason: Sendable, Equatable {
     case stale
     /// Nothing to believe: the median of the others.
     case expired
+    /// Most of the pool hangs: weights stay as they are.
+    case frozen
+    /// The base weight steers; the law only says what it would do.
+    case dryRun
 
     public var label: String {
       switch self {
@@ -42,6 +46,8 @@ public struct WeightReason: Sendable, Equatable {
       case .slew: "slew"
       case .stale: "stale"
       case .expired: "expired"
+      case .frozen: "frozen"
+      case .dryRun: "dry_run"
       }
     }
   }

@@ -10,12 +10,18 @@ public enum Law: String, Sendable, Equatable, CaseIterable {
   case steps
   /// base × (floor + (1 − floor)(1 − load)).
   case headroom
+  /// What each endpoint does in a second, from the durations of its requests.
+  case capacity
 }
 
 public struct WeightPolicy: Sendable, Equatable {
-  public var law: Law = .static
+  public var law: Law = .capacity
+  /// The law computes and publishes targets, but the base weights steer.
+  public var isDryRun = false
   /// Between two scrapes of an endpoint, before jitter. Range 100 ms...10 min.
   public var interval: Nanoseconds = .seconds(1)
+  /// With other balancers about, `capacity` may scrape as often as this. Range 50 ms...10 min.
+  public var intervalMin: Nanoseconds = .milliseconds(100)
   /// Deadline of a scrape; shorter than the interval. nil: four fifths of the interval.
   public var timeout: Nanoseconds?
   /// A page longer than this many bytes is a failed scrape. Range 1_024...67_108_864.
@@ -23,11 +29,14 @@ public struct WeightPolicy: Sendable, Equatable {
   public var scrapes: [ScrapeSource] = []
   /// The least share of its base weight that an endpoint keeps. Range 0...1.
   public var floorRatio = 0.05
-  /// The most that a weight moves in a second, in base weights. Range 0.01...100.
-  public var slewPerSecond = 0.5
+  /// The most that a weight moves in a second, in base weights. Range 0.01...100. nil: 0.5, and
+  /// 10 with `capacity`, which judges by evidence that is steady by itself.
+  public var slewPerSecond: Double?
   /// Rows of the `steps` law, ascending; the last weight is for every load above.
   public var steps = StepTable.steps306080
   public init() {}
+
+  public var slew: Double { slewPerSecond ?? (law == .capacity ? 10 : 0.5) }
 
   public var scrapeTimeout: Nanoseconds {
     timeout ?? Nanoseconds(interval.rawValue / 5 * 4)

@@ -75,7 +75,8 @@ final class Steelyard {
     nextTick = io.now
     let seed = UInt64(truncatingIfNeeded: Clock.wall.rawValue)
     controller = Controller(
-      fleet: fleet, slotCount: slots.count, random: RandomSource(seed: seed), now: io.now)
+      fleet: fleet, evidence: evidence, hints: hints, random: RandomSource(seed: seed),
+      now: io.now)
     do throws(Balancer.ListenError) {
       balancer = try Balancer(board: board, evidence: evidence, hints: hints)
     } catch {

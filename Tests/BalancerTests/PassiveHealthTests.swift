@@ -46,7 +46,8 @@ import Testing
       // 3 × 0.5 s: there was an answer within that time, always.
       _ = health.succeeded(now: .seconds(100 + step))
       for _ in 0..<9 {
-        #expect(health.failed(.timeout, now: .seconds(Double(step) + 101.4), Self.context()) == false)
+        #expect(
+          health.failed(.timeout, now: .seconds(Double(step) + 101.4), Self.context()) == false)
       }
     }
     #expect(health.failed(.timeout, now: .seconds(210), Self.context()) == true)

@@ -143,7 +143,9 @@ private struct Bench {
     var ejection = EjectionPolicy()
     ejection.failsMax = 1
     var bench = Bench(.leastRequest, weights: [1, 1, 1], ejection: ejection)
-    for position in 0..<2 { _ = bench.picker.failed(position, .status, hints: bench.hints, now: .seconds(1)) }
+    for position in 0..<2 {
+      _ = bench.picker.failed(position, .status, hints: bench.hints, now: .seconds(1))
+    }
     let counts = bench.counts(of: 300)
     #expect(counts.allSatisfy { $0 > 50 }, "\(counts)")
   }

@@ -19,8 +19,9 @@ import Testing
           Endpoint(address: try #require(SocketAddress("10.0.0.2:8000"))),
         ])
     ]
-    // The one value that the file makes explicit: four fifths of the interval.
+    // The values that the file makes explicit: four fifths of the interval, the law's slew.
     expected.pools[0].weights.timeout = .milliseconds(800)
+    expected.pools[0].weights.slewPerSecond = 10
     #expect(fleet == expected)
   }
 
@@ -68,15 +69,18 @@ import Testing
               fall: 3 # default
               rise: 2 # default
             ejection:
-              max_fails: 5 # default
-              fail_timeout: 10s # default
+              max_fails: 3 # default
+              fail_timeout: 30s # default
+            slow_start: 3s # default
             weights:
-              law: static # default
+              law: capacity # default
               interval: 1s # default
+              interval_min: 100ms # default
               timeout: 800ms # default
               page_bytes: 4MiB # default
               floor: 0.05 # default
-              slew: 0.5 # default
+              slew: 10 # default
+              dry_run: false # default
               steps:
                 - {below: 30, weight: 4} # default
                 - {below: 60, weight: 3} # default

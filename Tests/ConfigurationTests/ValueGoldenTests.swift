@@ -96,7 +96,7 @@ import Testing
             - {signals: []}
         """#),
       #"""
-      a.yaml:6:12: error: `law` must be `static`, `steps` or `headroom`, not `headrom`
+      a.yaml:6:12: error: `law` must be `static`, `steps`, `headroom` or `capacity`, not `headrom`
             law: headrom
                  ^
       hint: did you mean `headroom`?

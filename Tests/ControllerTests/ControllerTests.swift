@@ -310,8 +310,9 @@ import Testing
 
   @Test func aProbeOfWhichNothingIsHeardIsGivenUpAndSentAgain() throws {
     var controller = Controller(
-      fleet: makeFleet(bases: [1], scrapes: [try .json]), slotCount: 64,
-      random: RandomSource(seed: 1), now: .zero)
+      fleet: makeFleet(bases: [1], scrapes: [try .json]),
+      evidence: EvidenceBoard(workerCount: 1, slotCount: 64),
+      hints: HintBoard(slotCount: 64), random: RandomSource(seed: 1), now: .zero)
     var counts = [controller.due(now: .seconds(1)).count, controller.due(now: .seconds(3)).count]
     #expect(controller.nextDue == .seconds(1) + .milliseconds(2_600))
     counts.append(controller.due(now: .seconds(4)).count)

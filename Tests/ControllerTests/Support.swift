@@ -123,7 +123,9 @@ struct Bench {
   private var hung: [(until: Nanoseconds, id: ProbeID)] = []
 
   init(_ fleet: Fleet, seed: UInt64 = 1) {
-    controller = Controller(fleet: fleet, slotCount: 64, random: RandomSource(seed: seed), now: now)
+    controller = Controller(
+      fleet: fleet, evidence: EvidenceBoard(workerCount: 1, slotCount: 64),
+      hints: HintBoard(slotCount: 64), random: RandomSource(seed: seed), now: now)
     rows = controller.endpoints.map { $0?.row }
   }
 

@@ -1,0 +1,102 @@
+// How evidence reaches the capacity law: the workers' cells at every tick, pages' counters and loads
+// at every scrape; and what scrapes tell the workers in return: forecasts of other balancers' load
+// and news of health.
+import Fleet
+package import Primitives
+
+extension Controller {
+  /// Budget: all balancers together scrape an endpoint at most so often a second.
+  static let scrapesPerSecondMax = 50.0
+
+  /// After a scrape's end has been noted.
+  mutating func takeWork(_ slot: Int, _ index: Int, sentAt: Nanoseconds, now: Nanoseconds) {
+    guard let pool = endpoints[slot]?.pool, let scrape = endpoints[slot]?.scrapes[index],
+      scrape.hasRoles
+    else { return }
+    let isSuccess = scrape.statistics.failure == nil
+    if let news = endpoints[slot]?.scrapeRow.take(isSuccess: isSuccess, now: now) {
+      hints.tell(news, slot)
+    }
+    guard isSuccess, let work = scrape.work else { return }
+    let cells = EvidenceReading(evidence, slot, now: now)
+    if pools[pool].hasOthers,
+      let others = endpoints[slot]?.capacity.foreignOutcomes(work, cells: cells)
+    {
+      tellOutcomes(slot, others)
+    }
+    guard let load = endpoints[slot]?.capacity.take(work, cells: cells, sentAt: sentAt) else {
+      return
+    }
+    pools[pool].noteLoad(
+      total: load.total, own: load.own, endpointCount: fleet.pools[pool].endpoints.count)
+    publishForeign(slot, now)
+  }
+
+  private func tellOutcomes(_ slot: Int, _ others: (failed: Double, good: Double)) {
+    if others.failed >= 1, others.failed > others.good {
+      hints.tell(.foreignFailures, slot)
+      if others.failed >= 3 { hints.tell(.foreignOutage, slot) }
+    } else if others.failed < 1, others.good >= 1 {
+      hints.tell(.foreignSuccesses, slot, count: UInt64(min(others.good, 1e9)))
+    }
+  }
+
+  private func publishForeign(_ slot: Int, _ now: Nanoseconds) {
+    guard let state = endpoints[slot], state.capacity.foreignAt != nil else { return }
+    let interval = fleet.pools[state.pool].weights.interval.seconds
+    hints.setForeignLoad(
+      slot, latest: state.capacity.foreign,
+      mean: state.capacity.fadedForeignMean(now: now, interval: interval),
+      sentAt: state.capacity.foreignAt ?? now)
+  }
+
+  /// Takes the workers' cells of one pool and computes the law's verdicts, in the pool's order.
+  mutating func judge(_ index: Int, passed: Nanoseconds, now: Nanoseconds) {
+    let pool = fleet.pools[index]
+    let tau = pools[index].tau
+    var all: [CapacityEvidence] = []
+    all.reserveCapacity(pool.endpoints.count)
+    for endpoint in pool.endpoints {
+      let cells = EvidenceReading(evidence, endpoint.slot, now: now)
+      endpoints[endpoint.slot]?.capacity.take(cells, passed: passed.seconds, tau: tau)
+      all.append(endpoints[endpoint.slot]?.capacity ?? CapacityEvidence())
+      publishForeign(endpoint.slot, now)
+    }
+    let verdicts = CapacityLaw.verdicts(
+      all, bases: pool.endpoints.map(\.baseWeight), floorRatio: pool.weights.floorRatio,
+      pool: &pools[index])
+    let interval = scrapeInterval(index)
+    for (endpoint, verdict) in zip(pool.endpoints, verdicts) {
+      endpoints[endpoint.slot]?.verdict = verdict
+      hints.setPool(
+        endpoint.slot, fleetResponse: pools[index].fleetResponse, interval: interval.seconds,
+        balancers: pools[index].balancers)
+      for source in pool.weights.scrapes.indices {
+        endpoints[endpoint.slot]?.scrapes[source].follow(interval, now: now, &random)
+      }
+    }
+  }
+
+  /// How often the pool's endpoints are scraped: as configured, and with other balancers about twice
+  /// in a mean response time, as far as the operator and the budget let it.
+  package func scrapeInterval(_ index: Int) -> Nanoseconds {
+    let policy = fleet.pools[index].weights
+    let pool = pools[index]
+    guard policy.law == .capacity, pool.hasOthers, pool.fleetResponse > 0 else {
+      return policy.interval
+    }
+    let wanted = max(pool.fleetResponse / 2, pool.balancers / Self.scrapesPerSecondMax)
+    return min(policy.interval, max(policy.intervalMin, .seconds(wanted)))
+  }
+}
+
+extension ScrapeState {
+  /// Takes an interval that differs by more than a tenth, where a source has roles.
+  mutating func follow(
+    _ interval: Nanoseconds, now: Nanoseconds, _ random: inout RandomSource
+  ) {
+    guard hasRoles else { return }
+    let change = Double(interval.rawValue) / Double(timer.interval.rawValue)
+    if change > 1.1 || change < 0.9 { setInterval(interval, now: now, &random) }
+  }
+}

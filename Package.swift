@@ -33,12 +33,18 @@ let package = Package(
     room("Controller", ["Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Balancer", ["CSystem", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Demo", ["CSystem", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
+    room(
+      "Simulation",
+      ["Balancer", "Configuration", "Controller", "Exposition", "Fleet", "Primitives"]),
     .executableTarget(
       name: "steelyard",
       dependencies: [
         "Balancer", "CSystem", "Configuration", "Controller", "Demo", "Exposition", "Fleet", "HTTP", "IO",
-        "Primitives",
+        "Primitives", "Simulation",
       ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "control-bench", dependencies: ["Simulation"], path: "Sources/ControlBench",
       swiftSettings: strict),
     suite("IO", ["Primitives", "CSystem"]),
     suite("HTTP", ["Primitives"]),
@@ -47,6 +53,7 @@ let package = Package(
     suite("Configuration", ["Fleet", "Primitives"]),
     suite("Controller", ["Fleet", "Exposition", "HTTP", "IO", "Primitives"]),
     suite("Demo", ["Fleet", "Primitives"]),
+    suite("Simulation", ["Primitives"]),
     suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
   ]
 )

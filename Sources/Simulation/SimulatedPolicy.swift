@@ -1,0 +1,72 @@
+// What a balancer in the simulator has to decide and what it gets to know: the seam between the
+// virtual world and policies, ours and those of peers.
+import Balancer
+import Controller
+import Primitives
+
+/// A request on its way.
+final class SimulatedRequest {
+  let arrivedAt: Nanoseconds
+  let work: Double
+  let balancer: Int
+  var tried = TriedSet()
+  var retriesLeft = 2
+  /// The endpoint that has it.
+  var endpoint = -1
+  var sentAt = Nanoseconds.zero
+  /// The real balancer's count of it, where there is one.
+  var lease: InFlightLease?
+
+  init(arrivedAt: Nanoseconds, work: Double, balancer: Int) {
+    self.arrivedAt = arrivedAt
+    self.work = work
+    self.balancer = balancer
+  }
+}
+
+/// A scrape that a balancer sends.
+struct ScrapeOrder {
+  let endpoint: Int
+  /// The balancer's own name for it.
+  let id: UInt64
+}
+
+/// What a scrape finds, before it becomes text: numbers as the endpoint would export them; nil
+/// where it exports none.
+struct EndpointSample {
+  var running: Double?
+  var waiting: Double?
+  var completed: Double?
+  var failed: Double?
+  var seconds: Double?
+  /// Integral of the busy share, seconds.
+  var busySeconds: Double?
+  /// Of the cache, 0…1.
+  var cacheRatio: Double?
+  var startedAt = 0.0
+}
+
+/// One balancer's mind.
+protocol SimulatedPolicy: AnyObject {
+  /// The endpoint for a request, which counts as sent; nil where there is none.
+  func pick(_ request: SimulatedRequest, now: Nanoseconds) -> Int?
+  /// The request that was sent to `request.endpoint` came to an end there.
+  func ended(_ request: SimulatedRequest, _ outcome: AttemptOutcome, now: Nanoseconds)
+  /// A failed answer to it may be kept from the client, by asking another endpoint.
+  func repeatsTrial(_ request: SimulatedRequest) -> Bool
+  /// When `control` has something to do.
+  var nextControl: Nanoseconds { get }
+  /// Timers; gives the scrapes to be sent now.
+  func control(now: Nanoseconds) -> [ScrapeOrder]
+  /// A scrape's end; nil where it failed.
+  func scraped(_ order: ScrapeOrder, _ sample: EndpointSample?, now: Nanoseconds)
+  /// Shares of the requests that it wants each endpoint to have, for the record; sum 1.
+  var shares: [Double] { get }
+}
+
+extension SimulatedPolicy {
+  func repeatsTrial(_ request: SimulatedRequest) -> Bool { false }
+  var nextControl: Nanoseconds { .distantFuture }
+  func control(now: Nanoseconds) -> [ScrapeOrder] { [] }
+  func scraped(_ order: ScrapeOrder, _ sample: EndpointSample?, now: Nanoseconds) {}
+}

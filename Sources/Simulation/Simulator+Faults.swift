@@ -1,0 +1,97 @@
+// What goes wrong with virtual endpoints, and what their pages say meanwhile.
+import Primitives
+
+extension Simulator {
+  /// What an endpoint's page says now.
+  mutating func sample(_ index: Int, _ now: Nanoseconds) -> EndpointSample {
+    endpoints[index].settle(now: now)
+    let endpoint = endpoints[index]
+    let condition = conditions[index]
+    var sample = EndpointSample(startedAt: condition.startedAt)
+    if condition.isMissing { return sample }
+    let bad = Double.nan
+    let running = Double(endpoint.runningCount)
+    sample.running = condition.isNaN ? bad : running * condition.lie
+    sample.waiting = condition.isNaN ? bad : Double(endpoint.waitingCount) * condition.lie
+    sample.completed =
+      condition.isNaN ? bad : Double(endpoint.completedCount + condition.failedCount)
+    sample.failed = condition.isNaN ? bad : Double(condition.failedCount)
+    sample.seconds = condition.isNaN ? bad : endpoint.secondsSum
+    sample.busySeconds = condition.isNaN ? bad : endpoint.busySeconds
+    sample.cacheRatio = min(1, Double(endpoint.totalCount) / Double(2 * endpoint.group.slots))
+    return sample
+  }
+
+  mutating func apply(_ fault: Fault, isBegin: Bool, _ now: Nanoseconds) {
+    for index in fault.endpoints where conditions.indices.contains(index) {
+      switch fault.kind {
+      case .slow(let factor): conditions[index].slowFactor = isBegin ? factor : 1
+      case .antagonist(let range):
+        conditions[index].antagonist = isBegin ? range : nil
+        conditions[index].antagonistFactor = 1
+        if isBegin { queue.push(Event(.antagonist, at: now, index: index)) }
+      case .hang: conditions[index].isHanging = isBegin
+      case .fail(let ratio): conditions[index].failRatio = isBegin ? ratio : 0
+      case .dead(let coldSeconds): setDead(index, isBegin, cold: coldSeconds, now)
+      case .metricsReset:
+        if isBegin {
+          endpoints[index].resetCounters()
+          conditions[index].failedCount = 0
+        }
+      case .metricsNaN: conditions[index].isNaN = isBegin
+      case .metricsMissing: conditions[index].isMissing = isBegin
+      case .metricsLie(let factor): conditions[index].lie = isBegin ? factor : 1
+      }
+      setSpeed(index, now)
+    }
+  }
+
+  private mutating func setSpeed(_ index: Int, _ now: Nanoseconds) {
+    let condition = conditions[index]
+    var factor = condition.antagonistFactor / condition.slowFactor
+    if let start = condition.coldStart, condition.coldSeconds > 0 {
+      factor *= min(1, 0.1 + 0.9 * (now - start).seconds / condition.coldSeconds)
+    }
+    if condition.isHanging || condition.isDead { factor = 0 }
+    endpoints[index].setSpeed(factor, now: now)
+    if factor > 0, let at = endpoints[index].nextCompletion(now: now) {
+      queue.push(Event(.completion, at: at, index: index, stamp: endpoints[index].generation))
+    }
+  }
+
+  /// On for 5 s and off for 10 s on average.
+  mutating func antagonise(_ index: Int, _ now: Nanoseconds) {
+    guard let range = conditions[index].antagonist else { return }
+    let isOn = conditions[index].antagonistFactor == 1
+    conditions[index].antagonistFactor =
+      isOn ? range.lowerBound + world.unit() * (range.upperBound - range.lowerBound) : 1
+    setSpeed(index, now)
+    let mean = isOn ? 5.0 : 10
+    let next = now + .seconds(mean * (0.2 + 1.6 * world.unit()))
+    queue.push(Event(.antagonist, at: next, index: index))
+  }
+
+  private mutating func setDead(_ index: Int, _ isBegin: Bool, cold: Double, _ now: Nanoseconds) {
+    conditions[index].isDead = isBegin
+    guard isBegin else {
+      conditions[index].startedAt = now.seconds
+      conditions[index].failedCount = 0
+      conditions[index].coldStart = now
+      conditions[index].coldSeconds = cold
+      queue.push(Event(.warmth, at: now + .milliseconds(500), index: index))
+      return
+    }
+    for id in endpoints[index].die(now: now) { cut(id, now) }
+  }
+
+  /// A step on the way from cold to warm.
+  mutating func warm(_ index: Int, _ now: Nanoseconds) {
+    guard let start = conditions[index].coldStart, !conditions[index].isDead else { return }
+    setSpeed(index, now)
+    if (now - start).seconds < conditions[index].coldSeconds {
+      queue.push(Event(.warmth, at: now + .milliseconds(500), index: index))
+    } else {
+      conditions[index].coldStart = nil
+    }
+  }
+}

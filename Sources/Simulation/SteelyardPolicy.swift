@@ -1,0 +1,168 @@
+// Steelyard itself in the simulator: the real picker, leases, controller, page reader and law, on
+// the virtual clock. Scrapes go through real pages of text.
+import Balancer
+import Controller
+import Exposition
+import Fleet
+import Primitives
+
+final class SteelyardPolicy: SimulatedPolicy {
+  private static let tickInterval = Nanoseconds.milliseconds(100)
+
+  private let fleet: Fleet
+  private let evidence: EvidenceBoard
+  private let hints: HintBoard
+  private var controller: Controller
+  private var picker: Picker
+  private var leases: LeaseBook
+  private var random: RandomSource
+  private var nextTick = Nanoseconds.zero
+  private var serials: [UInt64: ProbeID] = [:]
+  private var isFirstTable = true
+  private var cached: Nanoseconds?
+
+  /// The pages' signals, with the roles that the law needs.
+  static let source = ScrapeSource(signals: [
+    SignalSpec("running", .value(.init(["requests_running"])), role: .running),
+    SignalSpec("waiting", .value(.init(["requests_waiting"])), role: .waiting),
+    SignalSpec("completions", .rate(.init(["requests_total"])), role: .completions),
+    SignalSpec("failures", .rate(.init(["request_failures_total"])), role: .failures),
+    SignalSpec("concurrency", .rate(.init(["request_seconds_sum"])), role: .concurrency),
+  ])
+  /// The same with the share of time that the endpoint was busy, which `steps` and `headroom` read.
+  static let utilisation = ScrapeSource(signals: [
+    SignalSpec(
+      "busy", .rate(.init(["busy_seconds_total"])), thresholds: .init(normal: 0.7, alarm: 0.85),
+      isRatio: true)
+  ])
+
+  /// Requires: at least one endpoint; `weights` are the base weights.
+  init(
+    _ scenario: Scenario, weights: [Double], seed: UInt64, configure: (inout Pool) -> Void
+  ) {
+    var pool = Pool(
+      name: "simulated",
+      endpoints: weights.enumerated().map { index, weight in
+        let address = SocketAddress(
+          bytes: [10, 0, UInt8(index >> 8), UInt8(index & 255)], port: 8_000)
+        var endpoint = Endpoint(address: address, baseWeight: weight)
+        endpoint.slot = index
+        return endpoint
+      })
+    pool.weights.interval = .seconds(scenario.scrapeInterval)
+    pool.weights.scrapes = [Self.source]
+    configure(&pool)
+    var fleet = Fleet()
+    fleet.pools = [pool]
+    self.fleet = fleet
+    random = RandomSource(seed: seed)
+    evidence = EvidenceBoard(workerCount: 1, slotCount: weights.count)
+    hints = HintBoard(slotCount: weights.count)
+    controller = Controller(
+      fleet: fleet, evidence: evidence, hints: hints, random: RandomSource(seed: seed &+ 1),
+      now: .zero)
+    picker = Picker(pool: pool)
+    leases = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
+    for position in weights.indices {
+      picker.set(position, weight: weights[position], isEligible: true, now: .zero, isFirst: true)
+    }
+    picker.finishTable()
+  }
+
+  func pick(_ request: SimulatedRequest, now: Nanoseconds) -> Int? {
+    picker.takeNews(hints, now: now, &random)
+    let position = picker.pick(
+      now: now, load: leases.load, hints: hints, tried: request.tried, random: &random)
+    guard let position else { return nil }
+    request.lease = leases.take(position, now: now)
+    return position
+  }
+
+  func ended(_ request: SimulatedRequest, _ outcome: AttemptOutcome, now: Nanoseconds) {
+    guard let lease = request.lease.take() else { return }
+    leases.end(lease, outcome, now: now)
+    switch outcome {
+    case .abandoned: break
+    case .completed:
+      if picker.succeeded(request.endpoint, now: now) {
+        leases.publishReadmission(request.endpoint)
+      }
+    case .failed(let failure):
+      if let until = picker.failed(request.endpoint, failure, hints: hints, now: now) {
+        leases.publishEjection(request.endpoint, until: until)
+      }
+    }
+  }
+
+  func repeatsTrial(_ request: SimulatedRequest) -> Bool {
+    picker.candidates[request.endpoint].health.isHalfOpen
+  }
+
+  var nextControl: Nanoseconds {
+    if cached == nil { cached = controller.nextDue }
+    return min(nextTick, cached ?? nextTick)
+  }
+
+  func control(now: Nanoseconds) -> [ScrapeOrder] {
+    if now >= nextTick {
+      nextTick = now + Self.tickInterval
+      cached = nil
+      if let rows = controller.tick(now: now) { adopt(rows, now) }
+    }
+    if let cached, now < cached { return [] }
+    cached = nil
+    return controller.due(now: now).map { request in
+      serials[request.id.serial] = request.id
+      return ScrapeOrder(endpoint: request.id.slot, id: request.id.serial)
+    }
+  }
+
+  private func adopt(_ rows: [WeightRow?], _ now: Nanoseconds) {
+    for position in rows.indices {
+      guard let row = rows[position] else { continue }
+      picker.set(
+        position, weight: row.effective, isEligible: row.eligibility.takesNewExchanges, now: now,
+        isFirst: isFirstTable)
+    }
+    isFirstTable = false
+    picker.finishTable()
+  }
+
+  func scraped(_ order: ScrapeOrder, _ sample: EndpointSample?, now: Nanoseconds) {
+    guard let id = serials.removeValue(forKey: order.id) else { return }
+    cached = nil
+    guard let sample else {
+      controller.finished(
+        id, .failed(ProbeFailure(.timeout, "lost")), now: now, wall: now)
+      return
+    }
+    let page = Self.page(sample)
+    page.withUnsafeBytes { bytes in
+      _ = controller.finished(id, .answered(status: 200, content: bytes), now: now, wall: now)
+    }
+  }
+
+  /// As an inference server would write it.
+  static func page(_ sample: EndpointSample) -> [UInt8] {
+    var writer = MetricsWriter()
+    func put(_ name: String, _ type: MetricType, _ value: Double?) {
+      guard let value else { return }
+      writer.family(name, type, help: "See the name.")
+      writer.sample(value)
+    }
+    put("requests_running", .gauge, sample.running)
+    put("requests_waiting", .gauge, sample.waiting)
+    put("requests_total", .counter, sample.completed)
+    put("request_failures_total", .counter, sample.failed)
+    put("request_seconds_sum", .counter, sample.seconds)
+    put("busy_seconds_total", .counter, sample.busySeconds)
+    put("process_start_time_seconds", .gauge, sample.startedAt)
+    return writer.bytes
+  }
+
+  var shares: [Double] {
+    let weights = picker.candidates.map(\.weight)
+    let sum = weights.reduce(0, +)
+    return sum > 0 ? weights.map { $0 / sum } : weights
+  }
+}

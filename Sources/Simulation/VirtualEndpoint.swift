@@ -1,0 +1,179 @@
+// A virtual inference server: a batch with a FIFO queue, or processor sharing. All that runs
+// advances at one rate, so a job's end is a mark on a common progress clock and a change of speed
+// touches no job (the virtual time of generalised processor sharing).
+// Invariant: at most `slots` jobs of a batch run; one waits only while all slots run.
+import Primitives
+
+struct VirtualEndpoint {
+  struct Job {
+    let request: Int
+    /// The progress at which it is done.
+    let mark: Double
+    let arrivedAt: Nanoseconds
+  }
+  private struct Waiting {
+    let request: Int
+    let work: Double
+    let arrivedAt: Nanoseconds
+  }
+
+  let group: EndpointGroup
+  private var running: [Job] = []
+  private var queue: [Waiting] = []
+  private var queueHead = 0
+  private var progress = 0.0
+  private var advancedTo = Nanoseconds.zero
+  private var speedFactor = 1.0
+  /// Changes whenever the next completion does.
+  private(set) var generation: UInt64 = 0
+
+  // What its page says.
+  private(set) var completedCount = 0
+  private(set) var secondsSum = 0.0
+  /// Integral of the busy share of slots over time, seconds.
+  private(set) var busySeconds = 0.0
+
+  init(_ group: EndpointGroup) { self.group = group }
+
+  var runningCount: Int { group.service == .batch ? running.count : min(running.count, 1) }
+  var waitingCount: Int { running.count + queue.count - queueHead - runningCount }
+  var totalCount: Int { running.count + queue.count - queueHead }
+
+  /// Progress a second of each running job.
+  private var rate: Double {
+    let speed = group.speed * speedFactor
+    guard group.service == .sharing, !running.isEmpty else { return speed }
+    return speed * Double(group.slots) / Double(running.count)
+  }
+
+  mutating func setSpeed(_ factor: Double, now: Nanoseconds) {
+    advance(now)
+    speedFactor = factor
+    generation += 1
+  }
+
+  private mutating func advance(_ now: Nanoseconds) {
+    let seconds = max(0, (now - advancedTo).seconds)
+    advancedTo = now
+    guard !running.isEmpty else { return }
+    progress += seconds * rate
+    let busy = group.service == .batch ? Double(running.count) / Double(group.slots) : 1
+    busySeconds += seconds * busy
+  }
+
+  /// Takes a request; false where the queue is full.
+  mutating func arrive(_ request: Int, work: Double, now: Nanoseconds) -> Bool {
+    advance(now)
+    if group.service == .sharing || running.count < group.slots {
+      push(Job(request: request, mark: progress + work, arrivedAt: now))
+      generation += 1
+      return true
+    }
+    guard queue.count - queueHead < group.queueMax else { return false }
+    queue.append(Waiting(request: request, work: work, arrivedAt: now))
+    return true
+  }
+
+  /// When the next job ends; nil where nothing moves.
+  func nextCompletion(now: Nanoseconds) -> Nanoseconds? {
+    guard let first = running.first, rate > 0 else { return nil }
+    let left = max(0, first.mark - progress - max(0, (now - advancedTo).seconds) * rate)
+    // Rounded up, so that the job is done then.
+    return now + Nanoseconds(Int64((left / rate * 1e9).rounded(.up)) + 1)
+  }
+
+  /// The job whose end is now. Requires: `nextCompletion` said so, for this generation.
+  mutating func complete(now: Nanoseconds) -> Job? {
+    advance(now)
+    guard let first = running.first, first.mark <= progress + 1e-9 else {
+      generation += 1
+      return nil
+    }
+    pop(0)
+    completedCount += 1
+    secondsSum += (now - first.arrivedAt).seconds
+    startNext()
+    generation += 1
+    return first
+  }
+
+  private mutating func startNext() {
+    while running.count < group.slots, queueHead < queue.count {
+      let next = queue[queueHead]
+      queueHead += 1
+      push(Job(request: next.request, mark: progress + next.work, arrivedAt: next.arrivedAt))
+    }
+    if queueHead > 1_024, queueHead * 2 > queue.count {
+      queue.removeFirst(queueHead)
+      queueHead = 0
+    }
+  }
+
+  /// Forgets a request whose client has gone.
+  mutating func cancel(_ request: Int, now: Nanoseconds) {
+    advance(now)
+    if let index = queue[queueHead...].firstIndex(where: { $0.request == request }) {
+      queue.remove(at: index)
+    } else if let index = running.firstIndex(where: { $0.request == request }) {
+      pop(index)
+      startNext()
+      generation += 1
+    }
+  }
+
+  /// The process dies: gives the requests that it had. Its counters begin anew.
+  mutating func die(now: Nanoseconds) -> [Int] {
+    advance(now)
+    let all = running.map(\.request) + queue[queueHead...].map(\.request)
+    running = []
+    queue = []
+    queueHead = 0
+    generation += 1
+    resetCounters()
+    return all
+  }
+
+  mutating func resetCounters() {
+    completedCount = 0
+    secondsSum = 0
+    busySeconds = 0
+  }
+
+  /// Brings the integrals up to date.
+  mutating func settle(now: Nanoseconds) { advance(now) }
+
+  // MARK: A heap by mark
+
+  private mutating func push(_ job: Job) {
+    running.append(job)
+    var child = running.count - 1
+    while child > 0 {
+      let parent = (child - 1) / 2
+      guard running[child].mark < running[parent].mark else { break }
+      running.swapAt(child, parent)
+      child = parent
+    }
+  }
+
+  private mutating func pop(_ index: Int) {
+    let last = running.removeLast()
+    guard index < running.count else { return }
+    running[index] = last
+    var parent = index
+    while true {
+      var child = 2 * parent + 1
+      guard child < running.count else { break }
+      if child + 1 < running.count, running[child + 1].mark < running[child].mark { child += 1 }
+      guard running[child].mark < running[parent].mark else { break }
+      running.swapAt(child, parent)
+      parent = child
+    }
+    var child = index
+    while child > 0 {
+      let parent = (child - 1) / 2
+      guard running[child].mark < running[parent].mark else { break }
+      running.swapAt(child, parent)
+      child = parent
+    }
+  }
+}

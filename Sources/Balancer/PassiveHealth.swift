@@ -35,7 +35,6 @@ package struct PassiveHealth: Sendable {
   /// The longest rest of an endpoint that cannot be reached: trying it costs the client nothing.
   private static let unreachableRestMax = Nanoseconds.seconds(10)
   private static let firstRest = 2.0
-  private static let probesNeeded = 3
   private static let longAgo = Nanoseconds(.min / 4)
 
   package private(set) var ejectedUntil = Nanoseconds.zero
@@ -84,7 +83,7 @@ package struct PassiveHealth: Sendable {
       return false
     }
     probesGood += 1
-    guard probesGood >= Self.probesNeeded else { return false }
+    guard probesGood >= probesNeeded else { return false }
     isHalfOpen = false
     ejectedUntil = .zero
     failureRatio = 0
@@ -92,6 +91,10 @@ package struct PassiveHealth: Sendable {
     rampStart = now
     return true
   }
+
+  /// Good trials in a row until it is back. One that answered errors has to show more of them each
+  /// time: half of its answers may be good ones.
+  private var probesNeeded: Int { wasUnreachable ? 3 : min(3 + 2 * max(0, ejections - 1), 9) }
 
   /// An attempt failed. True where the endpoint is ejected by it, until `ejectedUntil`.
   mutating func failed(

@@ -4,7 +4,7 @@ import Simulation
 import Synchronization
 
 struct BenchOptions {
-  var seeds: [UInt64] = [101, 102, 103, 104, 105]
+  var seeds: [UInt64] = Array(101...115)
   var scenarios = Suite.scenarios.map(\.name)
   var policies = PolicyName.allCases
 
@@ -28,7 +28,7 @@ final class BenchRuns: Sendable {
     let policy: PolicyName
   }
   private let options: BenchOptions
-  private let records = Mutex<[Key: [Record]]>([:])
+  private let records = Mutex<[Key: [UInt64: Record]]>([:])
 
   init(_ options: BenchOptions) { self.options = options }
 
@@ -45,16 +45,37 @@ final class BenchRuns: Sendable {
       let job = all[index]
       let record = Simulation.run(job.scenario, job.policy, seed: job.seed)
       records.withLock {
-        $0[Key(scenario: job.scenario.name, policy: job.policy), default: []].append(record)
+        $0[Key(scenario: job.scenario.name, policy: job.policy), default: [:]][job.seed] = record
       }
     }
   }
 
   private func median(_ name: String, _ policy: PolicyName, _ figure: Figure) -> Double? {
     guard let scenario = Suite.scenarios.first(where: { $0.name == name }) else { return nil }
-    let found = records.withLock { $0[Key(scenario: name, policy: policy)] ?? [] }
-    let values = found.map { figure.value($0, scenario) }.sorted()
-    return values.isEmpty ? nil : values[values.count / 2]
+    return Self.median(values(scenario, policy, figure))
+  }
+
+  /// In the order of the seeds.
+  private func values(
+    _ scenario: Scenario, _ policy: PolicyName, _ figure: Figure
+  ) -> [Double] {
+    let found = records.withLock { $0[Key(scenario: scenario.name, policy: policy)] ?? [:] }
+    return options.seeds.compactMap { found[$0].map { figure.value($0, scenario) } }
+  }
+
+  private static func median(_ values: [Double]) -> Double? {
+    values.isEmpty ? nil : values.sorted()[values.count / 2]
+  }
+
+  /// The median over the seeds of one figure ÷ another of the same seed.
+  private func ratio(
+    _ figure: Figure, _ mine: (String, PolicyName), _ theirs: (String, PolicyName)
+  ) -> Double? {
+    guard let a = Suite.scenarios.first(where: { $0.name == mine.0 }),
+      let b = Suite.scenarios.first(where: { $0.name == theirs.0 })
+    else { return nil }
+    let pairs = zip(values(a, mine.1, figure), values(b, theirs.1, figure))
+    return Self.median(pairs.map { $0 / $1 })
   }
 
   /// p50, p99, p99.9, failures, goodput of every scenario and policy.
@@ -90,18 +111,19 @@ final class BenchRuns: Sendable {
     guard let ours = median(goal.scenario, .steelyard, goal.figure) else { return nil }
     switch goal.bound {
     case .ratio(let peer, let bound):
-      guard let theirs = median(goal.scenario, peer, goal.figure) else { return nil }
-      let ratio = ours / theirs
+      let both = ((goal.scenario, PolicyName.steelyard), (goal.scenario, peer))
+      guard let ratio = ratio(goal.figure, both.0, both.1) else { return nil }
       return ("≤ \(Self.text(bound)) of \(peer.rawValue)", ratio, ratio <= bound)
     case .ratioAtLeast(let peer, let bound):
-      guard let theirs = median(goal.scenario, peer, goal.figure) else { return nil }
-      let ratio = ours / theirs
+      let both = ((goal.scenario, PolicyName.steelyard), (goal.scenario, peer))
+      guard let ratio = ratio(goal.figure, both.0, both.1) else { return nil }
       return ("≥ \(Self.text(bound)) of \(peer.rawValue)", ratio, ratio >= bound)
     case .atMost(let bound): return ("≤ \(Self.text(bound))", ours, ours <= bound)
     case .atLeast(let bound): return ("≥ \(Self.text(bound))", ours, ours >= bound)
     case .ratioToOwn(let other, let bound):
-      guard let clean = median(other, .steelyard, goal.figure) else { return nil }
-      return ("≤ \(Self.text(bound)) of \(other)", ours / clean, ours / clean <= bound)
+      let both = ((goal.scenario, PolicyName.steelyard), (other, PolicyName.steelyard))
+      guard let ratio = ratio(goal.figure, both.0, both.1) else { return nil }
+      return ("≤ \(Self.text(bound)) of \(other)", ratio, ratio <= bound)
     case .shareOfCapacity(let bound):
       let capacity = Suite.scenarios.first { $0.name == goal.scenario }?.capacity ?? 1
       return ("≥ \(Self.text(bound)) of capacity", ours / capacity, ours / capacity >= bound)

@@ -31,9 +31,12 @@ enum Suite {
     return scenario
   }
 
-  private static func sharing(_ name: String, _ groups: [EndpointGroup]) -> Scenario {
+  private static func sharing(
+    _ name: String, _ groups: [EndpointGroup], _ change: (inout Scenario) -> Void = { _ in }
+  ) -> Scenario {
     var scenario = Scenario(name: name, groups: groups)
     scenario.work.mean = 0.1
+    change(&scenario)
     return scenario
   }
 
@@ -41,7 +44,11 @@ enum Suite {
     batch("batch-h4"),
     sharing("ps-identical", [group(8, 2, .sharing, slots: 1)]),
     batch("step") { $0.loads = [LoadStep(at: 0, load: 0.48), LoadStep(at: 80, load: 0.95)] },
-    batch("drop-4x", load: 0.7) {
+    batch("drop-4x-batch", load: 0.7) {
+      $0.faults = [Fault(at: 60, endpoints: [6], kind: .slow(4))]
+    },
+    sharing("drop-4x-ps", h4(.sharing)) {
+      $0.loads = [LoadStep(at: 0, load: 0.7)]
       $0.faults = [Fault(at: 60, endpoints: [6], kind: .slow(4))]
     },
     batch("antagonist", load: 0.6) {
@@ -59,11 +66,15 @@ enum Suite {
     batch("fail-half", load: 0.7) {
       $0.faults = [Fault(at: 50, until: 140, endpoints: [3], kind: .fail(0.5))]
     },
+    batch("fail-half-replayable", load: 0.7) {
+      $0.isReplayable = true
+      $0.faults = [Fault(at: 50, until: 140, endpoints: [3], kind: .fail(0.5))]
+    },
     batch("dead-cold", load: 0.7) {
       $0.isReplayable = true
       $0.faults = [Fault(at: 50, until: 80, endpoints: [6], kind: .dead(coldSeconds: 10))]
     },
-    { var s = sharing("ps-h4-4-balancers", h4(.sharing)); s.balancers = 4; return s }(),
+    sharing("ps-h4-4-balancers", h4(.sharing)) { $0.balancers = 4 },
     batch("clean"),
     batch("scrape-60s") { $0.scrapeInterval = 60 },
     batch("scrape-loss") { $0.scrapeLoss = 0.6 },
@@ -86,8 +97,10 @@ enum Suite {
     Goal(scenario: "ps-identical", figure: .p99, bound: .ratio(.roundRobin, atMost: 0.50)),
     Goal(scenario: "ps-identical", figure: .p99, bound: .ratio(.leastRequest, atMost: 1.05)),
     Goal(scenario: "step", figure: .p99, bound: .ratio(.leastRequest, atMost: 0.90)),
-    Goal(scenario: "drop-4x", figure: .p99, bound: .ratio(.leastRequest, atMost: 0.80)),
-    Goal(scenario: "drop-4x", figure: .p99, bound: .ratio(.leastRequestTrue, atMost: 0.80)),
+    Goal(scenario: "drop-4x-ps", figure: .p99, bound: .ratio(.leastRequest, atMost: 0.80)),
+    Goal(scenario: "drop-4x-ps", figure: .p99, bound: .ratio(.leastRequestTrue, atMost: 0.80)),
+    Goal(scenario: "drop-4x-batch", figure: .p99, bound: .ratio(.leastRequest, atMost: 0.80)),
+    Goal(scenario: "drop-4x-batch", figure: .p99, bound: .ratio(.leastRequestTrue, atMost: 0.80)),
     Goal(scenario: "antagonist", figure: .p99, bound: .ratio(.leastRequest, atMost: 1.0)),
     Goal(scenario: "slow-20x", figure: .p999, bound: .ratio(.leastRequest, atMost: 0.60)),
     Goal(
@@ -100,6 +113,9 @@ enum Suite {
     Goal(scenario: "fail-fast", figure: .failures, bound: .atMost(15)),
     Goal(
       scenario: "fail-half", figure: .failures, bound: .ratio(.leastRequestOutlier, atMost: 0.4)),
+    Goal(
+      scenario: "fail-half-replayable", figure: .failures,
+      bound: .ratio(.leastRequestOutlier, atMost: 0.4)),
     Goal(scenario: "dead-cold", figure: .failures, bound: .atMost(0)),
     Goal(
       scenario: "dead-cold", figure: .fairShare(endpoint: 6, from: 105, until: 140),

@@ -21,6 +21,8 @@ class CountingPolicy: SimulatedPolicy {
   func note(_ request: SimulatedRequest, _ outcome: AttemptOutcome, now: Nanoseconds) {}
   func take(_ order: ScrapeOrder, _ sample: EndpointSample?, now: Nanoseconds) {}
   var scrapeInterval: Nanoseconds? { nil }
+  var isOracle: Bool { false }
+  func reveal(_ world: [(requests: Int, speed: Double)]) {}
   var shares: [Double] { [Double](repeating: 1 / Double(count), count: count) }
 
   private var nextScrape = Nanoseconds.zero
@@ -280,5 +282,17 @@ final class AgentPolicy: CountingPolicy {
   override var shares: [Double] {
     let sum = percent.reduce(0, +)
     return percent.map { $0 / sum }
+  }
+}
+
+/// Joins the shortest expected delay with full knowledge: what no balancer can have, as a yardstick.
+final class OraclePolicy: CountingPolicy {
+  private var world: [(requests: Int, speed: Double)] = []
+
+  override var isOracle: Bool { true }
+  override func reveal(_ world: [(requests: Int, speed: Double)]) { self.world = world }
+
+  override func choose(_ usable: [Int], now: Nanoseconds) -> Int {
+    least(usable) { Double(world[$0].requests + 1) / max(world[$0].speed, 1e-9) }
   }
 }

@@ -14,6 +14,7 @@ package enum PolicyName: String, Sendable, CaseIterable {
   case grpcWeighted = "grpc_a58"
   case queueCache = "queue_kv"
   case haproxyAgent = "haproxy_agent"
+  case oracle
 
   /// One line for people.
   package var summary: String {
@@ -29,6 +30,7 @@ package enum PolicyName: String, Sendable, CaseIterable {
     case .grpcWeighted: "gRPC A58 weights, weighted round robin"
     case .queueCache: "queue and KV-cache scores from scrapes every 50 ms (llm-d)"
     case .haproxyAgent: "HAProxy's agent-check percentages every 2 s, leastconn"
+    case .oracle: "knows every queue and speed without delay: join the shortest expected delay"
     }
   }
 
@@ -60,6 +62,7 @@ package enum PolicyName: String, Sendable, CaseIterable {
     case .peakEWMA: return PeakEWMAPolicy(count: endpoints.count, seed: seed)
     case .grpcWeighted: return GRPCWeightedPolicy(count: endpoints.count, seed: seed)
     case .queueCache: return QueueCachePolicy(count: endpoints.count, seed: seed)
+    case .oracle: return OraclePolicy(count: endpoints.count, seed: seed)
     case .haproxyAgent: return AgentPolicy(count: endpoints.count, seed: seed)
     }
   }

@@ -60,11 +60,17 @@ protocol SimulatedPolicy: AnyObject {
   func control(now: Nanoseconds) -> [ScrapeOrder]
   /// A scrape's end; nil where it failed.
   func scraped(_ order: ScrapeOrder, _ sample: EndpointSample?, now: Nanoseconds)
+  /// What no balancer can know: for each endpoint the requests that it has and the work in seconds
+  /// that it does in a second now. Told before each pick where `isOracle`.
+  var isOracle: Bool { get }
+  func reveal(_ world: [(requests: Int, speed: Double)])
   /// Shares of the requests that it wants each endpoint to have, for the record; sum 1.
   var shares: [Double] { get }
 }
 
 extension SimulatedPolicy {
+  var isOracle: Bool { false }
+  func reveal(_ world: [(requests: Int, speed: Double)]) {}
   func repeatsTrial(_ request: SimulatedRequest) -> Bool { false }
   var nextControl: Nanoseconds { .distantFuture }
   func control(now: Nanoseconds) -> [ScrapeOrder] { [] }

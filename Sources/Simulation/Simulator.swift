@@ -144,6 +144,10 @@ struct Simulator {
 
   private mutating func send(_ id: Int, _ now: Nanoseconds) {
     guard let request = requests[id] else { return }
+    if policies[request.balancer].isOracle {
+      policies[request.balancer].reveal(
+        endpoints.map { (requests: $0.totalCount, speed: $0.currentCapacity) })
+    }
     guard let index = policies[request.balancer].pick(request, now: now) else {
       finish(id, .failed, now)
       return

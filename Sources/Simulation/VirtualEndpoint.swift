@@ -39,6 +39,9 @@ struct VirtualEndpoint {
   var waitingCount: Int { running.count + queue.count - queueHead - runningCount }
   var totalCount: Int { running.count + queue.count - queueHead }
 
+  /// Work in seconds that it does in a second now, when it is busy.
+  var currentCapacity: Double { group.capacity * speedFactor }
+
   /// Progress a second of each running job.
   private var rate: Double {
     let speed = group.speed * speedFactor

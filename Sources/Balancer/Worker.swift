@@ -126,10 +126,13 @@ struct Worker: ~Copyable {
   private mutating func adoptTable() {
     let table = context.board.table
     revision = table.revision
+    guard table.fleetRevision != plan.fleetRevision else {
+      plan.adopt(table, now: io.now)
+      return
+    }
     let bindings = context.control.bindings
-    let changesFleet = table.fleetRevision != plan.fleetRevision
-    plan.adopt(table, tags: bindings.map(\.tag), now: io.now)
-    if changesFleet, stopsAt == nil { adoptListeners(bindings) }
+    plan.rebuild(table, tags: bindings.map(\.tag), now: io.now)
+    if stopsAt == nil { adoptListeners(bindings) }
   }
 
   private mutating func adoptListeners(_ bindings: [ListenerBinding]) {

@@ -38,10 +38,8 @@ struct WorkerPlan {
   /// By endpoint slot.
   private(set) var endpoints: [PlannedEndpoint?] = []
 
-  /// Takes a newer table. Allocates only when the fleet has changed.
-  mutating func adopt(_ table: WeightTable, tags: [UInt32], now: Nanoseconds) {
-    let isFirst = table.fleetRevision != fleetRevision
-    if isFirst { rebuild(table, tags: tags) }
+  /// Takes new weights and eligibility. Does not allocate. Requires: a table of the same fleet.
+  mutating func adopt(_ table: WeightTable, now: Nanoseconds, isFirst: Bool = false) {
     for index in pools.indices {
       for (position, slot) in pools[index].slots.enumerated() {
         guard let row = table.rows[slot] else { continue }
@@ -53,8 +51,9 @@ struct WorkerPlan {
     }
   }
 
-  /// Requires: `tags` has one tag for each listener of the table's fleet, in order.
-  private mutating func rebuild(_ table: WeightTable, tags: [UInt32]) {
+  /// Takes a table of another fleet. Requires: `tags` has one tag for each of its listeners, in
+  /// order.
+  mutating func rebuild(_ table: WeightTable, tags: [UInt32], now: Nanoseconds) {
     fleetRevision = table.fleetRevision
     let fleet = table.fleet
     listeners = [Listener?](repeating: nil, count: Int(tags.max() ?? 0) + 1)
@@ -84,6 +83,7 @@ struct WorkerPlan {
         retriesMax: pool.retriesMax,
         keepAlive: pool.keepAlive)
     }
+    adopt(table, now: now, isFirst: true)
   }
 
   /// The route with the longest prefix of `path`; nil where none matches.

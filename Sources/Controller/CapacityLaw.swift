@@ -1,7 +1,7 @@
 // The `capacity` law of one pool: evidence of all endpoints → a weight each.
 //   a = C(1 + D/T) + AF, d = D (+ scraped evidence where no other balancer is about, + requests
-//   that hang), m = median(a/d), x = ln(((a + 2) / (d + 2/m)) / m) less a dead band of 0.5/√(C + 1),
-//   weight = m·e^(0.9 x), kept within m/20 … 20 m.
+//   that hang), m = median(a/d), x = ln(((a + 2) / (d + 2/m)) / m) less a dead band of
+//   0.5/√(C + 1), weight = m·e^(0.9 x), kept within m/20 … 20 m.
 // The operator's base weight takes the place of 1 in the prior: with no evidence, weights are the
 // base weights. docs/control.md derives it and says what it is worth.
 import Glibc

@@ -1,6 +1,6 @@
-// How evidence reaches the capacity law: the workers' cells at every tick, pages' counters and loads
-// at every scrape; and what scrapes tell the workers in return: forecasts of other balancers' load
-// and news of health.
+// How evidence reaches the capacity law: the workers' cells at every tick, pages' counters and
+// loads at every scrape; and what scrapes tell the workers in return: forecasts of other
+// balancers' load and news of health.
 import Fleet
 package import Primitives
 
@@ -51,8 +51,7 @@ extension Controller {
   }
 
   /// Takes the workers' cells of one pool and computes the law's verdicts, in the pool's order.
-  mutating func judge(_ index: Int, passed: Nanoseconds, now: Nanoseconds) {
-    let pool = fleet.pools[index]
+  mutating func judge(_ index: Int, _ pool: Pool, passed: Nanoseconds, now: Nanoseconds) {
     let tau = pools[index].tau
     var all: [CapacityEvidence] = []
     all.reserveCapacity(pool.endpoints.count)

@@ -48,17 +48,20 @@ extension Controller {
   package mutating func tick(now: Nanoseconds) -> [WeightRow?]? {
     let passed = tickedAt.map { min(max(now - $0, .zero), Self.tickMax) } ?? .zero
     tickedAt = now
+    expireTuning(now)
     var hasMoved = mustPublish
-    for (index, pool) in fleet.pools.enumerated() {
-      judge(index, passed: passed, now: now)
+    for (index, configured) in fleet.pools.enumerated() {
+      var pool = configured
+      pool.weights = tuning[index].applied(to: configured.weights)
+      judge(index, pool, passed: passed, now: now)
       let policy = pool.weights
       let targets =
         policy.law == .capacity ? capacityTargets(pool, now) : signalTargets(pool, now)
+      let isFrozen =
+        tuning[index].freeze != nil || policy.law == .capacity && pools[index].isFrozen
       for (endpoint, target) in zip(pool.endpoints, targets) {
         guard let state = endpoints[endpoint.slot] else { continue }
-        let isFrozen = policy.law == .capacity && pools[index].isFrozen
-        let row = advance(
-          endpoint.slot, to: target, policy, isFrozen ? .zero : passed, isFrozen: isFrozen)
+        let row = advance(endpoint.slot, to: target, policy, passed, isFrozen: isFrozen)
         note(row, target.basis, endpoint.slot, pool, now)
         if Self.hasMoved(state.row, row) { hasMoved = true }
       }
@@ -177,11 +180,16 @@ extension Controller {
     }
     endpoints[slot]?.factor = state.factor
     let base = state.endpoint.baseWeight
+    var effective = base * state.factor
+    if policy.isDryRun { (effective, kind) = (base, .dryRun) }
+    if let pin = state.tuning.pin {
+      (effective, kind) = (pin.value, .pinned)
+    } else if let scale = state.tuning.scale {
+      (effective, kind) = (effective * scale.value, .scaled)
+    }
     return WeightRow(
-      base: base, target: base * target.factor,
-      effective: base * (policy.isDryRun ? 1 : state.factor),
-      eligibility: state.eligibility,
-      reason: WeightReason(policy.isDryRun ? .dryRun : kind, state.loggedDetail))
+      base: base, target: base * target.factor, effective: effective,
+      eligibility: state.eligibility, reason: WeightReason(kind, state.loggedDetail))
   }
 
   /// Whether the difference is worth a publication.

@@ -50,6 +50,9 @@ package struct Controller: Sendable {
   package internal(set) var scrapeLog = BoundedLog<ScrapeChange>()
   /// By pool.
   package internal(set) var pools: [CapacityPool] = []
+  /// What operators said, by pool; of endpoints it is in their states.
+  package internal(set) var tuning: [PoolTuning] = []
+  package internal(set) var tuningLog = BoundedLog<TuningChange>()
   let evidence: EvidenceBoard
   let hints: HintBoard
   var random: RandomSource
@@ -85,10 +88,11 @@ package struct Controller: Sendable {
       }
     }
     endpoints = next
-    pools = fleet.pools.map { pool in
-      let before = self.fleet.pools.firstIndex { $0.name == pool.name }
-      return before.map { pools[$0] } ?? CapacityPool()
+    let before = fleet.pools.map { pool in
+      self.fleet.pools.firstIndex { $0.name == pool.name }
     }
+    pools = before.map { $0.map { pools[$0] } ?? CapacityPool() }
+    tuning = before.map { $0.map { tuning[$0] } ?? PoolTuning() }
     self.fleet = fleet
     mustPublish = true
   }

@@ -86,6 +86,7 @@ package struct EndpointState: Sendable {
         base: base, target: base, effective: base, eligibility: .ready,
         reason: WeightReason(pool.weights.law == .static ? .base : .blackout))
     factor = previous?.factor ?? 1
+    tuning = previous?.tuning ?? EndpointTuning()
     capacity = previous?.capacity ?? CapacityEvidence()
     scrapeRow = previous?.scrapeRow ?? ScrapeRow()
     loggedTarget = previous?.loggedTarget ?? base
@@ -93,7 +94,14 @@ package struct EndpointState: Sendable {
     loggedKind = previous?.loggedKind ?? row.reason.kind
   }
 
-  package var eligibility: Eligibility { health?.state.eligibility ?? .ready }
+  /// What operators said of it.
+  package internal(set) var tuning = EndpointTuning()
+
+  /// Health's verdict counts first, then the operator's drain.
+  package var eligibility: Eligibility {
+    let verdict = health?.state.eligibility ?? .ready
+    return verdict.takesNewExchanges && tuning.drain != nil ? .draining : verdict
+  }
 
   /// When the last scrape that brought a page was sent, of any source.
   package var pageSentAt: Nanoseconds? { scrapes.compactMap(\.pageSentAt).max() }

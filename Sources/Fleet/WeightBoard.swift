@@ -35,6 +35,10 @@ public struct WeightReason: Sendable, Equatable {
     case expired
     /// Most of the pool hangs: weights stay as they are.
     case frozen
+    /// The operator's number.
+    case pinned
+    /// The law's, times the operator's factor.
+    case scaled
     /// The base weight steers; the law only says what it would do.
     case dryRun
 
@@ -47,6 +51,8 @@ public struct WeightReason: Sendable, Equatable {
       case .stale: "stale"
       case .expired: "expired"
       case .frozen: "frozen"
+      case .pinned: "pinned"
+      case .scaled: "scaled"
       case .dryRun: "dry_run"
       }
     }

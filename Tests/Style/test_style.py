@@ -17,6 +17,8 @@ ROOMS = {
     "Controller": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},
     "Balancer": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},
     "Demo": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},
+    "Simulation": {"Balancer", "Configuration", "Controller", "Exposition", "Fleet"},
+    "ControlBench": {"Simulation"},
 }
 OURS = set(ROOMS) | {"CSystem", "CYAML", "Primitives"}
 # Files that may touch I/O in rooms whose decisions are pure.

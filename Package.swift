@@ -46,6 +46,9 @@ let package = Package(
     .executableTarget(
       name: "control-bench", dependencies: ["Simulation"], path: "Sources/ControlBench",
       swiftSettings: strict),
+    .executableTarget(
+      name: "exposition-bench", dependencies: ["CSystem", "Exposition"],
+      path: "Sources/ExpositionBench", swiftSettings: strict),
     suite("IO", ["Primitives", "CSystem"]),
     suite("HTTP", ["Primitives"]),
     suite("Fleet", ["Primitives"]),

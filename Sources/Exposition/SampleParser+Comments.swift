@@ -17,7 +17,7 @@ extension SampleParser {
     do throws(ParseError) {
       return try readType(skipBlanks(keyword + 4, lineEnd))
     } catch {
-      return .bad(error)
+      return bad(error)
     }
   }
 
@@ -43,7 +43,7 @@ extension SampleParser {
     return .type(name: name, type)
   }
 
-  private static func type(_ start: Position, _ end: Position) -> MetricType? {
+  static func type(_ start: Position, _ end: Position) -> MetricType? {
     func isWord(_ word: StaticString) -> Bool {
       end - start == word.utf8CodeUnitCount && memcmp(start, word.utf8Start, end - start) == 0
     }

@@ -1,6 +1,6 @@
 // Reads a metrics page line by line: Prometheus text 0.0.4, taking also what OpenMetrics pages
 // add (EOF, exemplars, UNIT, fractional timestamps) and quoted UTF-8 names. A line that is
-// wrong costs that line. More lenient than Prometheus: CRLF, names never checked for clashes;
+// wrong costs that line, or in strict mode the rest of the page. More lenient than Prometheus: CRLF, names never checked for clashes;
 // stricter: a comma between labels, a blank after a bare name, no line break in a label value.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
@@ -46,14 +46,20 @@ public struct SampleParser {
   /// The metric name stood within braces, which are open at `nameEnd`.
   private var isInBraces = false
   private var sampleLineCount = 0
+  private let isStrict: Bool
 
+  /// How many lines were refused so far.
+  public private(set) var badLineCount = 0
   /// The line read last, from 1; 0 at first.
   public private(set) var line = 0
   /// Whether `# EOF` has been read: an OpenMetrics page without it was cut short.
   public internal(set) var sawEOF = false
 
+  /// `isStrict`: the first wrong line is the last item, and exemplars are read, not passed over.
+  /// What makes an OpenMetrics page wrong as a whole is for `OpenMetricsValidator` to say.
   /// Requires: `page` outlives the parser and all that it returns.
-  public init(_ page: UnsafeRawBufferPointer, limits: Limits = Limits()) {
+  public init(_ page: UnsafeRawBufferPointer, limits: Limits = Limits(), isStrict: Bool = false) {
+    self.isStrict = isStrict
     self.limits = limits
     self.limits.lineByteCount = min(max(0, limits.lineByteCount), Int(Int32.max))
     // An empty buffer may have no address; this one is never read.
@@ -95,7 +101,7 @@ public struct SampleParser {
     while nextLine < pageEnd {
       takeLine()
       guard lineEnd - lineStart <= limits.lineByteCount else {
-        return .bad(error(.lineTooLong, at: lineStart + limits.lineByteCount))
+        return bad(error(.lineTooLong, at: lineStart + limits.lineByteCount))
       }
       let position = skipBlanks(lineStart, lineEnd)
       guard position < lineEnd else { continue }
@@ -105,13 +111,13 @@ public struct SampleParser {
       }
       guard sampleLineCount < limits.sampleCount else {
         nextLine = pageEnd
-        return .bad(error(.tooManySamples, at: position))
+        return bad(error(.tooManySamples, at: position))
       }
       sampleLineCount += 1
       do throws(ParseError) {
         return .name(try readName(position))
       } catch {
-        return .bad(error)
+        return bad(error)
       }
     }
     return .pageEnd
@@ -122,8 +128,19 @@ public struct SampleParser {
     do throws(ParseError) {
       return .sample(try readSample(name))
     } catch {
+      countBadLine()
       return .bad(error)
     }
+  }
+
+  mutating func bad(_ error: ParseError) -> LineStart {
+    countBadLine()
+    return .bad(error)
+  }
+
+  private mutating func countBadLine() {
+    badLineCount += 1
+    if isStrict { nextLine = pageEnd }
   }
 
   private mutating func takeLine() {
@@ -184,13 +201,27 @@ public struct SampleParser {
     return Sample(name: name, labels: labels, number: number, timestamp: timestamp, line: line)
   }
 
-  /// An exemplar begins with `# {`; what it holds is not looked at.
+  /// An exemplar begins with `# {`; what it holds is looked at in strict mode only, since the
+  /// sample before it is none the worse for it.
   private func passExemplar(_ start: Position) throws(ParseError) {
     guard start.pointee == UInt8(ascii: "#") else { throw error(.trailingBytes, at: start) }
     let brace = skipBlanks(start + 1, lineEnd)
     guard brace < lineEnd, brace.pointee == UInt8(ascii: "{") else {
       throw error(.trailingBytes, at: start)
     }
+    guard isStrict else { return }
+    var position = brace + 1
+    _ = try readLabels(&position, isBehindName: false)
+    position = skipBlanks(position, lineEnd)
+    guard position < lineEnd else { throw error(.missingValue, at: position) }
+    guard let value = NumberText(position, lineEnd) else { throw error(.badNumber, at: position) }
+    position = skipBlanks(value.end, lineEnd)
+    guard position < lineEnd else { return }
+    guard let timestamp = NumberText(position, lineEnd), timestamp.isFinite else {
+      throw error(.badTimestamp, at: position)
+    }
+    position = skipBlanks(timestamp.end, lineEnd)
+    guard position == lineEnd else { throw error(.trailingBytes, at: position) }
   }
 
   // MARK: Pieces

@@ -1,5 +1,4 @@
 import Exposition
-import FoundationEssentials
 import Testing
 
 @Suite(.enabled(if: Captures.exist, Captures.absence)) struct CapturedPageTests {
@@ -81,18 +80,8 @@ import Testing
 }
 
 @Suite(.enabled(if: Captures.exist, Captures.absence)) struct OpenMetricsCaseTests {
-  private struct Verdict: Decodable { var shouldParse: Bool }
-
-  private static func cases(good: Bool) throws -> [String] {
-    try Captures.names(in: "openmetrics").filter { name in
-      guard !name.hasSuffix(".md") else { return false }
-      let verdict = Data(try Captures.bytes("openmetrics/\(name)/verdict.json"))
-      return try JSONDecoder().decode(Verdict.self, from: verdict).shouldParse == good
-    }
-  }
-
   @Test func everyGoodPageIsReadWhole() throws {
-    let names = try Self.cases(good: true)
+    let names = try Captures.openMetricsCases(good: true)
     #expect(names.count == 22)
     for name in names {
       let bytes = try Captures.bytes("openmetrics/\(name)/metrics")
@@ -141,7 +130,7 @@ import Testing
   ]
 
   @Test func badPagesLoseOnlyTheLinesThatAreBadByThemselves() throws {
-    let names = try Self.cases(good: false)
+    let names = try Captures.openMetricsCases(good: false)
     #expect(names.count == 84)
     var refused: Set<String> = []
     for name in names {

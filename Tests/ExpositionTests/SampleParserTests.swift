@@ -262,6 +262,42 @@ private struct Refused: CustomTestStringConvertible {
     #expect(page.errors == [ParseError(.tooManySamples, line: 100_001, column: 1)])
   }
 
+  @Test(arguments: refused) private func inStrictModeItEndsThePage(row: Refused) {
+    let page = ReadPage("before 1\n\n" + row.line + "\nafter 2\n9 3\n", isStrict: true)
+    #expect(
+      page.errors == [ParseError(row.kind, line: 3, column: row.column)],
+      sourceLocation: row.source)
+    #expect(page.samples.map(\.name) == ["before"], sourceLocation: row.source)
+  }
+
+  @Test(arguments: accepted) private func inStrictModeItIsReadAllTheSame(row: Accepted) {
+    let page = ReadPage(row.line + "\nafter 2", isStrict: true)
+    #expect(page == ReadPage(row.line + "\nafter 2"), sourceLocation: row.source)
+  }
+
+  @Test func anExemplarIsLookedAtInStrictModeOnly() {
+    let rows: [(String, ParseError.Kind, Int)] = [
+      ("a 1 # {", .unterminatedLabels, 8), ("a 1 # {x} 1", .badLabelValue, 9),
+      ("a 1 # {} ", .missingValue, 10), ("a 1 # {} x", .badNumber, 10),
+      ("a 1 # {} 1 Inf", .badTimestamp, 12), ("a 1 # {} 1 1 1", .trailingBytes, 14),
+    ]
+    for (line, kind, column) in rows {
+      #expect(ReadPage(line).samples.count == 1)
+      let error = ParseError(kind, line: 1, column: column)
+      #expect(ReadPage(line, isStrict: true).errors == [error], "\(line)")
+    }
+  }
+
+  @Test func inStrictModeALimitEndsThePage() {
+    var limits = SampleParser.Limits()
+    limits.lineByteCount = 20
+    limits.labelCount = 1
+    for bad in ["# HELP a a comment that is too long", "a{b=\"\",c=\"\"} 1"] {
+      let page = ReadPage("a 1\n\(bad)\na 2\n", limits: limits, isStrict: true)
+      #expect(page.samples.count == 1 && page.errors.map(\.line) == [2])
+    }
+  }
+
   @Test func onlyTheWantedNamesAreRead() {
     let text = "a 1\nab 2\n# TYPE a gauge\na{broken 3\nb{broken 4\n9 5\n{\"a\"} 6\n"
     let (values, errors, types) = withGuardedPage(Array(text.utf8)) { page in

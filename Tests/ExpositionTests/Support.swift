@@ -26,6 +26,17 @@ enum Captures {
   static func names(in folder: String) throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: #require(root) + "/" + folder).sorted()
   }
+
+  private struct Verdict: Decodable { var shouldParse: Bool }
+
+  /// The OpenMetrics project's pages that a parser must accept, or must refuse.
+  static func openMetricsCases(good: Bool) throws -> [String] {
+    try names(in: "openmetrics").filter { name in
+      guard !name.hasSuffix(".md") else { return false }
+      let verdict = Data(try bytes("openmetrics/\(name)/verdict.json"))
+      return try JSONDecoder().decode(Verdict.self, from: verdict).shouldParse == good
+    }
+  }
 }
 
 /// Calls `body` with the bytes placed just before memory that must not be read.
@@ -71,9 +82,9 @@ struct ReadPage: Equatable {
   var lineCount = 0
   var sawEOF = false
 
-  init(_ bytes: [UInt8], limits: SampleParser.Limits = .init()) {
+  init(_ bytes: [UInt8], limits: SampleParser.Limits = .init(), isStrict: Bool = false) {
     withGuardedPage(bytes) { page in
-      var parser = SampleParser(page, limits: limits)
+      var parser = SampleParser(page, limits: limits, isStrict: isStrict)
       while let item = parser.next() {
         switch item {
         case .sample(let sample): samples.append(Self.read(sample))
@@ -81,13 +92,14 @@ struct ReadPage: Equatable {
         case .bad(let error): errors.append(error)
         }
       }
+      precondition(parser.badLineCount == errors.count)
       lineCount = parser.line
       sawEOF = parser.sawEOF
     }
   }
 
-  init(_ text: String, limits: SampleParser.Limits = .init()) {
-    self.init(Array(text.utf8), limits: limits)
+  init(_ text: String, limits: SampleParser.Limits = .init(), isStrict: Bool = false) {
+    self.init(Array(text.utf8), limits: limits, isStrict: isStrict)
   }
 
   private static func read(_ sample: Sample) -> ReadSample {

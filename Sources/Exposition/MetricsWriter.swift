@@ -1,41 +1,67 @@
-// Writes a metrics page in the Prometheus text format 0.0.4. A family is opened once, then its
-// samples follow: the format wants all lines of a family in one group.
+// Writes a metrics page in the Prometheus text format 0.0.4 or in OpenMetrics 1.0. A family is
+// opened once, then its samples follow: both formats want all lines of a family in one group.
 
 /// Appends a metrics page to bytes of its own.
 package struct MetricsWriter {
-  /// The media type to send the page with.
+  /// What a page is written as.
+  package enum Format: Sendable {
+    case text, openMetrics
+
+    /// The media type to send the page with.
+    package var contentType: String {
+      switch self {
+      case .text: MetricsWriter.contentType
+      case .openMetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
+      }
+    }
+  }
+
+  /// The media type of the text format.
   package static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
-  /// The page so far; complete after each call.
+  /// The page so far; complete after each call, in OpenMetrics after `finish`.
   package private(set) var bytes: [UInt8] = []
+  private let format: Format
   private var familyName = ""
+  /// What a sample's name has behind `headName`: `_total` of OpenMetrics counters and the like.
+  private var sampleSuffix = ""
+  private var headName = ""
   private var familyType = MetricType.untyped
   private var families: Set<String> = []
 
   /// Starts an empty page and reserves room for it.
-  package init(byteCapacity: Int = 16_384) {
+  package init(_ format: Format = .text, byteCapacity: Int = 16_384) {
+    self.format = format
     bytes.reserveCapacity(byteCapacity)
   }
 
   /// Opens a family: HELP and TYPE, then the samples. Opening the one that is open does nothing.
-  /// Requires: `name` is `[a-zA-Z_:][a-zA-Z0-9_:]*`, not opened before another family was;
-  /// `type` exists in the text format 0.0.4.
-  package mutating func family(_ name: String, _ type: MetricType, help: String) {
+  /// In OpenMetrics a counter's head lacks the `_total` of its samples, an info's the `_info`,
+  /// and a `unit` is told. Requires: `name` is `[a-zA-Z_:][a-zA-Z0-9_:]*`, not opened before
+  /// another family was; `type` exists in the format; `unit` is the end of the head's name, and
+  /// nil for an info or a stateset.
+  package mutating func family(
+    _ name: String, _ type: MetricType, help: String, unit: String? = nil
+  ) {
     if name == familyName { return }
     precondition(Self.isMetricName(name), "not a metric name")
-    switch type {
-    case .counter, .gauge, .histogram, .summary, .untyped: break
-    case .gaugehistogram, .info, .stateset, .unknown:
-      preconditionFailure("not a type of the text format 0.0.4")
-    }
-    let isNew = families.insert(name).inserted
-    assert(isNew, "a family in two groups")
     familyName = name
     familyType = type
+    sampleSuffix = ""
+    switch (type, format) {
+    case (.gauge, _), (.histogram, _), (.summary, _), (.untyped, _), (.counter, .text): break
+    case (.gaugehistogram, .openMetrics), (.stateset, .openMetrics), (.unknown, .openMetrics): break
+    case (.counter, .openMetrics): sampleSuffix = "_total"
+    case (.info, .openMetrics): sampleSuffix = "_info"
+    case (.gaugehistogram, .text), (.info, .text), (.stateset, .text), (.unknown, .text):
+      preconditionFailure("not a type of the text format 0.0.4")
+    }
+    headName = name.hasSuffix(sampleSuffix) ? String(name.dropLast(sampleSuffix.count)) : name
+    precondition(!headName.isEmpty, "a name that is a suffix only")
+    let isNew = families.insert(headName).inserted
+    assert(isNew, "a family in two groups")
     guard isNew else { return }
-    append("# HELP ")
-    append(name)
-    append(UInt8(ascii: " "))
+    appendHead("HELP")
     for byte in help.utf8 {
       switch byte {
       case ByteClass.backslash: append("\\\\")
@@ -43,11 +69,20 @@ package struct MetricsWriter {
       default: append(byte)
       }
     }
-    append("\n# TYPE ")
-    append(name)
-    append(UInt8(ascii: " "))
-    append(type.rawValue)
     append(UInt8(ascii: "\n"))
+    appendHead("TYPE")
+    append(format == .openMetrics && type == .untyped ? "unknown" : type.rawValue)
+    append(UInt8(ascii: "\n"))
+    guard format == .openMetrics, let unit else { return }
+    precondition(headName.hasSuffix("_" + unit), "not the unit of the name")
+    appendHead("UNIT")
+    append(unit)
+    append(UInt8(ascii: "\n"))
+  }
+
+  /// Ends the page: in OpenMetrics with the end mark. Call once; nothing may follow.
+  package mutating func finish() {
+    if format == .openMetrics { append("# EOF\n") }
   }
 
   /// A sample of the open family. Requires: a family is open.
@@ -95,10 +130,20 @@ package struct MetricsWriter {
 
   // MARK: Pieces
 
+  /// `# HELP name ` and its like.
+  private mutating func appendHead(_ keyword: String) {
+    append("# ")
+    append(keyword)
+    append(UInt8(ascii: " "))
+    append(headName)
+    append(UInt8(ascii: " "))
+  }
+
   /// The name, the braces and a blank.
   private mutating func beginSample(_ suffix: String, _ labels: Labels, bound: String? = nil) {
     precondition(!familyName.isEmpty, "no family is open")
-    append(familyName)
+    append(headName)
+    append(sampleSuffix)
     append(suffix)
     if !labels.text.isEmpty || bound != nil {
       append(UInt8(ascii: "{"))

@@ -1,6 +1,6 @@
 // Numbers with units, exactly: integer arithmetic with overflow checked, and the shortest text
 // that reads back as the same value.
-import Primitives
+package import Primitives
 
 /// Number grammars, both ways.
 enum Decimal {
@@ -93,4 +93,12 @@ enum Decimal {
   }
 
   private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+}
+
+/// Durations as operators write them.
+package enum DurationText {
+  /// `250ms`, `2s`, `1.5m`, `1h`; nil for anything else.
+  package static func read(_ text: String) -> Nanoseconds? {
+    Decimal.read(text, units: Decimal.durations).map { Nanoseconds($0) }
+  }
 }

@@ -52,7 +52,7 @@ extension Controller {
     var hasMoved = mustPublish
     for (index, configured) in fleet.pools.enumerated() {
       var pool = configured
-      pool.weights = tuning[index].applied(to: configured.weights)
+      pool.weights = policy(ofPool: index)
       judge(index, pool, passed: passed, now: now)
       let policy = pool.weights
       let targets =

@@ -53,7 +53,7 @@ package struct Controller: Sendable {
   /// What operators said, by pool; of endpoints it is in their states.
   package internal(set) var tuning: [PoolTuning] = []
   package internal(set) var tuningLog = BoundedLog<TuningChange>()
-  let evidence: EvidenceBoard
+  package let evidence: EvidenceBoard
   let hints: HintBoard
   var random: RandomSource
   var mustPublish = false
@@ -95,6 +95,11 @@ package struct Controller: Sendable {
     tuning = before.map { $0.map { tuning[$0] } ?? PoolTuning() }
     self.fleet = fleet
     mustPublish = true
+  }
+
+  /// The pool's policy with what operators changed.
+  package func policy(ofPool index: Int) -> WeightPolicy {
+    tuning[index].applied(to: fleet.pools[index].weights)
   }
 
   /// When `due` has something to say again, at the earliest; a `finished` may bring it forward.

@@ -1,4 +1,4 @@
-// The admin listener: small GET requests answered from memory, on the control thread's loop.
+// The admin listener: small requests without content answered from memory, on the control thread's loop.
 // Bounds: the loop's connections, a 16 KB head, ten seconds for a head, a minute between requests.
 import HTTP
 import IO
@@ -35,7 +35,7 @@ struct AdminServer: ~Copyable {
 
   /// Handles an event of a connection with `tag`.
   mutating func handle(
-    _ event: IOEvent, _ io: inout IOLoop, answer: (_ path: String) -> AdminResponse
+    _ event: IOEvent, _ io: inout IOLoop, answer: (AdminRequest) -> AdminResponse
   ) {
     let id = event.id
     switch event.kind {
@@ -64,14 +64,13 @@ struct AdminServer: ~Copyable {
 
   /// Answers every whole request of the input.
   private mutating func respond(
-    _ id: ConnectionID, _ io: inout IOLoop, _ answer: (String) -> AdminResponse
+    _ id: ConnectionID, _ io: inout IOLoop, _ answer: (AdminRequest) -> AdminResponse
   ) {
     while let input = inputs[id], !input.isEmpty {
       var head = RequestHead()
-      let (verdict, path) = input.withUnsafeBytes { bytes in
+      let (verdict, request) = input.withUnsafeBytes { bytes in
         let verdict = parser.parse(bytes, into: &head)
-        let path = verdict == .complete ? bytes[head.targetStart..<head.pathEnd] : bytes[0..<0]
-        return (verdict, String(decoding: path, as: UTF8.self))
+        return (verdict, verdict == .complete ? Self.request(bytes, head, parser) : nil)
       }
       switch verdict {
       case .incomplete: return
@@ -82,15 +81,31 @@ struct AdminServer: ~Copyable {
         inputs[id]?.removeFirst(head.end)
         let isRead = head.method == .get || head.method == .head
         // Content is not read: the connection ends, so that it cannot be taken for a request.
-        let closes = !head.isPersistent || head.framing != .none || head.minorVersion == 0
-        let response =
-          isRead
-          ? answer(path.isEmpty ? "/" : path) : AdminResponse(405, "only GET is answered here")
+        let hasContent = head.framing != .none && head.framing != .length(0)
+        let isPost = head.method == .post && !hasContent
+        let closes = !head.isPersistent || hasContent || head.minorVersion == 0
+        var response = AdminResponse(405, "GET, or POST to the API without content")
+        if let request, isRead || isPost { response = answer(request) }
         send(id, &io, response, isHead: head.method == .head, closes: closes)
         if closes { return }
         io.setDeadline(id, io.now + Self.idleTimeout)
       }
     }
+  }
+
+  private static func request(
+    _ bytes: UnsafeRawBufferPointer, _ head: RequestHead, _ parser: borrowing HeadParser
+  ) -> AdminRequest {
+    func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
+    let path = text(head.targetStart..<head.pathEnd)
+    var request = AdminRequest(isPost: head.method == .post, path: path.isEmpty ? "/" : path)
+    if head.pathEnd < head.targetEnd { request.query = text(head.pathEnd + 1..<head.targetEnd) }
+    for index in 0..<parser.fieldCount {
+      let field = parser.fields[index]
+      let name = text(head.start + Int(field.start)..<head.start + Int(field.nameEnd))
+      if name.lowercased() == "origin" { request.hasOrigin = true }
+    }
+    return request
   }
 
   private mutating func send(
@@ -100,7 +115,7 @@ struct AdminServer: ~Copyable {
     head += "Content-Type: \(response.contentType)\r\nContent-Length: \(response.body.count)\r\n"
     head += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
     head += "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"
-    if response.status == 405 { head += "Allow: GET, HEAD\r\n" }
+    if response.status == 405 { head += "Allow: GET, HEAD, POST\r\n" }
     head += closes ? "Connection: close\r\n\r\n" : "\r\n"
     let bytes = Array(head.utf8) + (isHead ? [] : response.body)
     let isSent = bytes.withUnsafeBytes { io.send(id, $0) }
@@ -116,6 +131,8 @@ struct AdminServer: ~Copyable {
   private static func phrase(_ status: Int) -> String {
     switch status {
     case 200: "OK"
+    case 400: "Bad Request"
+    case 403: "Forbidden"
     case 404: "Not Found"
     case 405: "Method Not Allowed"
     case 503: "Service Unavailable"

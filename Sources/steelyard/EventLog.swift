@@ -13,6 +13,7 @@ struct EventLog {
   private var seenWeights: UInt64 = 0
   private var seenHealth: UInt64 = 0
   private var seenScrapes: UInt64 = 0
+  private var seenTuning: UInt64 = 0
   private var lastWeightLine: [String: (at: Nanoseconds, kind: WeightReason.Kind)] = [:]
 
   mutating func write(_ controller: Controller, to log: Log) {
@@ -27,6 +28,9 @@ struct EventLog {
     }
     noteLeftOut(controller.healthLog.count - seenHealth, "eligibility", log)
     seenHealth = controller.healthLog.count
+    // What operators say is never left out.
+    for change in controller.tuningLog.entries(after: seenTuning) { write(change, log) }
+    seenTuning = controller.tuningLog.count
     let scrapes = controller.scrapeLog.entries(after: seenScrapes)
     for change in scrapes.prefix(Self.burstMax) { write(change, log) }
     noteLeftOut(controller.scrapeLog.count - seenScrapes, "scrape", log)
@@ -34,6 +38,15 @@ struct EventLog {
     let weights = controller.weightLog.entries(after: seenWeights)
     for change in weights.prefix(Self.burstMax) { write(change, log) }
     seenWeights = controller.weightLog.count
+  }
+
+  private func write(_ change: TuningChange, _ log: Log) {
+    log.write(
+      .info, change.hasExpired ? "tuning expired" : "tuning",
+      [
+        "pool": change.pool, "endpoint": change.endpoint.map { "\($0)" } ?? "all",
+        "action": change.action, "for": change.lasts.map { "\($0.seconds)s" } ?? "ever",
+      ])
   }
 
   private func write(_ change: ScrapeChange, _ log: Log) {

@@ -4,9 +4,12 @@ enum ExitCode: Int32 {
   case ok = 0
   /// A bad flag or a missing argument.
   case usage = 64
+  /// A running steelyard refused an order.
+  case refused = 65
   /// The file is missing or cannot be read.
   case noInput = 66
-  /// An address that cannot be listened on, such as a port in use.
+  /// An address that cannot be listened on, such as a port in use; or where nobody
+  /// answers.
   case unavailable = 69
   /// The system refused something that it never should.
   case internalError = 70

@@ -10,6 +10,9 @@ enum Help {
 
       serve FILE      proxy, scrape and steer as FILE says
       check FILE      say what is wrong with FILE; --print shows every value in force
+      weights         a running steelyard's weights; pin, scale, freeze, set and undo them
+      drain ENDPOINT  no new requests for an endpoint, until it is taken back
+      explain [POOL]  from samples to weights, in words and numbers
       demo            see it work: four endpoints, traffic and a live table in one process
       help [COMMAND]  this text, or a command's
       --version       the version
@@ -17,7 +20,64 @@ enum Help {
     examples:
       steelyard check config/minimal.yaml
       steelyard serve /etc/steelyard.yaml
+      steelyard explain text
+      steelyard weights pin 10.0.0.3:8000 0.5 --for 10m
       steelyard demo --seconds 30
+    """
+
+  static let weights = """
+    usage: steelyard weights [--pool POOL] [--json]
+           steelyard weights pin ENDPOINT WEIGHT [--for TIME]
+           steelyard weights scale ENDPOINT FACTOR [--for TIME]
+           steelyard weights freeze POOL [--for TIME]
+           steelyard weights set POOL NAME=VALUE [--for TIME]
+           steelyard weights reset ENDPOINT|POOL
+
+    Shows the weights of a running steelyard, or changes them at once, without a reload. A pin
+    replaces the law's weight, a factor multiplies it, a frozen pool keeps its weights as they are.
+    NAME is law, floor, slew or dry_run. Health still decides who gets requests at all. What is
+    said holds for TIME, or until `reset`, or until steelyard ends; a reload keeps it. Each order
+    leaves a line in steelyard's log.
+
+    options:
+      --admin ADDRESS  where steelyard's admin server listens (127.0.0.1:9900)
+      --pool POOL      of which pool, where an endpoint is in several
+      --for TIME       such as 30s, 10m, 2h
+      --json           as JSON, for scripts
+
+    exit codes: 0 done, 64 usage, 65 refused, 69 nobody answers
+
+    examples:
+      steelyard weights
+      steelyard weights pin 10.0.0.3:8000 0.5 --for 10m
+      steelyard weights set text dry_run=true
+      steelyard weights reset text
+    """
+
+  static let drain = """
+    usage: steelyard drain ENDPOINT [--pool POOL] [--for TIME] [--undo] [--admin ADDRESS]
+
+    The endpoint gets no new requests; those that run go on. `--undo` takes back everything that
+    was said of the endpoint, pins and factors too. Watch `in flight` in `steelyard weights` go to 0.
+
+    exit codes: 0 done, 64 usage, 65 refused, 69 nobody answers
+
+    examples:
+      steelyard drain 10.0.0.3:8000 --for 30m
+      steelyard drain 10.0.0.3:8000 --undo
+    """
+
+  static let explain = """
+    usage: steelyard explain [POOL] [--admin ADDRESS]
+
+    Says for each endpoint how its weight came to be: pages, signals with their freshness, the
+    balancer's own evidence, the law's terms, limits and operators' orders, the last changes.
+
+    exit codes: 0 done, 64 usage, 65 no such pool, 69 nobody answers
+
+    examples:
+      steelyard explain
+      steelyard explain text --admin 10.0.0.9:9900
     """
 
   static let serve = """
@@ -56,6 +116,9 @@ enum Help {
     switch command {
     case "serve": serve
     case "check": check
+    case "weights": weights
+    case "drain": drain
+    case "explain": explain
     case "demo": DemoOptions.help
     default: nil
     }

@@ -126,8 +126,9 @@ final class Steelyard {
   }
 
   private func serveAdmin(_ event: IOEvent) {
-    // Answers read the controller and the boards, never the loop.
-    admin.handle(event, &io) { path in self.answer(path) }
+    // Answers read and tune the controller and read the boards; they never touch the loop.
+    let now = io.now
+    admin.handle(event, &io) { request in self.answer(request, now) }
   }
 
   private func tick() {
@@ -170,20 +171,49 @@ final class Steelyard {
     balancer.beginStop(deadline: deadline)
   }
 
-  private func answer(_ path: String) -> AdminResponse {
-    switch path {
+  private func answer(_ request: AdminRequest, _ now: Nanoseconds) -> AdminResponse {
+    if request.path.hasPrefix(APICall.prefix) { return answerAPI(request, now) }
+    if request.isPost { return AdminResponse(405, "only \(APICall.prefix) takes POST") }
+    switch request.path {
     case "/":
-      AdminResponse(
+      return AdminResponse(
         contentType: "text/html; charset=utf-8",
         body: StatusPage.render(
           table: board.table, traffic: balancer.metrics, evidence: evidence,
           changes: Array(controller.weightLog.entries.suffix(20)), now: Clock.now))
     case "/metrics":
-      AdminResponse(contentType: MetricsPage.contentType, body: metricsPage())
-    case "/healthz": AdminResponse(200, "ok")
+      return AdminResponse(contentType: MetricsPage.contentType, body: metricsPage())
+    case "/healthz": return AdminResponse(200, "ok")
     case "/readyz":
-      isReady && stopsAt == nil ? AdminResponse(200, "ready") : AdminResponse(503, "not ready")
-    default: AdminResponse(404, "no such page; there are /, /metrics, /healthz and /readyz")
+      return isReady && stopsAt == nil
+        ? AdminResponse(200, "ready") : AdminResponse(503, "not ready")
+    default:
+      return AdminResponse(
+        404, "no such page; there are /, /metrics, /healthz, /readyz and /api/v1/pools")
+    }
+  }
+
+  private func answerAPI(_ request: AdminRequest, _ now: Nanoseconds) -> AdminResponse {
+    do throws(APICall.Refusal) {
+      switch try APICall.read(request) {
+      case .pools:
+        return AdminResponse(
+          contentType: "application/json", body: PoolStatus.json(.all(controller, now: now)))
+      case .explain(let pool):
+        guard let text = Explanation.text(pool: pool, of: controller, now: now) else {
+          return AdminResponse(404, TuningError.noPool(pool).message)
+        }
+        return AdminResponse(contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
+      case .tune(let tuning):
+        do throws(TuningError) {
+          try controller.tune(tuning, now: now)
+          return AdminResponse(200, "\(tuning.action.text): in force")
+        } catch {
+          return AdminResponse(error.status, error.message)
+        }
+      }
+    } catch {
+      return AdminResponse(error.status, error.message)
     }
   }
 

@@ -1,0 +1,76 @@
+// One request to a running steelyard's admin server, for the command line: blocking, with a deadline.
+import HTTP
+import IO
+import Primitives
+
+enum AdminClient {
+  struct Failure: Error {
+    let message: String
+  }
+  struct Answer {
+    let status: Int
+    let content: [UInt8]
+    var text: String { String(decoding: content, as: UTF8.self) }
+  }
+
+  private static let timeout = Nanoseconds.seconds(10)
+
+  /// Sends a request without content and waits for its answer.
+  static func send(
+    _ method: String, _ path: String, to address: SocketAddress
+  ) throws(Failure) -> Answer {
+    var io = try loop()
+    let id: ConnectionID
+    do throws(IOError) {
+      id = try io.connect(to: KernelAddress(address), tag: 1)
+    } catch {
+      throw unreachable(address)
+    }
+    let request =
+      "\(method) \(path) HTTP/1.1\r\nHost: \(address)\r\nContent-Length: 0\r\n"
+      + "Connection: close\r\n\r\n"
+    let bytes = Array(request.utf8)
+    _ = bytes.withUnsafeBytes { io.send(id, $0) }
+    io.setDeadline(id, io.now + timeout)
+    var received: [UInt8] = []
+    while true {
+      let event = io.next()
+      switch event.kind {
+      case .none: io.wait()
+      case .received: received += io.received
+      case .eof, .hangup: return try answer(received, address)
+      case .failed:
+        if received.isEmpty { throw unreachable(address) }
+        return try answer(received, address)
+      case .timeout: throw Failure(message: "\(address) did not answer within 10 s")
+      case .connected, .drained, .accepted, .woken: break
+      }
+    }
+  }
+
+  private static func loop() throws(Failure) -> IOLoop {
+    do throws(IOError) {
+      return try IOLoop(connectionsMax: 4, waker: try Waker())
+    } catch {
+      throw Failure(message: "the system refused: \(error)")
+    }
+  }
+
+  private static func unreachable(_ address: SocketAddress) -> Failure {
+    Failure(
+      message: "nobody answers at \(address): is steelyard running, and is this its admin address? "
+        + "(--admin ADDRESS)")
+  }
+
+  private static func answer(
+    _ bytes: [UInt8], _ address: SocketAddress
+  ) throws(Failure) -> Answer {
+    var parser = HeadParser()
+    var head = ResponseHead()
+    let verdict = bytes.withUnsafeBytes { parser.parse($0, answering: .get, into: &head) }
+    guard verdict == .complete, case .length(let count) = head.framing,
+      bytes.count >= head.end + count
+    else { throw Failure(message: "\(address) does not answer like steelyard's admin server") }
+    return Answer(status: head.status, content: Array(bytes[head.end..<head.end + count]))
+  }
+}

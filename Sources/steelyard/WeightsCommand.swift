@@ -1,0 +1,219 @@
+// `steelyard weights`, `drain` and `explain`: a running steelyard's admin API on the command line.
+import Controller
+import Primitives
+
+enum WeightsCommand {
+  /// Options that these commands share, and the words between them.
+  private struct Options {
+    var admin = SocketAddress.loopback(port: 9900)
+    var pool: String?
+    var lasts: String?
+    var isJSON = false
+    var isUndo = false
+    var words: [String] = []
+
+    init(_ command: String, _ arguments: [String]) throws(UsageError) {
+      var rest = arguments[...]
+      while let argument = rest.popFirst() {
+        func value() throws(UsageError) -> String {
+          guard let value = rest.popFirst() else {
+            throw UsageError("\(command): \(argument) needs a value")
+          }
+          return value
+        }
+        switch argument {
+        case "--admin":
+          let text = try value()
+          guard let address = SocketAddress(text) else {
+            throw UsageError("\(command): \(text) is no address like 127.0.0.1:9900")
+          }
+          admin = address
+        case "--pool": pool = try value()
+        case "--for": lasts = try value()
+        case "--json": isJSON = true
+        case "--undo": isUndo = true
+        default:
+          if argument.hasPrefix("-") { throw UsageError("\(command): unknown option \(argument)") }
+          words.append(argument)
+        }
+      }
+    }
+  }
+
+  /// Why a command ends without having done its work.
+  private struct Stop: Error {
+    let code: ExitCode
+    let message: String
+  }
+
+  // MARK: Commands
+
+  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
+    let options = try Options("weights", arguments)
+    let words = options.words
+    switch (words.first, words.count) {
+    case (nil, _): return finish { () throws(Stop) in try show(options) }
+    case ("pin", 3):
+      return finish { () throws(Stop) in
+        try change(options, words[1], "pin", ["weight": words[2]])
+      }
+    case ("scale", 3):
+      return finish { () throws(Stop) in
+        try change(options, words[1], "scale", ["factor": words[2]])
+      }
+    case ("freeze", 2):
+      return finish { () throws(Stop) in try post(options, pool: words[1], "freeze", [:]) }
+    case ("set", 3):
+      let halves = words[2].split(separator: "=", maxSplits: 1).map(String.init)
+      guard halves.count == 2 else { throw UsageError("weights: set NAME=VALUE, please") }
+      return finish { () throws(Stop) in
+        try post(options, pool: words[1], "set", [halves[0]: halves[1]])
+      }
+    case ("reset", 2):
+      return finish { () throws(Stop) in
+        guard SocketAddress(words[1]) == nil else {
+          return try change(options, words[1], "reset", [:])
+        }
+        return try post(options, pool: words[1], "reset", [:])
+      }
+    default: throw UsageError("weights: \(words.joined(separator: " ")): not understood")
+    }
+  }
+
+  static func drain(_ arguments: [String]) throws(UsageError) -> ExitCode {
+    let options = try Options("drain", arguments)
+    guard options.words.count == 1 else { throw UsageError("drain: one ENDPOINT, please") }
+    return finish { () throws(Stop) in
+      try change(options, options.words[0], options.isUndo ? "reset" : "drain", [:])
+    }
+  }
+
+  static func explain(_ arguments: [String]) throws(UsageError) -> ExitCode {
+    let options = try Options("explain", arguments)
+    guard options.words.count <= 1 else { throw UsageError("explain: one POOL, please") }
+    return finish { () throws(Stop) in
+      let names: [String]
+      if let name = options.words.first {
+        names = [name]
+      } else {
+        names = try pools(options).map(\.name)
+      }
+      var texts: [String] = []
+      for name in names {
+        texts.append(try ask(options, "GET", "pools/\(APICall.encoded(name))/explain").text)
+      }
+      Console.out(texts.joined(separator: "\n"), terminator: "")
+    }
+  }
+
+  private static func finish(_ work: () throws(Stop) -> Void) -> ExitCode {
+    do throws(Stop) {
+      try work()
+      return .ok
+    } catch {
+      Console.error("steelyard: \(error.message)")
+      return error.code
+    }
+  }
+
+  // MARK: Requests
+
+  private static func ask(
+    _ options: Options, _ method: String, _ path: String
+  ) throws(Stop) -> AdminClient.Answer {
+    let answer: AdminClient.Answer
+    do throws(AdminClient.Failure) {
+      answer = try AdminClient.send(method, APICall.prefix + path, to: options.admin)
+    } catch {
+      throw Stop(code: .unavailable, message: error.message)
+    }
+    guard answer.status == 200 else {
+      let text = answer.text.split(separator: "\n").first.map(String.init) ?? ""
+      throw Stop(code: .refused, message: "refused: \(text)")
+    }
+    return answer
+  }
+
+  private static func pools(_ options: Options) throws(Stop) -> [PoolStatus] {
+    let answer = try ask(options, "GET", "pools")
+    guard let pools = PoolStatus.read(answer.content) else {
+      throw Stop(code: .unavailable, message: "the admin server's answer is not understood")
+    }
+    return pools.filter { options.pool == nil || $0.name == options.pool }
+  }
+
+  /// Changes an endpoint, in the pool that has it.
+  private static func change(
+    _ options: Options, _ endpoint: String, _ verb: String, _ parameters: [String: String]
+  ) throws(Stop) {
+    let owners = try pools(options).filter { $0.endpoints.contains { $0.address == endpoint } }
+    guard let owner = owners.first else {
+      throw Stop(code: .refused, message: "no pool has an endpoint \(endpoint)")
+    }
+    guard owners.count == 1 else {
+      let names = owners.map(\.name).joined(separator: ", ")
+      throw Stop(
+        code: .refused, message: "\(endpoint) is in several pools, say which: --pool of \(names)")
+    }
+    try post(
+      options, pool: owner.name, "endpoints/\(APICall.encoded(endpoint))/\(verb)", parameters)
+  }
+
+  private static func post(
+    _ options: Options, pool: String, _ verb: String, _ parameters: [String: String]
+  ) throws(Stop) {
+    var pairs = parameters.sorted { $0.key < $1.key }.map {
+      "\(APICall.encoded($0.key))=\(APICall.encoded($0.value))"
+    }
+    if let lasts = options.lasts { pairs.append("for=\(APICall.encoded(lasts))") }
+    let query = pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&")
+    let answer = try ask(options, "POST", "pools/\(APICall.encoded(pool))/\(verb)\(query)")
+    Console.out(answer.text, terminator: "")
+  }
+
+  // MARK: Table
+
+  private static func show(_ options: Options) throws(Stop) {
+    if options.isJSON, options.pool == nil {
+      Console.out(try ask(options, "GET", "pools").text, terminator: "")
+      return
+    }
+    let pools = try pools(options)
+    if let name = options.pool, pools.isEmpty {
+      throw Stop(code: .refused, message: "there is no pool \(name)")
+    }
+    if options.isJSON {
+      Console.out(String(decoding: PoolStatus.json(pools), as: UTF8.self), terminator: "")
+      return
+    }
+    for pool in pools { Console.out(table(pool)) }
+  }
+
+  private static func table(_ pool: PoolStatus) -> String {
+    var rows = [
+      ["endpoint", "state", "base", "target", "weight", "share", "in flight", "failed", "reason"]
+    ]
+    for endpoint in pool.endpoints {
+      rows.append([
+        endpoint.address, endpoint.eligibility, StatusPage.decimal(endpoint.baseWeight),
+        StatusPage.decimal(endpoint.targetWeight), StatusPage.decimal(endpoint.weight),
+        "\(Int((endpoint.share * 100).rounded())) %", "\(endpoint.inFlight)",
+        "\(endpoint.failed)",
+        endpoint.reason + (endpoint.detail.isEmpty ? "" : ": \(endpoint.detail)"),
+      ])
+    }
+    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    var text = "pool \(pool.name): law \(pool.law), balance \(pool.balance)"
+    text += (pool.isFrozen ? ", frozen" : "") + (pool.isDryRun ? ", dry run" : "") + "\n"
+    for row in rows {
+      for (column, cell) in row.enumerated() {
+        let pad = String(repeating: " ", count: widths[column] - cell.count)
+        let isNumber = (2...7).contains(column)
+        let isLast = column == row.count - 1
+        text += isLast ? cell : (isNumber ? pad + cell : cell + pad) + "  "
+      }
+      text += "\n"
+    }
+    return text
+  }
+}

@@ -114,6 +114,8 @@ enum Answer {
 /// A controller on a virtual clock. Answers take no time, hung ones their timeout.
 struct Bench {
   var controller: Controller
+  /// What the balancer saw; played by the tests.
+  let evidence = EvidenceBoard(workerCount: 1, slotCount: 64)
   var now = Nanoseconds.zero
   /// What is published: the board's first rows, then those of the last tick that had any.
   var rows: [WeightRow?] = []
@@ -124,8 +126,8 @@ struct Bench {
 
   init(_ fleet: Fleet, seed: UInt64 = 1) {
     controller = Controller(
-      fleet: fleet, evidence: EvidenceBoard(workerCount: 1, slotCount: 64),
-      hints: HintBoard(slotCount: 64), random: RandomSource(seed: seed), now: now)
+      fleet: fleet, evidence: evidence, hints: HintBoard(slotCount: 64),
+      random: RandomSource(seed: seed), now: now)
     rows = controller.endpoints.map { $0?.row }
   }
 

@@ -1,0 +1,225 @@
+import Fleet
+import Glibc
+import Primitives
+import Testing
+
+@testable import Controller
+
+/// Cells of an endpoint that does `rate` requests a second of `latency` seconds each.
+private func steady(_ rate: Double, _ latency: Double, seconds: Double) -> CapacityEvidence {
+  var evidence = CapacityEvidence()
+  var cells = EvidenceReading()
+  evidence.take(cells, passed: 0, tau: 10)
+  for _ in 0..<Int(seconds * 10) {
+    cells.completed += rate / 10
+    cells.started += rate / 10
+    cells.seconds += rate / 10 * latency
+    cells.inFlight = rate * latency
+    cells.outstandingSeconds = cells.inFlight * latency / 2
+    evidence.take(cells, passed: 0.1, tau: 10)
+  }
+  return evidence
+}
+
+private func factors(
+  _ evidence: [CapacityEvidence], bases: [Double]? = nil, pool: CapacityPool = CapacityPool(),
+  floor: Double = 0.05
+) -> [Double] {
+  var pool = pool
+  return CapacityLaw.verdicts(
+    evidence, bases: bases ?? evidence.map { _ in 1 }, floorRatio: floor, pool: &pool
+  ).map(\.factor)
+}
+
+@Suite struct CapacityLawTests {
+  @Test func withoutEvidenceTheBaseWeightsStay() {
+    let none = [CapacityEvidence(), CapacityEvidence(), CapacityEvidence()]
+    #expect(factors(none) == [1, 1, 1])
+    #expect(factors(none, bases: [1, 3, 0]) == [1, 1, 1])
+    #expect(factors([]) == [])
+  }
+
+  @Test func capacityIsThroughputPlusOneOverLatency() {
+    // Processor sharing at 50 %: capacities 10 and 40, so latencies 1/(10 − 5), 1/(40 − 20).
+    let evidence = [
+      steady(5, 0.2, seconds: 60), steady(20, 0.05, seconds: 60), steady(20, 0.05, seconds: 60),
+    ]
+    var pool = CapacityPool()
+    let verdicts = CapacityLaw.verdicts(
+      evidence, bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
+    #expect(abs(verdicts[0].amount / verdicts[0].seconds - 10) < 0.5)
+    #expect(abs(verdicts[1].amount / verdicts[1].seconds - 40) < 2)
+    // e^(0.9 ln ¼) and a little less, for the dead band and the prior.
+    #expect(verdicts[0].factor / verdicts[1].factor < 0.35)
+    #expect(verdicts[0].factor / verdicts[1].factor > 0.25)
+    #expect(abs(pool.fleetResponse - 0.05) < 1e-9)
+  }
+
+  @Test func trueBaseWeightsAreConfirmedAndWrongOnesCorrected() {
+    let evidence = [steady(5, 0.2, seconds: 60), steady(20, 0.05, seconds: 60)]
+    let confirmed = factors(evidence, bases: [1, 4])
+    #expect(abs(confirmed[0] / confirmed[1] - 1) < 0.1)
+    let corrected = factors(evidence, bases: [4, 1])
+    #expect(4 * corrected[0] / corrected[1] < 0.5)
+  }
+
+  @Test func smallDifferencesAreNoDifference() {
+    // A few answers, 20 % apart: within 0.5 / √(C + 1).
+    let evidence = [steady(0.5, 0.2, seconds: 10), steady(0.5, 0.24, seconds: 10)]
+    #expect(factors(evidence) == [1, 1])
+  }
+
+  @Test func aHangingEndpointFallsToTheFloorThoughItAnswersNothing() {
+    var hanging = steady(10, 0.1, seconds: 20)
+    var cells = hanging.last ?? EvidenceReading()
+    cells.inFlight = 12
+    var last = 1.0
+    for second in 1...20 {
+      cells.outstandingSeconds = 12 * Double(second)
+      hanging.take(cells, passed: 1, tau: 10)
+      let factor = factors([hanging, steady(10, 0.1, seconds: 20), steady(10, 0.1, seconds: 20)])
+      #expect(factor[0] <= last)
+      last = factor[0]
+    }
+    #expect(last < 0.1)
+  }
+
+  @Test func mostEndpointsHangingFreezesThePool() {
+    var hanging = steady(10, 0.1, seconds: 20)
+    var cells = hanging.last ?? EvidenceReading()
+    cells.inFlight = 12
+    cells.outstandingSeconds = 100
+    hanging.take(cells, passed: 0.1, tau: 10)
+    var pool = CapacityPool()
+    let well = steady(10, 0.1, seconds: 20)
+    _ = CapacityLaw.verdicts(
+      [hanging, hanging, well], bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
+    #expect(pool.isFrozen)
+    _ = CapacityLaw.verdicts(
+      [hanging, well, well], bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
+    #expect(!pool.isFrozen)
+  }
+
+  @Test func whatWasBeforeAnEjectionSaysNothingOfWhatComesBack() {
+    var evidence = steady(10, 0.1, seconds: 20)
+    var cells = evidence.last ?? EvidenceReading()
+    cells.readmissions += 1
+    evidence.take(cells, passed: 0.1, tau: 10)
+    #expect(evidence.completions == 0)
+    #expect(evidence.elapsed < 0.2)
+  }
+
+  @Test func theForecastOfOthersCountsFromTheSendingOfTheScrape() {
+    var evidence = CapacityEvidence()
+    var cells = EvidenceReading()
+    cells.inFlight = 3
+    cells.started = 100
+    evidence.scrapeSent(cells)
+    // Two more were sent while the scrape was under way, and one ended.
+    cells.started = 102
+    cells.inFlight = 4
+    var page = WorkReading()
+    page.running = 8
+    page.waiting = 2
+    let load = evidence.take(page, cells: cells, sentAt: .seconds(1))
+    #expect(load?.own == 5)
+    #expect(load?.total == 10)
+    #expect(evidence.foreign == 5)
+    let hints = HintBoard(slotCount: 1)
+    #expect(!hints.hasForeignLoad)
+    hints.setForeignLoad(0, latest: 5, mean: 2, sentAt: .seconds(1))
+    hints.setPool(0, fleetResponse: 0.4, interval: 1, balancers: 2)
+    #expect(abs(hints.foreignLoad(0, now: .seconds(1)) - 4) < 1e-9)
+    #expect(abs(hints.foreignLoad(0, now: .seconds(1.2)) - (1 + 3 * exp(-1))) < 1e-9)
+    #expect(abs(hints.foreignLoad(0, now: .seconds(60)) - 1) < 1e-9)
+  }
+
+  @Test func balancersAreCountedByTheirShareOfTheLoad() {
+    var pool = CapacityPool()
+    for _ in 0..<100 { for _ in 0..<4 { pool.noteLoad(total: 12, own: 4, endpointCount: 4) } }
+    #expect(abs(pool.balancers - 3) < 0.01)
+    for _ in 0..<400 { pool.noteLoad(total: 4_000, own: 4, endpointCount: 4) }
+    #expect(pool.balancers <= 64)
+    // Nothing of ours: nothing is learnt.
+    let before = pool.balancers
+    for _ in 0..<40 { pool.noteLoad(total: 10, own: 0, endpointCount: 4) }
+    #expect(pool.balancers == before)
+  }
+
+  @Test(arguments: [[3.0, 1, 2], [4, 1, 3, 2], [5], [1, 1, 1, 1, 9], []])
+  func medianAgreesWithSorting(values: [Double]) {
+    var scratch = values
+    #expect(CapacityLaw.medianInPlace(&scratch) == ControlLaw.median(values))
+    #expect(scratch.sorted() == values.sorted())
+  }
+
+  @Test func weightsAreFiniteAndPositiveWhateverTheCellsSay() {
+    var random = RandomSource(seed: 7)
+    for round in 0..<300 {
+      var evidence = [CapacityEvidence](repeating: CapacityEvidence(), count: 5)
+      var cells = [EvidenceReading](repeating: EvidenceReading(), count: 5)
+      var pool = CapacityPool()
+      for _ in 0..<20 {
+        for index in 0..<5 {
+          let scale = [1e-9, 1, 1e3, 1e12][random.index(below: 4)]
+          cells[index].completed += random.unit() * scale
+          cells[index].seconds += random.unit() * scale
+          cells[index].started += random.unit() * scale
+          cells[index].inFlight = random.unit() * scale
+          cells[index].outstandingSeconds = random.unit() * scale
+          cells[index].foreign += random.unit() * scale
+          // A worker's cells can be read while they change.
+          if random.index(below: 9) == 0 { cells[index] = EvidenceReading() }
+          evidence[index].take(cells[index], passed: random.unit(), tau: pool.tau)
+          var page = WorkReading()
+          page.running = random.unit() * scale
+          page.completions = random.unit() * scale
+          page.seconds = random.unit() * scale
+          page.window = random.unit()
+          evidence[index].scrapeSent(cells[index])
+          _ = evidence[index].take(page, cells: cells[index], sentAt: .seconds(random.unit()))
+        }
+        let result = CapacityLaw.verdicts(
+          evidence, bases: [1, 2, 0, 1e6, 1e-6], floorRatio: 0.05, pool: &pool)
+        for verdict in result {
+          #expect(verdict.factor.isFinite && verdict.factor > 0, "round \(round)")
+        }
+      }
+    }
+  }
+}
+
+@Suite struct CapacityControllerTests {
+  /// Plays `rate` requests a second of `latency` seconds on each endpoint through the cells.
+  private static func play(_ bench: inout Bench, _ work: [(Double, Double)], seconds: Double) {
+    let cells = bench.evidence.block(ofWorker: 0)
+    bench.run(seconds: seconds, answer: { _ in .page(200, "x 1\n") }) { bench in
+      for (slot, (rate, latency)) in work.enumerated() {
+        let count = UInt64(rate / 10)
+        cells.add(count, at: bench.evidence.index(.started, slot))
+        cells.add(count, at: bench.evidence.index(.completed, slot))
+        cells.add(
+          count * UInt64(latency * 1e9), at: bench.evidence.index(.completedNanoseconds, slot))
+      }
+    }
+  }
+
+  @Test func weightsKeepTheSumOfTheBaseWeights() {
+    var bench = Bench(makeFleet(bases: [1, 1, 2], law: .capacity))
+    Self.play(&bench, [(20, 0.3), (40, 0.1), (80, 0.05)], seconds: 20)
+    let weights = (0..<3).map(bench.effective)
+    #expect(abs(weights.reduce(0, +) - 4) < 1e-6)
+    #expect(weights[0] < 0.7)
+    #expect(bench.kind(0) == .law)
+  }
+
+  @Test func dryRunPublishesTheTargetAndSteersByTheBaseWeight() {
+    var fleet = makeFleet(bases: [1, 1, 2], law: .capacity)
+    fleet.pools[0].weights.isDryRun = true
+    var bench = Bench(fleet)
+    Self.play(&bench, [(20, 0.3), (40, 0.1), (80, 0.05)], seconds: 20)
+    #expect((0..<3).map(bench.effective) == [1, 1, 2])
+    #expect(bench.target(0) < 0.7)
+    #expect(bench.kind(0) == .dryRun)
+  }
+}

@@ -68,42 +68,49 @@ extension Decoder {
   private func own(
     _ name: String, _ format: ScrapeSource.Format, in scope: inout Scope
   ) -> SignalSpec {
-    let names = metricNames("metric", in: &scope)
-    var labels: [SampleSelector.LabelMatch] = []
-    readLabels("labels", &labels, format, in: &scope)
+    var selector = metric("metric", in: &scope)
+    readLabels("labels", &selector.labels, format, in: &scope)
     var kind = scope.has("of") ? SignalKind.ratio : .gauge
     scope.read("kind", &kind, .choice)
-    var spec = SignalSpec(name, .value(SampleSelector(names, labels: labels)))
+    var spec = SignalSpec(name, .value(selector))
     if kind.isQuotient {
-      let divisor = metricNames("of", in: &scope)
-      var divisorLabels = labels
-      readLabels("of_labels", &divisorLabels, format, in: &scope)
-      let parts = (
-        SampleSelector(names, labels: labels), SampleSelector(divisor, labels: divisorLabels)
-      )
-      if parts.0 == parts.1, !names.isEmpty {
+      var divisor = metric("of", in: &scope)
+      divisor.labels = selector.labels
+      readLabels("of_labels", &divisor.labels, format, in: &scope)
+      if selector == divisor, !selector.names.isEmpty {
         report.error(
           at: scope.offset(of: "of"), "a metric divided by itself is always 1",
           hint: "`of_labels` are the labels of the divisor; without it they are `labels`")
       }
       spec.source =
-        kind == .ratio ? .valueRatio(parts.0, parts.1) : .rateRatio(parts.0, parts.1)
+        kind == .ratio ? .valueRatio(selector, divisor) : .rateRatio(selector, divisor)
     } else {
       for key in ["of", "of_labels"] {
         guard let node = scope.claim(key) else { continue }
         report.error(at: node.offset, "`\(key)` is for `kind: ratio` and `kind: rate_ratio`")
       }
-      if kind == .rate { spec.source = .rate(SampleSelector(names, labels: labels)) }
+      if kind == .rate { spec.source = .rate(selector) }
     }
     scope.read("complement", &spec.isComplement, .truth)
-    tune(&spec, in: &scope)
-    spec.isRatio =
+    tune(&spec, in: &scope) { spec in
       kind.isQuotient || kind == .gauge && spec.thresholds.map { $0.alarm <= 1 } ?? false
+    }
     return spec
   }
 
   // What a file may change of every signal.
-  private func tune(_ spec: inout SignalSpec, in scope: inout Scope) {
+  // `guess` says whether a signal is a utilisation where the file does not.
+  private func tune(
+    _ spec: inout SignalSpec, in scope: inout Scope,
+    guess: (SignalSpec) -> Bool = { $0.isRatio }
+  ) {
+    tuneThresholds(&spec, in: &scope)
+    spec.isRatio = guess(spec)
+    scope.read("utilisation", &spec.isRatio, .truth)
+    scope.read("role", &spec.role, Form<SignalRole>.choice.or("none"))
+  }
+
+  private func tuneThresholds(_ spec: inout SignalSpec, in scope: inout Scope) {
     let number = Form<Double>.number(-1e18...1e18)
     scope.read("aggregate", &spec.aggregate, .choice)
     scope.read("scale", &spec.scale, .number(1e-18...1e18))
@@ -125,16 +132,28 @@ extension Decoder {
     }
   }
 
-  // One metric name or several, of which the first that a page has is read.
-  private func metricNames(_ key: String, in scope: inout Scope) -> [String] {
-    guard let node = scope.node(key), case .sequence = node.content else {
-      return scope.require(key, .metric).map { [$0] } ?? []
+  // One metric name; several, of which the first that a page has is read; or `{all: [a, b]}`.
+  private func metric(_ key: String, in scope: inout Scope) -> SampleSelector {
+    func names(_ key: String, in scope: inout Scope) -> [String] {
+      let nodes = scope.items(key, required: true) ?? []
+      return nodes.compactMap { scope.decode($0, "an item of `\(key)`", .metric) }
     }
-    let nodes = scope.items(key, required: true) ?? []
-    let names = nodes.compactMap { scope.decode($0, "an item of `\(key)`", .metric) }
-    scope.put(
-      key, Output.sequence(names.map { .value(YAMLText.scalar($0), isDefault: false) }).inline)
-    return names
+    func output(_ names: [String]) -> Output {
+      .sequence(names.map { .value(YAMLText.scalar($0), isDefault: false) })
+    }
+    switch scope.node(key)?.content {
+    case .sequence:
+      let names = names(key, in: &scope)
+      scope.put(key, output(names).inline)
+      return SampleSelector(names)
+    case .mapping:
+      var inner = Scope(scope.claim(key, required: true), "`\(key)`", report)
+      let selector = SampleSelector.all(names("all", in: &inner))
+      _ = inner.finish()
+      scope.put(key, Output.mapping([.init("all", output(selector.names))]).inline)
+      return selector
+    default: return SampleSelector(scope.require(key, .metric).map { [$0] } ?? [])
+    }
   }
 
   // `{gpu: "0"}`, `{gpu: ["0", "1"]}` or `{mode: {not: [idle]}}`.

@@ -33,6 +33,7 @@ struct SelectedSeries: Sendable {
 
   /// Whether a sample of that name may count. A better name throws out what there is.
   mutating func wants(name index: Int) -> Bool {
+    if selector.takesAll { return true }
     guard index <= bestName else { return false }
     if index < bestName {
       bestName = index

@@ -30,7 +30,7 @@ public struct ScrapeSource: Sendable, Equatable {
 }
 
 /// Which samples of a page belong to a signal.
-public struct SampleSelector: Sendable, Equatable {
+public struct SampleSelector: Sendable, Equatable, ExpressibleByArrayLiteral {
   public struct LabelMatch: Sendable, Equatable {
     public var label: String
     public var values: [String]
@@ -41,14 +41,35 @@ public struct SampleSelector: Sendable, Equatable {
       self.values = values
       self.isMember = isMember
     }
+
+    /// The label has one of the values; "" also means that it is absent.
+    public static func `is`(_ label: String, _ values: [String]) -> LabelMatch {
+      LabelMatch(label: label, values: values)
+    }
+
+    /// The label has none of the values.
+    public static func isNot(_ label: String, _ values: [String]) -> LabelMatch {
+      LabelMatch(label: label, values: values, isMember: false)
+    }
   }
-  /// Exact names, the first that the page has wins (a server's new name, then its old ones).
+  /// Exact names.
   public var names: [String]
+  /// false: the first name that the page has wins (a server's new name, then its old ones); true:
+  /// they all belong to the signal, side by side.
+  public var takesAll: Bool
   /// All must hold.
   public var labels: [LabelMatch]
-  public init(_ names: [String], labels: [LabelMatch] = []) {
+  public init(_ names: [String], takesAll: Bool = false, labels: [LabelMatch] = []) {
     self.names = names
+    self.takesAll = takesAll
     self.labels = labels
+  }
+
+  public init(arrayLiteral names: String...) { self.init(names) }
+
+  /// The samples of all the names.
+  public static func all(_ names: [String], labels: [LabelMatch] = []) -> SampleSelector {
+    SampleSelector(names, takesAll: true, labels: labels)
   }
 }
 

@@ -158,7 +158,35 @@ import Testing
       "weights: {scrape: [{preset: vllm, signals: [{name: x, metric: y, alarm: 2, normal: 1}]}]}")
     let file = try load(text)
     let signals = file.fleet.pools[0].weights.scrapes[0].signals
-    #expect(signals.map(\.name) == ["running", "waiting", "kv_cache", "x"])
+    let own = try #require(Preset.named("vllm")).signals.map(\.name)
+    #expect(signals.map(\.name) == own + ["x"])
+    #expect(try load(file.effective).fleet == file.fleet)
+  }
+
+  @Test func aSignalSaysWhatItIsToALaw() throws {
+    let text = pool(
+      """
+      weights:
+        scrape:
+          - preset: vllm
+            signals: [{name: waiting, role: none}, {name: kv_cache, utilisation: false}]
+          - signals:
+              - {name: ended, metric: {all: [ok_total, bad_total]}, kind: rate, role: completions}
+              - {name: used, metric: u, utilisation: true}
+              - {name: part, metric: a, of: {all: [a, b]}, utilisation: false}
+      """)
+    let file = try load(text)
+    let scrapes = file.fleet.pools[0].weights.scrapes
+    #expect(scrapes[0].signals.prefix(3).map(\.role) == [.running, nil, nil])
+    #expect(scrapes[0].signals.prefix(3).map(\.isRatio) == [false, false, false])
+    #expect(
+      scrapes[1].signals == [
+        SignalSpec("ended", .rate(.all(["ok_total", "bad_total"])), role: .completions),
+        SignalSpec("used", .value(["u"]), isRatio: true),
+        SignalSpec("part", .valueRatio(["a"], .all(["a", "b"]))),
+      ])
+    #expect(file.effective.contains("role: completions\n"))
+    #expect(file.effective.contains("metric: {all: [ok_total, bad_total]}\n"))
     #expect(try load(file.effective).fleet == file.fleet)
   }
 

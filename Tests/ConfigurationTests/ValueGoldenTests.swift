@@ -92,7 +92,7 @@ import Testing
           steps: [{below: 30, weight: 4}, {below: 20, weight: 3}, {below: 80, weight: 2}]
           scrape:
             - {preset: vlm}
-            - {preset: dcgm, port: 0}
+            - {preset: zzzz, port: 0}
             - {signals: []}
         """#),
       #"""
@@ -121,12 +121,12 @@ import Testing
               - {preset: vlm}
                          ^
       hint: did you mean `vllm`?
-      a.yaml:13:20: error: there is no preset `dcgm`
-              - {preset: dcgm, port: 0}
+      a.yaml:13:20: error: there is no preset `zzzz`
+              - {preset: zzzz, port: 0}
                          ^
-      hint: the presets are `vllm`, `tfserving`, `node`, `json`
+      hint: the presets are `vllm`, `sglang`, `tgi`, `trtllm`, `llamacpp`, `lmdeploy`, `tfserving`, `triton`, `torchserve`, `ray-serve`, …
       a.yaml:13:32: error: `port` must be a whole number 1 to 65535, or `endpoint`, not `0`
-              - {preset: dcgm, port: 0}
+              - {preset: zzzz, port: 0}
                                      ^
       a.yaml:14:21: error: `signals` needs at least one item
               - {signals: []}

@@ -4,14 +4,6 @@ import Primitives
 import Testing
 
 @Suite(.enabled(if: Captures.exist, Captures.absence)) struct CapturedPageTests {
-  @Test(arguments: ["vllm-0.32-idle", "vllm-0.32-after"])
-  func vllmAtRestHasNothingRunningWaitingOrCached(file: String) throws {
-    var reader = try PageReader("vllm")
-    let page = try reader.whole(try Captures.text(file + ".prom"), at: 0)
-    #expect(page.readings == [.value(0), .value(0), .value(0)])
-    #expect(page.parseErrorCount == 0)
-  }
-
   @Test func nodeMemoryIsOneMinusAvailableOverTotal() throws {
     var reader = try PageReader("node")
     let text = try Captures.text("node_exporter.prom")
@@ -43,32 +35,6 @@ import Testing
     let readings = try reader.read(second.joined(separator: "\n") + "\n", at: 10)
     #expect(near(try #require(readings[0].value), 0.3, 1e-6))
     #expect(readings[2] == .value(0))
-  }
-
-  @Test func tensorFlowServingsDurationsAreRequestsInFlight() throws {
-    var reader = try PageReader("tfserving")
-    let first = try Captures.text("tfserving-bert-doc.prom")
-    let name = ":tensorflow:serving:request_latency_sum"
-    guard first.contains(name) else {
-      // The capture had served nothing yet: absent, which is not idle.
-      #expect(try reader.read(first, at: 0) == [.absent(.missing)])
-      let page = first + "\(name){model_name=\"bert\",API=\"predict\"} "
-      #expect(try reader.read(page + "1000000\n", at: 1) == [.absent(.needsSecondSample)])
-      #expect(try reader.read(page + "13000000\n", at: 5) == [.value(3)])
-      return
-    }
-    _ = try reader.read(first, at: 0)
-    // 12 s of requests within 4 s: three at a time.
-    let line = try #require(first.split(separator: "\n").first { $0.hasPrefix(name) })
-    let space = try #require(line.lastIndex(of: " "))
-    let value = try #require(Double(line[line.index(after: space)...]))
-    let second = first.split(separator: "\n").map {
-      $0 == line ? "\(line[..<space]) \(value + 12e6)" : String($0)
-    }
-    #expect(
-      near(
-        try #require(try reader.read(second.joined(separator: "\n") + "\n", at: 4)[0].value), 3,
-        1e-6))
   }
 
   private static let llama: [SignalSpec] = [

@@ -1,0 +1,72 @@
+// Engines of language models: a gauge of what runs, one of what waits, and the KV cache.
+
+extension Preset {
+  static let vllm = Preset(
+    "vllm", "vLLM's API server",
+    signals: [
+      .running(["vllm:num_requests_running"]),
+      .waiting(["vllm:num_requests_waiting"]),
+      .kvCache(["vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"]),
+      // Every finished_reason, "abort" (the client went away) and "error" too.
+      .completions(["vllm:request_success_total"]),
+      .failures(
+        .init(["vllm:request_success_total"], labels: [.is("finished_reason", ["error"])])),
+      .inFlight(["vllm:e2e_request_latency_seconds_sum"]),
+    ])
+
+  static let sglang = Preset(
+    "sglang", "SGLang, started with --enable-metrics",
+    signals: [
+      .running(["sglang:num_running_reqs"]),
+      .waiting(["sglang:num_queue_reqs"]),
+      .kvCache(["sglang:token_usage"]),
+      .completions(["sglang:num_requests_total", "sglang:e2e_request_latency_seconds_count"]),
+      .inFlight(["sglang:e2e_request_latency_seconds_sum"]),
+    ])
+
+  static let tgi = Preset(
+    "tgi", "Hugging Face Text Generation Inference",
+    signals: [
+      .running(["tgi_batch_current_size"]),
+      .waiting(["tgi_queue_size"]),
+      SignalSpec(
+        "kv_cache",
+        .valueRatio(["tgi_batch_current_max_tokens"], ["tgi_batch_max_total_tokens"]),
+        thresholds: .cache, isRatio: true),
+      // `tgi_request_count` counts requests when they begin.
+      .completions(.all(["tgi_request_success", "tgi_request_failure"])),
+      // Bad requests and clients that went away say nothing of the server.
+      .failures(
+        .init(["tgi_request_failure"], labels: [.isNot("err", ["validation", "dropped"])])),
+      .inFlight(["tgi_request_duration_sum"]),
+    ])
+
+  static let trtllm = Preset(
+    "trtllm", "TensorRT-LLM's trtllm-serve", path: "/prometheus/metrics",
+    signals: [
+      .running(["trtllm_num_requests_running"]),
+      .waiting(["trtllm_num_requests_waiting"]),
+      .kvCache(["trtllm_kv_cache_utilization"]),
+      .completions(["trtllm_request_success_total"]),
+      .inFlight(["trtllm_e2e_request_latency_seconds_sum"]),
+    ])
+
+  static let llamacpp = Preset(
+    "llamacpp", "llama.cpp's llama-server, started with --metrics",
+    signals: [
+      .running(["llamacpp:requests_processing"]),
+      .waiting(["llamacpp:requests_deferred"]),
+    ])
+
+  static let lmdeploy = Preset(
+    "lmdeploy", "LMDeploy's api_server, started with --enable-metrics",
+    signals: [
+      .running(["lmdeploy:num_requests_running"]),
+      .waiting(["lmdeploy:num_requests_waiting"]),
+      .kvCache(["lmdeploy:gpu_cache_usage_perc"]),
+      // Gauges that only grow.
+      .completions(.all(["lmdeploy:num_requests_succeeded", "lmdeploy:num_requests_failed"])),
+      .failures(["lmdeploy:num_requests_failed"]),
+      .inFlight(["lmdeploy:e2e_request_latency_seconds_sum"]),
+    ])
+}

@@ -1,0 +1,68 @@
+// What runs beside a server (the host, its GPUs, its container, its process), and a page of one's
+// own.
+
+extension Preset {
+  static let node = Preset(
+    "node", "Prometheus node_exporter: the host's CPU, memory and disk", port: 9100,
+    signals: [
+      SignalSpec(
+        "cpu",
+        .rateRatio(
+          .init(["node_cpu_seconds_total"], labels: [.is("mode", ["idle", "iowait", "steal"])]),
+          ["node_cpu_seconds_total"]),
+        isComplement: true, thresholds: .cpu, isRatio: true),
+      SignalSpec(
+        "memory",
+        .valueRatio(["node_memory_MemAvailable_bytes"], ["node_memory_MemTotal_bytes"]),
+        isComplement: true, thresholds: .memory, isRatio: true),
+      SignalSpec(
+        "disk_io", .rate(["node_disk_io_time_seconds_total"]), aggregate: .max,
+        thresholds: .disk),
+    ])
+
+  static let dcgm = Preset(
+    "dcgm", "NVIDIA dcgm-exporter: the host's busiest GPU", port: 9400,
+    signals: [
+      SignalSpec(
+        "gpu", .value(["DCGM_FI_DEV_GPU_UTIL"]), aggregate: .max, scale: 0.01, thresholds: .gpu,
+        isRatio: true),
+      SignalSpec("tensor_active", .value(["DCGM_FI_PROF_PIPE_TENSOR_ACTIVE"]), aggregate: .max),
+      SignalSpec("dram_active", .value(["DCGM_FI_PROF_DRAM_ACTIVE"]), aggregate: .max),
+    ])
+
+  /// Cgroups that are no container have no image.
+  private static let isContainer = SampleSelector.LabelMatch.isNot("image", [""])
+
+  static let cadvisor = Preset(
+    "cadvisor", "cAdvisor: containers with a memory limit; choose one with `labels`", port: 8080,
+    signals: [
+      SignalSpec(
+        "memory",
+        .valueRatio(
+          .init(["container_memory_working_set_bytes"], labels: [isContainer]),
+          .init(["container_spec_memory_limit_bytes"], labels: [isContainer])),
+        thresholds: .memory, isRatio: true),
+      SignalSpec(
+        "throttled",
+        .rateRatio(
+          .init(["container_cpu_cfs_throttled_periods_total"], labels: [isContainer]),
+          .init(["container_cpu_cfs_periods_total"], labels: [isContainer]))),
+    ])
+
+  static let process = Preset(
+    "process", "A Prometheus client's process metrics; give `cpu` a scale of 1 / cores",
+    signals: [
+      SignalSpec("cpu", .rate(["process_cpu_seconds_total"])),
+      SignalSpec("memory_bytes", .value(["process_resident_memory_bytes"])),
+      SignalSpec("open_files", .valueRatio(["process_open_fds"], ["process_max_fds"])),
+    ])
+
+  static let json = Preset(
+    "json", "A home-made page: {\"cpu_usage\": 0..100, \"memory_usage\": 0..100}", format: .json,
+    signals: [
+      SignalSpec(
+        "cpu", .value(["cpu_usage"]), scale: 0.01, thresholds: .cpu, isRatio: true),
+      SignalSpec(
+        "memory", .value(["memory_usage"]), scale: 0.01, thresholds: .memory, isRatio: true),
+    ])
+}

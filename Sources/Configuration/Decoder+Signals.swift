@@ -3,11 +3,35 @@ import Fleet
 import Primitives
 
 /// How a number is made of samples; the words of the file for `SignalSource`.
-private enum SignalKind: String, CaseIterable {
+enum SignalKind: String, CaseIterable {
   case gauge, rate, ratio
   case rateRatio = "rate_ratio"
+  case rateOver = "rate_over"
+  case mean, quantile
 
-  var isQuotient: Bool { self == .ratio || self == .rateRatio }
+  /// Whether there is a divisor, `of`.
+  var isQuotient: Bool { self == .ratio || self == .rateRatio || self == .rateOver }
+
+  init(_ source: SignalSource) {
+    switch source {
+    case .value: self = .gauge
+    case .rate: self = .rate
+    case .valueRatio: self = .ratio
+    case .rateRatio: self = .rateRatio
+    case .rateOverValue: self = .rateOver
+    case .mean: self = .mean
+    case .quantile: self = .quantile
+    }
+  }
+
+  /// Whether a signal is a utilisation where the file does not say.
+  func isRatio(_ thresholds: SignalSpec.Thresholds?) -> Bool {
+    switch self {
+    case .ratio, .rateRatio: true
+    case .gauge: thresholds.map { $0.alarm <= 1 } ?? false
+    case .rate, .rateOver, .mean, .quantile: false
+    }
+  }
 }
 
 extension Decoder {
@@ -53,7 +77,7 @@ extension Decoder {
   // A signal of the preset: its samples are the preset's.
   private func changed(_ base: SignalSpec, in scope: inout Scope) -> SignalSpec {
     _ = scope.claim("metric")
-    for key in ["labels", "kind", "of", "of_labels", "complement"] {
+    for key in ["labels", "kind", "of", "of_labels", "quantile", "complement"] {
       guard let node = scope.claim(key) else { continue }
       report.error(
         at: node.offset, "`\(key)` needs `metric`: the preset says how `\(base.name)` is read",
@@ -73,29 +97,74 @@ extension Decoder {
     var kind = scope.has("of") ? SignalKind.ratio : .gauge
     scope.read("kind", &kind, .choice)
     var spec = SignalSpec(name, .value(selector))
+    spec.source = source(kind, selector, format, in: &scope)
+    scope.read("complement", &spec.isComplement, .truth)
+    tune(&spec, in: &scope) { kind.isRatio($0.thresholds) }
+    if kind == .mean || kind == .quantile, spec.aggregate != .sum {
+      report.error(
+        at: scope.offset(of: "aggregate"),
+        "`aggregate` is `sum` for `kind: \(kind.rawValue)`: all series are one histogram",
+        hint: "choose series with `labels`")
+    }
+    return spec
+  }
+
+  // How the number is made, with the keys that only some kinds have.
+  private func source(
+    _ kind: SignalKind, _ selector: SampleSelector, _ format: ScrapeSource.Format,
+    in scope: inout Scope
+  ) -> SignalSource {
+    var divisor = SampleSelector([])
     if kind.isQuotient {
-      var divisor = metric("of", in: &scope)
+      divisor = metric("of", in: &scope)
       divisor.labels = selector.labels
       readLabels("of_labels", &divisor.labels, format, in: &scope)
-      if selector == divisor, !selector.names.isEmpty {
+      if selector == divisor, !selector.names.isEmpty, kind != .rateOver {
         report.error(
           at: scope.offset(of: "of"), "a metric divided by itself is always 1",
           hint: "`of_labels` are the labels of the divisor; without it they are `labels`")
       }
-      spec.source =
-        kind == .ratio ? .valueRatio(selector, divisor) : .rateRatio(selector, divisor)
     } else {
       for key in ["of", "of_labels"] {
         guard let node = scope.claim(key) else { continue }
-        report.error(at: node.offset, "`\(key)` is for `kind: ratio` and `kind: rate_ratio`")
+        report.error(
+          at: node.offset,
+          "`\(key)` is for `kind: ratio`, `kind: rate_ratio` and `kind: rate_over`")
       }
-      if kind == .rate { spec.source = .rate(selector) }
     }
-    scope.read("complement", &spec.isComplement, .truth)
-    tune(&spec, in: &scope) { spec in
-      kind.isQuotient || kind == .gauge && spec.thresholds.map { $0.alarm <= 1 } ?? false
+    var share = 0.5
+    if kind == .quantile {
+      share = scope.require("quantile", .number(0...1)) ?? share
+    } else if let node = scope.claim("quantile") {
+      report.error(at: node.offset, "`quantile` is for `kind: quantile`")
     }
-    return spec
+    if kind == .mean || kind == .quantile { checkHistogram(kind, selector, format, scope) }
+    switch kind {
+    case .gauge: return .value(selector)
+    case .rate: return .rate(selector)
+    case .ratio: return .valueRatio(selector, divisor)
+    case .rateRatio: return .rateRatio(selector, divisor)
+    case .rateOver: return .rateOverValue(selector, divisor)
+    case .mean: return .mean(selector)
+    case .quantile: return .quantile(share, selector)
+    }
+  }
+
+  private func checkHistogram(
+    _ kind: SignalKind, _ selector: SampleSelector, _ format: ScrapeSource.Format, _ scope: Scope
+  ) {
+    if format == .json {
+      report.error(at: scope.offset(of: "kind"), "a JSON page has no histograms")
+    }
+    for name in selector.names {
+      guard let suffix = ["_bucket", "_count", "_sum"].first(where: name.hasSuffix) else {
+        continue
+      }
+      report.error(
+        at: scope.offset(of: "metric"),
+        "`kind: \(kind.rawValue)` needs the name of a histogram, without `\(suffix)`",
+        hint: "write `\(name.dropLast(suffix.count))`")
+    }
   }
 
   // What a file may change of every signal.
@@ -108,6 +177,7 @@ extension Decoder {
     spec.isRatio = guess(spec)
     scope.read("utilisation", &spec.isRatio, .truth)
     scope.read("role", &spec.role, Form<SignalRole>.choice.or("none"))
+    scope.read("absent", &spec.absent, Form<Double>.number(-1e18...1e18).or("none"))
   }
 
   private func tuneThresholds(_ spec: inout SignalSpec, in scope: inout Scope) {
@@ -138,68 +208,19 @@ extension Decoder {
       let nodes = scope.items(key, required: true) ?? []
       return nodes.compactMap { scope.decode($0, "an item of `\(key)`", .metric) }
     }
-    func output(_ names: [String]) -> Output {
-      .sequence(names.map { .value(YAMLText.scalar($0), isDefault: false) })
-    }
     switch scope.node(key)?.content {
     case .sequence:
-      let names = names(key, in: &scope)
-      scope.put(key, output(names).inline)
-      return SampleSelector(names)
+      let selector = SampleSelector(names(key, in: &scope))
+      scope.put(key, selector.namesOutput)
+      return selector
     case .mapping:
       var inner = Scope(scope.claim(key, required: true), "`\(key)`", report)
       let selector = SampleSelector.all(names("all", in: &inner))
       _ = inner.finish()
-      scope.put(key, Output.mapping([.init("all", output(selector.names))]).inline)
+      scope.put(key, selector.namesOutput)
       return selector
     default: return SampleSelector(scope.require(key, .metric).map { [$0] } ?? [])
     }
-  }
-
-  // `{gpu: "0"}`, `{gpu: ["0", "1"]}` or `{mode: {not: [idle]}}`.
-  private func readLabels(
-    _ key: String, _ labels: inout [SampleSelector.LabelMatch], _ format: ScrapeSource.Format,
-    in scope: inout Scope
-  ) {
-    if let entries = scope.named(key) {
-      if format == .json, !entries.isEmpty {
-        report.error(at: scope.offset(of: key), "a JSON page has no labels")
-      }
-      labels = entries.map { decodeLabel($0) }
-    }
-    let outputs = labels.map { match in
-      let values = Output.sequence(
-        match.values.map { .value(YAMLText.quoted($0), isDefault: false) })
-      return Output.Entry(
-        match.label, match.isMember ? values : .mapping([.init("not", values)]))
-    }
-    scope.put(key, .value(Output.mapping(outputs).text, isDefault: !scope.has(key)))
-  }
-
-  private func decodeLabel(_ entry: Node.Entry) -> SampleSelector.LabelMatch {
-    let title = "label \(Printable.quoted(entry.key.text))"
-    var match = SampleSelector.LabelMatch(label: entry.key.text, values: [])
-    func texts(_ node: Node) -> [String] {
-      let helper = Scope(nil, "", report)
-      guard case .sequence(let items) = node.content else {
-        return helper.decode(node, title, .labelValue).map { [$0] } ?? []
-      }
-      if items.isEmpty { report.error(at: node.offset, "\(title) needs at least one value") }
-      return items.compactMap { helper.decode($0, title, .labelValue) }
-    }
-    guard case .mapping = entry.value.content else {
-      match.values = texts(entry.value)
-      return match
-    }
-    var scope = Scope(entry.value, title, anchor: entry.key.offset, report)
-    match.isMember = false
-    if let node = scope.claim("not") {
-      match.values = texts(node)
-    } else if scope.isEmpty {
-      report.error(at: entry.value.offset, "\(title) needs a value, a list or `{not: …}`")
-    }
-    _ = scope.finish()
-    return match
   }
 }
 
@@ -217,15 +238,5 @@ extension Form<String> {
         return name
       },
       write: text.write)
-  }
-
-  /// The value of a label; it may be empty, as `""`.
-  fileprivate static var labelValue: Form {
-    Form(
-      read: { scalar throws(Misfit) in
-        if scalar.isNull || scalar.text.utf8.count > 1_024 { throw .expected("text") }
-        return scalar.text
-      },
-      write: YAMLText.quoted)
   }
 }

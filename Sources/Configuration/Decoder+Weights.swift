@@ -111,12 +111,15 @@ extension Decoder {
     scope.read("port", &source.port, Form.port.or("endpoint"))
     scope.read("path", &source.path, .path(query: true))
     scope.read("format", &source.format, .choice)
+    var labels: [SampleSelector.LabelMatch] = []
+    readLabels("labels", &labels, source.format, in: &scope)
     // After a wrong preset, what its signals leave out is not known.
     if scope.has("preset"), preset == nil, !scope.isWord("none", at: "preset") {
       _ = scope.claim("signals")
     } else {
       decodeSignals(&source, preset, in: &scope)
     }
+    source.require(labels)
     policy.scrapes.append(source)
     return scope.finish()
   }

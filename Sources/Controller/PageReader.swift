@@ -1,5 +1,5 @@
 // From a page's bytes to one reading for each signal of a source: exact names, the first present
-// wins; labels; aggregate; rates per series from the page before, counted from send to send.
+// wins; labels; aggregate; rates per series, counted from send to send (RateWindow says from where).
 // A page is told by its content, not by what its head claims.
 import Exposition
 package import Fleet
@@ -19,36 +19,53 @@ package struct PageReader: Sendable {
     let rank: Int
   }
 
+  /// What is kept of a signal from page to page.
+  private struct Part: Sendable {
+    /// Which of `selected` it reads: one, or two for a quotient.
+    let first: Int
+    let second: Int?
+    var window = RateWindow()
+    /// What was counted last, before scale and complement; nil where nothing was.
+    var counted: Double?
+  }
+
   private let source: ScrapeSource
-  /// A rate over a longer time than this says nothing about now.
+  /// A rate over a longer time without a page says nothing about now.
   package var windowMax: Nanoseconds
   private var selected: [SelectedSeries] = []
   private var wanted: [WantedName] = []
-  /// Which of `selected` a signal reads: one, or two for a ratio.
-  private var parts: [(first: Int, second: Int?)] = []
+  private var parts: [Part] = []
   private var startTime: Double?
   private var previousSentAt: Nanoseconds?
 
+  /// Requires: patterns that `TextPattern` takes.
   package init(_ source: ScrapeSource, windowMax: Nanoseconds) {
     self.source = source
     self.windowMax = windowMax
     for signal in source.signals {
+      let part: (Int, Int?)
       switch signal.source {
-      case .value(let selector): parts.append((add(selector, isCounter: false), nil))
-      case .rate(let selector): parts.append((add(selector, isCounter: true), nil))
-      case .valueRatio(let a, let b):
-        parts.append((add(a, isCounter: false), add(b, isCounter: false)))
-      case .rateRatio(let a, let b):
-        parts.append((add(a, isCounter: true), add(b, isCounter: true)))
+      case .value(let selector): part = (add(selector, .value), nil)
+      case .rate(let selector): part = (add(selector, .counter), nil)
+      case .valueRatio(let a, let b): part = (add(a, .value), add(b, .value))
+      case .rateRatio(let a, let b): part = (add(a, .counter), add(b, .counter))
+      case .rateOverValue(let a, let b): part = (add(a, .counter), add(b, .value))
+      case .mean(let selector):
+        part = (add(selector, .counter, "_sum"), add(selector, .counter, "_count"))
+      case .quantile(_, let selector): part = (add(selector, .buckets, "_bucket"), nil)
       }
+      parts.append(Part(first: part.0, second: part.1))
     }
   }
 
-  private mutating func add(_ selector: SampleSelector, isCounter: Bool) -> Int {
-    selected.append(SelectedSeries(selector, isCounter: isCounter))
-    for (rank, name) in selector.names.enumerated() {
-      wanted.append(WantedName(name: name, selector: selected.count - 1, rank: rank))
+  private mutating func add(
+    _ selector: SampleSelector, _ kind: SelectedSeries.Kind, _ suffix: String = ""
+  ) -> Int {
+    let series = SelectedSeries(selector, kind, suffix: suffix)
+    for (rank, name) in series.names.enumerated() {
+      wanted.append(WantedName(name: name, selector: selected.count, rank: rank))
     }
+    selected.append(series)
     return selected.count - 1
   }
 
@@ -75,10 +92,11 @@ package struct PageReader: Sendable {
       result.didRestart = startTime.map { $0 != newStart } ?? false
       startTime = newStart
     }
-    let window = previousSentAt.map { sentAt - $0 }
+    let spacing = previousSentAt.map { sentAt - $0 }
     previousSentAt = sentAt
     for index in source.signals.indices {
-      result.readings.append(reading(index, window: window, didRestart: result.didRestart))
+      result.readings.append(
+        reading(index, at: sentAt, spacing: spacing, didRestart: result.didRestart))
     }
     return result
   }
@@ -121,10 +139,7 @@ package struct PageReader: Sendable {
       if value.isFinite, newStart == nil { newStart = value }
     }
     for each in wanted where sample.nameMatches(each.name) {
-      guard selected[each.selector].wants(name: each.rank),
-        selected[each.selector].selector.labels.allSatisfy({ $0.holds(for: sample) })
-      else { continue }
-      selected[each.selector].take(sample.value, key: SeriesKey.of(sample))
+      selected[each.selector].take(sample, name: each.rank)
     }
   }
 
@@ -132,13 +147,7 @@ package struct PageReader: Sendable {
     for value in page.values {
       if value.name == Self.startTimeName, let number = value.number { newStart = number }
       for each in wanted where each.name == value.name {
-        // A number of a JSON page has no labels.
-        guard selected[each.selector].wants(name: each.rank),
-          selected[each.selector].selector.labels.allSatisfy({
-            $0.values.contains("") == $0.isMember
-          })
-        else { continue }
-        selected[each.selector].take(value.number, key: SeriesKey.of(value.name))
+        selected[each.selector].take(value, name: each.rank)
       }
     }
   }
@@ -149,54 +158,102 @@ package struct PageReader: Sendable {
 
   // MARK: From series to a number
 
-  private func reading(
-    _ index: Int, window: Nanoseconds?, didRestart: Bool
+  private mutating func reading(
+    _ index: Int, at now: Nanoseconds, spacing: Nanoseconds?, didRestart: Bool
   ) -> SignalReading {
     let signal = source.signals[index]
     do throws(Absence) {
-      var value = try rawValue(index, window: window, didRestart: didRestart) * signal.scale
+      var value: Double
+      if selected[parts[index].first].isCounter {
+        value = try counted(index, at: now, spacing: spacing, didRestart: didRestart)
+      } else {
+        value = try uncounted(index)
+      }
+      value *= signal.scale
       if signal.isComplement { value = 1 - value }
       guard value.isFinite else { throw .notFinite }
       return .value(value)
     } catch {
+      if error.isNoNumber, let absent = signal.absent { return .assumed(absent, error) }
       return .absent(error)
     }
   }
 
-  private func rawValue(
-    _ index: Int, window: Nanoseconds?, didRestart: Bool
-  ) throws(Absence) -> Double {
+  /// A value, or the quotient of two.
+  private func uncounted(_ index: Int) throws(Absence) -> Double {
     let aggregate = source.signals[index].aggregate
+    let value = aggregate.of(try selected[parts[index].first].values())
+    guard let second = parts[index].second else { return value }
+    return try Self.quotient(value, aggregate.of(try selected[second].values()))
+  }
+
+  /// What counters say of the window that ends with this page.
+  private mutating func counted(
+    _ index: Int, at now: Nanoseconds, spacing: Nanoseconds?, didRestart: Bool
+  ) throws(Absence) -> Double {
+    let counters = [parts[index].first, parts[index].second].compactMap(\.self)
+      .filter { selected[$0].isCounter }
+    if let reason = reasonToBegin(counters, spacing: spacing, didRestart: didRestart) {
+      parts[index].window.begin(at: now)
+      parts[index].counted = nil
+      for counter in counters { selected[counter].makeBase() }
+      throw reason
+    }
+    let verdict = parts[index].window.page(
+      at: now, spacing: spacing ?? .zero,
+      didChange: counters.contains { selected[$0].hasChanged },
+      canHold: parts[index].counted != nil)
+    if verdict == .hold, let counted = parts[index].counted { return counted }
+    if verdict == .still {
+      for counter in counters { selected[counter].makeBase() }
+    }
+    // Whatever comes of it, increases are counted from this page from now on.
+    defer { for counter in counters { selected[counter].makeBase() } }
+    parts[index].counted = nil
+    var seconds = (spacing ?? .zero).seconds
+    if case .count(let window) = verdict { seconds = window.seconds }
+    let value = try number(index, over: seconds)
+    parts[index].counted = value
+    return value
+  }
+
+  /// Why nothing can be counted up to this page; from it on it can.
+  private func reasonToBegin(
+    _ counters: [Int], spacing: Nanoseconds?, didRestart: Bool
+  ) -> Absence? {
+    do throws(Absence) {
+      // What this page lacks is a better reason than what the one before lacked.
+      for counter in counters { _ = try selected[counter].values() }
+    } catch {
+      return error
+    }
+    if didRestart { return .restarted }
+    guard let spacing, spacing > .zero, spacing <= windowMax else { return .needsSecondSample }
+    return counters.contains { selected[$0].hasFallen } ? .counterReset : nil
+  }
+
+  /// The signal's number from the increases since the base.
+  private func number(_ index: Int, over seconds: Double) throws(Absence) -> Double {
+    let signal = source.signals[index]
     let first = selected[parts[index].first]
-    let second = parts[index].second.map { selected[$0] }
-    guard first.isCounter else {
-      let value = aggregate.of(try first.values())
-      guard let second else { return value }
-      return try Self.quotient(value, aggregate.of(try second.values()))
+    if case .quantile(let share, _) = signal.source {
+      return try first.histogram().quantile(share)
     }
-    // What this page lacks is a better reason than what the one before lacked.
-    _ = try first.values()
-    if let second { _ = try second.values() }
-    if didRestart { throw .restarted }
-    guard let window, window > .zero, window <= windowMax else { throw .needsSecondSample }
-    let increases = try first.increases()
-    guard let second else {
-      let seconds = window.seconds
-      return aggregate.of(increases) / seconds
+    let increase = signal.aggregate.of(try first.increases())
+    guard let second = parts[index].second.map({ selected[$0] }) else { return increase / seconds }
+    switch signal.source {
+    case .rateOverValue:
+      return try Self.quotient(increase / seconds, signal.aggregate.of(try second.values()))
+    case .mean:
+      let count = signal.aggregate.of(try second.increases())
+      guard count > 0 else { throw .noObservations }
+      return increase / count
+    default: return try Self.quotient(increase, signal.aggregate.of(try second.increases()))
     }
-    return try Self.quotient(aggregate.of(increases), aggregate.of(try second.increases()))
   }
 
   private static func quotient(_ a: Double, _ b: Double) throws(Absence) -> Double {
     guard b != 0 else { throw .divisionByZero }
     return a / b
-  }
-}
-
-extension SampleSelector.LabelMatch {
-  /// An absent label is an empty one, as in Prometheus.
-  func holds(for sample: Sample) -> Bool {
-    let label = sample.label(self.label)
-    return values.contains { label?.equals($0) ?? $0.isEmpty } == isMember
   }
 }

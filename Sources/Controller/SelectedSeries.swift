@@ -1,52 +1,89 @@
-// The series of one selector on the present page and, for counters, on the page before.
+// The series of one selector on the present page and, for counters, on the page before and on the
+// one that increases are counted from.
 // Invariant: a series counts once a page; at most `PageReader.seriesMax` of them are kept.
+import Exposition
 import Fleet
+import Primitives
 
 struct SelectedSeries: Sendable {
+  enum Kind: Sendable { case value, counter, buckets }
+
   /// From here on a value stands for "not supported".
   static let sentinel = 9.2233720368547e18
 
-  let selector: SampleSelector
-  let isCounter: Bool
-  /// The index in `selector.names` of the best name so far.
+  let names: [String]
+  private let takesAll: Bool
+  private let labels: [LabelTest]
+  let kind: Kind
+  /// The index in `names` of the best name so far.
   private var bestName = Int.max
   /// In the order of the page.
   private var keys: [UInt64] = []
   private var current: [UInt64: Double] = [:]
   private var previous: [UInt64: Double] = [:]
+  private var base: [UInt64: Double] = [:]
+  /// The upper bounds of buckets by series.
+  private var bounds: [UInt64: Double] = [:]
   /// Why the last value that was refused was.
   private var refusal: Absence?
 
-  init(_ selector: SampleSelector, isCounter: Bool) {
-    self.selector = selector
-    self.isCounter = isCounter
+  /// `suffix` is put behind every name.
+  init(_ selector: SampleSelector, _ kind: Kind, suffix: String = "") {
+    names = selector.names.map { $0 + suffix }
+    takesAll = selector.takesAll
+    labels = selector.labels.map(LabelTest.init)
+    self.kind = kind
   }
+
+  var isCounter: Bool { kind != .value }
+
+  // MARK: The page
 
   /// The page before becomes what the last page was.
   mutating func beginPage() {
     if isCounter { swap(&previous, &current) }
     current.removeAll(keepingCapacity: true)
     keys.removeAll(keepingCapacity: true)
+    bounds.removeAll(keepingCapacity: true)
     bestName = .max
     refusal = nil
   }
 
+  /// Takes a sample that has the name of that index, where the labels are right.
+  mutating func take(_ sample: Sample, name index: Int) {
+    guard isWanted(name: index), labels.allSatisfy({ $0.holds(for: sample) }) else { return }
+    let key = SeriesKey.of(sample)
+    if kind == .buckets {
+      guard let bound = sample.label("le").flatMap({ Double($0.string) }), !bound.isNaN else {
+        return refusal = .badHistogram
+      }
+      bounds[key] = bound
+    }
+    take(sample.value, key: key)
+  }
+
+  /// Takes a value of a JSON page, which has no labels.
+  mutating func take(_ value: JSONPage.Value, name index: Int) {
+    guard isWanted(name: index), labels.allSatisfy(\.holdsWithoutLabel) else { return }
+    take(value.number, key: SeriesKey.of(value.name))
+  }
+
   /// Whether a sample of that name may count. A better name throws out what there is.
-  mutating func wants(name index: Int) -> Bool {
-    if selector.takesAll { return true }
+  private mutating func isWanted(name index: Int) -> Bool {
+    if takesAll { return true }
     guard index <= bestName else { return false }
     if index < bestName {
       bestName = index
       current.removeAll(keepingCapacity: true)
       keys.removeAll(keepingCapacity: true)
+      bounds.removeAll(keepingCapacity: true)
       refusal = nil
     }
     return true
   }
 
-  /// Takes a sample's value; nil is one that is no number. Requires: `wants` said yes and the
-  /// labels match.
-  mutating func take(_ value: Double?, key: UInt64) {
+  /// nil is a value that is no number.
+  private mutating func take(_ value: Double?, key: UInt64) {
     guard let value else { return refusal = .wrongFormat }
     guard value.isFinite else { return refusal = .notFinite }
     guard value < Self.sentinel else { return refusal = .sentinel }
@@ -57,6 +94,8 @@ struct SelectedSeries: Sendable {
     keys.append(key)
   }
 
+  // MARK: What it comes to
+
   /// The values on this page, never empty.
   func values() throws(Absence) -> [Double] {
     if refusal == .tooManySeries { throw .tooManySeries }
@@ -64,19 +103,72 @@ struct SelectedSeries: Sendable {
     return keys.map { current[$0, default: 0] }
   }
 
-  /// The increases since the page before, never empty. One counter that fell spoils the window:
-  /// the others, which began anew too, may only have passed their old values already.
-  func increases() throws(Absence) -> [Double] {
-    if refusal == .tooManySeries { throw .tooManySeries }
-    guard !keys.isEmpty else { throw refusal ?? .missing }
-    var increases: [Double] = []
+  /// Whether the page differs from the one before.
+  var hasChanged: Bool { current != previous }
+
+  /// Whether a counter is lower than on the page before. One is enough to spoil the window: the
+  /// others, which began anew too, may only have passed their old values already.
+  var hasFallen: Bool {
     for key in keys {
-      guard let before = previous[key], let now = current[key] else { continue }
-      guard now >= before else { throw .counterReset }
-      increases.append(now - before)
+      if let before = previous[key], let now = current[key], now < before { return true }
+    }
+    return false
+  }
+
+  /// This page becomes the one that increases are counted from.
+  mutating func makeBase() { base = current }
+
+  /// The increases since the base, never empty.
+  func increases() throws(Absence) -> [Double] { try keyedIncreases().map(\.increase) }
+
+  /// The increases of buckets since the base, merged over all series.
+  func histogram() throws(Absence) -> Histogram {
+    var histogram = Histogram()
+    for (key, increase) in try keyedIncreases() {
+      if let bound = bounds[key] { histogram.add(bound: bound, count: increase) }
+    }
+    return histogram
+  }
+
+  private func keyedIncreases() throws(Absence) -> [(key: UInt64, increase: Double)] {
+    var increases: [(key: UInt64, increase: Double)] = []
+    for key in keys {
+      guard let before = base[key], let now = current[key] else { continue }
+      increases.append((key, max(0, now - before)))
     }
     guard !increases.isEmpty else { throw .needsSecondSample }
     return increases
+  }
+}
+
+/// A label's condition, its patterns compiled.
+struct LabelTest: Sendable {
+  private let match: SampleSelector.LabelMatch
+  private let patterns: [TextPattern]
+  /// What the condition says of a sample without the label: an absent label is an empty one, as in
+  /// Prometheus.
+  let holdsWithoutLabel: Bool
+
+  /// Requires: patterns that `TextPattern` takes; the configuration has checked them.
+  init(_ match: SampleSelector.LabelMatch) {
+    self.match = match
+    patterns = match.isPattern ? match.values.compactMap { try? TextPattern($0) } : []
+    precondition(!match.isPattern || patterns.count == match.values.count, "a bad pattern")
+    let hasEmpty =
+      match.isPattern ? patterns.contains { $0.matches("") } : match.values.contains("")
+    holdsWithoutLabel = hasEmpty == match.isMember
+  }
+
+  func holds(for sample: Sample) -> Bool {
+    guard let label = sample.label(match.label) else { return holdsWithoutLabel }
+    guard match.isPattern else {
+      return match.values.contains { label.equals($0) } == match.isMember
+    }
+    if label.hasEscapes {
+      let text = label.string
+      return patterns.contains { $0.matches(text) } == match.isMember
+    }
+    return patterns.contains { $0.matches(label.bytes) } == match.isMember
   }
 }
 

@@ -20,8 +20,23 @@ package enum Absence: String, Error, Sendable, CaseIterable {
   case wrongFormat
   /// The other half of a ratio is 0.
   case divisionByZero
+  /// Nothing was observed within the window: there is no mean and no quantile of nothing.
+  case noObservations
+  /// Fewer than two buckets, or none for `+Inf`.
+  case badHistogram
   /// Over `PageReader.seriesMax`.
   case tooManySeries
+
+  /// The page has no number for the signal, and that is all there is to it: the operator's `absent`
+  /// may stand for it. Otherwise it is only not known yet, or wrong.
+  var isNoNumber: Bool {
+    switch self {
+    case .missing, .notFinite, .sentinel, .divisionByZero, .noObservations: true
+    case .negative, .needsSecondSample, .counterReset, .restarted, .wrongFormat, .badHistogram,
+      .tooManySeries:
+      false
+    }
+  }
 
   /// The value of a metric label, finite by construction.
   package var label: String {
@@ -35,6 +50,8 @@ package enum Absence: String, Error, Sendable, CaseIterable {
     case .restarted: "restarted"
     case .wrongFormat: "wrong_format"
     case .divisionByZero: "division_by_zero"
+    case .noObservations: "no_observations"
+    case .badHistogram: "bad_histogram"
     case .tooManySeries: "too_many_series"
     }
   }
@@ -44,11 +61,16 @@ package enum Absence: String, Error, Sendable, CaseIterable {
 package enum SignalReading: Sendable, Equatable {
   /// Finite; after scale and complement.
   case value(Double)
+  /// The signal's `absent` number stands for what the page lacks.
+  case assumed(Double, Absence)
   case absent(Absence)
 
   /// The number, nil where there is none.
   package var value: Double? {
-    if case .value(let value) = self { value } else { nil }
+    switch self {
+    case .value(let value), .assumed(let value, _): value
+    case .absent: nil
+    }
   }
 }
 

@@ -16,8 +16,17 @@ extension Preset {
         .valueRatio(["node_memory_MemAvailable_bytes"], ["node_memory_MemTotal_bytes"]),
         isComplement: true, thresholds: .memory, isRatio: true),
       SignalSpec(
-        "disk_io", .rate(["node_disk_io_time_seconds_total"]), aggregate: .max,
-        thresholds: .disk),
+        "disk_io",
+        .rate(
+          .init(
+            ["node_disk_io_time_seconds_total"],
+            // Not the same work again under another name, nor memory.
+            labels: [.doesNotMatch("device", "(dm-|fd|loop|md|nbd|ram|sr|zram)[0-9]+.*")])),
+        aggregate: .max, thresholds: .disk),
+      // The share of time in which somebody waited (kernel documentation, accounting/psi).
+      SignalSpec("cpu_pressure", .rate(["node_pressure_cpu_waiting_seconds_total"])),
+      SignalSpec("memory_pressure", .rate(["node_pressure_memory_waiting_seconds_total"])),
+      SignalSpec("io_pressure", .rate(["node_pressure_io_waiting_seconds_total"])),
     ])
 
   static let dcgm = Preset(
@@ -34,8 +43,15 @@ extension Preset {
   private static let isContainer = SampleSelector.LabelMatch.isNot("image", [""])
 
   static let cadvisor = Preset(
-    "cadvisor", "cAdvisor: containers with a memory limit; choose one with `labels`", port: 8080,
+    "cadvisor", "cAdvisor: a container with limits; choose it with `labels`", port: 8080,
     signals: [
+      // The quota is in µs for each 100 ms.
+      SignalSpec(
+        "cpu",
+        .rateOverValue(
+          .init(["container_cpu_usage_seconds_total"], labels: [isContainer]),
+          .init(["container_spec_cpu_quota"], labels: [isContainer])),
+        scale: 100_000, thresholds: .cpu, isRatio: true),
       SignalSpec(
         "memory",
         .valueRatio(

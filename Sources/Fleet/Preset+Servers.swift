@@ -14,6 +14,9 @@ extension Preset {
       .failures(
         .init(
           [":tensorflow:serving:request_count"], labels: [.isNot("status", ["OK", "success"])])),
+      SignalSpec(
+        "batch_queue_seconds", .mean([":tensorflow:serving:batching_session:queuing_latency"]),
+        scale: 1e-6),
     ])
 
   static let triton = Preset(
@@ -95,6 +98,9 @@ extension Preset {
       .completions(["model_infer_request_duration_count"]),
       .failures(["model_infer_request_failure_total", "model_infer_request_failure"]),
       .inFlight(["model_infer_request_duration_sum"]),
+      // How long the queues were when a request came.
+      SignalSpec("batch_queue", .mean(["batch_request_queue"]), thresholds: .queue),
+      SignalSpec("parallel_queue", .mean(["parallel_request_queue"]), thresholds: .queue),
     ])
 
   /// What BentoML answers itself, without a runner.
@@ -112,7 +118,7 @@ extension Preset {
         .init(
           ["bentoml_service_request_total"],
           labels: [
-            bentoOwn, .is("http_response_code", ["429", "500", "502", "503", "504"]),
+            bentoOwn, .matches("http_response_code", "429|5.."),
           ])),
       .inFlight(.init(["bentoml_service_request_duration_seconds_sum"], labels: [bentoOwn])),
     ])

@@ -27,6 +27,13 @@ public struct ScrapeSource: Sendable, Equatable {
     self.format = format
     self.signals = signals
   }
+
+  /// Every signal reads only series with these labels, besides what it asks for itself.
+  public mutating func require(_ labels: [SampleSelector.LabelMatch]) {
+    for index in signals.indices {
+      signals[index].source = signals[index].source.mapSelectors { $0.labels += labels }
+    }
+  }
 }
 
 /// Which samples of a page belong to a signal.
@@ -36,10 +43,15 @@ public struct SampleSelector: Sendable, Equatable, ExpressibleByArrayLiteral {
     public var values: [String]
     /// true: the label has one of the values; false: it has none of them.
     public var isMember: Bool
-    public init(label: String, values: [String], isMember: Bool = true) {
+    /// The values are regular expressions that `TextPattern` takes.
+    public var isPattern: Bool
+    public init(
+      label: String, values: [String], isMember: Bool = true, isPattern: Bool = false
+    ) {
       self.label = label
       self.values = values
       self.isMember = isMember
+      self.isPattern = isPattern
     }
 
     /// The label has one of the values; "" also means that it is absent.
@@ -50,6 +62,16 @@ public struct SampleSelector: Sendable, Equatable, ExpressibleByArrayLiteral {
     /// The label has none of the values.
     public static func isNot(_ label: String, _ values: [String]) -> LabelMatch {
       LabelMatch(label: label, values: values, isMember: false)
+    }
+
+    /// The whole label matches the regular expression.
+    public static func matches(_ label: String, _ pattern: String) -> LabelMatch {
+      LabelMatch(label: label, values: [pattern], isPattern: true)
+    }
+
+    /// It does not.
+    public static func doesNotMatch(_ label: String, _ pattern: String) -> LabelMatch {
+      LabelMatch(label: label, values: [pattern], isMember: false, isPattern: true)
     }
   }
   /// Exact names.
@@ -84,6 +106,34 @@ public enum SignalSource: Sendable, Equatable {
   case valueRatio(SampleSelector, SampleSelector)
   /// An increase divided by another of the same window.
   case rateRatio(SampleSelector, SampleSelector)
+  /// An increase per second divided by a value of the same page.
+  case rateOverValue(SampleSelector, SampleSelector)
+  /// The mean of what a histogram or summary of that name observed: the increase of `NAME_sum`
+  /// over that of `NAME_count`.
+  case mean(SampleSelector)
+  /// The value below which this share of what a histogram of that name observed lies, from the
+  /// increases of `NAME_bucket`. Range 0...1.
+  case quantile(Double, SampleSelector)
+}
+
+extension SignalSource {
+  /// The same with every selector changed.
+  public func mapSelectors(_ change: (inout SampleSelector) -> Void) -> SignalSource {
+    func changed(_ selector: SampleSelector) -> SampleSelector {
+      var selector = selector
+      change(&selector)
+      return selector
+    }
+    return switch self {
+    case .value(let a): .value(changed(a))
+    case .rate(let a): .rate(changed(a))
+    case .valueRatio(let a, let b): .valueRatio(changed(a), changed(b))
+    case .rateRatio(let a, let b): .rateRatio(changed(a), changed(b))
+    case .rateOverValue(let a, let b): .rateOverValue(changed(a), changed(b))
+    case .mean(let a): .mean(changed(a))
+    case .quantile(let share, let a): .quantile(share, changed(a))
+    }
+  }
 }
 
 /// How several series become one number.
@@ -121,6 +171,9 @@ public struct SignalSpec: Sendable, Equatable {
   public var isRatio: Bool
   /// What the `capacity` law takes it for; nil: nothing.
   public var role: SignalRole?
+  /// Stands for the signal where a page that can be read has no number for it; after scale and
+  /// complement. nil: then it is missing, which is neither 0 nor idle.
+  public var absent: Double?
 
   public struct Thresholds: Sendable, Equatable {
     public var normal: Double
@@ -135,7 +188,7 @@ public struct SignalSpec: Sendable, Equatable {
   public init(
     _ name: String, _ source: SignalSource, aggregate: Aggregate = .sum, scale: Double = 1,
     isComplement: Bool = false, thresholds: Thresholds? = nil, isRatio: Bool = false,
-    role: SignalRole? = nil
+    role: SignalRole? = nil, absent: Double? = nil
   ) {
     self.name = name
     self.source = source
@@ -145,5 +198,6 @@ public struct SignalSpec: Sendable, Equatable {
     self.thresholds = thresholds
     self.isRatio = isRatio
     self.role = role
+    self.absent = absent
   }
 }

@@ -209,7 +209,7 @@ import Testing
                   - {name: y, metric: a, labels: {b: c}, of: a}
                                                              ^
       hint: `of_labels` are the labels of the divisor; without it they are `labels`
-      a.yaml:17:53: error: `of` is for `kind: ratio` and `kind: rate_ratio`
+      a.yaml:17:53: error: `of` is for `kind: ratio`, `kind: rate_ratio` and `kind: rate_over`
                   - {name: z, metric: a, kind: gauge, of: b, aggregate: mean}
                                                           ^
       a.yaml:17:67: error: `aggregate` must be `sum`, `max`, `avg` or `min`, not `mean`
@@ -222,13 +222,74 @@ import Testing
       a.yaml:18:49: error: unknown key `is` in label `b`
                   - {name: v, metric: a, labels: {b: {is: c}, d: {}, e: []}}
                                                       ^
-      hint: its keys are `not`
-      a.yaml:18:60: error: label `d` needs a value, a list or `{not: …}`
+      hint: its keys are `not`, `matches`, `not_matches`
+      a.yaml:18:60: error: label `d` needs a value, a list, `{not: …}`, `{matches: …}` or `{not_matches: …}`
                   - {name: v, metric: a, labels: {b: {is: c}, d: {}, e: []}}
                                                                  ^
       a.yaml:18:67: error: label `e` needs at least one value
                   - {name: v, metric: a, labels: {b: {is: c}, d: {}, e: []}}
                                                                         ^
+      """#),
+    Golden(
+      pool(
+        #"""
+        weights:
+          scrape:
+            - labels: {gpu: {matches: "[0"}}
+              signals:
+                - {name: a, metric: m, labels: {d: {matches: ["\\d+", "a)|(b"], also: x}}}
+                - {name: b, metric: m_bucket, kind: quantile}
+                - {name: c, metric: m, kind: mean, aggregate: max, quantile: 0.5}
+                - {name: d, metric: m, kind: quantile, quantile: 95}
+                - {name: e, metric: m, absent: zero, role: busy}
+                - {name: f, metric: m, labels: {d: {matches: "(?:a)"}, e: {matches: "a{500}{500}"}}}
+        """#),
+      #"""
+      a.yaml:7:35: error: label `gpu`: the pattern `[0` has a `[` without its `]`
+              - labels: {gpu: {matches: "[0"}}
+                                        ^
+      a.yaml:9:59: error: label `d`: the pattern `\d+` has `\d`, which is not POSIX
+                  - {name: a, metric: m, labels: {d: {matches: ["\\d+", "a)|(b"], also: x}}}
+                                                                ^
+      hint: write `[0-9]` for `\d`, `[A-Za-z0-9_]` for `\w`, `[[:space:]]` for `\s`
+      a.yaml:9:67: error: label `d`: the pattern `a)|(b` has a `)` without its `(`
+                  - {name: a, metric: m, labels: {d: {matches: ["\\d+", "a)|(b"], also: x}}}
+                                                                        ^
+      a.yaml:9:77: error: unknown key `also` in label `d`
+                  - {name: a, metric: m, labels: {d: {matches: ["\\d+", "a)|(b"], also: x}}}
+                                                                                  ^
+      hint: its keys are `not`, `matches`, `not_matches`
+      a.yaml:10:15: error: `quantile` is missing in signal `b`
+                  - {name: b, metric: m_bucket, kind: quantile}
+                    ^
+      a.yaml:10:33: error: `kind: quantile` needs the name of a histogram, without `_bucket`
+                  - {name: b, metric: m_bucket, kind: quantile}
+                                      ^
+      hint: write `m`
+      a.yaml:11:59: error: `aggregate` is `sum` for `kind: mean`: all series are one histogram
+                  - {name: c, metric: m, kind: mean, aggregate: max, quantile: 0.5}
+                                                                ^
+      hint: choose series with `labels`
+      a.yaml:11:74: error: `quantile` is for `kind: quantile`
+                  - {name: c, metric: m, kind: mean, aggregate: max, quantile: 0.5}
+                                                                               ^
+      a.yaml:12:62: error: `quantile` must be 0 to 1, not `95`
+                  - {name: d, metric: m, kind: quantile, quantile: 95}
+                                                                   ^
+      a.yaml:13:44: error: `absent` must be a number, or `none`, not `zero`
+                  - {name: e, metric: m, absent: zero, role: busy}
+                                                 ^
+      a.yaml:13:56: error: `role` must be `running`, `waiting`, `completions`, `failures` or `concurrency`, or `none`, not `busy`
+                  - {name: e, metric: m, absent: zero, role: busy}
+                                                             ^
+      a.yaml:14:58: error: label `d`: the pattern `(?:a)` has `(?`, which is not POSIX
+                  - {name: f, metric: m, labels: {d: {matches: "(?:a)"}, e: {matches: "a{500}{500}"}}}
+                                                               ^
+      hint: groups are written `(…)`
+      a.yaml:14:81: error: label `e`: the pattern `a{500}{500}` repeats too much
+                  - {name: f, metric: m, labels: {d: {matches: "(?:a)"}, e: {matches: "a{500}{500}"}}}
+                                                                                      ^
+      hint: all `{…}` together at most 1000 times
       """#),
   ]
 }

@@ -13,6 +13,7 @@ import Testing
     #expect(
       readings == [
         .absent(.needsSecondSample), .value(1 - available / total), .absent(.needsSecondSample),
+        .absent(.needsSecondSample), .absent(.needsSecondSample), .absent(.needsSecondSample),
       ])
   }
 

@@ -144,14 +144,15 @@ import Testing
       try Self.read("mlserver", "mlserver-1.7.1-idle.prom"),
       [
         "running": .value(0), "completions": Self.missing, "failures": Self.missing,
-        "in_flight": Self.missing,
+        "in_flight": Self.missing, "batch_queue": Self.missing, "parallel_queue": Self.missing,
       ])
     // The series began between the captures: what they grew by is not known.
     expect(
       try Self.read("mlserver", "mlserver-1.7.1-idle.prom", "mlserver-1.7.1-load.prom"),
       [
         "running": .value(0), "completions": Self.needsSecond, "failures": Self.needsSecond,
-        "in_flight": Self.needsSecond,
+        "in_flight": Self.needsSecond, "batch_queue": Self.missing,
+        "parallel_queue": Self.missing,
       ])
   }
 
@@ -204,7 +205,10 @@ import Testing
     }
     expect(
       try Self.read("tfserving", served(1_000_000, 5, 1), served(31_000_000, 45, 11)),
-      ["in_flight": .value(3), "completions": .value(5), "failures": .value(1)])
+      [
+        "in_flight": .value(3), "completions": .value(5), "failures": .value(1),
+        "batch_queue_seconds": Self.missing,
+      ])
   }
 
   @Test func aPythonProcessHasCPUMemoryAndFiles() throws {

@@ -1,22 +1,25 @@
-// When the demo's requests come and how large they are: Poisson arrivals, exponential work of mean
+// When requests come and how large they are: Poisson arrivals, exponential work of mean
 // 1. Pure and seeded: the same seed gives the same traffic.
 import Glibc
-import Primitives
+package import Primitives
 
-struct Arrival: Sendable, Equatable {
-  let at: Nanoseconds
+/// One request that is due.
+package struct Arrival: Sendable, Equatable {
+  package let at: Nanoseconds
   /// In units; one unit takes a second on an endpoint of speed 1.
-  let work: Double
-  let isStream: Bool
+  package let work: Double
+  package let isStream: Bool
 }
 
-struct ArrivalSchedule: Sendable {
+/// An endless stream of requests.
+package struct ArrivalSchedule: Sendable {
   private let rate: Double
   private var random: RandomSource
-  private(set) var next: Arrival
+  /// The first that was not taken yet.
+  package private(set) var next: Arrival
 
   /// Requires: rate > 0 requests a second.
-  init(rate: Double, seed: UInt64, start: Nanoseconds) {
+  package init(rate: Double, seed: UInt64, start: Nanoseconds) {
     self.rate = rate
     random = RandomSource(seed: seed)
     next = Arrival(at: start, work: 1, isStream: false)
@@ -24,7 +27,7 @@ struct ArrivalSchedule: Sendable {
   }
 
   /// The arrival whose time has come, nil when there is none yet.
-  mutating func take(until now: Nanoseconds) -> Arrival? {
+  package mutating func take(until now: Nanoseconds) -> Arrival? {
     guard next.at <= now else { return nil }
     defer { step() }
     return next

@@ -44,7 +44,7 @@ package final class DemoWorld: Sendable {
     let started = try ThreadHandle.start(name: "demo") {
       do throws(IOError) {
         var io = try IOLoop(connectionsMax: 20_000, waker: waker)
-        let endpoints = try EndpointDriver(servers, &io)
+        let endpoints = try EndpointDriver(servers, setSize: 4, &io)
         box.put(.success(endpoints.addresses))
         Self.run(&io, endpoints, traffic, options, mailbox)
       } catch {
@@ -130,8 +130,10 @@ package final class DemoWorld: Sendable {
             proxies: proxies, traffic: traffic,
             schedule: ArrivalSchedule(rate: options.rate, seed: options.seed, start: io.now))
         case .mode(let mode, let endpoint):
-          endpoints.set(mode, server: endpoint, &io)
-          endpoints.set(mode, server: endpoint + 4, &io)
+          // Where the port was taken meanwhile, the endpoint stays dead.
+          for server in [endpoint, endpoint + 4] {
+            try? endpoints.set(mode, server: server, &io)
+          }
         }
       }
       endpoints.work(&io)

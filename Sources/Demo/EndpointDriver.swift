@@ -1,15 +1,18 @@
-// The demo's inference endpoints as real TCP servers on loopback: POST /v1/generate answers after
-// its service time, or streams tokens as server-sent events over it; GET /metrics speaks vLLM's
-// names; GET /health. Timers only, no work is really done.
+// Inference endpoints as real TCP servers on loopback: POST /v1/generate answers after its service
+// time, or streams tokens as server-sent events over it; GET /v1/generate?work=N answers 1 KB after
+// it; GET /metrics speaks vLLM's names; GET /health. Timers only, no work is really done.
 import Exposition
 import FoundationEssentials
 import HTTP
-import IO
-import Primitives
+package import IO
+package import Primitives
 
-/// All endpoints of both sets, on the demo thread's loop.
-struct EndpointDriver: ~Copyable {
-  static let firstTag: UInt32 = 100
+/// All endpoints of all sets, on the thread of the loop.
+package struct EndpointDriver: ~Copyable {
+  /// The listeners' tags begin here, one for each server.
+  package static let firstTag: UInt32 = 100
+  /// So that a whole answer to GET, head and content, has about 1 KB.
+  private static let padding = String(repeating: "x", count: 900)
   private static let tokenCount = 20
   /// Between two looks at the streams.
   private static let streamPause = Nanoseconds.milliseconds(20)
@@ -20,6 +23,7 @@ struct EndpointDriver: ~Copyable {
     /// The request that is being worked on.
     var job: UInt64?
     var isStream = false
+    var isPadded = false
     var tokensSent = 0
   }
   private struct Generate: Decodable {
@@ -29,38 +33,54 @@ struct EndpointDriver: ~Copyable {
 
   private var servers: [VirtualServer]
   private var pages: [EndpointPage]
-  let addresses: [SocketAddress]
+  /// Where each server listens.
+  package let addresses: [SocketAddress]
+  private let setSize: Int
+  private let keepsArrivals: Bool
+  /// The requests that each server took; empty unless they are kept.
+  package private(set) var arrivals: [EndpointArrival] = []
   private var connections: [ConnectionID: Connection] = [:]
   private var jobs: [UInt64: ConnectionID] = [:]
   private var nextJob: UInt64 = 1
   private var parser = HeadParser()
 
-  /// Opens one listener for each server.
-  init(_ servers: [VirtualServer], _ io: inout IOLoop) throws(IOError) {
+  /// Opens one listener for each server, at the wanted addresses or else on free ports. Sets of
+  /// `setSize` servers are alike. Requires: as many `wanted` addresses as servers, if any.
+  package init(
+    _ servers: [VirtualServer], setSize: Int, at wanted: [SocketAddress]? = nil,
+    keepsArrivals: Bool = false, _ io: inout IOLoop
+  ) throws(IOError) {
     self.servers = servers
+    self.setSize = setSize
+    self.keepsArrivals = keepsArrivals
     var addresses: [SocketAddress] = []
     for index in servers.indices {
-      let group = try ListenSocket.open(.loopback(port: 0), count: 1)
+      let group = try ListenSocket.open(wanted?[index] ?? .loopback(port: 0), count: 1)
       if let socket = group.take(0) {
         try io.listen(socket, tag: Self.firstTag + UInt32(index))
       }
       addresses.append(group.address)
     }
     self.addresses = addresses
-    pages = servers.indices.map { EndpointPage(name: "demo-\($0 % 4 + 1)", startedAt: Clock.wall) }
+    pages = servers.indices.map { Self.page($0 % setSize) }
+  }
+
+  private static func page(_ place: Int) -> EndpointPage {
+    EndpointPage(name: "demo-\(place + 1)", startedAt: Clock.wall)
   }
 
   /// Whether the tag is one of ours.
-  func owns(_ tag: UInt32) -> Bool {
+  package func owns(_ tag: UInt32) -> Bool {
     tag >= Self.firstTag && tag < Self.firstTag + UInt32(servers.count)
   }
 
   /// When `work` has something to do.
-  var nextEvent: Nanoseconds {
+  private var nextEvent: Nanoseconds {
     servers.reduce(.distantFuture) { min($0, $1.nextEvent ?? .distantFuture) }
   }
 
-  mutating func handle(_ event: IOEvent, _ io: inout IOLoop) {
+  /// Takes an event of a listener or of one of its connections.
+  package mutating func handle(_ event: IOEvent, _ io: inout IOLoop) {
     let id = event.id
     switch event.kind {
     case .accepted: connections[id] = Connection(server: Int(event.tag - Self.firstTag))
@@ -74,7 +94,7 @@ struct EndpointDriver: ~Copyable {
   }
 
   /// Lets time pass: answers what is finished, sends the streams' next tokens.
-  mutating func work(_ io: inout IOLoop) {
+  package mutating func work(_ io: inout IOLoop) {
     for index in servers.indices {
       for job in servers[index].advance(to: io.now) { finish(job, &io) }
     }
@@ -87,13 +107,16 @@ struct EndpointDriver: ~Copyable {
   }
 
   /// The latest time at which `work` should be called again.
-  func nextLook(now: Nanoseconds) -> Nanoseconds {
+  package func nextLook(now: Nanoseconds) -> Nanoseconds {
     let hasStream = connections.values.contains { $0.isStream && $0.job != nil }
     return hasStream ? min(nextEvent, now + Self.streamPause) : nextEvent
   }
 
   /// Changes a server's behaviour; one that dies closes, one that comes back opens the same port.
-  mutating func set(_ mode: VirtualServer.Mode, server: Int, _ io: inout IOLoop) {
+  /// Errors: those of listening again.
+  package mutating func set(
+    _ mode: VirtualServer.Mode, server: Int, _ io: inout IOLoop
+  ) throws(IOError) {
     for job in servers[server].advance(to: io.now) { finish(job, &io) }
     let before = servers[server].mode
     servers[server].set(mode)
@@ -103,12 +126,9 @@ struct EndpointDriver: ~Copyable {
       for (id, connection) in connections where connection.server == server { close(id, &io) }
     } else if mode != .dead, before == .dead {
       // The process is a new one: its counters begin at 0.
-      pages[server] = EndpointPage(name: "demo-\(server % 4 + 1)", startedAt: Clock.wall)
-      if let group = try? ListenSocket.open(addresses[server], count: 1),
-        let socket = group.take(0)
-      {
-        try? io.listen(socket, tag: tag)
-      }
+      pages[server] = Self.page(server % setSize)
+      let group = try ListenSocket.open(addresses[server], count: 1)
+      if let socket = group.take(0) { try io.listen(socket, tag: tag) }
     } else if mode == .failing {
       for (id, connection) in connections where connection.server == server {
         if connection.job != nil { close(id, &io) }
@@ -162,14 +182,16 @@ struct EndpointDriver: ~Copyable {
         return
       }
       let path = String(decoding: connection.input[head.targetStart..<head.pathEnd], as: UTF8.self)
+      let query = String(
+        decoding: connection.input[head.pathEnd..<head.targetEnd], as: UTF8.self)
       connections[id]?.input.removeFirst(end)
-      answer(id, head.method, path, content, &io)
+      answer(id, head.method, path, query, content, &io)
     }
   }
 
   private mutating func answer(
-    _ id: ConnectionID, _ method: HTTP.Method, _ path: String, _ content: [UInt8],
-    _ io: inout IOLoop
+    _ id: ConnectionID, _ method: HTTP.Method, _ path: String, _ query: String,
+    _ content: [UInt8], _ io: inout IOLoop
   ) {
     guard let server = connections[id]?.server else { return }
     switch (method, path) {
@@ -178,7 +200,13 @@ struct EndpointDriver: ~Copyable {
       // A hanging engine's page still answers, as real ones do.
       let page = pages[server].render(servers[server])
       send(id, 200, MetricsWriter.contentType, String(decoding: page, as: UTF8.self), &io)
-    case (.post, "/v1/generate"): generate(id, server, content, &io)
+    case (.post, "/v1/generate"):
+      let request = try? JSONDecoder().decode(Generate.self, from: Data(content))
+      let work = request.map { $0.work ?? 1 }
+      generate(id, server, work, isStream: request?.stream ?? false, isPadded: false, &io)
+    case (.get, "/v1/generate"):
+      let work = query.hasPrefix("?work=") ? Double(query.dropFirst(6)) : nil
+      generate(id, server, work, isStream: false, isPadded: true, &io)
     case (_, "/health"), (_, "/metrics"), (_, "/v1/generate"):
       send(id, 405, "application/json", "{\"error\":\"method not allowed\"}", &io)
     default: send(id, 404, "application/json", "{\"error\":\"not found\"}", &io)
@@ -186,16 +214,16 @@ struct EndpointDriver: ~Copyable {
   }
 
   private mutating func generate(
-    _ id: ConnectionID, _ server: Int, _ content: [UInt8], _ io: inout IOLoop
+    _ id: ConnectionID, _ server: Int, _ work: Double?, isStream: Bool, isPadded: Bool,
+    _ io: inout IOLoop
   ) {
+    if keepsArrivals { arrivals.append(EndpointArrival(server: server, at: io.now)) }
     if servers[server].mode == .failing {
       send(id, 500, "application/json", "{\"error\":\"out of luck\"}", &io)
       return
     }
-    guard let request = try? JSONDecoder().decode(Generate.self, from: Data(content)),
-      case let work = request.work ?? 1, work.isFinite, work > 0, work <= 1_000
-    else {
-      send(id, 400, "application/json", "{\"error\":\"the body is not what is expected\"}", &io)
+    guard let work, work.isFinite, work > 0, work <= 1_000 else {
+      send(id, 400, "application/json", "{\"error\":\"the work is not what is expected\"}", &io)
       return
     }
     for job in servers[server].advance(to: io.now) { finish(job, &io) }
@@ -208,9 +236,10 @@ struct EndpointDriver: ~Copyable {
     pages[server].begin(job, at: io.now)
     jobs[job] = id
     connections[id]?.job = job
-    connections[id]?.isStream = request.stream ?? false
+    connections[id]?.isStream = isStream
+    connections[id]?.isPadded = isPadded
     connections[id]?.tokensSent = 0
-    if request.stream ?? false {
+    if isStream {
       write(
         id,
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
@@ -225,7 +254,8 @@ struct EndpointDriver: ~Copyable {
       sendTokens(id, upTo: Self.tokenCount, &io)
       write(id, Self.chunk("data: [DONE]\n\n") + "0\r\n\r\n", &io)
     } else {
-      send(id, 200, "application/json", "{\"tokens\":\(Self.tokenCount)}", &io)
+      let text = connection.isPadded ? ",\"text\":\"\(Self.padding)\"" : ""
+      send(id, 200, "application/json", "{\"tokens\":\(Self.tokenCount)\(text)}", &io)
     }
     connections[id]?.job = nil
     serve(id, &io)

@@ -1,9 +1,10 @@
-// The demo's clients: each arrival is sent to both proxies at the same instant, never waiting for
-// answers (open loop). Connections are kept and reused; what takes too long is an error.
+// The clients of the demo and of races: each arrival is sent to all proxies at the same instant,
+// never waiting for answers (open loop). Connections are kept and reused; what takes too long is
+// an error. Latency counts from when a request was due.
 package import Exposition
 import HTTP
-import IO
-import Primitives
+package import IO
+package import Primitives
 
 /// The cells that one pool's clients count in, written by the demo thread.
 package final class PoolTraffic: Sendable {
@@ -17,6 +18,9 @@ package final class PoolTraffic: Sendable {
   /// Of those answered, to the last byte.
   package var latency: HistogramSnapshot { DurationHistogram.snapshot(of: [durations], at: 0) }
 
+  /// Nothing counted.
+  package init() {}
+
   func noteSent() { counters.add(1, at: 0) }
   func noteFailed() { counters.add(1, at: 2) }
   func noteOK(_ duration: Nanoseconds) {
@@ -25,42 +29,67 @@ package final class PoolTraffic: Sendable {
   }
 }
 
-struct LoadDriver: ~Copyable {
-  static let firstTag: UInt32 = 1_000
-  private static let outstandingMax = 2_000
-  private static let patience = Nanoseconds.seconds(30)
+/// All clients, on the thread of the loop.
+package struct LoadDriver: ~Copyable {
+  /// What is sent.
+  package enum Form: Sendable {
+    /// POST with JSON; a part of the answers are streams.
+    case generate
+    /// GET with the work in the query, to be repeated at will.
+    case query
+  }
+
+  package static let firstTag: UInt32 = 1_000
+  /// A client gives up after this.
+  package static let patience = Nanoseconds.seconds(30)
 
   private struct Client {
     let pool: Int
+    var dueAt = Nanoseconds.zero
     var sentAt = Nanoseconds.zero
     var isBusy = false
+    var isConnected = true
     var input: [UInt8] = []
     var head: ResponseHead?
     var reader = ContentReader(.none)
   }
 
   private let proxies: [KernelAddress]
-  let traffic: [PoolTraffic]
+  private let form: Form
+  private let outstandingMax: Int
+  private let traffic: [PoolTraffic]
   private var schedule: ArrivalSchedule
   private var clients: [ConnectionID: Client] = [:]
   private var idle: [[ConnectionID]]
   private var outstanding: [Int]
   private var parser = HeadParser()
+  private let keepsRecords: Bool
+  /// How each proxy's requests ended, in that order; empty unless they are kept.
+  package private(set) var records: [[RequestRecord]]
 
-  init(proxies: [SocketAddress], traffic: [PoolTraffic], schedule: ArrivalSchedule) {
+  /// Requires: as many `traffic` as proxies.
+  package init(
+    proxies: [SocketAddress], traffic: [PoolTraffic], schedule: ArrivalSchedule,
+    form: Form = .generate, outstandingMax: Int = 2_000, keepsRecords: Bool = false
+  ) {
     self.proxies = proxies.map(KernelAddress.init)
     self.traffic = traffic
     self.schedule = schedule
+    self.form = form
+    self.outstandingMax = outstandingMax
+    self.keepsRecords = keepsRecords
     idle = proxies.map { _ in [] }
     outstanding = proxies.map { _ in 0 }
+    records = proxies.map { _ in [] }
   }
 
-  func owns(_ tag: UInt32) -> Bool { tag >= Self.firstTag }
+  /// When the next request is due.
+  package var nextEvent: Nanoseconds { schedule.next.at }
+  /// Requests that have not ended.
+  package var outstandingCount: Int { outstanding.reduce(0, +) }
 
-  var nextEvent: Nanoseconds { schedule.next.at }
-
-  /// Sends what has arrived.
-  mutating func work(_ io: inout IOLoop) {
+  /// Sends what is due.
+  package mutating func work(_ io: inout IOLoop) {
     while let arrival = schedule.take(until: io.now) {
       for pool in proxies.indices { send(arrival, to: pool, &io) }
     }
@@ -68,39 +97,59 @@ struct LoadDriver: ~Copyable {
 
   private mutating func send(_ arrival: Arrival, to pool: Int, _ io: inout IOLoop) {
     traffic[pool].noteSent()
-    guard outstanding[pool] < Self.outstandingMax, let id = connection(to: pool, &io) else {
-      traffic[pool].noteFailed()
+    guard outstanding[pool] < outstandingMax else {
+      note(.unsent, Client(pool: pool, dueAt: arrival.at, sentAt: io.now), io.now)
+      return
+    }
+    var client = Client(pool: pool, dueAt: arrival.at, sentAt: io.now, isBusy: true)
+    guard let id = connection(for: &client, &io) else {
+      note(.refused, client, io.now)
       return
     }
     outstanding[pool] += 1
-    clients[id] = Client(pool: pool, sentAt: io.now, isBusy: true)
+    clients[id] = client
     io.setDeadline(id, io.now + Self.patience)
-    let body = "{\"prompt\":\"hello\",\"work\":\(arrival.work),\"stream\":\(arrival.isStream)}"
-    var text =
-      "POST /v1/generate HTTP/1.1\r\nHost: demo\r\nContent-Type: application/json\r\n"
-      + "Content-Length: \(body.utf8.count)\r\n\r\n" + body
+    var text = request(arrival)
     text.withUTF8 { _ = io.send(id, UnsafeRawBufferPointer($0)) }
   }
 
-  private mutating func connection(to pool: Int, _ io: inout IOLoop) -> ConnectionID? {
-    while let id = idle[pool].popLast() {
-      if io.isOpen(id) { return id }
+  private func request(_ arrival: Arrival) -> String {
+    switch form {
+    case .query:
+      return "GET /v1/generate?work=\(arrival.work) HTTP/1.1\r\nHost: race\r\n\r\n"
+    case .generate:
+      let body = "{\"prompt\":\"hello\",\"work\":\(arrival.work),\"stream\":\(arrival.isStream)}"
+      return "POST /v1/generate HTTP/1.1\r\nHost: demo\r\nContent-Type: application/json\r\n"
+        + "Content-Length: \(body.utf8.count)\r\n\r\n" + body
     }
-    return try? io.connect(to: proxies[pool], tag: Self.firstTag + UInt32(pool))
   }
 
-  mutating func handle(_ event: IOEvent, _ io: inout IOLoop) {
+  private mutating func connection(
+    for client: inout Client, _ io: inout IOLoop
+  ) -> ConnectionID? {
+    while let id = idle[client.pool].popLast() {
+      if io.isOpen(id) { return id }
+    }
+    client.isConnected = false
+    return try? io.connect(to: proxies[client.pool], tag: Self.firstTag + UInt32(client.pool))
+  }
+
+  /// Takes an event of one of the clients' connections.
+  package mutating func handle(_ event: IOEvent, _ io: inout IOLoop) {
     let id = event.id
     switch event.kind {
     case .received: receive(id, &io)
-    case .eof, .failed, .hangup, .timeout: end(id, isOK: false, keeps: false, &io)
-    case .none, .accepted, .connected, .drained, .woken: break
+    case .connected: clients[id]?.isConnected = true
+    case .timeout: end(id, .timeout, keeps: false, &io)
+    case .eof, .failed, .hangup:
+      end(id, clients[id]?.isConnected == false ? .refused : .cut, keeps: false, &io)
+    case .none, .accepted, .drained, .woken: break
     }
   }
 
   private mutating func receive(_ id: ConnectionID, _ io: inout IOLoop) {
     guard clients[id]?.isBusy == true else {
-      end(id, isOK: false, keeps: false, &io)
+      end(id, .cut, keeps: false, &io)
       return
     }
     clients[id]?.input += io.received
@@ -109,11 +158,11 @@ struct LoadDriver: ~Copyable {
       if client.head == nil {
         var head = ResponseHead()
         let verdict = client.input.withUnsafeBytes {
-          parser.parse($0, answering: .post, into: &head)
+          parser.parse($0, answering: form == .query ? .get : .post, into: &head)
         }
         if verdict == .incomplete { return }
         guard verdict == .complete else {
-          end(id, isOK: false, keeps: false, &io)
+          end(id, .cut, keeps: false, &io)
           return
         }
         clients[id]?.input.removeFirst(head.end)
@@ -142,23 +191,21 @@ struct LoadDriver: ~Copyable {
       clients[id]?.reader = reader
       clients[id]?.input.removeFirst(min(offset, client.input.count))
       guard isOver || isBad else { return }
-      end(id, isOK: !isBad && client.head?.status == 200, keeps: !isBad, &io)
+      end(id, isBad ? .cut : client.head?.status == 200 ? .ok : .status, keeps: !isBad, &io)
       return
     }
   }
 
-  private mutating func end(_ id: ConnectionID, isOK: Bool, keeps: Bool, _ io: inout IOLoop) {
+  private mutating func end(
+    _ id: ConnectionID, _ outcome: RequestOutcome, keeps: Bool, _ io: inout IOLoop
+  ) {
     guard let client = clients[id] else {
       io.close(id)
       return
     }
     if client.isBusy {
       outstanding[client.pool] -= 1
-      if isOK {
-        traffic[client.pool].noteOK(io.now - client.sentAt)
-      } else {
-        traffic[client.pool].noteFailed()
-      }
+      note(outcome, client, io.now)
     }
     if keeps, client.head?.isPersistent == true {
       clients[id] = Client(pool: client.pool)
@@ -168,5 +215,17 @@ struct LoadDriver: ~Copyable {
       clients[id] = nil
       io.close(id)
     }
+  }
+
+  private mutating func note(_ outcome: RequestOutcome, _ client: Client, _ now: Nanoseconds) {
+    if outcome == .ok {
+      traffic[client.pool].noteOK(now - client.dueAt)
+    } else {
+      traffic[client.pool].noteFailed()
+    }
+    guard keepsRecords else { return }
+    records[client.pool].append(
+      RequestRecord(
+        dueAt: client.dueAt, sentAt: client.sentAt, endedAt: now, outcome: outcome))
   }
 }

@@ -9,6 +9,8 @@ package struct VirtualServer: Sendable {
     case healthy
     /// Works, so many times slower.
     case slow(Double)
+    /// Works, cold: from a tenth of its speed up to all of it over this span from now on.
+    case warming(Nanoseconds)
     /// Takes requests and answers none; its health page still says 200.
     case hanging
     /// Answers 500 at once.
@@ -20,6 +22,7 @@ package struct VirtualServer: Sendable {
       switch self {
       case .healthy: "healthy"
       case .slow: "slow"
+      case .warming: "warming"
       case .hanging: "hanging"
       case .failing: "failing"
       case .dead: "dead"
@@ -39,7 +42,10 @@ package struct VirtualServer: Sendable {
   package let speed: Double
   package let slots: Int
   private let queueMax: Int
+  private static let coldRatio = 0.1
+
   package private(set) var mode = Mode.healthy
+  private var warmUp: WarmUp?
   private(set) var running: [Job] = []
   private(set) var waiting: [Job] = []
   private var advancedTo: Nanoseconds
@@ -62,7 +68,7 @@ package struct VirtualServer: Sendable {
 
   private var rate: Double {
     switch mode {
-    case .healthy, .failing: speed
+    case .healthy, .failing, .warming: speed
     case .slow(let factor): speed / factor
     case .hanging, .dead: 0
     }
@@ -83,20 +89,21 @@ package struct VirtualServer: Sendable {
   /// Works until `now`; returns the requests that were finished, in order.
   package mutating func advance(to now: Nanoseconds) -> [UInt64] {
     var finished: [UInt64] = []
-    let rate = rate
     while rate > 0, let next = nextFinish, next.at <= now {
-      work(for: (next.at - advancedTo).seconds * rate)
+      work(until: next.at)
       finished.append(running.remove(at: next.index).id)
       finishedCount += 1
-      advancedTo = next.at
       if !waiting.isEmpty { running.append(waiting.removeFirst()) }
     }
-    work(for: max(0, (now - advancedTo).seconds) * rate)
-    advancedTo = max(advancedTo, now)
+    work(until: now)
     return finished
   }
 
-  private mutating func work(for amount: Double) {
+  private mutating func work(until now: Nanoseconds) {
+    guard now > advancedTo else { return }
+    let seconds = warmUp?.work(from: advancedTo, to: now) ?? (now - advancedTo).seconds
+    let amount = seconds * rate
+    advancedTo = now
     for index in running.indices {
       running[index].remaining = max(0, running[index].remaining - amount)
     }
@@ -106,6 +113,7 @@ package struct VirtualServer: Sendable {
     guard let index = running.indices.min(by: { running[$0].remaining < running[$1].remaining })
     else { return nil }
     let seconds = min(running[index].remaining / max(rate, 1e-9), 1e6)
+    if let warmUp { return (index, warmUp.instant(after: seconds, from: advancedTo)) }
     return (index, advancedTo + .seconds(seconds))
   }
 
@@ -127,9 +135,13 @@ package struct VirtualServer: Sendable {
   }
 
   /// Changes behaviour from now on. What runs keeps the work that it has left; a dead server
-  /// forgets everything. Requires: `advance` was called for now.
+  /// forgets everything. Requires: `advance` was called for now; a span above 0.
   package mutating func set(_ mode: Mode) {
     self.mode = mode
+    warmUp = nil
+    if case .warming(let span) = mode {
+      warmUp = WarmUp(start: advancedTo, span: span, firstRatio: Self.coldRatio)
+    }
     if mode == .dead {
       running = []
       waiting = []

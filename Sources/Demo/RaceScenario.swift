@@ -1,0 +1,121 @@
+// What happens to one endpoint while a race is measured, and in which stretches of time its share
+// of the traffic is looked at. Pure; instants count from the start of the measured window.
+package import Primitives
+
+/// The endpoints that every contestant has a set of.
+package struct RaceField: Sendable, Equatable, Codable {
+  /// 1 is one unit of work in `unitSeconds` and slot.
+  package var speeds: [Double]
+  package var slots: Int
+  package var unitSeconds: Double
+
+  package init(speeds: [Double], slots: Int, unitSeconds: Double) {
+    self.speeds = speeds
+    self.slots = slots
+    self.unitSeconds = unitSeconds
+  }
+
+  /// Requests of mean work a second that the whole set can do.
+  package var capacity: Double { speeds.reduce(0, +) * Double(slots) / unitSeconds }
+
+  /// An endpoint's part of what the set can do while it works at `ratio` of its speed.
+  package func fairShare(_ endpoint: Int, ratio: Double = 1) -> Double {
+    let own = speeds[endpoint] * ratio
+    return own / (speeds.reduce(0, +) - speeds[endpoint] + own)
+  }
+
+  var fastest: Int { speeds.lastIndex(of: speeds.max() ?? 1) ?? 0 }
+  var middle: Int { speeds.firstIndex(of: speeds.sorted()[speeds.count / 2]) ?? 0 }
+}
+
+/// A kind of trouble.
+package enum RaceScenario: String, Sendable, CaseIterable, Codable {
+  /// Nothing happens.
+  case steady
+  /// A fast endpoint becomes four times slower.
+  case drop4
+  /// One takes requests and answers none; its health page says 200.
+  case hang
+  /// One answers 500 at once; its health page says 200.
+  case fail
+  /// One dies and comes back cold.
+  case cold
+
+  /// A change of the endpoint's behaviour.
+  package struct Step: Sendable, Equatable {
+    package var at: Nanoseconds
+    package var mode: VirtualServer.Mode
+
+    package init(at: Nanoseconds, mode: VirtualServer.Mode) {
+      self.at = at
+      self.mode = mode
+    }
+  }
+
+  /// A stretch of time, and the share that would be fair in it.
+  package struct Window: Sendable, Equatable {
+    /// Seconds since the event, such as `5-10 s`.
+    package var label: String
+    package var from: Nanoseconds
+    package var to: Nanoseconds
+    package var fairShare: Double
+  }
+
+  /// How long a cold endpoint takes to be as fast as before.
+  package static let warmUp = Nanoseconds.seconds(10)
+  private static let dropFactor = 4.0
+
+  /// Which endpoint it happens to; nil for none.
+  package func endpoint(of field: RaceField) -> Int? {
+    switch self {
+    case .steady: nil
+    case .drop4: field.fastest
+    case .hang, .fail, .cold: field.middle
+    }
+  }
+
+  /// Offered load ÷ capacity, chosen so that what is left can carry it: where a fast endpoint
+  /// suffers, less is offered.
+  package var loadRatio: Double { self == .drop4 ? 0.7 : 0.8 }
+
+  /// In order of time. Faults last until the end, a death a sixth of the window.
+  package func steps(seconds: Double) -> [Step] {
+    let third = Nanoseconds.seconds(seconds / 3)
+    return switch self {
+    case .steady: []
+    case .drop4: [Step(at: third, mode: .slow(Self.dropFactor))]
+    case .hang: [Step(at: third, mode: .hanging)]
+    case .fail: [Step(at: third, mode: .failing)]
+    case .cold:
+      [
+        Step(at: .seconds(seconds / 6), mode: .dead), Step(at: third, mode: .warming(Self.warmUp)),
+      ]
+    }
+  }
+
+  /// Where the endpoint's share is looked at: since the fault, for `cold` since the return. The
+  /// last window of `cold` is 10 to 20 s after the endpoint is as fast as before.
+  package func windows(seconds: Double, field: RaceField) -> [Window] {
+    guard let endpoint = endpoint(of: field), let event = steps(seconds: seconds).last else {
+      return []
+    }
+    let end = Nanoseconds.seconds(seconds)
+    let edges: [Double] = [0, 5, 10, 20, self == .cold ? 30 : seconds]
+    return zip(edges, edges.dropFirst()).compactMap { first, last in
+      let from = event.at + .seconds(first)
+      // A stretch that the window cuts to less than 2 s holds too few requests.
+      let to = min(event.at + .seconds(last), end)
+      guard to - from >= .seconds(2) else { return nil }
+      let label = "\(Int(first))-\(Int((to - event.at).seconds.rounded())) s"
+      return Window(label: label, from: from, to: to, fairShare: fairShare(field, endpoint))
+    }
+  }
+
+  private func fairShare(_ field: RaceField, _ endpoint: Int) -> Double {
+    switch self {
+    case .steady, .cold: field.fairShare(endpoint)
+    case .drop4: field.fairShare(endpoint, ratio: 1 / Self.dropFactor)
+    case .hang, .fail: 0
+    }
+  }
+}

@@ -1,0 +1,112 @@
+// What a contestant's clients met, in numbers. Pure. Latency counts from the moment at which the
+// request was due, so that neither a slow client nor a full queue hides waiting.
+package import Primitives
+
+/// How a request ended.
+package enum RequestOutcome: String, Sendable, CaseIterable, Codable, CodingKeyRepresentable {
+  /// 200, to the last byte.
+  case ok
+  /// Any other answer.
+  case status
+  /// No whole answer within the client's patience.
+  case timeout
+  /// The connection ended before the answer did, or the answer made no sense.
+  case cut
+  /// No connection.
+  case refused
+  /// Too many were running already: the client gave up before sending.
+  case unsent
+}
+
+/// One request as its client saw it.
+package struct RequestRecord: Sendable, Equatable {
+  /// When it was due.
+  package var dueAt: Nanoseconds
+  /// When it was sent, and when it was over.
+  package var sentAt: Nanoseconds
+  package var endedAt: Nanoseconds
+  package var outcome: RequestOutcome
+
+  package init(
+    dueAt: Nanoseconds, sentAt: Nanoseconds, endedAt: Nanoseconds, outcome: RequestOutcome
+  ) {
+    self.dueAt = dueAt
+    self.sentAt = sentAt
+    self.endedAt = endedAt
+    self.outcome = outcome
+  }
+}
+
+/// One request that an endpoint took.
+package struct EndpointArrival: Sendable, Equatable {
+  package var server: Int
+  package var at: Nanoseconds
+
+  package init(server: Int, at: Nanoseconds) {
+    self.server = server
+    self.at = at
+  }
+}
+
+/// One contestant's requests that were due in a stretch of time.
+package struct RaceStatistics: Sendable, Equatable, Encodable {
+  package var requests: Int
+  package var ok: Int
+  /// By how they ended, all kinds but `ok`.
+  package var failed: [RequestOutcome: Int]
+  /// Requests that ended well ÷ time.
+  package var goodputPerSecond: Double
+  /// Of the latency of those that ended well; nil where there are none.
+  package var p50Seconds: Double?
+  package var p99Seconds: Double?
+  package var p999Seconds: Double?
+  /// The same of all requests, a failed one counted as one that took the client's whole patience:
+  /// fast failures do not make a quantile look better.
+  package var p99WithFailuresSeconds: Double?
+
+  /// Requires: from < to.
+  package init(
+    _ records: [RequestRecord], from: Nanoseconds, to: Nanoseconds, patience: Nanoseconds
+  ) {
+    let records = records.filter { $0.dueAt >= from && $0.dueAt < to }
+    requests = records.count
+    var failed = [RequestOutcome: Int]()
+    for outcome in RequestOutcome.allCases where outcome != .ok { failed[outcome] = 0 }
+    var good: [Double] = []
+    for record in records {
+      if record.outcome == .ok {
+        good.append((record.endedAt - record.dueAt).seconds)
+      } else {
+        failed[record.outcome, default: 0] += 1
+      }
+    }
+    self.failed = failed
+    ok = good.count
+    goodputPerSecond = Double(good.count) / (to - from).seconds
+    good.sort()
+    p50Seconds = Self.quantile(0.5, ofSorted: good)
+    p99Seconds = Self.quantile(0.99, ofSorted: good)
+    p999Seconds = Self.quantile(0.999, ofSorted: good)
+    let bad = [Double](repeating: patience.seconds, count: records.count - good.count)
+    p99WithFailuresSeconds = Self.quantile(0.99, ofSorted: (good + bad).sorted())
+  }
+
+  /// The least value that a share `q` of all is not above (nearest rank); nil where there is none.
+  package static func quantile(_ q: Double, ofSorted values: [Double]) -> Double? {
+    guard !values.isEmpty else { return nil }
+    let rank = Int((q * Double(values.count)).rounded(.up))
+    return values[min(max(rank, 1), values.count) - 1]
+  }
+
+  /// Each server's part of the arrivals in a stretch of time; nil where there are none.
+  package static func shares(
+    _ arrivals: [EndpointArrival], servers: Range<Int>, from: Nanoseconds, to: Nanoseconds
+  ) -> [Double]? {
+    var counts = [Int](repeating: 0, count: servers.count)
+    for arrival in arrivals where arrival.at >= from && arrival.at < to {
+      if servers.contains(arrival.server) { counts[arrival.server - servers.lowerBound] += 1 }
+    }
+    let total = counts.reduce(0, +)
+    return total == 0 ? nil : counts.map { Double($0) / Double(total) }
+  }
+}

@@ -1,0 +1,64 @@
+import Demo
+import Primitives
+import Testing
+
+@Suite struct RaceStatisticsTests {
+  private func record(_ due: Int, _ latency: Int, _ outcome: RequestOutcome = .ok) -> RequestRecord
+  {
+    let due = Nanoseconds.milliseconds(due)
+    return RequestRecord(
+      dueAt: due, sentAt: due, endedAt: due + .milliseconds(latency), outcome: outcome)
+  }
+
+  private func statistics(_ records: [RequestRecord]) -> RaceStatistics {
+    RaceStatistics(records, from: .seconds(10), to: .seconds(20), patience: .seconds(30))
+  }
+
+  @Test(arguments: [
+    (0.5, 50.0), (0.99, 99), (0.999, 100), (1, 100), (0, 1), (0.01, 1), (0.011, 2),
+  ])
+  func quantilesAreNearestRanks(q: Double, value: Double) {
+    #expect(RaceStatistics.quantile(q, ofSorted: (1...100).map(Double.init)) == value)
+  }
+
+  @Test func nothingHasNoQuantile() {
+    #expect(RaceStatistics.quantile(0.5, ofSorted: []) == nil)
+    let none = statistics([])
+    #expect(none.requests == 0 && none.p50Seconds == nil && none.goodputPerSecond == 0)
+  }
+
+  @Test func onlyWhatWasDueInTheWindowCounts() {
+    let all = statistics([
+      record(9_999, 1), record(10_000, 100), record(19_999, 25_000), record(20_000, 1),
+    ])
+    #expect(all.requests == 2 && all.ok == 2)
+    #expect(all.p50Seconds == 0.1 && all.p99Seconds == 25)
+    #expect(all.goodputPerSecond == 0.2)
+  }
+
+  @Test func latencyCountsFromWhenTheRequestWasDue() {
+    let late = RequestRecord(
+      dueAt: .seconds(10), sentAt: .seconds(11), endedAt: .seconds(12), outcome: .ok)
+    #expect(statistics([late]).p50Seconds == 2)
+  }
+
+  @Test func failuresAreCountedByKindAndDoNotMakeAQuantileLookBetter() {
+    let outcomes: [RequestOutcome] = [.status, .status, .timeout, .cut, .refused, .unsent]
+    let all = statistics(outcomes.map { record(12_000, 1, $0) } + [record(12_000, 300)])
+    #expect(
+      all.failed == [.status: 2, .timeout: 1, .cut: 1, .refused: 1, .unsent: 1])
+    #expect(all.ok == 1 && all.p99Seconds == 0.3)
+    #expect(all.p99WithFailuresSeconds == 30)
+  }
+
+  @Test func sharesAreOfTheServersAndTheStretchAskedFor() {
+    let arrivals = [(8, 1), (8, 2), (9, 2), (8, 3), (7, 2), (10, 2)].map {
+      EndpointArrival(server: $0.0, at: .seconds($0.1))
+    }
+    let shares = RaceStatistics.shares(
+      arrivals, servers: 8..<10, from: .seconds(2), to: .seconds(4))
+    #expect(shares == [2.0 / 3, 1.0 / 3])
+    #expect(
+      RaceStatistics.shares(arrivals, servers: 8..<10, from: .seconds(9), to: .seconds(10)) == nil)
+  }
+}

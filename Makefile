@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench bench-parser format lint clean
+.PHONY: help run build test bench bench-parser bench-control bench-sockets format lint clean
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -16,7 +16,7 @@ BINARY := $(BUILD)/release/steelyard
 SWIFT_FILES = $$(git ls-files '*.swift')
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: build ## build and show a live demonstration (ARGS="--seconds 30 --balance round_robin")
 	@$(BINARY) demo $(ARGS)
@@ -41,6 +41,16 @@ bench: ## measure against nginx in the same run (ARGS="--rounds 3 --seconds 5")
 bench-parser: ## measure the parser of metrics pages beside memchr (ARGS=rounds)
 	@$(SWIFT_BUILD) -c release --product exposition-bench
 	@$(BUILD)/release/exposition-bench $(ARGS)
+
+bench-sockets: ## race policies, nginx and HAProxy on real sockets (ARGS="--seconds 30 --seeds 1")
+	@scripts/setup bench
+	@$(RELEASE)
+	@$(RELEASE:steelyard=socket-race)
+	@scripts/race --binary $(BINARY) --race-binary $(BUILD)/release/socket-race $(ARGS)
+
+bench-control: ## the control law against peers' policies in simulation (ARGS="--seeds 1,2")
+	@$(SWIFT_BUILD) -c release --product control-bench
+	@$(BUILD)/release/control-bench $(ARGS)
 
 format: ## let swift format rewrite the sources
 	@swift format format --in-place --parallel $(SWIFT_FILES)

@@ -39,8 +39,8 @@ let package = Package(
     .executableTarget(
       name: "steelyard",
       dependencies: [
-        "Balancer", "CSystem", "Configuration", "Controller", "Demo", "Exposition", "Fleet", "HTTP", "IO",
-        "Primitives", "Simulation",
+        "Balancer", "CSystem", "Configuration", "Controller", "Demo", "Exposition", "Fleet", "HTTP",
+        "IO", "Primitives", "Simulation",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -49,6 +49,9 @@ let package = Package(
     .executableTarget(
       name: "exposition-bench", dependencies: ["CSystem", "Exposition"],
       path: "Sources/ExpositionBench", swiftSettings: strict),
+    .executableTarget(
+      name: "socket-race", dependencies: ["CSystem", "Demo", "IO", "Primitives"],
+      path: "Sources/SocketRace", swiftSettings: strict),
     suite("IO", ["Primitives", "CSystem"]),
     suite("HTTP", ["Primitives"]),
     suite("Fleet", ["Primitives"]),

@@ -88,9 +88,9 @@ package struct LoadDriver: ~Copyable {
   /// Requests that have not ended.
   package var outstandingCount: Int { outstanding.reduce(0, +) }
 
-  /// Sends what is due.
-  package mutating func work(_ io: inout IOLoop) {
-    while let arrival = schedule.take(until: io.now) {
+  /// Sends what is due until `end`.
+  package mutating func work(_ io: inout IOLoop, until end: Nanoseconds = .distantFuture) {
+    while let arrival = schedule.take(until: min(io.now, end)) {
       for pool in proxies.indices { send(arrival, to: pool, &io) }
     }
   }

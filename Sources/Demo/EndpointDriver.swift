@@ -13,6 +13,7 @@ package struct EndpointDriver: ~Copyable {
   package static let firstTag: UInt32 = 100
   /// So that a whole answer to GET, head and content, has about 1 KB.
   private static let padding = String(repeating: "x", count: 900)
+  private static let failure = "{\"error\":\"out of luck\"}"
   private static let tokenCount = 20
   /// Between two looks at the streams.
   private static let streamPause = Nanoseconds.milliseconds(20)
@@ -131,9 +132,21 @@ package struct EndpointDriver: ~Copyable {
       if let socket = group.take(0) { try io.listen(socket, tag: tag) }
     } else if mode == .failing {
       for (id, connection) in connections where connection.server == server {
-        if connection.job != nil { close(id, &io) }
+        // A stream's head has gone out already: all that is left is to cut it.
+        if connection.job != nil, connection.isStream { close(id, &io) } else { giveUp(id, &io) }
       }
     }
+  }
+
+  /// Answers the running request with 500.
+  private mutating func giveUp(_ id: ConnectionID, _ io: inout IOLoop) {
+    guard let connection = connections[id], let job = connection.job else { return }
+    jobs[job] = nil
+    servers[connection.server].cancel(job)
+    pages[connection.server].forget(job)
+    connections[id]?.job = nil
+    send(id, 500, "application/json", Self.failure, &io)
+    serve(id, &io)
   }
 
   private mutating func close(_ id: ConnectionID, _ io: inout IOLoop) {
@@ -219,7 +232,7 @@ package struct EndpointDriver: ~Copyable {
   ) {
     if keepsArrivals { arrivals.append(EndpointArrival(server: server, at: io.now)) }
     if servers[server].mode == .failing {
-      send(id, 500, "application/json", "{\"error\":\"out of luck\"}", &io)
+      send(id, 500, "application/json", Self.failure, &io)
       return
     }
     guard let work, work.isFinite, work > 0, work <= 1_000 else {

@@ -19,6 +19,7 @@ ROOMS = {
     "Demo": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},
     "Simulation": {"Balancer", "Configuration", "Controller", "Exposition", "Fleet"},
     "ControlBench": {"Simulation"},
+    "SocketRace": {"CSystem", "Demo", "IO"},
 }
 OURS = set(ROOMS) | {"CSystem", "CYAML", "Primitives"}
 # Files that may touch I/O in rooms whose decisions are pure.

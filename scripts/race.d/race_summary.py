@@ -2,6 +2,8 @@
 
 import statistics
 
+COUNTS = ["requests", "ok", "goodput_per_second"]
+QUANTILES = ["p50_seconds", "p99_seconds", "p999_seconds", "p99_with_failures_seconds"]
 FAILURES = [("status", "5xx"), ("timeout", "timeout"), ("cut", "cut"), ("refused", "refused")]
 
 
@@ -39,15 +41,13 @@ def summary(reports, part="measured"):
         runs = [report["contestants"][index] for report in reports]
         laws = [report["contestants"][0] for report in reports]
         numbers = [run[part] for run in runs]
-        keys = [key for key in numbers[0] if key.endswith(("_seconds", "_second"))]
-        keys += ["requests", "ok"]
-        row = {key: median(one.get(key) for one in numbers) for key in keys}
+        row = {key: median(one.get(key) for one in numbers) for key in COUNTS + QUANTILES}
         row["failed"] = {
             kind: median(one["failed"][kind] for one in numbers) for kind in numbers[0]["failed"]}
         row["law_ratios"] = {
             key: median(
                 ratio(law[part].get(key), run[part].get(key)) for law, run in zip(laws, runs))
-            for key in keys if key.endswith("_seconds")}
+            for key in QUANTILES}
         row["proxy_core_ratio"] = median(run["proxy_core_ratio"] for run in runs)
         row["faulted_shares"] = [
             {"label": window["label"], "fair_share": window["fair_share"],
@@ -82,11 +82,11 @@ def print_scenario(scenario, reports, law):
     print(table(head, [[
         name, f"{row['requests']:.0f}", f"{row['requests'] - row['ok']:.0f}",
         "/".join(f"{row['failed'][kind]:.0f}" for kind, _ in FAILURES),
-        milliseconds(row.get("p50_seconds")), milliseconds(row.get("p99_seconds")),
-        milliseconds(row.get("p999_seconds")), milliseconds(row.get("p99_with_failures_seconds")),
-        f"{row['goodput_per_second']:.1f}", times(row["law_ratios"].get("p50_seconds")),
-        times(row["law_ratios"].get("p99_seconds")),
-        times(row["law_ratios"].get("p99_with_failures_seconds"))]
+        milliseconds(row["p50_seconds"]), milliseconds(row["p99_seconds"]),
+        milliseconds(row["p999_seconds"]), milliseconds(row["p99_with_failures_seconds"]),
+        f"{row['goodput_per_second']:.1f}", times(row["law_ratios"]["p50_seconds"]),
+        times(row["law_ratios"]["p99_seconds"]),
+        times(row["law_ratios"]["p99_with_failures_seconds"])]
         for name, row in rows.items()]))
     windows = next(iter(rows.values()))["faulted_shares"]
     if not windows:

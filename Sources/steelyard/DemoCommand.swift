@@ -73,17 +73,9 @@ final class DemoCommand {
       var pool = Pool(name: name, endpoints: addresses.map { Endpoint(address: $0) })
       pool.balance = options.balance
       pool.weights.interval = .milliseconds(250)
-      // vLLM's page; the thresholds fit endpoints with eight slots.
-      var source = ScrapeSource(preset: "vllm", signals: Preset.named("vllm")?.signals ?? [])
-      for index in source.signals.indices {
-        switch source.signals[index].name {
-        case "waiting": source.signals[index].thresholds = .init(normal: 0, alarm: 8)
-        case "kv_cache": source.signals[index].thresholds = .init(normal: 0.3, alarm: 1)
-        default: break
-        }
-      }
+      let source = ScrapeSource(preset: "vllm", signals: Preset.named("vllm")?.signals ?? [])
       pool.weights.scrapes = name == "dynamic" ? [source] : []
-      pool.weights.law = name == "dynamic" ? .headroom : .static
+      pool.weights.law = name == "dynamic" ? .capacity : .static
       return pool
     }
     fleet.listeners = (0...1).map {

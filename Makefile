@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench bench-parser bench-control bench-sockets format lint clean
+.PHONY: help run build test bench bench-parser bench-scrape bench-control bench-sockets format lint clean
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -47,6 +47,11 @@ bench-sockets: ## race policies, nginx and HAProxy on real sockets (ARGS="--seco
 	@$(RELEASE)
 	@$(RELEASE:steelyard=socket-race)
 	@scripts/race --binary $(BINARY) --race-binary $(BUILD)/release/socket-race $(ARGS)
+
+bench-scrape: ## what it costs to scrape 1 000 endpoints every second
+	@scripts/setup bench
+	@$(RELEASE)
+	@scripts/bench-scrape --binary $(BINARY) $(ARGS)
 
 bench-control: ## the control law against peers' policies in simulation (ARGS="--seeds 1,2")
 	@$(SWIFT_BUILD) -c release --product control-bench

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -198,6 +199,30 @@ static inline void sy_timestamp(int64_t seconds, int milliseconds, char *out) {
 }
 static inline void sy_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 static inline void sy_thread_name(const char *name) { (void)pthread_setname_np(pthread_self(), name); }
+// The TCP addresses of a host name: at most `room` of them, 16 bytes each into `bytes` (IPv4 in the
+// first 4), 4 or 16 into `counts`. Gives how many, or what getaddrinfo(3) says, below 0.
+static inline int sy_resolve(
+    const char *host, unsigned char *bytes, unsigned char *counts, int room) {
+  struct addrinfo hints, *list = 0;
+  memset(&hints, 0, sizeof hints);
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  int code = getaddrinfo(host, 0, &hints, &list);
+  if (code != 0) return code < 0 ? code : -code;
+  int count = 0;
+  for (struct addrinfo *each = list; each != 0 && count < room; each = each->ai_next) {
+    if (each->ai_family == AF_INET) {
+      memcpy(bytes + 16 * count, &((struct sockaddr_in *)each->ai_addr)->sin_addr, 4);
+      counts[count++] = 4;
+    } else if (each->ai_family == AF_INET6) {
+      memcpy(bytes + 16 * count, &((struct sockaddr_in6 *)each->ai_addr)->sin6_addr, 16);
+      counts[count++] = 16;
+    }
+  }
+  freeaddrinfo(list);
+  return count;
+}
+static inline const char *sy_resolve_error(int code) { return gai_strerror(code); }
 static inline int sy_error_text(int code, char *out, size_t room) {
   return strerror_r(code, out, room);
 }

@@ -13,7 +13,22 @@ extension Preset {
     put("path", YAMLText.scalar(path))
     if format != .prometheus { put("format", format.rawValue) }
     entries.append(.init("signals", .sequence(signals.map(\.output))))
-    return "# preset \(name): \(summary)\n" + Output.sequence([.mapping(entries)]).yaml
+    return comment + Output.sequence([.mapping(entries)]).yaml
+  }
+
+  /// Summary and advice in lines of at most 100 characters.
+  private var comment: String {
+    var lines = ["# preset \(name): \(summary)"]
+    var line = "#"
+    for word in advice.split(separator: " ") {
+      if line.count + 1 + word.count > 100 {
+        lines.append(line)
+        line = "#"
+      }
+      line += " " + word
+    }
+    if line != "#" { lines.append(line) }
+    return lines.map { $0 + "\n" }.joined()
   }
 }
 
@@ -27,7 +42,7 @@ extension SignalSpec {
     let kind = SignalKind(source)
     func selector(_ selector: SampleSelector, _ key: String, _ labelsKey: String) {
       put(key, selector.namesOutput)
-      if !selector.labels.isEmpty { put(labelsKey, selector.labels.output.inline) }
+      if !selector.labels.isEmpty { text(labelsKey, selector.labels.output.text) }
     }
     switch source {
     case .value(let a), .rate(let a), .mean(let a): selector(a, "metric", "labels")
@@ -37,7 +52,7 @@ extension SignalSpec {
     case .valueRatio(let a, let b), .rateRatio(let a, let b), .rateOverValue(let a, let b):
       selector(a, "metric", "labels")
       put("of", b.namesOutput)
-      if a.labels != b.labels { put("of_labels", b.labels.output.inline) }
+      if a.labels != b.labels { text("of_labels", b.labels.output.text) }
     }
     if kind != .gauge { text("kind", kind.rawValue) }
     if isComplement { text("complement", "true") }

@@ -195,7 +195,7 @@ package struct ProbeDriver: ~Copyable {
     return ProbeFailure(.timeout, "\(progress ?? "nothing") within \(seconds) s")
   }
 
-  private static func failure(_ code: Int32, isConnected: Bool) -> ProbeFailure {
+  static func failure(_ code: Int32, isConnected: Bool) -> ProbeFailure {
     let reason = IOError.reason(code)
     if isConnected { return ProbeFailure(.cut, reason) }
     switch code {

@@ -2,6 +2,7 @@
 // bytes in, one outcome. Bounds: head 16 KB, eight interim heads, content by the request's limit.
 // Invariant: the same outcome however the bytes were split. Buffers are kept from use to use.
 package import HTTP
+import Primitives
 
 package struct ProbeExchange: Sendable {
   private static let interimMax = 8
@@ -42,9 +43,10 @@ package struct ProbeExchange: Sendable {
     headBytes.removeAll(keepingCapacity: true)
     content.removeAll(keepingCapacity: true)
     requestBytes.removeAll(keepingCapacity: true)
+    let host = request.host ?? request.address.description
     requestBytes += "GET ".utf8
     appendTarget(request.path)
-    requestBytes += " HTTP/1.1\r\nHost: \(request.address)\r\nUser-Agent: \(userAgent)\r\n".utf8
+    requestBytes += " HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: \(userAgent)\r\n".utf8
     requestBytes += "Accept: \(Self.accept(request.kind))\r\n".utf8
     requestBytes += "Accept-Encoding: identity\r\n\r\n".utf8
   }
@@ -107,6 +109,9 @@ package struct ProbeExchange: Sendable {
     phase = .failed(failure)
     isReusable = false
   }
+
+  /// How the answer begins, for telling what else it may be than HTTP.
+  package var firstBytes: [UInt8] { Array(headBytes.prefix(64)) }
 
   /// How far it got, for a timeout's text.
   package var progress: String {

@@ -8,6 +8,8 @@ package struct ProbeRequest: Sendable, Equatable {
   }
   package var id: ProbeID
   package var address: SocketAddress
+  /// What the server is called in the request; nil: by its address.
+  package var host: String?
   /// Begins with "/"; may have a query.
   package var path: String
   package var kind: Kind

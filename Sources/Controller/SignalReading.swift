@@ -57,6 +57,26 @@ package enum Absence: String, Error, Sendable, CaseIterable {
   }
 }
 
+extension Absence {
+  /// For people.
+  package var detail: String {
+    switch self {
+    case .missing: "not on the page"
+    case .notFinite: "NaN or infinite"
+    case .sentinel: "so large that it means \"not supported\""
+    case .negative: "below 0"
+    case .needsSecondSample: "a rate needs two pages that have it"
+    case .counterReset: "a counter fell between the pages"
+    case .restarted: "the process began anew between the pages"
+    case .wrongFormat: "no number"
+    case .divisionByZero: "a division by 0"
+    case .noObservations: "nothing happened between the pages"
+    case .badHistogram: "a histogram without all of its buckets"
+    case .tooManySeries: "more than \(PageReader.seriesMax) series"
+    }
+  }
+}
+
 /// A signal on one page.
 package enum SignalReading: Sendable, Equatable {
   /// Finite; after scale and complement.

@@ -13,6 +13,16 @@ enum Wording {
     return sign + padded.dropLast(places) + "." + padded.suffix(places)
   }
 
+  /// About four digits, without zeros at the end.
+  static func short(_ value: Double) -> String {
+    let size = value.magnitude
+    if value == value.rounded() || size >= 10_000 { return fixed(value, 0) }
+    var text = fixed(
+      value, size >= 1_000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : size >= 1 ? 3 : 4)
+    while text.contains("."), text.hasSuffix("0") || text.hasSuffix(".") { text.removeLast() }
+    return text
+  }
+
   /// The beginning of foreign bytes: printable ASCII on one line, at most 80 characters.
   static func snippet(_ bytes: UnsafeRawBufferPointer) -> String {
     var text = ""

@@ -3,6 +3,8 @@
 extension Preset {
   static let vllm = Preset(
     "vllm", "vLLM's API server",
+    advice: "Its page is always on, unless --disable-log-stats took the engine out of it. "
+      + "Several engines are summed.",
     signals: [
       .running(["vllm:num_requests_running"]),
       .waiting(["vllm:num_requests_waiting"]),
@@ -16,6 +18,7 @@ extension Preset {
 
   static let sglang = Preset(
     "sglang", "SGLang, started with --enable-metrics",
+    advice: "Its page is off until --enable-metrics.",
     signals: [
       .running(["sglang:num_running_reqs"]),
       .waiting(["sglang:num_queue_reqs"]),
@@ -26,6 +29,7 @@ extension Preset {
 
   static let tgi = Preset(
     "tgi", "Hugging Face Text Generation Inference",
+    advice: "Its page is always on, on the port of its API.",
     signals: [
       .running(["tgi_batch_current_size"]),
       .waiting(["tgi_queue_size"]),
@@ -43,6 +47,8 @@ extension Preset {
 
   static let trtllm = Preset(
     "trtllm", "TensorRT-LLM's trtllm-serve", path: "/prometheus/metrics",
+    advice: "Its page is /prometheus/metrics and needs return_perf_metrics; /metrics is "
+      + "JSON.",
     signals: [
       .running(["trtllm_num_requests_running"]),
       .waiting(["trtllm_num_requests_waiting"]),
@@ -53,6 +59,8 @@ extension Preset {
 
   static let llamacpp = Preset(
     "llamacpp", "llama.cpp's llama-server, started with --metrics",
+    advice: "Its page is off until --metrics (404 or 501), and answers 503 while the model "
+      + "loads. As router it needs ?model=NAME.",
     signals: [
       .running(["llamacpp:requests_processing"]),
       .waiting(["llamacpp:requests_deferred"]),
@@ -60,6 +68,7 @@ extension Preset {
 
   static let lmdeploy = Preset(
     "lmdeploy", "LMDeploy's api_server, started with --enable-metrics",
+    advice: "Its page is off until --enable-metrics.",
     signals: [
       .running(["lmdeploy:num_requests_running"]),
       .waiting(["lmdeploy:num_requests_waiting"]),

@@ -4,6 +4,7 @@
 extension Preset {
   static let node = Preset(
     "node", "Prometheus node_exporter: the host's CPU, memory and disk", port: 9100,
+    advice: "A host of several endpoints has one page: each of them gets the same numbers.",
     signals: [
       SignalSpec(
         "cpu",
@@ -31,6 +32,8 @@ extension Preset {
 
   static let dcgm = Preset(
     "dcgm", "NVIDIA dcgm-exporter: the host's busiest GPU", port: 9400,
+    advice: "It shows all GPUs of a host: choose an endpoint's own with `labels: {gpu: "
+      + "\"0\"}`.",
     signals: [
       SignalSpec(
         "gpu", .value(["DCGM_FI_DEV_GPU_UTIL"]), aggregate: .max, scale: 0.01, thresholds: .gpu,
@@ -44,6 +47,9 @@ extension Preset {
 
   static let cadvisor = Preset(
     "cadvisor", "cAdvisor: a container with limits; choose it with `labels`", port: 8080,
+    advice: "It shows all containers of a host: choose the endpoint's with `labels: {name: "
+      + "NAME}`. Without a CPU quota there is no `cpu`, without a memory limit no "
+      + "`memory`.",
     signals: [
       // The quota is in µs for each 100 ms.
       SignalSpec(
@@ -67,6 +73,8 @@ extension Preset {
 
   static let process = Preset(
     "process", "A Prometheus client's process metrics; give `cpu` a scale of 1 / cores",
+    advice: "`cpu` is in cores: with `scale: 0.25, normal: 0.7, alarm: 0.85` it is a load "
+      + "of four.",
     signals: [
       SignalSpec("cpu", .rate(["process_cpu_seconds_total"])),
       SignalSpec("memory_bytes", .value(["process_resident_memory_bytes"])),
@@ -75,6 +83,7 @@ extension Preset {
 
   static let json = Preset(
     "json", "A home-made page: {\"cpu_usage\": 0..100, \"memory_usage\": 0..100}", format: .json,
+    advice: "Percent, 0 to 100.",
     signals: [
       SignalSpec(
         "cpu", .value(["cpu_usage"]), scale: 0.01, thresholds: .cpu, isRatio: true),

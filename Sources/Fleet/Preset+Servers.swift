@@ -4,6 +4,10 @@ extension Preset {
   static let tfserving = Preset(
     "tfserving", "TensorFlow Serving's REST port, with --monitoring_config_file",
     path: "/monitoring/prometheus/metrics",
+    advice: "Its page is /monitoring/prometheus/metrics on the REST port (8501), and is off "
+      + "until --monitoring_config_file names a file with prometheus_config { enable: "
+      + "true, path: \"/monitoring/prometheus/metrics\" }. Port 8500 is gRPC. Series "
+      + "come with the first request.",
     signals: [
       .inFlight(
         [":tensorflow:serving:request_latency_sum"], scale: 1e-6, thresholds: .queue),
@@ -21,6 +25,8 @@ extension Preset {
 
   static let triton = Preset(
     "triton", "NVIDIA Triton's metrics port, its TensorRT-LLM backend too", port: 8002,
+    advice: "Its page is on a port of its own, 8002; --allow-metrics=false takes it away. "
+      + "Port 8000 is HTTP, 8001 gRPC.",
     signals: [
       SignalSpec(
         "running",
@@ -51,6 +57,9 @@ extension Preset {
 
   static let torchserve = Preset(
     "torchserve", "TorchServe's metrics port, with metrics_mode=prometheus", port: 8082,
+    advice: "Its page is on a port of its own, 8082, on localhost only, and is empty until "
+      + "metrics_mode=prometheus. CPU, memory and GPU are refreshed once a minute: "
+      + "`interval` may be long. Series come with the first request.",
     signals: [
       .inFlight(
         ["ts_inference_latency_microseconds"], scale: 1e-6, thresholds: .queue),
@@ -71,6 +80,8 @@ extension Preset {
 
   static let rayServe = Preset(
     "ray-serve", "Ray Serve: a node's metrics agent", port: 8080,
+    advice: "Every Ray node has a page of its own, on the port that --metrics-export-port "
+      + "names; numbers are refreshed every 10 s.",
     signals: [
       .running([
         "ray_serve_replica_processing_queries", "ray_serve_num_ongoing_requests_at_replicas",
@@ -86,6 +97,7 @@ extension Preset {
 
   static let kserve = Preset(
     "kserve", "KServe's Python model server",
+    advice: "Series come with the first request.",
     signals: [
       .inFlight(["request_predict_seconds_sum"], thresholds: .queue),
       .completions(["request_predict_seconds_count"]),
@@ -93,6 +105,7 @@ extension Preset {
 
   static let mlserver = Preset(
     "mlserver", "MLServer's metrics port", port: 8082,
+    advice: "Its page is on a port of its own, 8082. Series come with the first request.",
     signals: [
       .running(["rest_server_requests_in_progress"], thresholds: .queue),
       .completions(["model_infer_request_duration_count"]),
@@ -109,6 +122,7 @@ extension Preset {
 
   static let bentoml = Preset(
     "bentoml", "BentoML's API server",
+    advice: "Its page is always on. Series come with the first request.",
     signals: [
       .running(
         .init(["bentoml_service_request_in_progress"], labels: [bentoOwn]), thresholds: .queue),
@@ -128,6 +142,8 @@ extension Preset {
 
   static let infinity = Preset(
     "infinity", "Infinity, the server of embeddings",
+    advice: "Its page has no gauge of its load: durations say how many requests are in "
+      + "flight.",
     signals: [
       .inFlight(
         .init(["http_request_duration_seconds_sum"], labels: [infinityOwn]), thresholds: .queue),

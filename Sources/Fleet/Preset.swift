@@ -6,6 +6,8 @@ public struct Preset: Sendable, Equatable {
   public var name: String
   /// One line for people.
   public var summary: String
+  /// What turns the page on, where it is and what to beware of, for people; may be empty.
+  public var advice: String
   public var path: String
   /// Where the page usually is, if not on the endpoint's own port.
   public var port: UInt16?
@@ -14,18 +16,24 @@ public struct Preset: Sendable, Equatable {
 
   public init(
     _ name: String, _ summary: String, path: String = "/metrics", port: UInt16? = nil,
-    format: ScrapeSource.Format = .prometheus, signals: [SignalSpec]
+    format: ScrapeSource.Format = .prometheus, advice: String = "", signals: [SignalSpec]
   ) {
     self.name = name
     self.summary = summary
     self.path = path
     self.port = port
     self.format = format
+    self.advice = advice
     self.signals = signals
   }
 
   /// The preset of that name, nil where there is none.
   public static func named(_ name: String) -> Preset? { all.first { $0.name == name } }
+
+  /// What is read from the page if the file says no more.
+  public var source: ScrapeSource {
+    ScrapeSource(preset: name, port: port, path: path, format: format, signals: signals)
+  }
 
   /// Servers, then hosts.
   public static let all: [Preset] = [

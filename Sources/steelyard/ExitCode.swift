@@ -8,8 +8,8 @@ enum ExitCode: Int32 {
   case refused = 65
   /// The file is missing or cannot be read.
   case noInput = 66
-  /// An address that cannot be listened on, such as a port in use; or where nobody
-  /// answers.
+  /// An address that cannot be listened on, such as a port in use; where nobody answers; a page
+  /// that is no metrics page.
   case unavailable = 69
   /// The system refused something that it never should.
   case internalError = 70

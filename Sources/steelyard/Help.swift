@@ -1,5 +1,6 @@
 // What --help says.
 
+import Controller
 import Demo
 
 enum Help {
@@ -13,6 +14,8 @@ enum Help {
       weights         a running steelyard's weights; pin, scale, freeze, set and undo them
       drain ENDPOINT  no new requests for an endpoint, until it is taken back
       explain [POOL]  from samples to weights, in words and numbers
+      probe URL       fetch a metrics page: which preset fits, what it says, what is missing
+      presets         the known kinds of metrics pages; presets show NAME prints one
       demo            see it work: four endpoints, traffic and a live table in one process
       help [COMMAND]  this text, or a command's
       --version       the version
@@ -22,6 +25,7 @@ enum Help {
       steelyard serve /etc/steelyard.yaml
       steelyard explain text
       steelyard weights pin 10.0.0.3:8000 0.5 --for 10m
+      steelyard probe http://10.0.0.1:8000/metrics
       steelyard demo --seconds 30
     """
 
@@ -120,6 +124,8 @@ enum Help {
     case "drain": drain
     case "explain": explain
     case "demo": DemoOptions.help
+    case "presets": PresetsCommand.help
+    case "probe": ProbeOptions.help
     default: nil
     }
   }

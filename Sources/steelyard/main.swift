@@ -32,6 +32,8 @@ func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
   case "weights": return try WeightsCommand.run(rest)
   case "drain": return try WeightsCommand.drain(rest)
   case "explain": return try WeightsCommand.explain(rest)
+  case "presets": return try PresetsCommand.run(rest)
+  case "probe": return try ProbeCommand.run(rest)
   default: return try ServeCommand.run(rest)
   }
 }

@@ -39,6 +39,9 @@ import Testing
     #expect(
       text == """
         # preset tfserving: TensorFlow Serving's REST port, with --monitoring_config_file
+        # Its page is /monitoring/prometheus/metrics on the REST port (8501), and is off until
+        # --monitoring_config_file names a file with prometheus_config { enable: true, path:
+        # "/monitoring/prometheus/metrics" }. Port 8500 is gRPC. Series come with the first request.
         - path: /monitoring/prometheus/metrics
           signals:
             - name: in_flight

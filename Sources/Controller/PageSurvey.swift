@@ -1,0 +1,162 @@
+// What a page is good for: which presets fit it, and what the signals of one come to over two
+// pages. Pure; the same reader as in production.
+import Exposition
+package import Fleet
+package import Primitives
+
+package struct PageSurvey: Sendable, Equatable {
+  /// How much of a preset the page has.
+  package struct Fit: Sendable, Equatable {
+    package var preset: String
+    package var found: Int
+    package var of: Int
+  }
+
+  /// One signal.
+  package struct Row: Sendable, Equatable {
+    package var name: String
+    package var reading: SignalReading
+    package var thresholds: SignalSpec.Thresholds?
+    package var isRatio: Bool
+    package var role: SignalRole?
+
+    /// As the headroom law sees it; nil where it does not.
+    package var load: Double? {
+      guard let value = reading.value, let thresholds else { return nil }
+      return ControlLaw.load(of: value, thresholds)
+    }
+  }
+
+  package var format = ScrapeSource.Format.prometheus
+  package var sampleCount = 0
+  package var parseErrorCount = 0
+  package var firstParseError: String?
+  /// Those that have any of it, the best first.
+  package var fits: [Fit] = []
+  /// The preset that `rows` are of; nil where none fits.
+  package var preset: String?
+  package var rows: [Row] = []
+  /// Of the headroom law, 0...1, and what decides; nil where nothing has thresholds and a number.
+  package var load: Double?
+  package var loadDetail: String?
+  /// Names of the page that sound like load, for where no preset fits.
+  package var suspects: [String] = []
+
+  /// Reads the first page and, where there is one, a later one. `preset`: nil takes the best.
+  /// Throws where the first page is none.
+  package init(
+    _ first: [UInt8], _ second: (page: [UInt8], after: Nanoseconds)?, preset chosen: Preset?
+  ) throws(PageError) {
+    let format = chosen?.format ?? Self.format(first)
+    self.format = format
+    for preset in Preset.all where preset.format == format {
+      let readings = try Self.readings(preset, first, nil)
+      let found = readings.count { $0 != .absent(.missing) }
+      if found > 0 { fits.append(Fit(preset: preset.name, found: found, of: readings.count)) }
+    }
+    // Many of them, then a large share of them; `process` fits half the world.
+    fits.sort { a, b in
+      if (a.preset == "process") != (b.preset == "process") { return b.preset == "process" }
+      if a.found != b.found { return a.found > b.found }
+      return a.found * b.of > b.found * a.of
+    }
+    if format == .prometheus { count(first) }
+    guard let preset = chosen ?? fits.first.flatMap({ Preset.named($0.preset) }) else { return }
+    self.preset = preset.name
+    let readings = try Self.readings(preset, first, second)
+    rows = zip(preset.signals, readings).map { spec, reading in
+      Row(
+        name: spec.name, reading: reading, thresholds: spec.thresholds, isRatio: spec.isRatio,
+        role: spec.role)
+    }
+    let usable = rows.compactMap { row in
+      row.reading.value.map {
+        LawSignal(
+          name: row.name, value: $0, thresholds: row.thresholds, isRatio: row.isRatio)
+      }
+    }
+    let verdict = ControlLaw.headroom(usable, floorRatio: WeightPolicy().floorRatio)
+    load = verdict?.loadRatio
+    loadDetail = verdict?.detail
+  }
+
+  /// Whether any signal of the preset is on the page.
+  package var isUseful: Bool { rows.contains { $0.reading != .absent(.missing) } }
+
+  /// JSON where the page cannot be Prometheus text and the JSON preset has something of it.
+  private static func format(_ page: [UInt8]) -> ScrapeSource.Format {
+    let isText = page.withUnsafeBytes { bytes in
+      do throws(PageError) {
+        try PageKind.requirePrometheus(bytes)
+        return true
+      } catch {
+        return false
+      }
+    }
+    guard !isText else { return .prometheus }
+    for preset in Preset.all where preset.format == .json {
+      let readings = (try? readings(preset, page, nil)) ?? []
+      if readings.contains(where: { $0 != .absent(.missing) }) { return .json }
+    }
+    return .prometheus
+  }
+
+  private static func readings(
+    _ preset: Preset, _ first: [UInt8], _ second: (page: [UInt8], after: Nanoseconds)?
+  ) throws(PageError) -> [SignalReading] {
+    var reader = PageReader(preset.source, windowMax: .seconds(600))
+    let readings = try read(&reader, first, .zero)
+    guard let second else { return readings }
+    // A second page that is none leaves what the first one said.
+    return (try? read(&reader, second.page, second.after)) ?? readings
+  }
+
+  private static func read(
+    _ reader: inout PageReader, _ page: [UInt8], _ at: Nanoseconds
+  ) throws(PageError) -> [SignalReading] {
+    var result: Result<[SignalReading], PageError> = .success([])
+    page.withUnsafeBytes { bytes in
+      do throws(PageError) {
+        result = .success(try reader.read(bytes, sentAt: at).readings)
+      } catch {
+        result = .failure(error)
+      }
+    }
+    return try result.get()
+  }
+
+  private static let suspectMax = 12
+  private static let suspectWords = [
+    "running", "waiting", "queue", "pending", "in_progress", "inprogress", "in_flight", "inflight",
+    "active", "processing", "utiliz", "usage", "busy", "concurren",
+  ]
+
+  /// Counts the samples and the lines that are none, and notes names that sound like load.
+  private mutating func count(_ page: [UInt8]) {
+    page.withUnsafeBytes { bytes in
+      var parser = SampleParser(bytes)
+      while let item = parser.next() {
+        switch item {
+        case .type: break
+        case .bad(let error):
+          parseErrorCount += 1
+          if firstParseError == nil {
+            firstParseError = "line \(error.line), column \(error.column): \(error.label)"
+          }
+        case .sample(let sample):
+          sampleCount += 1
+          guard fits.isEmpty || fits.first?.preset == "process", suspects.count < Self.suspectMax,
+            sample.name.bytes.count <= 100
+          else { continue }
+          let name = sample.name.string
+          let isPart = ["_bucket", "_sum", "_count", "_created"].contains(where: name.hasSuffix)
+          if !isPart, !suspects.contains(name),
+            Self.suspectWords.contains(where: name.lowercased().contains)
+          {
+            suspects.append(name)
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,213 @@
+// What `steelyard probe` found, as text for people and as JSON for programs.
+import Fleet
+import FoundationEssentials
+import Primitives
+
+package struct ProbeReport: Sendable, Equatable {
+  package var url: String
+  /// What was fetched first and is reported on.
+  package var fetch: PageFetch
+  package var survey: PageSurvey?
+  /// Why there is no survey, or what is odd about it.
+  package var diagnosis: PageDiagnosis?
+  package var notes: [String] = []
+  /// The endpoint's own port, where the page is on another one as far as the URL tells.
+  private let port: UInt16
+
+  package init(url: String, port: UInt16, fetch: PageFetch) {
+    self.url = url
+    self.port = port
+    self.fetch = fetch
+  }
+
+  /// Whether a preset can read the page.
+  package var isUseful: Bool { survey?.isUseful ?? false }
+
+  // MARK: Text
+
+  /// Lines for people.
+  package var text: String {
+    var lines: [String] = []
+    if let survey {
+      lines.append(headline(survey))
+      for note in notes { lines.append("note: \(note)") }
+      lines += fitLines(survey)
+      lines += rowLines(survey)
+      lines += loadLines(survey)
+      lines += adviceLines(survey)
+    } else {
+      lines.append("no metrics at \(url): \(diagnosis?.problem ?? "unknown")")
+      for note in notes { lines.append("note: \(note)") }
+    }
+    for hint in diagnosis?.hints ?? [] { lines.append("hint: \(hint)") }
+    return lines.joined(separator: "\n")
+  }
+
+  private func headline(_ survey: PageSurvey) -> String {
+    var parts = ["\(fetch.page?.count ?? 0) bytes"]
+    if survey.format == .prometheus { parts.append("\(survey.sampleCount) samples") }
+    parts.append("\(Wording.fixed(fetch.duration.seconds * 1_000, 1)) ms")
+    if survey.parseErrorCount > 0 {
+      parts.append("\(survey.parseErrorCount) lines refused, \(survey.firstParseError ?? "")")
+    }
+    return "\(url): " + parts.joined(separator: ", ")
+  }
+
+  private func fitLines(_ survey: PageSurvey) -> [String] {
+    guard !survey.fits.isEmpty else {
+      var lines = ["", "no preset fits"]
+      if !survey.suspects.isEmpty {
+        lines.append("these names sound like load; docs/signals.md says how to read them:")
+        lines += survey.suspects.map { "  " + Self.printable($0) }
+      }
+      return lines
+    }
+    let rows = survey.fits.map { fit in
+      [
+        fit.preset, "\(fit.found) of \(fit.of) signals",
+        Preset.named(fit.preset)?.summary ?? "",
+      ]
+    }
+    return ["", "presets that fit"] + Self.table(rows)
+  }
+
+  private func rowLines(_ survey: PageSurvey) -> [String] {
+    guard let preset = survey.preset, !survey.rows.isEmpty else { return [] }
+    let rows = survey.rows.map { row in
+      var load = ""
+      if let thresholds = row.thresholds {
+        let range =
+          "normal \(Wording.short(thresholds.normal)), alarm \(Wording.short(thresholds.alarm))"
+        load = row.load.map { "load \(Wording.fixed($0)) (\(range))" } ?? "(\(range))"
+      }
+      return [
+        row.name, row.reading.value.map(Wording.short) ?? "-", Self.state(row.reading),
+        row.role.map { "role \($0.rawValue)" } ?? "", load,
+      ]
+    }
+    return ["", "signals of \(preset)"] + Self.table(rows)
+  }
+
+  private static func state(_ reading: SignalReading) -> String {
+    switch reading {
+    case .value: "fresh"
+    case .assumed(_, let absence): "assumed: \(absence.detail)"
+    case .absent(let absence): absence.detail
+    }
+  }
+
+  private func loadLines(_ survey: PageSurvey) -> [String] {
+    guard let preset = survey.preset else { return [] }
+    guard let load = survey.load else {
+      return ["", "load (headroom): none, for no signal with `normal` and `alarm` has a number"]
+    }
+    var lines = [
+      "", "load (headroom): \(Wording.fixed(load)), from \(survey.loadDetail ?? preset)",
+    ]
+    lines += ["", "to scrape it:", "  scrape: [\(scrapeItem(preset))]"]
+    return lines
+  }
+
+  /// As an item of `scrape`.
+  private func scrapeItem(_ name: String) -> String {
+    var item = "{preset: \(name)"
+    if let preset = Preset.named(name) {
+      if preset.port != nil, preset.port != port { item += ", port: \(port)" }
+      if preset.path != fetch.path { item += ", path: \"\(fetch.path)\"" }
+    }
+    return item + "}"
+  }
+
+  /// Where something of the chosen preset is missing, what its server needs.
+  private func adviceLines(_ survey: PageSurvey) -> [String] {
+    guard let preset = survey.preset.flatMap(Preset.named), !preset.advice.isEmpty,
+      survey.rows.contains(where: { $0.reading == .absent(.missing) })
+    else { return [] }
+    return ["", "hint: \(preset.name): \(preset.advice)"]
+  }
+
+  /// Columns, two blanks apart, two in front.
+  private static func table(_ rows: [[String]]) -> [String] {
+    let count = rows.map(\.count).max() ?? 0
+    let widths = (0..<count).map { column in
+      rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+    }
+    return rows.map { row in
+      var line = " "
+      for (cell, width) in zip(row, widths) where width > 0 {
+        line += " " + cell + String(repeating: " ", count: width - cell.count + 1)
+      }
+      while line.hasSuffix(" ") { line.removeLast() }
+      return line
+    }
+  }
+
+  /// Foreign text without what a terminal might obey.
+  private static func printable(_ text: String) -> String {
+    Array(text.utf8).withUnsafeBytes { Wording.snippet($0) }
+  }
+
+  // MARK: JSON
+
+  private struct Document: Encodable {
+    struct Fit: Encodable {
+      var preset: String
+      var found: Int
+      var of: Int
+    }
+    struct Signal: Encodable {
+      var name: String
+      var value: Double?
+      var state: String
+      var role: String?
+      var load: Double?
+    }
+    var url: String
+    var status: Int?
+    var bytes: Int?
+    var samples: Int?
+    var refused_lines: Int?
+    var seconds: Double
+    var fits: [Fit]?
+    var preset: String?
+    var signals: [Signal]?
+    var load: Double?
+    var problem: String?
+    var looks_like: String?
+    var hints: [String]
+    var notes: [String]
+  }
+
+  /// One JSON object; keys in alphabetical order, none where there is nothing to say.
+  package var json: String {
+    var document = Document(
+      url: url, seconds: fetch.duration.seconds, hints: diagnosis?.hints ?? [], notes: notes)
+    if case .answered(let status, let content) = fetch.outcome {
+      (document.status, document.bytes) = (status, content.count)
+    }
+    if let survey {
+      document.samples = survey.sampleCount
+      document.refused_lines = survey.parseErrorCount
+      document.fits = survey.fits.map { .init(preset: $0.preset, found: $0.found, of: $0.of) }
+      document.preset = survey.preset
+      document.load = survey.load
+      document.signals = survey.rows.map { row in
+        let state =
+          switch row.reading {
+          case .value: "fresh"
+          case .assumed(_, let absence), .absent(let absence): absence.label
+          }
+        return .init(
+          name: row.name, value: row.reading.value, state: state, role: row.role?.rawValue,
+          load: row.load)
+      }
+    } else {
+      document.problem = diagnosis?.problem
+      document.looks_like = diagnosis?.preset
+    }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    let data = (try? encoder.encode(document)) ?? Data("{}".utf8)
+    return String(decoding: data, as: UTF8.self)
+  }
+}

@@ -1,0 +1,115 @@
+// The steps of `steelyard probe`: what to fetch next, given what came so far. Pure; the command
+// fetches. A page that is not where it was looked for is looked for at the paths of the presets.
+import Fleet
+package import Primitives
+
+package struct ProbeSession: Sendable {
+  /// What the command is to do.
+  package enum Step: Sendable, Equatable {
+    case fetch(path: String, kind: ProbeRequest.Kind)
+    /// The same page again, so long after the first was sent.
+    case fetchAgain(path: String, kind: ProbeRequest.Kind, after: Nanoseconds)
+    case report
+  }
+
+  package let options: ProbeOptions
+  /// Where to connect to.
+  package let port: UInt16
+  /// What the server is called in requests: host and port.
+  package let host: String
+  private let path: String
+  private var first: PageFetch?
+  private var second: PageFetch?
+  private var error: PageError?
+  /// Still to be asked, and what came of those that were.
+  private var otherPaths: [String] = []
+  private var cluePaths: [String] = []
+  private var clues: [PageFetch] = []
+  /// Where a page was found after all.
+  private var found: PageFetch?
+
+  package init(_ options: ProbeOptions) {
+    self.options = options
+    port = options.url.port ?? options.preset?.port ?? 80
+    host = "\(options.url.host):\(port)"
+    path = options.url.path ?? options.preset?.path ?? "/metrics"
+  }
+
+  private var kind: ProbeRequest.Kind { options.preset?.format == .json ? .json : .prometheus }
+
+  package var next: Step {
+    guard first != nil else { return .fetch(path: path, kind: kind) }
+    if let page = found {
+      return second == nil
+        ? .fetchAgain(path: page.path, kind: kind, after: options.interval) : .report
+    }
+    if let other = otherPaths.first { return .fetch(path: other, kind: .prometheus) }
+    if let clue = cluePaths.first { return .fetch(path: clue, kind: .health) }
+    return .report
+  }
+
+  /// Takes what came of the last step.
+  package mutating func take(_ fetch: PageFetch) {
+    guard first != nil else { return takeFirst(fetch) }
+    if found != nil {
+      second = fetch
+    } else if !otherPaths.isEmpty {
+      otherPaths.removeFirst()
+      if Self.error(fetch, options.preset) == nil, fetch.page != nil { found = fetch }
+    } else {
+      cluePaths.removeFirst()
+      clues.append(fetch)
+    }
+  }
+
+  private mutating func takeFirst(_ fetch: PageFetch) {
+    first = fetch
+    error = Self.error(fetch, options.preset)
+    if fetch.page != nil, error == nil {
+      found = fetch
+    } else if PageDiagnosis.wantsClues(fetch) {
+      // A path that was asked for by name is the operator's word.
+      if options.url.path == nil { otherPaths = PageDiagnosis.otherPaths(than: path) }
+      cluePaths = ServerClue.paths
+    }
+  }
+
+  /// Why a page of status 200 is none; nil where it is one.
+  private static func error(_ fetch: PageFetch, _ preset: Preset?) -> PageError? {
+    guard let page = fetch.page else { return nil }
+    do throws(PageError) {
+      let survey = try PageSurvey(page, nil, preset: preset)
+      // JSON that no preset reads is no metrics page.
+      if preset == nil, survey.format == .json, !survey.isUseful { return .badJSON }
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  /// Requires: `next` is `report`.
+  package var report: ProbeReport {
+    guard let page = found, let content = page.page else {
+      let fetch = first ?? PageFetch(path: path, .failed(ProbeFailure(.local, "nothing was asked")))
+      var report = ProbeReport(url: "http://\(host)\(fetch.path)", port: port, fetch: fetch)
+      report.diagnosis = PageDiagnosis(fetch, error: error, port: port, clues: clues)
+      return report
+    }
+    var report = ProbeReport(url: "http://\(host)\(page.path)", port: port, fetch: page)
+    if let first, first.path != page.path {
+      let problem = PageDiagnosis(first, error: error, port: 0).problem
+      report.notes.append("at \(first.path) there are none: \(problem)")
+    }
+    var later: (page: [UInt8], after: Nanoseconds)?
+    if let second {
+      if let again = second.page {
+        later = (again, second.sentAt - page.sentAt)
+      } else {
+        let problem = PageDiagnosis(second, port: 0).problem
+        report.notes.append("the second fetch failed, so there are no rates: \(problem)")
+      }
+    }
+    report.survey = try? PageSurvey(content, later, preset: options.preset)
+    return report
+  }
+}

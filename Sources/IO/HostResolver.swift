@@ -1,0 +1,32 @@
+// Host names → addresses, by the system's resolver (getaddrinfo(3)): files, DNS and whatever else
+// the machine uses. It blocks, for seconds where a name server is silent: for commands only.
+import CSystem
+public import Primitives
+
+public enum HostResolver {
+  /// Why there is no address, in the system's words.
+  public struct Failure: Error, Equatable {
+    public let reason: String
+  }
+
+  /// The addresses of a host, in the order in which the system would try them; a literal address,
+  /// IPv6 in brackets or not, is its own. Never empty. Allocates.
+  public static func resolve(
+    _ host: String, port: UInt16
+  ) throws(Failure) -> [SocketAddress] {
+    if let address = SocketAddress(host: host, port: port) { return [address] }
+    if let address = SocketAddress(host: "[\(host)]", port: port) { return [address] }
+    let countMax = 16
+    var bytes = [UInt8](repeating: 0, count: 16 * countMax)
+    var counts = [UInt8](repeating: 0, count: countMax)
+    let found = sy_resolve(host, &bytes, &counts, Int32(countMax))
+    guard found >= 0 else {
+      throw Failure(reason: sy_resolve_error(found).map { String(cString: $0) } ?? "unknown")
+    }
+    guard found > 0 else { throw Failure(reason: "it has no address") }
+    return (0..<Int(found)).map { index in
+      let start = 16 * index
+      return SocketAddress(bytes: Array(bytes[start..<start + Int(counts[index])]), port: port)
+    }
+  }
+}

@@ -1,0 +1,274 @@
+"""steelyard probe and presets, against pages served by Python's http.server."""
+
+import http.server
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from programs import BINARY, ROOT, free_port
+
+OK, USAGE, UNAVAILABLE = 0, 64, 69
+CAPTURES = next(
+    (folder for folder in (
+        Path(os.environ.get("STEELYARD_FIXTURES", "/nonexistent")) / "fixtures",
+        ROOT.parent / "shared/fixtures", ROOT.parent.parent / "shared/fixtures")
+     if folder.is_dir()), None)
+needs_captures = pytest.mark.skipif(
+    CAPTURES is None, reason="no captured pages: set STEELYARD_FIXTURES to their folder")
+
+
+class Pages:
+    """A server of fixed answers: path to (status, body), or to a list of them, one a request."""
+
+    def __init__(self, answers, host="127.0.0.1"):
+        pages = self
+        self.asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                pages.asked.append((self.path, self.headers["Host"]))
+                answer = answers.get(self.path, (404, b"Not found"))
+                if isinstance(answer, list):
+                    answer = answer.pop(0) if len(answer) > 1 else answer[0]
+                status, body = answer
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+        self.server = Server((host, 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def capture(name):
+    return 200, (CAPTURES / f"{name}.prom").read_bytes()
+
+
+def run(*arguments):
+    return subprocess.run(
+        [BINARY, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def probe(target, *options):
+    return run("probe", str(target), "--interval", "200ms", *options)
+
+
+def local(pages, path=""):
+    return f"http://127.0.0.1:{pages.port}{path}"
+
+
+@needs_captures
+# Of each page some signals and what they come to; None: not on the page.
+@pytest.mark.parametrize("name, preset, signals", [
+    ("llama.cpp-load10", "llamacpp", {"running": 2, "waiting": 2}),
+    ("vllm-0.32-after", "vllm", {"running": 0, "waiting": 0, "kv_cache": 0, "in_flight": 0}),
+    ("triton-2.51-load", "triton", {"waiting": 4, "cpu": 0.04, "completions": 0, "gpu": None}),
+    ("torchserve-0.12-load", "torchserve", {"memory": 0.028, "gpu": None}),
+    ("bentoml-1.4-load", "bentoml", {"running": 4}),
+    ("mlserver-1.7.1-load", "mlserver", {"running": 0, "failures": 0, "batch_queue": None}),
+    ("infinity-0.0.78-load", "infinity", {"in_flight": 0}),
+])
+def test_a_captured_page_is_recognised_and_read(stage, name, preset, signals):
+    pages = stage.keep(Pages({"/metrics": capture(name)}))
+    result = probe(local(pages), "--json")
+    assert result.returncode == OK, result.stderr
+    found = json.loads(result.stdout)
+    assert found["preset"] == preset
+    values = {each["name"]: each.get("value") for each in found["signals"]}
+    for signal_name, value in signals.items():
+        expected = value if value is None else pytest.approx(value)
+        assert values[signal_name] == expected, signal_name
+    assert [path for path, _ in pages.asked] == ["/metrics", "/metrics"]
+    text = probe(local(pages))
+    assert text.returncode == OK
+    assert f"signals of {preset}" in text.stdout
+    assert f"{{preset: {preset}" in text.stdout
+
+
+@needs_captures
+def test_two_captures_make_rates(stage):
+    pages = stage.keep(
+        Pages({"/metrics": [capture("triton-2.51-idle"), capture("triton-2.51-load")]}))
+    result = run("probe", local(pages), "--interval", "1s", "--json")
+    found = json.loads(result.stdout)
+    values = {each["name"]: each.get("value") for each in found["signals"]}
+    assert 248 / 1.5 < values["completions"] <= 248 / 0.99
+    assert values["in_flight"] / values["completions"] == pytest.approx(5.913022 / 248)
+
+
+@needs_captures
+def test_a_page_at_another_path_of_the_port_is_found(stage):
+    path = "/monitoring/prometheus/metrics"
+    body = capture("tfserving-bert-doc")[1] + (
+        b':tensorflow:serving:request_latency_sum{model_name="m"} 1000000\n')
+    pages = stage.keep(Pages({path: (200, body)}))
+    result = probe(local(pages))
+    assert result.returncode == OK
+    assert f"{path}: " in result.stdout and "at /metrics there are none" in result.stdout
+    assert "signals of tfserving" in result.stdout
+
+
+@needs_captures
+def test_a_page_without_signals_of_the_preset_is_no_success(stage):
+    pages = stage.keep(Pages({"/metrics": capture("haproxy")}))
+    result = probe(local(pages))
+    assert result.returncode == UNAVAILABLE
+    assert "no preset fits" in result.stdout and "haproxy_backend_current_queue" in result.stdout
+
+
+HTML = b"<HTML><HEAD><TITLE>404 Not Found</TITLE></HEAD><BODY><H1>Not Found</H1></BODY></HTML>"
+
+
+@pytest.mark.parametrize("answers, said", [
+    ({"/metrics": (404, HTML), "/v1/": (400, b'{ "error": "Malformed request: GET /v1/" }')},
+     ["this looks like TensorFlow Serving", "/monitoring/prometheus/metrics",
+      "--monitoring_config_file"]),
+    ({"/v1/models": (200, b'{"data":[{"id":"m","owned_by":"sglang"}]}')},
+     ["this looks like SGLang", "--enable-metrics"]),
+    ({"/metrics": (501, b'{"error":{"message":"... Start it with `--metrics`"}}')},
+     ["this looks like llama.cpp", "off until --metrics"]),
+    ({"/metrics": (503, b'{"error":{"message":"Loading model","code":503}}')},
+     ["this looks like llama.cpp", "while its model loads"]),
+    ({"/metrics": (404, b'{"code": 404, "type": "ResourceNotFoundException"}')},
+     ["this looks like TorchServe", "metrics_mode=prometheus"]),
+    ({"/metrics": (200, b"<!DOCTYPE html><title>x</title>")}, ["HTML instead of metrics"]),
+    ({"/metrics": (200, b'{"a": 1}')}, ["JSON instead of Prometheus text"]),
+    ({"/metrics": (200, b"")}, ["the page is empty"]),
+    ({}, ["status 404: Not found", "the page is not at /metrics, or it is turned off"]),
+])
+def test_a_server_without_metrics_is_explained(stage, answers, said):
+    pages = stage.keep(Pages(answers))
+    result = probe(local(pages))
+    assert result.returncode == UNAVAILABLE
+    for text in said:
+        assert text in result.stdout, result.stdout
+
+
+def speak(first):
+    """A listener that greets with these bytes and closes; its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(65536)
+                connection.sendall(first)
+
+    threading.Thread(target=answer, daemon=True).start()
+    return listener
+
+
+@pytest.mark.parametrize("first, said", [
+    (b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00", "this is a gRPC port"),
+    (b"\x15\x03\x01\x00\x02\x02\x16", "this port speaks TLS"),
+    (b"SSH-2.0-OpenSSH_9.2\r\n", "no HTTP/1"),
+    (b"", "the connection ended too soon"),
+])
+def test_another_protocol_is_named(first, said):
+    with speak(first) as listener:
+        result = probe(f"127.0.0.1:{listener.getsockname()[1]}")
+    assert result.returncode == UNAVAILABLE
+    assert said in result.stdout, result.stdout
+
+
+def test_a_port_where_nobody_listens():
+    result = probe(f"127.0.0.1:{free_port()}")
+    assert result.returncode == UNAVAILABLE
+    assert "connection refused" in result.stdout
+
+
+def test_a_silent_server_takes_the_timeout_and_no_longer():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        begun = time.monotonic()
+        result = probe(f"127.0.0.1:{listener.getsockname()[1]}", "--timeout", "300ms")
+    assert result.returncode == UNAVAILABLE
+    assert "no answer within 0.3 s" in result.stdout
+    assert time.monotonic() - begun < 10
+
+
+def test_a_name_is_resolved_and_sent(stage):
+    pages = stage.keep(Pages({"/metrics": (200, b"vllm:num_requests_running 1\n")}))
+    result = probe(f"localhost:{pages.port}")
+    assert result.returncode == OK, result.stdout
+    assert pages.asked[0] == ("/metrics", f"localhost:{pages.port}")
+
+
+def test_ipv6_in_brackets(stage):
+    try:
+        pages = stage.keep(Pages({"/metrics": (200, b"vllm:num_requests_running 1\n")}, "::1"))
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    result = probe(f"http://[::1]:{pages.port}/metrics")
+    assert result.returncode == OK, result.stdout
+    assert pages.asked[0] == ("/metrics", f"[::1]:{pages.port}")
+
+
+def test_a_name_that_nobody_has():
+    result = probe("http://no-such-host.invalid:1")
+    assert result.returncode == UNAVAILABLE
+    assert "cannot find no-such-host.invalid" in result.stderr
+
+
+def test_an_interrupt_ends_it_at_once(stage):
+    pages = stage.keep(Pages({"/metrics": (200, b"vllm:num_requests_running 1\n")}))
+    process = subprocess.Popen(
+        [BINARY, "probe", local(pages), "--interval", "60s"], stdout=subprocess.PIPE)
+    end = time.monotonic() + 30
+    while not pages.asked and time.monotonic() < end:
+        threading.Event().wait(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == -signal.SIGINT
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["a", "b"], ["https://a"], ["a", "--preset", "no-such"], ["a", "--interval", "soon"],
+    ["a", "--nonsense"],
+])
+def test_wrong_words_are_a_usage_error(arguments):
+    result = run("probe", *arguments)
+    assert result.returncode == USAGE
+    assert result.stderr.startswith("steelyard: probe: ")
+
+
+def test_help_has_examples():
+    for command in ("probe", "presets"):
+        result = run(command, "--help")
+        assert result.returncode == OK and "examples:" in result.stdout
+
+
+def test_presets_are_listed_and_shown(tmp_path):
+    names = [line.split()[0] for line in run("presets").stdout.splitlines()]
+    assert len(names) == 19 and "vllm" in names and "tfserving" in names
+    for name in names:
+        shown = run("presets", "show", name)
+        assert shown.returncode == OK
+        item = "".join(f"        {line}\n" for line in shown.stdout.splitlines())
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(
+            "listeners: [{listen: ':0'}]\npools:\n  a:\n    endpoints: ['127.0.0.1:1']\n"
+            "    weights:\n      scrape:\n" + item)
+        checked = run("check", str(file))
+        assert checked.returncode == OK, checked.stderr
+    assert run("presets", "show", "nothing").returncode == USAGE
+    assert run("presets", "what").returncode == USAGE

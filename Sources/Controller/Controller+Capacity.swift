@@ -71,7 +71,10 @@ extension Controller {
         endpoint.slot, fleetResponse: pools[index].fleetResponse, interval: interval.seconds,
         balancers: pools[index].balancers)
       for source in pool.weights.scrapes.indices {
-        endpoints[endpoint.slot]?.scrapes[source].follow(interval, now: now, &random)
+        let slot = endpoint.slot
+        if endpoints[slot]?.scrapes[source].follow(interval, now: now, &random) == true {
+          reschedule(slot, source)
+        }
       }
     }
   }
@@ -90,12 +93,15 @@ extension Controller {
 }
 
 extension ScrapeState {
-  /// Takes an interval that differs by more than a tenth, where a source has roles.
+  /// Takes an interval that differs by more than a tenth, where a source has roles. True where it
+  /// did.
   mutating func follow(
     _ interval: Nanoseconds, now: Nanoseconds, _ random: inout RandomSource
-  ) {
-    guard hasRoles else { return }
+  ) -> Bool {
+    guard hasRoles else { return false }
     let change = Double(interval.rawValue) / Double(timer.interval.rawValue)
-    if change > 1.1 || change < 0.9 { setInterval(interval, now: now, &random) }
+    guard change > 1.1 || change < 0.9 else { return false }
+    setInterval(interval, now: now, &random)
+    return true
   }
 }

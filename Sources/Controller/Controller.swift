@@ -58,6 +58,7 @@ package struct Controller: Sendable {
   var random: RandomSource
   var mustPublish = false
   var tickedAt: Nanoseconds?
+  private var schedule = ProbeSchedule()
   private var nextSerial: UInt64 = 1
 
   /// Requires: slots were assigned by `SlotMap`, and `WeightBoard` was made of the same fleet.
@@ -94,6 +95,13 @@ package struct Controller: Sendable {
     pools = before.map { $0.map { pools[$0] } ?? CapacityPool() }
     tuning = before.map { $0.map { tuning[$0] } ?? PoolTuning() }
     self.fleet = fleet
+    schedule.removeAll()
+    for pool in fleet.pools {
+      for slot in pool.endpoints.map(\.slot) {
+        for source in pool.weights.scrapes.indices { reschedule(slot, source) }
+        reschedule(slot, -1)
+      }
+    }
     mustPublish = true
   }
 
@@ -103,67 +111,71 @@ package struct Controller: Sendable {
   }
 
   /// When `due` has something to say again, at the earliest; a `finished` may bring it forward.
-  package var nextDue: Nanoseconds {
-    var next = Nanoseconds.distantFuture
-    for case let state? in endpoints {
-      for scrape in state.scrapes { next = min(next, scrape.timer.nextLook) }
-      if let health = state.health { next = min(next, health.timer.nextLook) }
-    }
-    return next
-  }
+  package var nextDue: Nanoseconds { schedule.next }
 
   /// The probes to be sent now. Each has to end in one `finished`; one that does not is given up
   /// after twice its timeout and a second. Allocates.
   package mutating func due(now: Nanoseconds) -> [ProbeRequest] {
     var requests: [ProbeRequest] = []
-    giveUpLost(now)
-    for slot in endpoints.indices {
-      guard let state = endpoints[slot] else { continue }
-      let pool = fleet.pools[state.pool]
-      for index in state.scrapes.indices where state.scrapes[index].timer.isDue(now) {
-        let source = state.scrapes[index].source
-        let request = ProbeRequest(
-          id: takeID(slot, index),
-          address: source.port.map(state.endpoint.address.with(port:)) ?? state.endpoint.address,
-          path: source.path, kind: source.format == .json ? .json : .prometheus,
-          timeout: pool.weights.scrapeTimeout, contentBytesMax: pool.weights.pageBytesMax)
-        endpoints[slot]?.scrapes[index].begin(
-          serial: request.id.serial, timeout: request.timeout, now: now, &random)
-        if state.scrapes[index].hasRoles {
-          endpoints[slot]?.capacity.scrapeSent(EvidenceReading(evidence, slot, now: now))
-        }
-        requests.append(request)
+    while let entry = schedule.take(until: now) {
+      let (slot, source) = (Int(entry.slot), Int(entry.source))
+      guard let timer = timer(slot, source) else { continue }
+      if timer.isLost(now), let attempt = timer.attempt {
+        finished(
+          ProbeID(slot: slot, source: source, serial: attempt.serial),
+          .failed(ProbeFailure(.timeout, "nothing was heard of it")), now: now, wall: .zero)
+      } else if timer.isDue(now) {
+        requests.append(begin(slot, source, now))
+      } else {
+        continue
       }
-      guard let policy = pool.health, state.health?.timer.isDue(now) == true else { continue }
-      let request = ProbeRequest(
-        id: takeID(slot, -1), address: state.endpoint.address, path: policy.path, kind: .health,
-        timeout: policy.timeout, contentBytesMax: Self.healthBytesMax)
-      endpoints[slot]?.health?.begin(
-        serial: request.id.serial, timeout: request.timeout, now: now, &random)
-      requests.append(request)
+      reschedule(slot, source)
     }
     return requests
+  }
+
+  /// nil where there is no such probe (any more).
+  private func timer(_ slot: Int, _ source: Int) -> ProbeTimer? {
+    if source < 0 { return endpoints[slot]?.health?.timer }
+    guard let count = endpoints[slot]?.scrapes.count, source < count else { return nil }
+    return endpoints[slot]?.scrapes[source].timer
+  }
+
+  /// After every change of a timer.
+  mutating func reschedule(_ slot: Int, _ source: Int) {
+    if let at = timer(slot, source)?.nextLook { schedule.insert(slot, source, at: at) }
+  }
+
+  /// Requires: there is such a probe, and it is due.
+  private mutating func begin(_ slot: Int, _ index: Int, _ now: Nanoseconds) -> ProbeRequest {
+    guard let address = endpoints[slot]?.endpoint.address, let number = endpoints[slot]?.pool else {
+      preconditionFailure("an unused slot has no probes")
+    }
+    let id = takeID(slot, index)
+    if index < 0 {
+      let policy = fleet.pools[number].health ?? HealthPolicy()
+      endpoints[slot]?.health?.begin(
+        serial: id.serial, timeout: policy.timeout, now: now, &random)
+      return ProbeRequest(
+        id: id, address: address, path: policy.path, kind: .health, timeout: policy.timeout,
+        contentBytesMax: Self.healthBytesMax)
+    }
+    let source = fleet.pools[number].weights.scrapes[index]
+    let timeout = fleet.pools[number].weights.scrapeTimeout
+    endpoints[slot]?.scrapes[index].begin(
+      serial: id.serial, timeout: timeout, now: now, &random)
+    if endpoints[slot]?.scrapes[index].hasRoles == true {
+      endpoints[slot]?.capacity.scrapeSent(EvidenceReading(evidence, slot, now: now))
+    }
+    return ProbeRequest(
+      id: id, address: source.port.map(address.with(port:)) ?? address, path: source.path,
+      kind: source.format == .json ? .json : .prometheus, timeout: timeout,
+      contentBytesMax: fleet.pools[number].weights.pageBytesMax)
   }
 
   private mutating func takeID(_ slot: Int, _ source: Int) -> ProbeID {
     defer { nextSerial += 1 }
     return ProbeID(slot: slot, source: source, serial: nextSerial)
-  }
-
-  private mutating func giveUpLost(_ now: Nanoseconds) {
-    var lost: [ProbeID] = []
-    for (slot, state) in endpoints.enumerated() {
-      guard let state else { continue }
-      let timers = state.scrapes.map(\.timer) + [state.health?.timer].compactMap(\.self)
-      for timer in timers where timer.isLost(now) {
-        guard let attempt = timer.attempt else { continue }
-        lost.append(ProbeID(slot: slot, source: 0, serial: attempt.serial))
-      }
-    }
-    for id in lost {
-      finished(
-        id, .failed(ProbeFailure(.timeout, "nothing was heard of it")), now: now, wall: .zero)
-    }
   }
 
   /// Takes the end of a probe; `wall` is the wall-clock time. False where nobody waits for it any
@@ -181,6 +193,7 @@ package struct Controller: Sendable {
       guard let attempt = endpoints[id.slot]?.scrapes[index].timer.end(serial: id.serial) else {
         continue
       }
+      defer { reschedule(id.slot, index) }
       let before = endpoints[id.slot]?.scrapes[index].statistics.failure?.kind
       endpoints[id.slot]?.scrapes[index].take(outcome, of: attempt, now: now, wall: wall)
       noteScrape(id.slot, index, before: before, now)
@@ -192,6 +205,7 @@ package struct Controller: Sendable {
       let before = endpoints[id.slot]?.eligibility
     else { return false }
     endpoints[id.slot]?.health?.take(outcome, of: attempt, policy, now: now, wall: wall)
+    reschedule(id.slot, -1)
     noteHealth(id.slot, before: before, now)
     return true
   }

@@ -21,11 +21,25 @@ package struct InFlightLease: ~Copyable {
 
 /// How an attempt at an endpoint came out, as the endpoint's own success or failure.
 package enum AttemptOutcome: Sendable, Equatable {
-  /// A complete answer below 500.
+  /// A complete answer below 500, but for 429.
   case completed
+  /// 429 (RFC 6585 §4): the endpoint has more than it wants. No failure of its, but no work done
+  /// either; quick refusals must not look like speed.
+  case overloaded
   case failed(AttemptFailure)
   /// The client went away, or the endpoint was never reached: says nothing of the endpoint.
   case abandoned
+}
+
+extension AttemptOutcome {
+  /// Of a complete answer.
+  init(status: Int) {
+    switch status {
+    case 429: self = .overloaded
+    case 500...: self = .failed(.status)
+    default: self = .completed
+    }
+  }
 }
 
 extension LocalReason {
@@ -102,6 +116,10 @@ package struct LeaseBook: ~Copyable {
       if failure == .timeout {
         cells.add(duration, at: evidence.index(.timedOutNanoseconds, slot))
       }
+    case .overloaded:
+      // Counts as three mean response times spent for nothing.
+      let penalty = UInt64(min(hints.fleetResponse(slot), 1e6) * 3e9)
+      cells.add(max(duration, penalty), at: evidence.index(.timedOutNanoseconds, slot))
     case .abandoned: break
     }
   }

@@ -210,7 +210,7 @@ extension Worker {
     guard let endpoint = plan.endpoints[slot] else { return }
     switch outcome {
     case .abandoned: break
-    case .completed:
+    case .completed, .overloaded:
       if plan.pools[endpoint.pool].picker.succeeded(endpoint.position, now: io.now) {
         leases.publishReadmission(slot)
       }
@@ -263,7 +263,6 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     let upstream = state.pointee.upstream
     let slot = state.pointee.lease?.slot ?? 0
-    let isFailure = state.pointee.status >= 500
     let isRequestDone = state.pointee.request.isComplete
     state.pointee.upstream = .none
     if upstreamIsClean, isRequestDone, slab.upstream[Int(upstream.index)].isPersistent,
@@ -273,8 +272,7 @@ extension Worker {
     } else {
       closeUpstream(upstream)
     }
-    endLease(
-      id, isFailure ? .failed(.status) : .completed)
+    endLease(id, AttemptOutcome(status: state.pointee.status))
     context.metrics.countExchange(
       worker: index, slot: slot, code: CodeClass(status: state.pointee.status),
       method: state.pointee.method, duration: io.now - state.pointee.startedAt)

@@ -79,8 +79,8 @@ extension Controller {
     }
   }
 
-  /// How often the pool's endpoints are scraped: as configured, and with other balancers about twice
-  /// in a mean response time, as far as the operator and the budget let it.
+  /// How often the pool's endpoints are scraped: as configured, and with other balancers about
+  /// twice in a mean response time, as far as the operator and the budget let it.
   package func scrapeInterval(_ index: Int) -> Nanoseconds {
     let policy = fleet.pools[index].weights
     let pool = pools[index]

@@ -1,6 +1,6 @@
 // From a page's bytes to one reading for each signal of a source: exact names, the first present
-// wins; labels; aggregate; rates per series, counted from send to send (RateWindow says from where).
-// A page is told by its content, not by what its head claims.
+// wins; labels; aggregate; rates per series, counted from send to send (RateWindow says from
+// where). A page is told by its content, not by what its head claims.
 import Exposition
 package import Fleet
 package import Primitives

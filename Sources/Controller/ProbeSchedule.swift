@@ -1,5 +1,5 @@
-// When which probe has to be looked at: a binary heap by time. A timer that changes is put in again,
-// and what is taken out is checked against the timer, so that old entries do no harm.
+// When which probe has to be looked at: a binary heap by time. A timer that changes is put in
+// again, and what is taken out is checked against the timer, so that old entries do no harm.
 import Primitives
 
 /// Looks at probes, the soonest first.

@@ -1,6 +1,6 @@
-// What an operator says while it runs: an endpoint's weight pinned or scaled, an endpoint drained, a
-// pool's weights frozen, a law's parameter changed. Each may end by itself; all end with the process.
-// Health beats drain, drain beats weight, a pin beats the law.
+// What an operator says while it runs: an endpoint's weight pinned or scaled, an endpoint drained,
+// a pool's weights frozen, a law's parameter changed. Each may end by itself; all end with the
+// process. Health beats drain, drain beats weight, a pin beats the law.
 package import Fleet
 package import Primitives
 

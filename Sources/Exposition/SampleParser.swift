@@ -1,7 +1,8 @@
 // Reads a metrics page line by line: Prometheus text 0.0.4, taking also what OpenMetrics pages
 // add (EOF, exemplars, UNIT, fractional timestamps) and quoted UTF-8 names. A line that is
-// wrong costs that line, or in strict mode the rest of the page. More lenient than Prometheus: CRLF, names never checked for clashes;
-// stricter: a comma between labels, a blank after a bare name, no line break in a label value.
+// wrong costs that line, or in strict mode the rest of the page. More lenient than Prometheus:
+// CRLF, names never checked for clashes; stricter: a comma between labels, a blank after a bare
+// name, no line break in a label value.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 

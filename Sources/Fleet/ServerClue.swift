@@ -1,5 +1,6 @@
 // By what a server gives itself away that was asked for metrics where it has none, as data. A clue
-// is a text in the answer to one path; what to do about it is the preset's advice, or the clue's own.
+// is a text in the answer to one path; what to do about it is the preset's advice, or the clue's
+// own.
 
 /// One sign of a server.
 public struct ServerClue: Sendable, Equatable {

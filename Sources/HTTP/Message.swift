@@ -83,7 +83,8 @@ public enum FieldName: UInt8, Sendable {
   public var start = 0
   public var end = 0
   public var methodEnd = 0
-  /// The target in origin form: path and query. Empty (then "/" or "*") is `targetStart == targetEnd`.
+  /// The target in origin form: path and query. Empty (then "/" or "*") is `targetStart ==
+  /// targetEnd`.
   public var targetStart = 0
   public var targetEnd = 0
   /// The end of the path: "?" or the end of the target.

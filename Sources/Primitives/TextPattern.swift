@@ -11,7 +11,8 @@ public struct TextPatternError: Error, Equatable {
 }
 
 public final class TextPattern: @unchecked Sendable {
-  // SAFETY: written in init alone; regexec takes it as const, and glibc guards its caches by a lock.
+  // SAFETY: written in init alone; regexec takes it as const, and glibc guards its caches by a
+  // lock.
   private let compiled: UnsafeMutablePointer<regex_t>
   /// As written, without anchors.
   public let text: String

@@ -285,7 +285,8 @@ final class AgentPolicy: CountingPolicy {
   }
 }
 
-/// Joins the shortest expected delay with full knowledge: what no balancer can have, as a yardstick.
+/// Joins the shortest expected delay with full knowledge: what no balancer can have, as a
+/// yardstick.
 final class OraclePolicy: CountingPolicy {
   private var world: [(requests: Int, speed: Double)] = []
 

@@ -83,7 +83,7 @@ final class SteelyardPolicy: SimulatedPolicy {
     leases.end(lease, outcome, now: now)
     switch outcome {
     case .abandoned: break
-    case .completed:
+    case .completed, .overloaded:
       if picker.succeeded(request.endpoint, now: now) {
         leases.publishReadmission(request.endpoint)
       }

@@ -1,4 +1,5 @@
-// One request to a running steelyard's admin server, for the command line: blocking, with a deadline.
+// One request to a running steelyard's admin server, for the command line: blocking, with a
+// deadline.
 import HTTP
 import IO
 import Primitives

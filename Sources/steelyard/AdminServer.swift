@@ -1,5 +1,6 @@
-// The admin listener: small requests without content answered from memory, on the control thread's loop.
-// Bounds: the loop's connections, a 16 KB head, ten seconds for a head, a minute between requests.
+// The admin listener: small requests without content answered from memory, on the control thread's
+// loop. Bounds: the loop's connections, a 16 KB head, ten seconds for a head, a minute between
+// requests.
 import HTTP
 import IO
 import Primitives

@@ -62,7 +62,7 @@ enum Help {
     usage: steelyard drain ENDPOINT [--pool POOL] [--for TIME] [--undo] [--admin ADDRESS]
 
     The endpoint gets no new requests; those that run go on. `--undo` takes back everything that
-    was said of the endpoint, pins and factors too. Watch `in flight` in `steelyard weights` go to 0.
+    was said of the endpoint, pins and factors too. Watch its `in flight` in `steelyard weights`.
 
     exit codes: 0 done, 64 usage, 65 refused, 69 nobody answers
 

@@ -1,0 +1,131 @@
+import Fleet
+import Primitives
+import Testing
+
+@testable import Balancer
+
+/// Two workers of one process on the same boards.
+@Suite struct LeaseBookTests {
+  private static func pool(_ count: Int) -> Pool {
+    Pool(
+      name: "a",
+      endpoints: (0..<count).map { index in
+        var endpoint = Endpoint(address: .loopback(port: UInt16(index + 1)))
+        endpoint.slot = index
+        return endpoint
+      })
+  }
+
+  private static func picker(_ count: Int) -> Picker {
+    var picker = Picker(pool: pool(count))
+    for position in 0..<count {
+      picker.set(position, weight: 1, isEligible: true, now: .zero, isFirst: true)
+    }
+    return picker
+  }
+
+  @Test func aWorkerSeesWhatTheOthersHaveInFlight() {
+    let evidence = EvidenceBoard(workerCount: 2, slotCount: 2)
+    let hints = HintBoard(slotCount: 2)
+    var first = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
+    var second = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
+    var picker = Self.picker(2)
+    var random = RandomSource(seed: 1)
+    let lease = first.take(0, now: .seconds(10))
+    second.refresh(&picker, now: .seconds(11))
+    for _ in 0..<20 {
+      let position = picker.pick(
+        now: .seconds(11), load: second.load, hints: hints, tried: TriedSet(), random: &random)
+      #expect(position == 1)
+    }
+    #expect(evidence.sum(.outstandingStarts, 0) == 10_000_000_000)
+    first.end(lease, .completed, now: .seconds(12))
+    #expect(evidence.sum(.outstandingStarts, 0) == 0)
+    #expect(evidence.sum(.completedNanoseconds, 0) == 2_000_000_000)
+    second.refresh(&picker, now: .seconds(12))
+    #expect(second.load[0] == 0)
+  }
+
+  @Test func workersAdoptEachOthersEjections() {
+    let evidence = EvidenceBoard(workerCount: 2, slotCount: 3)
+    let hints = HintBoard(slotCount: 3)
+    var first = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
+    var second = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
+    var theirs = Self.picker(3)
+    first.publishEjection(1, until: .seconds(30))
+    second.refresh(&theirs, now: .seconds(20))
+    #expect(theirs.candidates[1].health.isHalfOpen)
+    #expect(theirs.candidates[1].health.ejectedUntil == .seconds(30))
+    #expect(!theirs.candidates[0].health.isHalfOpen)
+    // Ejected for nobody once it came back; what is over is not adopted again.
+    first.publishReadmission(1)
+    #expect(!evidence.isEjected(1, now: .seconds(20)))
+    #expect(evidence.sum(.readmissions, 1) == 1)
+    var fresh = Self.picker(3)
+    second.refresh(&fresh, now: .seconds(20))
+    #expect(!fresh.candidates[1].health.isHalfOpen)
+  }
+
+  @Test(arguments: [
+    (200, AttemptOutcome.completed, #_sourceLocation), (404, .completed, #_sourceLocation),
+    (429, .overloaded, #_sourceLocation), (500, .failed(.status), #_sourceLocation),
+    (503, .failed(.status), #_sourceLocation), (599, .failed(.status), #_sourceLocation),
+  ])
+  func aStatusSaysHowItCameOut(status: Int, outcome: AttemptOutcome, at: SourceLocation) {
+    #expect(AttemptOutcome(status: status) == outcome, sourceLocation: at)
+  }
+
+  @Test func aQuickRefusalIsTimeSpentForNothing() {
+    let evidence = EvidenceBoard(workerCount: 1, slotCount: 1)
+    let hints = HintBoard(slotCount: 1)
+    hints.setPool(0, fleetResponse: 0.5, interval: 1, balancers: 1)
+    var book = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
+    book.end(book.take(0, now: .seconds(1)), .overloaded, now: .seconds(1.001))
+    #expect(evidence.sum(.completed, 0) == 0)
+    #expect(evidence.sum(.failed, 0) == 0)
+    #expect(evidence.sum(.timedOutNanoseconds, 0) == 1_500_000_000)
+    #expect(book.count == 0)
+  }
+
+  @Test func theForecastOfOthersIsPartOfThePick() {
+    let hints = HintBoard(slotCount: 2)
+    hints.setPool(0, fleetResponse: 1, interval: 1, balancers: 2)
+    hints.setForeignLoad(0, latest: 6, mean: 6, sentAt: .seconds(10))
+    var picker = Self.picker(2)
+    var random = RandomSource(seed: 1)
+    let load: [Int32] = [0, 2]
+    load.withUnsafeBufferPointer { load in
+      let position = picker.pick(
+        now: .seconds(10), load: load.baseAddress!, hints: hints, tried: TriedSet(),
+        random: &random)
+      // 1 + 0 + 3 against 1 + 2.
+      #expect(position == 1)
+    }
+  }
+
+  @Test func aLargePoolIsSampledByWeight() {
+    var picker = Self.picker(1_000)
+    for position in 0..<1_000 {
+      picker.set(
+        position, weight: position < 500 ? 3 : 1, isEligible: position != 7, now: .zero,
+        isFirst: true)
+    }
+    picker.finishTable()
+    let hints = HintBoard(slotCount: 1_000)
+    var load = [Int32](repeating: 0, count: 1_000)
+    var random = RandomSource(seed: 3)
+    for _ in 0..<20_000 {
+      let position = load.withUnsafeBufferPointer {
+        picker.pick(
+          now: .seconds(1), load: $0.baseAddress!, hints: hints, tried: TriedSet(),
+          random: &random)
+      }
+      load[position!] += 1
+    }
+    #expect(load[7] == 0)
+    let heavy = load[..<500].reduce(0, +)
+    #expect(abs(Double(heavy) / 20_000 - 0.75) < 0.02)
+    // Nearly as even as with a full scan: 30 and 10 each.
+    #expect(load[..<500].max()! < 45 && load[500...].max()! < 18)
+  }
+}

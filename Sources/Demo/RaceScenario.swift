@@ -8,8 +8,11 @@ package struct RaceField: Sendable, Equatable, Codable {
   package var speeds: [Double]
   package var slots: Int
   package var unitSeconds: Double
+  /// How much of its cache an endpoint uses when all slots work.
+  package var fullCacheRatio: Double
 
-  package init(speeds: [Double], slots: Int, unitSeconds: Double) {
+  package init(speeds: [Double], slots: Int, unitSeconds: Double, fullCacheRatio: Double = 0.5) {
+    self.fullCacheRatio = fullCacheRatio
     self.speeds = speeds
     self.slots = slots
     self.unitSeconds = unitSeconds

@@ -42,6 +42,7 @@ package struct VirtualServer: Sendable {
   package let speed: Double
   package let slots: Int
   private let queueMax: Int
+  private let fullCacheRatio: Double
   private static let coldRatio = 0.1
 
   package private(set) var mode = Mode.healthy
@@ -51,8 +52,11 @@ package struct VirtualServer: Sendable {
   private var advancedTo: Nanoseconds
   package private(set) var finishedCount: UInt64 = 0
 
-  /// Requires: speed > 0, slots > 0.
-  package init(speed: Double, slots: Int, queueMax: Int, now: Nanoseconds) {
+  /// `fullCacheRatio` is how much of its cache a full batch takes. Requires: speed > 0, slots > 0.
+  package init(
+    speed: Double, slots: Int, queueMax: Int, fullCacheRatio: Double = 0.9, now: Nanoseconds
+  ) {
+    self.fullCacheRatio = fullCacheRatio
     self.speed = speed
     self.slots = slots
     self.queueMax = queueMax
@@ -61,9 +65,10 @@ package struct VirtualServer: Sendable {
 
   package var runningCount: Int { running.count }
   package var waitingCount: Int { waiting.count }
-  /// Like a paged key-value cache: what runs takes nine tenths of it, what waits some of the rest.
+  /// Like a paged key-value cache: what runs takes most of it, what waits some of the rest.
   package var cacheRatio: Double {
-    min(1, 0.9 * Double(running.count) / Double(slots) + 0.02 * Double(min(waiting.count, 5)))
+    let batchRatio = Double(running.count) / Double(slots)
+    return min(1, fullCacheRatio * batchRatio + 0.02 * Double(min(waiting.count, 5)))
   }
 
   private var rate: Double {

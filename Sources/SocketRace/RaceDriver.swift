@@ -52,7 +52,7 @@ struct RaceDriver: ~Copyable {
     let servers = addresses.indices.map {
       VirtualServer(
         speed: field.speeds[$0 % field.speeds.count] / field.unitSeconds, slots: field.slots,
-        queueMax: Self.queueMax, now: Clock.now)
+        queueMax: Self.queueMax, fullCacheRatio: field.fullCacheRatio, now: Clock.now)
     }
     var io = try IOLoop(connectionsMax: Self.connectionsMax, waker: waker)
     let endpoints = try EndpointDriver(

@@ -48,8 +48,12 @@ struct RaceSpec: Decodable {
   private func check() throws(SpecError) {
     let speeds = field.speeds
     guard (1...64).contains(speeds.count), speeds.allSatisfy({ $0 > 0 && $0 <= 1_000 }),
-      (1...1_000).contains(field.slots), (0.001...100).contains(field.unitSeconds)
-    else { throw SpecError(message: "1 to 64 speeds above 0, 1 to 1000 slots, a unit of 1 ms up") }
+      (1...1_000).contains(field.slots), (0.001...100).contains(field.unitSeconds),
+      (0...1).contains(field.fullCacheRatio)
+    else {
+      throw SpecError(
+        message: "1 to 64 speeds above 0, 1 to 1000 slots, a unit of 1 ms up, a ratio of 0 to 1")
+    }
     guard (1...3_600).contains(seconds), (0...600).contains(warmUpSeconds),
       (0.01...2).contains(loadRatio ?? 1)
     else { throw SpecError(message: "1 to 3600 seconds, 0 to 600 before, a load of 0.01 to 2") }

@@ -34,6 +34,14 @@ import Testing
     #expect(finished == [1])
   }
 
+  @Test(arguments: [(0, 0.0), (4, 0.25), (8, 0.5), (10, 0.54), (100, 0.6)])
+  func theCacheFillsWithTheBatch(count: Int, ratio: Double) {
+    var server = VirtualServer(
+      speed: 1, slots: 8, queueMax: 200, fullCacheRatio: 0.5, now: .zero)
+    for id in 0..<count { _ = server.arrive(UInt64(id), work: 1, now: .zero) }
+    #expect(abs(server.cacheRatio - ratio) < 1e-12)
+  }
+
   @Test func aFullQueueRefusesAndAHangingServerNeverFinishes() {
     var server = VirtualServer(speed: 1, slots: 1, queueMax: 1, now: .zero)
     var finished: [UInt64] = []

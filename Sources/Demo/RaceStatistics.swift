@@ -57,6 +57,7 @@ package struct RaceStatistics: Sendable, Equatable, Encodable {
   /// Requests that ended well ÷ time.
   package var goodputPerSecond: Double
   /// Of the latency of those that ended well; nil where there are none.
+  package var meanSeconds: Double?
   package var p50Seconds: Double?
   package var p99Seconds: Double?
   package var p999Seconds: Double?
@@ -84,6 +85,7 @@ package struct RaceStatistics: Sendable, Equatable, Encodable {
     ok = good.count
     goodputPerSecond = Double(good.count) / (to - from).seconds
     good.sort()
+    meanSeconds = good.isEmpty ? nil : good.reduce(0, +) / Double(good.count)
     p50Seconds = Self.quantile(0.5, ofSorted: good)
     p99Seconds = Self.quantile(0.99, ofSorted: good)
     p999Seconds = Self.quantile(0.999, ofSorted: good)

@@ -3,7 +3,8 @@
 import statistics
 
 COUNTS = ["requests", "ok", "goodput_per_second"]
-QUANTILES = ["p50_seconds", "p99_seconds", "p999_seconds", "p99_with_failures_seconds"]
+LATENCIES = [
+    "mean_seconds", "p50_seconds", "p99_seconds", "p999_seconds", "p99_with_failures_seconds"]
 FAILURES = [("status", "5xx"), ("timeout", "timeout"), ("cut", "cut"), ("refused", "refused")]
 
 
@@ -41,13 +42,13 @@ def summary(reports, part="measured"):
         runs = [report["contestants"][index] for report in reports]
         laws = [report["contestants"][0] for report in reports]
         numbers = [run[part] for run in runs]
-        row = {key: median(one.get(key) for one in numbers) for key in COUNTS + QUANTILES}
+        row = {key: median(one.get(key) for one in numbers) for key in COUNTS + LATENCIES}
         row["failed"] = {
             kind: median(one["failed"][kind] for one in numbers) for kind in numbers[0]["failed"]}
         row["law_ratios"] = {
             key: median(
                 ratio(law[part].get(key), run[part].get(key)) for law, run in zip(laws, runs))
-            for key in QUANTILES}
+            for key in LATENCIES}
         row["proxy_core_ratio"] = median(run["proxy_core_ratio"] for run in runs)
         row["faulted_shares"] = [
             {"label": window["label"], "fair_share": window["fair_share"],
@@ -76,17 +77,15 @@ def print_scenario(scenario, reports, law):
     first = reports[0]
     print(f"\n### {scenario}: {first['rate_per_second']:.0f} requests/s each, load "
           f"{first['load_ratio']:.2f}, median of {len(reports)} seeds\n")
+    titles = ["mean", "p50", "p99", "p99.9", "p99*"]
     head = ["contestant", "requests", "failed", "/".join(title for _, title in FAILURES),
-            "p50 ms", "p99 ms", "p99.9 ms", "p99* ms", "goodput/s", f"{law} p50",
-            f"{law} p99", f"{law} p99*"]
+            "goodput/s", *(f"{title} ms" for title in titles),
+            *(f"{law} {title}" for title in titles)]
     print(table(head, [[
         name, f"{row['requests']:.0f}", f"{row['requests'] - row['ok']:.0f}",
         "/".join(f"{row['failed'][kind]:.0f}" for kind, _ in FAILURES),
-        milliseconds(row["p50_seconds"]), milliseconds(row["p99_seconds"]),
-        milliseconds(row["p999_seconds"]), milliseconds(row["p99_with_failures_seconds"]),
-        f"{row['goodput_per_second']:.1f}", times(row["law_ratios"]["p50_seconds"]),
-        times(row["law_ratios"]["p99_seconds"]),
-        times(row["law_ratios"]["p99_with_failures_seconds"])]
+        f"{row['goodput_per_second']:.1f}", *(milliseconds(row[key]) for key in LATENCIES),
+        *(times(row["law_ratios"][key]) for key in LATENCIES)]
         for name, row in rows.items()]))
     windows = next(iter(rows.values()))["faulted_shares"]
     if not windows:

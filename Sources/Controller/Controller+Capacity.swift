@@ -18,6 +18,7 @@ extension Controller {
       hints.tell(news, slot)
     }
     guard isSuccess, let work = scrape.work else { return }
+    endpoints[slot]?.service.takePage(running: work.running, waiting: work.waiting)
     let cells = EvidenceReading(evidence, slot, now: now)
     if pools[pool].hasOthers,
       let others = endpoints[slot]?.capacity.foreignOutcomes(work, cells: cells)

@@ -50,6 +50,8 @@ package struct Controller: Sendable {
   package internal(set) var scrapeLog = BoundedLog<ScrapeChange>()
   /// By pool.
   package internal(set) var pools: [CapacityPool] = []
+  /// By pool.
+  package internal(set) var demand: [PoolDemand] = []
   /// What operators said, by pool; of endpoints it is in their states.
   package internal(set) var tuning: [PoolTuning] = []
   package internal(set) var tuningLog = BoundedLog<TuningChange>()
@@ -94,6 +96,7 @@ package struct Controller: Sendable {
     }
     pools = before.map { $0.map { pools[$0] } ?? CapacityPool() }
     tuning = before.map { $0.map { tuning[$0] } ?? PoolTuning() }
+    demand = before.map { $0.map { demand[$0] } ?? PoolDemand() }
     self.fleet = fleet
     schedule.removeAll()
     for pool in fleet.pools {

@@ -37,6 +37,8 @@ package struct EndpointState: Sendable {
   package internal(set) var health: HealthProbe?
   /// What the balancer and the pages say of its capacity.
   package internal(set) var capacity: CapacityEvidence
+  /// How much it can do, for the pool's demand ratio.
+  package internal(set) var service: ServiceEvidence
   /// The capacity law's last word.
   package internal(set) var verdict: CapacityVerdict?
   var scrapeRow = ScrapeRow()
@@ -88,6 +90,7 @@ package struct EndpointState: Sendable {
     factor = previous?.factor ?? 1
     tuning = previous?.tuning ?? EndpointTuning()
     capacity = previous?.capacity ?? CapacityEvidence()
+    service = previous?.service ?? ServiceEvidence()
     scrapeRow = previous?.scrapeRow ?? ScrapeRow()
     loggedTarget = previous?.loggedTarget ?? base
     loggedDetail = previous?.loggedDetail ?? ""

@@ -113,6 +113,9 @@ public struct Endpoint: Sendable, Equatable {
   public var address: SocketAddress
   /// The operator's own weight. Range 0...1_000_000; 0 takes no new exchanges.
   public var baseWeight: Double
+  /// How many requests it serves at once, where the operator says so; more wait in it.
+  /// Range 1...100_000.
+  public var concurrency: Double?
   /// The index of its cells and of its row in the weight table; −1 until `SlotMap` assigned it.
   public var slot = -1
 

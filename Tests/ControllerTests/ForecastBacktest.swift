@@ -13,16 +13,20 @@ struct SyntheticTraffic: Sendable, CustomStringConvertible {
   let rate: @Sendable (_ hour: Double, _ isHot: Bool) -> Double
   /// Mean seconds cold, and hot, of a two-state chain; 0: always cold.
   var chain: (cold: Double, hot: Double) = (0, 0)
+  /// The rate is multiplied by e^x, x an Ornstein-Uhlenbeck process of this deviation and an hour's
+  /// memory.
+  var wander = 0.0
 
   init(
     _ name: String, hours: Double, goals: [Double] = [1.05, 1.05, 1.05],
-    chain: (cold: Double, hot: Double) = (0, 0),
+    chain: (cold: Double, hot: Double) = (0, 0), wander: Double = 0,
     rate: @escaping @Sendable (_ hour: Double, _ isHot: Bool) -> Double
   ) {
     description = name
     self.hours = hours
     self.goals = goals
     self.chain = chain
+    self.wander = wander
     self.rate = rate
   }
 
@@ -47,23 +51,29 @@ struct SyntheticTraffic: Sendable, CustomStringConvertible {
     .init("bursts 10, 50/s", hours: 48, chain: (600, 60)) { _, isHot in isHot ? 50 : 10 },
     .init("on/off 20 min", hours: 48) { hour, _ in Int(hour * 3) % 2 == 0 ? 20 : 0 },
     .init("on/off at random", hours: 48, chain: (1_200, 1_200)) { _, isHot in isHot ? 20 : 0 },
+    .init("wandering around 20/s", hours: 48, wander: 0.4) { _, _ in 20 },
   ]
 
   /// Requests in each bin of 10 s.
   func counts(seed: UInt64) -> [Double] {
     var random = RandomSource(seed: seed)
     var isHot = false
+    var x = 0.0
     return (0..<Int(hours * 360)).map { index in
       if chain.cold > 0, random.unit() < 10 / (isHot ? chain.hot : chain.cold) { isHot.toggle() }
-      return Self.poisson(10 * rate(Double(index) / 360, isHot), &random)
+      if wander > 0 { x += -x / 360 + wander * (2 / 360.0).squareRoot() * Self.normal(&random) }
+      return Self.poisson(10 * exp(x) * rate(Double(index) / 360, isHot), &random)
     }
+  }
+
+  private static func normal(_ random: inout RandomSource) -> Double {
+    (-2 * log(1 - random.unit())).squareRoot() * cos(2 * .pi * random.unit())
   }
 
   /// Knuth's product below 30, a rounded normal above.
   private static func poisson(_ mean: Double, _ random: inout RandomSource) -> Double {
     if mean > 30 {
-      let radius = (-2 * log(1 - random.unit())).squareRoot()
-      return max(0, (mean + mean.squareRoot() * radius * cos(2 * .pi * random.unit())).rounded())
+      return max(0, (mean + mean.squareRoot() * normal(&random)).rounded())
     }
     let floor = exp(-mean)
     var product = random.unit()
@@ -81,6 +91,8 @@ struct BacktestResult {
   var naive = 0.0
   var forecast = 0.0
   var covered = 0.0
+  /// Of those that had an upper bound.
+  var bounded = 0.0
   var count = 0.0
 
   /// Forecast ÷ naive.
@@ -94,6 +106,7 @@ enum Backtest {
     var results = ForecastHorizon.allCases.map { _ in BacktestResult() }
     // What was said, by bin: naive, forecast, upper bound.
     var said = ForecastHorizon.allCases.map { _ in [(Double, Double, Double?)?]() }
+    var margins = ForecastHorizon.allCases.map { _ in Double?.none }
     forecast.take(0, now: .zero)
     let counts = traffic.counts(seed: seed)
     let learning = traffic.hours > 2 ? 720 : 180
@@ -105,18 +118,24 @@ enum Backtest {
         if index > learning, let (naive, expected, upper) = said[each][index - horizon.binCount] {
           results[each].naive += abs(naive - rate)
           results[each].forecast += abs(expected - rate)
-          if let upper, rate <= upper { results[each].covered += 1 }
+          if let upper {
+            results[each].bounded += 1
+            if rate <= upper { results[each].covered += 1 }
+          }
           results[each].count += 1
         }
-        // The bound is asked for now and then: it sorts.
-        let upper = index % 30 == 0 ? forecast.upper(horizon) : said[each].last??.2
-        said[each].append(forecast.expected(horizon).map { (rate, $0, upper) })
+        // The error is asked for now and then: it sorts.
+        if index % 30 == 0 { margins[each] = forecast.error(horizon)?.upper }
+        said[each].append(
+          forecast.expected(horizon).map { expected in
+            (rate, expected, margins[each].map { max(0, expected + $0) })
+          })
       }
     }
     for each in results.indices {
       results[each].naive /= results[each].count
       results[each].forecast /= results[each].count
-      results[each].covered /= results[each].count
+      results[each].covered /= results[each].bounded
     }
     return results
   }

@@ -18,8 +18,8 @@ extension Controller {
       guard state.eligibility.takesNewExchanges, !evidence.isEjected(endpoint.slot, now: now)
       else { continue }
       sum.add(
-        endpoints[endpoint.slot]?.service.capacity(slots: slots), base: endpoint.baseWeight,
-        hasSlots: slots != nil)
+        endpoints[endpoint.slot]?.service.capacity, hasSlots: slots != nil,
+        worth: endpoint.baseWeight * (state.verdict?.factor ?? 1))
     }
     demand[index].forecast.take(started, now: now)
     demand[index].set(sum)

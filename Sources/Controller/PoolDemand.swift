@@ -6,7 +6,7 @@ package struct PoolDemand: Sendable {
   package internal(set) var forecast = Forecast()
   /// Requests a second that the eligible endpoints can do; nil while none of them is known.
   package private(set) var capacity: Double?
-  package private(set) var basis = CapacityBasis.sharing
+  package private(set) var basis = CapacityBasis.busy
 
   package init() {}
 
@@ -18,27 +18,33 @@ package struct PoolDemand: Sendable {
     return rate / capacity
   }
 
-  /// Adds up a pool's capacity, endpoint by endpoint.
+  /// Adds up a pool's capacity. Endpoints of which nothing is known count like the others, by the
+  /// law's opinion of what they are worth.
   struct Sum {
-    private var known = 0.0
-    private var knownBases = 0.0
-    private var bases = 0.0
-    private var isSharing = false
+    private var capacity: (slots: Double, busy: Double) = (0, 0)
+    private var worth: (slots: Double, busy: Double, all: Double) = (0, 0, 0)
 
-    /// An endpoint that takes new exchanges, with its base weight. Unknown ones count like the
-    /// known ones, by their base weights.
-    mutating func add(_ capacity: Double?, base: Double, hasSlots: Bool) {
-      guard base > 0 else { return }
-      bases += base
-      guard let capacity else { return }
-      known += capacity
-      knownBases += base
-      if !hasSlots { isSharing = true }
+    /// An endpoint that takes new exchanges. `worth` is relative to the others', > 0 where it counts.
+    mutating func add(_ found: Double?, hasSlots: Bool, worth each: Double) {
+      guard each > 0 else { return }
+      worth.all += each
+      guard let found else { return }
+      if hasSlots {
+        capacity.slots += found
+        worth.slots += each
+      } else {
+        capacity.busy += found
+        worth.busy += each
+      }
     }
 
     var total: (capacity: Double, basis: CapacityBasis)? {
-      guard knownBases > 0 else { return nil }
-      return (known / knownBases * bases, isSharing ? .sharing : .slots)
+      if worth.slots > 0, worth.slots * 2 >= worth.all {
+        return (capacity.slots / worth.slots * worth.all, .slots)
+      }
+      let known = worth.slots + worth.busy
+      guard known > 0 else { return nil }
+      return ((capacity.slots + capacity.busy) / known * worth.all, .busy)
     }
   }
 

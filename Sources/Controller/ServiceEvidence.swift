@@ -1,16 +1,16 @@
-// How many requests a second one endpoint can do, for the demand ratio of its pool.
-// Where its slots are known (requests that it serves at once): slots ÷ mean time in service, which
-// is right at any load, by Little's law. Else throughput + 1 ÷ mean latency, which is right for
-// processor sharing and too low for a server that batches and is not yet full.
+// How many requests a second one endpoint can do, for the demand ratio of its pool: slots ÷ mean
+// time in service, where slots are the requests that it serves at once. By Little's law that is
+// right at any load and however requests were picked, which throughput + 1 ÷ latency is not.
+// Where slots are not known they count as 1: then it is what it does in a second with work to do.
 // A pure value; docs/forecast.md says what it is worth.
-package import Primitives
+import Primitives
 
 /// What a capacity rests on.
 package enum CapacityBasis: String, Sendable, CaseIterable {
-  /// Slots of all endpoints are known.
+  /// Slots are known, of at least half the pool.
   case slots
-  /// Endpoints whose slots are not known count as processor sharing.
-  case sharing
+  /// They are not: an endpoint with anything in flight counts as full.
+  case busy
 }
 
 package struct ServiceEvidence: Sendable, Equatable {
@@ -26,44 +26,45 @@ package struct ServiceEvidence: Sendable, Equatable {
 
   /// As seen: how many the endpoint served while others waited in it. nil: it was never seen full.
   package private(set) var learnedSlots: Double?
-  /// Decayed: requests that ended and were not failed, seconds in flight, of those in service,
-  /// seconds, and the load of others.
+  /// Decayed: requests that ended and were not failed, and the seconds that ours were served.
   private var ended = 0.0
-  private var inFlightSeconds = 0.0
-  private var serviceSeconds = 0.0
-  private var elapsed = 0.0
-  private var foreignSum = 0.0
+  private var servedSeconds = 0.0
+  /// What the sums were made with.
+  private var slots = 1.0
   private var idle = 0.0
   private var last: EvidenceReading?
   private var fullPages = 0
-  private var wasEnough = false
+  private var hasEnough = false
 
   package init() {}
 
-  /// Takes the cells `passed` seconds after the last time. `foreign` is the load of others.
-  /// Returns the requests that were sent since.
+  /// Takes the cells `passed` seconds after the last time; `foreign` is the load of others. Returns
+  /// the requests that were sent since.
   package mutating func take(
     _ now: EvidenceReading, foreign: Double, slots: Double?, passed: Double
   ) -> Double {
     defer { last = now }
     guard let last else { return 0 }
+    adopt(slots ?? 1)
     let started = max(0, now.started - last.started)
     let failed = max(0, now.failed - last.failed)
     let done = now.started - last.started - (now.inFlight - last.inFlight) - failed
     idle = now.inFlight > 0 || started > 0 ? 0 : idle + passed
-    // The time after a slot changed its owner, or the cells were read in mid-change.
-    guard passed > 0, idle < Self.idleMax, abs(done) < 1e9 else { return started }
+    guard passed > 0, idle < Self.idleMax else { return started }
     let decay = exponential(-passed / Self.tau)
+    // Of those that it serves at once, our part.
     let total = now.inFlight + max(0, foreign)
-    // Of those that it serves, our part.
-    let served = slots.map { total > $0 ? now.inFlight * $0 / total : now.inFlight }
+    let served = total > self.slots ? now.inFlight * self.slots / total : now.inFlight
     ended = ended * decay + done
-    inFlightSeconds = inFlightSeconds * decay + now.inFlight * passed
-    serviceSeconds = serviceSeconds * decay + (served ?? now.inFlight) * passed
-    elapsed = elapsed * decay + passed
-    foreignSum = foreignSum * decay + max(0, foreign) * max(0, done)
-    if ended >= Self.endedMin { wasEnough = true }
+    servedSeconds = servedSeconds * decay + served * passed
+    if ended >= Self.endedMin { hasEnough = true }
     return started
+  }
+
+  /// Sums made with other slots say nothing of these.
+  private mutating func adopt(_ slots: Double) {
+    guard slots > self.slots * 1.1 || slots < self.slots / 1.1 else { return }
+    (self.slots, ended, servedSeconds, hasEnough) = (slots, 0, 0, false)
   }
 
   /// Takes the load that a page told. One page is no proof: a request may wait for a moment
@@ -77,20 +78,13 @@ package struct ServiceEvidence: Sendable, Equatable {
     }
     fullPages += 1
     guard fullPages >= Self.fullPagesMin else { return }
-    guard let slots = learnedSlots else {
-      learnedSlots = running
-      return
-    }
-    learnedSlots = max(slots + Self.slotsGain * (running - slots), 1)
+    let slots = learnedSlots ?? running
+    learnedSlots = slots + Self.slotsGain * (running - slots)
   }
 
   /// Requests a second when it is full, those of others included; nil while unknown.
-  package func capacity(slots: Double?) -> Double? {
-    guard wasEnough, ended > 0 else { return nil }
-    if let slots {
-      return serviceSeconds > 0 ? slots * ended / serviceSeconds : nil
-    }
-    guard inFlightSeconds > 0, elapsed > 0 else { return nil }
-    return ended / elapsed + (ended + foreignSum) / inFlightSeconds
+  package var capacity: Double? {
+    guard hasEnough, ended > 0, servedSeconds > 0 else { return nil }
+    return slots * ended / servedSeconds
   }
 }

@@ -12,7 +12,7 @@ final class SteelyardPolicy: SimulatedPolicy {
   private let fleet: Fleet
   private let evidence: EvidenceBoard
   private let hints: HintBoard
-  private var controller: Controller
+  private(set) var controller: Controller
   private var picker: Picker
   private var leases: LeaseBook
   private var random: RandomSource

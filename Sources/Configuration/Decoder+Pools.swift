@@ -43,6 +43,7 @@ extension Decoder {
 
   private func decodeEndpoints(_ pool: inout Pool, in scope: inout Scope) {
     let weights = Form<Double>.number(0...1_000_000)
+    let concurrencies = Form<Double>.number(1...100_000).or("learned")
     var lines: [SocketAddress: Int] = [:]
     var outputs: [Output] = []
     for node in scope.items("endpoints", required: true) ?? [] {
@@ -57,12 +58,14 @@ extension Decoder {
               "address", .value(YAMLText.quoted("\(address ?? endpoint.address)"), isDefault: false)
             ),
             .init("weight", .value(weights.write(endpoint.baseWeight), isDefault: true)),
+            .init("concurrency", .value(concurrencies.write(nil), isDefault: true)),
           ]))
       } else {
         var item = Scope(node, "this endpoint", report)
         address = item.require("address", .endpointAddress)
         if item.has("address") { offset = item.offset(of: "address") }
         item.read("weight", &endpoint.baseWeight, weights)
+        item.read("concurrency", &endpoint.concurrency, concurrencies)
         outputs.append(item.finish())
       }
       guard let address else { continue }

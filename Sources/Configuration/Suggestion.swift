@@ -87,6 +87,7 @@ enum Suggestion {
     // Numbers.
     "threads": ["workers"], "worker_processes": ["workers"], "nbthread": ["workers"],
     "concurrency": ["workers"], "maxconn": ["connections"], "max_connections": ["connections"],
+    "slots": ["concurrency"], "max_num_seqs": ["concurrency"], "parallel": ["concurrency"],
     "worker_connections": ["connections"], "client_max_body_size": ["body_bytes"],
     "max_body_size": ["body_bytes"], "body_size": ["body_bytes"], "max_headers": ["fields"],
     "headers": ["fields"], "keepalive_timeout": ["idle", "idle_timeout"],

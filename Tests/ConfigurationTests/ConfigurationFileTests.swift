@@ -55,6 +55,7 @@ import Testing
             endpoints:
               - address: "10.0.0.1:1"
                 weight: 1 # default
+                concurrency: learned # default
             timeouts:
               connect: 5s # default
               first_byte: 5m # default
@@ -108,7 +109,8 @@ import Testing
     timeouts.firstByte = .seconds(600)
     #expect(routes[1] == Route(pathPrefix: "/api/image/", pool: 1, timeouts: timeouts))
     let text = fleet.pools[0]
-    #expect(text.endpoints.map(\.baseWeight) == [1, 3])
+    #expect(text.endpoints.map(\.baseWeight) == [1, 3, 1])
+    #expect(text.endpoints.map(\.concurrency) == [nil, nil, 64])
     #expect(text.endpoints.allSatisfy { $0.slot == -1 })
     #expect(text.health == HealthPolicy())
     #expect(text.weights.law == .headroom)

@@ -24,4 +24,9 @@ extension Controller {
     demand[index].forecast.take(started, now: now)
     demand[index].set(sum)
   }
+
+  /// What is known of the pool's demand; nil where there is no such pool.
+  package func demand(ofPool name: String) -> PoolDemand? {
+    fleet.pools.firstIndex { $0.name == name }.map { demand[$0] }
+  }
 }

@@ -97,12 +97,12 @@ package struct Forecast: Sendable {
     }
     count += max(0, requests)
     guard now - opened >= Self.bin else { return }
-    let bins = (now - opened).rawValue / Self.bin.rawValue
-    openedAt = opened + Nanoseconds(bins * Self.bin.rawValue)
+    let bins = Int((now - opened).rawValue / Self.bin.rawValue)
+    openedAt = opened + Nanoseconds(Int64(bins) * Self.bin.rawValue)
     let value = count / (now - countedFrom).seconds
     (countedFrom, count) = (now, 0)
     if bins > Self.holeMax {
-      skip(Int(bins))
+      skip(bins)
     } else {
       for _ in 0..<bins { close(value) }
     }
@@ -132,8 +132,9 @@ package struct Forecast: Sendable {
     }
     profile.take(value, index: index)
     if run >= Self.warmUp {
-      for horizon in ForecastHorizon.allCases {
-        tracks[horizon.rawValue].forecast(candidates(horizon, now), index: index)
+      for each in tracks.indices {
+        let candidates = candidates(tracks[each].horizon, now)
+        tracks[each].forecast(candidates, index: index)
       }
     }
     index += 1

@@ -16,7 +16,7 @@ struct ForecastTrack: Sendable {
     var expected = 0.0
   }
 
-  private let horizon: ForecastHorizon
+  let horizon: ForecastHorizon
   private var pending: [Pending]
   /// Mean absolute error of each candidate.
   private var candidateErrors = ForecastCandidates.zero

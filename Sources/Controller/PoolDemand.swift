@@ -18,6 +18,31 @@ package struct PoolDemand: Sendable {
     return rate / capacity
   }
 
+  /// One line for people. Allocates.
+  package var text: String {
+    guard let rate = forecast.rate else { return "no request rate yet" }
+    var parts = ["\(Self.short(rate)) requests/s"]
+    let expected = ForecastHorizon.allCases.compactMap { horizon in
+      forecast.expected(horizon).map { "\(Self.short($0)) in \(horizon.label)" }
+    }
+    parts.append(
+      expected.isEmpty ? "no forecast yet" : "expected " + expected.joined(separator: ", "))
+    if let upper = forecast.upper(.fiveMinutes) {
+      parts.append("nine times of ten not above \(Self.short(upper)) in 5m")
+    }
+    if let capacity {
+      parts.append("capacity \(Self.short(capacity)) by \(basis.rawValue)")
+      if let ratio { parts.append("demand \(Wording.fixed(ratio))") }
+    } else {
+      parts.append("capacity not known yet")
+    }
+    return parts.joined(separator: "; ")
+  }
+
+  private static func short(_ rate: Double) -> String {
+    Wording.fixed(rate, rate < 10 ? 2 : rate < 100 ? 1 : 0)
+  }
+
   /// Adds up a pool's capacity. Endpoints of which nothing is known count like the others, by the
   /// law's opinion of what they are worth.
   struct Sum {

@@ -9,7 +9,7 @@ enum StatusPage {
   /// Requires: `now` is the monotonic clock's.
   static func render(
     table: WeightTable, traffic: TrafficMetrics, evidence: EvidenceBoard,
-    changes: [WeightChange], now: Nanoseconds
+    demand: (String) -> PoolDemand?, changes: [WeightChange], now: Nanoseconds
   ) -> [UInt8] {
     var page = """
       <!doctype html>
@@ -27,7 +27,8 @@ enum StatusPage {
       """
     for pool in table.fleet.pools {
       page += "<h2>\(escaped(pool.name))</h2>\n"
-      page += "<p>\(pool.balance.rawValue), law \(pool.weights.law.rawValue)</p>\n<table><tr>"
+      page += "<p>\(pool.balance.rawValue), law \(pool.weights.law.rawValue)</p>\n"
+      page += "<p>\(demand(pool.name)?.text ?? "")</p>\n<table><tr>"
       for title in [
         "endpoint", "eligibility", "base", "target", "weight", "in flight", "p50", "p99", "reason",
       ] {

@@ -180,6 +180,7 @@ final class Steelyard {
         contentType: "text/html; charset=utf-8",
         body: StatusPage.render(
           table: board.table, traffic: balancer.metrics, evidence: evidence,
+          demand: controller.demand(ofPool:),
           changes: Array(controller.weightLog.entries.suffix(20)), now: Clock.now))
     case "/metrics":
       return AdminResponse(contentType: MetricsPage.contentType, body: metricsPage())
@@ -220,6 +221,9 @@ final class Steelyard {
   private func metricsPage() -> [UInt8] {
     var page = MetricsPage(
       table: board.table, traffic: balancer.metrics, evidence: evidence, now: Clock.now)
-    return page.render { ControllerMetrics(controller, now: Clock.now).write(to: &$0) }
+    return page.render {
+      DemandMetrics(controller).write(to: &$0)
+      ControllerMetrics(controller, now: Clock.now).write(to: &$0)
+    }
   }
 }

@@ -3,6 +3,7 @@
 import re
 import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 from conftest import minimal
 from endpoints import text
@@ -92,3 +93,35 @@ def test_the_documentation_names_every_family_and_no_other(stage):
     text = (Path(__file__).resolve().parents[2] / "docs/metrics.md").read_text()
     documented = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", text, re.M))
     assert documented == families
+
+
+def test_what_autoscalers_ask_for_has_an_answer(stage):
+    """The queries of config/autoscaling against a real Prometheus."""
+    fleet = [stage.endpoint(text()) for _ in range(2)]
+    steelyard = stage.steelyard(minimal(
+        [{"address": one.address, "concurrency": 4} for one in fleet]))
+    prometheus = stage.prometheus(f"{steelyard.admin[0]}:{steelyard.admin[1]}")
+    folder = Path(__file__).resolve().parents[2] / "config/autoscaling"
+
+    def query(file, key):
+        block = re.search(rf"( +){key}: >-\n((?:\1  .+\n)+)", (folder / file).read_text())
+        return " ".join(block[2].split()).replace("<<.LabelMatchers>>", 'pool="text"')
+
+    keda = query("keda-scaledobject.yaml", "query")
+    assert keda == query("hpa-prometheus-adapter.yaml", "metricsQuery")
+
+    def answer():
+        for _ in range(10):
+            assert steelyard.get("/").status == 200
+        data = prometheus.api("/api/v1/query?query=" + quote(keda))
+        return data and data["result"]
+
+    result = wait_for(answer, "the first rate, which takes ten seconds", 60, interval=0.2)
+    # One number, which no label tells apart from another; endpoints that answer at once do little.
+    assert len(result) == 1 and result[0]["metric"] == {}
+    assert 0 < float(result[0]["value"][1]) < 2
+    page = steelyard.metrics()
+    assert page.value("steelyard_pool_requests_per_second", pool="text") > 1
+    assert page.value("steelyard_pool_demand_ratio", pool="text", basis="slots") < 1
+    assert page.series("steelyard_pool_forecast_requests_per_second") == []
+    assert b"requests/s; no forecast yet; capacity" in steelyard.admin_get("/").content

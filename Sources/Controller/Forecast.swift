@@ -1,6 +1,6 @@
 // The request rate of a pool, now and as it is expected in 1, 5 and 15 minutes: the rate as it is,
 // Holt-Winters without a trend, with a damped one and with a daily season, weighed by how well each
-// did at that horizon lately. Its own errors are kept: what was forecast is compared with what came.
+// did at that horizon lately. Its own errors are kept: what was said is compared with what came.
 // Invariant: nothing is forecast before one forecast of that horizon could be compared.
 // A pure value; after `init` it allocates nothing but where a function says so.
 package import Primitives

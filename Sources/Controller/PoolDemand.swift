@@ -49,7 +49,7 @@ package struct PoolDemand: Sendable {
     private var capacity: (slots: Double, busy: Double) = (0, 0)
     private var worth: (slots: Double, busy: Double, all: Double) = (0, 0, 0)
 
-    /// An endpoint that takes new exchanges. `worth` is relative to the others', > 0 where it counts.
+    /// An endpoint that takes new exchanges. `worth` is relative to others', > 0 where it counts.
     mutating func add(_ found: Double?, hasSlots: Bool, worth each: Double) {
       guard each > 0 else { return }
       worth.all += each

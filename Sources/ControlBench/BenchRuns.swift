@@ -80,8 +80,8 @@ final class BenchRuns: Sendable {
 
   /// p50, p99, p99.9, failures, goodput of every scenario and policy.
   func table() -> String {
-    var text = "| scenario | policy | p99 s | p99.9 s | failed | goodput /s | p99 ÷ ours |\n"
-    text += "|---|---|---|---|---|---|---|\n"
+    var text = "| scenario | policy | p50 s | mean s | p99 s | p99.9 s | failed | goodput /s "
+    text += "| p99 ÷ ours |\n|---|---|---|---|---|---|---|---|---|\n"
     for name in options.scenarios {
       let ours = median(name, .steelyard, .p99)
       for policy in options.policies {
@@ -90,7 +90,10 @@ final class BenchRuns: Sendable {
         let failed = median(name, policy, .failures) ?? 0
         let goodput = median(name, policy, .goodput) ?? 0
         let ratio = ours.map { Self.text(p99 / $0) } ?? "–"
-        text += "| \(name) | \(policy.rawValue) | \(Self.text(p99)) | \(Self.text(p999)) "
+        let p50 = median(name, policy, .p50) ?? 0
+        let mean = median(name, policy, .mean) ?? 0
+        text += "| \(name) | \(policy.rawValue) | \(Self.text(p50)) | \(Self.text(mean)) "
+        text += "| \(Self.text(p99)) | \(Self.text(p999)) "
         text += "| \(Int(failed)) | \(Self.text(goodput)) | \(ratio) |\n"
       }
     }

@@ -4,7 +4,7 @@ import Simulation
 
 /// A figure of one run.
 enum Figure {
-  case p99, p999, failures, goodput
+  case p50, mean, p99, p999, failures, goodput
   /// Σ|Δshare| a minute.
   case restlessness
   /// Share of an endpoint in a time window ÷ its fair share (by capacity), seconds of the run.
@@ -12,6 +12,8 @@ enum Figure {
 
   var title: String {
     switch self {
+    case .p50: "p50"
+    case .mean: "mean"
     case .p99: "p99"
     case .p999: "p99.9"
     case .failures: "failed"
@@ -23,6 +25,8 @@ enum Figure {
 
   func value(_ record: Record, _ scenario: Scenario) -> Double {
     switch self {
+    case .p50: return record.latency(quantile: 0.5) ?? .infinity
+    case .mean: return record.mean ?? .infinity
     case .p99: return record.latency(quantile: 0.99) ?? .infinity
     case .p999: return record.latency(quantile: 0.999) ?? .infinity
     case .failures: return Double(record.failures)

@@ -57,7 +57,8 @@ extension Controller {
       takeDemand(index, passed: passed, now: now)
       let policy = pool.weights
       let targets =
-        policy.law == .capacity ? capacityTargets(pool, now) : signalTargets(pool, now)
+        policy.law == .capacity
+        ? capacityTargets(pool, now, passed) : signalTargets(pool, now)
       let isFrozen =
         tuning[index].freeze != nil || policy.law == .capacity && pools[index].isFrozen
       for (endpoint, target) in zip(pool.endpoints, targets) {
@@ -76,7 +77,9 @@ extension Controller {
 
   /// The capacity law: factors that keep the sum of the pool's base weights, times the guard of
   /// the endpoints' utilisations.
-  private func capacityTargets(_ pool: Pool, _ now: Nanoseconds) -> [Target] {
+  private mutating func capacityTargets(
+    _ pool: Pool, _ now: Nanoseconds, _ passed: Nanoseconds
+  ) -> [Target] {
     let policy = pool.weights
     let hasGuard = policy.scrapes.contains { $0.signals.contains { $0.isRatio } }
     var targets: [Target] = []
@@ -89,8 +92,12 @@ extension Controller {
       if hasGuard {
         limit = ControlLaw.headroom(
           state.lawSignals(now: now).filter(\.isRatio), floorRatio: policy.floorRatio)
+        if let load = limit?.loadRatio {
+          endpoints[endpoint.slot]?.guardLoad += Self.guardShare(passed) * (load - state.guardLoad)
+        }
       }
-      let factor = verdict.factor * (limit?.factor ?? 1)
+      let guardLoad = endpoints[endpoint.slot]?.guardLoad ?? 0
+      let factor = verdict.factor * (1 - (1 - policy.floorRatio) * guardLoad)
       bases += endpoint.baseWeight
       weights += endpoint.baseWeight * factor
       let kind: WeightReason.Kind = verdict.completions > 0.5 ? .law : .blackout
@@ -101,6 +108,12 @@ extension Controller {
       for index in targets.indices { targets[index].factor *= bases / weights }
     }
     return targets
+  }
+
+  /// A utilisation is a guard by what it is over ten seconds: in the moment it follows the very
+  /// requests that the pick has just placed, and to steer by it would be to chase them.
+  private static func guardShare(_ passed: Nanoseconds) -> Double {
+    1 - exponential(-passed.seconds / 10)
   }
 
   /// The laws that read signals alone, and `static`.

@@ -42,6 +42,8 @@ package struct EndpointState: Sendable {
   /// The capacity law's last word.
   package internal(set) var verdict: CapacityVerdict?
   var scrapeRow = ScrapeRow()
+  /// The load of its utilisations, smoothed, 0…1.
+  package internal(set) var guardLoad = 0.0
   /// Effective ÷ base weight: what the slew limit moves.
   package internal(set) var factor = 1.0
   /// When the controller began to look at it.
@@ -91,6 +93,7 @@ package struct EndpointState: Sendable {
     tuning = previous?.tuning ?? EndpointTuning()
     capacity = previous?.capacity ?? CapacityEvidence()
     service = previous?.service ?? ServiceEvidence()
+    guardLoad = previous?.guardLoad ?? 0
     scrapeRow = previous?.scrapeRow ?? ScrapeRow()
     loggedTarget = previous?.loggedTarget ?? base
     loggedDetail = previous?.loggedDetail ?? ""

@@ -4,6 +4,7 @@ import Primitives
 
 package enum PolicyName: String, Sendable, CaseIterable {
   case steelyard
+  case steelyardGuard = "steelyard_guard"
   case headroom
   case steps306080 = "steps-30-60-80"
   case roundRobin = "round_robin"
@@ -20,6 +21,7 @@ package enum PolicyName: String, Sendable, CaseIterable {
   package var summary: String {
     switch self {
     case .steelyard: "law capacity, weighted least request, passive health"
+    case .steelyardGuard: "the same with a KV cache of .9 in a full batch as a guard"
     case .headroom: "law headroom on utilisation, weighted least request, passive health"
     case .steps306080: "weights 4/3/2/1 by utilisation below 30/60/80 %, weighted round robin"
     case .roundRobin: "equal weights in turn"
@@ -39,7 +41,7 @@ package enum PolicyName: String, Sendable, CaseIterable {
     let equal = endpoints.map { _ in 1.0 }
     func own(
       _ law: Law, _ weights: [Double], balance: BalancePolicy = .leastRequest,
-      ejects: Bool = false
+      ejects: Bool = false, cache: Bool = false
     ) -> any SimulatedPolicy {
       SteelyardPolicy(scenario, weights: weights, seed: seed) { pool in
         pool.weights.law = law
@@ -48,11 +50,13 @@ package enum PolicyName: String, Sendable, CaseIterable {
         if law == .headroom || law == .steps {
           pool.weights.scrapes = [SteelyardPolicy.utilisation]
         }
+        if cache { pool.weights.scrapes[0].signals.append(SteelyardPolicy.cache) }
         if law == .static { pool.weights.scrapes = [] }
       }
     }
     switch self {
     case .steelyard: return own(.capacity, equal, ejects: true)
+    case .steelyardGuard: return own(.capacity, equal, ejects: true, cache: true)
     case .headroom: return own(.headroom, equal, ejects: true)
     case .steps306080: return own(.steps, equal, balance: .roundRobin)
     case .roundRobin: return own(.static, equal, balance: .roundRobin)

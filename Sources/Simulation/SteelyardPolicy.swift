@@ -29,6 +29,10 @@ final class SteelyardPolicy: SimulatedPolicy {
     SignalSpec("failures", .rate(.init(["request_failures_total"])), role: .failures),
     SignalSpec("concurrency", .rate(.init(["request_seconds_sum"])), role: .concurrency),
   ])
+  /// A KV cache that a full batch fills to nine tenths, as a guard.
+  static let cache = SignalSpec(
+    "kv_cache", .value(.init(["kv_cache_ratio"])), thresholds: .init(normal: 0.8, alarm: 0.95),
+    isRatio: true)
   /// The same with the share of time that the endpoint was busy, which `steps` and `headroom` read.
   static let utilisation = ScrapeSource(signals: [
     SignalSpec(
@@ -155,6 +159,7 @@ final class SteelyardPolicy: SimulatedPolicy {
     put("requests_total", .counter, sample.completed)
     put("request_failures_total", .counter, sample.failed)
     put("request_seconds_sum", .counter, sample.seconds)
+    put("kv_cache_ratio", .gauge, sample.cacheRatio)
     put("busy_seconds_total", .counter, sample.busySeconds)
     put("process_start_time_seconds", .gauge, sample.startedAt)
     return writer.bytes

@@ -213,6 +213,22 @@ private func factors(
     #expect(bench.kind(0) == .law)
   }
 
+  @Test func aUtilisationGuardsByWhatItIsOverSecondsNotInTheMoment() throws {
+    var bench = Bench(makeFleet(bases: [1, 1], law: .capacity, scrapes: [try .json]))
+    // Full in every other page: half the load, for both.
+    var pages = 0
+    bench.run(seconds: 60) { _ in
+      pages += 1
+      return .usage(pages % 4 < 2 ? 100 : 20)
+    }
+    #expect(abs(bench.effective(0) - 1) < 0.15)
+    bench.run(seconds: 3) { $0.id.slot == 0 ? .usage(100) : .usage(20) }
+    #expect(bench.effective(0) > 0.4)
+    bench.run(seconds: 60) { $0.id.slot == 0 ? .usage(100) : .usage(20) }
+    #expect(near(bench.effective(0), 2 * 0.05 / 1.05, 0.01))
+    #expect(near(bench.effective(1), 2 / 1.05, 0.01))
+  }
+
   @Test func dryRunPublishesTheTargetAndSteersByTheBaseWeight() {
     var fleet = makeFleet(bases: [1, 1, 2], law: .capacity)
     fleet.pools[0].weights.isDryRun = true

@@ -7,7 +7,7 @@ import HTTP
 package enum LocalReason: UInt8, CaseIterable, Sendable {
   case malformedRequest, noRoute, headTimeout, contentTimeout, contentTooLarge, targetTooLong
   case headTooLarge, unknownExpectation, notImplemented, unsupportedVersion
-  case noEndpoint, overloaded, connectFailed, badResponse, connectTimeout, firstByteTimeout
+  case noEndpoint, overloaded, shed, connectFailed, badResponse, connectTimeout, firstByteTimeout
 
   package var status: Int {
     switch self {
@@ -20,7 +20,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .headTooLarge: 431
     case .notImplemented: 501
     case .connectFailed, .badResponse: 502
-    case .noEndpoint, .overloaded: 503
+    case .noEndpoint, .overloaded, .shed: 503
     case .connectTimeout, .firstByteTimeout: 504
     case .unsupportedVersion: 505
     }
@@ -43,6 +43,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .unsupportedVersion: "unsupported_version"
     case .noEndpoint: "no_endpoint"
     case .overloaded: "overloaded"
+    case .shed: "shed"
     case .connectFailed: "connect_failed"
     case .badResponse: "bad_response"
     case .connectTimeout: "connect_timeout"
@@ -64,6 +65,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .unsupportedVersion: "only HTTP/1.0 and HTTP/1.1 are spoken here"
     case .noEndpoint: "no endpoint may take this request now"
     case .overloaded: "the load balancer is out of connections"
+    case .shed: "the request would have to wait too long"
     case .connectFailed: "the endpoint could not be reached or cut the connection"
     case .badResponse: "the endpoint's answer is not valid HTTP/1.1"
     case .connectTimeout: "the endpoint did not accept the connection in time"

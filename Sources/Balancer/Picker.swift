@@ -26,6 +26,7 @@ package struct Picker: Sendable {
   private let policy: BalancePolicy
   private let ejection: EjectionPolicy
   private let slowStart: Nanoseconds
+  private let shedRatio: Double?
   package private(set) var candidates: [Candidate]
   /// Candidates that rest or are tried again: 0 on a good day, which saves a scan.
   private var troubledCount = 0
@@ -39,6 +40,7 @@ package struct Picker: Sendable {
     policy = pool.balance
     ejection = pool.ejection
     slowStart = pool.slowStart
+    shedRatio = pool.shedRatio
     candidates = pool.endpoints.map { Candidate(slot: $0.slot) }
     newsTaken = [UInt64](
       repeating: 0, count: pool.endpoints.count * HintBoard.News.allCases.count)
@@ -291,6 +293,19 @@ package struct Picker: Sendable {
       consider(low, scan, &best, &random)
     }
     return best.position
+  }
+
+  /// Whether a request had better be refused than sent to the endpoint that was picked, because it
+  /// would wait too long there. `timeout` is the client's patience.
+  package func sheds(
+    _ position: Int, load: UnsafePointer<Int32>, hints: HintBoard, timeout: Nanoseconds
+  ) -> Bool {
+    guard let shedRatio, !candidates[position].health.isHalfOpen else { return false }
+    let slot = candidates[position].slot
+    guard load[slot] >= 3, let wait = hints.expectedWait(slot, load: load[slot]) else {
+      return false
+    }
+    return wait > shedRatio * timeout.seconds
   }
 
   // MARK: Outcomes

@@ -95,10 +95,18 @@ extension Worker {
   /// Picks an endpoint and sends it what is in the replay block.
   mutating func attempt(_ id: ConnectionID) {
     let state = slab.downstream + Int(id.index)
-    guard let slot = pick(id) else {
+    guard let position = pick(id) else {
       respond(id, .noEndpoint)
       return
     }
+    let pool = state.pointee.pool
+    let sheds = plan.pools[pool].picker.sheds(
+      position, load: leases.load, hints: context.hints, timeout: state.pointee.timeouts.firstByte)
+    if sheds {
+      respond(id, .shed)
+      return
+    }
+    let slot = plan.pools[pool].slots[position]
     state.pointee.lease = leases.take(slot, now: io.now)
     if let upstream = takeIdle(slot) {
       send(id, to: upstream, slot: slot)
@@ -131,7 +139,7 @@ extension Worker {
       random: &random)
     guard let position else { return nil }
     state.pointee.tried.insert(position)
-    return plan.pools[pool].slots[position]
+    return position
   }
 
   private mutating func connect(to slot: Int) throws(IOError) -> ConnectionID {

@@ -37,6 +37,7 @@ extension Decoder {
       ejection.read("max_fails", &pool.ejection.failsMax, .count(0...1_000))
       ejection.read("fail_timeout", &pool.ejection.failTimeout, .duration(Self.timeoutRange))
     }
+    scope.read("shed", &pool.shedRatio, Form<Double>.number(0.01...1).or("none"))
     scope.read("slow_start", &pool.slowStart, .duration(.zero ... .seconds(3_600)))
     scope.section("weights") { decodeWeights(&pool.weights, in: &$0) }
   }

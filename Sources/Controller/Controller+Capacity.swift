@@ -68,6 +68,8 @@ extension Controller {
     let interval = scrapeInterval(index)
     for (endpoint, verdict) in zip(pool.endpoints, verdicts) {
       endpoints[endpoint.slot]?.verdict = verdict
+      let isKnown = verdict.completions >= 3 && verdict.seconds > 0
+      hints.setCapacity(endpoint.slot, isKnown ? verdict.amount / verdict.seconds : 0)
       hints.setPool(
         endpoint.slot, fleetResponse: pools[index].fleetResponse, interval: interval.seconds,
         balancers: pools[index].balancers)

@@ -96,6 +96,9 @@ public struct Pool: Sendable, Equatable {
   public var slowStart: Nanoseconds = .seconds(3)
   public var timeouts = ExchangeTimeouts()
   public var keepAlive = KeepAlivePolicy()
+  /// A request that would wait longer than this share of its first-byte time-out is refused at
+  /// once (503). Range 0.01...1; nil: never.
+  public var shedRatio: Double?
   /// Further endpoints tried when one could not be reached. Range 0...3.
   public var retriesMax = 2
 

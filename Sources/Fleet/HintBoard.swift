@@ -21,7 +21,7 @@ public final class HintBoard: Sendable {
   }
 
   private enum Column: Int, CaseIterable {
-    case latest, mean, sentAt, fleetResponse, interval, balancers
+    case latest, mean, sentAt, fleetResponse, interval, balancers, capacity
   }
 
   public let slotCount: Int
@@ -77,7 +77,20 @@ public final class HintBoard: Sendable {
   /// How many balancers send requests to the endpoint, 1 or more.
   public func balancers(_ slot: Int) -> Double { max(1, value(.balancers, slot)) }
 
+  /// Seconds until a request would be done that is sent now, with `load` in flight there: what is
+  /// ahead of it over what the endpoint does in a second. nil while that is unknown.
+  public func expectedWait(_ slot: Int, load: Int32) -> Double? {
+    let capacity = value(.capacity, slot)
+    guard capacity > 0 else { return nil }
+    return (Double(load) + 1 + value(.mean, slot)) / capacity
+  }
+
   // MARK: Writing, the control thread
+
+  /// Requests a second that the endpoint can do; 0 while that is unknown.
+  public func setCapacity(_ slot: Int, _ capacity: Double) {
+    cells.store(capacity.bitPattern, at: index(.capacity, slot))
+  }
 
   /// What the last scrape said of others' load: in that moment, and on average.
   public func setForeignLoad(

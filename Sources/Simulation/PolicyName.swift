@@ -5,6 +5,7 @@ import Primitives
 package enum PolicyName: String, Sendable, CaseIterable {
   case steelyard
   case steelyardGuard = "steelyard_guard"
+  case steelyardShed = "steelyard_shed"
   case headroom
   case steps306080 = "steps-30-60-80"
   case roundRobin = "round_robin"
@@ -22,6 +23,7 @@ package enum PolicyName: String, Sendable, CaseIterable {
     switch self {
     case .steelyard: "law capacity, weighted least request, passive health"
     case .steelyardGuard: "the same with a KV cache of .9 in a full batch as a guard"
+    case .steelyardShed: "the first with `shed: 0.3`: what would wait too long is refused at once"
     case .headroom: "law headroom on utilisation, weighted least request, passive health"
     case .steps306080: "weights 4/3/2/1 by utilisation below 30/60/80 %, weighted round robin"
     case .roundRobin: "equal weights in turn"
@@ -41,7 +43,7 @@ package enum PolicyName: String, Sendable, CaseIterable {
     let equal = endpoints.map { _ in 1.0 }
     func own(
       _ law: Law, _ weights: [Double], balance: BalancePolicy = .leastRequest,
-      ejects: Bool = false, cache: Bool = false
+      ejects: Bool = false, cache: Bool = false, sheds: Bool = false
     ) -> any SimulatedPolicy {
       SteelyardPolicy(scenario, weights: weights, seed: seed) { pool in
         pool.weights.law = law
@@ -50,12 +52,14 @@ package enum PolicyName: String, Sendable, CaseIterable {
         if law == .headroom || law == .steps {
           pool.weights.scrapes = [SteelyardPolicy.utilisation]
         }
+        if sheds { pool.shedRatio = 0.3 }
         if cache { pool.weights.scrapes[0].signals.append(SteelyardPolicy.cache) }
         if law == .static { pool.weights.scrapes = [] }
       }
     }
     switch self {
     case .steelyard: return own(.capacity, equal, ejects: true)
+    case .steelyardShed: return own(.capacity, equal, ejects: true, sheds: true)
     case .steelyardGuard: return own(.capacity, equal, ejects: true, cache: true)
     case .headroom: return own(.headroom, equal, ejects: true)
     case .steps306080: return own(.steps, equal, balance: .roundRobin)

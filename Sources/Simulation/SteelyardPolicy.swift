@@ -20,6 +20,7 @@ final class SteelyardPolicy: SimulatedPolicy {
   private var serials: [UInt64: ProbeID] = [:]
   private var isFirstTable = true
   private var cached: Nanoseconds?
+  private let timeout: Nanoseconds
 
   /// The pages' signals, with the roles that the law needs.
   static let source = ScrapeSource(signals: [
@@ -53,6 +54,7 @@ final class SteelyardPolicy: SimulatedPolicy {
         endpoint.slot = index
         return endpoint
       })
+    timeout = .seconds(scenario.timeout)
     pool.weights.interval = .seconds(scenario.scrapeInterval)
     pool.weights.scrapes = [Self.source]
     configure(&pool)
@@ -78,6 +80,7 @@ final class SteelyardPolicy: SimulatedPolicy {
     let position = picker.pick(
       now: now, load: leases.load, hints: hints, tried: request.tried, random: &random)
     guard let position else { return nil }
+    if picker.sheds(position, load: leases.load, hints: hints, timeout: timeout) { return nil }
     request.lease = leases.take(position, now: now)
     return position
   }

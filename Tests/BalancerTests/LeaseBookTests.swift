@@ -103,6 +103,26 @@ import Testing
     }
   }
 
+  @Test func whatWouldWaitTooLongIsShedWhereThePoolSaysSo() {
+    var pool = Self.pool(1)
+    pool.shedRatio = 0.3
+    let shedding = Picker(pool: pool)
+    let hints = HintBoard(slotCount: 1)
+    func sheds(_ picker: Picker, load: Int32, capacity: Double, timeout: Double) -> Bool {
+      hints.setCapacity(0, capacity)
+      return withUnsafePointer(to: load) {
+        picker.sheds(0, load: $0, hints: hints, timeout: .seconds(timeout))
+      }
+    }
+    // 40 s of work ahead, 30 s of patience for 100 s.
+    #expect(sheds(shedding, load: 39, capacity: 1, timeout: 100))
+    #expect(!sheds(shedding, load: 39, capacity: 2, timeout: 100))
+    // Unknown capacity, few requests, and pools that do not ask for it: never.
+    #expect(!sheds(shedding, load: 39, capacity: 0, timeout: 1))
+    #expect(!sheds(shedding, load: 2, capacity: 0.001, timeout: 1))
+    #expect(!sheds(Self.picker(1), load: 39, capacity: 1, timeout: 100))
+  }
+
   @Test func aLargePoolIsSampledByWeight() {
     var picker = Self.picker(1_000)
     for position in 0..<1_000 {

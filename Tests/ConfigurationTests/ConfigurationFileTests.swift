@@ -72,6 +72,7 @@ import Testing
             ejection:
               max_fails: 3 # default
               fail_timeout: 30s # default
+            shed: none # default
             slow_start: 3s # default
             weights:
               law: capacity # default

@@ -15,31 +15,12 @@ package struct ConfigurationFile: Sendable {
   package static func read(
     _ bytes: [UInt8], path: String
   ) throws(ConfigurationErrors) -> ConfigurationFile {
-    let report = Report(
-      SourceText(bytes.count > YAMLDocument.byteCountMax ? [] : bytes), path: path)
-    guard Self.isText(bytes, report), let document = YAMLDocument.parse(report) else {
-      throw report.errors
-    }
+    let (report, root) = try YAMLFile.open(
+      bytes, path: path, needs: "`listeners` and `pools`")
     var decoder = Decoder(report)
-    let effective = decoder.decode(document.root)
+    let effective = decoder.decode(root)
     guard report.isEmpty else { throw report.errors }
     return ConfigurationFile(fleet: decoder.fleet, effective: effective.yaml)
-  }
-
-  // What YAMLDocument requires of the bytes.
-  private static func isText(_ bytes: [UInt8], _ report: Report) -> Bool {
-    if bytes.count > YAMLDocument.byteCountMax {
-      report.error(at: 0, "the file has \(bytes.count) bytes; at most 1 MiB is read")
-    } else if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
-      report.error(at: 0, "the file is UTF-16", hint: "save it as UTF-8")
-    } else if let offset = report.source.invalidOffset {
-      report.error(at: offset, "the file is not UTF-8 from here on", hint: "save it as UTF-8")
-    } else if let offset = report.source.bytes.firstIndex(of: 0) {
-      report.error(at: offset, "the file holds a NUL byte")
-    } else {
-      return true
-    }
-    return false
   }
 }
 

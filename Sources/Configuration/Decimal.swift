@@ -3,7 +3,7 @@
 package import Primitives
 
 /// Number grammars, both ways.
-enum Decimal {
+package enum Decimal {
   /// Unit and its factor, largest first within what `size` and `duration` write.
   static let sizes: [(unit: String, factor: Int64)] = [
     ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10),
@@ -66,7 +66,7 @@ enum Decimal {
   }
 
   /// The shortest text that reads back as this number. Requires: finite.
-  static func text(_ value: Double) -> String {
+  package static func text(_ value: Double) -> String {
     let text = "\(value)"
     return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
   }
@@ -81,7 +81,7 @@ enum Decimal {
 
   /// A duration in the largest unit that divides it; below a millisecond as a fraction of one.
   /// Requires: not negative.
-  static func duration(_ span: Nanoseconds) -> String {
+  package static func duration(_ span: Nanoseconds) -> String {
     let value = span.rawValue
     for (unit, factor) in [durations[0], durations[1], durations[3], durations[2]]
     where value % factor == 0 && (value != 0 || unit == "s") {

@@ -107,7 +107,7 @@ extension Decoder {
 
 extension Scope {
   /// Whether the key's value is that word.
-  func isWord(_ word: String, at key: String) -> Bool {
+  package func isWord(_ word: String, at key: String) -> Bool {
     if case .scalar(let scalar)? = node(key)?.content { scalar.text == word } else { false }
   }
 

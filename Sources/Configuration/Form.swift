@@ -1,10 +1,10 @@
 // A form is one kind of scalar: how it is read, what range it has, how it is written back.
 // Law: `read(write(x)) == x` for every x that `read` gives.
 import Fleet
-import Primitives
+package import Primitives
 
 /// Why a scalar is not of the form asked for.
-enum Misfit: Error {
+package enum Misfit: Error {
   /// "`key` must be \(what), not `text`".
   case expected(_ what: String, hint: String? = nil)
   /// A whole message.
@@ -12,13 +12,21 @@ enum Misfit: Error {
 }
 
 /// Text ↔ value.
-struct Form<Value> {
-  let read: (Scalar) throws(Misfit) -> Value
+package struct Form<Value> {
+  package let read: (Scalar) throws(Misfit) -> Value
   /// YAML, quoted where it has to be.
-  let write: (Value) -> String
+  package let write: (Value) -> String
+
+  /// Law: `read(write(x)) == x`.
+  package init(
+    read: @escaping (Scalar) throws(Misfit) -> Value, write: @escaping (Value) -> String
+  ) {
+    self.read = read
+    self.write = write
+  }
 
   /// This form, or nil written as `word`.
-  func or(_ word: String) -> Form<Value?> {
+  package func or(_ word: String) -> Form<Value?> {
     Form<Value?>(
       read: { scalar throws(Misfit) in
         if scalar.text == word { return nil }
@@ -35,7 +43,7 @@ struct Form<Value> {
 
 extension Form<Int> {
   /// A whole number.
-  static func count(_ range: ClosedRange<Int>) -> Form {
+  package static func count(_ range: ClosedRange<Int>) -> Form {
     Form(
       read: { scalar throws(Misfit) in
         let what = "a whole number \(range.lowerBound) to \(range.upperBound)"
@@ -75,7 +83,7 @@ extension Form<UInt16> {
 
 extension Form<Nanoseconds> {
   /// `250ms`, `2s`, `1.5m`, `1h`.
-  static func duration(_ range: ClosedRange<Nanoseconds>) -> Form {
+  package static func duration(_ range: ClosedRange<Nanoseconds>) -> Form {
     Form(
       read: { scalar throws(Misfit) in
         guard let value = Decimal.read(scalar.text, units: Decimal.durations) else {
@@ -98,7 +106,7 @@ extension Form<Nanoseconds> {
 
 extension Form<Double> {
   /// A finite number.
-  static func number(_ range: ClosedRange<Double>) -> Form {
+  package static func number(_ range: ClosedRange<Double>) -> Form {
     Form(
       read: { scalar throws(Misfit) in
         guard let value = Decimal.double(scalar.text) else {
@@ -123,7 +131,7 @@ extension Form<Double> {
 
 extension Form<Bool> {
   /// `true` or `false`.
-  static var truth: Form {
+  package static var truth: Form {
     Form(
       read: { scalar throws(Misfit) in
         try scalar.requirePlain("`true` or `false`")
@@ -139,7 +147,7 @@ extension Form<Bool> {
 
 extension Form where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
   /// One of the cases' words.
-  static var choice: Form {
+  package static var choice: Form {
     Form(
       read: { scalar throws(Misfit) in
         if let value = Value(rawValue: scalar.text) { return value }
@@ -193,7 +201,7 @@ extension Form<String> {
   }
 
   /// Any text that is not empty, without control characters, up to 256 bytes.
-  static func text(_ what: String) -> Form {
+  package static func text(_ what: String) -> Form {
     Form(
       read: { scalar throws(Misfit) in
         guard !scalar.isNull, (1...256).contains(scalar.text.utf8.count),

@@ -2,8 +2,8 @@
 // stands; scalars keep their text and whether they were quoted, and nothing guesses their type.
 
 /// A value of the file.
-struct Node {
-  enum Content {
+package struct Node {
+  package enum Content {
     case scalar(Scalar)
     case sequence([Node])
     case mapping([Entry])
@@ -11,22 +11,22 @@ struct Node {
     case unusable
   }
 
-  struct Entry {
-    let key: Key
-    let value: Node
+  package struct Entry {
+    package let key: Key
+    package let value: Node
   }
 
-  struct Key {
-    let text: String
-    let offset: Int
+  package struct Key {
+    package let text: String
+    package let offset: Int
   }
 
   /// A byte offset of the source text; `SourceText.position` makes a line and column of it.
-  let offset: Int
-  let content: Content
+  package let offset: Int
+  package let content: Content
 
   /// What it is, for messages.
-  var kind: String {
+  package var kind: String {
     switch content {
     case .scalar(let scalar):
       if scalar.isNull {
@@ -46,11 +46,11 @@ struct Node {
 }
 
 /// The text of a scalar, its quotes and escapes undone.
-struct Scalar {
-  let text: String
+package struct Scalar {
+  package let text: String
   /// Written without quotes.
-  let isPlain: Bool
+  package let isPlain: Bool
 
   /// YAML 1.2 §10.3.2: an empty plain scalar and the words for null.
-  var isNull: Bool { isPlain && ["", "~", "null", "Null", "NULL"].contains(text) }
+  package var isNull: Bool { isPlain && ["", "~", "null", "Null", "NULL"].contains(text) }
 }

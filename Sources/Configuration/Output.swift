@@ -2,20 +2,20 @@
 // from a default is marked.
 
 /// A value to be written.
-enum Output {
+package enum Output {
   /// One line of YAML; marked `# default` where the file did not give it.
   case value(String, isDefault: Bool)
   case mapping([Entry])
   case sequence([Output])
 
-  struct Entry {
+  package struct Entry {
     let key: String
     let value: Output
-    init(_ key: String, _ value: Output) { (self.key, self.value) = (key, value) }
+    package init(_ key: String, _ value: Output) { (self.key, self.value) = (key, value) }
   }
 
   /// The value on one line, for short rows. It is marked as a default if every part is one.
-  var inline: Output { .value(text, isDefault: isDefault) }
+  package var inline: Output { .value(text, isDefault: isDefault) }
 
   /// Block style, two spaces a level, a newline after every line.
   var yaml: String { lines.map { $0 + "\n" }.joined() }
@@ -29,7 +29,7 @@ enum Output {
   }
 
   /// The value on one line of YAML, without marks.
-  var text: String {
+  package var text: String {
     switch self {
     case .value(let text, _): text
     case .mapping(let entries):

@@ -1,7 +1,7 @@
 // Collects the errors of one file. Their number is bounded; what is kept is given in file order.
 
 /// The diagnostics found so far.
-final class Report {
+package final class Report {
   let source: SourceText
   private let path: String
   private var found: [(offset: Int, message: String, hint: String?)] = []
@@ -14,13 +14,13 @@ final class Report {
   }
 
   /// The number of errors noted.
-  var count: Int { found.count }
+  package var count: Int { found.count }
   /// No more are kept.
   var isFull: Bool { found.count >= Self.diagnosticsMax }
   var isEmpty: Bool { found.isEmpty }
 
   /// Notes an error at a byte offset of the source.
-  func error(at offset: Int, _ message: String, hint: String? = nil) {
+  package func error(at offset: Int, _ message: String, hint: String? = nil) {
     if !isFull {
       found.append((offset, message, hint))
     } else {

@@ -3,8 +3,8 @@
 // effective configuration, and makes the key one of those an unknown key is compared with.
 
 /// A mapping node, or the absence of one (then every value is its default).
-struct Scope {
-  let report: Report
+package struct Scope {
+  package let report: Report
   /// What this is, for messages: "pool `text`".
   var title: String
   /// Where a missing key is reported.
@@ -15,12 +15,12 @@ struct Scope {
   private var declared: [String] = []
   private var missing: [String] = []
   /// Keys whose value was refused; checks between keys leave them out.
-  private(set) var refused: Set<String> = []
+  package private(set) var refused: Set<String> = []
   private var outputs: [Output.Entry] = []
 
   /// A node that is no mapping is reported here. `anchor` is where missing keys are reported, nil
   /// for the node itself.
-  init(_ node: Node?, _ title: String, anchor: Int? = nil, _ report: Report) {
+  package init(_ node: Node?, _ title: String, anchor: Int? = nil, _ report: Report) {
     self.report = report
     self.title = title
     self.anchor = anchor ?? node?.offset ?? 0
@@ -36,32 +36,33 @@ struct Scope {
 
   /// Declares a key and gives its value's node, nil where it is absent. For keys that no other
   /// method fits; the caller writes the output with `put`.
-  mutating func claim(_ key: String, required: Bool = false) -> Node? {
+  @discardableResult
+  package mutating func claim(_ key: String, required: Bool = false) -> Node? {
     declared.append(key)
     if required, !has(key) { missing.append(key) }
     return entries[key]?.value
   }
 
   /// The key's value, nil where it is absent. The key is to be declared by another call.
-  func node(_ key: String) -> Node? { entries[key]?.value }
+  package func node(_ key: String) -> Node? { entries[key]?.value }
 
   /// Whether this is a mapping all of whose keys are declared by now.
   var isUnderstood: Bool { isMapping && entries.keys.allSatisfy(declared.contains) }
 
   /// Whether the mapping has no keys at all.
-  var isEmpty: Bool { entries.isEmpty }
+  package var isEmpty: Bool { entries.isEmpty }
 
   /// Whether the file gives the key.
-  func has(_ key: String) -> Bool { entries[key] != nil }
+  package func has(_ key: String) -> Bool { entries[key] != nil }
 
   /// Where the key's value stands, else the key of the scope.
-  func offset(of key: String) -> Int { entries[key]?.value.offset ?? anchor }
+  package func offset(of key: String) -> Int { entries[key]?.value.offset ?? anchor }
 
   /// Writes a value for the effective configuration.
-  mutating func put(_ key: String, _ output: Output) { outputs.append(.init(key, output)) }
+  package mutating func put(_ key: String, _ output: Output) { outputs.append(.init(key, output)) }
 
   /// Reads a scalar; where the key is absent or wrong, `value` stays what it is: the default.
-  mutating func read<Value>(_ key: String, _ value: inout Value, _ form: Form<Value>) {
+  package mutating func read<Value>(_ key: String, _ value: inout Value, _ form: Form<Value>) {
     let node = claim(key)
     if let node {
       if let given = decode(node, "`\(key)`", form) { value = given } else { refused.insert(key) }
@@ -70,7 +71,7 @@ struct Scope {
   }
 
   /// Reads a scalar that has no default; nil where it is missing or wrong.
-  mutating func require<Value>(_ key: String, _ form: Form<Value>) -> Value? {
+  package mutating func require<Value>(_ key: String, _ form: Form<Value>) -> Value? {
     guard let node = claim(key, required: true),
       let value = decode(node, "`\(key)`", form)
     else { return nil }
@@ -79,7 +80,7 @@ struct Scope {
   }
 
   /// Reads a mapping below this one; absent, its values are the defaults.
-  mutating func section(_ key: String, _ body: (inout Scope) -> Void) {
+  package mutating func section(_ key: String, _ body: (inout Scope) -> Void) {
     let node = claim(key)
     var scope = Scope(node, "`\(key)`", anchor: entries[key]?.key.offset, report)
     body(&scope)
@@ -87,7 +88,7 @@ struct Scope {
   }
 
   /// The items of a list, nil where the key is absent or no list.
-  mutating func items(_ key: String, required: Bool = false) -> [Node]? {
+  package mutating func items(_ key: String, required: Bool = false) -> [Node]? {
     guard let node = claim(key, required: required) else { return nil }
     guard case .sequence(let items) = node.content else {
       Self.complain(node, "`\(key)`", "a list", empty: required ? nil : "[]", report)
@@ -113,7 +114,7 @@ struct Scope {
   }
 
   /// A scalar that has no key of its own; `name` is what the message calls it. nil: reported.
-  func decode<Value>(_ node: Node, _ name: String, _ form: Form<Value>) -> Value? {
+  package func decode<Value>(_ node: Node, _ name: String, _ form: Form<Value>) -> Value? {
     // A form that has no use for a null gets one that it cannot read, and says what it expects.
     let scalar: Scalar
     switch node.content {
@@ -135,7 +136,7 @@ struct Scope {
   }
 
   /// Reports unknown and missing keys. No key is declared after this. Requires: called once.
-  consuming func finish() -> Output {
+  package consuming func finish() -> Output {
     var meant: Set<String> = []
     let unused = declared.filter { !has($0) }
     for entry in entries.values where !declared.contains(entry.key.text) {

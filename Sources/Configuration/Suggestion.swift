@@ -2,7 +2,7 @@
 // Distance: Damerau-Levenshtein, restricted (optimal string alignment), at most 2.
 
 /// Guesses at what an operator meant.
-enum Suggestion {
+package enum Suggestion {
   /// What `word` was meant to be among `candidates`; nil where nothing is near.
   static func best(for word: String, among candidates: [String]) -> String? {
     let plain = word.lowercased().replacing("-", with: "_")
@@ -20,12 +20,12 @@ enum Suggestion {
   }
 
   /// "did you mean `x`?", nil where nothing is near.
-  static func hint(for word: String, among candidates: [String]) -> String? {
+  package static func hint(for word: String, among candidates: [String]) -> String? {
     best(for: word, among: candidates).map { "did you mean \(Printable.quoted($0))?" }
   }
 
   /// "`a`, `b`, `c`", at most ten of them.
-  static func names(_ words: [String]) -> String {
+  package static func names(_ words: [String]) -> String {
     let namesMax = 10
     let names = words.prefix(namesMax).map(Printable.quoted).joined(separator: ", ")
     return words.count > namesMax ? names + ", …" : names

@@ -14,7 +14,7 @@ struct YAMLDocument {
   /// Reads the one document of the report's source. nil: there is none; the report says why. Errors
   /// that leave a usable tree (duplicate keys, tags) are noted, and the tree is returned.
   /// Requires: well-formed UTF-8 without NUL, at most `byteCountMax` bytes.
-  static func parse(_ report: Report) -> YAMLDocument? {
+  static func parse(_ report: Report, needs: String = "one value") -> YAMLDocument? {
     let source = report.source
     precondition(source.bytes.count <= byteCountMax)
     if let directive = Self.directive(source.bytes) {
@@ -35,7 +35,7 @@ struct YAMLDocument {
     }
     guard isRead else { return nil }
     guard let root = builder.root else {
-      report.error(at: 0, "the file is empty", hint: "it needs at least `listeners` and `pools`")
+      report.error(at: 0, "the file is empty", hint: "it needs at least \(needs)")
       return nil
     }
     return YAMLDocument(root: root)

@@ -80,7 +80,7 @@ package struct Fault: Sendable, Equatable {
   }
 }
 
-/// From `at` seconds on.
+/// From `at` seconds on: so much traffic, as a share of what the fleet can do.
 package struct LoadStep: Sendable, Equatable {
   package var at: Double
   /// Share of the fleet's healthy capacity.
@@ -91,14 +91,24 @@ package struct LoadStep: Sendable, Equatable {
   }
 }
 
+/// From `at` seconds on: so many requests a second.
+package struct RateStep: Sendable, Equatable {
+  package var at: Double
+  package var rate: Double
+  package init(at: Double, rate: Double) {
+    self.at = at
+    self.rate = rate
+  }
+}
+
 package struct Scenario: Sendable, Equatable {
   package var name: String
   package var groups: [EndpointGroup]
   package var work = WorkDistribution()
   /// Ascending; the first at 0.
   package var loads = [LoadStep(at: 0, load: 0.8)]
-  /// Requests a second; replaces `loads`.
-  package var rate: Double?
+  /// Ascending, the first at 0; where there are any, `loads` does not count.
+  package var rates: [RateStep] = []
   package var balancers = 1
   /// Seconds before anything is measured.
   package var warmup = 20.0
@@ -129,6 +139,9 @@ package struct Scenario: Sendable, Equatable {
 
   /// Requests a second at that time.
   package func rate(at seconds: Double) -> Double {
-    rate ?? capacity * (loads.last { $0.at <= seconds }?.load ?? loads[0].load)
+    if let first = rates.first {
+      return rates.last { $0.at <= seconds }?.rate ?? first.rate
+    }
+    return capacity * (loads.last { $0.at <= seconds }?.load ?? loads[0].load)
   }
 }

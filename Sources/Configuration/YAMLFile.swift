@@ -1,0 +1,47 @@
+// A YAML file of any kind: bytes → one tree → what the caller declares of it, with every error at
+// once. What `ConfigurationFile` is for fleets, others (scenarios) make of it for theirs.
+
+/// Reads files that are one YAML document.
+package enum YAMLFile {
+  /// Reads the text of a file, YAML or JSON, at most 1 MiB. `path` is for the messages only; `needs`
+  /// says what an empty file lacks. `decode` declares the keys of the root and gives what it made
+  /// of them; it is kept only where there is no error. `effective` is every value in force.
+  package static func read<Value>(
+    _ bytes: [UInt8], path: String, needs: String, _ decode: (inout Scope) -> Value
+  ) throws(ConfigurationErrors) -> (value: Value, effective: String) {
+    let (report, root) = try open(bytes, path: path, needs: needs)
+    var scope = Scope(root, "the file", report)
+    let value = decode(&scope)
+    let output = scope.finish()
+    guard report.isEmpty else { throw report.errors }
+    return (value, output.yaml)
+  }
+
+  /// The tree of a file, and the report that further errors go to: it may hold some already.
+  static func open(
+    _ bytes: [UInt8], path: String, needs: String
+  ) throws(ConfigurationErrors) -> (Report, Node) {
+    let report = Report(
+      SourceText(bytes.count > YAMLDocument.byteCountMax ? [] : bytes), path: path)
+    guard isText(bytes, report), let document = YAMLDocument.parse(report, needs: needs) else {
+      throw report.errors
+    }
+    return (report, document.root)
+  }
+
+  // What YAMLDocument requires of the bytes.
+  private static func isText(_ bytes: [UInt8], _ report: Report) -> Bool {
+    if bytes.count > YAMLDocument.byteCountMax {
+      report.error(at: 0, "the file has \(bytes.count) bytes; at most 1 MiB is read")
+    } else if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
+      report.error(at: 0, "the file is UTF-16", hint: "save it as UTF-8")
+    } else if let offset = report.source.invalidOffset {
+      report.error(at: offset, "the file is not UTF-8 from here on", hint: "save it as UTF-8")
+    } else if let offset = report.source.bytes.firstIndex(of: 0) {
+      report.error(at: offset, "the file holds a NUL byte")
+    } else {
+      return true
+    }
+    return false
+  }
+}

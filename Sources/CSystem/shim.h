@@ -50,6 +50,10 @@ static inline long sy_send(int fd, const void *bytes, size_t count) {
 static inline long sy_open(const char *path, int flags) {
   SY_RETRY(open(path, flags | O_CLOEXEC));
 }
+// For writing, empty; made where it does not exist.
+static inline long sy_create(const char *path) {
+  SY_RETRY(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+}
 static inline long sy_fstat_size(int fd, int *is_regular) {
   struct stat status;
   if (fstat(fd, &status) < 0) return -(long)errno;

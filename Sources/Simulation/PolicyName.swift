@@ -1,4 +1,5 @@
 // The policies that a simulation can try, by name.
+import Configuration
 import Fleet
 import Primitives
 
@@ -83,5 +84,12 @@ package enum Simulation {
       policy.make(scenario, seed: seed &* 1_000_003 &+ UInt64(index))
     }
     return simulator.run()
+  }
+}
+
+extension PolicyName {
+  /// "did you mean `least_request`?", nil where nothing is near.
+  static func hint(for word: String) -> String? {
+    Suggestion.hint(for: word, among: allCases.map(\.rawValue))
   }
 }

@@ -28,16 +28,20 @@ enum ConfigurationLoader {
     }
   }
 
-  static func load(_ path: String) throws(Failure) -> ConfigurationFile {
-    let bytes: [UInt8]
+  /// The bytes of a file, at most 1 MiB.
+  static func bytes(_ path: String) throws(Failure) -> [UInt8] {
     do throws(IOError) {
-      guard let read = try FileReader.read(path, byteCountMax: 1 << 20) else {
+      guard let bytes = try FileReader.read(path, byteCountMax: 1 << 20) else {
         throw IOError("read", 27)
       }
-      bytes = read
+      return bytes
     } catch {
       throw .unreadable("steelyard: cannot read \(path): \(error.reason)")
     }
+  }
+
+  static func load(_ path: String) throws(Failure) -> ConfigurationFile {
+    let bytes = try bytes(path)
     do throws(ConfigurationErrors) {
       return try ConfigurationFile.read(bytes, path: path)
     } catch {

@@ -13,6 +13,8 @@ enum ExitCode: Int32 {
   case unavailable = 69
   /// The system refused something that it never should.
   case internalError = 70
+  /// An output cannot be written.
+  case cannotCreate = 73
   /// The configuration has errors.
   case configuration = 78
 }

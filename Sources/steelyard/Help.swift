@@ -2,6 +2,7 @@
 
 import Controller
 import Demo
+import Simulation
 
 enum Help {
   static let overview = """
@@ -16,6 +17,7 @@ enum Help {
       explain [POOL]  from samples to weights, in words and numbers
       probe URL       fetch a metrics page: which preset fits, what it says, what is missing
       presets         the known kinds of metrics pages; presets show NAME prints one
+      simulate FILE   what a fleet would do under several policies, on a virtual clock
       demo            see it work: four endpoints, traffic and a live table in one process
       help [COMMAND]  this text, or a command's
       --version       the version
@@ -126,6 +128,7 @@ enum Help {
     case "demo": DemoOptions.help
     case "presets": PresetsCommand.help
     case "probe": ProbeOptions.help
+    case "simulate": SimulateOptions.help
     default: nil
     }
   }

@@ -60,7 +60,9 @@ struct Log: Sendable {
 /// Whole lines to the standard streams.
 enum Console {
   static func out(_ text: String, terminator: String = "\n") { write(text + terminator, to: 1) }
-  static func error(_ text: String) { write(text + "\n", to: 2) }
+  static func error(_ text: String, terminator: String = "\n") {
+    write(text + terminator, to: 2)
+  }
 
   private static func write(_ text: String, to fd: Int32) {
     var text = text

@@ -29,6 +29,7 @@ func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
   switch command {
   case "check": return try CheckCommand.run(rest)
   case "demo": return try DemoCommand.run(rest)
+  case "simulate": return try SimulateCommand.run(rest)
   case "weights": return try WeightsCommand.run(rest)
   case "drain": return try WeightsCommand.drain(rest)
   case "explain": return try WeightsCommand.explain(rest)

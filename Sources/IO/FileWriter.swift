@@ -1,0 +1,22 @@
+// Writes whole files: what a command was asked to leave behind.
+import CSystem
+
+public enum FileWriter {
+  /// Replaces the file's content, or makes the file. Errors: open(2)'s and write(2)'s; what was
+  /// written before an error stays.
+  public static func write(_ bytes: [UInt8], to path: String) throws(IOError) {
+    let opened = sy_create(path)
+    guard opened >= 0 else { throw IOError("open", -opened) }
+    let fd = Int32(opened)
+    defer { sy_close(fd) }
+    var written = 0
+    while written < bytes.count {
+      let count = bytes.withUnsafeBytes { all in
+        let rest = UnsafeRawBufferPointer(rebasing: all[written...])
+        return sy_write(fd, rest.baseAddress, rest.count)
+      }
+      guard count >= 0 else { throw IOError("write", -count) }
+      written += count
+    }
+  }
+}

@@ -1,0 +1,195 @@
+// The lower half of the plot: each endpoint's share of the requests over time, under the plan's
+// first policy with its first seed, and when what went wrong where.
+
+struct SharePlot {
+  static let height = 330.0
+  /// More lines than this are a blot, and a large file.
+  private static let linesMax = 64
+  private static let pointsMax = 300
+
+  private let results: SimulationResults
+  private let sends: [[Int]]
+  private let top: Double
+  private let end: Double
+  private let left = 70.0
+  private let right = ResultPlot.width - 110
+  private var bottom: Double { top + Self.height - 50 }
+  private var ceiling: Double { top + 40 }
+
+  /// nil where the run did not keep who got the requests.
+  init?(_ results: SimulationResults, top: Double) {
+    guard let sends = results.runs.first?.sends, let first = sends.first, !first.isEmpty else {
+      return nil
+    }
+    self.results = results
+    self.sends = sends
+    self.top = top
+    let scenario = results.plan.scenario
+    end = scenario.warmup + scenario.measured
+  }
+
+  private var endpointCount: Int { sends[0].count }
+
+  func draw(_ canvas: inout SVGCanvas) {
+    let policy = results.plan.policies[0].rawValue
+    let chosen = choose()
+    var title = "share of the requests, \(policy), seed \(results.plan.seeds[0])"
+    if chosen.count < endpointCount { title += " (\(chosen.count) of \(endpointCount) endpoints)" }
+    canvas.text(ResultPlot.margin, top, title, "head")
+    let curves = chosen.map { shares(of: $0) }
+    let limit = Self.roundedUp(curves.joined().max() ?? 1)
+    backdrop(&canvas)
+    axes(&canvas, limit)
+    var colour = 0
+    var labels: [(y: Double, text: String, style: String)] = []
+    let faulty = Set(results.plan.scenario.faults.flatMap(\.endpoints))
+    for (index, curve) in zip(chosen, curves) {
+      let isNamed = endpointCount <= SVGCanvas.palette.count || faulty.contains(index)
+      let isOver = colour >= SVGCanvas.palette.count
+      let points = points(curve, limit)
+      guard isNamed, !isOver, let last = points.last else {
+        canvas.line(points, "other")
+        continue
+      }
+      canvas.line(points, "c\(colour)")
+      labels.append((last.y, "endpoint \(index + 1)", "n\(colour)"))
+      colour += 1
+    }
+    put(labels, &canvas)
+  }
+
+  /// Those with faults first, then others, evenly.
+  private func choose() -> [Int] {
+    guard endpointCount > Self.linesMax else { return Array(0..<endpointCount) }
+    let faulty = Set(results.plan.scenario.faults.flatMap(\.endpoints)).sorted()
+    let stride = Double(endpointCount) / Double(Self.linesMax)
+    var chosen = Array(faulty.prefix(SVGCanvas.palette.count))
+    for step in 0..<Self.linesMax where chosen.count < Self.linesMax {
+      let index = Int(Double(step) * stride)
+      if !chosen.contains(index) { chosen.append(index) }
+    }
+    return chosen.sorted()
+  }
+
+  /// Second by second, over the seconds around each.
+  private func shares(of index: Int) -> [Double] {
+    let seconds = max(1, min(sends.count, Int(end.rounded(.up))))
+    let reach = max(2, seconds / 60)
+    let totals = running { $0.reduce(0, +) }
+    let own = running { $0[index] }
+    return (0..<seconds).map { second in
+      let (from, until) = (max(0, second - reach), min(seconds, second + reach + 1))
+      let all = totals[until] - totals[from]
+      return all == 0 ? 0 : Double(own[until] - own[from]) / Double(all)
+    }
+  }
+
+  private func running(_ count: ([Int]) -> Int) -> [Int] {
+    var sums = [0]
+    sums.reserveCapacity(sends.count + 1)
+    for second in sends { sums.append((sums.last ?? 0) + count(second)) }
+    return sums
+  }
+
+  private func x(_ seconds: Double) -> Double {
+    left + min(max(seconds / end, 0), 1) * (right - left)
+  }
+
+  private func points(_ curve: [Double], _ limit: Double) -> [(x: Double, y: Double)] {
+    let step = max(1, curve.count / Self.pointsMax)
+    return stride(from: 0, to: curve.count, by: step).map { second in
+      (x(Double(second) + 0.5), bottom - curve[second] / limit * (bottom - ceiling))
+    }
+  }
+
+  // MARK: Around the lines
+
+  private func backdrop(_ canvas: inout SVGCanvas) {
+    let scenario = results.plan.scenario
+    if scenario.warmup > 0 {
+      canvas.rectangle(left, ceiling, x(scenario.warmup) - left, bottom - ceiling, "warmup")
+      canvas.text(left + 4, bottom - 6, "warm-up", "muted")
+    }
+    for (index, fault) in scenario.faults.enumerated() {
+      let from = x(fault.at)
+      let until = fault.kind == .metricsReset ? from + 2 : x(fault.until ?? end)
+      canvas.rectangle(from, ceiling, max(until - from, 2), bottom - ceiling, "fault")
+      // A few, one below the other; further ones would cover the lines.
+      guard index < 4 else { continue }
+      let words = "\(fault.kind.title): \(Self.names(fault.endpoints, of: endpointCount))"
+      let isLate = from > (left + right) / 2
+      canvas.text(
+        isLate ? from - 4 : from + 4, ceiling + 14 + 15 * Double(index), words, "muted",
+        anchor: isLate ? "end" : "start")
+    }
+  }
+
+  static func names(_ endpoints: [Int], of count: Int) -> String {
+    if endpoints.count == count { return "all endpoints" }
+    let names = endpoints.prefix(4).map { "\($0 + 1)" }.joined(separator: ", ")
+    return (endpoints.count == 1 ? "endpoint " : "endpoints ") + names
+      + (endpoints.count > 4 ? ", …" : "")
+  }
+
+  private func axes(_ canvas: inout SVGCanvas, _ limit: Double) {
+    for step in 0...4 {
+      let share = limit * Double(step) / 4
+      let y = bottom - Double(step) / 4 * (bottom - ceiling)
+      canvas.line([(left, y), (right, y)], "grid")
+      canvas.text(
+        left - 8, y + 4, ResultText.fixed(share * 100, limit < 0.2 ? 1 : 0) + " %", "muted",
+        anchor: "end")
+    }
+    let step = Self.roundedUp(end / 8)
+    var second = 0.0
+    while second <= end {
+      canvas.text(
+        x(second), bottom + 18, ResultText.number(second) + " s", "muted", anchor: "middle")
+      second += step
+    }
+  }
+
+  /// At the lines' right ends, moved apart where they would overlap.
+  private func put(
+    _ labels: [(y: Double, text: String, style: String)], _ canvas: inout SVGCanvas
+  ) {
+    let gap = 15.0
+    var sorted = labels.sorted { $0.y < $1.y }
+    for index in sorted.indices {
+      let least = index == 0 ? ceiling : sorted[index - 1].y + gap
+      sorted[index].y = max(sorted[index].y, least)
+    }
+    for index in sorted.indices.reversed() {
+      let most = index == sorted.count - 1 ? bottom : sorted[index + 1].y - gap
+      sorted[index].y = min(sorted[index].y, most)
+    }
+    for label in sorted { canvas.text(right + 6, label.y + 4, label.text, label.style) }
+  }
+
+  /// The next of 1, 2, 2.5, 5, 10 × a power of ten. Requires: finite.
+  static func roundedUp(_ value: Double) -> Double {
+    guard value > 0 else { return 1 }
+    var power = 1.0
+    while power < value { power *= 10 }
+    while power >= value, power > 1e-12 { power /= 10 }
+    // power < value ≤ 10 × power
+    return [1, 2, 2.5, 5, 10].map { $0 * power }.first { $0 >= value * (1 - 1e-9) } ?? value
+  }
+}
+
+extension FaultKind {
+  /// A few words for people.
+  var title: String {
+    switch self {
+    case .slow(let factor): "\(ResultText.number(factor)) × slower"
+    case .antagonist: "slower on and off"
+    case .hang: "hangs"
+    case .fail(let ratio): ratio == 1 ? "fails" : "fails \(ResultText.fixed(ratio * 100, 0)) %"
+    case .dead: "dead"
+    case .metricsReset: "counters reset"
+    case .metricsNaN: "metrics are NaN"
+    case .metricsMissing: "metrics missing"
+    case .metricsLie(let factor): "metrics × \(ResultText.number(factor))"
+    }
+  }
+}

@@ -1,0 +1,139 @@
+// The command line of `steelyard simulate`, and its words.
+
+/// A wrong word on the command line.
+package struct SimulateUsageError: Error, Sendable, Equatable {
+  package let message: String
+}
+
+/// What `steelyard simulate` was asked to do.
+package struct SimulateOptions: Sendable, Equatable {
+  /// The scenario; nil only with `listsPolicies`.
+  package var path: String?
+  /// nil: as the file has them.
+  package var policies: [PolicyName]?
+  package var seeds: [UInt64]?
+  /// Files to be written.
+  package var csv: String?
+  package var shares: String?
+  package var svg: String?
+  package var prints = false
+  package var listsPolicies = false
+
+  package init() {}
+
+  package static let help = """
+    usage: steelyard simulate FILE [options]
+           steelyard simulate --list-policies
+
+    Says how a fleet would do under several load-balancing policies, without touching it. FILE
+    describes the endpoints (how many, how fast, how many requests at a time), the traffic and what
+    goes wrong; every policy gets the same arrivals on a virtual clock. `steelyard` is the real
+    picker and control law of this program; peers' policies are modelled after their documentation.
+    The table has the medians over the seeds; latencies include those of requests that were given
+    up, and p99 is compared with that of the first policy.
+
+      --policies A,B   instead of those in FILE; the first is compared with
+      --seeds 1,2,3    instead of those in FILE
+      --csv FILE       one row for each policy and seed
+      --shares FILE    CSV: requests sent to each endpoint in each second
+      --svg FILE       a plot: p99, failures, and who got the requests under the first policy
+      --print          the scenario with every value in force, nothing is run
+      --list-policies  the policies and what they do
+
+    FILE needs `endpoints` alone; config/scenarios has examples with every key explained.
+
+    exit codes: 0 done, 64 usage, 66 FILE missing or unreadable, 73 an output cannot be written,
+                78 errors in FILE
+
+    examples:
+      steelyard simulate config/scenarios/one-slow.yaml
+      steelyard simulate my-fleet.yaml --policies least_request_true,steelyard --svg plot.svg
+      steelyard simulate my-fleet.yaml --seeds 1,2,3,4,5 --csv runs.csv
+    """
+
+  package static func parse(
+    _ arguments: [String]
+  ) throws(SimulateUsageError) -> SimulateOptions {
+    var options = SimulateOptions()
+    var rest = arguments[...]
+    while let argument = rest.popFirst() {
+      let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        .map(String.init)
+      switch parts[0] {
+      case "--print" where parts.count == 1: options.prints = true
+      case "--list-policies" where parts.count == 1: options.listsPolicies = true
+      case "--policies", "--seeds", "--csv", "--shares", "--svg":
+        guard let value = parts.count == 2 ? parts[1] : rest.popFirst(), !value.isEmpty else {
+          throw SimulateUsageError(message: "simulate: \(parts[0]) needs a value")
+        }
+        try options.set(parts[0], value)
+      default:
+        if argument.hasPrefix("-"), argument != "-" {
+          throw SimulateUsageError(message: "simulate: unknown option \(argument)")
+        }
+        if options.path != nil { throw SimulateUsageError(message: "simulate: one FILE, please") }
+        options.path = argument
+      }
+    }
+    if options.path == nil, !options.listsPolicies {
+      throw SimulateUsageError(message: "simulate: FILE is missing")
+    }
+    return options
+  }
+
+  private mutating func set(_ flag: String, _ value: String) throws(SimulateUsageError) {
+    switch flag {
+    case "--csv": csv = value
+    case "--shares": shares = value
+    case "--svg": svg = value
+    case "--policies":
+      policies = try Self.list(flag, value) { word throws(SimulateUsageError) in
+        guard let policy = PolicyName(rawValue: word) else {
+          let hint = PolicyName.hint(for: word).map { "; \($0)" } ?? ""
+          throw SimulateUsageError(
+            message: "simulate: no policy \(word)\(hint); there are "
+              + PolicyName.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        return policy
+      }
+    default:
+      seeds = try Self.list(flag, value) { word throws(SimulateUsageError) in
+        guard let seed = UInt64(word), seed <= UInt64(Int64.max) else {
+          throw SimulateUsageError(
+            message: "simulate: --seeds takes whole numbers such as 1,2,3, not \(word)")
+        }
+        return seed
+      }
+    }
+  }
+
+  private static func list<Value: Equatable>(
+    _ flag: String, _ text: String,
+    _ read: (String) throws(SimulateUsageError) -> Value
+  ) throws(SimulateUsageError) -> [Value] {
+    var values: [Value] = []
+    for word in text.split(separator: ",", omittingEmptySubsequences: false) {
+      let value = try read(String(word))
+      if values.contains(value) {
+        throw SimulateUsageError(message: "simulate: \(flag) has \(word) twice")
+      }
+      values.append(value)
+    }
+    return values
+  }
+
+  /// The plan with what the command line says otherwise.
+  package func applied(to plan: SimulationPlan) -> SimulationPlan {
+    var plan = plan
+    if let policies { plan.policies = policies }
+    if let seeds { plan.seeds = seeds }
+    return plan
+  }
+
+  /// What `--list-policies` prints, a line a policy.
+  package static var policyList: [String] {
+    PolicyName.allCases.map { policy in
+      policy.rawValue.padded(to: 24) + policy.summary
+    }
+  }
+}

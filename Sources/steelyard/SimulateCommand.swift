@@ -1,0 +1,143 @@
+// `steelyard simulate`: reads the scenario, does the runs on all processors, shows how far it is,
+// writes what was asked for. Ctrl-C is left to the system: nothing is written before the end.
+import CSystem
+import Configuration
+import IO
+import Primitives
+import Simulation
+import Synchronization
+
+enum SimulateCommand {
+  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
+    let options: SimulateOptions
+    do throws(SimulateUsageError) {
+      options = try SimulateOptions.parse(arguments)
+    } catch {
+      throw UsageError(error.message)
+    }
+    if options.listsPolicies {
+      for line in SimulateOptions.policyList { Console.out(line) }
+      return .ok
+    }
+    do throws(ConfigurationLoader.Failure) {
+      let file = try load(options.path ?? "")
+      if options.prints {
+        Console.out(file.effective, terminator: "")
+        return .ok
+      }
+      return simulate(options.applied(to: file.plan), options)
+    } catch {
+      Console.error(error.message)
+      return error.exitCode
+    }
+  }
+
+  private static func load(_ path: String) throws(ConfigurationLoader.Failure) -> ScenarioFile {
+    let bytes = try ConfigurationLoader.bytes(path)
+    do throws(ConfigurationErrors) {
+      return try ScenarioFile.read(bytes, path: path)
+    } catch {
+      throw .invalid(error.rendered)
+    }
+  }
+
+  private static func simulate(_ plan: SimulationPlan, _ options: SimulateOptions) -> ExitCode {
+    let runs: [RunResult]
+    do throws(IOError) {
+      runs = try SimulationRuns(plan, keepsSends: options.shares != nil).run()
+    } catch {
+      Console.error("steelyard: \(error)")
+      return .internalError
+    }
+    let results = SimulationResults(plan, runs)
+    for line in ResultText.table(results) { Console.out(line) }
+    do throws(OutputError) {
+      if let path = options.csv { try write(ResultText.csv(results), to: path) }
+      if let path = options.shares { try write(ResultText.sharesCSV(results), to: path) }
+      if let path = options.svg { try write(ResultPlot.svg(results), to: path) }
+      return .ok
+    } catch {
+      Console.error("steelyard: cannot write \(error.path): \(error.reason)")
+      return .cannotCreate
+    }
+  }
+
+  private struct OutputError: Error {
+    let path: String
+    let reason: String
+  }
+
+  private static func write(_ text: String, to path: String) throws(OutputError) {
+    do throws(IOError) {
+      try FileWriter.write(Array(text.utf8), to: path)
+    } catch {
+      throw OutputError(path: path, reason: error.reason)
+    }
+  }
+}
+
+/// A plan's runs, on as many threads as there are processors.
+final class SimulationRuns: Sendable {
+  /// Shorter ones show no progress.
+  private static let patience = Nanoseconds.seconds(2)
+  private static let redrawInterval = Nanoseconds.milliseconds(200)
+
+  private let plan: SimulationPlan
+  private let keepsSends: Bool
+  private let jobs: [SimulationPlan.Job]
+  private let next = Atomic<Int>(0)
+  private let done = Atomic<Int>(0)
+  private let results: Mutex<[RunResult?]>
+
+  init(_ plan: SimulationPlan, keepsSends: Bool) {
+    self.plan = plan
+    self.keepsSends = keepsSends
+    jobs = plan.jobs
+    results = Mutex([RunResult?](repeating: nil, count: plan.jobs.count))
+  }
+
+  /// Waits for all runs; on a terminal, standard error says how many are done. Errors: not even one
+  /// thread could be started.
+  func run() throws(IOError) -> [RunResult] {
+    var threads: [ThreadHandle] = []
+    for _ in 0..<min(Machine.processorCount, jobs.count) {
+      do throws(IOError) {
+        threads.append(try ThreadHandle.start(name: "simulation") { self.work() })
+      } catch {
+        if threads.isEmpty { throw error }
+      }
+    }
+    showProgress()
+    for thread in threads { thread.join() }
+    return results.withLock { $0.compactMap(\.self) }
+  }
+
+  /// Returns when all is done.
+  private func showProgress() {
+    let start = Clock.now
+    guard isatty(2) == 1 else { return }
+    var nextDraw = start + Self.patience
+    var hasDrawn = false
+    while done.load(ordering: .acquiring) < jobs.count {
+      Clock.pause(.milliseconds(20))
+      let now = Clock.now
+      guard now >= nextDraw else { continue }
+      nextDraw = now + Self.redrawInterval
+      hasDrawn = true
+      let count = done.load(ordering: .relaxed)
+      Console.error(
+        "\r\(count) of \(jobs.count) runs, \(Int((now - start).seconds)) s\u{1b}[K", terminator: "")
+    }
+    if hasDrawn { Console.error("\r\u{1b}[K", terminator: "") }
+  }
+
+  private func work() {
+    while true {
+      let index = next.add(1, ordering: .relaxed).oldValue
+      guard index < jobs.count else { return }
+      let result = plan.run(jobs[index], keepsSends: keepsSends)
+      results.withLock { $0[index] = result }
+      done.add(1, ordering: .releasing)
+    }
+  }
+}

@@ -44,8 +44,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .executableTarget(
-      name: "control-bench", dependencies: ["Simulation"], path: "Sources/ControlBench",
-      swiftSettings: strict),
+      name: "control-bench", dependencies: ["Controller", "Fleet", "Primitives", "Simulation"],
+      path: "Sources/ControlBench", swiftSettings: strict),
     .executableTarget(
       name: "exposition-bench", dependencies: ["CSystem", "Exposition"],
       path: "Sources/ExpositionBench", swiftSettings: strict),

@@ -18,7 +18,7 @@ ROOMS = {
     "Balancer": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},
     "Demo": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},
     "Simulation": {"Balancer", "Configuration", "Controller", "Exposition", "Fleet"},
-    "ControlBench": {"Simulation"},
+    "ControlBench": {"Controller", "Fleet", "Simulation"},
     "SocketRace": {"CSystem", "Demo", "IO"},
 }
 OURS = set(ROOMS) | {"CSystem", "CYAML", "Primitives"}

@@ -1,0 +1,101 @@
+// `control-bench --tick [ENDPOINTS]`: what a turn of the control loop costs with many endpoints in one
+// pool, 10 000 unless told. All have traffic and pages with roles, so that the whole law runs.
+import Controller
+import Fleet
+import Primitives
+
+struct TickBench {
+  private static let tickInterval = Nanoseconds.milliseconds(100)
+
+  private let endpointCount: Int
+  private let evidence: EvidenceBoard
+  private var controller: Controller
+  private var random = RandomSource(seed: 1)
+  private var now = Nanoseconds.zero
+  private var pages = 0
+
+  init(endpointCount: Int) {
+    self.endpointCount = endpointCount
+    var pool = Pool(
+      name: "bench",
+      endpoints: (0..<endpointCount).map { index in
+        let bytes = [10, UInt8(index >> 16 & 255), UInt8(index >> 8 & 255), UInt8(index & 255)]
+        var endpoint = Endpoint(address: SocketAddress(bytes: bytes, port: 8_000))
+        endpoint.slot = index
+        return endpoint
+      })
+    pool.weights.scrapes = [
+      ScrapeSource(signals: [
+        SignalSpec("running", .value(.init(["requests_running"])), role: .running),
+        SignalSpec("waiting", .value(.init(["requests_waiting"])), role: .waiting),
+        SignalSpec("completions", .rate(.init(["requests_total"])), role: .completions),
+        SignalSpec("concurrency", .rate(.init(["request_seconds_sum"])), role: .concurrency),
+      ])
+    ]
+    var fleet = Fleet()
+    fleet.pools = [pool]
+    evidence = EvidenceBoard(workerCount: 2, slotCount: endpointCount)
+    controller = Controller(
+      fleet: fleet, evidence: evidence, hints: HintBoard(slotCount: endpointCount),
+      random: RandomSource(seed: 2), now: .zero)
+  }
+
+  /// Times of `ticks` turns, in milliseconds: the weights, and the schedule of the scrapes.
+  mutating func run(ticks: Int) -> String {
+    let clock = ContinuousClock()
+    var weights: [Double] = []
+    var schedule: [Double] = []
+    // The first two seconds are warm-up: every endpoint has its second page then.
+    for turn in 0..<(ticks + 20) {
+      now = now + Self.tickInterval
+      work()
+      var requests: [ProbeRequest] = []
+      let looked = clock.measure {
+        if controller.nextDue <= now { requests = controller.due(now: now) }
+      }
+      for request in requests { answer(request.id) }
+      let ticked = clock.measure { _ = controller.tick(now: now) }
+      guard turn >= 20 else { continue }
+      weights.append(ticked / .milliseconds(1))
+      schedule.append(looked / .milliseconds(1))
+    }
+    return "\(endpointCount) endpoints, \(pages) pages, ms a turn\n"
+      + Self.line("tick", weights) + Self.line("nextDue + due", schedule)
+  }
+
+  private static func line(_ name: String, _ times: [Double]) -> String {
+    let sorted = times.sorted()
+    return "| \(name) | median \(BenchRuns.text(sorted[sorted.count / 2])) "
+      + "| most \(BenchRuns.text(sorted[sorted.count - 1])) |\n"
+  }
+
+  /// A tenth of a second of traffic, some of it at every endpoint.
+  private mutating func work() {
+    for slot in 0..<endpointCount {
+      let cells = evidence.block(ofWorker: slot & 1)
+      let count = UInt64(random.index(below: 4))
+      cells.add(count, at: evidence.index(.started, slot))
+      cells.add(count, at: evidence.index(.completed, slot))
+      let each = UInt64(100_000_000 + 50_000_000 * (slot % 5))
+      cells.add(count * each, at: evidence.index(.completedNanoseconds, slot))
+      cells.store(2, at: evidence.index(.inFlight, slot))
+      let started = UInt64(2) &* UInt64(bitPattern: (now - Self.tickInterval).rawValue)
+      cells.store(started, at: evidence.index(.outstandingStarts, slot))
+    }
+  }
+
+  private mutating func answer(_ id: ProbeID) {
+    pages += 1
+    let total = now.rawValue / 50_000_000
+    let text = """
+      requests_running 2
+      requests_waiting 0
+      requests_total \(total)
+      request_seconds_sum \(total)
+
+      """
+    Array(text.utf8).withUnsafeBytes { bytes in
+      _ = controller.finished(id, .answered(status: 200, content: bytes), now: now, wall: now)
+    }
+  }
+}

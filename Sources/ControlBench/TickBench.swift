@@ -65,7 +65,8 @@ struct TickBench {
 
   private static func line(_ name: String, _ times: [Double]) -> String {
     let sorted = times.sorted()
-    return "| \(name) | median \(BenchRuns.text(sorted[sorted.count / 2])) "
+    return "| \(name) | least \(BenchRuns.text(sorted[0])) "
+      + "| median \(BenchRuns.text(sorted[sorted.count / 2])) "
       + "| most \(BenchRuns.text(sorted[sorted.count - 1])) |\n"
   }
 

@@ -64,8 +64,13 @@ extension CapacityVerdict {
   /// For people.
   var detail: String {
     guard completions > 0.5 else { return "no requests to judge by yet" }
-    var text = "\(Wording.fixed(factor)) × base by \(Wording.fixed(completions, 0)) answers"
-    text += " of \(Wording.fixed(response, 3)) s"
+    var text = Wording.fixed(factor)
+    text.reserveCapacity(64)
+    text += " × base by "
+    text += Wording.fixed(completions, 0)
+    text += " answers of "
+    text += Wording.fixed(response, 3)
+    text += " s"
     if usesScraped { text += " and its own counters" }
     if stuckSeconds > 0 { text += ", requests hang since \(Wording.fixed(stuckSeconds, 1)) s" }
     return text

@@ -30,7 +30,10 @@ extension Controller {
     }
     pools[pool].noteLoad(
       total: load.total, own: load.own, endpointCount: fleet.pools[pool].endpoints.count)
-    publishForeign(slot, now)
+    if let capacity = endpoints[slot]?.capacity {
+      publishForeign(
+        slot, capacity, interval: fleet.pools[pool].weights.interval.seconds, now)
+    }
   }
 
   private func tellOutcomes(_ slot: Int, _ others: (failed: Double, good: Double)) {
@@ -42,44 +45,52 @@ extension Controller {
     }
   }
 
-  private func publishForeign(_ slot: Int, _ now: Nanoseconds) {
-    guard let state = endpoints[slot], state.capacity.foreignAt != nil else { return }
-    let interval = fleet.pools[state.pool].weights.interval.seconds
+  private func publishForeign(
+    _ slot: Int, _ capacity: CapacityEvidence, interval: Double, _ now: Nanoseconds
+  ) {
+    guard let sentAt = capacity.foreignAt else { return }
     hints.setForeignLoad(
-      slot, latest: state.capacity.foreign,
-      mean: state.capacity.fadedForeignMean(now: now, interval: interval),
-      sentAt: state.capacity.foreignAt ?? now)
+      slot, latest: capacity.foreign,
+      mean: capacity.fadedForeignMean(now: now, interval: interval), sentAt: sentAt)
   }
 
   /// Takes the workers' cells of one pool and computes the law's verdicts, in the pool's order.
-  mutating func judge(_ index: Int, _ pool: Pool, passed: Nanoseconds, now: Nanoseconds) {
+  mutating func judge(
+    _ index: Int, _ pool: Pool, passed: Nanoseconds, now: Nanoseconds
+  ) -> [CapacityVerdict] {
     let tau = pools[index].tau
+    let configured = pool.weights.interval.seconds
     var all: [CapacityEvidence] = []
     all.reserveCapacity(pool.endpoints.count)
-    for endpoint in pool.endpoints {
-      let cells = EvidenceReading(evidence, endpoint.slot, now: now)
-      endpoints[endpoint.slot]?.capacity.take(cells, passed: passed.seconds, tau: tau)
-      all.append(endpoints[endpoint.slot]?.capacity ?? CapacityEvidence())
-      publishForeign(endpoint.slot, now)
+    var bases: [Double] = []
+    bases.reserveCapacity(pool.endpoints.count)
+    for place in pool.endpoints.indices {
+      let slot = pool.endpoints[place].slot
+      let cells = EvidenceReading(evidence, slot, now: now)
+      let capacity = endpoints[slot]?.takeCells(cells, passed: passed.seconds, tau: tau)
+      all.append(capacity ?? CapacityEvidence())
+      bases.append(pool.endpoints[place].baseWeight)
+      publishForeign(slot, all[place], interval: configured, now)
     }
     let verdicts = CapacityLaw.verdicts(
-      all, bases: pool.endpoints.map(\.baseWeight), floorRatio: pool.weights.floorRatio,
-      pool: &pools[index])
+      all, bases: bases, floorRatio: pool.weights.floorRatio, pool: &pools[index])
     let interval = scrapeInterval(index)
-    for (endpoint, verdict) in zip(pool.endpoints, verdicts) {
-      endpoints[endpoint.slot]?.verdict = verdict
+    for (place, verdict) in verdicts.enumerated() {
+      let slot = pool.endpoints[place].slot
+      let mustFollow = endpoints[slot]?.take(verdict, interval: interval) == true
       let isKnown = verdict.completions >= 3 && verdict.seconds > 0
-      hints.setCapacity(endpoint.slot, isKnown ? verdict.amount / verdict.seconds : 0)
+      hints.setCapacity(slot, isKnown ? verdict.amount / verdict.seconds : 0)
       hints.setPool(
-        endpoint.slot, fleetResponse: pools[index].fleetResponse, interval: interval.seconds,
+        slot, fleetResponse: pools[index].fleetResponse, interval: interval.seconds,
         balancers: pools[index].balancers)
+      guard mustFollow else { continue }
       for source in pool.weights.scrapes.indices {
-        let slot = endpoint.slot
         if endpoints[slot]?.scrapes[source].follow(interval, now: now, &random) == true {
           reschedule(slot, source)
         }
       }
     }
+    return verdicts
   }
 
   /// How often the pool's endpoints are scraped: as configured, and with other balancers about
@@ -92,6 +103,23 @@ extension Controller {
     }
     let wanted = max(pool.fleetResponse / 2, pool.balancers / Self.scrapesPerSecondMax)
     return min(policy.interval, max(policy.intervalMin, .seconds(wanted)))
+  }
+}
+
+extension EndpointState {
+  /// Takes the cells `passed` seconds after the last time; gives what is known now.
+  fileprivate mutating func takeCells(
+    _ cells: EvidenceReading, passed: Double, tau: Double
+  ) -> CapacityEvidence {
+    capacity.take(cells, passed: passed, tau: tau)
+    return capacity
+  }
+
+  /// Keeps the verdict. True where the pool's scrape interval is another one than at the last time.
+  fileprivate mutating func take(_ verdict: CapacityVerdict, interval: Nanoseconds) -> Bool {
+    self.verdict = verdict
+    defer { toldInterval = interval }
+    return toldInterval != interval
   }
 }
 

@@ -53,19 +53,21 @@ extension Controller {
     for (index, configured) in fleet.pools.enumerated() {
       var pool = configured
       pool.weights = policy(ofPool: index)
-      judge(index, pool, passed: passed, now: now)
+      let verdicts = judge(index, pool, passed: passed, now: now)
       takeDemand(index, passed: passed, now: now)
       let policy = pool.weights
       let targets =
         policy.law == .capacity
-        ? capacityTargets(pool, now, passed) : signalTargets(pool, now)
+        ? capacityTargets(pool, verdicts, now, passed) : signalTargets(pool, now)
       let isFrozen =
         tuning[index].freeze != nil || policy.law == .capacity && pools[index].isFrozen
-      for (endpoint, target) in zip(pool.endpoints, targets) {
-        guard let state = endpoints[endpoint.slot] else { continue }
-        let row = advance(endpoint.slot, to: target, policy, passed, isFrozen: isFrozen)
-        note(row, target.basis, endpoint.slot, pool, now)
-        if Self.hasMoved(state.row, row) { hasMoved = true }
+      let move = Move(
+        isStatic: policy.law == .static, isDryRun: policy.isDryRun, floorRatio: policy.floorRatio,
+        slewStep: policy.slew * passed.seconds, isFrozen: isFrozen, now: now, pool: pool.name)
+      for (index, target) in targets.enumerated() {
+        // In place: a copy of the state would cost more than all the rest.
+        let slot = pool.endpoints[index].slot
+        if endpoints[slot]?.advance(to: target, move, &weightLog) == true { hasMoved = true }
       }
     }
     guard hasMoved else { return nil }
@@ -78,28 +80,27 @@ extension Controller {
   /// The capacity law: factors that keep the sum of the pool's base weights, times the guard of
   /// the endpoints' utilisations.
   private mutating func capacityTargets(
-    _ pool: Pool, _ now: Nanoseconds, _ passed: Nanoseconds
+    _ pool: Pool, _ verdicts: [CapacityVerdict], _ now: Nanoseconds, _ passed: Nanoseconds
   ) -> [Target] {
     let policy = pool.weights
     let hasGuard = policy.scrapes.contains { $0.signals.contains { $0.isRatio } }
     var targets: [Target] = []
     targets.reserveCapacity(pool.endpoints.count)
     var (bases, weights) = (0.0, 0.0)
-    for endpoint in pool.endpoints {
-      guard let state = endpoints[endpoint.slot] else { continue }
-      let verdict = state.verdict ?? CapacityVerdict()
+    for (place, verdict) in verdicts.enumerated() {
+      let baseWeight = pool.endpoints[place].baseWeight
       var limit: LawVerdict?
-      if hasGuard {
+      let slot = pool.endpoints[place].slot
+      if hasGuard, let state = endpoints[slot] {
         limit = ControlLaw.headroom(
           state.lawSignals(now: now).filter(\.isRatio), floorRatio: policy.floorRatio)
-        if let load = limit?.loadRatio {
-          endpoints[endpoint.slot]?.guardLoad += Self.guardShare(passed) * (load - state.guardLoad)
-        }
+        let load = limit?.loadRatio ?? 0
+        endpoints[slot]?.guardLoad += Self.guardShare(passed) * (load - state.guardLoad)
       }
-      let guardLoad = endpoints[endpoint.slot]?.guardLoad ?? 0
+      let guardLoad = limit == nil ? 0 : endpoints[slot]?.guardLoad ?? 0
       let factor = verdict.factor * (1 - (1 - policy.floorRatio) * guardLoad)
-      bases += endpoint.baseWeight
-      weights += endpoint.baseWeight * factor
+      bases += baseWeight
+      weights += baseWeight * factor
       let kind: WeightReason.Kind = verdict.completions > 0.5 ? .law : .blackout
       targets.append(
         Target(factor: factor, kind: kind, basis: .capacity(verdict, guard: limit)))
@@ -175,71 +176,93 @@ extension Controller {
     return target
   }
 
-  /// Moves the factor as far as the slew limit lets it and gives the row that comes of it.
-  private mutating func advance(
-    _ slot: Int, to target: Target, _ policy: WeightPolicy, _ passed: Nanoseconds, isFrozen: Bool
-  ) -> WeightRow {
-    guard var state = endpoints[slot] else { preconditionFailure("an unused slot has no weight") }
-    let step = policy.slew * passed.seconds
+  private mutating func publish() -> [WeightRow?] {
+    var rows: [WeightRow?] = []
+    rows.reserveCapacity(endpoints.count)
+    for slot in endpoints.indices { rows.append(endpoints[slot]?.publishRow()) }
+    return rows
+  }
+}
+
+/// What is the same for all endpoints of a pool in one tick.
+struct Move {
+  let isStatic: Bool
+  let isDryRun: Bool
+  let floorRatio: Double
+  /// The most that a factor moves.
+  let slewStep: Double
+  let isFrozen: Bool
+  let now: Nanoseconds
+  let pool: String
+}
+
+extension EndpointState {
+  /// Moves the factor as far as the slew limit lets it, makes the next row, and logs a target that
+  /// moved notably. True where the row differs from the published one.
+  mutating func advance(
+    to target: Controller.Target, _ move: Move, _ log: inout BoundedLog<WeightChange>
+  ) -> Bool {
     var kind = target.kind
-    if isFrozen {
+    if move.isFrozen {
       kind = .frozen
-    } else if policy.law == .static || abs(target.factor - state.factor) <= step + 1e-9 {
-      state.factor = target.factor
+    } else if move.isStatic || abs(target.factor - factor) <= move.slewStep + 1e-9 {
+      factor = target.factor
     } else {
-      state.factor += target.factor > state.factor ? step : -step
+      factor += target.factor > factor ? move.slewStep : -move.slewStep
       // A reload may have raised the floor: that is the operator's word, not the law's.
-      state.factor = max(state.factor, min(policy.floorRatio, target.factor))
-      if state.factor != target.factor, kind == .law { kind = .slew }
+      factor = max(factor, min(move.floorRatio, target.factor))
+      if factor != target.factor, kind == .law { kind = .slew }
     }
-    endpoints[slot]?.factor = state.factor
-    let base = state.endpoint.baseWeight
-    var effective = base * state.factor
-    if policy.isDryRun { (effective, kind) = (base, .dryRun) }
-    if let pin = state.tuning.pin {
+    let base = endpoint.baseWeight
+    var effective = base * factor
+    if move.isDryRun { (effective, kind) = (base, .dryRun) }
+    if let pin = tuning.pin {
       (effective, kind) = (pin.value, .pinned)
-    } else if let scale = state.tuning.scale {
+    } else if let scale = tuning.scale {
       (effective, kind) = (effective * scale.value, .scaled)
     }
-    return WeightRow(
-      base: base, target: base * target.factor, effective: effective,
-      eligibility: state.eligibility, reason: WeightReason(kind, state.loggedDetail))
+    let made = WeightRow(
+      base: base, target: base * target.factor, effective: effective, eligibility: eligibility,
+      reason: WeightReason(kind))
+    note(made, target.basis, move, &log)
+    nextRow = made
+    return hasMoved(to: made)
   }
 
   /// Whether the difference is worth a publication.
-  private static func hasMoved(_ old: WeightRow, _ new: WeightRow) -> Bool {
-    func differ(_ a: Double, _ b: Double) -> Bool { abs(a - b) > moveMin * max(abs(a), abs(b)) }
-    return old.base != new.base || old.eligibility != new.eligibility
-      || old.reason.kind != new.reason.kind || differ(old.target, new.target)
-      || differ(old.effective, new.effective)
-  }
-
-  /// Puts a moved target or another kind of reason into the log.
-  private mutating func note(
-    _ made: WeightRow, _ basis: Basis, _ slot: Int, _ pool: Pool, _ now: Nanoseconds
-  ) {
-    var row = made
-    endpoints[slot]?.nextRow = row
-    guard let state = endpoints[slot] else { return }
-    // Being on the way is no news.
-    let kind = row.reason.kind == .slew ? WeightReason.Kind.law : row.reason.kind
-    let isSmall = abs(row.target - state.loggedTarget) <= Self.loggedMoveMin * row.base
-    if isSmall, kind == state.loggedKind { return }
-    row.reason.detail = basis.detail
-    endpoints[slot]?.loggedDetail = row.reason.detail
-    endpoints[slot]?.nextRow = row
-    weightLog.append(
-      WeightChange(
-        at: now, pool: pool.name, endpoint: state.endpoint.address, old: state.loggedTarget,
-        new: row.target, reason: WeightReason(kind, row.reason.detail)))
-    endpoints[slot]?.loggedTarget = row.target
-    endpoints[slot]?.loggedKind = kind
-  }
-
-  private mutating func publish() -> [WeightRow?] {
-    for slot in endpoints.indices {
-      if let row = endpoints[slot]?.nextRow { endpoints[slot]?.row = row }
+  private func hasMoved(to new: WeightRow) -> Bool {
+    func differ(_ a: Double, _ b: Double) -> Bool {
+      abs(a - b) > Controller.moveMin * max(abs(a), abs(b))
     }
-    return endpoints.map { $0?.row }
+    return row.base != new.base || row.eligibility != new.eligibility
+      || row.reason.kind != new.reason.kind || differ(row.target, new.target)
+      || differ(row.effective, new.effective)
+  }
+
+  /// Puts a moved target or another kind of reason into the log, in words.
+  private mutating func note(
+    _ made: WeightRow, _ basis: Controller.Basis, _ move: Move,
+    _ log: inout BoundedLog<WeightChange>
+  ) {
+    // Being on the way is no news.
+    let kind = made.reason.kind == .slew ? WeightReason.Kind.law : made.reason.kind
+    let isSmall = abs(made.target - loggedTarget) <= Controller.loggedMoveMin * made.base
+    if isSmall, kind == loggedKind { return }
+    loggedDetail = basis.detail
+    log.append(
+      WeightChange(
+        at: move.now, pool: move.pool, endpoint: endpoint.address, old: loggedTarget,
+        new: made.target, reason: WeightReason(kind, loggedDetail)))
+    loggedTarget = made.target
+    loggedKind = kind
+  }
+
+  /// What the last tick made is what is published now.
+  fileprivate mutating func publishRow() -> WeightRow {
+    if let nextRow {
+      row = nextRow
+      row.reason.detail = loggedDetail
+    }
+    return row
   }
 }

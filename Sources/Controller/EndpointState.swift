@@ -50,7 +50,9 @@ package struct EndpointState: Sendable {
   package let watchedSince: Nanoseconds
   /// As last published.
   package internal(set) var row: WeightRow
-  /// What the last tick made, published or not.
+  /// The pool's scrape interval as its timers last heard of it.
+  var toldInterval: Nanoseconds?
+  /// What the last tick made, published or not; its words are `loggedDetail`.
   var nextRow: WeightRow?
   /// The target and the kind of reason that the log last told.
   var loggedTarget: Double

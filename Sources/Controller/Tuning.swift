@@ -23,6 +23,27 @@ package struct EndpointTuning: Sendable, Equatable {
   package init() {}
 }
 
+extension EndpointTuning {
+  /// Drops what is over, and says what that was.
+  fileprivate mutating func drop(_ now: Nanoseconds) -> [TuningAction] {
+    guard pin != nil || scale != nil || drain != nil else { return [] }
+    var dropped: [TuningAction] = []
+    if let over = pin, over.isOver(now) {
+      pin = nil
+      dropped.append(.pin(over.value))
+    }
+    if let over = scale, over.isOver(now) {
+      scale = nil
+      dropped.append(.scale(over.value))
+    }
+    if drain?.isOver(now) == true {
+      drain = nil
+      dropped.append(.drain)
+    }
+    return dropped
+  }
+}
+
 /// What was said of a pool.
 package struct PoolTuning: Sendable, Equatable {
   /// Weights stay as they are.
@@ -236,21 +257,8 @@ extension Controller {
       }
       if !over.isEmpty { tuning[index].changes.removeAll { $0.isOver(now) } }
       for endpoint in fleet.pools[index].endpoints {
-        guard let state = endpoints[endpoint.slot], state.tuning != EndpointTuning() else {
-          continue
-        }
-        if let pin = state.tuning.pin, pin.isOver(now) {
-          endpoints[endpoint.slot]?.tuning.pin = nil
-          over.append(note(.pin(pin.value), endpoint.address))
-        }
-        if let scale = state.tuning.scale, scale.isOver(now) {
-          endpoints[endpoint.slot]?.tuning.scale = nil
-          over.append(note(.scale(scale.value), endpoint.address))
-        }
-        if state.tuning.drain?.isOver(now) == true {
-          endpoints[endpoint.slot]?.tuning.drain = nil
-          over.append(note(.drain, endpoint.address))
-        }
+        let dropped = endpoints[endpoint.slot]?.tuning.drop(now) ?? []
+        for action in dropped { over.append(note(action, endpoint.address)) }
       }
       for each in over { tuningLog.append(each) }
     }

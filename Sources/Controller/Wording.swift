@@ -4,13 +4,30 @@ enum Wording {
   /// `value` with that many decimals; very large or not finite ones as Swift writes them.
   static func fixed(_ value: Double, _ places: Int = 2) -> String {
     guard value.isFinite, value.magnitude < 1e12 else { return "\(value)" }
-    let scale = [1.0, 10, 100, 1_000, 10_000][places]
+    let scale = places == 0 ? 1.0 : places == 1 ? 10 : places == 2 ? 100 : places == 3 ? 1e3 : 1e4
     let units = Int64((value * scale).rounded(.toNearestOrAwayFromZero))
-    let digits = String(units.magnitude)
-    let sign = units < 0 ? "-" : ""
-    guard places > 0 else { return sign + digits }
-    let padded = String(repeating: "0", count: max(0, places + 1 - digits.count)) + digits
-    return sign + padded.dropLast(places) + "." + padded.suffix(places)
+    // Digits from the last to the first: this is done for every endpoint that moves.
+    return String(unsafeUninitializedCapacity: 24) { room in
+      var rest = units.magnitude
+      var start = 24
+      var count = 0
+      repeat {
+        if count == places, places > 0 {
+          start -= 1
+          room[start] = UInt8(ascii: ".")
+        }
+        start -= 1
+        room[start] = UInt8(ascii: "0") + UInt8(rest % 10)
+        rest /= 10
+        count += 1
+      } while rest > 0 || count <= places
+      if units < 0 {
+        start -= 1
+        room[start] = UInt8(ascii: "-")
+      }
+      for index in start..<24 { room[index - start] = room[index] }
+      return 24 - start
+    }
   }
 
   /// About four digits, without zeros at the end.

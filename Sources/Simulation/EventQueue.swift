@@ -1,4 +1,5 @@
-// What happens when, in order of time and then of its being told: a binary heap.
+// What happens when, in order of time and then of its being told: a binary heap, and a plain queue
+// for what is told in the order in which it will happen (time-outs, most of all events).
 import Primitives
 
 /// One thing that will happen.
@@ -38,6 +39,7 @@ struct Event {
     self.stamp = stamp
   }
 
+  @inline(__always)
   fileprivate func isBefore(_ other: Event) -> Bool {
     at == other.at ? order < other.order : at < other.at
   }
@@ -46,34 +48,63 @@ struct Event {
 struct EventQueue {
   private var heap: [Event] = []
   private var count: UInt64 = 0
+  /// Ascending.
+  private var line: [Event] = []
+  private var lineHead = 0
 
   mutating func push(_ event: Event) {
     var event = event
     event.order = count
     count += 1
     heap.append(event)
-    var child = heap.count - 1
-    while child > 0 {
-      let parent = (child - 1) / 2
-      guard heap[child].isBefore(heap[parent]) else { break }
-      heap.swapAt(child, parent)
-      child = parent
+    heap.withUnsafeMutableBufferPointer { heap in
+      var child = heap.count - 1
+      while child > 0 {
+        let parent = (child - 1) / 2
+        guard event.isBefore(heap[parent]) else { break }
+        heap[child] = heap[parent]
+        child = parent
+      }
+      heap[child] = event
     }
   }
 
+  /// The same for an event that is not before any that was pushed by this: it costs next to nothing.
+  mutating func pushLast(_ event: Event) {
+    assert(line.last.map { $0.at <= event.at } ?? true)
+    var event = event
+    event.order = count
+    count += 1
+    line.append(event)
+  }
+
   mutating func pop() -> Event? {
+    guard lineHead < line.count else { return popHeap() }
+    let next = line[lineHead]
+    if let first = heap.first, first.isBefore(next) { return popHeap() }
+    lineHead += 1
+    if lineHead > 4_096, lineHead * 2 > line.count {
+      line.removeFirst(lineHead)
+      lineHead = 0
+    }
+    return next
+  }
+
+  private mutating func popHeap() -> Event? {
     guard let first = heap.first else { return nil }
     let last = heap.removeLast()
     if heap.isEmpty { return first }
-    heap[0] = last
-    var parent = 0
-    while true {
-      var child = 2 * parent + 1
-      guard child < heap.count else { break }
-      if child + 1 < heap.count, heap[child + 1].isBefore(heap[child]) { child += 1 }
-      guard heap[child].isBefore(heap[parent]) else { break }
-      heap.swapAt(child, parent)
-      parent = child
+    heap.withUnsafeMutableBufferPointer { heap in
+      var parent = 0
+      while true {
+        var child = 2 * parent + 1
+        guard child < heap.count else { break }
+        if child + 1 < heap.count, heap[child + 1].isBefore(heap[child]) { child += 1 }
+        guard heap[child].isBefore(last) else { break }
+        heap[parent] = heap[child]
+        parent = child
+      }
+      heap[parent] = last
     }
     return first
   }

@@ -137,7 +137,7 @@ struct Simulator {
       generations.append(0)
     }
     record.arrived()
-    queue.push(
+    queue.pushLast(
       Event(.timeout, at: now + .seconds(scenario.timeout), index: id, stamp: generations[id]))
     send(id, now)
   }

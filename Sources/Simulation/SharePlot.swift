@@ -71,14 +71,14 @@ struct SharePlot {
     return chosen.sorted()
   }
 
-  /// Second by second, over the seconds around each.
+  /// Second by second, over the last few seconds: nothing moves before its cause.
   private func shares(of index: Int) -> [Double] {
     let seconds = max(1, min(sends.count, Int(end.rounded(.up))))
-    let reach = max(2, seconds / 60)
+    let reach = max(5, seconds / 40)
     let totals = running { $0.reduce(0, +) }
     let own = running { $0[index] }
     return (0..<seconds).map { second in
-      let (from, until) = (max(0, second - reach), min(seconds, second + reach + 1))
+      let (from, until) = (max(0, second + 1 - reach), second + 1)
       let all = totals[until] - totals[from]
       return all == 0 ? 0 : Double(own[until] - own[from]) / Double(all)
     }
@@ -98,7 +98,7 @@ struct SharePlot {
   private func points(_ curve: [Double], _ limit: Double) -> [(x: Double, y: Double)] {
     let step = max(1, curve.count / Self.pointsMax)
     return stride(from: 0, to: curve.count, by: step).map { second in
-      (x(Double(second) + 0.5), bottom - curve[second] / limit * (bottom - ceiling))
+      (x(Double(second) + 1), bottom - curve[second] / limit * (bottom - ceiling))
     }
   }
 
@@ -108,7 +108,7 @@ struct SharePlot {
     let scenario = results.plan.scenario
     if scenario.warmup > 0 {
       canvas.rectangle(left, ceiling, x(scenario.warmup) - left, bottom - ceiling, "warmup")
-      canvas.text(left + 4, bottom - 6, "warm-up", "muted")
+      canvas.text(left + 4, ceiling + 14, "warm-up", "muted")
     }
     for (index, fault) in scenario.faults.enumerated() {
       let from = x(fault.at)
@@ -132,13 +132,14 @@ struct SharePlot {
   }
 
   private func axes(_ canvas: inout SVGCanvas, _ limit: Double) {
-    for step in 0...4 {
-      let share = limit * Double(step) / 4
-      let y = bottom - Double(step) / 4 * (bottom - ceiling)
+    // 20 % in steps of 5, everything else in fifths: 10 %, 25 %, 50 %, 100 %.
+    let isTwo = [0.002, 0.02, 0.2].contains { abs(limit / $0 - 1) < 1e-6 }
+    let count = isTwo ? 4 : 5
+    for step in 0...count {
+      let percent = limit * Double(step) / Double(count) * 100
+      let y = bottom - Double(step) / Double(count) * (bottom - ceiling)
       canvas.line([(left, y), (right, y)], "grid")
-      canvas.text(
-        left - 8, y + 4, ResultText.fixed(share * 100, limit < 0.2 ? 1 : 0) + " %", "muted",
-        anchor: "end")
+      canvas.text(left - 8, y + 4, Self.short(percent) + " %", "muted", anchor: "end")
     }
     let step = Self.roundedUp(end / 8)
     var second = 0.0
@@ -164,6 +165,14 @@ struct SharePlot {
       sorted[index].y = min(sorted[index].y, most)
     }
     for label in sorted { canvas.text(right + 6, label.y + 4, label.text, label.style) }
+  }
+
+  /// Without zeros at the end.
+  private static func short(_ value: Double) -> String {
+    var text = ResultText.fixed(value, 3)
+    while text.hasSuffix("0") { text.removeLast() }
+    if text.hasSuffix(".") { text.removeLast() }
+    return text
   }
 
   /// The next of 1, 2, 2.5, 5, 10 × a power of ten. Requires: finite.

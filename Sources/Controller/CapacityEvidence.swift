@@ -53,15 +53,23 @@ package struct WorkReading: Sendable, Equatable {
 }
 
 package struct CapacityEvidence: Sendable, Equatable {
-  /// Decayed: completions C, sum of their latency D, elapsed T in seconds, foreign load AF.
-  package private(set) var completions = 0.0
-  package private(set) var seconds = 0.0
-  package private(set) var elapsed = 0.0
-  package private(set) var foreignSum = 0.0
-  /// Decayed, from pages: A_s, C_s, D_s.
-  package private(set) var scrapedAmount = 0.0
-  package private(set) var scrapedCompletions = 0.0
-  package private(set) var scrapedSeconds = 0.0
+  /// What the law reads.
+  package struct Sums: Sendable, Equatable {
+    /// Decayed: completions C, sum of their latency D, elapsed T in seconds, foreign load AF.
+    package var completions = 0.0
+    package var seconds = 0.0
+    package var elapsed = 0.0
+    package var foreignSum = 0.0
+    /// Decayed, from pages: A_s, C_s, D_s.
+    package var scrapedAmount = 0.0
+    package var scrapedCompletions = 0.0
+    package var scrapedSeconds = 0.0
+    /// Now: requests in flight, and the sum of how long each has run already, seconds.
+    package var inFlight = 0.0
+    package var outstandingSeconds = 0.0
+    package init() {}
+  }
+  package private(set) var sums = Sums()
   /// Decayed share of the balancer's own attempts that failed.
   private(set) var failureRatio = 0.0
   /// The last page's load of others, its mean, and when the scrape was sent.
@@ -80,22 +88,24 @@ package struct CapacityEvidence: Sendable, Equatable {
   /// Takes the cells `passed` seconds after the last time; τ is the decay time in seconds.
   package mutating func take(_ now: EvidenceReading, passed: Double, tau: Double) {
     defer { last = now }
+    sums.inFlight = now.inFlight
+    sums.outstandingSeconds = now.outstandingSeconds
     guard let last else { return }
     if now.readmissions > last.readmissions {
       // What was before the ejection says nothing of what came back.
-      (completions, seconds, elapsed, foreignSum) = (0, 0, 0, 0)
+      (sums.completions, sums.seconds, sums.elapsed, sums.foreignSum) = (0, 0, 0, 0)
       failureRatio = 0
     }
     let decay = exponential(-passed / tau)
     let good = max(0, now.completed - last.completed)
     let bad = max(0, now.failed - last.failed)
-    completions = completions * decay + good
-    seconds = seconds * decay + max(0, now.seconds - last.seconds)
-    foreignSum = foreignSum * decay + max(0, now.foreign - last.foreign)
-    elapsed = elapsed * decay + passed
-    scrapedAmount *= decay
-    scrapedCompletions *= decay
-    scrapedSeconds *= decay
+    sums.completions = sums.completions * decay + good
+    sums.seconds = sums.seconds * decay + max(0, now.seconds - last.seconds)
+    sums.foreignSum = sums.foreignSum * decay + max(0, now.foreign - last.foreign)
+    sums.elapsed = sums.elapsed * decay + passed
+    sums.scrapedAmount *= decay
+    sums.scrapedCompletions *= decay
+    sums.scrapedSeconds *= decay
     if good + bad > 0 {
       let keep = exponential((good + bad) * -0.105)
       failureRatio = failureRatio * keep + bad / (good + bad) * (1 - keep)
@@ -132,9 +142,9 @@ package struct CapacityEvidence: Sendable, Equatable {
     // A server that counts its failures as successes gives our own view of them away.
     if failures == 0 { good *= 1 - failureRatio }
     guard good > 0, sum > 0 else { return }
-    scrapedAmount += good * (1 + sum / window)
-    scrapedCompletions += good
-    scrapedSeconds += sum
+    sums.scrapedAmount += good * (1 + sum / window)
+    sums.scrapedCompletions += good
+    sums.scrapedSeconds += sum
   }
 
   /// What the other balancers' requests came to since the page before: (failed, ended well).

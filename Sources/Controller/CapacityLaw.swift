@@ -85,7 +85,8 @@ package enum CapacityLaw {
   /// Verdicts in the order of `evidence`; `bases` are the base weights, > 0 where they count. A
   /// wrong estimate costs at most `floorRatio`, and its inverse.
   package static func verdicts(
-    _ evidence: [CapacityEvidence], bases: [Double], floorRatio: Double, pool: inout CapacityPool
+    _ evidence: [CapacityEvidence.Sums], bases: [Double], floorRatio: Double,
+    pool: inout CapacityPool
   ) -> [CapacityVerdict] {
     var scratch: [Double] = []
     scratch.reserveCapacity(evidence.count)
@@ -108,8 +109,9 @@ package enum CapacityLaw {
     return verdicts
   }
 
-  private static func gather(_ evidence: CapacityEvidence, _ pool: CapacityPool) -> CapacityVerdict
-  {
+  private static func gather(
+    _ evidence: CapacityEvidence.Sums, _ pool: CapacityPool
+  ) -> CapacityVerdict {
     var verdict = CapacityVerdict()
     let (c, d) = (evidence.completions, evidence.seconds)
     verdict.completions = c
@@ -129,9 +131,9 @@ package enum CapacityLaw {
       }
     }
     verdict.response = max(count > 0.5 ? verdict.seconds / count : 0, pool.fleetResponse)
-    if let last = evidence.last, last.inFlight > 0 {
-      let usual = 3 * verdict.response * (last.inFlight + 1)
-      verdict.stuckSeconds = max(0, last.outstandingSeconds - usual)
+    if evidence.inFlight > 0 {
+      let usual = 3 * verdict.response * (evidence.inFlight + 1)
+      verdict.stuckSeconds = max(0, evidence.outstandingSeconds - usual)
       verdict.seconds += verdict.stuckSeconds
     }
     return verdict
@@ -149,10 +151,10 @@ package enum CapacityLaw {
 
   /// Where most busy endpoints hang, the pool is at fault and not one endpoint.
   private static func noteOverload(
-    _ verdicts: [CapacityVerdict], _ evidence: [CapacityEvidence], _ pool: inout CapacityPool
+    _ verdicts: [CapacityVerdict], _ evidence: [CapacityEvidence.Sums], _ pool: inout CapacityPool
   ) {
     var (busy, stuck) = (0, 0)
-    for (index, verdict) in verdicts.enumerated() where (evidence[index].last?.inFlight ?? 0) > 0 {
+    for (index, verdict) in verdicts.enumerated() where evidence[index].inFlight > 0 {
       busy += 1
       if verdict.stuckSeconds > 0 { stuck += 1 }
     }

@@ -31,8 +31,8 @@ extension Controller {
     pools[pool].noteLoad(
       total: load.total, own: load.own, endpointCount: fleet.pools[pool].endpoints.count)
     if let capacity = endpoints[slot]?.capacity {
-      publishForeign(
-        slot, capacity, interval: fleet.pools[pool].weights.interval.seconds, now)
+      capacity.publishForeign(
+        hints, slot, interval: fleet.pools[pool].weights.interval.seconds, now: now)
     }
   }
 
@@ -45,32 +45,23 @@ extension Controller {
     }
   }
 
-  private func publishForeign(
-    _ slot: Int, _ capacity: CapacityEvidence, interval: Double, _ now: Nanoseconds
-  ) {
-    guard let sentAt = capacity.foreignAt else { return }
-    hints.setForeignLoad(
-      slot, latest: capacity.foreign,
-      mean: capacity.fadedForeignMean(now: now, interval: interval), sentAt: sentAt)
-  }
-
   /// Takes the workers' cells of one pool and computes the law's verdicts, in the pool's order.
   mutating func judge(
     _ index: Int, _ pool: Pool, passed: Nanoseconds, now: Nanoseconds
   ) -> [CapacityVerdict] {
     let tau = pools[index].tau
     let configured = pool.weights.interval.seconds
-    var all: [CapacityEvidence] = []
+    var all: [CapacityEvidence.Sums] = []
     all.reserveCapacity(pool.endpoints.count)
     var bases: [Double] = []
     bases.reserveCapacity(pool.endpoints.count)
     for place in pool.endpoints.indices {
       let slot = pool.endpoints[place].slot
       let cells = EvidenceReading(evidence, slot, now: now)
-      let capacity = endpoints[slot]?.takeCells(cells, passed: passed.seconds, tau: tau)
-      all.append(capacity ?? CapacityEvidence())
+      let sums = endpoints[slot]?.takeCells(
+        cells, passed: passed.seconds, tau: tau, hints, interval: configured, now: now)
+      all.append(sums ?? CapacityEvidence.Sums())
       bases.append(pool.endpoints[place].baseWeight)
-      publishForeign(slot, all[place], interval: configured, now)
     }
     let verdicts = CapacityLaw.verdicts(
       all, bases: bases, floorRatio: pool.weights.floorRatio, pool: &pools[index])
@@ -107,12 +98,16 @@ extension Controller {
 }
 
 extension EndpointState {
-  /// Takes the cells `passed` seconds after the last time; gives what is known now.
+  /// Takes the cells `passed` seconds after the last time and tells the workers what others are
+  /// expected to have there; gives what is known now. In place: a copy of the state would cost more
+  /// than all the rest.
   fileprivate mutating func takeCells(
-    _ cells: EvidenceReading, passed: Double, tau: Double
-  ) -> CapacityEvidence {
+    _ cells: EvidenceReading, passed: Double, tau: Double, _ hints: HintBoard, interval: Double,
+    now: Nanoseconds
+  ) -> CapacityEvidence.Sums {
     capacity.take(cells, passed: passed, tau: tau)
-    return capacity
+    capacity.publishForeign(hints, endpoint.slot, interval: interval, now: now)
+    return capacity.sums
   }
 
   /// Keeps the verdict. True where the pool's scrape interval is another one than at the last time.
@@ -134,5 +129,17 @@ extension ScrapeState {
     guard change > 1.1 || change < 0.9 else { return false }
     setInterval(interval, now: now, &random)
     return true
+  }
+}
+
+extension CapacityEvidence {
+  /// Tells the workers what load others are expected to have on the endpoint.
+  fileprivate func publishForeign(
+    _ hints: HintBoard, _ slot: Int, interval: Double, now: Nanoseconds
+  ) {
+    guard let foreignAt else { return }
+    hints.setForeignLoad(
+      slot, latest: foreign, mean: fadedForeignMean(now: now, interval: interval),
+      sentAt: foreignAt)
   }
 }

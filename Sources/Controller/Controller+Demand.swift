@@ -4,22 +4,22 @@ import Primitives
 
 extension Controller {
   /// Takes what the pool's endpoints did since the last tick. Allocates nothing.
-  mutating func takeDemand(_ index: Int, passed: Nanoseconds, now: Nanoseconds) {
+  mutating func takeDemand(_ index: Int, _ pool: Pool, passed: Nanoseconds, now: Nanoseconds) {
     var started = 0.0
     var sum = PoolDemand.Sum()
-    let interval = fleet.pools[index].weights.interval.seconds
-    for endpoint in fleet.pools[index].endpoints {
-      guard let state = endpoints[endpoint.slot], let cells = state.capacity.last else { continue }
-      let slots = endpoint.concurrency ?? state.service.learnedSlots
-      let foreign = state.capacity.fadedForeignMean(now: now, interval: interval)
-      started +=
-        endpoints[endpoint.slot]?.service.take(
-          cells, foreign: foreign, slots: slots, passed: passed.seconds) ?? 0
-      guard state.eligibility.takesNewExchanges, !evidence.isEjected(endpoint.slot, now: now)
+    let interval = pool.weights.interval.seconds
+    for place in pool.endpoints.indices {
+      let slot = pool.endpoints[place].slot
+      let concurrency = pool.endpoints[place].concurrency
+      guard
+        let work = endpoints[slot]?.takeService(
+          concurrency: concurrency, interval: interval, passed: passed.seconds, now: now)
       else { continue }
+      started += work.started
+      guard work.isEligible, !evidence.isEjected(slot, now: now) else { continue }
       sum.add(
-        endpoints[endpoint.slot]?.service.capacity, hasSlots: slots != nil,
-        worth: endpoint.baseWeight * (state.verdict?.factor ?? 1))
+        work.capacity, hasSlots: work.hasSlots,
+        worth: pool.endpoints[place].baseWeight * work.factor)
     }
     demand[index].forecast.take(started, now: now)
     demand[index].set(sum)
@@ -28,5 +28,31 @@ extension Controller {
   /// What is known of the pool's demand; nil where there is no such pool.
   package func demand(ofPool name: String) -> PoolDemand? {
     fleet.pools.firstIndex { $0.name == name }.map { demand[$0] }
+  }
+}
+
+/// What an endpoint did in one tick, for the pool's demand.
+struct ServiceTick {
+  let started: Double
+  let capacity: Double?
+  let hasSlots: Bool
+  let isEligible: Bool
+  /// The law's.
+  let factor: Double
+}
+
+extension EndpointState {
+  /// Takes the last tick's cells; nil before the first. In place: a copy of the state would cost
+  /// more than all the rest.
+  fileprivate mutating func takeService(
+    concurrency: Double?, interval: Double, passed: Double, now: Nanoseconds
+  ) -> ServiceTick? {
+    guard let cells = capacity.last else { return nil }
+    let slots = concurrency ?? service.learnedSlots
+    let foreign = capacity.fadedForeignMean(now: now, interval: interval)
+    let started = service.take(cells, foreign: foreign, slots: slots, passed: passed)
+    return ServiceTick(
+      started: started, capacity: service.capacity, hasSlots: slots != nil,
+      isEligible: eligibility.takesNewExchanges, factor: verdict?.factor ?? 1)
   }
 }

@@ -54,7 +54,7 @@ extension Controller {
       var pool = configured
       pool.weights = policy(ofPool: index)
       let verdicts = judge(index, pool, passed: passed, now: now)
-      takeDemand(index, passed: passed, now: now)
+      takeDemand(index, pool, passed: passed, now: now)
       let policy = pool.weights
       let targets =
         policy.law == .capacity

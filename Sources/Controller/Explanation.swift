@@ -130,7 +130,7 @@ package struct Explanation {
       "\(board.sum(.inFlight, slot)) in flight, \(board.sum(.started, slot)) sent, "
         + "\(board.sum(.completed, slot)) ended well, \(board.sum(.failed, slot)) failed, "
         + "\(board.sum(.readmissions, slot)) time(s) back from ejection")
-    let evidence = state.capacity
+    let evidence = state.capacity.sums
     guard evidence.completions > 0.5 else { return }
     line(
       "own view",
@@ -142,11 +142,11 @@ package struct Explanation {
         "its counters",
         "\(number(evidence.scrapedCompletions, 1)) answers, mean \(number(mean, 3)) s")
     }
-    if evidence.foreignAt != nil {
+    if state.capacity.foreignAt != nil {
       line(
         "others",
-        "\(number(evidence.foreign, 1)) requests of other balancers, "
-          + "\(number(evidence.foreignMean, 1)) on average")
+        "\(number(state.capacity.foreign, 1)) requests of other balancers, "
+          + "\(number(state.capacity.foreignMean, 1)) on average")
     }
   }
 

@@ -240,6 +240,7 @@ extension Controller {
 
   /// Drops what is over, with a note of each.
   mutating func expireTuning(_ now: Nanoseconds) {
+    guard tuningLog.count > 0 else { return }
     for index in fleet.pools.indices {
       let name = fleet.pools[index].name
       func note(_ action: TuningAction, _ endpoint: SocketAddress?) -> TuningChange {

@@ -27,7 +27,7 @@ private func factors(
 ) -> [Double] {
   var pool = pool
   return CapacityLaw.verdicts(
-    evidence, bases: bases ?? evidence.map { _ in 1 }, floorRatio: floor, pool: &pool
+    evidence.map(\.sums), bases: bases ?? evidence.map { _ in 1 }, floorRatio: floor, pool: &pool
   ).map(\.factor)
 }
 
@@ -46,7 +46,7 @@ private func factors(
     ]
     var pool = CapacityPool()
     let verdicts = CapacityLaw.verdicts(
-      evidence, bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
+      evidence.map(\.sums), bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
     #expect(abs(verdicts[0].amount / verdicts[0].seconds - 10) < 0.5)
     #expect(abs(verdicts[1].amount / verdicts[1].seconds - 40) < 2)
     // e^(0.9 ln ¼) and a little less, for the dead band and the prior.
@@ -93,10 +93,10 @@ private func factors(
     var pool = CapacityPool()
     let well = steady(10, 0.1, seconds: 20)
     _ = CapacityLaw.verdicts(
-      [hanging, hanging, well], bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
+      [hanging, hanging, well].map(\.sums), bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
     #expect(pool.isFrozen)
     _ = CapacityLaw.verdicts(
-      [hanging, well, well], bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
+      [hanging, well, well].map(\.sums), bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
     #expect(!pool.isFrozen)
   }
 
@@ -105,8 +105,8 @@ private func factors(
     var cells = evidence.last ?? EvidenceReading()
     cells.readmissions += 1
     evidence.take(cells, passed: 0.1, tau: 10)
-    #expect(evidence.completions == 0)
-    #expect(evidence.elapsed < 0.2)
+    #expect(evidence.sums.completions == 0)
+    #expect(evidence.sums.elapsed < 0.2)
   }
 
   @Test func theForecastOfOthersCountsFromTheSendingOfTheScrape() {
@@ -180,7 +180,7 @@ private func factors(
           _ = evidence[index].take(page, cells: cells[index], sentAt: .seconds(random.unit()))
         }
         let result = CapacityLaw.verdicts(
-          evidence, bases: [1, 2, 0, 1e6, 1e-6], floorRatio: 0.05, pool: &pool)
+          evidence.map(\.sums), bases: [1, 2, 0, 1e6, 1e-6], floorRatio: 0.05, pool: &pool)
         for verdict in result {
           #expect(verdict.factor.isFinite && verdict.factor > 0, "round \(round)")
         }

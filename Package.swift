@@ -59,7 +59,7 @@ let package = Package(
     suite("Configuration", ["Fleet", "Primitives"]),
     suite("Controller", ["Fleet", "Exposition", "HTTP", "IO", "Primitives"]),
     suite("Demo", ["Fleet", "Primitives"]),
-    suite("Simulation", ["Controller", "Fleet", "Primitives"]),
+    suite("Simulation", ["Balancer", "Configuration", "Controller", "Fleet", "Primitives"]),
     suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
   ]
 )

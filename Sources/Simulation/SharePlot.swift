@@ -9,6 +9,8 @@ struct SharePlot {
 
   private let results: SimulationResults
   private let sends: [[Int]]
+  /// Requests to all endpoints before each second.
+  private let totals: [Int]
   private let top: Double
   private let end: Double
   private let left = 70.0
@@ -23,6 +25,7 @@ struct SharePlot {
     }
     self.results = results
     self.sends = sends
+    totals = Self.running(sends) { $0.reduce(0, +) }
     self.top = top
     let scenario = results.plan.scenario
     end = scenario.warmup + scenario.measured
@@ -75,8 +78,7 @@ struct SharePlot {
   private func shares(of index: Int) -> [Double] {
     let seconds = max(1, min(sends.count, Int(end.rounded(.up))))
     let reach = max(5, seconds / 40)
-    let totals = running { $0.reduce(0, +) }
-    let own = running { $0[index] }
+    let own = Self.running(sends) { $0[index] }
     return (0..<seconds).map { second in
       let (from, until) = (max(0, second + 1 - reach), second + 1)
       let all = totals[until] - totals[from]
@@ -84,7 +86,7 @@ struct SharePlot {
     }
   }
 
-  private func running(_ count: ([Int]) -> Int) -> [Int] {
+  private static func running(_ sends: [[Int]], _ count: ([Int]) -> Int) -> [Int] {
     var sums = [0]
     sums.reserveCapacity(sends.count + 1)
     for second in sends { sums.append((sums.last ?? 0) + count(second)) }

@@ -141,7 +141,8 @@ import Testing
           - {at: 10, kind: slwo, endpoints: 1}
                            ^
         hint: did you mean `slow`?
-        dir/a.yaml:5:12: error: a policy must be `steelyard`, `headroom`, `steps-30-60-80`, \
+        dir/a.yaml:5:12: error: a policy must be `steelyard`, `steelyard_guard`, \
+        `steelyard_shed`, `headroom`, `steps-30-60-80`, \
         `round_robin`, `least_request`, `least_request_true`, `least_request_outlier`, \
         `peak_ewma`, `grpc_a58`, `queue_kv`, `haproxy_agent` or `oracle`, not `least_conn`
         policies: [least_conn]

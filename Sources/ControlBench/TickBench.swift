@@ -1,5 +1,5 @@
-// `control-bench --tick [ENDPOINTS]`: what a turn of the control loop costs with many endpoints in one
-// pool, 10 000 unless told. All have traffic and pages with roles, so that the whole law runs.
+// `control-bench --tick [ENDPOINTS]`: what a turn of the control loop costs with many endpoints in
+// one pool, 10 000 unless told. All have traffic and pages with roles, so that the whole law runs.
 import Controller
 import Fleet
 import Primitives

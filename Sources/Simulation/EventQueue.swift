@@ -69,7 +69,8 @@ struct EventQueue {
     }
   }
 
-  /// The same for an event that is not before any that was pushed by this: it costs next to nothing.
+  /// The same for an event that is not before any that was pushed by this: it costs next to
+  /// nothing.
   mutating func pushLast(_ event: Event) {
     assert(line.last.map { $0.at <= event.at } ?? true)
     var event = event

@@ -1,5 +1,6 @@
-// A scenario as an operator writes it: YAML → Scenario, policies and seeds, with every error at once.
-// Endpoints are numbered from 1, in the order of the file; times are durations, `90s` or `2m`.
+// A scenario as an operator writes it: YAML → Scenario, policies and seeds, with every error at
+// once. Endpoints are numbered from 1, in the order of the file; times are durations, `90s` or
+// `2m`.
 package import Configuration
 import Primitives
 

@@ -11,6 +11,8 @@ package enum PageError: Error, Sendable, Equatable {
   case isCompressed
   /// Not one line is a sample or a comment; with the first error.
   case noSamples(String)
+  /// A line is wrong, and the source is strict; with the first error.
+  case malformed(String)
   /// Something else where JSON was expected; with the page's beginning.
   case notJSON(String)
   /// It begins like JSON and is none.
@@ -28,6 +30,7 @@ package enum PageError: Error, Sendable, Equatable {
     case .isHTML: "is_html"
     case .isCompressed: "is_compressed"
     case .noSamples: "no_samples"
+    case .malformed: "malformed"
     case .notJSON: "not_json"
     case .badJSON: "bad_json"
     case .tooDeep: "too_deep"
@@ -45,6 +48,7 @@ package enum PageError: Error, Sendable, Equatable {
     case .isHTML(let start): "HTML instead of metrics (wrong port or path?): \(start)"
     case .isCompressed: "the page is compressed although `identity` was asked for"
     case .noSamples(let error): "no line is a sample; \(error)"
+    case .malformed(let error): "\(error) (the source is `strict`)"
     case .notJSON(let start): "no JSON object (`format: prometheus` is needed?): \(start)"
     case .badJSON: "the page begins like JSON but is not valid"
     case .tooDeep: "JSON nested deeper than \(JSONPage.depthMax)"

@@ -105,7 +105,13 @@ package struct PageReader: Sendable {
 
   /// A page on which nothing is right is not metrics at all, and must not count as a page.
   private func checkHasSamples(_ page: UnsafeRawBufferPointer) throws(PageError) {
-    var parser = SampleParser(page)
+    var parser = SampleParser(page, isStrict: source.isStrict)
+    if source.isStrict {
+      while let item = parser.next() {
+        if case .bad(let error) = item { throw .malformed(Self.text(error)) }
+      }
+      return
+    }
     guard case .bad(let error)? = parser.next() else { return }
     while let item = parser.next() {
       guard case .bad = item else { return }

@@ -209,3 +209,21 @@ import Testing
     #expect(try second.read("a 3\nb 5\n", at: 2) == [.value(0.25)])
   }
 }
+
+@Suite struct StrictPageTests {
+  private static let page = "a 1\nb{ 2\nc 3\n"
+
+  @Test(arguments: [false, true])
+  func aWrongLineCostsItselfOrThePage(isStrict: Bool) throws {
+    var source = ScrapeSource(
+      signals: ["a", "c"].map { SignalSpec($0, .value(SampleSelector([$0]))) })
+    source.isStrict = isStrict
+    var reader = PageReader(source, windowMax: .seconds(30))
+    if isStrict {
+      #expect(throws: PageError.self) { try reader.read(Self.page, at: 1) }
+    } else {
+      #expect(try reader.read(Self.page, at: 1) == [.value(1), .value(3)])
+    }
+    #expect(try reader.read("a 5\nc 6\n", at: 2) == [.value(5), .value(6)])
+  }
+}

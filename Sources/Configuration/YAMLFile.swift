@@ -5,7 +5,8 @@
 package enum YAMLFile {
   /// Reads the text of a file, YAML or JSON, at most 1 MiB. `path` is for the messages only;
   /// `needs` says what an empty file lacks. `decode` declares the keys of the root and gives what
-  /// it made of them; it is kept only where there is no error. `effective` is every value in force.
+  /// it made of them, which is kept only where there is no error. `effective` is every value in
+  /// force.
   package static func read<Value>(
     _ bytes: [UInt8], path: String, needs: String, _ decode: (inout Scope) -> Value
   ) throws(ConfigurationErrors) -> (value: Value, effective: String) {

@@ -1,5 +1,5 @@
 // `control-bench --tick [ENDPOINTS]`: what a turn of the control loop costs with many endpoints in
-// one pool, 10 000 unless told. All have traffic and pages with roles, so that the whole law runs.
+// one pool, 10 000 unless told, for each law. All have traffic and pages, so that all of it runs.
 import Controller
 import Fleet
 import Primitives
@@ -7,6 +7,7 @@ import Primitives
 struct TickBench {
   private static let tickInterval = Nanoseconds.milliseconds(100)
 
+  private let law: Law
   private let endpointCount: Int
   private let evidence: EvidenceBoard
   private var controller: Controller
@@ -14,7 +15,8 @@ struct TickBench {
   private var now = Nanoseconds.zero
   private var pages = 0
 
-  init(endpointCount: Int) {
+  init(_ law: Law, endpointCount: Int) {
+    self.law = law
     self.endpointCount = endpointCount
     var pool = Pool(
       name: "bench",
@@ -24,8 +26,13 @@ struct TickBench {
         endpoint.slot = index
         return endpoint
       })
+    pool.weights.law = law
+    let thresholds = SignalSpec.Thresholds(normal: 0.5, alarm: 1)
+    let busy = SignalSpec(
+      "busy", .value(.init(["busy"])), thresholds: thresholds, isRatio: law != .capacity)
     pool.weights.scrapes = [
       ScrapeSource(signals: [
+        busy,
         SignalSpec("running", .value(.init(["requests_running"])), role: .running),
         SignalSpec("waiting", .value(.init(["requests_waiting"])), role: .waiting),
         SignalSpec("completions", .rate(.init(["requests_total"])), role: .completions),
@@ -59,15 +66,14 @@ struct TickBench {
       weights.append(ticked / .milliseconds(1))
       schedule.append(looked / .milliseconds(1))
     }
-    return "\(endpointCount) endpoints, \(pages) pages, ms a turn\n"
-      + Self.line("tick", weights) + Self.line("nextDue + due", schedule)
+    return Self.line("\(law.rawValue), tick", weights)
+      + Self.line("\(law.rawValue), nextDue + due", schedule)
   }
 
   private static func line(_ name: String, _ times: [Double]) -> String {
     let sorted = times.sorted()
-    return "| \(name) | least \(BenchRuns.text(sorted[0])) "
-      + "| median \(BenchRuns.text(sorted[sorted.count / 2])) "
-      + "| most \(BenchRuns.text(sorted[sorted.count - 1])) |\n"
+    let figures = [0, sorted.count / 2, sorted.count - 1].map { BenchRuns.text(sorted[$0]) }
+    return "| \(name) | \(figures.joined(separator: " | ")) |\n"
   }
 
   /// A tenth of a second of traffic, some of it at every endpoint.
@@ -89,6 +95,7 @@ struct TickBench {
     pages += 1
     let total = now.rawValue / 50_000_000
     let text = """
+      busy \(Double(pages % 100) / 100)
       requests_running 2
       requests_waiting 0
       requests_total \(total)

@@ -84,20 +84,22 @@ extension Controller {
   ) -> [Target] {
     let policy = pool.weights
     let hasGuard = policy.scrapes.contains { $0.signals.contains { $0.isRatio } }
+    let guardShare = Self.guardShare(passed)
+    var signals: [LawSignal] = []
     var targets: [Target] = []
     targets.reserveCapacity(pool.endpoints.count)
     var (bases, weights) = (0.0, 0.0)
     for (place, verdict) in verdicts.enumerated() {
       let baseWeight = pool.endpoints[place].baseWeight
       var limit: LawVerdict?
-      let slot = pool.endpoints[place].slot
-      if hasGuard, let state = endpoints[slot] {
-        limit = ControlLaw.headroom(
-          state.lawSignals(now: now).filter(\.isRatio), floorRatio: policy.floorRatio)
-        let load = limit?.loadRatio ?? 0
-        endpoints[slot]?.guardLoad += Self.guardShare(passed) * (load - state.guardLoad)
+      var guardLoad = 0.0
+      if hasGuard {
+        let slot = pool.endpoints[place].slot
+        endpoints[slot]?.gatherSignals(now, ratiosOnly: true, into: &signals)
+        limit = ControlLaw.headroom(signals, floorRatio: policy.floorRatio)
+        let load = endpoints[slot]?.followGuard(limit?.loadRatio ?? 0, share: guardShare) ?? 0
+        if limit != nil { guardLoad = load }
       }
-      let guardLoad = limit == nil ? 0 : endpoints[slot]?.guardLoad ?? 0
       let factor = verdict.factor * (1 - (1 - policy.floorRatio) * guardLoad)
       bases += baseWeight
       weights += baseWeight * factor
@@ -118,36 +120,47 @@ extension Controller {
   }
 
   /// The laws that read signals alone, and `static`.
-  private func signalTargets(_ pool: Pool, _ now: Nanoseconds) -> [Target] {
-    let verdicts = pool.endpoints.map { verdict(of: $0.slot, pool.weights, now) }
+  private mutating func signalTargets(_ pool: Pool, _ now: Nanoseconds) -> [Target] {
+    let policy = pool.weights
+    var signals: [LawSignal] = []
+    var verdicts: [LawVerdict?] = []
+    verdicts.reserveCapacity(pool.endpoints.count)
+    for place in pool.endpoints.indices {
+      verdicts.append(verdict(of: pool.endpoints[place].slot, policy, now, &signals))
+    }
     let fresh = verdicts.compactMap { $0.flatMap { $0.isStale ? nil : $0.factor } }
-    return zip(pool.endpoints, verdicts).map { endpoint, verdict in
-      guard let state = endpoints[endpoint.slot] else {
-        preconditionFailure("an unused slot has no weight")
-      }
-      let target = target(of: state, pool.weights, verdict, fresh: fresh, now)
-      return bounded(target, pool.weights)
+    return verdicts.enumerated().map { place, verdict in
+      let target = target(of: pool.endpoints[place].slot, policy, verdict, fresh: fresh, now)
+      return bounded(target, policy)
     }
   }
 
-  private func verdict(of slot: Int, _ policy: WeightPolicy, _ now: Nanoseconds) -> LawVerdict? {
-    guard let state = endpoints[slot] else { return nil }
+  /// `signals` is scratch.
+  private mutating func verdict(
+    of slot: Int, _ policy: WeightPolicy, _ now: Nanoseconds, _ signals: inout [LawSignal]
+  ) -> LawVerdict? {
     switch policy.law {
     case .static, .capacity: return nil
     case .headroom:
-      return ControlLaw.headroom(state.lawSignals(now: now), floorRatio: policy.floorRatio)
-    case .steps: return ControlLaw.steps(state.lawSignals(now: now), policy.steps)
+      endpoints[slot]?.gatherSignals(now, into: &signals)
+      return ControlLaw.headroom(signals, floorRatio: policy.floorRatio)
+    case .steps:
+      endpoints[slot]?.gatherSignals(now, into: &signals)
+      return ControlLaw.steps(signals, policy.steps)
     }
   }
 
   private func target(
-    of state: EndpointState, _ policy: WeightPolicy, _ verdict: LawVerdict?, fresh: [Double],
+    of slot: Int, _ policy: WeightPolicy, _ verdict: LawVerdict?, fresh: [Double],
     _ now: Nanoseconds
   ) -> Target {
     if policy.law == .static { return Target(factor: 1, kind: .base, basis: .none) }
     if let verdict {
       return Target(
         factor: verdict.factor, kind: verdict.isStale ? .stale : .law, basis: .law(verdict))
+    }
+    guard let state = endpoints[slot] else {
+      preconditionFailure("an unused slot has no weight")
     }
     let expiry = Freshness.expiryAge(interval: policy.interval)
     let seenAt = state.pageSentAt ?? state.watchedSince
@@ -197,6 +210,12 @@ struct Move {
 }
 
 extension EndpointState {
+  /// Moves the guard's load by a share of the way to `load`; gives what it is then.
+  fileprivate mutating func followGuard(_ load: Double, share: Double) -> Double {
+    guardLoad += share * (load - guardLoad)
+    return guardLoad
+  }
+
   /// Moves the factor as far as the slew limit lets it, makes the next row, and logs a target that
   /// moved notably. True where the row differs from the published one.
   mutating func advance(

@@ -117,16 +117,16 @@ package struct EndpointState: Sendable {
   /// The signals that a law may use, of all sources.
   func lawSignals(now: Nanoseconds) -> [LawSignal] {
     var signals: [LawSignal] = []
-    for scrape in scrapes {
-      for (index, spec) in scrape.source.signals.enumerated() {
-        let freshness = scrape.freshness(index, now: now)
-        guard freshness.isUsable, let value = scrape.signals[index].value else { continue }
-        signals.append(
-          LawSignal(
-            name: spec.name, value: value, isStale: freshness == .stale,
-            thresholds: spec.thresholds, isRatio: spec.isRatio))
-      }
-    }
+    for scrape in scrapes { scrape.gatherSignals(now, false, into: &signals) }
     return signals
+  }
+
+  /// The same, in place of what the array holds. Changes
+  /// nothing, but is called where the state is, as a copy of it would cost more than all the rest.
+  mutating func gatherSignals(
+    _ now: Nanoseconds, ratiosOnly: Bool = false, into signals: inout [LawSignal]
+  ) {
+    signals.removeAll(keepingCapacity: true)
+    for place in scrapes.indices { scrapes[place].gatherSignals(now, ratiosOnly, into: &signals) }
   }
 }

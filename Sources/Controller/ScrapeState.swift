@@ -31,6 +31,20 @@ package struct ScrapeState: Sendable {
     signals[index].freshness(now: now, interval: timer.interval)
   }
 
+  /// The signals that a law may use.
+  func gatherSignals(_ now: Nanoseconds, _ ratiosOnly: Bool, into found: inout [LawSignal]) {
+    for index in signals.indices {
+      let freshness = freshness(index, now: now)
+      guard freshness.isUsable, let value = signals[index].value,
+        !ratiosOnly || source.signals[index].isRatio
+      else { continue }
+      found.append(
+        LawSignal(
+          name: source.signals[index].name, value: value, isStale: freshness == .stale,
+          thresholds: source.signals[index].thresholds, isRatio: source.signals[index].isRatio))
+    }
+  }
+
   mutating func begin(
     serial: UInt64, timeout: Nanoseconds, now: Nanoseconds, _ random: inout RandomSource
   ) {

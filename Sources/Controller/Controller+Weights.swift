@@ -129,10 +129,16 @@ extension Controller {
       verdicts.append(verdict(of: pool.endpoints[place].slot, policy, now, &signals))
     }
     let fresh = verdicts.compactMap { $0.flatMap { $0.isStale ? nil : $0.factor } }
-    return verdicts.enumerated().map { place, verdict in
-      let target = target(of: pool.endpoints[place].slot, policy, verdict, fresh: fresh, now)
-      return bounded(target, policy)
+    // Sorts them: once is enough.
+    let hasGaps = policy.law != .static && verdicts.contains { $0 == nil }
+    let others = (median: hasGaps ? ControlLaw.median(fresh) : nil, count: fresh.count)
+    var targets: [Target] = []
+    targets.reserveCapacity(verdicts.count)
+    for place in verdicts.indices {
+      let slot = pool.endpoints[place].slot
+      targets.append(bounded(target(of: slot, policy, verdicts[place], others, now), policy))
     }
+    return targets
   }
 
   /// `signals` is scratch.
@@ -151,8 +157,8 @@ extension Controller {
   }
 
   private func target(
-    of slot: Int, _ policy: WeightPolicy, _ verdict: LawVerdict?, fresh: [Double],
-    _ now: Nanoseconds
+    of slot: Int, _ policy: WeightPolicy, _ verdict: LawVerdict?,
+    _ others: (median: Double?, count: Int), _ now: Nanoseconds
   ) -> Target {
     if policy.law == .static { return Target(factor: 1, kind: .base, basis: .none) }
     if let verdict {
@@ -172,8 +178,8 @@ extension Controller {
     }
     let hasValue = state.scrapes.contains { $0.signals.contains { $0.value != nil } }
     return Target(
-      factor: ControlLaw.median(fresh) ?? 1, kind: hasValue || isUnreachable ? .expired : .blackout,
-      basis: .median(count: fresh.count))
+      factor: others.median ?? 1, kind: hasValue || isUnreachable ? .expired : .blackout,
+      basis: .median(count: others.count))
   }
 
   /// Keeps what a law or a table gave within floor and ceiling.

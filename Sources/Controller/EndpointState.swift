@@ -116,8 +116,8 @@ package struct EndpointState: Sendable {
 
   /// The signals that a law may use, of all sources.
   func lawSignals(now: Nanoseconds) -> [LawSignal] {
-    var signals: [LawSignal] = []
-    for scrape in scrapes { scrape.gatherSignals(now, false, into: &signals) }
+    var (signals, copy) = ([LawSignal](), self)
+    copy.gatherSignals(now, into: &signals)
     return signals
   }
 

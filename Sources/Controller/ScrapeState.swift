@@ -31,8 +31,9 @@ package struct ScrapeState: Sendable {
     signals[index].freshness(now: now, interval: timer.interval)
   }
 
-  /// The signals that a law may use.
-  func gatherSignals(_ now: Nanoseconds, _ ratiosOnly: Bool, into found: inout [LawSignal]) {
+  /// The signals that a law may use. Changes nothing, as `EndpointState`'s.
+  mutating func gatherSignals(_ now: Nanoseconds, _ ratiosOnly: Bool, into found: inout [LawSignal])
+  {
     for index in signals.indices {
       let freshness = freshness(index, now: now)
       guard freshness.isUsable, let value = signals[index].value,

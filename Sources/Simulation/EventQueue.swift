@@ -3,7 +3,7 @@
 import Primitives
 
 /// One thing that will happen.
-struct Event {
+struct Event: HeapElement {
   enum Kind: UInt8 {
     /// A request arrives.
     case arrival
@@ -39,14 +39,13 @@ struct Event {
     self.stamp = stamp
   }
 
-  @inline(__always)
-  fileprivate func isBefore(_ other: Event) -> Bool {
+  func isBefore(_ other: Event) -> Bool {
     at == other.at ? order < other.order : at < other.at
   }
 }
 
 struct EventQueue {
-  private var heap: [Event] = []
+  private var heap = BinaryHeap<Event>()
   private var count: UInt64 = 0
   /// Ascending.
   private var line: [Event] = []
@@ -56,17 +55,7 @@ struct EventQueue {
     var event = event
     event.order = count
     count += 1
-    heap.append(event)
-    heap.withUnsafeMutableBufferPointer { heap in
-      var child = heap.count - 1
-      while child > 0 {
-        let parent = (child - 1) / 2
-        guard event.isBefore(heap[parent]) else { break }
-        heap[child] = heap[parent]
-        child = parent
-      }
-      heap[child] = event
-    }
+    heap.insert(event)
   }
 
   /// The same for an event that is not before any that was pushed by this: it costs next to
@@ -80,33 +69,14 @@ struct EventQueue {
   }
 
   mutating func pop() -> Event? {
-    guard lineHead < line.count else { return popHeap() }
+    guard lineHead < line.count else { return heap.popFirst() }
     let next = line[lineHead]
-    if let first = heap.first, first.isBefore(next) { return popHeap() }
+    if let first = heap.first, first.isBefore(next) { return heap.popFirst() }
     lineHead += 1
     if lineHead > 4_096, lineHead * 2 > line.count {
       line.removeFirst(lineHead)
       lineHead = 0
     }
     return next
-  }
-
-  private mutating func popHeap() -> Event? {
-    guard let first = heap.first else { return nil }
-    let last = heap.removeLast()
-    if heap.isEmpty { return first }
-    heap.withUnsafeMutableBufferPointer { heap in
-      var parent = 0
-      while true {
-        var child = 2 * parent + 1
-        guard child < heap.count else { break }
-        if child + 1 < heap.count, heap[child + 1].isBefore(heap[child]) { child += 1 }
-        guard heap[child].isBefore(last) else { break }
-        heap[parent] = heap[child]
-        parent = child
-      }
-      heap[parent] = last
-    }
-    return first
   }
 }

@@ -5,11 +5,13 @@
 import Primitives
 
 struct VirtualEndpoint {
-  struct Job {
+  struct Job: HeapElement {
     let request: Int
     /// The progress at which it is done.
     let mark: Double
     let arrivedAt: Nanoseconds
+
+    func isBefore(_ other: Job) -> Bool { mark < other.mark }
   }
   private struct Waiting {
     let request: Int
@@ -18,7 +20,7 @@ struct VirtualEndpoint {
   }
 
   let group: EndpointGroup
-  private var running: [Job] = []
+  private var running = BinaryHeap<Job>()
   private var queue: [Waiting] = []
   private var queueHead = 0
   private var progress = 0.0
@@ -68,7 +70,7 @@ struct VirtualEndpoint {
   mutating func arrive(_ request: Int, work: Double, now: Nanoseconds) -> Bool {
     advance(now)
     if group.service == .sharing || running.count < group.slots {
-      push(Job(request: request, mark: progress + work, arrivedAt: now))
+      running.insert(Job(request: request, mark: progress + work, arrivedAt: now))
       generation += 1
       return true
     }
@@ -92,7 +94,7 @@ struct VirtualEndpoint {
       generation += 1
       return nil
     }
-    pop(0)
+    running.remove(at: 0)
     completedCount += 1
     secondsSum += (now - first.arrivedAt).seconds
     startNext()
@@ -104,7 +106,8 @@ struct VirtualEndpoint {
     while running.count < group.slots, queueHead < queue.count {
       let next = queue[queueHead]
       queueHead += 1
-      push(Job(request: next.request, mark: progress + next.work, arrivedAt: next.arrivedAt))
+      running.insert(
+        Job(request: next.request, mark: progress + next.work, arrivedAt: next.arrivedAt))
     }
     if queueHead > 1_024, queueHead * 2 > queue.count {
       queue.removeFirst(queueHead)
@@ -117,8 +120,8 @@ struct VirtualEndpoint {
     advance(now)
     if let index = queue[queueHead...].firstIndex(where: { $0.request == request }) {
       queue.remove(at: index)
-    } else if let index = running.firstIndex(where: { $0.request == request }) {
-      pop(index)
+    } else if let index = running.elements.firstIndex(where: { $0.request == request }) {
+      running.remove(at: index)
       startNext()
       generation += 1
     }
@@ -127,8 +130,8 @@ struct VirtualEndpoint {
   /// The process dies: gives the requests that it had. Its counters begin anew.
   mutating func die(now: Nanoseconds) -> [Int] {
     advance(now)
-    let all = running.map(\.request) + queue[queueHead...].map(\.request)
-    running = []
+    let all = running.elements.map(\.request) + queue[queueHead...].map(\.request)
+    running.removeAll()
     queue = []
     queueHead = 0
     generation += 1
@@ -144,39 +147,4 @@ struct VirtualEndpoint {
 
   /// Brings the integrals up to date.
   mutating func settle(now: Nanoseconds) { advance(now) }
-
-  // MARK: A heap by mark
-
-  private mutating func push(_ job: Job) {
-    running.append(job)
-    var child = running.count - 1
-    while child > 0 {
-      let parent = (child - 1) / 2
-      guard running[child].mark < running[parent].mark else { break }
-      running.swapAt(child, parent)
-      child = parent
-    }
-  }
-
-  private mutating func pop(_ index: Int) {
-    let last = running.removeLast()
-    guard index < running.count else { return }
-    running[index] = last
-    var parent = index
-    while true {
-      var child = 2 * parent + 1
-      guard child < running.count else { break }
-      if child + 1 < running.count, running[child + 1].mark < running[child].mark { child += 1 }
-      guard running[child].mark < running[parent].mark else { break }
-      running.swapAt(child, parent)
-      parent = child
-    }
-    var child = index
-    while child > 0 {
-      let parent = (child - 1) / 2
-      guard running[child].mark < running[parent].mark else { break }
-      running.swapAt(child, parent)
-      child = parent
-    }
-  }
 }

@@ -24,16 +24,17 @@ extension Controller {
   enum Basis {
     case none
     case law(LawVerdict)
-    case capacity(CapacityVerdict, guard: LawVerdict?)
+    /// The endpoint's `verdict`.
+    case capacity(guard: LawVerdict?)
     case median(count: Int)
     case unreachable(seconds: Double)
 
-    var detail: String {
+    func detail(_ verdict: CapacityVerdict?) -> String {
       switch self {
       case .none: return ""
       case .law(let verdict): return verdict.detail
-      case .capacity(let verdict, let limit):
-        var text = verdict.detail
+      case .capacity(let limit):
+        var text = (verdict ?? CapacityVerdict()).detail
         if let limit, limit.factor < 1 { text += "; \(limit.detail)" }
         return text
       case .median(0): return "no endpoint of the pool has a number"
@@ -64,10 +65,12 @@ extension Controller {
       let move = Move(
         isStatic: policy.law == .static, isDryRun: policy.isDryRun, floorRatio: policy.floorRatio,
         slewStep: policy.slew * passed.seconds, isFrozen: isFrozen, now: now, pool: pool.name)
-      for (index, target) in targets.enumerated() {
+      for place in targets.indices {
         // In place: a copy of the state would cost more than all the rest.
-        let slot = pool.endpoints[index].slot
-        if endpoints[slot]?.advance(to: target, move, &weightLog) == true { hasMoved = true }
+        let slot = pool.endpoints[place].slot
+        if endpoints[slot]?.advance(to: targets[place], move, &weightLog) == true {
+          hasMoved = true
+        }
       }
     }
     guard hasMoved else { return nil }
@@ -105,7 +108,7 @@ extension Controller {
       weights += baseWeight * factor
       let kind: WeightReason.Kind = verdict.completions > 0.5 ? .law : .blackout
       targets.append(
-        Target(factor: factor, kind: kind, basis: .capacity(verdict, guard: limit)))
+        Target(factor: factor, kind: kind, basis: .capacity(guard: limit)))
     }
     if weights > 0 {
       for index in targets.indices { targets[index].factor *= bases / weights }
@@ -273,7 +276,7 @@ extension EndpointState {
     let kind = made.reason.kind == .slew ? WeightReason.Kind.law : made.reason.kind
     let isSmall = abs(made.target - loggedTarget) <= Controller.loggedMoveMin * made.base
     if isSmall, kind == loggedKind { return }
-    loggedDetail = basis.detail
+    loggedDetail = basis.detail(verdict)
     log.append(
       WeightChange(
         at: move.now, pool: move.pool, endpoint: endpoint.address, old: loggedTarget,

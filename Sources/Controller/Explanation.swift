@@ -163,7 +163,10 @@ package struct Explanation {
     if policy.law == .capacity {
       let ratios = state.lawSignals(now: now).filter(\.isRatio)
       if let verdict = ControlLaw.headroom(ratios, floorRatio: policy.floorRatio) {
-        line("guard", "× \(number(verdict.factor, 3)): \(verdict.detail)")
+        let factor = 1 - (1 - policy.floorRatio) * state.guardLoad
+        line(
+          "guard",
+          "× \(number(factor, 3)), by the load of the last seconds; now \(verdict.detail)")
       }
     } else if !state.row.reason.detail.isEmpty {
       line("law", state.row.reason.detail)

@@ -138,8 +138,10 @@ extension CapacityEvidence {
     _ hints: HintBoard, _ slot: Int, interval: Double, now: Nanoseconds
   ) {
     guard let foreignAt else { return }
+    let mean = fadedForeignMean(now: now, interval: interval)
+    // A trace of a request is noise, and a forecast of nothing costs a pick nothing.
+    let isNoise = foreign < 0.5 && mean < 0.05
     hints.setForeignLoad(
-      slot, latest: foreign, mean: fadedForeignMean(now: now, interval: interval),
-      sentAt: foreignAt)
+      slot, latest: isNoise ? 0 : foreign, mean: isNoise ? 0 : mean, sentAt: foreignAt)
   }
 }

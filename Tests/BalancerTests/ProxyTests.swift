@@ -162,6 +162,35 @@ private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     #expect(proxy.evidence.isEjected(proxy.fleet.pools[0].endpoints[0].slot, now: Clock.now))
   }
 
+  @Test func aTrialThatIsAnsweredWithAnErrorCostsAGetNothingAndAPostOneAnswer() throws {
+    let failing = try ScriptedEndpoint { connection in
+      while !connection.receiveMessage().isEmpty {
+        try connection.send("HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno")
+      }
+    }
+    let good = try ScriptedEndpoint { connection in
+      while !connection.receiveMessage().isEmpty { try connection.send(answer) }
+    }
+    let proxy = try Proxy([failing.address, good.address])
+    let client = try proxy.client()
+    func failed(_ request: String) throws -> Int {
+      var count = 0
+      let deadline = Clock.now + .seconds(60)
+      let trialsBefore = proxy.sum(.failed, 0)
+      // Until it was tried once more, after 2 s and then 4 s of rest.
+      while proxy.sum(.failed, 0) < max(3, trialsBefore + 1), Clock.now < deadline {
+        try client.send(request)
+        if client.receiveMessage().contains(" 500 ") { count += 1 }
+        Clock.pause(.milliseconds(5))
+      }
+      return count
+    }
+    // Two failures in a row eject it; the trial after them is repeated elsewhere.
+    #expect(try failed("GET / HTTP/1.1\r\nHost: a\r\n\r\n") == 2)
+    #expect(try failed("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n") == 1)
+    #expect(proxy.isQuiet())
+  }
+
   @Test func aPostThatTheEndpointMayHaveSeenIsNotRepeated() throws {
     let endpoint = try ScriptedEndpoint { connection in _ = connection.receiveMessage() }
     let proxy = try Proxy([endpoint.address, endpoint.address.with(port: endpoint.address.port)])

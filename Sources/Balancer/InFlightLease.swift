@@ -29,6 +29,9 @@ package enum AttemptOutcome: Sendable, Equatable {
   case failed(AttemptFailure)
   /// The client went away, or the endpoint was never reached: says nothing of the endpoint.
   case abandoned
+  /// The client went away before any byte of an answer, far later than answers usually come: its
+  /// time-out is as good as ours.
+  case givenUp
 }
 
 extension AttemptOutcome {
@@ -120,6 +123,7 @@ package struct LeaseBook: ~Copyable {
       // Counts as three mean response times spent for nothing.
       let penalty = UInt64(min(hints.fleetResponse(slot), 1e6) * 3e9)
       cells.add(max(duration, penalty), at: evidence.index(.timedOutNanoseconds, slot))
+    case .givenUp: cells.add(duration, at: evidence.index(.timedOutNanoseconds, slot))
     case .abandoned: break
     }
   }

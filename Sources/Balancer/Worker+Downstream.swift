@@ -221,7 +221,7 @@ extension Worker {
   mutating func downstreamGone(_ id: ConnectionID, isCut: Bool) {
     let state = slab.downstream + Int(id.index)
     if state.pointee.phase == .exchange {
-      abortExchange(id, .abandoned, code: .canceled)
+      abortExchange(id, outcomeOfLeaving(id), code: .canceled)
     } else if isCut || io.unsentByteCount(id) == 0 || state.pointee.phase == .lingering {
       closeDownstream(id)
     } else {

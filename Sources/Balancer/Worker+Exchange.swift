@@ -222,11 +222,28 @@ extension Worker {
       if plan.pools[endpoint.pool].picker.succeeded(endpoint.position, now: io.now) {
         leases.publishReadmission(slot)
       }
-    case .failed(let failure):
-      let until = plan.pools[endpoint.pool].picker.failed(
-        endpoint.position, failure, hints: context.hints, now: io.now)
-      if let until { leases.publishEjection(slot, until: until) }
+    case .failed(let failure): noteFailure(failure, endpoint, slot)
+    case .givenUp: noteFailure(.timeout, endpoint, slot)
     }
+  }
+
+  private mutating func noteFailure(
+    _ failure: AttemptFailure, _ endpoint: WorkerPlan.PlannedEndpoint, _ slot: Int
+  ) {
+    let until = plan.pools[endpoint.pool].picker.failed(
+      endpoint.position, failure, hints: context.hints, now: io.now)
+    if let until { leases.publishEjection(slot, until: until) }
+  }
+
+  /// What a client that goes away says of the endpoint: something where no answer had begun for
+  /// three mean response times.
+  mutating func outcomeOfLeaving(_ id: ConnectionID) -> AttemptOutcome {
+    let state = slab.downstream + Int(id.index)
+    guard !state.pointee.hasResponse, state.pointee.request.isComplete,
+      let slot = state.pointee.lease?.slot, let startedAt = state.pointee.lease?.startedAt
+    else { return .abandoned }
+    let usual = context.hints.fleetResponse(slot)
+    return usual > 0 && (io.now - startedAt).seconds > 3 * usual ? .givenUp : .abandoned
   }
 
   /// The attempt failed before a byte of a response was passed on. Tries another endpoint where

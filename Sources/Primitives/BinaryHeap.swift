@@ -1,5 +1,5 @@
-// A binary heap: the first of many by an order of their own. Used where something waits for its time.
-// HOT PATH: no lock, no existential, no clock.
+// A binary heap: the first of many by an order of their own. Used where something waits for its
+// time. HOT PATH: no lock, no existential, no clock.
 
 /// What a heap orders.
 public protocol HeapElement {

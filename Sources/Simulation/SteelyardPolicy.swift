@@ -89,7 +89,7 @@ final class SteelyardPolicy: SimulatedPolicy {
     guard let lease = request.lease.take() else { return }
     leases.end(lease, outcome, now: now)
     switch outcome {
-    case .abandoned: break
+    case .abandoned, .givenUp: break
     case .completed, .overloaded:
       if picker.succeeded(request.endpoint, now: now) {
         leases.publishReadmission(request.endpoint)

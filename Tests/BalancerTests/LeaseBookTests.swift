@@ -87,6 +87,16 @@ import Testing
     #expect(book.count == 0)
   }
 
+  @Test func aClientsPatienceIsATimeOutToo() {
+    let evidence = EvidenceBoard(workerCount: 1, slotCount: 1)
+    var book = LeaseBook(
+      evidence: evidence, hints: HintBoard(slotCount: 1), workerIndex: 0)
+    book.end(book.take(0, now: .seconds(1)), .givenUp, now: .seconds(31))
+    book.end(book.take(0, now: .seconds(1)), .abandoned, now: .seconds(31))
+    #expect(evidence.sum(.timedOutNanoseconds, 0) == 30_000_000_000)
+    #expect(evidence.sum(.completed, 0) + evidence.sum(.failed, 0) == 0)
+  }
+
   @Test func theForecastOfOthersIsPartOfThePick() {
     let hints = HintBoard(slotCount: 2)
     hints.setPool(0, fleetResponse: 1, interval: 1, balancers: 2)

@@ -26,6 +26,7 @@ private final class ScriptedEndpoint: Sendable {
 private final class Proxy {
   let board: WeightBoard
   let evidence: EvidenceBoard
+  let hints: HintBoard
   let balancer: Balancer
   let fleet: Fleet
 
@@ -45,8 +46,9 @@ private final class Proxy {
     self.fleet = fleet
     board = WeightBoard(fleet: fleet, slotCount: slots.count)
     evidence = EvidenceBoard(workerCount: workers, slotCount: slots.count)
+    hints = HintBoard(slotCount: slots.count)
     balancer = try Balancer(
-      board: board, evidence: evidence, hints: HintBoard(slotCount: evidence.slotCount))
+      board: board, evidence: evidence, hints: hints)
     try balancer.start(seed: 1)
   }
 
@@ -189,6 +191,30 @@ private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     #expect(try failed("GET / HTTP/1.1\r\nHost: a\r\n\r\n") == 2)
     #expect(try failed("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n") == 1)
     #expect(proxy.isQuiet())
+  }
+
+  @Test func anEndpointThatClientsGiveUpIsEjectedThoughItNeverFails() throws {
+    let hanging = try ScriptedEndpoint { connection in
+      while !connection.receiveMessage().isEmpty {}
+    }
+    let good = try ScriptedEndpoint { connection in
+      while !connection.receiveMessage().isEmpty { try connection.send(answer) }
+    }
+    let proxy = try Proxy([hanging.address, good.address])
+    // The fleet answers within 10 ms; these clients wait for 100.
+    for endpoint in proxy.fleet.pools[0].endpoints {
+      proxy.hints.setPool(endpoint.slot, fleetResponse: 0.01, interval: 1, balancers: 1)
+    }
+    let deadline = Clock.now + .seconds(60)
+    let slot = proxy.fleet.pools[0].endpoints[0].slot
+    while !proxy.evidence.isEjected(slot, now: Clock.now), Clock.now < deadline {
+      let client = try proxy.client()
+      try client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+      Clock.pause(.milliseconds(100))
+    }
+    #expect(proxy.evidence.isEjected(slot, now: Clock.now))
+    #expect(proxy.isQuiet())
+    #expect(proxy.sum(.failed, 0) == 0)
   }
 
   @Test func aPostThatTheEndpointMayHaveSeenIsNotRepeated() throws {

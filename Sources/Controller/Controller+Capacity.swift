@@ -87,7 +87,7 @@ extension Controller {
   /// How often the pool's endpoints are scraped: as configured, and with other balancers about
   /// twice in a mean response time, as far as the operator and the budget let it.
   package func scrapeInterval(_ index: Int) -> Nanoseconds {
-    let policy = fleet.pools[index].weights
+    let policy = policy(ofPool: index)
     let pool = pools[index]
     guard policy.law == .capacity, pool.hasOthers, pool.fleetResponse > 0 else {
       return policy.interval

@@ -94,6 +94,32 @@ package struct LeaseBook: ~Copyable {
     return InFlightLease(slot: slot, startedAt: now)
   }
 
+  /// Ends an attempt at the endpoint at `position` of the picker: counts it, and tells passive
+  /// health how it came out.
+  package mutating func end(
+    _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, _ picker: inout Picker,
+    _ position: Int, now: Nanoseconds
+  ) {
+    let slot = lease.slot
+    end(lease, outcome, now: now)
+    switch outcome {
+    case .abandoned: break
+    case .completed, .overloaded:
+      if picker.succeeded(position, now: now) { publishReadmission(slot) }
+    case .failed(let failure): noteFailure(failure, &picker, position, slot, now)
+    case .givenUp: noteFailure(.timeout, &picker, position, slot, now)
+    }
+  }
+
+  private mutating func noteFailure(
+    _ failure: AttemptFailure, _ picker: inout Picker, _ position: Int, _ slot: Int,
+    _ now: Nanoseconds
+  ) {
+    let until = picker.failed(position, failure, hints: hints, now: now)
+    if let until { publishEjection(slot, until: until) }
+  }
+
+  /// The same where the pool is gone: there is nobody to tell.
   package mutating func end(
     _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, now: Nanoseconds
   ) {
@@ -144,7 +170,7 @@ package struct LeaseBook: ~Copyable {
       }
       load[slot] = own[slot] + Int32(truncatingIfNeeded: others)
       let until = Nanoseconds(Int64(truncatingIfNeeded: ejectedUntil))
-      if ejectedUntil > nowBits, until > picker.candidates[position].health.ejectedUntil {
+      if ejectedUntil > nowBits, until > picker.candidates[position].adoptedUntil {
         picker.adopt(position, ejectedUntil: until)
       }
     }

@@ -17,6 +17,9 @@ package struct Picker: Sendable {
     /// Health and drain allow new exchanges.
     package var isEligible = false
     package internal(set) var health = PassiveHealth()
+    /// The latest ejection by another worker that was taken over. Once only: scrapes may have
+    /// ended the rest here since.
+    var adoptedUntil = Nanoseconds.zero
     var current = 0.0
   }
 
@@ -82,6 +85,7 @@ package struct Picker: Sendable {
       guard let before = old.candidates.firstIndex(where: { $0.slot == slot }) else { continue }
       candidates[position].health = old.candidates[before].health
       candidates[position].current = old.candidates[before].current
+      candidates[position].adoptedUntil = old.candidates[before].adoptedUntil
       for news in HintBoard.News.allCases {
         newsTaken[index(news, position)] = old.newsTaken[index(news, before)]
       }
@@ -116,6 +120,7 @@ package struct Picker: Sendable {
   /// Another worker of this process left the endpoint alone until then.
   package mutating func adopt(_ position: Int, ejectedUntil: Nanoseconds) {
     guard ejection.failsMax > 0 else { return }
+    candidates[position].adoptedUntil = ejectedUntil
     candidates[position].health.adopt(ejectedUntil: ejectedUntil)
     recount()
   }

@@ -213,26 +213,12 @@ extension Worker {
 
   private mutating func endLease(_ id: ConnectionID, _ outcome: AttemptOutcome) {
     guard let lease = slab.downstream[Int(id.index)].lease.take() else { return }
-    let slot = lease.slot
-    leases.end(lease, outcome, now: io.now)
-    guard let endpoint = plan.endpoints[slot] else { return }
-    switch outcome {
-    case .abandoned: break
-    case .completed, .overloaded:
-      if plan.pools[endpoint.pool].picker.succeeded(endpoint.position, now: io.now) {
-        leases.publishReadmission(slot)
-      }
-    case .failed(let failure): noteFailure(failure, endpoint, slot)
-    case .givenUp: noteFailure(.timeout, endpoint, slot)
+    guard let endpoint = plan.endpoints[lease.slot] else {
+      leases.end(lease, outcome, now: io.now)
+      return
     }
-  }
-
-  private mutating func noteFailure(
-    _ failure: AttemptFailure, _ endpoint: WorkerPlan.PlannedEndpoint, _ slot: Int
-  ) {
-    let until = plan.pools[endpoint.pool].picker.failed(
-      endpoint.position, failure, hints: context.hints, now: io.now)
-    if let until { leases.publishEjection(slot, until: until) }
+    leases.end(
+      lease, outcome, &plan.pools[endpoint.pool].picker, endpoint.position, now: io.now)
   }
 
   /// What a client that goes away says of the endpoint: something where no answer had begun for

@@ -9,7 +9,6 @@ import Primitives
 final class SteelyardPolicy: SimulatedPolicy {
   private static let tickInterval = Nanoseconds.milliseconds(100)
 
-  private let fleet: Fleet
   private let evidence: EvidenceBoard
   private let hints: HintBoard
   private(set) var controller: Controller
@@ -60,7 +59,6 @@ final class SteelyardPolicy: SimulatedPolicy {
     configure(&pool)
     var fleet = Fleet()
     fleet.pools = [pool]
-    self.fleet = fleet
     random = RandomSource(seed: seed)
     evidence = EvidenceBoard(workerCount: 1, slotCount: weights.count)
     hints = HintBoard(slotCount: weights.count)
@@ -87,18 +85,7 @@ final class SteelyardPolicy: SimulatedPolicy {
 
   func ended(_ request: SimulatedRequest, _ outcome: AttemptOutcome, now: Nanoseconds) {
     guard let lease = request.lease.take() else { return }
-    leases.end(lease, outcome, now: now)
-    switch outcome {
-    case .abandoned, .givenUp: break
-    case .completed, .overloaded:
-      if picker.succeeded(request.endpoint, now: now) {
-        leases.publishReadmission(request.endpoint)
-      }
-    case .failed(let failure):
-      if let until = picker.failed(request.endpoint, failure, hints: hints, now: now) {
-        leases.publishEjection(request.endpoint, until: until)
-      }
-    }
+    leases.end(lease, outcome, &picker, request.endpoint, now: now)
   }
 
   func repeatsTrial(_ request: SimulatedRequest) -> Bool {

@@ -39,7 +39,7 @@ import Testing
       #expect(position == 1)
     }
     #expect(evidence.sum(.outstandingStarts, 0) == 10_000_000_000)
-    first.end(lease, .completed, now: .seconds(12))
+    first.end(lease, .completed, &picker, 0, now: .seconds(12))
     #expect(evidence.sum(.outstandingStarts, 0) == 0)
     #expect(evidence.sum(.completedNanoseconds, 0) == 2_000_000_000)
     second.refresh(&picker, now: .seconds(12))
@@ -66,6 +66,32 @@ import Testing
     #expect(!fresh.candidates[1].health.isHalfOpen)
   }
 
+  @Test func aRestThatGoodScrapesEndedIsNotTakenFromAnotherWorkerAgain() {
+    let evidence = EvidenceBoard(workerCount: 2, slotCount: 3)
+    let hints = HintBoard(slotCount: 3)
+    var first = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
+    var second = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
+    var (ours, theirs) = (Self.picker(3), Self.picker(3))
+    var random = RandomSource(seed: 1)
+    for _ in 0..<2 {
+      first.end(
+        first.take(1, now: .seconds(20)), .failed(.unreachable), &ours, 1, now: .seconds(20))
+      second.end(
+        second.take(1, now: .seconds(20)), .failed(.unreachable), &theirs, 1, now: .seconds(20.5))
+    }
+    // Each has ejected it by itself, for 2 s, and has seen the other's verdict.
+    first.refresh(&ours, now: .seconds(20.6))
+    #expect(!ours.candidates[1].health.mayBePicked(now: .seconds(21), load: 0))
+    hints.tell(.scrapeBack, 1)
+    ours.takeNews(hints, now: .seconds(21), &random)
+    first.refresh(&ours, now: .seconds(21))
+    #expect(ours.candidates[1].health.mayBePicked(now: .seconds(21), load: 0))
+    // A new verdict of the other one counts.
+    second.publishEjection(1, until: .seconds(40))
+    first.refresh(&ours, now: .seconds(21))
+    #expect(!ours.candidates[1].health.mayBePicked(now: .seconds(30), load: 0))
+  }
+
   @Test(arguments: [
     (200, AttemptOutcome.completed, #_sourceLocation), (404, .completed, #_sourceLocation),
     (429, .overloaded, #_sourceLocation), (500, .failed(.status), #_sourceLocation),
@@ -80,7 +106,8 @@ import Testing
     let hints = HintBoard(slotCount: 1)
     hints.setPool(0, fleetResponse: 0.5, interval: 1, balancers: 1)
     var book = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
-    book.end(book.take(0, now: .seconds(1)), .overloaded, now: .seconds(1.001))
+    var picker = Self.picker(1)
+    book.end(book.take(0, now: .seconds(1)), .overloaded, &picker, 0, now: .seconds(1.001))
     #expect(evidence.sum(.completed, 0) == 0)
     #expect(evidence.sum(.failed, 0) == 0)
     #expect(evidence.sum(.timedOutNanoseconds, 0) == 1_500_000_000)
@@ -91,8 +118,9 @@ import Testing
     let evidence = EvidenceBoard(workerCount: 1, slotCount: 1)
     var book = LeaseBook(
       evidence: evidence, hints: HintBoard(slotCount: 1), workerIndex: 0)
-    book.end(book.take(0, now: .seconds(1)), .givenUp, now: .seconds(31))
-    book.end(book.take(0, now: .seconds(1)), .abandoned, now: .seconds(31))
+    var picker = Self.picker(1)
+    book.end(book.take(0, now: .seconds(1)), .givenUp, &picker, 0, now: .seconds(31))
+    book.end(book.take(0, now: .seconds(1)), .abandoned, &picker, 0, now: .seconds(31))
     #expect(evidence.sum(.timedOutNanoseconds, 0) == 30_000_000_000)
     #expect(evidence.sum(.completed, 0) + evidence.sum(.failed, 0) == 0)
   }

@@ -59,6 +59,8 @@ struct Downstream: ~Copyable {
   var timeouts = ExchangeTimeouts()
   /// What was sent upstream, kept until a response begins or it no longer fits.
   var replay = HeldBytes()
+  /// Indices into the plan of `fleetRevision`; of no use with another.
+  var route = 0
   var pool = 0
   var fleetRevision: UInt64 = 0
   var retriesLeft = 0

@@ -6,8 +6,8 @@ import Primitives
 
 struct WorkerPlan {
   struct Listener {
-    /// Longest prefix first.
-    var routes: [PlannedRoute]
+    /// Indices into `WorkerPlan.routes`, longest prefix first.
+    var routes: [Int]
     var headTimeout: Nanoseconds
     var idleTimeout: Nanoseconds
   }
@@ -34,6 +34,8 @@ struct WorkerPlan {
   private(set) var fleetRevision: UInt64 = 0
   /// By listener tag.
   private(set) var listeners: [Listener?] = []
+  /// Of all listeners.
+  private(set) var routes: [PlannedRoute] = []
   var pools: [PlannedPool] = []
   /// By endpoint slot.
   private(set) var endpoints: [PlannedEndpoint?] = []
@@ -57,15 +59,18 @@ struct WorkerPlan {
     fleetRevision = table.fleetRevision
     let fleet = table.fleet
     listeners = [Listener?](repeating: nil, count: Int(tags.max() ?? 0) + 1)
+    routes = []
     for (listener, tag) in zip(fleet.listeners, tags) {
-      let routes = listener.routes.map {
+      let first = routes.count
+      let planned = listener.routes.map {
         PlannedRoute(
           prefix: Array($0.pathPrefix.utf8), pool: $0.pool,
           timeouts: $0.timeouts ?? fleet.pools[$0.pool].timeouts)
       }
+      routes += planned.sorted { $0.prefix.count > $1.prefix.count }
       listeners[Int(tag)] = Listener(
-        routes: routes.sorted { $0.prefix.count > $1.prefix.count },
-        headTimeout: listener.headTimeout, idleTimeout: listener.idleTimeout)
+        routes: Array(first..<routes.count), headTimeout: listener.headTimeout,
+        idleTimeout: listener.idleTimeout)
     }
     endpoints = [PlannedEndpoint?](repeating: nil, count: table.rows.count)
     let previous = pools
@@ -86,12 +91,11 @@ struct WorkerPlan {
     adopt(table, now: now, isFirst: true)
   }
 
-  /// The route with the longest prefix of `path`; nil where none matches.
-  func route(tag: UInt32, path: UnsafeRawBufferPointer) -> (pool: Int, timeouts: ExchangeTimeouts)?
-  {
+  /// The index in `routes` of the one with the longest prefix of `path`; nil where none matches.
+  func route(tag: UInt32, path: UnsafeRawBufferPointer) -> Int? {
     guard let listener = listener(tag) else { return nil }
-    for route in listener.routes where Self.isPrefix(route.prefix, of: path) {
-      return (route.pool, route.timeouts)
+    for index in listener.routes where Self.isPrefix(routes[index].prefix, of: path) {
+      return index
     }
     return nil
   }

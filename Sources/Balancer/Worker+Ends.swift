@@ -1,0 +1,153 @@
+// How an attempt and an exchange end: outcomes noted, retries, answers in the endpoint's place, the
+// downstream connection kept or closed.
+// HOT PATH: no allocation, no lock, no existential.
+import Fleet
+import HTTP
+import IO
+import Primitives
+
+extension Worker {
+  /// The attempt at an endpoint is over without (the rest of) a response: its connection is closed,
+  /// the lease ended, the outcome noted.
+  mutating func releaseAttempt(_ id: ConnectionID, _ outcome: AttemptOutcome) {
+    let state = slab.downstream + Int(id.index)
+    if state.pointee.upstream != .none {
+      closeUpstream(state.pointee.upstream)
+      state.pointee.upstream = .none
+    }
+    endLease(id, outcome)
+  }
+
+  private mutating func endLease(_ id: ConnectionID, _ outcome: AttemptOutcome) {
+    guard let lease = slab.downstream[Int(id.index)].lease.take() else { return }
+    guard let endpoint = plan.endpoints[lease.slot] else {
+      leases.end(lease, outcome, now: io.now)
+      return
+    }
+    leases.end(
+      lease, outcome, &plan.pools[endpoint.pool].picker, endpoint.position, now: io.now)
+  }
+
+  /// What a client that goes away says of the endpoint: something where no answer had begun for
+  /// three mean response times.
+  mutating func outcomeOfLeaving(_ id: ConnectionID) -> AttemptOutcome {
+    let state = slab.downstream + Int(id.index)
+    guard !state.pointee.hasResponse, state.pointee.request.isComplete,
+      let slot = state.pointee.lease?.slot, let startedAt = state.pointee.lease?.startedAt
+    else { return .abandoned }
+    let usual = context.hints.fleetResponse(slot)
+    return usual > 0 && (io.now - startedAt).seconds > 3 * usual ? .givenUp : .abandoned
+  }
+
+  /// The attempt failed before a byte of a response was passed on. Tries another endpoint where
+  /// that is safe, else answers.
+  mutating func attemptFailed(_ id: ConnectionID, _ reason: LocalReason, isUnsent: Bool) {
+    let state = slab.downstream + Int(id.index)
+    let slot = state.pointee.lease?.slot ?? 0
+    let mayRepeat = isUnsent || state.pointee.method.isIdempotent && reason == .connectFailed
+    releaseAttempt(id, reason.outcome)
+    if mayRepeat, repeatAttempt(id) { return }
+    let duration = io.now - state.pointee.startedAt
+    context.metrics.countExchange(
+      worker: index, slot: slot, code: .serverError, method: state.pointee.method,
+      duration: duration)
+    respond(id, reason)
+  }
+
+  /// Tries again what is held for it. False where that is not possible.
+  private mutating func repeatAttempt(_ id: ConnectionID) -> Bool {
+    let state = slab.downstream + Int(id.index)
+    guard state.pointee.retriesLeft > 0, state.pointee.replay.block != nil else { return false }
+    state.pointee.retriesLeft -= 1
+    attempt(id)
+    return true
+  }
+
+  /// An endpoint that was only being tried answers 5xx: another one shall answer, where that is
+  /// safe. True where it is done; nothing of the answer was passed on.
+  mutating func repeatsTrial(_ id: ConnectionID) -> Bool {
+    let state = slab.downstream + Int(id.index)
+    guard let slot = state.pointee.lease?.slot, let endpoint = plan.endpoints[slot],
+      plan.pools[endpoint.pool].picker.candidates[endpoint.position].health.isHalfOpen,
+      state.pointee.method.isIdempotent, state.pointee.request.isComplete,
+      state.pointee.retriesLeft > 0, state.pointee.replay.block != nil
+    else { return false }
+    releaseAttempt(id, .failed(.status))
+    return repeatAttempt(id)
+  }
+
+  /// Everything was passed on.
+  mutating func exchangeCompleted(_ id: ConnectionID, upstreamIsClean: Bool) {
+    let state = slab.downstream + Int(id.index)
+    let upstream = state.pointee.upstream
+    let slot = state.pointee.lease?.slot ?? 0
+    let isRequestDone = state.pointee.request.isComplete
+    state.pointee.upstream = .none
+    if upstreamIsClean, isRequestDone, slab.upstream[Int(upstream.index)].isPersistent,
+      io.unsentByteCount(upstream) == 0
+    {
+      keepUpstream(upstream)
+    } else {
+      closeUpstream(upstream)
+    }
+    endLease(id, AttemptOutcome(status: state.pointee.status))
+    context.metrics.countExchange(
+      worker: index, slot: slot, code: CodeClass(status: state.pointee.status),
+      method: state.pointee.method, duration: io.now - state.pointee.startedAt)
+    endDownstream(id, closes: state.pointee.closesAfter || !isRequestDone)
+  }
+
+  /// Cuts the exchange: the client cannot be told otherwise that its response is not whole.
+  mutating func abortExchange(_ id: ConnectionID, _ outcome: AttemptOutcome, code: CodeClass) {
+    let state = slab.downstream + Int(id.index)
+    if let slot = state.pointee.lease?.slot {
+      context.metrics.countExchange(
+        worker: index, slot: slot, code: code, method: state.pointee.method,
+        duration: io.now - state.pointee.startedAt)
+    }
+    releaseAttempt(id, outcome)
+    // A plain close would look like the regular end of a response without a length.
+    if code == .truncated { io.resetOnClose(id) }
+    closeDownstream(id)
+  }
+
+  /// Answers in the endpoint's place.
+  mutating func respond(_ id: ConnectionID, _ reason: LocalReason) {
+    let state = slab.downstream + Int(id.index)
+    context.metrics.countLocal(worker: index, reason)
+    release(&state.pointee.replay)
+    let isWhole = state.pointee.phase == .exchange && state.pointee.request.isComplete
+    let closes = !isWhole || !state.pointee.isPersistent || state.pointee.minorVersion == 0
+    var writer = HeadWriter(scratch)
+    reason.write(
+      to: &writer, date: date.current(), isHead: state.pointee.method == .head, closes: closes)
+    io.send(id, writer.written)
+    endDownstream(id, closes: closes)
+  }
+
+  private mutating func endDownstream(_ id: ConnectionID, closes: Bool) {
+    let state = slab.downstream + Int(id.index)
+    release(&state.pointee.replay)
+    guard closes || stopsAt != nil else {
+      awaitNextRequest(id)
+      return
+    }
+    // To close with bytes unread would reset the connection and take the answer back.
+    let mayHaveUnread =
+      !state.pointee.request.isComplete || !state.pointee.input.isEmpty
+      || state.pointee.phase == .head
+    release(&state.pointee.input)
+    io.setReadLimit(id, IOLoop.readMax)
+    if mayHaveUnread {
+      state.pointee.phase = .lingering
+      io.setPaused(id, false)
+      io.finish(id)
+      io.setDeadline(id, io.now + Self.lingerTime)
+    } else if io.unsentByteCount(id) == 0 {
+      closeDownstream(id)
+    } else {
+      state.pointee.phase = .closing
+      io.setDeadline(id, io.now + state.pointee.timeouts.idle)
+    }
+  }
+}

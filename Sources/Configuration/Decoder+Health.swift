@@ -1,0 +1,55 @@
+// `health` and `ejection` of a pool.
+import Fleet
+import Primitives
+
+extension Decoder {
+  func decodeEjection(_ pool: inout Pool, in scope: inout Scope) {
+    scope.section("ejection") { ejection in
+      ejection.read("max_fails", &pool.ejection.failsMax, .count(0...1_000))
+      ejection.read("fail_timeout", &pool.ejection.failTimeout, .duration(Self.timeoutRange))
+    }
+  }
+
+  // Absent or `none`: no probes. `{}`: probes with every default.
+  func decodeHealth(_ pool: inout Pool, in scope: inout Scope) {
+    let isNone = scope.isWord("none", at: "health")
+    guard scope.has("health"), !isNone else {
+      _ = scope.claim("health")
+      scope.put("health", .value("none", isDefault: !isNone))
+      return
+    }
+    var health = HealthPolicy()
+    scope.section("health") { section in
+      section.read("path", &health.path, .path(query: true))
+      section.read(
+        "interval", &health.interval, .duration(.milliseconds(100) ... .seconds(86_400)))
+      section.read("timeout", &health.timeout, .duration(Self.timeoutRange))
+      section.requireOrder(
+        "timeout", health.timeout, below: "interval", health.interval, Decimal.duration)
+      section.read("fall", &health.fall, .count(1...100))
+      section.read("rise", &health.rise, .count(1...100))
+    }
+    pool.health = health
+  }
+}
+
+extension Scope {
+  /// Whether the key's value is that word.
+  package func isWord(_ word: String, at key: String) -> Bool {
+    if case .scalar(let scalar)? = node(key)?.content { scalar.text == word } else { false }
+  }
+
+  /// Reports `low >= high`, at the one of the two that the file gives, the first where both are.
+  func requireOrder<Value: Comparable>(
+    _ lowKey: String, _ low: Value, below highKey: String, _ high: Value,
+    _ write: (Value) -> String
+  ) {
+    if low < high || refused.contains(lowKey) || refused.contains(highKey) { return }
+    func shown(_ key: String, _ value: Value) -> String {
+      "`\(key)` (\(write(value))\(has(key) ? "" : " by default"))"
+    }
+    report.error(
+      at: offset(of: has(lowKey) ? lowKey : highKey),
+      "\(shown(lowKey, low)) must be less than \(shown(highKey, high))")
+  }
+}

@@ -1,0 +1,64 @@
+// A named set of endpoints and how requests are spread over them.
+public import Primitives
+
+/// How an endpoint is picked among the eligible ones.
+public enum BalancePolicy: String, Sendable, Equatable, CaseIterable {
+  /// Smooth weighted round robin (nginx).
+  case roundRobin = "round_robin"
+  /// The smallest (in-flight + 1) / effective weight, ties at random.
+  case leastRequest = "least_request"
+}
+
+/// A named set of endpoints that answer the same requests.
+public struct Pool: Sendable, Equatable {
+  public var name: String
+  public var balance: BalancePolicy = .leastRequest
+  public var endpoints: [Endpoint]
+  public var weights = WeightPolicy()
+  /// nil: no active probes; every endpoint is ready from the start.
+  public var health: HealthPolicy?
+  public var ejection = EjectionPolicy()
+  /// How long an endpoint that comes back takes to get its full share; it begins with 30 %.
+  public var slowStart: Nanoseconds = .seconds(3)
+  public var timeouts = ExchangeTimeouts()
+  public var keepAlive = KeepAlivePolicy()
+  /// A request that would wait longer than this share of its first-byte time-out is refused at
+  /// once (503). Range 0.01...1; nil: never.
+  public var shedRatio: Double?
+  /// Further endpoints tried when one could not be reached. Range 0...3.
+  public var retriesMax = 2
+
+  public init(name: String, endpoints: [Endpoint]) {
+    self.name = name
+    self.endpoints = endpoints
+  }
+
+  /// What makes an endpoint the same one after a reload; its weight is no part of it.
+  public func identity(of endpoint: Endpoint) -> String { "\(name) \(endpoint.address)" }
+}
+
+/// One inference server: an address and port in a pool. Its identity is (pool name, address).
+public struct Endpoint: Sendable, Equatable {
+  public var address: SocketAddress
+  /// The operator's own weight. Range 0...1_000_000; 0 takes no new exchanges.
+  public var baseWeight: Double
+  /// How many requests it serves at once, where the operator says so; more wait in it.
+  /// Range 1...100_000.
+  public var concurrency: Double?
+  /// The index of its cells and of its row in the weight table; −1 until `SlotMap` assigned it.
+  public var slot = -1
+
+  public init(address: SocketAddress, baseWeight: Double = 1) {
+    self.address = address
+    self.baseWeight = baseWeight
+  }
+}
+
+/// Idle upstream connections, per worker and endpoint.
+public struct KeepAlivePolicy: Sendable, Equatable {
+  /// Range 0...10_000.
+  public var connectionsMax = 512
+  /// Shorter than the 5 s of uvicorn (vLLM, SGLang), so that a request meets no closing connection.
+  public var idle: Nanoseconds = .seconds(4)
+  public init() {}
+}

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench bench-parser bench-scrape bench-control bench-sockets format lint clean
+.PHONY: help run build test bench bench-parser bench-scrape bench-control bench-sockets bench-faults format lint clean
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -47,6 +47,12 @@ bench-sockets: ## race policies, nginx and HAProxy on real sockets (ARGS="--seco
 	@$(RELEASE)
 	@$(RELEASE:steelyard=socket-race)
 	@scripts/race --binary $(BINARY) --race-binary $(BUILD)/release/socket-race $(ARGS)
+
+bench-faults: ## break endpoints behind steelyard, nginx, HAProxy and Envoy (ARGS="--seeds 1")
+	@scripts/setup bench
+	@$(RELEASE)
+	@$(RELEASE:steelyard=socket-race)
+	@scripts/faults --binary $(BINARY) --race-binary $(BUILD)/release/socket-race $(ARGS)
 
 bench-scrape: ## what it costs to scrape 1 000 endpoints every second
 	@scripts/setup bench

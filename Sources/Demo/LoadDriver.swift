@@ -37,6 +37,8 @@ package struct LoadDriver: ~Copyable {
     case generate
     /// GET with the work in the query, to be repeated at will.
     case query
+    /// The same as POST: no proxy repeats it unless it was told that it may.
+    case post
   }
 
   package static let firstTag: UInt32 = 1_000
@@ -115,6 +117,10 @@ package struct LoadDriver: ~Copyable {
 
   private func request(_ arrival: Arrival) -> String {
     switch form {
+    case .post:
+      let body = "{\"work\":\(arrival.work)}"
+      return "POST /v1/generate HTTP/1.1\r\nHost: race\r\nContent-Type: application/json\r\n"
+        + "Content-Length: \(body.utf8.count)\r\n\r\n" + body
     case .query:
       return "GET /v1/generate?work=\(arrival.work) HTTP/1.1\r\nHost: race\r\n\r\n"
     case .generate:

@@ -43,6 +43,14 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
   case fail
   /// One dies and comes back cold.
   case cold
+  /// One answers 500 at once for a while; its health page says 200.
+  case failHeal = "fail-heal"
+  /// One takes requests and answers none for a while; its health page says 200.
+  case hangHeal = "hang-heal"
+  /// One is twenty times slower for a while.
+  case slowHeal = "slow-heal"
+  /// One is dead for a while.
+  case deadHeal = "dead-heal"
 
   /// A change of the endpoint's behaviour.
   package struct Step: Sendable, Equatable {
@@ -67,13 +75,23 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
   /// How long a cold endpoint takes to be as fast as before.
   package static let warmUp = Nanoseconds.seconds(10)
   private static let dropFactor = 4.0
+  private static let crawlFactor = 20.0
 
   /// Which endpoint it happens to; nil for none.
   package func endpoint(of field: RaceField) -> Int? {
     switch self {
     case .steady: nil
     case .drop4: field.fastest
-    case .hang, .fail, .cold: field.middle
+    case .hang, .fail, .cold, .failHeal, .hangHeal, .slowHeal, .deadHeal: field.middle
+    }
+  }
+
+  /// Where the fault heals: from an eighth of the window to its middle.
+  package func outage(seconds: Double) -> Range<Nanoseconds>? {
+    switch self {
+    case .failHeal, .hangHeal, .slowHeal, .deadHeal:
+      .seconds(seconds / 8)..<Nanoseconds.seconds(seconds / 2)
+    default: nil
     }
   }
 
@@ -81,9 +99,15 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
   /// suffers, less is offered.
   package var loadRatio: Double { self == .drop4 ? 0.7 : 0.8 }
 
-  /// In order of time. Faults last until the end, a death a sixth of the window.
+  /// In order of time. Faults that do not heal last until the end, a death a sixth of the window.
   package func steps(seconds: Double) -> [Step] {
     let third = Nanoseconds.seconds(seconds / 3)
+    func healing(_ mode: VirtualServer.Mode) -> [Step] {
+      guard let outage = outage(seconds: seconds) else { return [] }
+      return [
+        Step(at: outage.lowerBound, mode: mode), Step(at: outage.upperBound, mode: .healthy),
+      ]
+    }
     return switch self {
     case .steady: []
     case .drop4: [Step(at: third, mode: .slow(Self.dropFactor))]
@@ -93,6 +117,10 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
       [
         Step(at: .seconds(seconds / 6), mode: .dead), Step(at: third, mode: .warming(Self.warmUp)),
       ]
+    case .failHeal: healing(.failing)
+    case .hangHeal: healing(.hanging)
+    case .slowHeal: healing(.slow(Self.crawlFactor))
+    case .deadHeal: healing(.dead)
     }
   }
 
@@ -116,7 +144,7 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
 
   private func fairShare(_ field: RaceField, _ endpoint: Int) -> Double {
     switch self {
-    case .steady, .cold: field.fairShare(endpoint)
+    case .steady, .cold, .failHeal, .hangHeal, .slowHeal, .deadHeal: field.fairShare(endpoint)
     case .drop4: field.fairShare(endpoint, ratio: 1 / Self.dropFactor)
     case .hang, .fail: 0
     }

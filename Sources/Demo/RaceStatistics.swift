@@ -111,4 +111,26 @@ package struct RaceStatistics: Sendable, Equatable, Encodable {
     let total = counts.reduce(0, +)
     return total == 0 ? nil : counts.map { Double($0) / Double(total) }
   }
+
+  /// Seconds from `from` until a server is left alone: the beginning of the first whole second
+  /// before `to` in which it took two requests (its trials) at most; nil where there is none.
+  package static func secondsUntilLeft(
+    _ arrivals: [EndpointArrival], server: Int, from: Nanoseconds, to: Nanoseconds
+  ) -> Double? {
+    let own = arrivals.filter { $0.server == server && $0.at >= from && $0.at < to }.map(\.at)
+    for start in [from] + own {
+      let end = start + .seconds(1)
+      if end > to { return nil }
+      if own.filter({ $0 > start && $0 <= end }).count <= 2 { return (start - from).seconds }
+    }
+    return nil
+  }
+
+  /// Seconds from `from` until a server takes a request again; nil where it takes none before `to`.
+  package static func secondsUntilTaken(
+    _ arrivals: [EndpointArrival], server: Int, from: Nanoseconds, to: Nanoseconds
+  ) -> Double? {
+    let next = arrivals.lazy.filter { $0.server == server && $0.at >= from && $0.at < to }
+    return next.map(\.at).min().map { ($0 - from).seconds }
+  }
 }

@@ -83,8 +83,9 @@ struct RaceDriver: ~Copyable {
     }
     load = LoadDriver(
       proxies: proxies, traffic: proxies.map { _ in PoolTraffic() },
-      schedule: ArrivalSchedule(rate: spec.rate, seed: spec.seed, start: io.now), form: .query,
-      outstandingMax: Self.outstandingMax, keepsRecords: true)
+      schedule: ArrivalSchedule(rate: spec.rate, seed: spec.seed, start: io.now),
+      form: spec.isPost == true ? .post : .query, outstandingMax: Self.outstandingMax,
+      keepsRecords: true)
     measuredAt = io.now + .seconds(spec.warmUpSeconds)
     guard try go(until: measuredAt) else { return nil }
     say("measuring")

@@ -18,6 +18,12 @@ struct RaceReport: Encodable {
     var measured: RaceStatistics
     /// Of those, the ones due since the first fault.
     var sinceFault: RaceStatistics?
+    /// Of faults that heal: the requests due while one lasted.
+    var duringFault: RaceStatistics?
+    /// From the fault until the endpoint was left alone; nil where it never was.
+    var shiftSeconds: Double?
+    /// From the healing until the endpoint took a request; nil where it took none.
+    var returnSeconds: Double?
     /// Each endpoint's part of the requests taken in the measured window.
     var shares: [Double]?
     /// The part of the endpoint that suffers, in stretches since the event.
@@ -53,11 +59,13 @@ struct RaceReport: Encodable {
     sendLagMaxSeconds = lags.last
     let firstFault = spec.scenario.steps(seconds: spec.seconds).first
     let windows = spec.scenario.windows(seconds: spec.seconds, field: field)
+    let outage = spec.scenario.outage(seconds: spec.seconds)
     let faulted = faultedEndpoint
     contestants = spec.contestants.indices.map { index in
-      func statistics(from: Nanoseconds) -> RaceStatistics {
-        RaceStatistics(records[index], from: from, to: end, patience: LoadDriver.patience)
+      func statistics(from: Nanoseconds, to: Nanoseconds? = nil) -> RaceStatistics {
+        RaceStatistics(records[index], from: from, to: to ?? end, patience: LoadDriver.patience)
       }
+      let server = faulted.map { index * field.speeds.count + $0 } ?? 0
       func shares(from: Nanoseconds, to: Nanoseconds) -> [Double]? {
         let servers = index * field.speeds.count..<(index + 1) * field.speeds.count
         return RaceStatistics.shares(arrivals, servers: servers, from: from, to: to)
@@ -65,6 +73,17 @@ struct RaceReport: Encodable {
       return Contestant(
         name: spec.contestants[index].name, measured: statistics(from: start),
         sinceFault: firstFault.map { statistics(from: start + $0.at) },
+        duringFault: outage.map {
+          statistics(from: start + $0.lowerBound, to: start + $0.upperBound)
+        },
+        shiftSeconds: outage.flatMap {
+          RaceStatistics.secondsUntilLeft(
+            arrivals, server: server, from: start + $0.lowerBound, to: start + $0.upperBound)
+        },
+        returnSeconds: outage.flatMap {
+          RaceStatistics.secondsUntilTaken(
+            arrivals, server: server, from: start + $0.upperBound, to: end)
+        },
         shares: shares(from: start, to: end),
         faultedShares: windows.map { window in
           let part = shares(from: start + window.from, to: start + window.to)

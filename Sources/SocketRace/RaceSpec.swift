@@ -26,6 +26,8 @@ struct RaceSpec: Decodable {
   var warmUpSeconds: Double
   /// Offered load ÷ capacity; the scenario's own unless given.
   var loadRatio: Double?
+  /// POST, which nobody repeats who was not told to; GET unless given.
+  var isPost: Bool?
   var contestants: [Contestant]
 
   /// Errors: what is wrong with the file, for a person.

@@ -11,7 +11,7 @@ import Testing
     #expect(abs(field.fairShare(7, ratio: 0.25) - 1.0 / 14) < 1e-12)
   }
 
-  @Test(arguments: zip(RaceScenario.allCases, [nil, 7, 3, 3, 3]))
+  @Test(arguments: zip(RaceScenario.allCases, [nil, 7, 3, 3, 3, 3, 3, 3, 3]))
   func troubleComesToOneEndpoint(scenario: RaceScenario, endpoint: Int?) {
     #expect(scenario.endpoint(of: field) == endpoint)
   }
@@ -24,6 +24,15 @@ import Testing
     #expect(
       RaceScenario.cold.steps(seconds: 60) == [
         .init(at: .seconds(10), mode: .dead), .init(at: .seconds(20), mode: .warming(.seconds(10))),
+      ])
+  }
+
+  @Test func healingFaultsLastFromAnEighthToTheMiddle() {
+    #expect(RaceScenario.fail.outage(seconds: 40) == nil)
+    #expect(RaceScenario.deadHeal.outage(seconds: 40) == .seconds(5)..<Nanoseconds.seconds(20))
+    #expect(
+      RaceScenario.slowHeal.steps(seconds: 40) == [
+        .init(at: .seconds(5), mode: .slow(20)), .init(at: .seconds(20), mode: .healthy),
       ])
   }
 

@@ -61,4 +61,27 @@ import Testing
     #expect(
       RaceStatistics.shares(arrivals, servers: 8..<10, from: .seconds(9), to: .seconds(10)) == nil)
   }
+
+  @Test func aServerIsLeftWhenASecondHasItsTrialsOnly() {
+    // Ten a second for two seconds, then one each second.
+    let times = (0..<20).map { 0.1 * Double($0) } + [3, 4, 5]
+    let arrivals = times.map { EndpointArrival(server: 1, at: .seconds($0 + 10)) }
+    let others = times.map { EndpointArrival(server: 0, at: .seconds($0 / 10 + 10)) }
+    func left(_ to: Double) -> Double? {
+      RaceStatistics.secondsUntilLeft(
+        arrivals + others, server: 1, from: .seconds(10), to: .seconds(to))
+    }
+    #expect(left(16).map { abs($0 - 1.7) < 1e-6 } == true)
+    #expect(left(12) == nil)
+  }
+
+  @Test func aServerIsBackWithItsFirstRequest() {
+    let arrivals = [1.0, 2, 5.5, 7].map { EndpointArrival(server: 2, at: .seconds($0)) }
+    func back(_ server: Int, _ to: Double) -> Double? {
+      RaceStatistics.secondsUntilTaken(
+        arrivals, server: server, from: .seconds(5), to: .seconds(to))
+    }
+    #expect(back(2, 10).map { abs($0 - 0.5) < 1e-9 } == true)
+    #expect(back(2, 5.5) == nil && back(1, 10) == nil)
+  }
 }

@@ -9,6 +9,7 @@ package final class Balancer {
   private let board: WeightBoard
   private let evidence: EvidenceBoard
   private let hints: HintBoard
+  private let accessLog: AccessLogDriver
   private let limits: Limits
   private let control = WorkerControl()
   private var wakers: [Waker] = []
@@ -18,11 +19,12 @@ package final class Balancer {
   /// Opens the listeners of the board's fleet; nothing is accepted before `start`.
   /// Errors: an address that cannot be listened on.
   package init(
-    board: WeightBoard, evidence: EvidenceBoard, hints: HintBoard
+    board: WeightBoard, evidence: EvidenceBoard, hints: HintBoard, accessLog: AccessLogDriver
   ) throws(ListenError) {
     self.board = board
     self.evidence = evidence
     self.hints = hints
+    self.accessLog = accessLog
     limits = board.table.fleet.limits
     metrics = TrafficMetrics(workerCount: evidence.workerCount, slotCount: evidence.slotCount)
     control.bindings = try openBindings(board.table.fleet)
@@ -43,7 +45,7 @@ package final class Balancer {
       let waker = try Waker()
       let context = WorkerContext(
         board: board, evidence: evidence, hints: hints, metrics: metrics, control: control,
-        limits: limits)
+        accessLog: accessLog, limits: limits)
       let thread = try ThreadHandle.start(name: "worker-\(index)") {
         do throws(IOError) {
           var worker = try Worker(

@@ -65,6 +65,8 @@ struct Downstream: ~Copyable {
   var fleetRevision: UInt64 = 0
   var retriesLeft = 0
   var tried = TriedSet()
+  /// The exchange has a record for the access log.
+  var isLogged = false
 }
 
 struct Upstream {

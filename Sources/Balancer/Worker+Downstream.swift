@@ -117,6 +117,7 @@ extension Worker {
         // A length can be read to its end and no further: what follows stays in the kernel.
         let remaining = state.pointee.request.remainingCount ?? Self.headReadMax
         io.setReadLimit(id, state.pointee.request.isComplete ? Self.headReadMax : remaining)
+        noteReceived(id, offset)
         return offset
       case .malformed(let error):
         refuseContent(id, LocalReason(error))
@@ -130,6 +131,7 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     releaseAttempt(id, .abandoned)
     if state.pointee.hasResponse {
+      logEnd(id, reason.staticLabel, isCut: true)
       closeDownstream(id)
     } else {
       respond(id, reason)

@@ -94,6 +94,7 @@ extension Worker {
     context.metrics.countExchange(
       worker: index, slot: slot, code: CodeClass(status: state.pointee.status),
       method: state.pointee.method, duration: io.now - state.pointee.startedAt)
+    logEnd(id, .success)
     endDownstream(id, closes: state.pointee.closesAfter || !isRequestDone)
   }
 
@@ -106,6 +107,7 @@ extension Worker {
         duration: io.now - state.pointee.startedAt)
     }
     releaseAttempt(id, outcome)
+    logEnd(id, code)
     // A plain close would look like the regular end of a response without a length.
     if code == .truncated { io.resetOnClose(id) }
     closeDownstream(id)
@@ -122,6 +124,7 @@ extension Worker {
     reason.write(
       to: &writer, date: date.current(), isHead: state.pointee.method == .head, closes: closes)
     io.send(id, writer.written)
+    logAnswer(id, reason, writer.written)
     endDownstream(id, closes: closes)
   }
 

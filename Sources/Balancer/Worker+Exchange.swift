@@ -27,6 +27,7 @@ extension Worker {
 
     let path = UnsafeRawBufferPointer(rebasing: bytes[head.targetStart..<head.pathEnd])
     let route = plan.route(tag: tag, path: path.isEmpty ? Self.rootPath : path)
+    beginRecord(id, head, bytes, route: route)
     if case .length(let length) = head.framing, length > context.limits.bodyBytesMax {
       respond(id, .contentTooLarge)
       return
@@ -109,6 +110,7 @@ extension Worker {
     }
     let slot = plan.pools[pool].slots[position]
     state.pointee.lease = leases.take(slot, now: io.now)
+    noteAttempt(id, slot: slot)
     if let upstream = takeIdle(slot) {
       send(id, to: upstream, slot: slot)
       return

@@ -93,7 +93,10 @@ extension Worker {
     let forwarded = ForwardedResponse(
       head: head, bytes: bytes, isChunked: false, confirmsKeepAlive: false, closes: false)
     forwarded.write(to: &writer, responses)
-    if !writer.hasOverflowed { io.send(client, writer.written) }
+    if !writer.hasOverflowed {
+      io.send(client, writer.written)
+      noteSent(client, head: writer.count, content: 0)
+    }
   }
 
   private mutating func beginResponse(
@@ -126,6 +129,7 @@ extension Worker {
       return
     }
     exchange.pointee.hasResponse = true
+    noteFirstByte(client)
     let timeout = exchange.pointee.timeouts.idle
     io.setDeadline(id, io.now + timeout)
     let content = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
@@ -140,7 +144,10 @@ extension Worker {
   ) {
     let exchange = slab.downstream + Int(client.index)
     if exchange.pointee.unwrapsChunks {
-      if let head { io.send(client, head) }
+      if let head {
+        io.send(client, head)
+        noteSent(client, head: head.count, content: 0)
+      }
       relayUnwrapped(id, client, bytes)
       return
     }
@@ -173,6 +180,7 @@ extension Worker {
       switch exchange.pointee.response.next(bytes, &offset) {
       case .content(let count):
         io.send(client, UnsafeRawBufferPointer(rebasing: bytes[offset - count..<offset]))
+        noteSent(client, head: 0, content: count)
       case .more, .complete:
         afterRelay(id, client, leftOver: bytes.count - offset)
         return
@@ -188,6 +196,7 @@ extension Worker {
   private mutating func send(
     _ client: ConnectionID, _ head: UnsafeRawBufferPointer?, _ content: UnsafeRawBufferPointer
   ) {
+    noteSent(client, head: head?.count ?? 0, content: content.count)
     guard let head, let source = head.baseAddress else {
       if !content.isEmpty { io.send(client, content) }
       return

@@ -17,6 +17,7 @@ struct WorkerContext: Sendable {
   let hints: HintBoard
   let metrics: TrafficMetrics
   let control: WorkerControl
+  let accessLog: AccessLogDriver
   let limits: Limits
 }
 
@@ -49,6 +50,10 @@ struct Worker: ~Copyable {
   var runnable: [ConnectionID] = []
   var listeningTags: [UInt32] = []
   var stopsAt: Nanoseconds?
+  let records: AccessRecordSlab
+  var logTime = LogTime()
+  /// A line of the access log is written here.
+  let lineRoom: UnsafeMutableRawPointer
 
   init(index: Int, context: WorkerContext, waker: Waker, seed: UInt64) throws(IOError) {
     self.index = index
@@ -66,9 +71,14 @@ struct Worker: ~Copyable {
     random = RandomSource(seed: seed)
     scratch = .allocate(byteCount: Self.blockBytes, alignment: 64)
     runnable.reserveCapacity(256)
+    records = AccessRecordSlab(capacity: limits.connectionsMax)
+    lineRoom = .allocate(byteCount: LogLine.byteCountMax, alignment: 64)
   }
 
-  deinit { scratch.deallocate() }
+  deinit {
+    scratch.deallocate()
+    lineRoom.deallocate()
+  }
 
   /// Runs until a graceful end is complete.
   mutating func run() {

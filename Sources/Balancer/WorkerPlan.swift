@@ -15,6 +15,7 @@ struct WorkerPlan {
     var prefix: [UInt8]
     var pool: Int
     var timeouts: ExchangeTimeouts
+    var logsAccess: Bool
   }
   struct PlannedPool {
     var name: String
@@ -39,6 +40,9 @@ struct WorkerPlan {
   var pools: [PlannedPool] = []
   /// By endpoint slot.
   private(set) var endpoints: [PlannedEndpoint?] = []
+  private(set) var accessLog = AccessLogPolicy()
+  /// `address:port` by endpoint slot.
+  private(set) var endpointTexts: [[UInt8]] = []
 
   /// Takes new weights and eligibility. Does not allocate. Requires: a table of the same fleet.
   mutating func adopt(_ table: WeightTable, now: Nanoseconds, isFirst: Bool = false) {
@@ -65,7 +69,7 @@ struct WorkerPlan {
       let planned = listener.routes.map {
         PlannedRoute(
           prefix: Array($0.pathPrefix.utf8), pool: $0.pool,
-          timeouts: $0.timeouts ?? fleet.pools[$0.pool].timeouts)
+          timeouts: $0.timeouts ?? fleet.pools[$0.pool].timeouts, logsAccess: $0.logsAccess)
       }
       routes += planned.sorted { $0.prefix.count > $1.prefix.count }
       listeners[Int(tag)] = Listener(
@@ -73,11 +77,14 @@ struct WorkerPlan {
         idleTimeout: listener.idleTimeout)
     }
     endpoints = [PlannedEndpoint?](repeating: nil, count: table.rows.count)
+    accessLog = fleet.accessLog
+    endpointTexts = [[UInt8]](repeating: [], count: table.rows.count)
     let previous = pools
     pools = fleet.pools.enumerated().map { index, pool in
       for (position, endpoint) in pool.endpoints.enumerated() {
         endpoints[endpoint.slot] = PlannedEndpoint(
           address: KernelAddress(endpoint.address), pool: index, position: position)
+        endpointTexts[endpoint.slot] = Array(endpoint.address.description.utf8)
       }
       var picker = Picker(pool: pool)
       if let old = previous.first(where: { $0.name == pool.name }) {

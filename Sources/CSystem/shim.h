@@ -9,6 +9,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -53,6 +54,15 @@ static inline long sy_open(const char *path, int flags) {
 // For writing, empty; made where it does not exist.
 static inline long sy_create(const char *path) {
   SY_RETRY(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+}
+// For appending, never blocking (a FIFO without a reader is ENXIO); made where it does not exist.
+static inline long sy_open_log(const char *path) {
+  SY_RETRY(open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640));
+}
+// Whether the descriptor can be read (or written) without blocking within so many milliseconds.
+static inline int sy_poll(int fd, int is_write, int milliseconds) {
+  struct pollfd entry = {.fd = fd, .events = is_write ? POLLOUT : POLLIN};
+  return poll(&entry, 1, milliseconds) > 0;
 }
 static inline long sy_fstat_size(int fd, int *is_regular) {
   struct stat status;

@@ -53,6 +53,7 @@ struct Decoder {
       limits.read("fields", &fleet.limits.fieldsMax, .count(8...200))
       limits.read("body_bytes", &fleet.limits.bodyBytesMax, .size(0...(1 << 40)))
     }
+    decodeAccessLog(&scope)
     // Routes name pools, so pools are read first; people read listeners first.
     let listenerNodes = scope.items("listeners", required: true)
     let poolEntries = scope.named("pools", required: true)

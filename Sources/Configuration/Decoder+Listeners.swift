@@ -51,6 +51,7 @@ extension Decoder {
       .init("match", .mapping([.init("path_prefix", .value("/", isDefault: true))])),
       .init("pool", .value(YAMLText.scalar(name), isDefault: pool == nil)),
       .init("timeouts", .value("{}", isDefault: true)),
+      .init("access_log", .value("true", isDefault: true)),
     ])
   }
 

@@ -26,6 +26,7 @@ extension Decoder {
     }
     route.pool = index ?? 0
     decodeTimeouts(&scope, &route)
+    scope.read("access_log", &route.logsAccess, .truth)
     listener.routes.append(route)
     return scope.finish()
   }

@@ -11,6 +11,7 @@ public struct Fleet: Sendable, Equatable {
   public var limits = Limits()
   /// How long a graceful end waits for running exchanges.
   public var shutdownTimeout: Nanoseconds = .seconds(30)
+  public var accessLog = AccessLogPolicy()
   public var listeners: [Listener] = []
   public var pools: [Pool] = []
 

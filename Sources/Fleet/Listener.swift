@@ -25,6 +25,8 @@ public struct Route: Sendable, Equatable {
   public var pool: Int
   /// nil: the pool's.
   public var timeouts: ExchangeTimeouts?
+  /// Whether its exchanges have a line in the access log, where there is one.
+  public var logsAccess = true
 
   public init(pathPrefix: String, pool: Int, timeouts: ExchangeTimeouts? = nil) {
     self.pathPrefix = pathPrefix

@@ -134,4 +134,11 @@ public final class Waker: Sendable {
     var one: UInt64 = 1
     _ = sy_write(fd, &one, 8)
   }
+
+  /// For a thread that has no loop: sleeps until `wake`, or so many milliseconds (−1: for ever).
+  func wait(milliseconds: Int32) {
+    guard sy_poll(fd, 0, milliseconds) != 0 else { return }
+    var count: UInt64 = 0
+    _ = sy_read(fd, &count, 8)
+  }
 }

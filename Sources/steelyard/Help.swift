@@ -96,6 +96,7 @@ enum Help {
       TERM, INT   stop accepting, finish what runs (shutdown_timeout at most), exit 0;
                   a second one ends at once
       HUP         read FILE again; a file with errors changes nothing
+      USR1        open the access log anew, after it was rotated
 
     exit codes: 0 ended by a signal, 64 usage, 66 FILE missing or unreadable, 69 an address in use,
                 70 the system refused something, 78 errors in FILE

@@ -26,7 +26,7 @@ enum ServeCommand {
     let signals: SignalWatcher
     do throws(IOError) {
       waker = try Waker()
-      signals = try SignalWatcher([SIGTERM, SIGINT, SIGHUP], waker: waker)
+      signals = try SignalWatcher([SIGTERM, SIGINT, SIGHUP, SIGUSR1], waker: waker)
     } catch {
       return fail(StartError(error))
     }
@@ -42,6 +42,7 @@ enum ServeCommand {
       for signal in signals.take() {
         switch signal {
         case SIGHUP: reload(steelyard, path, log)
+        case SIGUSR1: steelyard.reopenLog()
         default:
           if steelyard.stopsAt != nil {
             log.write(.warning, "ended by a second signal")
@@ -54,6 +55,7 @@ enum ServeCommand {
       }
       if let deadline = steelyard.stopsAt, steelyard.balancer.isEnded || Clock.now > deadline {
         steelyard.balancer.join()
+        steelyard.finishLog()
         log.write(.info, "ended")
         return .ok
       }

@@ -34,10 +34,13 @@ final class Steelyard {
   let evidence: EvidenceBoard
   private let hints: HintBoard
   let balancer: Balancer
+  let accessLog: AccessLogDriver
   /// Where the admin server listens, with the port that was chosen.
   let adminAddress: SocketAddress
   let waker: Waker
-  private let log: Log
+  let log: Log
+  /// The errno that was last said of the access log.
+  var loggedFailure: Int32 = 0
   private var io: IOLoop
   private var admin = AdminServer()
   private(set) var controller: Controller
@@ -73,12 +76,14 @@ final class Steelyard {
       throw StartError(error)
     }
     nextTick = io.now
+    accessLog = try Self.openLog(fleet.accessLog, workerCount: evidence.workerCount)
     let seed = UInt64(truncatingIfNeeded: Clock.wall.rawValue)
     controller = Controller(
       fleet: fleet, evidence: evidence, hints: hints, random: RandomSource(seed: seed),
       now: io.now)
     do throws(Balancer.ListenError) {
-      balancer = try Balancer(board: board, evidence: evidence, hints: hints)
+      balancer = try Balancer(
+        board: board, evidence: evidence, hints: hints, accessLog: accessLog)
     } catch {
       throw StartError(listen: error.address, error.error)
     }
@@ -134,6 +139,7 @@ final class Steelyard {
   private func tick() {
     if let rows = controller.tick(now: io.now) { board.publish(rows: rows) }
     for report in balancer.takeReports() { log.write(.error, report) }
+    noteLogFailure()
     events.write(controller, to: log)
   }
 
@@ -158,6 +164,11 @@ final class Steelyard {
       try balancer.apply(fleet)
     } catch {
       throw StartError(listen: error.address, error.error)
+    }
+    do throws(IOError) {
+      try accessLog.use(fleet.accessLog)
+    } catch {
+      log.write(.error, "access log not opened anew", ["reason": error.reason])
     }
     slots = next
     controller.apply(fleet: fleet, now: io.now)
@@ -224,6 +235,7 @@ final class Steelyard {
     return page.render {
       DemandMetrics(controller).write(to: &$0)
       ControllerMetrics(controller, now: Clock.now).write(to: &$0)
+      AccessLogMetrics(driver: accessLog).write(to: &$0)
     }
   }
 }

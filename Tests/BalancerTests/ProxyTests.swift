@@ -48,7 +48,8 @@ private final class Proxy {
     evidence = EvidenceBoard(workerCount: workers, slotCount: slots.count)
     hints = HintBoard(slotCount: slots.count)
     balancer = try Balancer(
-      board: board, evidence: evidence, hints: hints)
+      board: board, evidence: evidence, hints: hints,
+      accessLog: AccessLogDriver(workerCount: workers))
     try balancer.start(seed: 1)
   }
 

@@ -1,0 +1,167 @@
+// One exchange as one line of the access log. Pure: everything is an argument, the line is written
+// into memory that somebody else owns. docs/operations.md lists the fields.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import Fleet
+import HTTP
+import Primitives
+
+/// What a line says. Buffers are empty where there is nothing to say.
+struct LogLine {
+  var client = UnsafeRawBufferPointer(start: nil, count: 0)
+  var method = UnsafeRawBufferPointer(start: nil, count: 0)
+  var target = UnsafeRawBufferPointer(start: nil, count: 0)
+  var referer = UnsafeRawBufferPointer(start: nil, count: 0)
+  var userAgent = UnsafeRawBufferPointer(start: nil, count: 0)
+  var requestID = UnsafeRawBufferPointer(start: nil, count: 0)
+  var pool = UnsafeRawBufferPointer(start: nil, count: 0)
+  /// The last one that was tried.
+  var endpoint = UnsafeRawBufferPointer(start: nil, count: 0)
+  var minorVersion = 1
+  var status = 0
+  /// To the client: heads and content; content alone.
+  var sentCount = 0
+  var sentContentCount = 0
+  /// From the client: head and content with its framing.
+  var receivedCount = 0
+  var duration = Nanoseconds.zero
+  /// From the request head to the response head.
+  var firstByte: Nanoseconds?
+  var attempts = 0
+  /// `completed`, `canceled`, `truncated`, or the reason of an answer of our own.
+  var termination: StaticString = "completed"
+
+  /// The longest line: every byte of every field escaped (6 for 1), and the rest.
+  static let byteCountMax = 6 * AccessRecord.textBytesMax + 1_024
+
+  func write(
+    _ format: AccessLogPolicy.Format, at wall: Nanoseconds, _ time: inout LogTime,
+    to writer: inout HeadWriter
+  ) {
+    switch format {
+    case .logfmt: writeLogfmt(wall, &time, to: &writer)
+    case .json: writeJSON(wall, &time, to: &writer)
+    case .combined: writeCombined(wall, &time, to: &writer)
+    }
+  }
+
+  // Numbers always, texts where there are any.
+  private func writeLogfmt(
+    _ wall: Nanoseconds, _ time: inout LogTime, to writer: inout HeadWriter
+  ) {
+    func text(_ key: StaticString, _ bytes: UnsafeRawBufferPointer) {
+      if bytes.isEmpty { return }
+      writer.append(key)
+      writer.append(logfmt: bytes)
+    }
+    func number(_ key: StaticString, _ value: Int) {
+      writer.append(key)
+      writer.append(number: value)
+    }
+    writer.append("time=")
+    time.writeRFC3339(wall, to: &writer)
+    text(" client=", client)
+    text(" method=", method)
+    text(" target=", target)
+    number(" status=", status)
+    number(" sent_bytes=", sentCount)
+    number(" received_bytes=", receivedCount)
+    writer.append(" duration_seconds=")
+    writer.append(seconds: duration)
+    if let firstByte {
+      writer.append(" first_byte_seconds=")
+      writer.append(seconds: firstByte)
+    }
+    text(" pool=", pool)
+    text(" endpoint=", endpoint)
+    number(" attempts=", attempts)
+    text(" request_id=", requestID)
+    text(" user_agent=", userAgent)
+    text(" referer=", referer)
+    writer.append(" termination=")
+    writer.append(termination)
+    writer.append("\n")
+  }
+
+  // Every key always; what there is nothing to say of is null.
+  private func writeJSON(_ wall: Nanoseconds, _ time: inout LogTime, to writer: inout HeadWriter) {
+    func text(_ key: StaticString, _ bytes: UnsafeRawBufferPointer) {
+      writer.append(key)
+      if bytes.isEmpty {
+        writer.append("null")
+        return
+      }
+      writer.append("\"")
+      writer.append(json: bytes)
+      writer.append("\"")
+    }
+    func number(_ key: StaticString, _ value: Int) {
+      writer.append(key)
+      writer.append(number: value)
+    }
+    writer.append("{\"time\":\"")
+    time.writeRFC3339(wall, to: &writer)
+    text("\",\"client\":", client)
+    text(",\"method\":", method)
+    text(",\"target\":", target)
+    number(",\"status\":", status)
+    number(",\"sent_bytes\":", sentCount)
+    number(",\"received_bytes\":", receivedCount)
+    writer.append(",\"duration_seconds\":")
+    writer.append(seconds: duration)
+    writer.append(",\"first_byte_seconds\":")
+    if let firstByte { writer.append(seconds: firstByte) } else { writer.append("null") }
+    text(",\"pool\":", pool)
+    text(",\"endpoint\":", endpoint)
+    number(",\"attempts\":", attempts)
+    text(",\"request_id\":", requestID)
+    text(",\"user_agent\":", userAgent)
+    text(",\"referer\":", referer)
+    writer.append(",\"termination\":\"")
+    writer.append(termination)
+    writer.append("\"}\n")
+  }
+
+  // $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent
+  // "$http_referer" "$http_user_agent"
+  private func writeCombined(
+    _ wall: Nanoseconds, _ time: inout LogTime, to writer: inout HeadWriter
+  ) {
+    writer.append(combined: client)
+    writer.append(" - - [")
+    time.writeCommon(wall, to: &writer)
+    writer.append("] \"")
+    if method.isEmpty {
+      writer.append("-")
+    } else {
+      writer.append(combined: method)
+      writer.append(" ")
+      writer.append(combined: target)
+      writer.append(minorVersion == 0 ? " HTTP/1.0" : " HTTP/1.1")
+    }
+    writer.append("\" ")
+    writer.append(number: status)
+    writer.append(" ")
+    writer.append(number: sentContentCount)
+    writer.append(" \"")
+    writer.append(combined: referer)
+    writer.append("\" \"")
+    writer.append(combined: userAgent)
+    writer.append("\"\n")
+  }
+}
+
+extension HeadWriter {
+  /// Seconds with six digits behind the point; what is negative is 0.
+  fileprivate mutating func append(seconds span: Nanoseconds) {
+    let micros = Int(max(0, span.rawValue) / 1_000)
+    append(number: micros / 1_000_000)
+    append(".")
+    var rest = micros % 1_000_000
+    var weight = 100_000
+    while weight > 0 {
+      append(number: rest / weight)
+      rest %= weight
+      weight /= 10
+    }
+  }
+}

@@ -1,0 +1,160 @@
+// What a worker notes of an exchange for the access log, and the line at its end. Nothing is done
+// for an exchange that is not logged but to look at one flag.
+// HOT PATH: no allocation, no lock, no existential.
+import Fleet
+import HTTP
+import IO
+import Primitives
+
+extension Worker {
+  /// Begins the record of an exchange whose head is at the start of `bytes`. `route` is nil where
+  /// none matched.
+  mutating func beginRecord(
+    _ id: ConnectionID, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, route: Int?
+  ) {
+    let place = Int(id.index)
+    let policy = plan.accessLog
+    let isLogged =
+      policy.destination != .none && (route.map { plan.routes[$0].logsAccess } ?? true)
+    slab.downstream[place].isLogged = isLogged
+    guard isLogged else { return }
+    records.begin(place)
+    func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
+      UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+    }
+    records.set(.method, place, slice(head.start, head.methodEnd))
+    let end = policy.hasQuery ? head.targetEnd : head.pathEnd
+    let target = slice(head.targetStart, end)
+    let root: StaticString = "/"
+    records.set(
+      .target, place,
+      target.isEmpty ? UnsafeRawBufferPointer(start: root.utf8Start, count: 1) : target)
+    for index in 0..<requests.fieldCount {
+      let field = requests.fields[index]
+      let name = slice(head.start + Int(field.start), head.start + Int(field.nameEnd))
+      guard let text = Self.loggedField(name) else { continue }
+      let value = slice(
+        head.start + Int(field.valueStart), head.start + Int(field.valueEnd))
+      records.set(text, place, value)
+    }
+    if let route {
+      let name = plan.pools[plan.routes[route].pool].name
+      _ = name.utf8.withContiguousStorageIfAvailable {
+        records.set(.pool, place, UnsafeRawBufferPointer($0))
+      }
+    }
+    records[place].pointee.receivedCount = head.end
+  }
+
+  private static func loggedField(_ name: UnsafeRawBufferPointer) -> AccessRecord.Text? {
+    func isWord(_ word: StaticString) -> Bool {
+      guard name.count == word.utf8CodeUnitCount else { return false }
+      for index in 0..<name.count where name[index] | 0x20 != word.utf8Start[index] {
+        return false
+      }
+      return true
+    }
+    switch name.count {
+    case 7: return isWord("referer") ? .referer : nil
+    case 10: return isWord("user-agent") ? .userAgent : nil
+    case 12: return isWord("x-request-id") ? .requestID : nil
+    default: return nil
+    }
+  }
+
+  /// Content of the request came.
+  mutating func noteReceived(_ id: ConnectionID, _ count: Int) {
+    let place = Int(id.index)
+    if slab.downstream[place].isLogged { records[place].pointee.receivedCount += count }
+  }
+
+  /// An endpoint is tried.
+  mutating func noteAttempt(_ id: ConnectionID, slot: Int) {
+    let place = Int(id.index)
+    guard slab.downstream[place].isLogged else { return }
+    records[place].pointee.attempts += 1
+    plan.endpointTexts[slot].withUnsafeBytes { records.set(.endpoint, place, $0) }
+  }
+
+  /// The response's head is there.
+  mutating func noteFirstByte(_ id: ConnectionID) {
+    let place = Int(id.index)
+    if slab.downstream[place].isLogged { records[place].pointee.firstByteAt = io.now }
+  }
+
+  /// Something was sent to the client.
+  mutating func noteSent(_ id: ConnectionID, head: Int, content: Int) {
+    let place = Int(id.index)
+    guard slab.downstream[place].isLogged else { return }
+    records[place].pointee.sentHeadCount += head
+    records[place].pointee.sentContentCount += content
+  }
+
+  /// The exchange is over as its code says.
+  mutating func logEnd(_ id: ConnectionID, _ code: CodeClass) {
+    switch code {
+    case .canceled: logEnd(id, "canceled", isCut: true)
+    case .truncated: logEnd(id, "truncated", isCut: true)
+    default: logEnd(id, "completed", isCut: false)
+    }
+  }
+
+  /// The exchange is over by an answer of our own, which was sent as `answer`. It may have had no
+  /// head that could be read.
+  mutating func logAnswer(
+    _ id: ConnectionID, _ reason: LocalReason, _ answer: UnsafeRawBufferPointer
+  ) {
+    let place = Int(id.index)
+    let state = slab.downstream + place
+    if state.pointee.phase == .head, plan.accessLog.destination != .none {
+      state.pointee.isLogged = true
+      state.pointee.startedAt = io.now
+      records.begin(place)
+    }
+    guard state.pointee.isLogged else { return }
+    state.pointee.status = reason.status
+    let head = Self.headCount(answer)
+    noteSent(id, head: head, content: answer.count - head)
+    logEnd(id, reason.staticLabel, isCut: false)
+  }
+
+  private static func headCount(_ answer: UnsafeRawBufferPointer) -> Int {
+    var index = 3
+    while index < answer.count {
+      if answer[index] == 0x0A, answer[index - 1] == 0x0D, answer[index - 2] == 0x0A {
+        return index + 1
+      }
+      index += 1
+    }
+    return answer.count
+  }
+
+  mutating func logEnd(_ id: ConnectionID, _ termination: StaticString, isCut: Bool) {
+    let place = Int(id.index)
+    let state = slab.downstream + place
+    guard state.pointee.isLogged else { return }
+    state.pointee.isLogged = false
+    let record = records[place]
+    // Nothing was answered: the number that nginx gives to clients that went away.
+    let hasAnswer = state.pointee.hasResponse || !isCut
+    // What the client was never sent is not counted where the exchange was cut.
+    let unsent = isCut ? io.unsentByteCount(id) : 0
+    let sent = record.pointee.sentHeadCount + record.pointee.sentContentCount
+    let line = LogLine(
+      client: slab.address(place, count: state.pointee.addressCount),
+      method: records.text(.method, place), target: records.text(.target, place),
+      referer: records.text(.referer, place), userAgent: records.text(.userAgent, place),
+      requestID: records.text(.requestID, place), pool: records.text(.pool, place),
+      endpoint: records.text(.endpoint, place), minorVersion: Int(state.pointee.minorVersion),
+      status: hasAnswer ? state.pointee.status : 499, sentCount: max(0, sent - unsent),
+      sentContentCount: max(0, record.pointee.sentContentCount - unsent),
+      receivedCount: record.pointee.receivedCount, duration: io.now - state.pointee.startedAt,
+      firstByte: record.pointee.firstByteAt.map { $0 - state.pointee.startedAt },
+      attempts: record.pointee.attempts, termination: termination)
+    var writer = HeadWriter(
+      UnsafeMutableRawBufferPointer(start: lineRoom, count: LogLine.byteCountMax))
+    line.write(plan.accessLog.format, at: Clock.wall, &logTime, to: &writer)
+    guard !writer.hasOverflowed else { return }
+    context.accessLog.append(writer.written, worker: index)
+  }
+}

@@ -1,0 +1,65 @@
+// Whole lines from one thread to another through memory of fixed size: what does not fit is
+// refused, and neither thread ever waits for the other.
+// Invariant: taken ≤ written ≤ taken + byteCount; only the producer moves `written`, only the
+// consumer `taken`. What lies between `taken` and `written` belongs to the consumer.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import CSystem
+import Synchronization
+
+/// A ring of bytes with one producing and one consuming thread.
+public final class LineRing: Sendable {
+  public let byteCount: Int
+  // SAFETY: set once; the two threads use disjoint parts, handed over by release and acquire.
+  nonisolated(unsafe) private let memory: UnsafeMutableRawPointer
+  private let written = Atomic<UInt64>(0)
+  private let taken = Atomic<UInt64>(0)
+
+  /// Memory that is not touched is not resident. Requires: byteCount > 0.
+  public init(byteCount: Int = 1 << 20) {
+    guard let memory = sy_map(byteCount) else { fatalError("out of memory for a log's ring") }
+    self.byteCount = byteCount
+    self.memory = memory
+  }
+
+  deinit { sy_unmap(memory, byteCount) }
+
+  /// Bytes that wait to be taken. Any thread.
+  public var pendingCount: Int {
+    let taken = taken.load(ordering: .relaxed)
+    return Int(written.load(ordering: .relaxed) &- taken)
+  }
+
+  /// Appends all of the bytes; false where there is no room for them. The producer only.
+  public func append(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    let end = written.load(ordering: .relaxed)
+    let used = Int(end &- taken.load(ordering: .acquiring))
+    guard let source = bytes.baseAddress, bytes.count <= byteCount - used else {
+      return bytes.isEmpty
+    }
+    let place = Int(end % UInt64(byteCount))
+    let first = min(bytes.count, byteCount - place)
+    (memory + place).copyMemory(from: source, byteCount: first)
+    if first < bytes.count {
+      memory.copyMemory(from: source + first, byteCount: bytes.count - first)
+    }
+    written.store(end &+ UInt64(bytes.count), ordering: .releasing)
+    return true
+  }
+
+  /// How many bytes there are to take now. The consumer only.
+  func readableCount() -> Int {
+    Int(written.load(ordering: .acquiring) &- taken.load(ordering: .relaxed))
+  }
+
+  /// The next bytes, as many of `readableCount` as lie together; valid until `release`.
+  func next() -> UnsafeRawBufferPointer {
+    let place = Int(taken.load(ordering: .relaxed) % UInt64(byteCount))
+    return UnsafeRawBufferPointer(
+      start: memory + place, count: min(readableCount(), byteCount - place))
+  }
+
+  /// Gives the first bytes of `next` back.
+  func release(_ count: Int) {
+    taken.store(taken.load(ordering: .relaxed) &+ UInt64(count), ordering: .releasing)
+  }
+}

@@ -1,0 +1,84 @@
+// The access log's part of the program: opened at start, opened anew by signals and reloads, its
+// troubles in the log, its last lines written at the end.
+import Balancer
+import Exposition
+import Fleet
+import IO
+
+extension Steelyard {
+  static func openLog(
+    _ policy: AccessLogPolicy, workerCount: Int
+  ) throws(StartError) -> AccessLogDriver {
+    let driver: AccessLogDriver
+    do throws(IOError) {
+      driver = try AccessLogDriver(workerCount: workerCount)
+    } catch {
+      throw StartError(error)
+    }
+    do throws(IOError) {
+      try driver.use(policy)
+    } catch {
+      throw StartError(accessLog: policy, error)
+    }
+    return driver
+  }
+
+  /// Opens the file of the access log anew, as after a rotation.
+  func reopenLog() {
+    do throws(IOError) {
+      try accessLog.reopen()
+      log.write(.info, "access log opened anew")
+    } catch {
+      log.write(.error, "access log not opened anew", ["reason": error.reason])
+    }
+  }
+
+  /// Says when writing begins to fail, and when it works again.
+  func noteLogFailure() {
+    let failure = accessLog.failure
+    guard failure != loggedFailure else { return }
+    loggedFailure = failure
+    if failure == 0 {
+      log.write(.info, "access log is written again")
+    } else {
+      log.write(.error, "access log cannot be written", ["reason": IOError.reason(failure)])
+    }
+  }
+
+  /// Writes what is left of the access log. Requires: the workers have ended.
+  func finishLog() {
+    let left = accessLog.finish()
+    if left > 0 {
+      log.write(.error, "the end of the access log is lost", ["bytes": "\(left)"])
+    }
+  }
+}
+
+extension StartError {
+  init(accessLog policy: AccessLogPolicy, _ error: IOError) {
+    var path = ""
+    if case .file(let given) = policy.destination { path = given }
+    self.init(.cannotCreate, "cannot open the access log \(path): \(error.reason)")
+  }
+}
+
+/// The access log's families of /metrics.
+struct AccessLogMetrics {
+  let driver: AccessLogDriver
+
+  func write(to writer: inout MetricsWriter) {
+    writer.family(
+      "steelyard_access_log_lines_total", .counter, help: "Lines that the access log took.")
+    writer.sample(driver.lineCount)
+    writer.family(
+      "steelyard_access_log_dropped_total", .counter,
+      help: "Lines that the access log had no room for, by what its destination did.")
+    for drop in AccessLogDriver.Drop.allCases {
+      writer.sample(driver.dropCount(drop), Labels(["reason": drop.label]))
+    }
+    writer.family(
+      "steelyard_access_log_write_errors_total", .counter,
+      help: "Writes to the access log that failed; they are tried again.")
+    writer.sample(driver.failureCount)
+  }
+}

@@ -4,8 +4,9 @@
 import HTTP
 
 extension HeadWriter {
-  /// The inside of a JSON string: quotes, backslashes and control characters (C0, DEL, C1) are
-  /// escaped, valid UTF-8 stays, each other byte becomes U+FFFD.
+  /// The inside of a JSON string: quotes, backslashes, control characters (C0, DEL, C1) and what
+  /// some programs take for a line's end (U+2028, U+2029) are escaped, other valid UTF-8 stays,
+  /// each other byte becomes U+FFFD.
   mutating func append(json bytes: UnsafeRawBufferPointer) {
     var start = 0
     var index = 0
@@ -17,18 +18,21 @@ extension HeadWriter {
       }
       let length = byte < 0x80 ? 0 : Self.sequenceLength(bytes, index)
       let isC1 = byte == 0xC2 && length == 2 && bytes[index + 1] < 0xA0
-      if length > 0, !isC1 {
+      let isSeparator =
+        byte == 0xE2 && length == 3 && bytes[index + 1] == 0x80 && bytes[index + 2] | 1 == 0xA9
+      if length > 0, !isC1, !isSeparator {
         index += length
         continue
       }
       append(UnsafeRawBufferPointer(rebasing: bytes[start..<index]))
       if isC1 {
         append(control: bytes[index + 1])
-        index += 2
+      } else if isSeparator {
+        append(bytes[index + 2] == 0xA8 ? "\\u2028" : "\\u2029")
       } else {
         appendEscape(byte)
-        index += 1
       }
+      index += max(1, length)
       start = index
     }
     append(UnsafeRawBufferPointer(rebasing: bytes[start..<index]))

@@ -39,6 +39,10 @@ import Testing
           head_bytes: 16KiB # default
           fields: 100 # default
           body_bytes: 1GiB # default
+        access_log:
+          path: none # default
+          format: logfmt # default
+          query: true # default
         listeners:
           - listen: "0.0.0.0:80"
             head_timeout: 10s # default
@@ -48,6 +52,7 @@ import Testing
                   path_prefix: / # default
                 pool: a # default
                 timeouts: {} # default
+                access_log: true # default
         pools:
           a:
             balance: least_request # default

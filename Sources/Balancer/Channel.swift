@@ -48,6 +48,8 @@ struct Downstream: ~Copyable {
   var request = ContentReader(.none)
   var response = ContentReader(.none)
   var contentCount = 0
+  /// The route's limit of it.
+  var contentMax = 0
   /// A final response head was passed on.
   var hasResponse = false
   var status = 0
@@ -57,6 +59,10 @@ struct Downstream: ~Copyable {
   var isUpstreamPaused = false
   var startedAt = Nanoseconds.zero
   var timeouts = ExchangeTimeouts()
+  /// When the exchange is over in any case; mostly never.
+  var endsAt = Nanoseconds.distantFuture
+  /// Unsent bytes when a deadline for sending was set: fewer at that deadline are progress.
+  var unsentNoted = 0
   /// What was sent upstream, kept until a response begins or it no longer fits.
   var replay = HeldBytes()
   /// Indices into the plan of `fleetRevision`; of no use with another.
@@ -76,6 +82,10 @@ struct Upstream {
   /// It carried an exchange before: the endpoint may have closed it meanwhile.
   var isReused = false
   var isPersistent = false
+  /// Exchanges that it has carried, the present one included.
+  var exchangeCount = 0
+  /// As for `Downstream`.
+  var unsentNoted = 0
   /// The beginning of a response head.
   var input = HeldBytes()
   // The idle list of its endpoint.

@@ -10,31 +10,49 @@ struct ForwardedRequest {
   let bytes: UnsafeRawBufferPointer
   /// The client's IP address as text.
   let client: UnsafeRawBufferPointer
+  /// What endpoints are sent as `Host`; empty: the client's.
+  var host: [UInt8] = []
+  /// What the first `matchedCount` bytes of the path are replaced with; empty: nothing is.
+  var rewrite: [UInt8] = []
+  var matchedCount = 0
 
   func write(to writer: inout HeadWriter, _ parser: borrowing HeadParser) {
     guard let base = bytes.baseAddress else { return }
     writer.append(base + head.start, head.methodEnd - head.start)
     writer.append(" ")
-    if head.targetStart == head.targetEnd || byte(head.targetStart) == 0x3F {
-      writer.append(head.method == .options && head.targetStart == head.targetEnd ? "*" : "/")
-    }
-    writer.append(base + head.targetStart, head.targetEnd - head.targetStart)
+    writeTarget(to: &writer)
     writer.append(" HTTP/1.1\r\n")
     let hasHost = head.authorityEnd > head.authorityStart
-    if head.isAbsoluteForm || !hasHost {
+    let replacesHost = head.isAbsoluteForm || !hasHost || !host.isEmpty
+    if replacesHost {
       // HTTP/1.0 clients may send no Host, which HTTP/1.1 servers demand.
       writer.append("Host: ")
-      if hasHost {
+      if !host.isEmpty {
+        writer.append(host)
+      } else if hasHost {
         writer.append(slice(head.authorityStart, head.authorityEnd))
       } else {
         writer.append("localhost")
       }
       writer.append("\r\n")
     }
-    writeKept(to: &writer, parser, dropsHost: head.isAbsoluteForm || !hasHost)
+    writeKept(to: &writer, parser, dropsHost: replacesHost)
     writeForwarded(to: &writer, parser, hasHost: hasHost)
     if head.framing == .chunked { writer.append("Transfer-Encoding: chunked\r\n") }
     writer.append("\r\n")
+  }
+
+  /// Path and query in origin form, the matched part of the path replaced.
+  private func writeTarget(to writer: inout HeadWriter) {
+    var start = head.targetStart
+    if !rewrite.isEmpty {
+      writer.append(rewrite)
+      // A path that was left out matched as "/".
+      start = min(start + matchedCount, head.pathEnd)
+    } else if start == head.targetEnd || byte(start) == 0x3F {
+      writer.append(head.method == .options && start == head.targetEnd ? "*" : "/")
+    }
+    writer.append(slice(start, head.targetEnd))
   }
 
   private func writeKept(

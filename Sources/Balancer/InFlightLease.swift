@@ -50,7 +50,7 @@ extension LocalReason {
   var outcome: AttemptOutcome {
     switch self {
     case .connectFailed: .failed(.unreachable)
-    case .connectTimeout, .firstByteTimeout: .failed(.timeout)
+    case .connectTimeout, .firstByteTimeout, .sendTimeout, .exchangeTimeout: .failed(.timeout)
     case .badResponse: .failed(.status)
     default: .abandoned
     }

@@ -8,6 +8,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
   case malformedRequest, noRoute, headTimeout, contentTimeout, contentTooLarge, targetTooLong
   case headTooLarge, unknownExpectation, notImplemented, unsupportedVersion
   case noEndpoint, overloaded, shed, connectFailed, badResponse, connectTimeout, firstByteTimeout
+  case sendTimeout, exchangeTimeout
 
   package var status: Int {
     switch self {
@@ -21,7 +22,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .notImplemented: 501
     case .connectFailed, .badResponse: 502
     case .noEndpoint, .overloaded, .shed: 503
-    case .connectTimeout, .firstByteTimeout: 504
+    case .connectTimeout, .firstByteTimeout, .sendTimeout, .exchangeTimeout: 504
     case .unsupportedVersion: 505
     }
   }
@@ -48,13 +49,15 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .badResponse: "bad_response"
     case .connectTimeout: "connect_timeout"
     case .firstByteTimeout: "first_byte_timeout"
+    case .sendTimeout: "send_timeout"
+    case .exchangeTimeout: "exchange_timeout"
     }
   }
 
   var message: StaticString {
     switch self {
     case .malformedRequest: "the request is not valid HTTP/1.1"
-    case .noRoute: "no route matches the path"
+    case .noRoute: "no route matches the request"
     case .headTimeout: "the request head did not arrive in time"
     case .contentTimeout: "the request content stopped arriving"
     case .contentTooLarge: "the request content is larger than this server takes"
@@ -70,6 +73,8 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .badResponse: "the endpoint's answer is not valid HTTP/1.1"
     case .connectTimeout: "the endpoint did not accept the connection in time"
     case .firstByteTimeout: "the endpoint did not answer in time"
+    case .sendTimeout: "the endpoint did not take the request in time"
+    case .exchangeTimeout: "the exchange took longer than it may"
     }
   }
 

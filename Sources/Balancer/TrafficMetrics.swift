@@ -47,6 +47,7 @@ package final class TrafficMetrics: Sendable {
   package init(workerCount: Int, slotCount: Int) {
     self.slotCount = slotCount
     let count = slotCount * Self.cellsPerSlot + LocalReason.allCases.count + 2
+      + 2 * CodeClass.allCases.count
     blocks = (0..<workerCount).map { _ in CellBlock(count: count) }
   }
 
@@ -60,6 +61,10 @@ package final class TrafficMetrics: Sendable {
 
   private var connections: Int { slotCount * Self.cellsPerSlot + LocalReason.allCases.count }
 
+  private func routeAnswer(_ isRedirect: Bool, _ code: CodeClass) -> Int {
+    connections + 2 + (isRedirect ? CodeClass.allCases.count : 0) + code.rawValue
+  }
+
   // MARK: Writing, each worker its own
 
   func countExchange(
@@ -72,6 +77,10 @@ package final class TrafficMetrics: Sendable {
 
   func countLocal(worker: Int, _ reason: LocalReason) {
     blocks[worker].add(1, at: local(reason))
+  }
+
+  func countRouteAnswer(worker: Int, isRedirect: Bool, _ code: CodeClass) {
+    blocks[worker].add(1, at: routeAnswer(isRedirect, code))
   }
 
   func countAccept(worker: Int) { blocks[worker].add(1, at: connections) }
@@ -96,6 +105,11 @@ package final class TrafficMetrics: Sendable {
   /// Answers that steelyard gave itself.
   package func locals(_ reason: LocalReason) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[local(reason)] }
+  }
+
+  /// Redirects and fixed answers of routes.
+  package func routeAnswers(isRedirect: Bool, _ code: CodeClass) -> UInt64 {
+    blocks.reduce(0) { $0 &+ $1[routeAnswer(isRedirect, code)] }
   }
 
   /// Connections accepted, ever.

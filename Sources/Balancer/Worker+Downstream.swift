@@ -109,7 +109,7 @@ extension Worker {
       switch state.pointee.request.next(bytes, &offset) {
       case .content(let count):
         state.pointee.contentCount += count
-        if state.pointee.contentCount > context.limits.bodyBytesMax {
+        if state.pointee.contentCount > state.pointee.contentMax {
           refuseContent(id, .contentTooLarge)
           return nil
         }
@@ -168,6 +168,7 @@ extension Worker {
     // Answers that the client does not read must not pile up: no new request before they are gone.
     if io.unsentByteCount(id) > 0 {
       io.setPaused(id, true)
+      setSendDeadline(id)
     } else if state.pointee.input.isEmpty {
       io.setPaused(id, false)
       io.setReadLimit(id, Self.headReadMax)
@@ -180,8 +181,9 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     switch state.pointee.phase {
     case .closing: closeDownstream(id)
-    case .lingering: break
+    case .lingering: io.setDeadline(id, io.now + Self.lingerTime)
     case .head:
+      expectHead(id)
       if state.pointee.input.isEmpty {
         io.setPaused(id, false)
         io.setReadLimit(id, Self.headReadMax)
@@ -191,7 +193,7 @@ extension Worker {
     case .exchange:
       guard state.pointee.isUpstreamPaused else { return }
       state.pointee.isUpstreamPaused = false
-      io.setDeadline(id, nil)
+      setClientDeadline(id, nil)
       io.setPaused(state.pointee.upstream, false)
       io.setDeadline(state.pointee.upstream, io.now + state.pointee.timeouts.idle)
     }
@@ -200,8 +202,13 @@ extension Worker {
   mutating func downstreamTimeout(_ id: ConnectionID) {
     let state = slab.downstream + Int(id.index)
     switch state.pointee.phase {
-    case .lingering, .closing: closeDownstream(id)
+    case .lingering, .closing:
+      if io.unsentByteCount(id) == 0 || !takesBytes(id) { cut(id) }
     case .head:
+      if io.unsentByteCount(id) > 0 {
+        if !takesBytes(id) { cut(id) }
+        return
+      }
       // A connection on which nothing was asked is closed without a word.
       if state.pointee.hasDeadlineForHead {
         respond(id, .headTimeout)
@@ -209,8 +216,12 @@ extension Worker {
         closeDownstream(id)
       }
     case .exchange:
-      if state.pointee.hasResponse {
+      if io.now >= state.pointee.endsAt {
+        exchangeTimedOut(id)
+      } else if state.pointee.hasResponse {
         // It does not read its response.
+        if takesBytes(id) { return }
+        io.resetOnClose(id)
         abortExchange(id, .abandoned, code: .canceled)
       } else {
         refuseContent(id, .contentTimeout)
@@ -229,8 +240,14 @@ extension Worker {
     } else {
       // Half-closed, but it may still read the end of its answer.
       state.pointee.phase = .closing
-      io.setDeadline(id, io.now + state.pointee.timeouts.idle)
+      setSendDeadline(id)
     }
+  }
+
+  /// Closes; where bytes are left unsent the client sees a cut.
+  private mutating func cut(_ id: ConnectionID) {
+    if io.unsentByteCount(id) > 0 { io.resetOnClose(id) }
+    closeDownstream(id)
   }
 
   mutating func closeDownstream(_ id: ConnectionID) {

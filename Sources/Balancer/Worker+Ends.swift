@@ -118,8 +118,7 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     context.metrics.countLocal(worker: index, reason)
     release(&state.pointee.replay)
-    let isWhole = state.pointee.phase == .exchange && state.pointee.request.isComplete
-    let closes = !isWhole || !state.pointee.isPersistent || state.pointee.minorVersion == 0
+    let closes = closesAfterAnswer(id)
     var writer = HeadWriter(scratch)
     reason.write(
       to: &writer, date: date.current(), isHead: state.pointee.method == .head, closes: closes)
@@ -128,8 +127,9 @@ extension Worker {
     endDownstream(id, closes: closes)
   }
 
-  private mutating func endDownstream(_ id: ConnectionID, closes: Bool) {
+  mutating func endDownstream(_ id: ConnectionID, closes: Bool) {
     let state = slab.downstream + Int(id.index)
+    state.pointee.endsAt = .distantFuture
     release(&state.pointee.replay)
     guard closes || stopsAt != nil else {
       awaitNextRequest(id)
@@ -146,11 +146,12 @@ extension Worker {
       io.setPaused(id, false)
       io.finish(id)
       io.setDeadline(id, io.now + Self.lingerTime)
+      if io.unsentByteCount(id) > 0 { setSendDeadline(id) }
     } else if io.unsentByteCount(id) == 0 {
       closeDownstream(id)
     } else {
       state.pointee.phase = .closing
-      io.setDeadline(id, io.now + state.pointee.timeouts.idle)
+      setSendDeadline(id)
     }
   }
 }

@@ -23,21 +23,33 @@ extension Worker {
     state.pointee.closesAfter = false
     state.pointee.startedAt = io.now
     state.pointee.tried = TriedSet()
-    io.setDeadline(id, nil)
+    state.pointee.endsAt = .distantFuture
 
-    let path = UnsafeRawBufferPointer(rebasing: bytes[head.targetStart..<head.pathEnd])
-    let route = plan.route(tag: tag, path: path.isEmpty ? Self.rootPath : path)
+    let route = plan.route(tag, head, bytes, requests)
     beginRecord(id, head, bytes, route: route)
-    if case .length(let length) = head.framing, length > context.limits.bodyBytesMax {
+    state.pointee.contentMax = context.limits.bodyBytesMax
+    if let route {
+      state.pointee.contentMax = plan.routes[route].bodyBytesMax
+      if let longest = plan.routes[route].timeouts.exchange {
+        state.pointee.endsAt = io.now + longest
+      }
+    }
+    setClientDeadline(id, nil)
+    if case .length(let length) = head.framing, length > state.pointee.contentMax {
       respond(id, .contentTooLarge)
       return
     }
     let rest = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
     guard let count = readRequestContent(id, rest) else { return }
     let content = UnsafeRawBufferPointer(rebasing: rest[0..<count])
-    let isWritten = route != nil && writeUpstreamHead(id, head, bytes, content)
+    let next = UnsafeRawBufferPointer(rebasing: rest[count...])
+    if let route, plan.routes[route].pool < 0 {
+      answer(id, byRoute: route, head, bytes, rest: next)
+      return
+    }
+    let isWritten = writeUpstreamHead(id, route, head, bytes, content)
     // From here on `bytes` may be gone: they may lie in the input.
-    keepPipelined(id, UnsafeRawBufferPointer(rebasing: rest[count...]))
+    keepPipelined(id, next)
     guard let route else {
       respond(id, .noRoute)
       return
@@ -50,17 +62,12 @@ extension Worker {
     state.pointee.pool = plan.routes[route].pool
     state.pointee.fleetRevision = plan.fleetRevision
     state.pointee.timeouts = plan.routes[route].timeouts
-    state.pointee.retriesLeft = plan.pools[state.pointee.pool].retriesMax
+    state.pointee.retriesLeft = plan.routes[route].retriesMax
     attempt(id)
   }
 
-  private static var rootPath: UnsafeRawBufferPointer {
-    let root: StaticString = "/"
-    return UnsafeRawBufferPointer(start: root.utf8Start, count: 1)
-  }
-
   /// What follows the request stays in the input (or gets there).
-  private mutating func keepPipelined(_ id: ConnectionID, _ rest: UnsafeRawBufferPointer) {
+  mutating func keepPipelined(_ id: ConnectionID, _ rest: UnsafeRawBufferPointer) {
     let state = slab.downstream + Int(id.index)
     if state.pointee.input.block != nil {
       state.pointee.input.start = state.pointee.input.end - rest.count
@@ -74,16 +81,18 @@ extension Worker {
 
   /// Renders what is sent upstream into a block that is kept for a second attempt.
   private mutating func writeUpstreamHead(
-    _ id: ConnectionID, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
+    _ id: ConnectionID, _ route: Int?, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
     _ content: UnsafeRawBufferPointer
   ) -> Bool {
     let state = slab.downstream + Int(id.index)
-    guard let block = blocks.take() else { return false }
+    guard let route, let block = blocks.take() else { return false }
     var writer = HeadWriter(
       UnsafeMutableRawBufferPointer(start: block, count: Self.blockBytes))
     let forwarded = ForwardedRequest(
       head: head, bytes: bytes,
-      client: slab.address(Int(id.index), count: state.pointee.addressCount))
+      client: slab.address(Int(id.index), count: state.pointee.addressCount),
+      host: plan.pools[plan.routes[route].pool].host, rewrite: plan.routes[route].rewrite,
+      matchedCount: plan.routes[route].matchedCount)
     forwarded.write(to: &writer, requests)
     writer.append(content)
     guard !writer.hasOverflowed else {
@@ -167,6 +176,7 @@ extension Worker {
     state.pointee.isUpstreamPaused = false
     other.pointee.downstream = id
     other.pointee.slot = slot
+    other.pointee.exchangeCount += 1
     let isSent = io.send(upstream, state.pointee.replay.bytes)
     if other.pointee.phase == .connecting {
       io.setDeadline(upstream, io.now + state.pointee.timeouts.connect)
@@ -181,23 +191,5 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     guard state.pointee.replay.block != nil else { return }
     if !hold(bytes, in: &state.pointee.replay) { release(&state.pointee.replay) }
-  }
-
-  /// Whose turn it is until the response begins: the endpoint's, to answer or to take what waits
-  /// for it, or the client's, to send more.
-  mutating func setUploadDeadlines(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
-    let upstream = state.pointee.upstream
-    guard slab.upstream[Int(upstream.index)].phase == .head else { return }
-    if state.pointee.request.isComplete {
-      io.setDeadline(id, nil)
-      io.setDeadline(upstream, io.now + state.pointee.timeouts.firstByte)
-    } else if io.unsentByteCount(upstream) > 0 {
-      io.setDeadline(id, nil)
-      io.setDeadline(upstream, io.now + state.pointee.timeouts.idle)
-    } else {
-      io.setDeadline(upstream, nil)
-      io.setDeadline(id, io.now + state.pointee.timeouts.idle)
-    }
   }
 }

@@ -17,8 +17,9 @@ extension Worker {
   mutating func upstreamDrained(_ id: ConnectionID) {
     let state = slab.upstream[Int(id.index)]
     guard state.phase != .idle else { return }
-    guard !slab.downstream[Int(state.downstream.index)].request.isComplete else { return }
-    io.setPaused(state.downstream, false)
+    if !slab.downstream[Int(state.downstream.index)].request.isComplete {
+      io.setPaused(state.downstream, false)
+    }
     setUploadDeadlines(state.downstream)
   }
 
@@ -132,6 +133,8 @@ extension Worker {
     noteFirstByte(client)
     let timeout = exchange.pointee.timeouts.idle
     io.setDeadline(id, io.now + timeout)
+    // From here on the response's time-outs count, not the request's.
+    if !exchange.pointee.request.isComplete { setClientDeadline(client, nil) }
     let content = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
     relayResponse(id, client, content, before: writer.written)
   }
@@ -226,7 +229,7 @@ extension Worker {
       exchange.pointee.isUpstreamPaused = true
       io.setPaused(id, true)
       io.setDeadline(id, nil)
-      io.setDeadline(client, io.now + exchange.pointee.timeouts.idle)
+      setSendDeadline(client)
     }
   }
 
@@ -253,7 +256,7 @@ extension Worker {
     switch state.phase {
     case .idle: closeIdle(id)
     case .connecting: attemptFailed(state.downstream, .connectTimeout, isUnsent: true)
-    case .head: attemptFailed(state.downstream, .firstByteTimeout, isUnsent: false)
+    case .head: answerTimedOut(id, of: state.downstream)
     case .content: abortExchange(state.downstream, .failed(.timeout), code: .truncated)
     }
   }
@@ -269,7 +272,9 @@ extension Worker {
       return
     }
     let policy = plan.pools[endpoint.pool].keepAlive
-    guard idle.count(slot) < policy.connectionsMax else {
+    guard idle.count(slot) < policy.connectionsMax,
+      state.pointee.exchangeCount < policy.requestsMax ?? .max
+    else {
       closeUpstream(id)
       return
     }

@@ -1,28 +1,54 @@
 // A weight table as one worker uses it: routes, pools with their pickers, endpoints by slot.
 // Rebuilt when the fleet changes; new weights are written into it in place.
 import Fleet
+import HTTP
 import IO
 import Primitives
 
 struct WorkerPlan {
   struct Listener {
-    /// Indices into `WorkerPlan.routes`, longest prefix first.
-    var routes: [Int]
+    /// Where its routes begin in `WorkerPlan.routes`.
+    var routesStart: Int
     var headTimeout: Nanoseconds
     var idleTimeout: Nanoseconds
+    var bodyTimeout: Nanoseconds
+    var sendTimeout: Nanoseconds
   }
   struct PlannedRoute {
-    var prefix: [UInt8]
+    /// −1 where steelyard answers by itself.
     var pool: Int
     var timeouts: ExchangeTimeouts
     var logsAccess: Bool
+    var bodyBytesMax: Int
+    var retriesMax: Int
+    /// As in `ForwardedRequest`.
+    var rewrite: [UInt8]
+    var matchedCount: Int
+    var answer: RouteAnswer?
+
+    init(_ route: Route, _ fleet: Fleet) {
+      pool = route.action.pool ?? -1
+      let defaults = route.action.pool.map { fleet.pools[$0] }
+      timeouts = route.timeouts ?? defaults?.timeouts ?? ExchangeTimeouts()
+      bodyBytesMax = route.bodyBytesMax ?? fleet.limits.bodyBytesMax
+      retriesMax = route.retriesMax ?? defaults?.retriesMax ?? 0
+      rewrite = Array((route.rewrite ?? "").utf8)
+      matchedCount = route.match.path.text.utf8.count
+      logsAccess = route.logsAccess
+      switch route.action {
+      case .pool: break
+      case .redirect(let redirect): answer = RouteAnswer(redirect)
+      case .respond(let fixed): answer = RouteAnswer(fixed)
+      }
+    }
   }
   struct PlannedPool {
     var name: String
     var picker: Picker
     var slots: [Int]
-    var retriesMax: Int
     var keepAlive: KeepAlivePolicy
+    /// As in `ForwardedRequest`.
+    var host: [UInt8]
     /// The turn in which the other workers' in-flight counts were last taken.
     var refreshedTurn: UInt64 = 0
   }
@@ -35,6 +61,8 @@ struct WorkerPlan {
   private(set) var fleetRevision: UInt64 = 0
   /// By listener tag.
   private(set) var listeners: [Listener?] = []
+  /// By listener tag.
+  private var tables: [RouteTable] = []
   /// Of all listeners.
   private(set) var routes: [PlannedRoute] = []
   var pools: [PlannedPool] = []
@@ -63,18 +91,15 @@ struct WorkerPlan {
     fleetRevision = table.fleetRevision
     let fleet = table.fleet
     listeners = [Listener?](repeating: nil, count: Int(tags.max() ?? 0) + 1)
+    tables = [RouteTable](repeating: RouteTable([]), count: listeners.count)
     routes = []
     for (listener, tag) in zip(fleet.listeners, tags) {
-      let first = routes.count
-      let planned = listener.routes.map {
-        PlannedRoute(
-          prefix: Array($0.pathPrefix.utf8), pool: $0.pool,
-          timeouts: $0.timeouts ?? fleet.pools[$0.pool].timeouts, logsAccess: $0.logsAccess)
-      }
-      routes += planned.sorted { $0.prefix.count > $1.prefix.count }
       listeners[Int(tag)] = Listener(
-        routes: Array(first..<routes.count), headTimeout: listener.headTimeout,
-        idleTimeout: listener.idleTimeout)
+        routesStart: routes.count, headTimeout: listener.headTimeout,
+        idleTimeout: listener.idleTimeout, bodyTimeout: listener.bodyTimeout,
+        sendTimeout: listener.sendTimeout)
+      tables[Int(tag)] = RouteTable(listener.routes)
+      routes += listener.routes.map { PlannedRoute($0, fleet) }
     }
     endpoints = [PlannedEndpoint?](repeating: nil, count: table.rows.count)
     accessLog = fleet.accessLog
@@ -92,29 +117,24 @@ struct WorkerPlan {
       }
       return PlannedPool(
         name: pool.name, picker: picker, slots: pool.endpoints.map(\.slot),
-        retriesMax: pool.retriesMax,
-        keepAlive: pool.keepAlive)
+        keepAlive: pool.keepAlive, host: Array((pool.host ?? "").utf8))
     }
     adopt(table, now: now, isFirst: true)
   }
 
-  /// The index in `routes` of the one with the longest prefix of `path`; nil where none matches.
-  func route(tag: UInt32, path: UnsafeRawBufferPointer) -> Int? {
-    guard let listener = listener(tag) else { return nil }
-    for index in listener.routes where Self.isPrefix(routes[index].prefix, of: path) {
-      return index
-    }
-    return nil
+  /// The index in `routes` of the one that the request takes; nil where none matches.
+  func route(
+    _ tag: UInt32, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
+    _ parser: borrowing HeadParser
+  ) -> Int? {
+    guard let listener = listener(tag),
+      let index = tables[Int(tag)].match(head, bytes, parser)
+    else { return nil }
+    return listener.routesStart + index
   }
 
   /// The listener whose connections carry `tag`; nil once it is gone.
   func listener(_ tag: UInt32) -> Listener? {
     tag < UInt32(listeners.count) ? listeners[Int(tag)] : nil
-  }
-
-  private static func isPrefix(_ prefix: [UInt8], of path: UnsafeRawBufferPointer) -> Bool {
-    guard prefix.count <= path.count else { return false }
-    for index in prefix.indices where prefix[index] != path[index] { return false }
-    return true
   }
 }

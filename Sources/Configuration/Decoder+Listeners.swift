@@ -11,6 +11,8 @@ extension Decoder {
     if let address { note(address, at: scope.offset(of: "listen")) }
     scope.read("head_timeout", &listener.headTimeout, .duration(Self.timeoutRange))
     scope.read("idle_timeout", &listener.idleTimeout, .duration(Self.timeoutRange))
+    scope.read("body_timeout", &listener.bodyTimeout, .duration(Self.timeoutRange))
+    scope.read("send_timeout", &listener.sendTimeout, .duration(Self.timeoutRange))
 
     let pool = scope.claim("pool")
     let nodes = scope.items("routes")
@@ -21,10 +23,14 @@ extension Decoder {
     }
     var outputs: [Output] = []
     if scope.has("routes") {
-      var lines: [String: Int] = [:]
-      for node in nodes ?? [] {
+      var seen: [RouteKey: Int] = [:]
+      for node in (nodes ?? []).prefix(Self.routesMax) {
         var route = Scope(node, "this route", report)
-        outputs.append(decodeRoute(&route, &listener, &lines))
+        outputs.append(decodeRoute(&route, &listener, &seen))
+      }
+      if let nodes, nodes.count > Self.routesMax {
+        report.error(
+          at: nodes[Self.routesMax].offset, "a listener has at most \(Self.routesMax) routes")
       }
       if let nodes, nodes.isEmpty {
         report.error(at: scope.offset(of: "routes"), "`routes` needs at least one item")
@@ -35,24 +41,14 @@ extension Decoder {
           at: node.offset, "this listener needs `pool` or `routes`",
           hint: "the pools are \(Suggestion.names(poolNames))")
       }
-      outputs.append(wholeListener(pool, &listener, scope))
+      // The one route of a listener without `routes` is all defaults.
+      var route = Scope(nil, "this route", report)
+      var seen: [RouteKey: Int] = [:]
+      outputs.append(decodeRoute(&route, &listener, &seen, whole: pool))
     }
     scope.put("routes", .sequence(outputs))
     fleet.listeners.append(listener)
     return scope.finish()
-  }
-
-  // The one route of a listener that has no `routes`.
-  private func wholeListener(_ pool: Node?, _ listener: inout Listener, _ scope: Scope) -> Output {
-    let index = pool.map { poolIndex($0, scope) } ?? (poolNames.isEmpty ? nil : 0)
-    listener.routes = [Route(pathPrefix: "/", pool: index ?? 0)]
-    let name = index.map { poolNames[$0] } ?? ""
-    return .mapping([
-      .init("match", .mapping([.init("path_prefix", .value("/", isDefault: true))])),
-      .init("pool", .value(YAMLText.scalar(name), isDefault: pool == nil)),
-      .init("timeouts", .value("{}", isDefault: true)),
-      .init("access_log", .value("true", isDefault: true)),
-    ])
   }
 
   // The pool that a listener or route names.

@@ -26,11 +26,14 @@ extension Decoder {
   private func decode(_ pool: inout Pool, in scope: inout Scope) {
     scope.read("balance", &pool.balance, .choice)
     scope.read("retries", &pool.retriesMax, .count(0...3))
+    scope.read("host", &pool.host, Form<String>.hostField.or("client"))
     decodeEndpoints(&pool, in: &scope)
     scope.section("timeouts") { Self.read(&pool.timeouts, in: &$0) }
     scope.section("keepalive") { keepAlive in
       keepAlive.read("connections", &pool.keepAlive.connectionsMax, .count(0...10_000))
       keepAlive.read("idle", &pool.keepAlive.idle, .duration(Self.timeoutRange))
+      keepAlive.read(
+        "requests", &pool.keepAlive.requestsMax, Form<Int>.count(1...1_000_000_000).or("any"))
     }
     decodeHealth(&pool, in: &scope)
     decodeEjection(&pool, in: &scope)

@@ -1,42 +1,111 @@
-// `routes` of a listener: what they match and what becomes of the request.
+// `routes` of a listener: what becomes of the requests that match. `Decoder+Match.swift` reads what
+// they match.
 import Fleet
 import Primitives
 
 extension Decoder {
+  /// The most routes of a listener: a request may be compared with each of them.
+  static let routesMax = 1_000
+
+  /// Appends a route to the listener. `seen` is where the conditions of earlier routes stand;
+  /// `whole` is the pool of a listener without routes.
   func decodeRoute(
-    _ scope: inout Scope, _ listener: inout Listener, _ lines: inout [String: Int]
+    _ scope: inout Scope, _ listener: inout Listener, _ seen: inout [RouteKey: Int],
+    whole: Node? = nil
   ) -> Output {
     var route = Route(pathPrefix: "/", pool: 0)
-    var offset = scope.offset(of: "match")
-    let errorCount = report.count
-    scope.section("match") { match in
-      match.read("path_prefix", &route.pathPrefix, .path(query: false))
-      if match.has("path_prefix") { offset = match.offset(of: "path_prefix") }
-    }
-    // A prefix that could not be read is no second "/".
-    if report.count == errorCount { note(route.pathPrefix, at: offset, &lines) }
-    var index: Int?
-    if let node = scope.claim("pool", required: poolNames.count > 1) {
-      index = poolIndex(node, scope)
-      let name = index.map { poolNames[$0] } ?? ""
-      scope.put("pool", .value(YAMLText.scalar(name), isDefault: false))
-    } else if poolNames.count == 1 {
-      index = 0
-      scope.put("pool", .value(YAMLText.scalar(poolNames[0]), isDefault: true))
-    }
-    route.pool = index ?? 0
-    decodeTimeouts(&scope, &route)
+    decodeMatch(&scope, &route.match, &seen)
+    decodeAction(&scope, &route, whole)
     scope.read("access_log", &route.logsAccess, .truth)
     listener.routes.append(route)
     return scope.finish()
   }
 
-  private func note(_ prefix: String, at offset: Int, _ lines: inout [String: Int]) {
-    let line = report.source.position(of: offset).line
-    guard let first = lines.updateValue(line, forKey: prefix) else { return }
+  /// `pool`, `redirect` or `respond`, and the keys that go with a pool.
+  private func decodeAction(_ scope: inout Scope, _ route: inout Route, _ whole: Node?) {
+    let actions = ["pool", "redirect", "respond"].filter { scope.has($0) }
+    if actions.count > 1 {
+      report.error(
+        at: scope.offset(of: actions[1]),
+        "a route has one of `pool`, `redirect` and `respond`, not `\(actions[0])` and"
+          + " `\(actions[1])`")
+    }
+    let answersItself = actions.first.map { $0 != "pool" } ?? false
+    let pool = scope.claim("pool", required: poolNames.count > 1 && !answersItself)
+    if let pool = pool ?? whole {
+      let index = poolIndex(pool, scope)
+      route.action = .pool(index ?? 0)
+      let name = index.map { poolNames[$0] } ?? ""
+      scope.put("pool", .value(YAMLText.scalar(name), isDefault: false))
+    } else if poolNames.count == 1, !answersItself {
+      scope.put("pool", .value(YAMLText.scalar(poolNames[0]), isDefault: true))
+    }
+    decodeRedirect(&scope, &route)
+    decodeRespond(&scope, &route)
+    decodePoolKeys(&scope, &route, answersItself)
+  }
+
+  private func decodeRedirect(_ scope: inout Scope, _ route: inout Route) {
+    guard scope.has("redirect") else {
+      _ = scope.claim("redirect")
+      return
+    }
+    var redirect = Redirect(location: "/")
+    scope.section("redirect") { section in
+      section.read("status", &redirect.status, .redirectStatus)
+      redirect.location = section.require("location", .location) ?? "/"
+    }
+    route.action = .redirect(redirect)
+  }
+
+  private func decodeRespond(_ scope: inout Scope, _ route: inout Route) {
+    guard scope.has("respond") else {
+      _ = scope.claim("respond")
+      return
+    }
+    var answer = FixedAnswer()
+    scope.section("respond") { section in
+      section.read("status", &answer.status, .answerStatus)
+      section.read("body", &answer.body, .body)
+      section.read("content_type", &answer.contentType, .mediaType)
+      if [204, 205].contains(answer.status), !answer.body.isEmpty {
+        report.error(
+          at: section.offset(of: "body"), "an answer with status \(answer.status) has no body")
+      }
+    }
+    route.action = .respond(answer)
+  }
+
+  private func decodePoolKeys(
+    _ scope: inout Scope, _ route: inout Route, _ answersItself: Bool
+  ) {
+    if answersItself {
+      for key in ["rewrite", "timeouts", "body_bytes", "retries"] where scope.has(key) {
+        _ = scope.claim(key)
+        report.error(
+          at: scope.offset(of: key), "`\(key)` is for routes with a pool: this one answers itself")
+      }
+      return
+    }
+    scope.read("rewrite", &route.rewrite, Form<String>.path(query: false).or("none"))
+    checkRewrite(scope, route)
+    decodeTimeouts(&scope, &route)
+    scope.read(
+      "body_bytes", &route.bodyBytesMax, Form<Int>.size(0...(1 << 40)).or("inherit"))
+    scope.read("retries", &route.retriesMax, Form<Int>.count(0...3).or("inherit"))
+  }
+
+  // `/api` → `/` would make `//x` of `/api/x`, and `/api/` → `/new` would make `/newx` of it.
+  private func checkRewrite(_ scope: Scope, _ route: Route) {
+    guard let rewrite = route.rewrite, case .prefix(let prefix) = route.match.path,
+      rewrite.hasSuffix("/") != prefix.hasSuffix("/")
+    else { return }
+    let example = prefix.hasSuffix("/") ? "x" : "/x"
     report.error(
-      at: offset,
-      "\(Printable.quoted(prefix)) is already the prefix of the route in line \(first)")
+      at: scope.offset(of: "rewrite"),
+      "`rewrite` and `path_prefix` end in `/` both or neither: "
+        + "\(Printable.quoted(prefix + example)) would become "
+        + Printable.quoted(rewrite + example))
   }
 
   // A route's own timeouts are the pool's with what the route changes.
@@ -44,9 +113,9 @@ extension Decoder {
     var isEmpty = true
     let node = scope.claim("timeouts")
     if let node, case .mapping(let entries) = node.content { isEmpty = entries.isEmpty }
+    let pool = route.action.pool ?? 0
     var timeouts =
-      fleet.pools.indices.contains(route.pool)
-      ? fleet.pools[route.pool].timeouts : ExchangeTimeouts()
+      fleet.pools.indices.contains(pool) ? fleet.pools[pool].timeouts : ExchangeTimeouts()
     guard let node, !isEmpty else {
       if let node { _ = Scope(node, "`timeouts`", report) }
       scope.put("timeouts", .value("{}", isDefault: node == nil))
@@ -61,7 +130,9 @@ extension Decoder {
   /// The keys of `timeouts`, in a pool and in a route.
   static func read(_ timeouts: inout ExchangeTimeouts, in scope: inout Scope) {
     scope.read("connect", &timeouts.connect, .duration(timeoutRange))
+    scope.read("send", &timeouts.send, .duration(timeoutRange))
     scope.read("first_byte", &timeouts.firstByte, .duration(timeoutRange))
     scope.read("idle", &timeouts.idle, .duration(timeoutRange))
+    scope.read("exchange", &timeouts.exchange, Form<Nanoseconds>.duration(timeoutRange).or("none"))
   }
 }

@@ -27,6 +27,8 @@ public struct Pool: Sendable, Equatable {
   public var shedRatio: Double?
   /// Further endpoints tried when one could not be reached. Range 0...3.
   public var retriesMax = 2
+  /// The `Host` that endpoints are sent; nil: the client's.
+  public var host: String?
 
   public init(name: String, endpoints: [Endpoint]) {
     self.name = name
@@ -60,5 +62,8 @@ public struct KeepAlivePolicy: Sendable, Equatable {
   public var connectionsMax = 512
   /// Shorter than the 5 s of uvicorn (vLLM, SGLang), so that a request meets no closing connection.
   public var idle: Nanoseconds = .seconds(4)
+  /// Exchanges that a connection carries before it is closed; nil: any number.
+  /// Range 1...1_000_000_000.
+  public var requestsMax: Int?
   public init() {}
 }

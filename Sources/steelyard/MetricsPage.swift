@@ -128,6 +128,16 @@ struct MetricsPage {
       writer.sample(traffic.locals(reason), labels)
     }
     writer.family(
+      "steelyard_route_answers_total", .counter,
+      help: "Redirects and fixed answers of routes.")
+    for code in [CodeClass.success, .clientError, .serverError] {
+      let labels = Labels(["action": "respond", "code": code.label])
+      writer.sample(traffic.routeAnswers(isRedirect: false, code), labels)
+    }
+    writer.sample(
+      traffic.routeAnswers(isRedirect: true, .redirection),
+      Labels(["action": "redirect", "code": CodeClass.redirection.label]))
+    writer.family(
       "steelyard_connections_accepted_total", .counter, help: "Downstream connections accepted.")
     writer.sample(traffic.accepted)
     writer.family(

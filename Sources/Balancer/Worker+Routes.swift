@@ -1,0 +1,40 @@
+// Requests whose route needs no endpoint: redirects and fixed answers, given as soon as the head is
+// there. Content that is still to come is not waited for; the connection then ends.
+// HOT PATH: no allocation, no lock, no existential.
+import Fleet
+import HTTP
+import IO
+import Primitives
+
+extension Worker {
+  /// Answers as the route says. `bytes` begin with the head, `rest` is what follows the request;
+  /// neither is needed afterwards.
+  mutating func answer(
+    _ id: ConnectionID, byRoute route: Int, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
+    rest: UnsafeRawBufferPointer
+  ) {
+    guard let answer = plan.routes[route].answer else { return }
+    let closes = closesAfterAnswer(id)
+    var writer = HeadWriter(scratch)
+    answer.write(
+      to: &writer, date: date.current(),
+      target: UnsafeRawBufferPointer(rebasing: bytes[head.targetStart..<head.targetEnd]),
+      isHead: head.method == .head, closes: closes)
+    keepPipelined(id, rest)
+    guard !writer.hasOverflowed else {
+      respond(id, .headTooLarge)
+      return
+    }
+    context.metrics.countRouteAnswer(
+      worker: index, isRedirect: answer.isRedirect, answer.code)
+    io.send(id, writer.written)
+    endDownstream(id, closes: closes)
+  }
+
+  /// Whether the connection ends after an answer of our own: it does where the request is not whole.
+  func closesAfterAnswer(_ id: ConnectionID) -> Bool {
+    let state = slab.downstream + Int(id.index)
+    let isWhole = state.pointee.phase == .exchange && state.pointee.request.isComplete
+    return !isWhole || !state.pointee.isPersistent || state.pointee.minorVersion == 0
+  }
+}

@@ -73,6 +73,7 @@ struct Downstream: ~Copyable {
   var tried = TriedSet()
   /// The exchange has a record for the access log.
   var isLogged = false
+  var pickKey = PickKey()
 }
 
 struct Upstream {

@@ -115,7 +115,11 @@ struct ForwardedResponse {
   let confirmsKeepAlive: Bool
   let closes: Bool
 
-  func write(to writer: inout HeadWriter, _ parser: borrowing HeadParser) {
+  /// `own` writes field lines of ours.
+  func write(
+    to writer: inout HeadWriter, _ parser: borrowing HeadParser,
+    own: (inout HeadWriter) -> Void = { _ in }
+  ) {
     writer.append("HTTP/1.1 ")
     writer.append(number: head.status)
     writer.append(" ")
@@ -131,6 +135,7 @@ struct ForwardedResponse {
       run.add(field, isDropped: isDropped, from: bytes, to: &writer)
     }
     run.end(from: bytes, to: &writer)
+    own(&writer)
     if isChunked { writer.append("Transfer-Encoding: chunked\r\n") }
     if closes {
       writer.append("Connection: close\r\n")

@@ -1,8 +1,7 @@
-// Picks an endpoint of one pool: smooth weighted round robin (nginx's algorithm: add every weight,
-// take the largest, subtract the sum; 5/1/1 gives a a b a c a a) or weighted least-request: the
-// least (1 + in-flight + forecast of others' load) / weight, full scan, ties at random.
-// Invariant: only an eligible endpoint with a weight above 0 is picked; ejection alone never
-// leaves a pool without one, and an endpoint that is tried again gets one request at a time.
+// Picks an endpoint of one pool: the one that the client's session is at, else by the pool's policy
+// (Picker+Policies.swift, Picker+Hash.swift) among the primaries, else among the backups.
+// Invariant: without a session only an eligible endpoint with a weight above 0 is picked; ejection
+// alone never leaves a pool without one, and one that is tried again gets one request at a time.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Fleet
 package import Primitives
@@ -16,35 +15,53 @@ package struct Picker: Sendable {
     package var weight = 0.0
     /// Health and drain allow new exchanges.
     package var isEligible = false
+    /// They allow those of clients whose session is here, whatever the weight.
+    package internal(set) var takesSessions = false
+    /// Used only while no primary may be.
+    package let isBackup: Bool
+    /// Of what hashes rank by: the operator's weight, and a number for the address.
+    let baseWeight: Double
+    let hashID: UInt64
     package internal(set) var health = PassiveHealth()
     /// The latest ejection by another worker that was taken over. Once only: scrapes may have
     /// ended the rest here since.
     var adoptedUntil = Nanoseconds.zero
     var current = 0.0
+
+    init(_ endpoint: Endpoint) {
+      slot = endpoint.slot
+      isBackup = endpoint.isBackup
+      baseWeight = endpoint.baseWeight
+      hashID = KeyHash.hash("\(endpoint.address)")
+    }
   }
 
   /// Above this many endpoints `leastRequest` looks at some only, drawn by weight.
   package static let fullScanMax = 256
 
-  private let policy: BalancePolicy
+  let policy: BalancePolicy
+  let loadFactor: Double
   private let ejection: EjectionPolicy
-  private let slowStart: Nanoseconds
+  let slowStart: Nanoseconds
   private let shedRatio: Double?
-  package private(set) var candidates: [Candidate]
+  private let hasBackups: Bool
+  package internal(set) var candidates: [Candidate]
   /// Candidates that rest or are tried again: 0 on a good day, which saves a scan.
   private var troubledCount = 0
   /// Running sums of the weights, for drawing; empty up to `fullScanMax` endpoints.
-  private var cumulative: [Double] = []
+  private(set) var cumulative: [Double] = []
   private var newsRevision: UInt64 = 0
   /// How much of each kind of news was taken, by position and kind.
   private var newsTaken: [UInt64]
 
   package init(pool: Pool) {
     policy = pool.balance
+    loadFactor = pool.hash.loadFactor
     ejection = pool.ejection
     slowStart = pool.slowStart
     shedRatio = pool.shedRatio
-    candidates = pool.endpoints.map { Candidate(slot: $0.slot) }
+    hasBackups = pool.endpoints.contains(where: \.isBackup)
+    candidates = pool.endpoints.map { Candidate($0) }
     newsTaken = [UInt64](
       repeating: 0, count: pool.endpoints.count * HintBoard.News.allCases.count)
   }
@@ -52,9 +69,10 @@ package struct Picker: Sendable {
   // MARK: Tables and news
 
   /// Takes a new weight and eligibility; `finishTable` after the last. Passive health and
-  /// round-robin state stay.
+  /// round-robin state stay. `takesSessions` nil: as `isEligible`.
   package mutating func set(
-    _ position: Int, weight: Double, isEligible: Bool, now: Nanoseconds, isFirst: Bool = false
+    _ position: Int, weight: Double, isEligible: Bool, takesSessions: Bool? = nil,
+    now: Nanoseconds, isFirst: Bool = false
   ) {
     assert(weight.isFinite && weight >= 0)
     if isEligible, !candidates[position].isEligible, !isFirst {
@@ -62,6 +80,7 @@ package struct Picker: Sendable {
     }
     candidates[position].weight = weight
     candidates[position].isEligible = isEligible
+    candidates[position].takesSessions = takesSessions ?? isEligible
   }
 
   /// Allocates once, for a pool of more than `fullScanMax` endpoints.
@@ -73,7 +92,9 @@ package struct Picker: Sendable {
     var sum = 0.0
     for position in candidates.indices {
       let candidate = candidates[position]
-      if candidate.isEligible, !candidate.health.isHalfOpen { sum += candidate.weight }
+      if candidate.isEligible, !candidate.isBackup, !candidate.health.isHalfOpen {
+        sum += candidate.weight
+      }
       cumulative[position] = sum
     }
   }
@@ -146,46 +167,79 @@ package struct Picker: Sendable {
 
   /// The position of the endpoint to use, nil when none may be used.
   /// `load` is the in-flight count by slot; `tried` are positions already tried for this exchange,
-  /// taken again only when there is no other.
+  /// taken again only when there is no other; `key` is what the request goes by.
   package mutating func pick(
     now: Nanoseconds, load: UnsafePointer<Int32>, hints: HintBoard, tried: TriedSet,
-    random: inout RandomSource
+    key: PickKey = PickKey(), random: inout RandomSource
   ) -> Int? {
-    let scan = Scan(now: now, load: load, hints: hints.hasForeignLoad ? hints : nil, tried: tried)
-    if troubledCount > 0 {
-      switch triage(scan) {
-      case .probe(let position): return position
-      case .healthyOnes: return choose(scan, ignoresEjection: false, &random)
-      case .all: break
+    var scan = Scan(
+      now: now, load: load, hints: hints.hasForeignLoad ? hints : nil, tried: tried,
+      hash: key.hash)
+    if let position = key.session, takesSession(position, scan) { return position }
+    if let position = pickHealthy(&scan, &random) { return position }
+    if let position = pickEjected(&scan, &random) { return position }
+    guard !tried.isEmpty else { return nil }
+    // All were tried: then again.
+    scan.tried = TriedSet()
+    return pickEjected(&scan, &random)
+  }
+
+  /// Health beats the session, the session beats the weight.
+  private func takesSession(_ position: Int, _ scan: Scan) -> Bool {
+    guard candidates.indices.contains(position) else { return false }
+    let candidate = candidates[position]
+    return candidate.takesSessions && !scan.tried.contains(position)
+      && candidate.health.mayBePicked(now: scan.now, load: scan.load[candidate.slot])
+  }
+
+  /// The primaries, then the backups, while one of them neither rests nor waits for a trial's end.
+  private mutating func pickHealthy(_ scan: inout Scan, _ random: inout RandomSource) -> Int? {
+    for isBackup in hasBackups ? 0...1 : 0...0 {
+      scan.isBackup = isBackup == 1
+      var ignoresEjection = true
+      if troubledCount > 0 {
+        switch triage(scan) {
+        case .probe(let position): return position
+        case .healthyOnes: ignoresEjection = false
+        case .all: break
+        case .none: continue
+        }
       }
+      if let position = choose(scan, ignoresEjection: ignoresEjection, &random) { return position }
     }
-    return choose(scan, ignoresEjection: true, &random) ?? retry(scan, &random)
+    return nil
+  }
+
+  /// Ejection alone leaves no pool without an endpoint.
+  private mutating func pickEjected(_ scan: inout Scan, _ random: inout RandomSource) -> Int? {
+    scan.isBackup = false
+    if let position = choose(scan, ignoresEjection: true, &random) { return position }
+    guard hasBackups else { return nil }
+    scan.isBackup = true
+    return choose(scan, ignoresEjection: true, &random)
   }
 
   /// What stays the same during one pick.
-  private struct Scan {
+  struct Scan {
     let now: Nanoseconds
     let load: UnsafePointer<Int32>
     /// nil: no other balancer's load anywhere.
     let hints: HintBoard?
     var tried: TriedSet
-  }
-
-  /// All were tried: then again.
-  private mutating func retry(_ scan: Scan, _ random: inout RandomSource) -> Int? {
-    guard !scan.tried.isEmpty else { return nil }
-    var scan = scan
-    scan.tried = TriedSet()
-    return choose(scan, ignoresEjection: true, &random)
+    let hash: UInt64?
+    /// Among the backups, not the primaries.
+    var isBackup = false
   }
 
   private enum Triage {
     /// This one waits for its next trial.
     case probe(Int)
     case healthyOnes
-    /// Under half of the pool is left, or nothing: the ejections are more likely to be wrong than
-    /// the endpoints (Envoy's panic threshold).
+    /// Under half of the pool is left: the ejections are more likely to be wrong than the
+    /// endpoints (Envoy's panic threshold).
     case all
+    /// Nothing is left.
+    case none
   }
 
   /// What to do while endpoints rest or are tried again.
@@ -199,105 +253,18 @@ package struct Picker: Sendable {
       usable += 1
       if candidates[position].health.isHalfOpen { probe = position }
     }
-    if usable == 0 || eligible > 2 && usable * 2 < eligible { return .all }
+    if usable == 0 { return .none }
+    if eligible > 2, usable * 2 < eligible { return .all }
     return probe.map(Triage.probe) ?? .healthyOnes
   }
 
   @inline(__always)
-  private func isUsable(_ position: Int, _ scan: Scan, ignoresEjection: Bool) -> Bool {
+  func isUsable(_ position: Int, _ scan: Scan, ignoresEjection: Bool) -> Bool {
     let candidate = candidates[position]
-    return candidate.isEligible && candidate.weight > 0 && !scan.tried.contains(position)
+    return candidate.isEligible && candidate.weight > 0 && candidate.isBackup == scan.isBackup
+      && !scan.tried.contains(position)
       && (ignoresEjection
         || candidate.health.mayBePicked(now: scan.now, load: scan.load[candidate.slot]))
-  }
-
-  private mutating func choose(
-    _ scan: Scan, ignoresEjection: Bool, _ random: inout RandomSource
-  ) -> Int? {
-    switch policy {
-    case .roundRobin: return chooseInTurn(scan, ignoresEjection)
-    case .leastRequest:
-      if candidates.count > Self.fullScanMax,
-        let drawn = chooseDrawn(scan, ignoresEjection, &random)
-      {
-        return drawn
-      }
-      var best = Best()
-      for position in candidates.indices
-      where isUsable(position, scan, ignoresEjection: ignoresEjection) {
-        consider(position, scan, &best, &random)
-      }
-      return best.position
-    }
-  }
-
-  private mutating func chooseInTurn(_ scan: Scan, _ ignoresEjection: Bool) -> Int? {
-    var best: Int?
-    var total = 0.0
-    for position in candidates.indices
-    where isUsable(position, scan, ignoresEjection: ignoresEjection) {
-      let weight = candidates[position].weight
-      candidates[position].current += weight
-      total += weight
-      if let leader = best, candidates[position].current <= candidates[leader].current { continue }
-      best = position
-    }
-    if let best { candidates[best].current -= total }
-    return best
-  }
-
-  private struct Best {
-    var position: Int?
-    var load = 0.0
-    var weight = 1.0
-    var ties = 1
-  }
-
-  @inline(__always)
-  private func consider(
-    _ position: Int, _ scan: Scan, _ best: inout Best, _ random: inout RandomSource
-  ) {
-    let slot = candidates[position].slot
-    var load = Double(scan.load[slot] + 1)
-    if let hints = scan.hints { load += hints.foreignLoad(slot, now: scan.now) }
-    let weight =
-      candidates[position].weight
-      * candidates[position].health.ramp(now: scan.now, slowStart: slowStart)
-    // load / weight against the best one's, without dividing.
-    let (mine, theirs) = (load * best.weight, best.load * weight)
-    if best.position == nil || mine < theirs {
-      best.ties = 1
-    } else if mine == theirs {
-      best.ties += 1
-      if random.index(below: best.ties) != 0 { return }
-    } else {
-      return
-    }
-    best.position = position
-    best.load = load
-    best.weight = weight
-  }
-
-  /// Looks at max(8, √N) endpoints drawn by weight. nil where none of them may be used.
-  private func chooseDrawn(
-    _ scan: Scan, _ ignoresEjection: Bool, _ random: inout RandomSource
-  ) -> Int? {
-    guard let total = cumulative.last, total > 0 else { return nil }
-    var best = Best()
-    let count = max(8, Int(Double(candidates.count).squareRoot()))
-    for _ in 0..<count {
-      let mark = random.unit() * total
-      var (low, high) = (0, cumulative.count - 1)
-      while low < high {
-        let middle = (low + high) / 2
-        if cumulative[middle] > mark { high = middle } else { low = middle + 1 }
-      }
-      guard low != best.position, isUsable(low, scan, ignoresEjection: ignoresEjection) else {
-        continue
-      }
-      consider(low, scan, &best, &random)
-    }
-    return best.position
   }
 
   /// Whether a request had better be refused than sent to the endpoint that was picked, because it
@@ -341,6 +308,19 @@ package struct Picker: Sendable {
       count += 1
     }
     return sum < 0.003 * Double(count) || count == 0
+  }
+}
+
+/// What a request goes by besides chance and load.
+package struct PickKey: Sendable, Equatable {
+  /// Of the pool's key; nil where the request has none.
+  package var hash: UInt64?
+  /// The position of the endpoint that the client's session is at.
+  package var session: Int?
+
+  package init(hash: UInt64? = nil, session: Int? = nil) {
+    self.hash = hash
+    self.session = session
   }
 }
 

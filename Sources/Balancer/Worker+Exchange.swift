@@ -48,6 +48,7 @@ extension Worker {
       return
     }
     let isWritten = writeUpstreamHead(id, route, head, bytes, content)
+    if let route { readPickKey(id, pool: plan.routes[route].pool, head, bytes) }
     // From here on `bytes` may be gone: they may lie in the input.
     keepPipelined(id, next)
     guard let route else {
@@ -148,7 +149,7 @@ extension Worker {
     }
     let position = plan.pools[pool].picker.pick(
       now: io.now, load: leases.load, hints: context.hints, tried: state.pointee.tried,
-      random: &random)
+      key: state.pointee.pickKey, random: &random)
     guard let position else { return nil }
     state.pointee.tried.insert(position)
     return position

@@ -124,7 +124,7 @@ extension Worker {
       head: head, bytes: bytes, isChunked: head.framing == .chunked && !isOld,
       confirmsKeepAlive: isOld && exchange.pointee.isPersistent,
       closes: exchange.pointee.closesAfter)
-    forwarded.write(to: &writer, responses)
+    forwarded.write(to: &writer, responses) { writeAffinity(client, to: &$0) }
     guard !writer.hasOverflowed else {
       attemptFailed(client, .badResponse, isUnsent: false)
       return

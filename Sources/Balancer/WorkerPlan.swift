@@ -49,6 +49,8 @@ struct WorkerPlan {
     var keepAlive: KeepAlivePolicy
     /// As in `ForwardedRequest`.
     var host: [UInt8]
+    var key: KeyPlan
+    var affinity: Affinity?
     /// The turn in which the other workers' in-flight counts were last taken.
     var refreshedTurn: UInt64 = 0
   }
@@ -79,7 +81,7 @@ struct WorkerPlan {
         guard let row = table.rows[slot] else { continue }
         pools[index].picker.set(
           position, weight: row.effective, isEligible: row.eligibility.takesNewExchanges,
-          now: now, isFirst: isFirst)
+          takesSessions: row.eligibility.takesSessions, now: now, isFirst: isFirst)
       }
       pools[index].picker.finishTable()
     }
@@ -117,7 +119,8 @@ struct WorkerPlan {
       }
       return PlannedPool(
         name: pool.name, picker: picker, slots: pool.endpoints.map(\.slot),
-        keepAlive: pool.keepAlive, host: Array((pool.host ?? "").utf8))
+        keepAlive: pool.keepAlive, host: Array((pool.host ?? "").utf8), key: KeyPlan(pool),
+        affinity: Affinity(pool))
     }
     adopt(table, now: now, isFirst: true)
   }

@@ -25,6 +25,8 @@ extension Decoder {
 
   private func decode(_ pool: inout Pool, in scope: inout Scope) {
     scope.read("balance", &pool.balance, .choice)
+    decodeHash(&pool, in: &scope)
+    decodeAffinity(&pool, in: &scope)
     scope.read("retries", &pool.retriesMax, .count(0...3))
     scope.read("host", &pool.host, Form<String>.hostField.or("client"))
     decodeEndpoints(&pool, in: &scope)
@@ -60,6 +62,7 @@ extension Decoder {
             ),
             .init("weight", .value(weights.write(endpoint.baseWeight), isDefault: true)),
             .init("concurrency", .value(concurrencies.write(nil), isDefault: true)),
+            .init("backup", .value(Form.truth.write(endpoint.isBackup), isDefault: true)),
           ]))
       } else {
         var item = Scope(node, "this endpoint", report)
@@ -67,6 +70,7 @@ extension Decoder {
         if item.has("address") { offset = item.offset(of: "address") }
         item.read("weight", &endpoint.baseWeight, weights)
         item.read("concurrency", &endpoint.concurrency, concurrencies)
+        item.read("backup", &endpoint.isBackup, .truth)
         outputs.append(item.finish())
       }
       guard let address else { continue }
@@ -80,5 +84,6 @@ extension Decoder {
       }
     }
     scope.put("endpoints", .sequence(outputs))
+    requirePrimary(pool, scope)
   }
 }

@@ -16,7 +16,10 @@ extension Controller {
           concurrency: concurrency, interval: interval, passed: passed.seconds, now: now)
       else { continue }
       started += work.started
-      guard work.isEligible, !evidence.isEjected(slot, now: now) else { continue }
+      // A backup is a reserve, not what the pool can do.
+      guard work.isEligible, !pool.endpoints[place].isBackup,
+        !evidence.isEjected(slot, now: now)
+      else { continue }
       sum.add(
         work.capacity, hasSlots: work.hasSlots,
         worth: pool.endpoints[place].baseWeight * work.factor)

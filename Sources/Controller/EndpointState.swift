@@ -108,7 +108,8 @@ package struct EndpointState: Sendable {
   /// Health's verdict counts first, then the operator's drain.
   package var eligibility: Eligibility {
     let verdict = health?.state.eligibility ?? .ready
-    return verdict.takesNewExchanges && tuning.drain != nil ? .draining : verdict
+    guard verdict.takesNewExchanges, tuning.drain != nil else { return verdict }
+    return tuning.isDrained ? .drained : .draining
   }
 
   /// When the last scrape that brought a page was sent, of any source.

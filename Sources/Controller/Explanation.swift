@@ -80,7 +80,7 @@ package struct Explanation {
     let shown = row.eligibility.takesNewExchanges && isEjected ? "ejected" : row.eligibility.label
     text += "\n\(endpoint.address): weight \(number(row.effective, 3)), target "
     text +=
-      "\(number(row.target, 3)), base \(number(row.base, 3)); \(shown); \(row.reason.kind.label)\n"
+      "\(number(row.target, 3)), base \(number(row.base, 3)); \(shown)\(endpoint.isBackup ? ", backup" : ""); \(row.reason.kind.label)\n"
     writeSignals(state)
     writeEvidence(state)
     if policy.law == .capacity { writeTerms(state, pool) }
@@ -175,7 +175,16 @@ package struct Explanation {
     if let scale = state.tuning.scale {
       line("operator", "scaled by \(scale.value)\(left(scale))")
     }
-    if let drain = state.tuning.drain { line("operator", "drained\(left(drain))") }
+    if let drain = state.tuning.drain {
+      let sessions: String
+      switch state.tuning.drainDeadline {
+      case let deadline? where now < deadline:
+        sessions = "; sessions go on for another \(number((deadline - now).seconds, 0)) s"
+      case .some: sessions = "; sessions are over"
+      case nil: sessions = ""
+      }
+      line("operator", "drained\(left(drain))\(sessions)")
+    }
   }
 
   private mutating func writeChanges(_ state: EndpointState) {

@@ -20,6 +20,10 @@ package struct EndpointTuning: Sendable, Equatable {
   /// Multiplies what the law gives.
   package internal(set) var scale: Until<Double>?
   package internal(set) var drain: Until<Bool>?
+  /// When a drain leaves no sessions either; nil: never.
+  package internal(set) var drainDeadline: Nanoseconds?
+  /// That was.
+  package internal(set) var isDrained = false
   package init() {}
 }
 
@@ -37,9 +41,10 @@ extension EndpointTuning {
       dropped.append(.scale(over.value))
     }
     if drain?.isOver(now) == true {
-      drain = nil
+      (drain, drainDeadline, isDrained) = (nil, nil, false)
       dropped.append(.drain)
     }
+    isDrained = drain != nil && drainDeadline.map { now >= $0 } ?? false
     return dropped
   }
 }
@@ -132,15 +137,18 @@ package struct TuningRequest: Sendable, Equatable {
   package var action: TuningAction
   /// nil: until it is taken back.
   package var lasts: Nanoseconds?
+  /// Of a drain: how long sessions may go on; nil: as long as it lasts.
+  package var deadline: Nanoseconds?
 
   package init(
     pool: String, endpoint: SocketAddress? = nil, _ action: TuningAction,
-    lasts: Nanoseconds? = nil
+    lasts: Nanoseconds? = nil, deadline: Nanoseconds? = nil
   ) {
     self.pool = pool
     self.endpoint = endpoint
     self.action = action
     self.lasts = lasts
+    self.deadline = deadline
   }
 }
 
@@ -190,7 +198,8 @@ extension Controller {
       if request.action.isOfEndpoint == false { throw .needsPool(request.action.text) }
       guard let endpoint = fleet.pools[index].endpoints.first(where: { $0.address == address })
       else { throw .noEndpoint("\(address)", pool: request.pool) }
-      tune(endpoint.slot, request.action, until: expiry)
+      tune(
+        endpoint.slot, request.action, until: expiry, deadline: request.deadline.map { now + $0 })
     } else {
       if request.action.isOfEndpoint == true { throw .needsEndpoint(request.action.text) }
       try tunePool(index, request.action, until: expiry)
@@ -202,12 +211,16 @@ extension Controller {
         lasts: request.lasts, hasExpired: false))
   }
 
-  private mutating func tune(_ slot: Int, _ action: TuningAction, until expiry: Nanoseconds?) {
+  private mutating func tune(
+    _ slot: Int, _ action: TuningAction, until expiry: Nanoseconds?, deadline: Nanoseconds?
+  ) {
     switch action {
     case .pin(let weight): endpoints[slot]?.tuning.pin = Until(value: weight, expiresAt: expiry)
     case .scale(let factor):
       endpoints[slot]?.tuning.scale = Until(value: factor, expiresAt: expiry)
-    case .drain: endpoints[slot]?.tuning.drain = Until(value: true, expiresAt: expiry)
+    case .drain:
+      endpoints[slot]?.tuning.drain = Until(value: true, expiresAt: expiry)
+      endpoints[slot]?.tuning.drainDeadline = deadline
     default: endpoints[slot]?.tuning = EndpointTuning()
     }
   }

@@ -7,12 +7,21 @@ public enum BalancePolicy: String, Sendable, Equatable, CaseIterable {
   case roundRobin = "round_robin"
   /// The smallest (in-flight + 1) / effective weight, ties at random.
   case leastRequest = "least_request"
+  /// At random, by effective weight.
+  case random
+  /// The same endpoint for the same client address, by base weight.
+  case ipHash = "ip_hash"
+  /// The same endpoint for the same key, `HashPolicy.source`.
+  case hash
 }
 
 /// A named set of endpoints that answer the same requests.
 public struct Pool: Sendable, Equatable {
   public var name: String
   public var balance: BalancePolicy = .leastRequest
+  public var hash = HashPolicy()
+  /// nil: none.
+  public var affinity: AffinityPolicy?
   public var endpoints: [Endpoint]
   public var weights = WeightPolicy()
   /// nil: no active probes; every endpoint is ready from the start.
@@ -47,6 +56,8 @@ public struct Endpoint: Sendable, Equatable {
   /// How many requests it serves at once, where the operator says so; more wait in it.
   /// Range 1...100_000.
   public var concurrency: Double?
+  /// Used only while no other endpoint of the pool may be.
+  public var isBackup = false
   /// The index of its cells and of its row in the weight table; −1 until `SlotMap` assigned it.
   public var slot = -1
 

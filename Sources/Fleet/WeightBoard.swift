@@ -5,6 +5,8 @@ public import Synchronization
 /// May an endpoint take new exchanges? `starting` and `ready` may.
 public enum Eligibility: UInt8, Sendable, CaseIterable {
   case ready, starting, unhealthy, ejected, draining
+  /// Draining, and the time that sessions had is over.
+  case drained
 
   public var label: String {
     switch self {
@@ -13,9 +15,12 @@ public enum Eligibility: UInt8, Sendable, CaseIterable {
     case .unhealthy: "unhealthy"
     case .ejected: "ejected"
     case .draining: "draining"
+    case .drained: "drained"
     }
   }
   public var takesNewExchanges: Bool { self == .ready || self == .starting }
+  /// Of clients that have its affinity cookie.
+  public var takesSessions: Bool { takesNewExchanges || self == .draining }
 }
 
 /// Why a weight is what it is. The label has a finite set of values; `detail` is for people.

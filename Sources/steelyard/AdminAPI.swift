@@ -3,7 +3,7 @@
 //   GET  /api/v1/pools                               every pool
 //   GET  /api/v1/pools/NAME/explain                  from samples to weights, in words
 //   POST /api/v1/pools/NAME/{freeze|set|reset}       ?law= floor= slew= dry_run= for=
-//   POST /api/v1/pools/NAME/endpoints/ADDRESS/{pin|scale|drain|reset}   ?weight= factor= for=
+//   POST /api/v1/pools/NAME/endpoints/ADDRESS/{pin|scale|drain|reset}   ?weight= factor= deadline= for=
 import Configuration
 import Controller
 import Fleet
@@ -69,8 +69,13 @@ enum APICall: Equatable {
       throw unknown
     }
     let lasts = try parameters.duration("for")
+    let deadline = action == .drain ? try parameters.duration("deadline") : nil
+    if let lasts, let deadline, deadline >= lasts {
+      throw Refusal(message: "deadline must come before the end of the drain: it is less than for")
+    }
     try parameters.requireNoOther()
-    return TuningRequest(pool: parts[0], endpoint: address, action, lasts: lasts)
+    return TuningRequest(
+      pool: parts[0], endpoint: address, action, lasts: lasts, deadline: deadline)
   }
 
   private static func endpointAction(

@@ -61,15 +61,19 @@ enum Help {
     """
 
   static let drain = """
-    usage: steelyard drain ENDPOINT [--pool POOL] [--for TIME] [--undo] [--admin ADDRESS]
+    usage: steelyard drain ENDPOINT [--pool POOL] [--deadline TIME] [--for TIME] [--undo]
+                           [--admin ADDRESS]
 
-    The endpoint gets no new requests; those that run go on. `--undo` takes back everything that
-    was said of the endpoint, pins and factors too. Watch its `in flight` in `steelyard weights`.
+    The endpoint gets no new requests; those that run go on, and clients with its affinity cookie
+    come back to it, until `--deadline` where that is given. After `--for` the drain is over.
+    `--undo` takes back everything that was said of the endpoint, pins and factors too. Watch its
+    `in flight` in `steelyard weights`.
 
     exit codes: 0 done, 64 usage, 65 refused, 69 nobody answers
 
     examples:
       steelyard drain 10.0.0.3:8000 --for 30m
+      steelyard drain 10.0.0.3:8000 --deadline 10m
       steelyard drain 10.0.0.3:8000 --undo
     """
 

@@ -9,10 +9,11 @@ struct PoolStatus: Codable, Equatable {
   struct EndpointStatus: Codable, Equatable {
     var address: String
     var eligibility: String
+    var isBackup: Bool
     var baseWeight: Double
     var targetWeight: Double
     var weight: Double
-    /// Of the pool's sum over eligible endpoints, 0…1.
+    /// Of the pool's sum over the endpoints that take new requests now, 0…1.
     var share: Double
     var reason: String
     var detail: String
@@ -32,6 +33,12 @@ struct PoolStatus: Codable, Equatable {
       let policy = controller.policy(ofPool: index)
       var endpoints = pool.endpoints.compactMap { endpoint in
         controller.endpoints[endpoint.slot].map { status($0, controller, now) }
+      }
+      // Backups have a share while no primary has one.
+      if endpoints.contains(where: { !$0.isBackup && $0.share > 0 && $0.weight > 0 }) {
+        for place in endpoints.indices where endpoints[place].isBackup {
+          endpoints[place].share = 0
+        }
       }
       let sum = endpoints.reduce(0) { $0 + ($1.share > 0 ? $1.weight : 0) }
       for place in endpoints.indices {
@@ -53,7 +60,8 @@ struct PoolStatus: Codable, Equatable {
     let evidence = controller.evidence
     let shown = state.row.eligibility.shown(isEjected: evidence.isEjected(slot, now: now))
     return EndpointStatus(
-      address: "\(state.endpoint.address)", eligibility: shown.label, baseWeight: state.row.base,
+      address: "\(state.endpoint.address)", eligibility: shown.label,
+      isBackup: state.endpoint.isBackup, baseWeight: state.row.base,
       targetWeight: state.row.target, weight: state.row.effective,
       share: shown.takesNewExchanges ? 1 : 0, reason: state.row.reason.kind.label,
       detail: state.row.reason.detail, inFlight: evidence.sum(.inFlight, slot),

@@ -20,7 +20,7 @@ enum StatusPage {
       table{border-collapse:collapse;margin-bottom:2em}
       th,td{padding:.2em .8em;text-align:right;border-bottom:1px solid #8884}
       th:first-child,td:first-child,th:last-child,td:last-child{text-align:left}
-      .unhealthy,.ejected{color:#c00}.starting,.draining{color:#a60}
+      .unhealthy,.ejected{color:#c00}.starting,.draining,.drained{color:#a60}
       </style></head><body><h1>steelyard</h1>
       <p>Weight table revision \(table.revision). Metrics at <a href="/metrics">/metrics</a>.</p>
 
@@ -41,7 +41,8 @@ enum StatusPage {
           isEjected: evidence.isEjected(endpoint.slot, now: now)
         ).label
         let durations = traffic.durations(slot: endpoint.slot)
-        page += "<tr><td>\(endpoint.address)</td><td class=\"\(state)\">\(state)</td>"
+        page += "<tr><td>\(endpoint.address)</td><td class=\"\(state)\">"
+        page += "\(state)\(endpoint.isBackup ? ", backup" : "")</td>"
         for number in [row.base, row.target, row.effective] {
           page += "<td>\(decimal(number))</td>"
         }

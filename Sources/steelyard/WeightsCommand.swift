@@ -8,6 +8,7 @@ enum WeightsCommand {
     var admin = SocketAddress.loopback(port: 9900)
     var pool: String?
     var lasts: String?
+    var deadline: String?
     var isJSON = false
     var isUndo = false
     var words: [String] = []
@@ -30,6 +31,7 @@ enum WeightsCommand {
           admin = address
         case "--pool": pool = try value()
         case "--for": lasts = try value()
+        case "--deadline" where command == "drain": deadline = try value()
         case "--json": isJSON = true
         case "--undo": isUndo = true
         default:
@@ -84,7 +86,8 @@ enum WeightsCommand {
     let options = try Options("drain", arguments)
     guard options.words.count == 1 else { throw UsageError("drain: one ENDPOINT, please") }
     return finish { () throws(Stop) in
-      try change(options, options.words[0], options.isUndo ? "reset" : "drain", [:])
+      let parameters = options.deadline.map { ["deadline": $0] } ?? [:]
+      try change(options, options.words[0], options.isUndo ? "reset" : "drain", parameters)
     }
   }
 
@@ -195,7 +198,8 @@ enum WeightsCommand {
     ]
     for endpoint in pool.endpoints {
       rows.append([
-        endpoint.address, endpoint.eligibility, StatusPage.decimal(endpoint.baseWeight),
+        endpoint.address, endpoint.eligibility + (endpoint.isBackup ? ", backup" : ""),
+        StatusPage.decimal(endpoint.baseWeight),
         StatusPage.decimal(endpoint.targetWeight), StatusPage.decimal(endpoint.weight),
         "\(Int((endpoint.share * 100).rounded())) %", "\(endpoint.inFlight)",
         "\(endpoint.failed)",

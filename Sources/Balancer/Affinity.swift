@@ -1,0 +1,81 @@
+// Session affinity: a cookie that names the endpoint which answered a client first. Its value is 16
+// hexadecimal digits made of the endpoint's identity, so it holds over restarts and in every
+// balancer with the same configuration; a value that is none of the pool's is as good as none.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import Fleet
+import HTTP
+import Primitives
+
+/// A pool's affinity cookie as a worker reads and writes it.
+struct Affinity {
+  /// Cookies of the name that are looked at in one head: a browser that was given the cookie for
+  /// two paths sends two.
+  static let valuesMax = 4
+
+  let name: [UInt8]
+  /// By position.
+  private let ids: [UInt64]
+  /// The field up to the value, and what follows it.
+  private let before: [UInt8]
+  private let after: [UInt8]
+
+  init?(_ pool: Pool) {
+    guard let policy = pool.affinity else { return nil }
+    name = Array(policy.cookie.utf8)
+    ids = pool.endpoints.map { Self.id(pool.identity(of: $0)) }
+    before = Array("Set-Cookie: \(policy.cookie)=".utf8)
+    var text = "; Path=\(policy.path)"
+    if policy.maxAge > .zero {
+      text += "; Max-Age=\(max(1, policy.maxAge.rawValue / 1_000_000_000))"
+    }
+    text += "; HttpOnly" + (policy.isSecure ? "; Secure" : "") + "; SameSite="
+    switch policy.sameSite {
+    case .lax: text += "Lax"
+    case .strict: text += "Strict"
+    case .none: text += "None"
+    }
+    after = Array((text + "\r\n").utf8)
+  }
+
+  /// What an endpoint's identity is called in cookies.
+  static func id(_ identity: String) -> UInt64 { KeyHash.hash("affinity " + identity) }
+
+  /// The position of the endpoint that the request's cookie names; nil where it names none.
+  func position(_ head: KeyedHead, _ parser: borrowing HeadParser) -> Int? {
+    var cookies = Cookies()
+    for _ in 0..<Self.valuesMax {
+      guard let value = cookies.next(name, head, parser) else { return nil }
+      if let id = Self.read(value), let position = ids.firstIndex(of: id) { return position }
+    }
+    return nil
+  }
+
+  /// Sixteen lower-case hexadecimal digits; nil for anything else.
+  static func read(_ value: UnsafeRawBufferPointer) -> UInt64? {
+    guard value.count == 16 else { return nil }
+    var id: UInt64 = 0
+    for byte in value {
+      switch byte {
+      case 0x30...0x39: id = id << 4 | UInt64(byte - 0x30)
+      case 0x61...0x66: id = id << 4 | UInt64(byte - 0x61 + 10)
+      default: return nil
+      }
+    }
+    return id
+  }
+
+  /// Writes the `Set-Cookie` line that names the endpoint.
+  func write(_ position: Int, to writer: inout HeadWriter) {
+    before.withUnsafeBytes { writer.append($0) }
+    let id = ids[position]
+    var digits: (UInt64, UInt64) = (0, 0)
+    withUnsafeMutableBytes(of: &digits) { room in
+      for place in 0..<16 {
+        let digit = UInt8(truncatingIfNeeded: id >> UInt64(60 - 4 * place)) & 15
+        room[place] = digit < 10 ? 0x30 + digit : 0x61 + digit - 10
+      }
+      writer.append(UnsafeRawBufferPointer(room))
+    }
+    after.withUnsafeBytes { writer.append($0) }
+  }
+}

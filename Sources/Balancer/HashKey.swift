@@ -1,0 +1,170 @@
+// What of a request's head a pool goes by: the bytes that are hashed, and the sessions that its
+// affinity cookies name. Looked up while the head's bytes are there; what is not there, or empty,
+// is nil. Values are compared as they are written, without percent-decoding.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import Fleet
+import HTTP
+
+/// `HashSource` or the client's address, ready to be looked for.
+enum KeyPlan {
+  case none
+  case client
+  /// In lower case.
+  case header([UInt8])
+  case cookie([UInt8])
+  case query([UInt8])
+  case path
+
+  init(_ pool: Pool) {
+    switch (pool.balance, pool.hash.source) {
+    case (.ipHash, _): self = .client
+    case (.hash, .header(let name)): self = .header(Array(name.lowercased().utf8))
+    case (.hash, .cookie(let name)): self = .cookie(Array(name.utf8))
+    case (.hash, .query(let name)): self = .query(Array(name.utf8))
+    case (.hash, .path): self = .path
+    default: self = .none
+    }
+  }
+}
+
+/// A request head as keys are looked up in it.
+struct KeyedHead {
+  let head: RequestHead
+  /// The bytes that `head` and the parser's fields refer to.
+  let bytes: UnsafeRawBufferPointer
+  /// The client's IP address as text.
+  let client: UnsafeRawBufferPointer
+
+  /// The hash of the request's key; nil where it has none.
+  func hash(_ plan: KeyPlan, _ parser: borrowing HeadParser) -> UInt64? {
+    let key: UnsafeRawBufferPointer?
+    switch plan {
+    case .none: return nil
+    case .client: key = client
+    case .header(let name): key = header(name, parser)
+    case .cookie(let name): key = cookie(name, parser)
+    case .query(let name): key = query(name)
+    case .path: key = path
+    }
+    guard let key, !key.isEmpty else { return nil }
+    return KeyHash.hash(key)
+  }
+
+  /// The path; empty where the target has none, which means "/".
+  var path: UnsafeRawBufferPointer? {
+    head.pathEnd > head.targetStart ? slice(head.targetStart, head.pathEnd) : Self.root
+  }
+
+  private static var root: UnsafeRawBufferPointer {
+    let root: StaticString = "/"
+    return UnsafeRawBufferPointer(start: root.utf8Start, count: 1)
+  }
+
+  /// The first value of the field that is not empty. Requires: `name` in lower case.
+  func header(_ name: [UInt8], _ parser: borrowing HeadParser) -> UnsafeRawBufferPointer? {
+    for index in 0..<parser.fieldCount {
+      let field = parser.fields[index]
+      guard field.valueEnd > field.valueStart, isName(field, name) else { continue }
+      return slice(Int(field.valueStart), Int(field.valueEnd))
+    }
+    return nil
+  }
+
+  /// The first parameter of that name with a value.
+  func query(_ name: [UInt8]) -> UnsafeRawBufferPointer? {
+    var start = head.pathEnd + 1
+    while start < head.targetEnd {
+      var end = start
+      while end < head.targetEnd, bytes[end] != UInt8(ascii: "&") { end += 1 }
+      let value = start + name.count + 1
+      if value < end, bytes[value - 1] == UInt8(ascii: "="), isEqual(start, name) {
+        return slice(value, end)
+      }
+      start = end + 1
+    }
+    return nil
+  }
+
+  /// The first cookie of that name with a value; see `Cookies`.
+  func cookie(_ name: [UInt8], _ parser: borrowing HeadParser) -> UnsafeRawBufferPointer? {
+    var cookies = Cookies()
+    return cookies.next(name, self, parser)
+  }
+
+  // MARK: Bytes
+
+  fileprivate func isName(_ field: Field, _ name: [UInt8]) -> Bool {
+    let start = Int(field.start)
+    guard Int(field.nameEnd) - start == name.count else { return false }
+    for index in name.indices {
+      let byte = bytes[start + index]
+      let lower = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
+      if lower != name[index] { return false }
+    }
+    return true
+  }
+
+  /// Requires: as many bytes from `start`.
+  fileprivate func isEqual(_ start: Int, _ text: [UInt8]) -> Bool {
+    for index in text.indices where bytes[start + index] != text[index] { return false }
+    return true
+  }
+
+  fileprivate func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+  }
+}
+
+/// The cookies of one name in a head, in order (RFC 6265 §4.2.1, several `Cookie` fields too).
+/// A pair ends at ";" even inside quotes, as browsers have it; a pair of quotes around a value is
+/// no part of it; a cookie without a value is none.
+struct Cookies {
+  private static let field = Array("cookie".utf8)
+
+  private var index = 0
+  /// Where the next pair begins in the field at `index`; 0 is its start.
+  private var offset = 0
+
+  /// The next value, nil after the last.
+  mutating func next(
+    _ name: [UInt8], _ head: KeyedHead, _ parser: borrowing HeadParser
+  ) -> UnsafeRawBufferPointer? {
+    while index < parser.fieldCount {
+      let field = parser.fields[index]
+      if head.isName(field, Self.field) {
+        var start = max(offset, Int(field.valueStart))
+        while start < Int(field.valueEnd) {
+          var end = start
+          while end < Int(field.valueEnd), head.bytes[end] != UInt8(ascii: ";") { end += 1 }
+          offset = end + 1
+          if let value = Self.value(name, head, start, end) { return value }
+          start = offset
+        }
+      }
+      index += 1
+      offset = 0
+    }
+    return nil
+  }
+
+  private static func value(
+    _ name: [UInt8], _ head: KeyedHead, _ pairStart: Int, _ pairEnd: Int
+  ) -> UnsafeRawBufferPointer? {
+    func isBlank(_ offset: Int) -> Bool { head.bytes[offset] == 0x20 || head.bytes[offset] == 0x09 }
+    var (start, end) = (pairStart, pairEnd)
+    while start < end, isBlank(start) { start += 1 }
+    guard end - start > name.count, head.isEqual(start, name) else { return nil }
+    start += name.count
+    while start < end, isBlank(start) { start += 1 }
+    guard start < end, head.bytes[start] == UInt8(ascii: "=") else { return nil }
+    start += 1
+    while start < end, isBlank(start) { start += 1 }
+    while end > start, isBlank(end - 1) { end -= 1 }
+    let quote = UInt8(ascii: "\"")
+    if end - start >= 2, head.bytes[start] == quote, head.bytes[end - 1] == quote {
+      start += 1
+      end -= 1
+    }
+    return end > start ? head.slice(start, end) : nil
+  }
+}

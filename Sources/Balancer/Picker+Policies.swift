@@ -1,0 +1,134 @@
+// How a policy chooses among the endpoints that may be used: smooth weighted round robin (nginx's
+// algorithm: add every weight, take the largest, subtract the sum; 5/1/1 gives a a b a c a a),
+// weighted least-request (the least (1 + in-flight + forecast of others' load) / weight, full scan,
+// ties at random), or at random by weight.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import Fleet
+import Primitives
+
+extension Picker {
+  mutating func choose(
+    _ scan: Scan, ignoresEjection: Bool, _ random: inout RandomSource
+  ) -> Int? {
+    switch policy {
+    case .roundRobin: return chooseInTurn(scan, ignoresEjection)
+    case .random: return chooseAtRandom(scan, ignoresEjection, &random)
+    case .hash, .ipHash:
+      if let hash = scan.hash, let position = chooseHashed(hash, scan, ignoresEjection) {
+        return position
+      }
+      return chooseLeast(scan, ignoresEjection, &random)
+    case .leastRequest: return chooseLeast(scan, ignoresEjection, &random)
+    }
+  }
+
+  private func chooseLeast(
+    _ scan: Scan, _ ignoresEjection: Bool, _ random: inout RandomSource
+  ) -> Int? {
+    if candidates.count > Self.fullScanMax, !scan.isBackup,
+      let drawn = chooseDrawn(scan, ignoresEjection, &random)
+    {
+      return drawn
+    }
+    var best = Best()
+    for position in candidates.indices
+    where isUsable(position, scan, ignoresEjection: ignoresEjection) {
+      consider(position, scan, &best, &random)
+    }
+    return best.position
+  }
+
+  /// The effective weight with the slow start's part of it.
+  @inline(__always)
+  func pickWeight(_ position: Int, _ scan: Scan) -> Double {
+    candidates[position].weight
+      * candidates[position].health.ramp(now: scan.now, slowStart: slowStart)
+  }
+
+  private func chooseAtRandom(
+    _ scan: Scan, _ ignoresEjection: Bool, _ random: inout RandomSource
+  ) -> Int? {
+    var total = 0.0
+    for position in candidates.indices
+    where isUsable(position, scan, ignoresEjection: ignoresEjection) {
+      total += pickWeight(position, scan)
+    }
+    guard total > 0 else { return nil }
+    var mark = random.unit() * total
+    var last: Int?
+    for position in candidates.indices
+    where isUsable(position, scan, ignoresEjection: ignoresEjection) {
+      last = position
+      mark -= pickWeight(position, scan)
+      if mark < 0 { break }
+    }
+    return last
+  }
+
+  private mutating func chooseInTurn(_ scan: Scan, _ ignoresEjection: Bool) -> Int? {
+    var best: Int?
+    var total = 0.0
+    for position in candidates.indices
+    where isUsable(position, scan, ignoresEjection: ignoresEjection) {
+      let weight = candidates[position].weight
+      candidates[position].current += weight
+      total += weight
+      if let leader = best, candidates[position].current <= candidates[leader].current { continue }
+      best = position
+    }
+    if let best { candidates[best].current -= total }
+    return best
+  }
+
+  private struct Best {
+    var position: Int?
+    var load = 0.0
+    var weight = 1.0
+    var ties = 1
+  }
+
+  @inline(__always)
+  private func consider(
+    _ position: Int, _ scan: Scan, _ best: inout Best, _ random: inout RandomSource
+  ) {
+    let slot = candidates[position].slot
+    var load = Double(scan.load[slot] + 1)
+    if let hints = scan.hints { load += hints.foreignLoad(slot, now: scan.now) }
+    let weight = pickWeight(position, scan)
+    // load / weight against the best one's, without dividing.
+    let (mine, theirs) = (load * best.weight, best.load * weight)
+    if best.position == nil || mine < theirs {
+      best.ties = 1
+    } else if mine == theirs {
+      best.ties += 1
+      if random.index(below: best.ties) != 0 { return }
+    } else {
+      return
+    }
+    best.position = position
+    best.load = load
+    best.weight = weight
+  }
+
+  /// Looks at max(8, √N) endpoints drawn by weight. nil where none of them may be used.
+  private func chooseDrawn(
+    _ scan: Scan, _ ignoresEjection: Bool, _ random: inout RandomSource
+  ) -> Int? {
+    guard let total = cumulative.last, total > 0 else { return nil }
+    var best = Best()
+    let count = max(8, Int(Double(candidates.count).squareRoot()))
+    for _ in 0..<count {
+      let mark = random.unit() * total
+      var (low, high) = (0, cumulative.count - 1)
+      while low < high {
+        let middle = (low + high) / 2
+        if cumulative[middle] > mark { high = middle } else { low = middle + 1 }
+      }
+      guard low != best.position, isUsable(low, scan, ignoresEjection: ignoresEjection) else {
+        continue
+      }
+      consider(low, scan, &best, &random)
+    }
+    return best.position
+  }
+}

@@ -1,0 +1,30 @@
+// What a request's head says of the endpoint that it is to go to, and what the client is told of it.
+// HOT PATH: no allocation, no lock, no existential.
+import HTTP
+import IO
+
+extension Worker {
+  /// Looks up the pool's key and the client's session while the head's bytes are there.
+  mutating func readPickKey(
+    _ id: ConnectionID, pool: Int, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
+  ) {
+    let state = slab.downstream + Int(id.index)
+    state.pointee.pickKey = PickKey()
+    let keyed = KeyedHead(
+      head: head, bytes: bytes,
+      client: slab.address(Int(id.index), count: state.pointee.addressCount))
+    state.pointee.pickKey.hash = keyed.hash(plan.pools[pool].key, requests)
+    state.pointee.pickKey.session = plan.pools[pool].affinity?.position(keyed, requests)
+  }
+
+  /// Tells the client where its session is, unless it knows.
+  func writeAffinity(_ client: ConnectionID, to writer: inout HeadWriter) {
+    let state = slab.downstream + Int(client.index)
+    // After a reload in mid-exchange the positions may be others: the next answer tells.
+    guard state.pointee.fleetRevision == plan.fleetRevision,
+      let slot = state.pointee.lease?.slot, let position = plan.endpoints[slot]?.position,
+      position != state.pointee.pickKey.session
+    else { return }
+    plan.pools[state.pointee.pool].affinity?.write(position, to: &writer)
+  }
+}

@@ -154,6 +154,11 @@ package struct LeaseBook: ~Copyable {
     }
   }
 
+  /// Content of a response came from the endpoint.
+  package mutating func notePiece(_ slot: Int) {
+    cells.add(1, at: evidence.index(.pieces, slot))
+  }
+
   /// Takes the other workers' counts of the pool's endpoints, and their ejections. Once a turn,
   /// before the first pick.
   package mutating func refresh(_ picker: inout Picker, now: Nanoseconds) {

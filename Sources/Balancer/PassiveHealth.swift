@@ -163,6 +163,9 @@ package struct PassiveHealth: Sendable {
       ejectedUntil = max(ejectedUntil, now + min(.seconds(rest), context.policy.failTimeout))
     case .foreignOutage:
       if !isHalfOpen { suspectedAt = now }
+    case .stalled:
+      reject(until: now)
+      wasUnreachable = true
     case .foreignSuccesses:
       foreignGood += count
       if isHalfOpen, foreignGood >= 3 { ejectedUntil = min(ejectedUntil, now) }

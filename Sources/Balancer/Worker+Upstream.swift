@@ -145,6 +145,7 @@ extension Worker {
     _ id: ConnectionID, _ client: ConnectionID, _ bytes: UnsafeRawBufferPointer,
     before head: UnsafeRawBufferPointer?
   ) {
+    if !bytes.isEmpty { leases.notePiece(slab.upstream[Int(id.index)].slot) }
     let exchange = slab.downstream + Int(client.index)
     if exchange.pointee.unwrapsChunks {
       if let head {

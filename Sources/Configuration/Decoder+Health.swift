@@ -1,4 +1,4 @@
-// `health` and `ejection` of a pool.
+// `health`, `watchdog` and `ejection` of a pool.
 import Fleet
 import Primitives
 
@@ -7,6 +7,21 @@ extension Decoder {
     scope.section("ejection") { ejection in
       ejection.read("max_fails", &pool.ejection.failsMax, .count(0...1_000))
       ejection.read("fail_timeout", &pool.ejection.failTimeout, .duration(Self.timeoutRange))
+    }
+  }
+
+  // Absent: on, with every default. `none`: off.
+  func decodeWatchdog(_ pool: inout Pool, in scope: inout Scope) {
+    if scope.isWord("none", at: "watchdog") {
+      _ = scope.claim("watchdog")
+      scope.put("watchdog", .value("none", isDefault: false))
+      pool.watchdog.isOn = false
+      return
+    }
+    scope.section("watchdog") { section in
+      section.read(
+        "timeout", &pool.watchdog.timeout, .duration(.seconds(1) ... .seconds(3_600)))
+      section.read("pause", &pool.watchdog.pause, .duration(.milliseconds(100) ... .seconds(60)))
     }
   }
 
@@ -20,7 +35,7 @@ extension Decoder {
     }
     var health = HealthPolicy()
     scope.section("health") { section in
-      section.read("path", &health.path, .path(query: true))
+      decodeCheck(&health, in: &section)
       section.read(
         "interval", &health.interval, .duration(.milliseconds(100) ... .seconds(86_400)))
       section.read("timeout", &health.timeout, .duration(Self.timeoutRange))
@@ -28,6 +43,7 @@ extension Decoder {
         "timeout", health.timeout, below: "interval", health.interval, Decimal.duration)
       section.read("fall", &health.fall, .count(1...100))
       section.read("rise", &health.rise, .count(1...100))
+      section.read("start_period", &health.startPeriod, .duration(.zero ... .seconds(86_400)))
     }
     pool.health = health
   }

@@ -38,6 +38,7 @@ extension Decoder {
         "requests", &pool.keepAlive.requestsMax, Form<Int>.count(1...1_000_000_000).or("any"))
     }
     decodeHealth(&pool, in: &scope)
+    decodeWatchdog(&pool, in: &scope)
     decodeEjection(&pool, in: &scope)
     scope.read("shed", &pool.shedRatio, Form<Double>.number(0.01...1).or("none"))
     scope.read("slow_start", &pool.slowStart, .duration(.zero ... .seconds(3_600)))

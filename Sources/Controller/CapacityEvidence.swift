@@ -16,6 +16,8 @@ package struct EvidenceReading: Sendable, Equatable {
   /// Sum over completions of the foreign load at their end.
   package var foreign = 0.0
   package var readmissions = 0.0
+  /// Pieces of content that came, and answers that ended well.
+  package var pieces = 0.0
   /// Sum over the exchanges in flight of how long they have run already, seconds.
   package var outstandingSeconds = 0.0
 
@@ -31,6 +33,7 @@ package struct EvidenceReading: Sendable, Equatable {
       Double(board.sum(.completedNanoseconds, slot) &+ board.sum(.timedOutNanoseconds, slot)) / 1e9
     foreign = Double(board.sum(.foreignMicros, slot)) / 1e6
     readmissions = Double(board.sum(.readmissions, slot))
+    pieces = Double(board.sum(.pieces, slot)) + completed
     // Cells are read one by one: a request may have come or gone between.
     let all = count &* UInt64(bitPattern: now.rawValue) &- board.sum(.outstandingStarts, slot)
     outstandingSeconds = max(0, Double(Int64(bitPattern: all)) / 1e9)
@@ -47,6 +50,8 @@ package struct WorkReading: Sendable, Equatable {
   package var failures: Double?
   /// Sum of durations since the page before, seconds.
   package var seconds: Double?
+  /// Steps of work a second.
+  package var progress: Double?
   /// Seconds since the page before; nil at the first.
   package var window: Double?
   package init() {}

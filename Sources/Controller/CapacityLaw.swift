@@ -17,6 +17,8 @@ package struct CapacityPool: Sendable, Equatable {
   package var balancers = 1.0
   /// Most endpoints time out: weights stay as they are.
   package var isFrozen = false
+  /// More of its endpoints stand still than the watchdog may take out.
+  package var isHeld = false
   private var roundTotal = 0.0
   private var roundOwn = 0.0
   private var roundCount = 0

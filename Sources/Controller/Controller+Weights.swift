@@ -55,13 +55,15 @@ extension Controller {
       var pool = configured
       pool.weights = policy(ofPool: index)
       let verdicts = judge(index, pool, passed: passed, now: now)
+      watch(index, pool, passed: passed, now: now)
       takeDemand(index, pool, passed: passed, now: now)
       let policy = pool.weights
       let targets =
         policy.law == .capacity
         ? capacityTargets(pool, verdicts, now, passed) : signalTargets(pool, now)
       let isFrozen =
-        tuning[index].freeze != nil || policy.law == .capacity && pools[index].isFrozen
+        tuning[index].freeze != nil || pools[index].isHeld
+        || policy.law == .capacity && pools[index].isFrozen
       let move = Move(
         isStatic: policy.law == .static, isDryRun: policy.isDryRun, floorRatio: policy.floorRatio,
         slewStep: policy.slew * passed.seconds, isFrozen: isFrozen, now: now, pool: pool.name)

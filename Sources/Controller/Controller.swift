@@ -16,15 +16,17 @@ package struct WeightChange: Sendable, Equatable {
   package let reason: WeightReason
 }
 
-/// A verdict of the health probes.
+/// A verdict of the health checks or of the watchdog.
 package struct HealthChange: Sendable, Equatable {
   package let at: Nanoseconds
   package let pool: String
   package let endpoint: SocketAddress
   package let old: Eligibility
   package let new: Eligibility
-  /// The last probe's, where it failed.
+  /// The last check's, where it failed.
   package let failure: ProbeFailure?
+  /// Where it is stalled, or is no more.
+  package let cause: Watchdog.Cause?
 }
 
 /// Scrapes that began to fail, to fail otherwise, or to work again.
@@ -159,9 +161,7 @@ package struct Controller: Sendable {
       let policy = fleet.pools[number].health ?? HealthPolicy()
       endpoints[slot]?.health?.begin(
         serial: id.serial, timeout: policy.timeout, now: now, &random)
-      return ProbeRequest(
-        id: id, address: address, path: policy.path, kind: .health, timeout: policy.timeout,
-        contentBytesMax: Self.healthBytesMax)
+      return healthRequest(id, address, policy)
     }
     let source = fleet.pools[number].weights.scrapes[index]
     let timeout = fleet.pools[number].weights.scrapeTimeout
@@ -174,6 +174,20 @@ package struct Controller: Sendable {
       id: id, address: source.port.map(address.with(port:)) ?? address, path: source.path,
       kind: source.format == .json ? .json : .prometheus, timeout: timeout,
       contentBytesMax: fleet.pools[number].weights.pageBytesMax)
+  }
+
+  private func healthRequest(
+    _ id: ProbeID, _ address: SocketAddress, _ policy: HealthPolicy
+  ) -> ProbeRequest {
+    var request = ProbeRequest(
+      id: id, address: policy.port.map(address.with(port:)) ?? address, path: policy.target,
+      kind: policy.kind == .tcp ? .tcp : .health, timeout: policy.timeout,
+      contentBytesMax: Self.healthBytesMax)
+    request.method = policy.method
+    request.host = policy.host
+    request.fields = policy.fields
+    request.needsContent = HealthCheck.needsContent(policy)
+    return request
   }
 
   private mutating func takeID(_ slot: Int, _ source: Int) -> ProbeID {
@@ -198,7 +212,13 @@ package struct Controller: Sendable {
       }
       defer { reschedule(id.slot, index) }
       let before = endpoints[id.slot]?.scrapes[index].statistics.failure?.kind
+      let restarts = endpoints[id.slot]?.scrapes[index].restartCount
       endpoints[id.slot]?.scrapes[index].take(outcome, of: attempt, now: now, wall: wall)
+      if restarts != endpoints[id.slot]?.scrapes[index].restartCount,
+        let policy = fleet.pools[pool].health
+      {
+        endpoints[id.slot]?.health?.restarted(policy, now: now)
+      }
       noteScrape(id.slot, index, before: before, now)
       takeWork(id.slot, index, sentAt: attempt.sentAt, now: now)
       return true
@@ -227,11 +247,13 @@ package struct Controller: Sendable {
         path: source.path, failure: failure))
   }
 
-  private mutating func noteHealth(_ slot: Int, before: Eligibility, _ now: Nanoseconds) {
+  mutating func noteHealth(
+    _ slot: Int, before: Eligibility, _ now: Nanoseconds, cause: Watchdog.Cause? = nil
+  ) {
     guard let state = endpoints[slot], state.eligibility != before else { return }
     healthLog.append(
       HealthChange(
         at: now, pool: fleet.pools[state.pool].name, endpoint: state.endpoint.address, old: before,
-        new: state.eligibility, failure: state.health?.statistics.failure))
+        new: state.eligibility, failure: state.health?.statistics.failure, cause: cause))
   }
 }

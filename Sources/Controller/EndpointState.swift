@@ -41,6 +41,10 @@ package struct EndpointState: Sendable {
   package internal(set) var service: ServiceEvidence
   /// The capacity law's last word.
   package internal(set) var verdict: CapacityVerdict?
+  /// Whether it gets on with its work.
+  package internal(set) var watchdog = Watchdog()
+  /// A check was brought forward because it was suspicious; once for each silence.
+  var isHastened = false
   var scrapeRow = ScrapeRow()
   /// The load of its utilisations, smoothed, 0…1.
   package internal(set) var guardLoad = 0.0
@@ -82,14 +86,15 @@ package struct EndpointState: Sendable {
     }
     if let policy = pool.health {
       health =
-        previous?.health ?? HealthProbe(interval: policy.interval, now: now, &random)
+        previous?.health ?? HealthProbe(policy, now: now, &random)
       health?.timer.setInterval(policy.interval, now: now, &random)
     }
     let base = endpoint.baseWeight
     row =
       previous?.row
       ?? WeightRow(
-        base: base, target: base, effective: base, eligibility: .ready,
+        base: base, target: base, effective: base,
+        eligibility: pool.health?.model == nil ? .ready : .unhealthy,
         reason: WeightReason(pool.weights.law == .static ? .base : .blackout))
     factor = previous?.factor ?? 1
     tuning = previous?.tuning ?? EndpointTuning()
@@ -97,6 +102,7 @@ package struct EndpointState: Sendable {
     service = previous?.service ?? ServiceEvidence()
     guardLoad = previous?.guardLoad ?? 0
     scrapeRow = previous?.scrapeRow ?? ScrapeRow()
+    watchdog = previous?.watchdog ?? Watchdog()
     loggedTarget = previous?.loggedTarget ?? base
     loggedDetail = previous?.loggedDetail ?? ""
     loggedKind = previous?.loggedKind ?? row.reason.kind
@@ -105,9 +111,10 @@ package struct EndpointState: Sendable {
   /// What operators said of it.
   package internal(set) var tuning = EndpointTuning()
 
-  /// Health's verdict counts first, then the operator's drain.
+  /// Health's verdict counts first, then the watchdog's, then the operator's drain.
   package var eligibility: Eligibility {
     let verdict = health?.state.eligibility ?? .ready
+    if verdict.takesNewExchanges, case .stalled = watchdog.phase { return .stalled }
     guard verdict.takesNewExchanges, tuning.drain != nil else { return verdict }
     return tuning.isDrained ? .drained : .draining
   }

@@ -52,6 +52,9 @@ package struct Explanation {
           + "scrapes every \(number(controller.scrapeInterval(index).seconds)) s")
       if state.isFrozen { line("overload", "most endpoints hang: weights stay as they are") }
     }
+    if state.isHeld {
+      line("watchdog", "more endpoints stand still than may be taken out: weights stay as they are")
+    }
     line(
       "limits",
       "floor \(number(policy.floorRatio)), slew \(number(policy.slew)) base weights a second, "
@@ -81,11 +84,28 @@ package struct Explanation {
     text += "\n\(endpoint.address): weight \(number(row.effective, 3)), target "
     text +=
       "\(number(row.target, 3)), base \(number(row.base, 3)); \(shown)\(endpoint.isBackup ? ", backup" : ""); \(row.reason.kind.label)\n"
+    writeHealth(state)
     writeSignals(state)
     writeEvidence(state)
     if policy.law == .capacity { writeTerms(state, pool) }
     writeLimits(state, policy)
     writeChanges(state)
+  }
+
+  private mutating func writeHealth(_ state: EndpointState) {
+    if let health = state.health {
+      var words = health.state.eligibility.label
+      if let failure = health.statistics.failure {
+        words += ", the last check failed: \(failure.kind.label) \(failure.detail)"
+      }
+      line("health", words)
+    }
+    let stillness = "shows no work for \(number(state.watchdog.stillness, 1)) s"
+    switch state.watchdog.phase {
+    case .fine: if state.watchdog.stillness >= 1 { line("watchdog", stillness) }
+    case .stalled(let cause): line("watchdog", "stalled: \(cause.label), \(stillness)")
+    case .trial: line("watchdog", "on trial, one request at a time")
+    }
   }
 
   private mutating func writeSignals(_ state: EndpointState) {

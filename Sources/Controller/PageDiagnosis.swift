@@ -80,7 +80,7 @@ package struct PageDiagnosis: Sendable, Equatable {
     case .tooLarge: "the page is too large: \(failure.detail)"
     case .badHTTP: "the answer is no HTTP/1 (\(failure.detail))"
     case .local: "this machine could not ask: \(failure.detail)"
-    case .status, .badPage: failure.detail
+    case .status, .badPage, .content, .notReady: failure.detail
     }
   }
 
@@ -94,7 +94,7 @@ package struct PageDiagnosis: Sendable, Equatable {
     case .timeout: ["a firewall that drops packets, or a server that is too busy to answer"]
     case .unreachable: ["is the address right, and does this machine have a route to it?"]
     case .badHTTP, .cut: otherProtocol(firstBytes, isCut: failure.kind == .cut)
-    case .tooLarge, .local, .status, .badPage: []
+    case .tooLarge, .local, .status, .badPage, .content, .notReady: []
     }
   }
 

@@ -129,6 +129,7 @@ package struct PageFetchDriver: ~Copyable {
       switch $0 {
       case .answered(let status, let content): .answered(status: status, content: Array(content))
       case .failed(let failure): .failed(failure)
+      case .connected: .failed(ProbeFailure(.local, "nothing was asked"))
       }
     }
     return PageFetch(

@@ -59,7 +59,11 @@ package struct ProbeDriver: ~Copyable {
       return
     }
     switch event.kind {
-    case .connected: lanes[key]?.isConnected = true
+    case .connected:
+      lanes[key]?.isConnected = true
+      guard request.kind == .tcp else { break }
+      lanes[key]?.exchange.connect()
+      finish(key, &controller, &io, wall)
     case .received:
       let isOver = lanes[key]?.exchange.receive(UnsafeRawBufferPointer(io.received), &parser)
       if isOver == true { finish(key, &controller, &io, wall) }
@@ -134,6 +138,7 @@ package struct ProbeDriver: ~Copyable {
     }
     guard let connection else { return }
     io.setDeadline(connection, lane.deadline)
+    guard !lane.exchange.requestBytes.isEmpty else { return }
     _ = lane.exchange.requestBytes.withUnsafeBytes { io.send(connection, $0) }
   }
 

@@ -1,6 +1,7 @@
-// One GET and its answer, as a pure machine over bytes (RFC 9112): request bytes out, response
+// One request and its answer, as a pure machine over bytes (RFC 9112): request bytes out, response
 // bytes in, one outcome. Bounds: head 16 KB, eight interim heads, content by the request's limit.
 // Invariant: the same outcome however the bytes were split. Buffers are kept from use to use.
+import Fleet
 package import HTTP
 import Primitives
 
@@ -10,6 +11,7 @@ package struct ProbeExchange: Sendable {
   private enum Phase: Sendable, Equatable {
     case head, content
     case answered
+    case connected
     case failed(ProbeFailure)
   }
 
@@ -21,6 +23,7 @@ package struct ProbeExchange: Sendable {
   package private(set) var isReusable = false
   private var phase = Phase.failed(ProbeFailure(.local, "not begun"))
   private var acceptsAnyContent = false
+  private var method = Method.get
   private var contentMax = 0
   private var interimCount = 0
   private var status = 0
@@ -37,18 +40,23 @@ package struct ProbeExchange: Sendable {
     hasReceived = false
     isReusable = false
     phase = .head
-    acceptsAnyContent = request.kind == .health
+    acceptsAnyContent = request.kind == .health && !request.needsContent
+    method = request.method == .head ? .head : .get
     contentMax = request.contentBytesMax
     interimCount = 0
     headBytes.removeAll(keepingCapacity: true)
     content.removeAll(keepingCapacity: true)
     requestBytes.removeAll(keepingCapacity: true)
+    guard request.kind != .tcp else { return }
     let host = request.host ?? request.address.description
-    requestBytes += "GET ".utf8
+    requestBytes += "\(request.method.rawValue) ".utf8
     appendTarget(request.path)
     requestBytes += " HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: \(userAgent)\r\n".utf8
     requestBytes += "Accept: \(Self.accept(request.kind))\r\n".utf8
-    requestBytes += "Accept-Encoding: identity\r\n\r\n".utf8
+    requestBytes += "Accept-Encoding: identity\r\n".utf8
+    if request.method == .post { requestBytes += "Content-Length: 0\r\n".utf8 }
+    for field in request.fields { requestBytes += "\(field.name): \(field.value)\r\n".utf8 }
+    requestBytes += "\r\n".utf8
   }
 
   /// Text is preferred: OpenMetrics writers may rename counters.
@@ -57,7 +65,7 @@ package struct ProbeExchange: Sendable {
     case .prometheus:
       "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=1"
     case .json: "application/json"
-    case .health: "*/*"
+    case .health, .tcp: "*/*"
     }
   }
 
@@ -84,7 +92,7 @@ package struct ProbeExchange: Sendable {
       headBytes.append(contentsOf: bytes)
       return readHeads(&parser)
     case .content: return readContent(bytes)
-    case .answered, .failed: return true
+    case .answered, .connected, .failed: return true
     }
   }
 
@@ -99,10 +107,13 @@ package struct ProbeExchange: Sendable {
         reader.isUntilClose
         ? .answered
         : .failed(ProbeFailure(.cut, "closed after \(content.count) bytes of content"))
-    case .answered, .failed: break
+    case .answered, .connected, .failed: break
     }
     isReusable = false
   }
+
+  /// The connection is there, which was all that was asked for. The exchange is over.
+  package mutating func connect() { phase = .connected }
 
   /// The exchange is over for a reason that does not lie in the bytes.
   package mutating func fail(_ failure: ProbeFailure) {
@@ -123,6 +134,7 @@ package struct ProbeExchange: Sendable {
   package func withOutcome<Result>(_ body: (ProbeOutcome) -> Result) -> Result {
     switch phase {
     case .failed(let failure): return body(.failed(failure))
+    case .connected: return body(.connected)
     case .head, .content: preconditionFailure("the exchange is not over")
     case .answered:
       return content.withUnsafeBytes { body(.answered(status: status, content: $0)) }
@@ -134,7 +146,7 @@ package struct ProbeExchange: Sendable {
   private mutating func readHeads(_ parser: inout HeadParser) -> Bool {
     while true {
       var head = ResponseHead()
-      let verdict = headBytes.withUnsafeBytes { parser.parse($0, answering: .get, into: &head) }
+      let verdict = headBytes.withUnsafeBytes { parser.parse($0, answering: method, into: &head) }
       switch verdict {
       case .incomplete: return false
       case .rejected(let error): return isOver(.failed(ProbeFailure(.badHTTP, error.label)))

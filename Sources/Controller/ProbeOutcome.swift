@@ -33,6 +33,10 @@ package struct ProbeFailure: Error, Sendable, Equatable {
     case tooLarge
     /// A status that is no success.
     case status
+    /// A good status whose content does not say what it has to.
+    case content
+    /// It answers that it is not to be used yet, or no more.
+    case notReady
     /// No valid HTTP.
     case badHTTP
     /// Metrics that cannot be read.
@@ -49,6 +53,8 @@ package struct ProbeFailure: Error, Sendable, Equatable {
       case .cut: "cut"
       case .tooLarge: "too_large"
       case .status: "status"
+      case .content: "content"
+      case .notReady: "not_ready"
       case .badHTTP: "bad_http"
       case .badPage: "bad_page"
       case .local: "local"
@@ -69,6 +75,8 @@ package enum ProbeOutcome {
   /// A whole answer. `content` has to be valid only until the outcome was taken.
   case answered(status: Int, content: UnsafeRawBufferPointer)
   case failed(ProbeFailure)
+  /// The connection was accepted, and no more was asked for.
+  case connected
 }
 
 /// Counts of one endpoint and probe since it exists.
@@ -91,6 +99,14 @@ package struct ProbeStatistics: Sendable, Equatable {
 
   /// Failed probes of that kind.
   package func failures(_ kind: ProbeFailure.Kind) -> UInt64 { failureCounts[Int(kind.rawValue)] }
+
+  /// Probes that were answered, with whatever.
+  package var answers: UInt64 {
+    let kinds: [ProbeFailure.Kind] = [
+      .tooLarge, .status, .content, .notReady, .badHTTP, .badPage,
+    ]
+    return kinds.reduce(successes) { $0 + failures($1) }
+  }
 
   mutating func succeed(wall: Nanoseconds) {
     successes += 1

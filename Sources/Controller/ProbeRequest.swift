@@ -1,10 +1,13 @@
 // What a probe asks for, as plain data. Nothing here says how it is carried out.
+package import Fleet
 package import Primitives
 
-/// One GET that is due.
+/// One request that is due.
 package struct ProbeRequest: Sendable, Equatable {
   package enum Kind: Sendable, Equatable {
     case health, prometheus, json
+    /// No request: a connection.
+    case tcp
   }
   package var id: ProbeID
   package var address: SocketAddress
@@ -13,9 +16,15 @@ package struct ProbeRequest: Sendable, Equatable {
   /// Begins with "/"; may have a query.
   package var path: String
   package var kind: Kind
+  package var method = HealthPolicy.Method.get
+  /// Further fields.
+  package var fields: [HealthPolicy.Field] = []
+  /// A health check whose content counts.
+  package var needsContent = false
   /// From sending to the end.
   package var timeout: Nanoseconds
-  /// More content than this is `tooLarge`; a health probe does not mind.
+  /// More content than this is `tooLarge`; a health check does not mind, unless it needs
+  /// the content.
   package var contentBytesMax: Int
 
   package init(

@@ -54,6 +54,9 @@ package struct ProbeTimer: Sendable {
     return ended
   }
 
+  /// The next one is due no later than `at`.
+  package mutating func hasten(to at: Nanoseconds) { dueAt = min(dueAt, at) }
+
   /// A new interval, after a reload. A probe that is due sooner stays due then.
   package mutating func setInterval(
     _ interval: Nanoseconds, now: Nanoseconds, _ random: inout RandomSource

@@ -12,6 +12,10 @@ package struct ScrapeState: Sendable {
   package private(set) var pageSentAt: Nanoseconds?
   /// What the last page said of the endpoint's work; nil where no signal of it has a role.
   private(set) var work: WorkReading?
+  /// How often a page said that the process behind it began anew.
+  private(set) var restartCount: UInt64 = 0
+  /// Scrapes in a row that were not over in time.
+  private(set) var timeoutsInRow = 0
   /// Whether any signal has a role.
   let hasRoles: Bool
   private var reader: PageReader
@@ -65,8 +69,12 @@ package struct ScrapeState: Sendable {
     _ outcome: ProbeOutcome, of attempt: ProbeTimer.Attempt, now: Nanoseconds, wall: Nanoseconds
   ) {
     statistics.lastDuration = now - attempt.sentAt
+    var isTimeout = false
+    if case .failed(let failure) = outcome { isTimeout = failure.kind == .timeout }
+    timeoutsInRow = isTimeout ? timeoutsInRow + 1 : 0
     switch outcome {
     case .failed(let failure): statistics.fail(failure)
+    case .connected: break
     case .answered(200, let content): read(content, sentAt: attempt.sentAt, wall: wall)
     case .answered(let status, let content):
       statistics.fail(ProbeFailure(.status, "\(status): \(Wording.snippet(content))"))
@@ -80,6 +88,7 @@ package struct ScrapeState: Sendable {
       let page = try reader.read(content, sentAt: sentAt)
       statistics.parseErrors += UInt64(page.parseErrorCount)
       if let error = page.firstParseError { statistics.lastParseError = error }
+      if page.didRestart { restartCount += 1 }
       for index in signals.indices {
         if page.didRestart { signals[index].restart() }
         signals[index].take(page.readings[index], sentAt: sentAt)
@@ -109,45 +118,9 @@ extension ScrapeState {
       case .completions: if let window = work.window { put(value * window, \.completions) }
       case .failures: if let window = work.window { put(value * window, \.failures) }
       case .concurrency: if let window = work.window { put(value * window, \.seconds) }
+      case .progress: put(value, \.progress)
       }
     }
     return work
-  }
-}
-
-/// The health probe of one endpoint.
-package struct HealthProbe: Sendable {
-  package internal(set) var timer: ProbeTimer
-  package private(set) var statistics = ProbeStatistics()
-  package private(set) var state = HealthState(isProbed: true)
-
-  init(interval: Nanoseconds, now: Nanoseconds, _ random: inout RandomSource) {
-    timer = ProbeTimer(interval: interval, now: now, &random)
-  }
-
-  mutating func begin(
-    serial: UInt64, timeout: Nanoseconds, now: Nanoseconds, _ random: inout RandomSource
-  ) {
-    timer.begin(serial: serial, timeout: timeout, now: now, &random)
-    statistics.attempts += 1
-  }
-
-  /// Takes the end of the attempt. What failed on our side says nothing of the endpoint.
-  mutating func take(
-    _ outcome: ProbeOutcome, of attempt: ProbeTimer.Attempt, _ policy: HealthPolicy,
-    now: Nanoseconds, wall: Nanoseconds
-  ) {
-    statistics.lastDuration = now - attempt.sentAt
-    switch outcome {
-    case .answered(200...399, _):
-      statistics.succeed(wall: wall)
-      state.take(isSuccess: true, policy)
-    case .answered(let status, let content):
-      statistics.fail(ProbeFailure(.status, "\(status): \(Wording.snippet(content))"))
-      state.take(isSuccess: false, policy)
-    case .failed(let failure):
-      statistics.fail(failure)
-      if failure.kind != .local { state.take(isSuccess: false, policy) }
-    }
   }
 }

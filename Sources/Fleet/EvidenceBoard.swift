@@ -27,6 +27,8 @@ public final class EvidenceBoard: Sendable {
     case foreignMicros
     /// How often it came back after an ejection.
     case readmissions
+    /// Pieces of responses' content that came from it, ever.
+    case pieces
     /// Until when the worker leaves the endpoint alone, nanoseconds of the monotonic clock.
     case ejectedUntil
   }

@@ -1,4 +1,4 @@
-// When an endpoint is taken out: active probes and passive ejection.
+// When an endpoint is taken out: passive ejection, active checks, the progress watchdog.
 public import Primitives
 
 /// Passive ejection: an endpoint whose requests fail rests, 2 s at first, then longer each time. It
@@ -12,15 +12,106 @@ public struct EjectionPolicy: Sendable, Equatable {
   public init() {}
 }
 
-/// Active probes: `GET path` on the endpoint's own port; 200...399 is healthy.
+/// Active checks: a request to each endpoint every now and then, whose answer says whether it may
+/// take exchanges.
 public struct HealthPolicy: Sendable, Equatable {
+  public enum Kind: String, Sendable, Equatable, CaseIterable {
+    /// One request; its answer is judged.
+    case http
+    /// A connection that is accepted is enough.
+    case tcp
+  }
+
+  public enum Method: String, Sendable, Equatable, CaseIterable {
+    case get = "GET"
+    case head = "HEAD"
+    case options = "OPTIONS"
+    /// Without content.
+    case post = "POST"
+  }
+
+  /// A field of the request, as it is sent.
+  public struct Field: Sendable, Equatable {
+    public var name: String
+    public var value: String
+    public init(name: String, value: String) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  /// What the content of a good answer has to say.
+  public enum Content: Sendable, Equatable {
+    /// These bytes stand somewhere in it.
+    case contains(String)
+    /// It is a JSON object or list, and the value at `path` (keys and positions joined by dots)
+    /// is `equals`, as text or as number.
+    case json(path: String, equals: String)
+  }
+
+  /// A model that has to be loaded: TensorFlow Serving's model status API.
+  public struct Model: Sendable, Equatable {
+    public var name: String
+    /// nil: any version. Range 0...2^63 − 1.
+    public var version: Int64?
+    public init(name: String, version: Int64? = nil) {
+      self.name = name
+      self.version = version
+    }
+  }
+
+  public var kind: Kind = .http
   public var path = "/health"
+  /// nil: the endpoint's own.
+  public var port: UInt16?
+  public var method: Method = .get
+  /// The Host field; nil: the address.
+  public var host: String?
+  /// At most 16.
+  public var fields: [Field] = []
+  /// Of a good answer. Redirects are not followed.
+  public var statuses = StatusSet(ranges: [200...399])
+  /// nil: the status is enough.
+  public var content: Content?
+  /// nil: no model is asked for. Otherwise it replaces `path`, `statuses` and `content`.
+  public var model: Model?
   public var interval: Nanoseconds = .seconds(5)
   /// Shorter than the interval.
   public var timeout: Nanoseconds = .seconds(2)
   /// Failures in a row until unhealthy.
   public var fall = 3
-  /// Successes in a row until ready.
+  /// Successes in a row until ready; the first one ever is enough.
   public var rise = 2
+  /// After an endpoint is new or began anew, failures do not count for so long, or until the first
+  /// success.
+  public var startPeriod: Nanoseconds = .zero
+  public init() {}
+
+  /// What an endpoint is before its first check. One whose model has to be loaded waits for it.
+  public var firstEligibility: Eligibility { model == nil ? .starting : .unhealthy }
+
+  /// What is asked for.
+  public var target: String { model.map { "/v1/models/\($0.name)" } ?? path }
+}
+
+/// A set of status codes.
+public struct StatusSet: Sendable, Equatable {
+  /// Within 100...599, at least one.
+  public var ranges: [ClosedRange<Int>]
+  public init(ranges: [ClosedRange<Int>]) { self.ranges = ranges }
+
+  public func contains(_ status: Int) -> Bool { ranges.contains { $0.contains(status) } }
+}
+
+/// The progress watchdog: an endpoint that has work and does none of it leaves rotation, whatever
+/// its health page says.
+public struct WatchdogPolicy: Sendable, Equatable {
+  public var isOn = true
+  /// For so long an endpoint with work may show none at the least; it may be longer where the
+  /// endpoint is known to take its time. Range 1 s...1 h.
+  public var timeout: Nanoseconds = .seconds(5)
+  /// The first pause until it is tried again when it shows nothing by itself; each next one is
+  /// twice as long, up to a minute. Range 100 ms...1 min.
+  public var pause: Nanoseconds = .seconds(2)
   public init() {}
 }

@@ -18,6 +18,8 @@ public final class HintBoard: Sendable {
     case foreignOutage
     /// Requests of other balancers that ended well in windows without a failure.
     case foreignSuccesses
+    /// It stood still, and is to be tried again, one request at a time.
+    case stalled
   }
 
   private enum Column: Int, CaseIterable {

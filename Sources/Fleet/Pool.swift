@@ -27,6 +27,7 @@ public struct Pool: Sendable, Equatable {
   /// nil: no active probes; every endpoint is ready from the start.
   public var health: HealthPolicy?
   public var ejection = EjectionPolicy()
+  public var watchdog = WatchdogPolicy()
   /// How long an endpoint that comes back takes to get its full share; it begins with 30 %.
   public var slowStart: Nanoseconds = .seconds(3)
   public var timeouts = ExchangeTimeouts()

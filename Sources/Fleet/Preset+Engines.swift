@@ -14,6 +14,8 @@ extension Preset {
       .failures(
         .init(["vllm:request_success_total"], labels: [.is("finished_reason", ["error"])])),
       .inFlight(["vllm:e2e_request_latency_seconds_sum"]),
+      // A histogram of the engine's steps: its count is the heartbeat.
+      .progress(["vllm:iteration_tokens_total_count", "vllm:generation_tokens_total"]),
     ])
 
   static let sglang = Preset(
@@ -25,6 +27,8 @@ extension Preset {
       .kvCache(["sglang:token_usage"]),
       .completions(["sglang:num_requests_total", "sglang:e2e_request_latency_seconds_count"]),
       .inFlight(["sglang:e2e_request_latency_seconds_sum"]),
+      // The first grows while requests run, the second where they end.
+      .progress(["sglang:realtime_tokens_total", "sglang:generation_tokens_total"]),
     ])
 
   static let tgi = Preset(
@@ -43,6 +47,8 @@ extension Preset {
       .failures(
         .init(["tgi_request_failure"], labels: [.isNot("err", ["validation", "dropped"])])),
       .inFlight(["tgi_request_duration_sum"]),
+      // Prefills and decodes of a batch.
+      .progress(["tgi_batch_inference_success"]),
     ])
 
   static let trtllm = Preset(
@@ -64,6 +70,8 @@ extension Preset {
     signals: [
       .running(["llamacpp:requests_processing"]),
       .waiting(["llamacpp:requests_deferred"]),
+      // Grows with every step; tokens are counted where a request ends.
+      .progress(["llamacpp:n_decode_total"]),
     ])
 
   static let lmdeploy = Preset(

@@ -53,6 +53,7 @@ extension Preset {
       .completions(.all(["nv_inference_request_success", "nv_inference_request_failure"])),
       .failures(["nv_inference_request_failure"]),
       .inFlight(["nv_inference_request_duration_us"], scale: 1e-6),
+      .progress(["nv_inference_exec_count"]),
     ])
 
   static let torchserve = Preset(

@@ -87,4 +87,9 @@ extension SignalSpec {
     SignalSpec(
       "in_flight", .rate(selector), scale: scale, thresholds: thresholds, role: .concurrency)
   }
+
+  /// Steps of its work a second.
+  static func progress(_ selector: SampleSelector) -> SignalSpec {
+    SignalSpec("progress", .rate(selector), role: .progress)
+  }
 }

@@ -143,7 +143,7 @@ public enum Aggregate: String, Sendable, Equatable, CaseIterable {
   case sum, max, avg, min
 }
 
-/// What a signal says of an endpoint's work, for the `capacity` law. Of several signals of one role
+/// What a signal says of an endpoint's work, for the `capacity` law and the watchdog. Of several signals of one role
 /// the first usable one counts.
 public enum SignalRole: String, Sendable, Equatable, CaseIterable {
   /// Requests in service now.
@@ -156,6 +156,8 @@ public enum SignalRole: String, Sendable, Equatable, CaseIterable {
   case failures
   /// Increase of the sum of request durations, in seconds a second: the mean number in flight.
   case concurrency
+  /// Steps of its work (iterations, tokens) a second, for the watchdog: above 0 it gets on.
+  case progress
 }
 
 /// One number that a law reads: where it comes from and what is normal and what is an alarm.

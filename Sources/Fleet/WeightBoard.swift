@@ -2,9 +2,10 @@
 // compares the revision once a loop turn; only when it changed does it take the table.
 public import Synchronization
 
-/// May an endpoint take new exchanges? `starting` and `ready` may.
+/// May an endpoint take new exchanges? `starting` and `ready` may. `stalled` is the watchdog's word:
+/// it has work and does none of it.
 public enum Eligibility: UInt8, Sendable, CaseIterable {
-  case ready, starting, unhealthy, ejected, draining
+  case ready, starting, unhealthy, stalled, ejected, draining
   /// Draining, and the time that sessions had is over.
   case drained
 
@@ -13,6 +14,7 @@ public enum Eligibility: UInt8, Sendable, CaseIterable {
     case .ready: "ready"
     case .starting: "starting"
     case .unhealthy: "unhealthy"
+    case .stalled: "stalled"
     case .ejected: "ejected"
     case .draining: "draining"
     case .drained: "drained"
@@ -168,7 +170,8 @@ public final class WeightBoard: Sendable {
         precondition(rows.indices.contains(endpoint.slot), "slots are assigned before publication")
         let base = endpoint.baseWeight
         rows[endpoint.slot] = WeightRow(
-          base: base, target: base, effective: base, eligibility: .ready,
+          base: base, target: base, effective: base,
+          eligibility: pool.health?.model == nil ? .ready : .unhealthy,
           reason: WeightReason(pool.weights.law == .static ? .base : .blackout))
       }
     }

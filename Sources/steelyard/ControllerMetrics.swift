@@ -10,6 +10,7 @@ struct ControllerMetrics {
   /// Every scrape source of every endpoint with its labels.
   private var scrapes: [(state: ScrapeState, labels: Labels)] = []
   private var probes: [(state: HealthProbe, labels: Labels)] = []
+  private var watchdogs: [(state: Watchdog, labels: Labels)] = []
 
   init(_ controller: Controller, now: Nanoseconds) {
     self.controller = controller
@@ -24,6 +25,9 @@ struct ControllerMetrics {
         scrapes.append((scrape, labels.adding("page", ":\(port)\(scrape.source.path)")))
       }
       if let health = state.health { probes.append((health, labels)) }
+      if controller.fleet.pools[state.pool].watchdog.isOn {
+        watchdogs.append((state.watchdog, labels))
+      }
     }
   }
 
@@ -31,6 +35,7 @@ struct ControllerMetrics {
     writeScrapes(to: &writer)
     writeSignals(to: &writer)
     writeHealth(to: &writer)
+    writeWatchdog(to: &writer)
   }
 
   private func writeScrapes(to writer: inout MetricsWriter) {
@@ -93,6 +98,39 @@ struct ControllerMetrics {
       for kind in ProbeFailure.Kind.allCases {
         writer.sample(state.statistics.failures(kind), labels.adding("reason", kind.label))
       }
+    }
+    writer.family(
+      "steelyard_health_duration_seconds", .gauge,
+      help: "How long the last health probe took, from sending to its end.")
+    for (state, labels) in probes {
+      if let duration = state.statistics.lastDuration { writer.sample(duration.seconds, labels) }
+    }
+    writer.family(
+      "steelyard_health_last_success_timestamp_seconds", .gauge,
+      help: "When the last good health probe ended, seconds since 1970.")
+    for (state, labels) in probes {
+      if let wall = state.statistics.lastSuccessWall { writer.sample(wall.seconds, labels) }
+    }
+  }
+
+  private func writeWatchdog(to writer: inout MetricsWriter) {
+    writer.family(
+      "steelyard_endpoint_stillness_seconds", .gauge,
+      help: "For how long the endpoint has had work and shown none; 0 while idle or at work.")
+    for (state, labels) in watchdogs { writer.sample(state.stillness, labels) }
+    writer.family(
+      "steelyard_watchdog_trips_total", .counter,
+      help: "How often the watchdog took the endpoint out, by cause.")
+    for (state, labels) in watchdogs {
+      for cause in Watchdog.Cause.allCases {
+        writer.sample(state.trips(cause), labels.adding("cause", cause.label))
+      }
+    }
+    writer.family(
+      "steelyard_pool_watchdog_held", .gauge,
+      help: "1 while more of the pool stands still than the watchdog may take out, else 0.")
+    for (index, pool) in controller.fleet.pools.enumerated() where pool.watchdog.isOn {
+      writer.sample(controller.pools[index].isHeld ? 1 : 0, Labels(["pool": pool.name]))
     }
   }
 }

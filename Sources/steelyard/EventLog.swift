@@ -20,10 +20,12 @@ struct EventLog {
     let health = controller.healthLog.entries(after: seenHealth)
     for change in health.prefix(Self.burstMax) {
       log.write(
-        change.new == .unhealthy ? .warning : .info, "eligibility changed",
+        change.new.takesNewExchanges || change.new == .draining ? .info : .warning,
+        "eligibility changed",
         [
           "pool": change.pool, "endpoint": "\(change.endpoint)", "from": change.old.label,
           "to": change.new.label, "failure": change.failure?.kind.label ?? "none",
+          "cause": change.cause?.label ?? "none",
         ])
     }
     noteLeftOut(controller.healthLog.count - seenHealth, "eligibility", log)

@@ -20,7 +20,7 @@ enum StatusPage {
       table{border-collapse:collapse;margin-bottom:2em}
       th,td{padding:.2em .8em;text-align:right;border-bottom:1px solid #8884}
       th:first-child,td:first-child,th:last-child,td:last-child{text-align:left}
-      .unhealthy,.ejected{color:#c00}.starting,.draining,.drained{color:#a60}
+      .unhealthy,.stalled,.ejected{color:#c00}.starting,.draining,.drained{color:#a60}
       </style></head><body><h1>steelyard</h1>
       <p>Weight table revision \(table.revision). Metrics at <a href="/metrics">/metrics</a>.</p>
 

@@ -69,11 +69,23 @@ import Testing
               connections: 512 # default
               idle: 4s # default
             health:
+              type: http # default
               path: /health # default
+              port: endpoint # default
+              method: GET # default
+              host: address # default
+              headers: {} # default
+              statuses: 200-399 # default
+              body: none # default
+              model: none # default
               interval: 5s # default
               timeout: 2s # default
               fall: 3 # default
               rise: 2 # default
+              start_period: 0s # default
+            watchdog:
+              timeout: 5s # default
+              pause: 2s # default
             ejection:
               max_fails: 3 # default
               fail_timeout: 30s # default

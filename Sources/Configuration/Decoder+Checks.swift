@@ -1,0 +1,242 @@
+// What an active check asks for and what a good answer is: statuses, content, model, fields.
+import Fleet
+import Primitives
+
+extension Decoder {
+  /// The keys of `health` that say what is asked and what a good answer is.
+  func decodeCheck(_ health: inout HealthPolicy, in scope: inout Scope) {
+    scope.read("type", &health.kind, .choice)
+    scope.read("path", &health.path, .path(query: true))
+    scope.read("port", &health.port, Form.port.or("endpoint"))
+    scope.read("method", &health.method, .choice)
+    scope.read("host", &health.host, Form.hostField.or("address"))
+    decodeFields(&health, in: &scope)
+    decodeStatuses(&health.statuses, in: &scope)
+    decodeContent(&health, in: &scope)
+    decodeModel(&health, in: &scope)
+    if health.kind == .tcp {
+      for key in ["path", "method", "host", "headers", "statuses", "body", "model"]
+      where scope.has(key) && !scope.isWord("none", at: key) && !scope.isDefaultCheck(key, health) {
+        report.error(
+          at: scope.offset(of: key), "`\(key)` needs `type: http`: a TCP check only connects")
+      }
+    } else if health.content != nil, health.method == .head {
+      report.error(
+        at: scope.offset(of: "body"), "the answer to HEAD has no content",
+        hint: "use `method: GET`")
+    }
+    if health.model != nil {
+      for key in ["path", "method", "statuses", "body"]
+      where scope.has(key) && !scope.isDefaultCheck(key, health) {
+        report.error(
+          at: scope.offset(of: key), "`model` says by itself what is asked and what is good",
+          hint: "remove `\(key)`")
+      }
+    }
+  }
+
+  private func decodeFields(_ health: inout HealthPolicy, in scope: inout Scope) {
+    let entries = scope.named("headers")
+    if let entries {
+      health.fields = entries.compactMap { entry in
+        let helper = Scope(nil, "", report)
+        let keyNode = Node(
+          offset: entry.key.offset,
+          content: .scalar(Scalar(text: entry.key.text, isPlain: true)))
+        guard let name = helper.decode(keyNode, "the name of a header", .fieldName),
+          let value = helper.decode(entry.value, "header `\(name)`", .fieldValue)
+        else { return nil }
+        return HealthPolicy.Field(name: name, value: value)
+      }
+      if entries.count > 16 {
+        report.error(at: scope.offset(of: "headers"), "at most 16 headers")
+      }
+    }
+    let outputs = health.fields.map {
+      Output.Entry($0.name, .value(YAMLText.quoted($0.value), isDefault: false))
+    }
+    scope.put("headers", .value(Output.mapping(outputs).text, isDefault: entries == nil))
+  }
+
+  private func decodeStatuses(_ set: inout StatusSet, in scope: inout Scope) {
+    let node = scope.claim("statuses")
+    if let node {
+      let helper = Scope(nil, "", report)
+      var ranges: [ClosedRange<Int>?] = []
+      if case .sequence(let items) = node.content {
+        ranges = items.map { helper.decode($0, "a status", .statuses) }
+        if items.isEmpty || items.count > 64 {
+          report.error(at: node.offset, "`statuses` needs 1 to 64 items")
+          ranges = [nil]
+        }
+      } else {
+        ranges = [helper.decode(node, "`statuses`", .statuses)]
+      }
+      if !ranges.contains(nil) { set = StatusSet(ranges: ranges.compactMap(\.self)) }
+    }
+    let items = set.ranges.map {
+      Output.value(Form<ClosedRange<Int>>.statuses.write($0), isDefault: node == nil)
+    }
+    scope.put("statuses", items.count == 1 ? items[0] : Output.sequence(items).inline)
+  }
+
+  private func decodeContent(_ health: inout HealthPolicy, in scope: inout Scope) {
+    guard let node = scope.claim("body"), !scope.isWord("none", at: "body") else {
+      scope.put("body", .value("none", isDefault: !scope.has("body")))
+      return
+    }
+    var body = Scope(node, "`body`", report)
+    let text = Form<String>.text("text of 1 to 256 bytes")
+    if body.has("contains") {
+      if let found = body.require("contains", text) { health.content = .contains(found) }
+      for key in ["json", "equals"] {
+        guard let extra = body.claim(key) else { continue }
+        report.error(at: extra.offset, "`contains` and `\(key)` exclude each other")
+      }
+    } else if body.has("json") {
+      let path = body.require("json", text)
+      let equals = body.require("equals", .scalarText)
+      if let path, let equals { health.content = .json(path: path, equals: equals) }
+      _ = body.claim("contains")
+    } else {
+      for key in ["contains", "json", "equals"] { _ = body.claim(key) }
+      report.error(
+        at: node.offset, "`body` needs `contains`, or `json` and `equals`",
+        hint: "such as `{json: status, equals: ok}`")
+    }
+    scope.put("body", body.finish())
+  }
+
+  private func decodeModel(_ health: inout HealthPolicy, in scope: inout Scope) {
+    guard let node = scope.claim("model"), !scope.isWord("none", at: "model") else {
+      scope.put("model", .value("none", isDefault: !scope.has("model")))
+      return
+    }
+    var section = Scope(node, "`model`", report)
+    let name = section.require("name", .modelName)
+    var version: Int64?
+    section.read("version", &version, Form.modelVersion.or("any"))
+    scope.put("model", section.finish())
+    if let name { health.model = HealthPolicy.Model(name: name, version: version) }
+  }
+}
+
+extension Scope {
+  /// Whether what the file says at the key is what it would be without it.
+  fileprivate func isDefaultCheck(_ key: String, _ health: HealthPolicy) -> Bool {
+    let plain = HealthPolicy()
+    return switch key {
+    case "path": health.path == plain.path
+    case "method": health.method == plain.method
+    case "host": health.host == nil
+    case "headers": health.fields.isEmpty
+    case "statuses": health.statuses == plain.statuses
+    case "body": health.content == nil
+    case "model": health.model == nil
+    default: false
+    }
+  }
+}
+
+extension Form<ClosedRange<Int>> {
+  /// `200` or `200-399`.
+  fileprivate static var statuses: Form {
+    Form(
+      read: { scalar throws(Misfit) in
+        let parts = scalar.text.split(separator: "-", omittingEmptySubsequences: false)
+        let numbers = parts.compactMap { part in
+          Decimal.isInteger(String(part)) ? Int(part) : nil
+        }
+        guard (1...2).contains(parts.count), numbers.count == parts.count,
+          let low = numbers.first, let high = numbers.last, low <= high,
+          low >= 100, high <= 599
+        else {
+          throw .expected("a status or a range such as `200-399`, 100 to 599")
+        }
+        return low...high
+      },
+      write: { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" })
+  }
+}
+
+extension Form<String> {
+  /// A host with or without a port, as it stands in the Host field.
+  fileprivate static var hostField: Form {
+    visible("a host such as `model.example:8000`", max: 255, refuses: " /?#@,")
+  }
+
+  /// A token (RFC 9110 §5.6.2) that is not one of those that steelyard sets itself.
+  fileprivate static var fieldName: Form {
+    let own = ["host", "content-length", "transfer-encoding", "connection", "upgrade", "expect"]
+    return Form(
+      read: { scalar throws(Misfit) in
+        let name = try visible(
+          "a token of at most 64 bytes", max: 64, refuses: "\"(),/:;<=>?@[\\]{} "
+        ).read(scalar)
+        if own.contains(name.lowercased()) {
+          throw .problem(
+            "header `\(name)` is set by steelyard",
+            hint: name.lowercased() == "host" ? "use `host`" : nil)
+        }
+        return name
+      },
+      write: YAMLText.scalar)
+  }
+
+  /// Visible ASCII and blanks between it (RFC 9110 §5.5).
+  fileprivate static var fieldValue: Form {
+    Form(
+      read: { scalar throws(Misfit) in
+        let bytes = scalar.text.utf8
+        guard !scalar.isNull, (1...1_024).contains(bytes.count), bytes.first != 0x20,
+          bytes.last != 0x20, bytes.allSatisfy({ (0x20...0x7E).contains($0) })
+        else { throw .expected("1 to 1024 bytes of visible ASCII") }
+        return scalar.text
+      },
+      write: YAMLText.quoted)
+  }
+
+  /// What stands in a path between two slashes without being encoded (RFC 3986 §3.3).
+  fileprivate static var modelName: Form {
+    visible("the name of a model", max: 256, refuses: " /?#:%\"<>\\^`{|}")
+  }
+
+  /// A word, a number, `true`: whatever a JSON value can be compared with.
+  fileprivate static var scalarText: Form {
+    Form(
+      read: { scalar throws(Misfit) in
+        let text = scalar.text
+        guard text.utf8.count <= 256,
+          !text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F })
+        else { throw .expected("text of at most 256 bytes") }
+        return text
+      },
+      write: YAMLText.quoted)
+  }
+
+  private static func visible(_ what: String, max: Int, refuses: String) -> Form {
+    Form(
+      read: { scalar throws(Misfit) in
+        let bytes = scalar.text.utf8
+        guard !scalar.isNull, (1...max).contains(bytes.count),
+          bytes.allSatisfy({ (0x21...0x7E).contains($0) && !refuses.utf8.contains($0) })
+        else { throw .expected(what) }
+        return scalar.text
+      },
+      write: YAMLText.scalar)
+  }
+}
+
+extension Form<Int64> {
+  /// The version of a model.
+  fileprivate static var modelVersion: Form {
+    Form(
+      read: { scalar throws(Misfit) in
+        guard Decimal.isInteger(scalar.text), let version = Int64(scalar.text), version >= 0 else {
+          throw .expected("a version such as `3`")
+        }
+        return version
+      },
+      write: { "\($0)" })
+  }
+}

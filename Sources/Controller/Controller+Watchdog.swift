@@ -1,0 +1,138 @@
+// The watchdog's eyes and hands: what the board, the pages and the checks say of each endpoint
+// becomes its reading; what it says becomes eligibility, as far as the pool can do without.
+// Invariant: it takes out at most half of a pool, and never the last endpoint that is left.
+import Fleet
+import Primitives
+
+extension Controller {
+  /// Looks at every endpoint of the pool. After the tick's cells were taken. Allocates only where
+  /// an endpoint stalls.
+  mutating func watch(_ index: Int, _ pool: Pool, passed: Nanoseconds, now: Nanoseconds) {
+    // A process that was stopped for a while saw nothing in that time.
+    let passed = min(passed.seconds, 0.5)
+    let recent = pool.watchdog.timeout.seconds
+    var movingCount = 0
+    for endpoint in pool.endpoints where (endpoints[endpoint.slot]?.quiet ?? .infinity) < recent {
+      movingCount += 1
+    }
+    var wanted: [(slot: Int, cause: Watchdog.Cause)] = []
+    for place in pool.endpoints.indices {
+      let slot = pool.endpoints[place].slot
+      let isMoving = (endpoints[slot]?.quiet ?? .infinity) < recent
+      let before = endpoints[slot]?.eligibility ?? .ready
+      let view = endpoints[slot]?.watch(
+        othersMove: movingCount > (isMoving ? 1 : 0), pool.watchdog, passed: passed, now: now)
+      guard let view else { continue }
+      if view.hastens {
+        reschedule(slot, -1)
+        for source in pool.weights.scrapes.indices { reschedule(slot, source) }
+      }
+      if let cause = view.cause { wanted.append((slot, cause)) }
+      guard let event = view.event else { continue }
+      if event == .retried { hints.tell(.stalled, slot) }
+      noteHealth(slot, before: before, now)
+    }
+    pools[index].isHeld = false
+    for each in wanted {
+      guard mayStall(pool) else {
+        pools[index].isHeld = true
+        continue
+      }
+      let before = endpoints[each.slot]?.eligibility ?? .ready
+      endpoints[each.slot]?.watchdog.trip(each.cause)
+      noteHealth(each.slot, before: before, now, cause: each.cause)
+    }
+  }
+
+  /// Whether one more endpoint may be taken out.
+  private func mayStall(_ pool: Pool) -> Bool {
+    var (stalled, left) = (0, 0)
+    for endpoint in pool.endpoints {
+      guard let state = endpoints[endpoint.slot] else { continue }
+      if case .stalled = state.watchdog.phase { stalled += 1 }
+      if state.eligibility.takesNewExchanges, endpoint.baseWeight > 0 { left += 1 }
+    }
+    return (stalled + 1) * 2 <= pool.endpoints.count && left > 1
+  }
+}
+
+/// What a look at an endpoint comes to.
+struct WatchdogView {
+  /// It should be taken out.
+  var cause: Watchdog.Cause?
+  var event: Watchdog.Event?
+  /// Its probes are due sooner than they were.
+  var hastens = false
+}
+
+extension EndpointState {
+  /// Seconds since content of an answer came from it.
+  fileprivate var quiet: Double { watchdog.quiet }
+
+  /// One tick of its watchdog. In place: a copy of the state would cost more than all the rest.
+  fileprivate mutating func watch(
+    othersMove: Bool, _ policy: WatchdogPolicy, passed: Double, now: Nanoseconds
+  ) -> WatchdogView? {
+    guard let cells = capacity.last else { return nil }
+    let reading = watchdogReading(cells, now)
+    var view = WatchdogView()
+    view.cause = watchdog.observe(reading, passed: passed, othersMove: othersMove, policy)
+    view.event = watchdog.advance(reading, passed: passed, policy)
+    if watchdog.isSuspicious, !isHastened {
+      isHastened = true
+      view.hastens = true
+      health?.timer.hasten(to: now)
+      for index in scrapes.indices where scrapes[index].hasRoles {
+        scrapes[index].timer.hasten(to: now)
+      }
+    }
+    if !watchdog.isSuspicious { isHastened = false }
+    return view
+  }
+
+  private func watchdogReading(_ cells: EvidenceReading, _ now: Nanoseconds) -> WatchdogReading {
+    var reading = WatchdogReading()
+    reading.inFlight = cells.inFlight
+    reading.started = cells.started
+    reading.pieces = cells.pieces
+    // A page without roles is somebody else's, such as its host's.
+    for index in scrapes.indices where scrapes[index].hasRoles {
+      reading.answers += scrapes[index].statistics.answers
+      reading.scrapeTimeouts = max(reading.scrapeTimeouts, scrapes[index].timeoutsInRow)
+      reading.interval = scrapes[index].timer.interval.seconds
+      if reading.page == nil { reading.page = scrapes[index].watchdogPage(now) }
+    }
+    if let health {
+      reading.answers += health.statistics.answers
+      reading.healthSilence = health.silence(now)
+    }
+    return reading
+  }
+}
+
+extension ScrapeState {
+  /// What the last page says of its work; nil once it is old.
+  fileprivate func watchdogPage(_ now: Nanoseconds) -> WatchdogReading.Page? {
+    guard let work, let sentAt = pageSentAt,
+      now - sentAt <= Freshness.staleAge(interval: timer.interval)
+    else { return nil }
+    var page = WatchdogReading.Page()
+    page.serial = sentAt.rawValue
+    if let running = work.running {
+      page.load = running + (work.waiting ?? 0)
+    } else if let waiting = work.waiting, waiting > 0 {
+      page.load = waiting
+    }
+    page.isCoarse = work.progress == nil
+    page.progress = work.progress ?? work.completions
+    return page
+  }
+}
+
+extension HealthProbe {
+  /// Seconds for which a check has not been answered; without end where the last one was not.
+  fileprivate func silence(_ now: Nanoseconds) -> Double {
+    if statistics.failure?.kind == .timeout { return .infinity }
+    return timer.attempt.map { (now - $0.sentAt).seconds } ?? 0
+  }
+}

@@ -1,0 +1,229 @@
+// The scalars of a small JSON text with their paths (keys and positions joined by dots), in its
+// order. One pass over bytes, strict after RFC 8259, no recursion; bounds: depth, count, and the
+// bytes that the caller lets in. For answers of health checks, which anybody may have written.
+
+/// Reads JSON that is to be compared, not computed with.
+struct JSONLeaves {
+  static let depthMax = 32
+  static let countMax = 4_096
+  /// A value whose path is longer is passed over: nobody can ask for it.
+  static let pathBytesMax = 512
+
+  enum Kind: Equatable { case text, number, word }
+
+  struct Leaf: Equatable {
+    var path: String
+    var kind: Kind
+    /// A string without its escapes, a number as it is written, `true`, `false` or `null`.
+    var text: String
+  }
+
+  /// Why there are no leaves, for people.
+  struct Malformed: Error, Equatable {
+    let detail: String
+  }
+
+  private enum Container {
+    case object(key: String)
+    case list(position: Int)
+  }
+
+  private let bytes: UnsafeRawBufferPointer
+  private var offset = 0
+  private var path: [Container] = []
+  private var leaves: [Leaf] = []
+
+  private init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  /// All scalars of an object or a list.
+  static func read(_ bytes: UnsafeRawBufferPointer) throws(Malformed) -> [Leaf] {
+    var reader = JSONLeaves(bytes)
+    try reader.readAll()
+    return reader.leaves
+  }
+
+  private mutating func readAll() throws(Malformed) {
+    skipBlanks()
+    guard let first = peek, first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else {
+      throw wrong("no JSON object")
+    }
+    repeat {
+      try readValue()
+      try closeContainers()
+    } while !path.isEmpty
+    skipBlanks()
+    if offset < bytes.count { throw wrong("bytes after the end") }
+  }
+
+  // MARK: Values and containers
+
+  /// Opens containers down to the first scalar, or to an empty container, which is closed.
+  private mutating func readValue() throws(Malformed) {
+    while true {
+      skipBlanks()
+      switch peek {
+      case UInt8(ascii: "{"):
+        try open(.object(key: ""))
+        if take(UInt8(ascii: "}")) { return drop() }
+        try readKey()
+      case UInt8(ascii: "["):
+        try open(.list(position: 0))
+        if take(UInt8(ascii: "]")) { return drop() }
+      case UInt8(ascii: "\""): return try append(.text, readString())
+      case .some(UInt8(ascii: "0")...UInt8(ascii: "9")), UInt8(ascii: "-"):
+        return try append(.number, readNumber())
+      case UInt8(ascii: "t"): return try append(.word, readWord("true"))
+      case UInt8(ascii: "f"): return try append(.word, readWord("false"))
+      case UInt8(ascii: "n"): return try append(.word, readWord("null"))
+      default: throw wrong("no value")
+      }
+    }
+  }
+
+  private mutating func open(_ container: Container) throws(Malformed) {
+    guard path.count < Self.depthMax else { throw wrong("more than \(Self.depthMax) levels") }
+    offset += 1
+    path.append(container)
+  }
+
+  private mutating func drop() { path.removeLast() }
+
+  /// After a value: a comma, or the end of what it stands in.
+  private mutating func closeContainers() throws(Malformed) {
+    while let last = path.last {
+      skipBlanks()
+      switch last {
+      case .object:
+        if take(UInt8(ascii: ",")) { return try readKey() }
+        guard take(UInt8(ascii: "}")) else { throw wrong("no `,` or `}`") }
+      case .list(let position):
+        if take(UInt8(ascii: ",")) {
+          path[path.count - 1] = .list(position: position + 1)
+          return
+        }
+        guard take(UInt8(ascii: "]")) else { throw wrong("no `,` or `]`") }
+      }
+      drop()
+    }
+  }
+
+  private mutating func readKey() throws(Malformed) {
+    skipBlanks()
+    guard peek == UInt8(ascii: "\"") else { throw wrong("no key") }
+    path[path.count - 1] = .object(key: try readString())
+    skipBlanks()
+    guard take(UInt8(ascii: ":")) else { throw wrong("no `:`") }
+  }
+
+  private mutating func append(_ kind: Kind, _ text: String) throws(Malformed) {
+    guard leaves.count < Self.countMax else { throw wrong("more than \(Self.countMax) values") }
+    let pathBytes = path.reduce(path.count) { sum, container in
+      if case .object(let key) = container { sum + key.utf8.count } else { sum + 4 }
+    }
+    guard pathBytes <= Self.pathBytesMax else { return }
+    let names = path.map { container in
+      switch container {
+      case .object(let key): key
+      case .list(let position): "\(position)"
+      }
+    }
+    leaves.append(Leaf(path: names.joined(separator: "."), kind: kind, text: text))
+  }
+
+  // MARK: Scalars
+
+  private mutating func readString() throws(Malformed) -> String {
+    offset += 1
+    var text: [UInt8] = []
+    while let byte = peek {
+      offset += 1
+      switch byte {
+      case UInt8(ascii: "\""):
+        guard let whole = String(validating: text, as: UTF8.self) else { throw wrong("no UTF-8") }
+        return whole
+      case UInt8(ascii: "\\"): try readEscape(into: &text)
+      case 0..<0x20: throw wrong("a control character in a string")
+      default: text.append(byte)
+      }
+    }
+    throw wrong("an unfinished string")
+  }
+
+  private mutating func readEscape(into text: inout [UInt8]) throws(Malformed) {
+    guard let byte = peek else { throw wrong("an unfinished string") }
+    offset += 1
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(byte)
+    case UInt8(ascii: "b"): text.append(0x08)
+    case UInt8(ascii: "f"): text.append(0x0C)
+    case UInt8(ascii: "n"): text.append(0x0A)
+    case UInt8(ascii: "r"): text.append(0x0D)
+    case UInt8(ascii: "t"): text.append(0x09)
+    case UInt8(ascii: "u"):
+      var value = try readHex()
+      if value & 0xFC00 == 0xD800, take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) {
+        let low = try readHex()
+        guard low & 0xFC00 == 0xDC00 else { throw wrong("half a character") }
+        value = 0x10000 + (value & 0x3FF) << 10 + low & 0x3FF
+      }
+      guard let scalar = Unicode.Scalar(value) else { throw wrong("half a character") }
+      text += Array(String(Character(scalar)).utf8)
+    default: throw wrong("an unknown escape")
+    }
+  }
+
+  private mutating func readHex() throws(Malformed) -> UInt32 {
+    var value: UInt32 = 0
+    for _ in 0..<4 {
+      guard let byte = peek, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
+        throw wrong("an unknown escape")
+      }
+      offset += 1
+      value = value << 4 | UInt32(digit)
+    }
+    return value
+  }
+
+  private mutating func readNumber() throws(Malformed) -> String {
+    let start = offset
+    _ = take(UInt8(ascii: "-"))
+    if !take(UInt8(ascii: "0")) { try readDigits() }
+    if take(UInt8(ascii: ".")) { try readDigits() }
+    if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
+      if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
+      try readDigits()
+    }
+    return String(decoding: bytes[start..<offset], as: UTF8.self)
+  }
+
+  private mutating func readDigits() throws(Malformed) {
+    let start = offset
+    while let byte = peek, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) { offset += 1 }
+    if offset == start { throw wrong("no digit") }
+  }
+
+  private mutating func readWord(_ word: String) throws(Malformed) -> String {
+    for byte in word.utf8 {
+      guard take(byte) else { throw wrong("no value") }
+    }
+    return word
+  }
+
+  // MARK: Bytes
+
+  private var peek: UInt8? { offset < bytes.count ? bytes[offset] : nil }
+
+  private mutating func take(_ byte: UInt8) -> Bool {
+    guard peek == byte else { return false }
+    offset += 1
+    return true
+  }
+
+  private mutating func skipBlanks() {
+    while let byte = peek, byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D {
+      offset += 1
+    }
+  }
+
+  private func wrong(_ what: String) -> Malformed { Malformed(detail: "\(what) at byte \(offset)") }
+}

@@ -43,7 +43,7 @@ extension Decoder {
         let keyNode = Node(
           offset: entry.key.offset,
           content: .scalar(Scalar(text: entry.key.text, isPlain: true)))
-        guard let name = helper.decode(keyNode, "the name of a header", .fieldName),
+        guard let name = helper.decode(keyNode, "the name of a header", .checkFieldName),
           let value = helper.decode(entry.value, "header `\(name)`", .fieldValue)
         else { return nil }
         return HealthPolicy.Field(name: name, value: value)
@@ -160,13 +160,8 @@ extension Form<ClosedRange<Int>> {
 }
 
 extension Form<String> {
-  /// A host with or without a port, as it stands in the Host field.
-  fileprivate static var hostField: Form {
-    visible("a host such as `model.example:8000`", max: 255, refuses: " /?#@,")
-  }
-
   /// A token (RFC 9110 §5.6.2) that is not one of those that steelyard sets itself.
-  fileprivate static var fieldName: Form {
+  fileprivate static var checkFieldName: Form {
     let own = ["host", "content-length", "transfer-encoding", "connection", "upgrade", "expect"]
     return Form(
       read: { scalar throws(Misfit) in

@@ -233,7 +233,7 @@ import Testing
       """
     let fleet = try load(text).fleet
     #expect(fleet.workerCount == 3)
-    #expect(fleet.listeners[0].routes[0].pathPrefix == "/ab")
+    #expect(fleet.listeners[0].routes[0].match.path == .prefix("/ab"))
     #expect(fleet.listeners[0].routes[0].timeouts?.idle == .milliseconds(1_500))
     #expect(fleet.listeners[0].routes[0].timeouts?.connect == .seconds(5))
     #expect(fleet.pools[0].retriesMax == 0)

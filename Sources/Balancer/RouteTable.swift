@@ -130,7 +130,8 @@ package struct RouteTable: Sendable {
   private func isPath(_ entry: Entry, _ path: Range<Int>, _ bytes: UnsafeRawBufferPointer) -> Bool {
     // A target in absolute form may have no path: it is "/" (RFC 9110 §4.2.3).
     if path.isEmpty { return entry.path.count == 1 }
-    return (!entry.isExact || path.count == entry.path.count) && isPrefix(entry.path, of: path, bytes)
+    return (!entry.isExact || path.count == entry.path.count)
+      && isPrefix(entry.path, of: path, bytes)
   }
 
   private func isFulfilled(

@@ -46,7 +46,8 @@ package final class TrafficMetrics: Sendable {
 
   package init(workerCount: Int, slotCount: Int) {
     self.slotCount = slotCount
-    let count = slotCount * Self.cellsPerSlot + LocalReason.allCases.count + 2
+    let count =
+      slotCount * Self.cellsPerSlot + LocalReason.allCases.count + 2
       + 2 * CodeClass.allCases.count
     blocks = (0..<workerCount).map { _ in CellBlock(count: count) }
   }

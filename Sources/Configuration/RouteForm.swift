@@ -4,7 +4,8 @@ import Fleet
 import Primitives
 
 extension Form<HostPattern> {
-  /// `example.com`, `*.example.com`, `10.0.0.1`, `[fd00::1]`; kept in lower case.
+  /// `example.com`, `*.example.com`, `10.0.0.1`, `[fd00::1]` (as clients write it); kept in lower
+  /// case.
   static var hostPattern: Form {
     Form(
       read: { scalar throws(Misfit) in
@@ -15,8 +16,8 @@ extension Form<HostPattern> {
         }
         let isWildcard = text.hasPrefix("*.")
         let name = String(isWildcard ? text.dropFirst(2) : text[...]).lowercased()
-        if let address = SocketAddress("\(name):80"), name.hasPrefix("["), !isWildcard {
-          return .exact("[\(String("\(address)".dropFirst().prefix { $0 != "]" }))]")
+        if name.hasPrefix("["), !isWildcard, SocketAddress(host: name, port: 80) != nil {
+          return .exact(name)
         }
         if let colon = name.firstIndex(of: ":"), isName(String(name[..<colon])),
           Decimal.isInteger(String(name[name.index(after: colon)...]))

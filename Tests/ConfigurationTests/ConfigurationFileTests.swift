@@ -47,27 +47,39 @@ import Testing
           - listen: "0.0.0.0:80"
             head_timeout: 10s # default
             idle_timeout: 75s # default
+            body_timeout: 1m # default
+            send_timeout: 1m # default
             routes:
               - match:
+                  host: [] # default
                   path_prefix: / # default
+                  method: [] # default
+                  headers: {} # default
                 pool: a # default
+                rewrite: none # default
                 timeouts: {} # default
+                body_bytes: inherit # default
+                retries: inherit # default
                 access_log: true # default
         pools:
           a:
             balance: least_request # default
             retries: 2 # default
+            host: client # default
             endpoints:
               - address: "10.0.0.1:1"
                 weight: 1 # default
                 concurrency: learned # default
             timeouts:
               connect: 5s # default
+              send: 1m # default
               first_byte: 5m # default
               idle: 5m # default
+              exchange: none # default
             keepalive:
               connections: 512 # default
               idle: 4s # default
+              requests: any # default
             health:
               type: http # default
               path: /health # default

@@ -64,7 +64,7 @@ import Testing
       a.yaml:7:5: error: unknown key `quux` in pool `a`
           quux: 1
           ^
-      hint: its keys are `balance`, `retries`, `endpoints`, `timeouts`, `keepalive`, `health`, `watchdog`, `ejection`, `shed`, `slow_start`, `weights`
+      hint: its keys are `balance`, `retries`, `host`, `endpoints`, `timeouts`, `keepalive`, `health`, `ejection`, `shed`, `slow_start`, …
       """#),
     Golden(
       #"""

@@ -133,15 +133,15 @@ import Testing
       a.yaml:1:44: error: unknown key `été 你好` in pool `a`
       pools: {"a": {"endpoints": ["10.0.0.1:1"], "été 你好":		1, "wörkers":	2}}
                                                  ^
-      hint: its keys are `balance`, `retries`, `endpoints`, `timeouts`, `keepalive`, `health`, `watchdog`, `ejection`, `shed`, `slow_start`, `weights`
+      hint: its keys are `balance`, `retries`, `host`, `endpoints`, `timeouts`, `keepalive`, `health`, `ejection`, `shed`, `slow_start`, …
       a.yaml:1:58: error: unknown key `wörkers` in pool `a`
       pools: {"a": {"endpoints": ["10.0.0.1:1"], "été 你好":		1, "wörkers":	2}}
                                                             		   ^
-      hint: its keys are `balance`, `retries`, `endpoints`, `timeouts`, `keepalive`, `health`, `watchdog`, `ejection`, `shed`, `slow_start`, `weights`
+      hint: its keys are `balance`, `retries`, `host`, `endpoints`, `timeouts`, `keepalive`, `health`, `ejection`, `shed`, `slow_start`, …
       a.yaml:2:29: error: unknown key `😀` in this listener
       listeners: [{listen: ":80", "😀": 1, routs: []}]
                                   ^
-      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `pool`, `routes`
+      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `body_timeout`, `send_timeout`, `pool`, `routes`
       a.yaml:2:37: error: unknown key `routs` in this listener
       listeners: [{listen: ":80", "😀": 1, routs: []}]
                                            ^
@@ -180,7 +180,7 @@ import Testing
       a.yaml:1:14: error: unknown key `\u{1B}[31m` in this listener
       listeners: [{"\e[31m": 1}]
                    ^
-      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `pool`, `routes`
+      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `body_timeout`, `send_timeout`, `pool`, `routes`
       a.yaml:2:25: error: `x\u{A}y` is not an IP address; host names are not resolved yet: write its address
       pools: {a: {endpoints: ["x\ny:1"]}}
                               ^

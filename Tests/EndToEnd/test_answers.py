@@ -75,7 +75,9 @@ def test_an_idle_connection_is_closed_without_a_word(stage):
 
 def test_408_for_content_that_stops_arriving(stage):
     endpoint = stage.endpoint(echo)
-    steelyard = stage.steelyard(minimal([endpoint.address], timeouts={"idle": "500ms"}))
+    configuration = minimal([endpoint.address])
+    configuration["listeners"][0]["body_timeout"] = "500ms"
+    steelyard = stage.steelyard(configuration)
     with steelyard.connect() as connection:
         connection.send(
             b"POST / HTTP/1.1\r\nHost: test.example\r\nContent-Length: 10\r\n\r\nhello")

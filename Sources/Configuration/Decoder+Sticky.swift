@@ -29,19 +29,20 @@ extension Decoder {
     if let node = scope.node("hash") {
       if case .mapping = node.content {} else { isReadable = false }
     }
+    let anchor = scope.offset(of: scope.has("hash") ? "hash" : "balance")
     scope.section("hash") { section in
       var keys = HashKeys()
       keys.read(in: &section)
       section.read("load_factor", &pool.hash.loadFactor, .number(1...10))
       pool.hash.source = keys.given.first
-      if isReadable { check(keys, pool.balance, section) }
+      if isReadable { check(keys, pool.balance, section, anchor) }
     }
   }
 
-  private func check(_ keys: HashKeys, _ balance: BalancePolicy, _ section: Scope) {
+  private func check(_ keys: HashKeys, _ balance: BalancePolicy, _ section: Scope, _ anchor: Int) {
     let names = ["header", "cookie", "query", "path"]
     if names.contains(where: section.refused.contains) { return }
-    let offset = section.offset(of: names.first(where: section.has) ?? "header")
+    let offset = names.first(where: section.has).map { section.offset(of: $0) } ?? anchor
     switch (balance, keys.given.count) {
     case (.ipHash, 0), (.hash, 1): break
     case (.ipHash, _): report.error(at: offset, HashKeys.uselessMessage)

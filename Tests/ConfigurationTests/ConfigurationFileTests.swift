@@ -64,12 +64,15 @@ import Testing
         pools:
           a:
             balance: least_request # default
+            hash: none # default
+            affinity: none # default
             retries: 2 # default
             host: client # default
             endpoints:
               - address: "10.0.0.1:1"
                 weight: 1 # default
                 concurrency: learned # default
+                backup: false # default
             timeouts:
               connect: 5s # default
               send: 1m # default
@@ -139,8 +142,10 @@ import Testing
     timeouts.firstByte = .seconds(600)
     #expect(routes[1] == Route(pathPrefix: "/api/image/", pool: 1, timeouts: timeouts))
     let text = fleet.pools[0]
-    #expect(text.endpoints.map(\.baseWeight) == [1, 3, 1])
-    #expect(text.endpoints.map(\.concurrency) == [nil, nil, 64])
+    #expect(text.endpoints.map(\.baseWeight) == [1, 3, 1, 1])
+    #expect(text.endpoints.map(\.concurrency) == [nil, nil, 64, nil])
+    #expect(text.endpoints.map(\.isBackup) == [false, false, false, true])
+    #expect(text.affinity == AffinityPolicy(cookie: "steelyard"))
     #expect(text.endpoints.allSatisfy { $0.slot == -1 })
     #expect(text.health == HealthPolicy())
     #expect(text.weights.law == .headroom)
@@ -148,6 +153,8 @@ import Testing
     #expect(text.weights.scrapes.map(\.port) == [nil, 9100, 9835])
     #expect(fleet.pools[1].endpoints[0].address == SocketAddress("[fd00::11]:8501"))
     #expect(fleet.pools[1].health == nil)
+    #expect(fleet.pools[1].balance == .hash)
+    #expect(fleet.pools[1].hash.source == .header("x-user"))
   }
 
   @Test func presetSignalsKeepWhatTheFileDoesNotChange() throws {

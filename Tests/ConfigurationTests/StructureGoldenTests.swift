@@ -64,7 +64,7 @@ import Testing
       a.yaml:7:5: error: unknown key `quux` in pool `a`
           quux: 1
           ^
-      hint: its keys are `balance`, `retries`, `host`, `endpoints`, `timeouts`, `keepalive`, `health`, `ejection`, `shed`, `slow_start`, …
+      hint: its keys are `balance`, `hash`, `affinity`, `retries`, `host`, `endpoints`, `timeouts`, `keepalive`, `health`, `watchdog`, …
       """#),
     Golden(
       #"""

@@ -73,7 +73,7 @@ import Testing
           health: {timeout: 5s, path: health}
                                       ^
       hint: write `/health`
-      a.yaml:6:14: error: `balance` must be `round_robin` or `least_request`, not `least_conn`
+      a.yaml:6:14: error: `balance` must be `round_robin`, `least_request`, `random`, `ip_hash` or `hash`, not `least_conn`
           balance: least_conn
                    ^
       hint: did you mean `least_request`?

@@ -9,10 +9,11 @@ import Testing
 
   private static func order(
     _ bench: inout Bench, _ action: TuningAction, endpoint: SocketAddress? = address,
-    lasts: Nanoseconds? = nil
+    lasts: Nanoseconds? = nil, deadline: Nanoseconds? = nil
   ) throws(TuningError) {
     try bench.controller.tune(
-      TuningRequest(pool: "text", endpoint: endpoint, action, lasts: lasts), now: bench.now)
+      TuningRequest(pool: "text", endpoint: endpoint, action, lasts: lasts, deadline: deadline),
+      now: bench.now)
   }
 
   @Test func aPinBeatsTheLawAndEndsWithItsTime() throws {
@@ -57,6 +58,28 @@ import Testing
     #expect(bench.rows[0]?.eligibility == .unhealthy)
     bench.run(seconds: 5) { $0.kind == .health ? .page(200, "") : .usage(20) }
     #expect(bench.rows[0]?.eligibility == .draining)
+  }
+
+  @Test func aDrainKeepsSessionsUntilItsDeadlineAndEndsWithItsTime() throws {
+    var bench = Bench(makeFleet(bases: [1, 1], scrapes: [try .json]))
+    bench.run(seconds: 2) { _ in .usage(20) }
+    func eligibility() -> Eligibility? { bench.rows[0]?.eligibility }
+    try Self.order(&bench, .drain, lasts: .seconds(9), deadline: .seconds(3))
+    bench.run(seconds: 2) { _ in .usage(20) }
+    #expect(eligibility() == .draining)
+    #expect(eligibility()?.takesSessions == true && eligibility()?.takesNewExchanges == false)
+    bench.run(seconds: 2) { _ in .usage(20) }
+    #expect(eligibility() == .drained)
+    #expect(eligibility()?.takesSessions == false)
+    // A reload keeps it; another drain without a deadline takes sessions again.
+    bench.controller.apply(fleet: bench.controller.fleet, now: bench.now)
+    bench.run(seconds: 1) { _ in .usage(20) }
+    #expect(eligibility() == .drained)
+    try Self.order(&bench, .drain, lasts: .seconds(4))
+    bench.run(seconds: 1) { _ in .usage(20) }
+    #expect(eligibility() == .draining)
+    bench.run(seconds: 5) { _ in .usage(20) }
+    #expect(eligibility() == .ready)
   }
 
   @Test func aFrozenPoolKeepsItsWeightsWhateverTheLawSays() throws {

@@ -7,6 +7,7 @@ import pytest
 from conftest import minimal
 from endpoints import text
 from programs import run_steelyard, wait_for
+from test_memory import RECORD, counter, counts  # noqa: F401
 from wire import Connection
 
 OK = 0
@@ -67,15 +68,9 @@ def test_random_follows_the_weights(stage):
 
 def test_a_client_address_stays_at_its_endpoint(stage):
     fleet = Fleet(stage, balance="ip_hash")
-    listening = fleet.steelyard.listeners[0]
 
     def answer(source):
-        connection = Connection.__new__(Connection)
-        import socket
-        connection.socket = socket.create_connection(
-            listening, timeout=30, source_address=(source, 0))
-        connection.buffer = b""
-        with connection:
+        with Connection(fleet.steelyard.address, source=source) as connection:
             return connection.exchange("GET", "/").content
 
     sources = [f"127.0.{n // 250}.{n % 250 + 2}" for n in range(60)]
@@ -132,7 +127,6 @@ def test_a_hot_key_overflows(stage):
     """Forty requests of one key at once: no endpoint has more than 1.25 of its share."""
     gate = threading.Event()
     entered = [0] * 4
-    most = [0] * 4
     lock = threading.Lock()
 
     def held(place):
@@ -140,7 +134,6 @@ def test_a_hot_key_overflows(stage):
             exchange.read_content()
             with lock:
                 entered[place] += 1
-                most[place] = max(most[place], entered[place])
             gate.wait(60)
             with lock:
                 entered[place] -= 1
@@ -158,7 +151,8 @@ def test_a_hot_key_overflows(stage):
         wait_for(lambda: sum(entered) == 40, "all to be in flight")
         print("40 in flight of one key:", entered)
         assert max(entered) <= 13  # ceil(1.25 * 40 / 4)
-        assert sorted(entered)[-3:] == [13, 13, 13]
+        # Its first three choices are full before the last one gets more than a few.
+        assert sorted(entered)[0] <= 4
         gate.set()
         for connection in connections:
             assert connection.read_response().status == 200
@@ -294,3 +288,30 @@ def test_the_api_refuses_a_deadline_after_the_end(stage):
             (f"{base}/pin?weight=1&deadline=5m", 400), (f"{base}/drain?deadline=5m&for=10m", 200),
         ]:
             assert connection.exchange("POST", target).status == status, target
+
+
+@pytest.mark.parametrize(
+    "pool, fields",
+    [
+        ({"balance": "hash", "hash": {"cookie": "id"}}, [("Cookie", "a=b; id=7")]),
+        ({"balance": "ip_hash", "affinity": AFFINITY}, [("Cookie", "sid=0123456789abcdef")]),
+        ({"balance": "random", "affinity": AFFINITY}, []),
+    ],
+    ids=["hash", "ip_hash", "random"])
+def test_a_warm_worker_allocates_nothing(stage, counter, tmp_path, pool, fields):  # noqa: F811
+    file = tmp_path / "counts"
+    file.write_bytes(bytes(RECORD.size * 256))
+    addresses = [stage.endpoint(text(name)).address for name in NAMES[:2]]
+    steelyard = stage.steelyard(
+        minimal([*addresses, {"address": "127.0.0.1:1", "backup": True}], **pool),
+        environment={"LD_PRELOAD": str(counter), "MALLOC_COUNT_FILE": str(file)})
+    with steelyard.connect() as connection:
+
+        def exchanges(count):
+            for _ in range(count):
+                assert connection.exchange("GET", "/a?b=c", fields=fields).status == 200
+
+        exchanges(500)
+        before = counts(file)["worker-0"]
+        exchanges(1000)
+        assert counts(file)["worker-0"] == before

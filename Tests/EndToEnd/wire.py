@@ -28,8 +28,10 @@ class Cut(Exception):
 class Connection:
     """A client's connection. Every read has the connection's time-out."""
 
-    def __init__(self, address, timeout=30):
-        self.socket = socket.create_connection(address, timeout=timeout)
+    def __init__(self, address, timeout=30, source=None):
+        """`source` is the client's own IP address, where it is not the kernel's choice."""
+        self.socket = socket.create_connection(
+            address, timeout=timeout, source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
 

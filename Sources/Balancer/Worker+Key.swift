@@ -1,4 +1,4 @@
-// What a request's head says of the endpoint that it is to go to, and what the client is told of it.
+// What a request's head says of the endpoint that it goes to, and what the client is told of it.
 // HOT PATH: no allocation, no lock, no existential.
 import HTTP
 import IO

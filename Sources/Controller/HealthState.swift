@@ -1,7 +1,7 @@
 // Active checks' verdict: `fall` failures in a row make unhealthy, `rise` successes in a row make
 // ready. Health is never mixed with weight. A slow verdict is on purpose: busy is not broken.
-// Until an endpoint's first success failures may be free for a while (Docker's start period), and
-// the first success is enough.
+// Until an endpoint's first success failures may be free for a while (Docker's start period); where
+// none counted, the first success is enough.
 package import Fleet
 package import Primitives
 
@@ -21,6 +21,8 @@ package struct HealthState: Sendable, Equatable {
   private var wasSuccess = false
   /// No success since it is new or began anew.
   package private(set) var isStarting = true
+  /// A failure counted since then.
+  private var hasFailed = false
   private var startedAt: Nanoseconds
 
   package init(_ policy: HealthPolicy, now: Nanoseconds) {
@@ -34,10 +36,13 @@ package struct HealthState: Sendable, Equatable {
     if verdict == .failed, isStarting, now - startedAt < policy.startPeriod { return }
     inRow = isSuccess == wasSuccess ? inRow + 1 : 1
     wasSuccess = isSuccess
-    if isSuccess, isStarting || inRow >= policy.rise {
+    if isSuccess {
+      if isStarting && !hasFailed || inRow >= policy.rise { eligibility = .ready }
       isStarting = false
-      eligibility = .ready
-    } else if verdict == .notReady || !isSuccess && inRow >= policy.fall {
+      return
+    }
+    hasFailed = true
+    if verdict == .notReady || inRow >= policy.fall {
       eligibility = .unhealthy
     }
   }
@@ -46,6 +51,7 @@ package struct HealthState: Sendable, Equatable {
   package mutating func restarted(_ policy: HealthPolicy, now: Nanoseconds) {
     guard policy.startPeriod > .zero else { return }
     isStarting = true
+    hasFailed = false
     startedAt = now
     inRow = 0
   }

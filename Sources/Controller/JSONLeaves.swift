@@ -84,6 +84,7 @@ struct JSONLeaves {
     guard path.count < Self.depthMax else { throw wrong("more than \(Self.depthMax) levels") }
     offset += 1
     path.append(container)
+    skipBlanks()
   }
 
   private mutating func drop() { path.removeLast() }

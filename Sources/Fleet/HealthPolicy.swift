@@ -80,7 +80,7 @@ public struct HealthPolicy: Sendable, Equatable {
   public var timeout: Nanoseconds = .seconds(2)
   /// Failures in a row until unhealthy.
   public var fall = 3
-  /// Successes in a row until ready; the first one ever is enough.
+  /// Successes in a row until ready; one is enough where no failure was before it.
   public var rise = 2
   /// After an endpoint is new or began anew, failures do not count for so long, or until the first
   /// success.

@@ -117,28 +117,3 @@ import Testing
     #expect(state.freshness(now: .zero, interval: Self.interval) == .fresh)
   }
 }
-
-@Suite struct HealthStateTests {
-  private static func states(_ outcomes: String) -> String {
-    var health = HealthState(isProbed: true)
-    return String(
-      outcomes.map { outcome in
-        health.take(isSuccess: outcome == "+", HealthPolicy())
-        return health.eligibility.label.first ?? "?"
-      })
-  }
-
-  private static let rows: [(String, String)] = [
-    ("++", "sr"), ("---", "ssu"), ("+-+-", "ssss"), ("--+--+", "ssssss"),
-    ("++--+---", "srrrrrru"), ("---+-++", "ssuuuur"), ("---++---", "ssuurrru"),
-  ]
-
-  @Test(arguments: rows) func fallFailuresAndRiseSuccessesInARowDecide(_ row: (String, String)) {
-    #expect(Self.states(row.0) == row.1)
-  }
-
-  @Test func whatIsNotProbedIsReady() {
-    #expect(HealthState(isProbed: false).eligibility == .ready)
-    #expect(HealthState(isProbed: true).eligibility == .starting)
-  }
-}

@@ -56,7 +56,7 @@ import Testing
       [
         "running": .value(0), "waiting": .value(0), "kv_cache": .value(0),
         "completions": Self.needsSecond, "failures": Self.needsSecond,
-        "in_flight": Self.needsSecond,
+        "in_flight": Self.needsSecond, "progress": Self.needsSecond,
       ])
   }
 
@@ -68,10 +68,12 @@ import Testing
         "vllm:request_success_total{engine=\"0\",finished_reason=\"length\"": 30,
         "vllm:request_success_total{engine=\"0\",finished_reason=\"error\"": 5,
         "vllm:e2e_request_latency_seconds_sum": 45,
+        "vllm:iteration_tokens_total_count": 250,
       ])
     let readings = try Self.read("vllm", page, second)
     #expect(readings["completions"] == .value(3.5))
     #expect(readings["failures"] == .value(0.5))
+    #expect(readings["progress"] == .value(25))
     #expect(near(try #require(readings["in_flight"]?.value), 4.5, 1e-9))
   }
 
@@ -84,7 +86,9 @@ import Testing
   @Test func llamaCppUnderLoadRunsTwoAndLetsTwoWait() throws {
     expect(
       try Self.read("llamacpp", "llama.cpp-load10.prom"),
-      ["running": .value(2), "waiting": .value(2)])
+      ["running": .value(2), "waiting": .value(2), "progress": Self.needsSecond])
+    let readings = try Self.read("llamacpp", "llama.cpp-load.prom", "llama.cpp-load10.prom")
+    #expect(try #require(readings["progress"]?.value) > 0)
   }
 
   @Test func tritonUnderLoadHasAQueueAndRates() throws {
@@ -95,6 +99,7 @@ import Testing
         "running": Self.missing, "waiting": .value(4), "kv_cache": Self.missing,
         "gpu": Self.missing, "cpu": .value(0.04), "memory": .value(449_454_080 / 25_276_514_304),
         "completions": .value(24.8), "failures": .value(0), "in_flight": .value(0.5913022),
+        "progress": .value(7.3),
       ])
     let after = try Self.read("triton", "triton-2.51-load.prom", "triton-2.51-after.prom")
     #expect(after["waiting"] == .value(0))

@@ -1,4 +1,5 @@
 import Controller
+import Fleet
 import HTTP
 import Primitives
 import Testing
@@ -103,6 +104,7 @@ import Testing
       case .answered(let status, let content):
         .answered(status, String(decoding: content, as: UTF8.self), isReusable: isReusable)
       case .failed(let failure): .failed(failure.kind, failure.detail)
+      case .connected: .unfinished
       }
     }
   }
@@ -152,6 +154,51 @@ import Testing
         Accept-Encoding: identity\r
         \r\n
         """)
+  }
+
+  @Test func aCheckSaysItsMethodItsHostAndItsFields() {
+    var request = Self.request("/v1/models/bert", .health)
+    request.method = .post
+    request.host = "model.example"
+    request.fields = [.init(name: "Authorization", value: "Bearer a b")]
+    var exchange = ProbeExchange()
+    exchange.begin(request, userAgent: "steelyard/1")
+    #expect(
+      String(decoding: exchange.requestBytes, as: UTF8.self) == """
+        POST /v1/models/bert HTTP/1.1\r
+        Host: model.example\r
+        User-Agent: steelyard/1\r
+        Accept: */*\r
+        Accept-Encoding: identity\r
+        Content-Length: 0\r
+        Authorization: Bearer a b\r
+        \r\n
+        """)
+  }
+
+  @Test func theAnswerToHeadHasNoContent() {
+    var request = Self.request("/health", .health)
+    request.method = .head
+    var exchange = ProbeExchange()
+    var parser = HeadParser()
+    exchange.begin(request, userAgent: "steelyard/1")
+    let bytes = Array("HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n".utf8)
+    #expect(bytes.withUnsafeBytes { exchange.receive($0, &parser) } == true)
+    #expect(exchange.isReusable)
+  }
+
+  @Test func contentThatCountsMayNotBeTooLong() {
+    var request = Self.request("/health", .health)
+    request.needsContent = true
+    var exchange = ProbeExchange()
+    var parser = HeadParser()
+    exchange.begin(request, userAgent: "steelyard/1")
+    let bytes = Array("HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n".utf8)
+    #expect(bytes.withUnsafeBytes { exchange.receive($0, &parser) } == true)
+    let isTooLarge = exchange.withOutcome { outcome in
+      if case .failed(let failure) = outcome { failure.kind == .tooLarge } else { false }
+    }
+    #expect(isTooLarge)
   }
 
   @Test func aSecondExchangeRemembersNothingOfTheFirst() {

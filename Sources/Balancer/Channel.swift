@@ -61,8 +61,8 @@ struct Downstream: ~Copyable {
   var timeouts = ExchangeTimeouts()
   /// When the exchange is over in any case; mostly never.
   var endsAt = Nanoseconds.distantFuture
-  /// Unsent bytes when a deadline for sending was set: fewer at that deadline are progress.
-  var unsentNoted = 0
+  /// Bytes not taken when a deadline for sending was set: fewer at that deadline are progress.
+  var untakenNoted = 0
   /// What was sent upstream, kept until a response begins or it no longer fits.
   var replay = HeldBytes()
   /// Indices into the plan of `fleetRevision`; of no use with another.
@@ -86,7 +86,7 @@ struct Upstream {
   /// Exchanges that it has carried, the present one included.
   var exchangeCount = 0
   /// As for `Downstream`.
-  var unsentNoted = 0
+  var untakenNoted = 0
   /// The beginning of a response head.
   var input = HeldBytes()
   // The idle list of its endpoint.

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -83,6 +84,11 @@ static inline long sy_set_option(int fd, int level, int name, int value) {
 static inline void sy_reset_on_close(int fd) {
   struct linger linger = {.l_onoff = 1, .l_linger = 0};
   (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}
+// Bytes in the kernel that the peer has not acknowledged (tcp(7), SIOCOUTQ).
+static inline int sy_unacknowledged(int fd) {
+  int value = 0;
+  return ioctl(fd, SIOCOUTQ, &value) < 0 ? 0 : value;
 }
 static inline int sy_socket_error(int fd) {
   int value = 0;

@@ -97,6 +97,13 @@ extension IOLoop {
     slots[Int(id.index)].output.byteCount
   }
 
+  /// Bytes that the peer has not taken: those that wait here and those in the kernel, which is asked.
+  /// The kernel may hold megabytes of them and say nothing for long while the peer reads slowly.
+  public func untakenByteCount(_ id: ConnectionID) -> Int {
+    let slot = slots + Int(id.index)
+    return slot.pointee.output.byteCount + Int(sy_unacknowledged(slot.pointee.fd))
+  }
+
   /// Reads at most this many bytes at a time. Range 1...readMax.
   public mutating func setReadLimit(_ id: ConnectionID, _ byteCount: Int) {
     assert(isOpen(id))

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from conftest import minimal
-from endpoints import echo
+from endpoints import echo, text
 from programs import wait_for
 from wire import Cut
 
@@ -88,8 +88,9 @@ def reader(stage, release, byte_rate=None):
             release.wait(60)
             return
         while left > 0:
-            left -= len(exchange.socket.recv(min(left, 1 << 16)))
-            _pause.wait((1 << 16) / byte_rate)
+            count = len(exchange.socket.recv(min(left, 1 << 16)))
+            left -= count
+            _pause.wait(count / byte_rate)
         exchange.has_read_content = True
         exchange.answer(b"taken")
 
@@ -348,24 +349,21 @@ def test_downstream_send_in_the_middle_of_an_answer(stage):
 
 
 def test_downstream_send_at_the_end_of_an_answer(stage):
-    """The endpoint is done, its answer lies with us: the client has to take it all the same."""
-    steelyard = listening(
-        stage, [stage.endpoint(lambda exchange: flood(exchange, 10 << 16)).address],
-        send_timeout="700ms")
-    connections = []
-    for _ in range(20):
-        connection = slow_reader(steelyard)
-        connection.send_request("GET", "/")
-        connections.append(connection)
-    open_before = len(connections)
-    wait_for(
-        lambda: steelyard.metrics().value("steelyard_connections_open") < open_before,
-        "the readers to be given up")
-    wait_for(
-        lambda: steelyard.metrics().sum("steelyard_endpoint_in_flight") == 0, "no lease is left")
-    assert any(cut(connection)[1] for connection in connections)
-    for connection in connections:
-        connection.close()
+    """The endpoint is done, its answers lie with us: the client has to take them all the same."""
+    endpoint = stage.endpoint(text(bytes(16_000)))
+    steelyard = listening(stage, [endpoint.address], send_timeout="700ms")
+    count = 500
+    with slow_reader(steelyard) as connection:
+        connection.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * count)
+        wait_for(
+            lambda: steelyard.metrics().value("steelyard_connections_open") == 0,
+            "the client to be given up")
+        byte_count, is_reset = cut(connection)
+    assert is_reset and 0 < byte_count < count * 16_000
+    assert 0 < len(endpoint.requests) < count
+    metrics = steelyard.metrics()
+    assert metrics.sum("steelyard_endpoint_in_flight") == 0
+    assert metrics.sum("steelyard_requests_total", code="2xx") == len(endpoint.requests)
 
 
 def test_downstream_send_lets_a_client_be_slow(stage):
@@ -382,7 +380,7 @@ def test_downstream_send_lets_a_client_be_slow(stage):
             data = connection.socket.recv(1 << 17)
             assert data, f"cut after {taken} bytes"
             taken += len(data)
-            _pause.wait(0.05)
+            _pause.wait(len(data) / (2 << 20))
         assert taken == count
 
 

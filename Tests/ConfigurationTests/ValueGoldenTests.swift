@@ -279,7 +279,7 @@ import Testing
       a.yaml:13:44: error: `absent` must be a number, or `none`, not `zero`
                   - {name: e, metric: m, absent: zero, role: busy}
                                                  ^
-      a.yaml:13:56: error: `role` must be `running`, `waiting`, `completions`, `failures` or `concurrency`, or `none`, not `busy`
+      a.yaml:13:56: error: `role` must be `running`, `waiting`, `completions`, `failures`, `concurrency` or `progress`, or `none`, not `busy`
                   - {name: e, metric: m, absent: zero, role: busy}
                                                              ^
       a.yaml:14:58: error: label `d`: the pattern `(?:a)` has `(?`, which is not POSIX

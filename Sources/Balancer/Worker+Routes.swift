@@ -31,7 +31,7 @@ extension Worker {
     endDownstream(id, closes: closes)
   }
 
-  /// Whether the connection ends after an answer of our own: it does where the request is not whole.
+  /// Whether the connection ends after an answer of our own: yes where the request is not whole.
   func closesAfterAnswer(_ id: ConnectionID) -> Bool {
     let state = slab.downstream + Int(id.index)
     let isWhole = state.pointee.phase == .exchange && state.pointee.request.isComplete

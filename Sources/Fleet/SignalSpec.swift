@@ -143,8 +143,8 @@ public enum Aggregate: String, Sendable, Equatable, CaseIterable {
   case sum, max, avg, min
 }
 
-/// What a signal says of an endpoint's work, for the `capacity` law and the watchdog. Of several signals of one role
-/// the first usable one counts.
+/// What a signal says of an endpoint's work, for the `capacity` law and the watchdog. Of several
+/// signals of one role the first usable one counts.
 public enum SignalRole: String, Sendable, Equatable, CaseIterable {
   /// Requests in service now.
   case running

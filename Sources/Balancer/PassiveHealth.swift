@@ -165,7 +165,11 @@ package struct PassiveHealth: Sendable {
       if !isHalfOpen { suspectedAt = now }
     case .stalled:
       reject(until: now)
+      // The pause was the watchdog's.
+      ejectedUntil = now
       wasUnreachable = true
+    case .recovered:
+      if isHalfOpen { ejectedUntil = min(ejectedUntil, now) }
     case .foreignSuccesses:
       foreignGood += count
       if isHalfOpen, foreignGood >= 3 { ejectedUntil = min(ejectedUntil, now) }

@@ -29,7 +29,7 @@ extension Controller {
       }
       if let cause = view.cause { wanted.append((slot, cause)) }
       guard let event = view.event else { continue }
-      if event == .retried { hints.tell(.stalled, slot) }
+      hints.tell(event == .retried ? .stalled : .recovered, slot)
       noteHealth(slot, before: before, now)
     }
     pools[index].isHeld = false

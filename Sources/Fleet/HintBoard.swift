@@ -20,6 +20,8 @@ public final class HintBoard: Sendable {
     case foreignSuccesses
     /// It stood still, and is to be tried again, one request at a time.
     case stalled
+    /// It stood still, and was seen at work again.
+    case recovered
   }
 
   private enum Column: Int, CaseIterable {

@@ -91,6 +91,23 @@ import Testing
     }
   }
 
+  @Test func whatStoodStillIsTriedOneRequestAtATimeAndAtOnce() {
+    var health = PassiveHealth()
+    let now = Nanoseconds.seconds(1000)
+    health.take(.stalled, count: 1, now: now, chance: 0, Self.context())
+    #expect(health.isHalfOpen)
+    #expect(health.mayBePicked(now: now, load: 0))
+    #expect(!health.mayBePicked(now: now, load: 1))
+    for _ in 0..<3 { _ = health.succeeded(now: now) }
+    #expect(!health.isHalfOpen && health.mayBePicked(now: now, load: 7))
+    // A rest that requests earned ends where the endpoint is seen at work; trials go on.
+    for _ in 0..<3 { _ = health.failed(.unreachable, now: now, Self.context()) }
+    #expect(!health.mayBePicked(now: now, load: 0))
+    health.take(.recovered, count: 1, now: now, chance: 0, Self.context())
+    #expect(health.mayBePicked(now: now, load: 0))
+    #expect(!health.mayBePicked(now: now, load: 1))
+  }
+
   @Test func aLostScrapeAloneEjectsNobody() {
     var health = PassiveHealth()
     let now = Nanoseconds.seconds(1000)

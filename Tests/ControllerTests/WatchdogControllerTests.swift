@@ -169,7 +169,8 @@ private struct Rig {
     rig.hung = [0]
     _ = rig.secondsUntil(0, .stalled)
     try rig.bench.controller.tune(
-      TuningRequest(pool: "text", endpoint: SocketAddress(bytes: [10, 0, 0, 1], port: 8000), .drain),
+      TuningRequest(
+        pool: "text", endpoint: SocketAddress(bytes: [10, 0, 0, 1], port: 8000), .drain),
       now: rig.bench.now)
     rig.run(seconds: 1)
     #expect(rig.eligibilities()[0] == .stalled)

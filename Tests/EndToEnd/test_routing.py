@@ -7,6 +7,9 @@ import pytest
 from conftest import minimal
 from endpoints import echo, text
 from programs import run_steelyard, wait_for
+from test_memory import MEASURED, RECORD, WARM_UP, counter, counts
+
+__all__ = ["counter"]
 
 
 def routed(stage, routes, **pools):
@@ -261,6 +264,41 @@ def test_a_connection_carries_as_many_requests_as_it_may(stage):
         for _ in range(12):
             assert connection.exchange("GET", "/").status == 200
     assert endpoint.connection_count == 4
+
+
+def test_a_warm_worker_allocates_nothing_for_routes(stage, counter, tmp_path):
+    file = tmp_path / "counts"
+    file.write_bytes(bytes(RECORD.size * 256))
+    configuration = minimal([])
+    configuration["pools"] = {"text": {
+        "endpoints": [stage.endpoint(text(b"x" * 500)).address], "host": "inside.example",
+        "timeouts": {"exchange": "1h"}, "keepalive": {"requests": 1_000_000}}}
+    configuration["listeners"] = [{"listen": "127.0.0.1:0", "routes": [
+        {"match": {"host": f"h{n}.example", "path_prefix": f"/{n}/"}, "pool": "text"}
+        for n in range(100)] + [
+        {"match": {"host": "*.example", "path_prefix": "/a/", "method": ["GET", "POST"],
+                   "headers": {"x-a": {"prefix": "b"}, "x-c": {"present": False}}},
+         "pool": "text", "rewrite": "/b/", "body_bytes": "1MiB", "retries": 1},
+        {"match": {"path": "/fixed"}, "respond": {"body": "fixed"}},
+        {"match": {"path": "/moved"}, "redirect": {"location": "/x{path}"}}]}]
+    steelyard = stage.steelyard(
+        configuration,
+        environment={"LD_PRELOAD": str(counter), "MALLOC_COUNT_FILE": str(file)})
+    rows = [("/a/x?y", 200), ("/fixed", 200), ("/moved", 308), ("/none", 404)]
+    with steelyard.connect() as connection:
+
+        def exchanges(count):
+            for n in range(count):
+                target, status = rows[n % len(rows)]
+                response = connection.exchange(
+                    "POST", target, content=b"z" * 300, fields=[("X-A", "bcd")])
+                assert response.status == status
+
+        exchanges(WARM_UP)
+        before = counts(file)["worker-0"]
+        exchanges(MEASURED)
+        after = counts(file)["worker-0"]
+    assert after - before == 0
 
 
 def test_routes_change_without_a_restart(stage):

@@ -64,6 +64,23 @@ private struct Missing: Error {}
     #expect(pair.nextEvent().kind == .received)
   }
 
+  @Test func whatThePeerHasNotTakenIsCountedAlsoInTheKernel() throws {
+    let pair = try Pair()
+    pair.io.setPaused(pair.server, true)
+    let block = [UInt8](repeating: 7, count: 65_536)
+    var sent = 0
+    while pair.send(pair.client, block) { sent += block.count }
+    sent += block.count
+    let full = pair.io.untakenByteCount(pair.client)
+    #expect(full > pair.unsent(pair.client) && full <= sent)
+    pair.io.setPaused(pair.server, false)
+    var isLess = false
+    while !isLess {
+      _ = pair.nextEvent()
+      isLess = pair.io.untakenByteCount(pair.client) < full
+    }
+  }
+
   @Test func keepsWhatTheKernelDoesNotTakeAndSaysWhenItIsGone() throws {
     let pair = try Pair()
     pair.io.setPaused(pair.server, true)

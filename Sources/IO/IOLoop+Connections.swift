@@ -97,7 +97,8 @@ extension IOLoop {
     slots[Int(id.index)].output.byteCount
   }
 
-  /// Bytes that the peer has not taken: those that wait here and those in the kernel, which is asked.
+  /// Bytes that the peer has not taken: those that wait here, and those in the kernel, which is
+  /// asked.
   /// The kernel may hold megabytes of them and say nothing for long while the peer reads slowly.
   public func untakenByteCount(_ id: ConnectionID) -> Int {
     let slot = slots + Int(id.index)

@@ -316,6 +316,24 @@ def test_body_lets_a_client_be_slow(stage):
         assert json.loads(connection.read_response("POST").content)["count"] == 15
 
 
+def test_body_does_not_count_once_the_answer_has_begun(stage):
+    """An endpoint may answer before it has all of the request."""
+
+    def answer(exchange):
+        exchange.begin_chunked()
+        for _ in range(15):
+            exchange.chunk(b"data")
+            _pause.wait(0.1)
+        exchange.end_chunked()
+        exchange.has_read_content = True
+        exchange.keeps_alive = False
+
+    steelyard = listening(stage, [stage.endpoint(answer).address], body_timeout="500ms")
+    with steelyard.connect() as connection:
+        connection.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello")
+        assert connection.read_response("POST").content == b"data" * 15
+
+
 def flood(exchange, count=64 << 20):
     exchange.read_content()
     exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % count)

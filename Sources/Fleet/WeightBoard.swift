@@ -2,8 +2,8 @@
 // compares the revision once a loop turn; only when it changed does it take the table.
 public import Synchronization
 
-/// May an endpoint take new exchanges? `starting` and `ready` may. `stalled` is the watchdog's word:
-/// it has work and does none of it.
+/// May an endpoint take new exchanges? `starting` and `ready` may. `stalled` is what the watchdog
+/// says of one that has work and does none of it.
 public enum Eligibility: UInt8, Sendable, CaseIterable {
   case ready, starting, unhealthy, stalled, ejected, draining
   /// Draining, and the time that sessions had is over.

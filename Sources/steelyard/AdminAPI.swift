@@ -3,7 +3,8 @@
 //   GET  /api/v1/pools                               every pool
 //   GET  /api/v1/pools/NAME/explain                  from samples to weights, in words
 //   POST /api/v1/pools/NAME/{freeze|set|reset}       ?law= floor= slew= dry_run= for=
-//   POST /api/v1/pools/NAME/endpoints/ADDRESS/{pin|scale|drain|reset}   ?weight= factor= deadline= for=
+//   POST /api/v1/pools/NAME/endpoints/ADDRESS/{pin|scale|drain|reset}   ?weight= factor= deadline=
+// for=
 import Configuration
 import Controller
 import Fleet

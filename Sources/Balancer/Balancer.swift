@@ -1,5 +1,6 @@
 // The balancer as the program sees it: opens listeners, starts one worker a thread, applies a new
 // fleet, ends gracefully. Touched by the control thread only; the workers do the work.
+import CSystem
 package import Fleet
 package import IO
 package import Primitives
@@ -11,10 +12,13 @@ package final class Balancer {
   private let hints: HintBoard
   private let accessLog: AccessLogDriver
   private let limits: Limits
-  private let control = WorkerControl()
+  private let control: WorkerControl
   private var wakers: [Waker] = []
   private var threads: [ThreadHandle] = []
-  private var nextTag: UInt32 = 0
+  private var tags = ListenerTags()
+  /// Sockets that are gone from the fleet, until no worker listens on them any more.
+  private var retired: [(address: SocketAddress, revision: UInt64)] = []
+  private static let closeTime = Nanoseconds.seconds(1)
 
   /// Opens the listeners of the board's fleet; nothing is accepted before `start`.
   /// Errors: an address that cannot be listened on.
@@ -27,7 +31,9 @@ package final class Balancer {
     self.accessLog = accessLog
     limits = board.table.fleet.limits
     metrics = TrafficMetrics(workerCount: evidence.workerCount, slotCount: evidence.slotCount)
-    control.bindings = try openBindings(board.table.fleet)
+    control = WorkerControl(workerCount: evidence.workerCount)
+    let fleet = board.table.fleet
+    control.setBindings(try openBindings(fleet), of: board.table.fleetRevision)
   }
 
   /// An address that cannot be listened on.
@@ -64,10 +70,19 @@ package final class Balancer {
   /// Publishes a new fleet to the workers. Listeners that stay keep their sockets; exchanges that
   /// run go on. On an error nothing has changed. Requires: slots assigned.
   package func apply(_ fleet: Fleet) throws(ListenError) {
-    control.bindings = try openBindings(fleet)
-    board.publish(fleet: fleet)
+    let before = control.bindings
+    let bindings = try openBindings(fleet)
+    let revision = board.publish(fleet: fleet)
+    control.setBindings(bindings, of: revision)
+    for old in before where !bindings.contains(where: { $0.tag == old.tag }) {
+      tags.retire(old.tag, revision: revision)
+      retired.append((old.group.address, revision))
+    }
     wake()
   }
+
+  /// The fleet revision that all workers run.
+  package var adoptedRevision: UInt64 { control.adoptedRevision }
 
   /// Stops accepting, lets exchanges end until `deadline`, then cuts the rest. Returns at once.
   package func beginStop(deadline: Nanoseconds) {
@@ -91,21 +106,42 @@ package final class Balancer {
 
   private func wake() { for waker in wakers { waker.wake() } }
 
+  // A tag that was taken for nothing is free again: on an error `tags` stays what it was.
   private func openBindings(_ fleet: Fleet) throws(ListenError) -> [ListenerBinding] {
+    let adopted = control.adoptedRevision
+    retired.removeAll { $0.revision <= adopted }
+    var next = tags
+    var kept = control.bindings
     var bindings: [ListenerBinding] = []
     for listener in fleet.listeners {
-      if let kept = control.bindings.first(where: { $0.address == listener.address }) {
-        bindings.append(kept)
+      if let index = kept.firstIndex(where: { $0.address == listener.address }) {
+        bindings.append(kept.remove(at: index))
         continue
       }
+      let tag = next.take(adopted: adopted) { tag in
+        control.connections.reduce(0) { $0 + $1[tag] }
+      }
       do throws(IOError) {
-        let group = try ListenSocket.open(listener.address, count: evidence.workerCount)
-        bindings.append(ListenerBinding(tag: nextTag, address: listener.address, group: group))
-        nextTag += 1
+        guard let tag else { throw IOError("listen", Int(ENOSPC)) }
+        let group = try open(listener.address)
+        bindings.append(ListenerBinding(tag: tag, address: listener.address, group: group))
       } catch {
         throw ListenError(address: listener.address, error: error)
       }
     }
+    tags = next
     return bindings
+  }
+
+  // A listener that was removed a moment ago and comes back: its sockets are closed by the workers,
+  // in their next turn.
+  private func open(_ address: SocketAddress) throws(IOError) -> ListenSocketGroup {
+    if let last = retired.last(where: { $0.address.port == address.port }) {
+      let deadline = Clock.now + Self.closeTime
+      while control.adoptedRevision < last.revision, Clock.now < deadline {
+        Clock.pause(.milliseconds(1))
+      }
+    }
+    return try ListenSocket.open(address, count: evidence.workerCount)
   }
 }

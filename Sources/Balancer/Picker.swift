@@ -99,6 +99,15 @@ package struct Picker: Sendable {
     }
   }
 
+  /// What was said of the endpoints up to now is no news.
+  package mutating func skipNews(_ hints: HintBoard) {
+    for position in candidates.indices {
+      for news in HintBoard.News.allCases {
+        newsTaken[index(news, position)] = hints.count(news, candidates[position].slot)
+      }
+    }
+  }
+
   /// Takes the passive health of the same endpoints from before a reload.
   package mutating func inherit(from old: Picker) {
     for position in candidates.indices {

@@ -90,6 +90,13 @@ package final class TrafficMetrics: Sendable {
     blocks[worker].store(UInt64(count), at: connections + 1)
   }
 
+  /// Sets every cell of a slot to 0. The control thread; requires: no worker writes to the slot.
+  package func clear(slot: Int) {
+    for block in blocks {
+      for cell in 0..<Self.cellsPerSlot { block.store(0, at: slot * Self.cellsPerSlot + cell) }
+    }
+  }
+
   // MARK: Reading, any thread
 
   /// Exchanges that ended, ever.

@@ -10,6 +10,7 @@ import Primitives
 extension Worker {
   mutating func accepted(_ id: ConnectionID) {
     context.metrics.countAccept(worker: index)
+    context.control.connections[index].add(1, at: Int(io.tag(id)))
     let place = Int(id.index)
     (slab.downstream + place).initialize(to: Downstream())
     slab.downstream[place].addressCount = io.writeAcceptedAddress(
@@ -255,6 +256,7 @@ extension Worker {
     release(&state.pointee.input)
     release(&state.pointee.replay)
     assert(state.pointee.lease == nil)
+    context.control.connections[index].subtract(1, at: Int(io.tag(id)))
     io.close(id)
   }
 

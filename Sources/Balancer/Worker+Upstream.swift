@@ -287,7 +287,7 @@ extension Worker {
     idle.insert(id, in: slab)
   }
 
-  private mutating func closeIdle(_ id: ConnectionID) {
+  mutating func closeIdle(_ id: ConnectionID) {
     idle.remove(id, in: slab)
     closeUpstream(id)
   }

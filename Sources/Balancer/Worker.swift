@@ -130,53 +130,12 @@ struct Worker: ~Copyable {
     }
   }
 
-  // MARK: Tables
-
-  /// Takes the newest table and, where the fleet changed, its listeners.
-  private mutating func adoptTable() {
-    let table = context.board.table
-    revision = table.revision
-    guard table.fleetRevision != plan.fleetRevision else {
-      plan.adopt(table, now: io.now)
-      return
-    }
-    let bindings = context.control.bindings
-    plan.rebuild(table, tags: bindings.map(\.tag), now: io.now)
-    if stopsAt == nil { adoptListeners(bindings) }
-  }
-
-  private mutating func adoptListeners(_ bindings: [ListenerBinding]) {
-    let wanted = bindings.map(\.tag)
-    if listeningTags.contains(where: { !wanted.contains($0) }) {
-      io.keepListeners { wanted.contains($0) }
-    }
-    for binding in bindings where !listeningTags.contains(binding.tag) {
-      guard let socket = binding.group.take(index) else { continue }
-      do throws(IOError) {
-        try io.listen(socket, tag: binding.tag)
-      } catch {
-        context.control.report("worker \(index): \(error)")
-      }
-    }
-    listeningTags = wanted
-  }
-
   // MARK: The end
 
   private mutating func beginStop(_ deadline: Nanoseconds) {
     stopsAt = deadline
     io.keepListeners { _ in false }
-    for place in 0..<Int32(io.capacity) {
-      guard let id = io.openID(at: place), io.tag(id) != Self.upstreamTag else { continue }
-      let state = slab.downstream + Int(place)
-      if state.pointee.phase == .head, state.pointee.input.isEmpty,
-        io.unsentByteCount(id) == 0
-      {
-        closeDownstream(id)
-      } else {
-        state.pointee.isPersistent = false
-      }
-    }
+    endConnections { _ in true }
   }
 
   private func hasUnsent() -> Bool {

@@ -5,7 +5,7 @@ import IO
 import Primitives
 import Synchronization
 
-/// One listener's sockets, with the tag that its connections carry. A tag is never used twice.
+/// One listener's sockets, with the tag that its connections carry.
 struct ListenerBinding: Sendable {
   let tag: UInt32
   let address: SocketAddress
@@ -15,16 +15,44 @@ struct ListenerBinding: Sendable {
 final class WorkerControl: Sendable {
   private struct State {
     var bindings: [ListenerBinding] = []
+    /// The fleet revision that the bindings belong to.
+    var fleetRevision: UInt64 = 0
+    /// The fleet revision that each worker runs.
+    var adopted: [UInt64]
     var stopsAt: Nanoseconds?
     var reports: [String] = []
     var endedCount = 0
   }
-  private let state = Mutex(State())
+  private let state: Mutex<State>
+  /// Downstream connections by listener tag, each worker's own.
+  let connections: [CellBlock]
 
-  var bindings: [ListenerBinding] {
-    get { state.withLock { $0.bindings } }
-    set { state.withLock { $0.bindings = newValue } }
+  init(workerCount: Int) {
+    state = Mutex(State(adopted: [UInt64](repeating: 0, count: workerCount)))
+    connections = (0..<workerCount).map { _ in CellBlock(count: ListenerTags.countMax) }
   }
+
+  var bindings: [ListenerBinding] { state.withLock { $0.bindings } }
+
+  /// The bindings, where they are those of that fleet revision.
+  func bindings(of fleetRevision: UInt64) -> [ListenerBinding]? {
+    state.withLock { $0.fleetRevision == fleetRevision ? $0.bindings : nil }
+  }
+
+  func setBindings(_ bindings: [ListenerBinding], of fleetRevision: UInt64) {
+    state.withLock {
+      $0.bindings = bindings
+      $0.fleetRevision = fleetRevision
+    }
+  }
+
+  /// The worker runs that fleet revision, and writes no cell of what it does not have.
+  func noteAdoption(worker: Int, _ fleetRevision: UInt64) {
+    state.withLock { $0.adopted[worker] = fleetRevision }
+  }
+
+  /// The fleet revision that all workers have reached.
+  var adoptedRevision: UInt64 { state.withLock { $0.adopted.min() ?? 0 } }
 
   /// The deadline of a graceful end that has begun.
   var stopsAt: Nanoseconds? { state.withLock { $0.stopsAt } }

@@ -89,7 +89,9 @@ struct WorkerPlan {
 
   /// Takes a table of another fleet. Requires: `tags` has one tag for each of its listeners, in
   /// order.
-  mutating func rebuild(_ table: WeightTable, tags: [UInt32], now: Nanoseconds) {
+  mutating func rebuild(
+    _ table: WeightTable, tags: [UInt32], hints: HintBoard, now: Nanoseconds
+  ) {
     fleetRevision = table.fleetRevision
     let fleet = table.fleet
     listeners = [Listener?](repeating: nil, count: Int(tags.max() ?? 0) + 1)
@@ -114,6 +116,7 @@ struct WorkerPlan {
         endpointTexts[endpoint.slot] = Array(endpoint.address.description.utf8)
       }
       var picker = Picker(pool: pool)
+      picker.skipNews(hints)
       if let old = previous.first(where: { $0.name == pool.name }) {
         picker.inherit(from: old.picker)
       }

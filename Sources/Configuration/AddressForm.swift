@@ -1,4 +1,4 @@
-// IP addresses with ports, and what is wrong with the ones that are none. Names are not resolved.
+// IP addresses with ports, and what is wrong with the ones that are none.
 import Primitives
 
 extension Form<SocketAddress> {
@@ -37,7 +37,9 @@ extension Form<SocketAddress> {
         if let address = SocketAddress(host: alias(host, emptyHost), port: number) {
           return address
         }
-        throw .problem(complaint(host, shown), hint: advice(host, number, example))
+        throw .problem(
+          complaint(host, shown, isListening: emptyHost != nil), hint: advice(host, number, example)
+        )
       },
       write: { YAMLText.quoted($0.description) })
   }
@@ -58,14 +60,16 @@ extension Form<SocketAddress> {
     return host.lowercased() == "localhost" ? "127.0.0.1" : host
   }
 
-  private static func complaint(_ host: String, _ shown: String) -> String {
+  private static func complaint(
+    _ host: String, _ shown: String, isListening: Bool
+  ) -> String {
     if host.isEmpty { return "\(shown) has no address before the port" }
     let isName = host.utf8.contains { ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A }
     guard isName, !host.contains(":"), !host.hasPrefix("[") else {
       return "\(Printable.quoted(host)) is not an IP address"
     }
-    return "\(Printable.quoted(host)) is not an IP address; "
-      + "host names are not resolved yet: write its address"
+    return "\(Printable.quoted(host)) is not an IP address"
+      + (isListening ? "; host names are for endpoints: write its address" : " or host name")
   }
 
   private static func advice(_ host: String, _ port: UInt16, _ example: String) -> String? {

@@ -54,6 +54,7 @@ struct Decoder {
       limits.read("body_bytes", &fleet.limits.bodyBytesMax, .size(0...(1 << 40)))
     }
     decodeAccessLog(&scope)
+    decodeNames(&scope)
     // Routes name pools, so pools are read first; people read listeners first.
     let listenerNodes = scope.items("listeners", required: true)
     let poolEntries = scope.named("pools", required: true)

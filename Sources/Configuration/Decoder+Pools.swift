@@ -48,43 +48,57 @@ extension Decoder {
   private func decodeEndpoints(_ pool: inout Pool, in scope: inout Scope) {
     let weights = Form<Double>.number(0...1_000_000)
     let concurrencies = Form<Double>.number(1...100_000).or("learned")
-    var lines: [SocketAddress: Int] = [:]
+    var lines: [String: Int] = [:]
     var outputs: [Output] = []
     for node in scope.items("endpoints", required: true) ?? [] {
       var endpoint = Endpoint(address: .loopback(port: 0))
       var offset = node.offset
-      var address: SocketAddress?
+      var place: EndpointPlace?
       if case .scalar = node.content {
-        address = scope.decode(node, "an endpoint", .endpointAddress)
+        place = scope.decode(node, "an endpoint", .endpointPlace)
+        let shown = Form.endpointPlace.write(place ?? .address(endpoint.address))
         outputs.append(
           .mapping([
-            .init(
-              "address", .value(YAMLText.quoted("\(address ?? endpoint.address)"), isDefault: false)
-            ),
+            .init("address", .value(shown, isDefault: false)),
             .init("weight", .value(weights.write(endpoint.baseWeight), isDefault: true)),
             .init("concurrency", .value(concurrencies.write(nil), isDefault: true)),
             .init("backup", .value(Form.truth.write(endpoint.isBackup), isDefault: true)),
           ]))
       } else {
         var item = Scope(node, "this endpoint", report)
-        address = item.require("address", .endpointAddress)
+        place = item.require("address", .endpointPlace)
         if item.has("address") { offset = item.offset(of: "address") }
         item.read("weight", &endpoint.baseWeight, weights)
         item.read("concurrency", &endpoint.concurrency, concurrencies)
         item.read("backup", &endpoint.isBackup, .truth)
         outputs.append(item.finish())
       }
-      guard let address else { continue }
-      endpoint.address = address
-      pool.endpoints.append(endpoint)
+      guard let place else { continue }
+      let shown = append(endpoint, at: place, to: &pool)
       let line = report.source.position(of: offset).line
-      if let first = lines.updateValue(line, forKey: address) {
+      if let first = lines.updateValue(line, forKey: shown) {
         report.error(
-          at: offset, "`\(address)` is already an endpoint of this pool, in line \(first)",
+          at: offset, "`\(shown)` is already an endpoint of this pool, in line \(first)",
           hint: "for a larger share of the requests, give it a `weight`")
       }
     }
     scope.put("endpoints", .sequence(outputs))
     requirePrimary(pool, scope)
+  }
+
+  // An endpoint, or what the endpoints of a host name will be. Returns what it is called.
+  private func append(_ endpoint: Endpoint, at place: EndpointPlace, to pool: inout Pool) -> String
+  {
+    switch place {
+    case .address(let address):
+      var endpoint = endpoint
+      endpoint.address = address
+      pool.endpoints.append(endpoint)
+      return "\(address)"
+    case .name(let host, let port):
+      let name = NamedEndpoint(host: host, port: port, template: endpoint)
+      pool.names.append(name)
+      return "\(name)"
+    }
   }
 }

@@ -58,6 +58,14 @@ public final class EvidenceBoard: Sendable {
     return total
   }
 
+  /// Sets every cell of a slot to 0. Requires: no worker writes to the slot until a table is
+  /// published that has it (`SlotQuarantine`).
+  public func clear(_ slot: Int) {
+    for block in blocks {
+      for column in Column.allCases { block.store(0, at: index(column, slot)) }
+    }
+  }
+
   /// Whether any worker leaves the endpoint alone at `now`. Any thread.
   public func isEjected(_ slot: Int, now: Nanoseconds) -> Bool {
     blocks.contains { $0[index(.ejectedUntil, slot)] > UInt64(max(0, now.rawValue)) }

@@ -12,6 +12,7 @@ public struct Fleet: Sendable, Equatable {
   /// How long a graceful end waits for running exchanges.
   public var shutdownTimeout: Nanoseconds = .seconds(30)
   public var accessLog = AccessLogPolicy()
+  public var names = NamePolicy()
   public var listeners: [Listener] = []
   public var pools: [Pool] = []
 

@@ -91,6 +91,11 @@ public final class HintBoard: Sendable {
 
   // MARK: Writing, the control thread
 
+  /// Forgets what was said of a slot's last endpoint; news are counted on.
+  public func clear(_ slot: Int) {
+    for column in Column.allCases { cells.store(0, at: index(column, slot)) }
+  }
+
   /// Requests a second that the endpoint can do; 0 while that is unknown.
   public func setCapacity(_ slot: Int, _ capacity: Double) {
     cells.store(capacity.bitPattern, at: index(.capacity, slot))

@@ -23,6 +23,8 @@ public struct Pool: Sendable, Equatable {
   /// nil: none.
   public var affinity: AffinityPolicy?
   public var endpoints: [Endpoint]
+  /// Host names whose addresses are further endpoints.
+  public var names: [NamedEndpoint] = []
   public var weights = WeightPolicy()
   /// nil: no active probes; every endpoint is ready from the start.
   public var health: HealthPolicy?

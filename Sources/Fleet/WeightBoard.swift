@@ -140,8 +140,9 @@ public final class WeightBoard: Sendable {
   }
 
   /// Publishes a new fleet; endpoints that stay keep their rows (with the new base weight), new
-  /// ones begin at base.
-  public func publish(fleet: Fleet) {
+  /// ones begin at base. Gives its revision.
+  @discardableResult
+  public func publish(fleet: Fleet) -> UInt64 {
     current.withLock { table in
       var rows = Self.initialRows(fleet, slotCount: table.rows.count)
       var kept: [String: Int] = [:]
@@ -160,6 +161,7 @@ public final class WeightBoard: Sendable {
       table = WeightTable(
         revision: revision, fleetRevision: revision, fleet: fleet, rows: rows)
       published.store(revision, ordering: .releasing)
+      return revision
     }
   }
 

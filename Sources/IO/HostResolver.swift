@@ -1,5 +1,5 @@
 // Host names → addresses, by the system's resolver (getaddrinfo(3)): files, DNS and whatever else
-// the machine uses. It blocks, for seconds where a name server is silent: for commands only.
+// the machine uses. It blocks, for seconds where a name server is silent: for commands, and for the threads of a `LookupPool`.
 import CSystem
 public import Primitives
 
@@ -16,7 +16,11 @@ public enum HostResolver {
   ) throws(Failure) -> [SocketAddress] {
     if let address = SocketAddress(host: host, port: port) { return [address] }
     if let address = SocketAddress(host: "[\(host)]", port: port) { return [address] }
-    let countMax = 16
+    return try lookUp(host, countMax: 16).map { SocketAddress(bytes: $0, port: port) }
+  }
+
+  /// The addresses of a name, 4 or 16 bytes each, at most `countMax`; never empty. Allocates.
+  static func lookUp(_ host: String, countMax: Int = 1_024) throws(Failure) -> [[UInt8]] {
     var bytes = [UInt8](repeating: 0, count: 16 * countMax)
     var counts = [UInt8](repeating: 0, count: countMax)
     let found = sy_resolve(host, &bytes, &counts, Int32(countMax))
@@ -26,7 +30,7 @@ public enum HostResolver {
     guard found > 0 else { throw Failure(reason: "it has no address") }
     return (0..<Int(found)).map { index in
       let start = 16 * index
-      return SocketAddress(bytes: Array(bytes[start..<start + Int(counts[index])]), port: port)
+      return Array(bytes[start..<start + Int(counts[index])])
     }
   }
 }

@@ -2,6 +2,7 @@
 // the query. Requests that a browser makes for another page carry `Origin` and are refused.
 //   GET  /api/v1/pools                               every pool
 //   GET  /api/v1/pools/NAME/explain                  from samples to weights, in words
+//   POST /api/v1/reload                              the configuration file, read again
 //   POST /api/v1/pools/NAME/{freeze|set|reset}       ?law= floor= slew= dry_run= for=
 //   POST /api/v1/pools/NAME/endpoints/ADDRESS/{pin|scale|drain|reset}   ?weight= factor= deadline=
 // for=
@@ -24,6 +25,7 @@ enum APICall: Equatable {
   case pools
   case explain(pool: String)
   case tune(TuningRequest)
+  case reload
 
   /// What is wrong with an API request.
   struct Refusal: Error, Equatable {
@@ -37,11 +39,15 @@ enum APICall: Equatable {
   static func read(_ request: AdminRequest) throws(Refusal) -> APICall {
     let parts = request.path.dropFirst(prefix.count)
       .split(separator: "/", omittingEmptySubsequences: false).map(decoded)
+    if request.isPost, request.hasOrigin {
+      throw Refusal(status: 403, message: "web pages may not change anything here")
+    }
+    if parts == ["reload"] {
+      guard request.isPost else { throw Refusal(status: 405, message: "reload takes POST") }
+      return .reload
+    }
     guard parts.first == "pools" else { throw unknown }
     if request.isPost {
-      if request.hasOrigin {
-        throw Refusal(status: 403, message: "web pages may not change anything here")
-      }
       return .tune(try tuning(Array(parts.dropFirst()), request.query))
     }
     if parts.count == 1 { return .pools }
@@ -51,7 +57,9 @@ enum APICall: Equatable {
 
   private static var unknown: Refusal {
     Refusal(
-      status: 404, message: "no such resource; there are /api/v1/pools, …/NAME/explain and POSTs")
+      status: 404,
+      message: "no such resource; there are /api/v1/pools, …/NAME/explain, /api/v1/reload and POSTs"
+    )
   }
 
   private static func tuning(_ parts: [String], _ query: String) throws(Refusal) -> TuningRequest {

@@ -135,6 +135,7 @@ struct AdminServer: ~Copyable {
     case 400: "Bad Request"
     case 403: "Forbidden"
     case 404: "Not Found"
+    case 409: "Conflict"
     case 405: "Method Not Allowed"
     case 503: "Service Unavailable"
     default: "Error"

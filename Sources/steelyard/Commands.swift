@@ -74,7 +74,8 @@ enum CheckCommand {
         let fleet = file.fleet
         Console.out(
           "\(path): ok, \(fleet.listeners.count) listener(s), \(fleet.pools.count) pool(s), "
-            + "\(fleet.endpointCount) endpoint(s)")
+            + "\(fleet.endpointCount) endpoint(s)"
+            + (fleet.nameCount > 0 ? ", \(fleet.nameCount) host name(s), not resolved here" : ""))
       }
       return .ok
     } catch {

@@ -14,6 +14,7 @@ struct EventLog {
   private var seenHealth: UInt64 = 0
   private var seenScrapes: UInt64 = 0
   private var seenTuning: UInt64 = 0
+  private var seenNames: UInt64 = 0
   private var lastWeightLine: [String: (at: Nanoseconds, kind: WeightReason.Kind)] = [:]
 
   mutating func write(_ controller: Controller, to log: Log) {
@@ -40,6 +41,29 @@ struct EventLog {
     let weights = controller.weightLog.entries(after: seenWeights)
     for change in weights.prefix(Self.burstMax) { write(change, log) }
     seenWeights = controller.weightLog.count
+  }
+
+  /// Host names: other addresses, failures, and their end.
+  mutating func write(_ names: NameWatch, to log: Log) {
+    func shown(_ addresses: [HostAddress]) -> String {
+      let first = addresses.prefix(8).map { SocketAddress(bytes: $0.bytes, port: 0).host }
+      return first.joined(separator: ",") + (addresses.count > 8 ? ",…" : "")
+    }
+    for change in names.changes.entries(after: seenNames).prefix(Self.burstMax) {
+      if let failure = change.failure {
+        log.write(
+          .warning, "host name not resolved", ["name": change.host, "reason": failure])
+      } else {
+        log.write(
+          change.leftOut == 0 ? .info : .warning, "host name resolved",
+          [
+            "name": change.host, "added": shown(change.added), "removed": shown(change.removed),
+            "left_out": "\(change.leftOut)",
+          ])
+      }
+    }
+    noteLeftOut(names.changes.count - seenNames, "host name", log)
+    seenNames = names.changes.count
   }
 
   private func write(_ change: TuningChange, _ log: Log) {

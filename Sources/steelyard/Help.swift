@@ -14,6 +14,7 @@ enum Help {
       check FILE      say what is wrong with FILE; --print shows every value in force
       weights         a running steelyard's weights; pin, scale, freeze, set and undo them
       drain ENDPOINT  no new requests for an endpoint, until it is taken back
+      reload          have a running steelyard read its file again
       explain [POOL]  from samples to weights, in words and numbers
       probe URL       fetch a metrics page: which preset fits, what it says, what is missing
       presets         the known kinds of metrics pages; presets show NAME prints one
@@ -77,6 +78,19 @@ enum Help {
       steelyard drain 10.0.0.3:8000 --undo
     """
 
+  static let reload = """
+    usage: steelyard reload [--admin ADDRESS]
+
+    A running steelyard reads its file again, as by the signal HUP, and says what has changed. A
+    file with errors changes nothing; they are shown. Requests that run go on.
+
+    exit codes: 0 done, 64 usage, 65 refused, 69 nobody answers
+
+    examples:
+      steelyard reload
+      steelyard reload --admin 10.0.0.9:9900
+    """
+
   static let explain = """
     usage: steelyard explain [POOL] [--admin ADDRESS]
 
@@ -129,6 +143,7 @@ enum Help {
     case "check": check
     case "weights": weights
     case "drain": drain
+    case "reload": reload
     case "explain": explain
     case "demo": DemoOptions.help
     case "presets": PresetsCommand.help

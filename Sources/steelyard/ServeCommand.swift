@@ -32,7 +32,7 @@ enum ServeCommand {
     }
     let steelyard: Steelyard
     do throws(StartError) {
-      steelyard = try Steelyard(fleet, waker: waker, log: log)
+      steelyard = try Steelyard(fleet, path: path, waker: waker, log: log)
       try steelyard.start()
     } catch {
       return fail(error)
@@ -41,7 +41,7 @@ enum ServeCommand {
       steelyard.turn(until: .distantFuture)
       for signal in signals.take() {
         switch signal {
-        case SIGHUP: reload(steelyard, path, log)
+        case SIGHUP: _ = steelyard.reload(now: Clock.now)
         case SIGUSR1: steelyard.reopenLog()
         default:
           if steelyard.stopsAt != nil {
@@ -59,22 +59,6 @@ enum ServeCommand {
         log.write(.info, "ended")
         return .ok
       }
-    }
-  }
-
-  private static func reload(_ steelyard: Steelyard, _ path: String, _ log: Log) {
-    do throws(ConfigurationLoader.Failure) {
-      let fleet = try ConfigurationLoader.load(path).fleet
-      do throws(StartError) {
-        try steelyard.reload(fleet)
-        log.write(.info, "configuration reloaded", ["file": path])
-      } catch {
-        log.write(.error, "reload refused", ["file": path, "reason": error.message])
-      }
-    } catch {
-      Console.error(error.message)
-      log.write(
-        .error, "reload refused, the configuration in force is unchanged", ["file": path])
     }
   }
 

@@ -1,7 +1,6 @@
 // The access log's part of the program: opened at start, opened anew by signals and reloads, its
 // troubles in the log, its last lines written at the end.
 import Balancer
-import Exposition
 import Fleet
 import IO
 
@@ -59,26 +58,5 @@ extension StartError {
     var path = ""
     if case .file(let given) = policy.destination { path = given }
     self.init(.cannotCreate, "cannot open the access log \(path): \(error.reason)")
-  }
-}
-
-/// The access log's families of /metrics.
-struct AccessLogMetrics {
-  let driver: AccessLogDriver
-
-  func write(to writer: inout MetricsWriter) {
-    writer.family(
-      "steelyard_access_log_lines_total", .counter, help: "Lines that the access log took.")
-    writer.sample(driver.lineCount)
-    writer.family(
-      "steelyard_access_log_dropped_total", .counter,
-      help: "Lines that the access log had no room for, by what its destination did.")
-    for drop in AccessLogDriver.Drop.allCases {
-      writer.sample(driver.dropCount(drop), Labels(["reason": drop.label]))
-    }
-    writer.family(
-      "steelyard_access_log_write_errors_total", .counter,
-      help: "Writes to the access log that failed; they are tried again.")
-    writer.sample(driver.failureCount)
   }
 }

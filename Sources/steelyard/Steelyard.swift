@@ -32,7 +32,7 @@ final class Steelyard {
 
   let board: WeightBoard
   let evidence: EvidenceBoard
-  private let hints: HintBoard
+  let hints: HintBoard
   let balancer: Balancer
   let accessLog: AccessLogDriver
   /// Where the admin server listens, with the port that was chosen.
@@ -43,10 +43,21 @@ final class Steelyard {
   var loggedFailure: Int32 = 0
   private var io: IOLoop
   private var admin = AdminServer()
-  private(set) var controller: Controller
+  var controller: Controller
   private var probes = ProbeDriver(tag: probeTag, userAgent: "steelyard/\(Version.number)")
   private var events = EventLog()
-  private var slots: SlotMap
+  var slots: SlotMap
+  /// Slots between two owners.
+  var quarantine = SlotQuarantine()
+  /// The configuration in force, with host names in place of their addresses.
+  var configured: Fleet
+  var names: NameDriver
+  /// When addresses of names that are not in the fleet yet are to be.
+  var namesDueAt = Nanoseconds.distantFuture
+  /// Where the configuration comes from; nil where from no file.
+  let path: String?
+  /// Connections of probes are of another fleet.
+  var mustCloseProbes = false
   private var nextTick: Nanoseconds
   /// Set once a graceful end has begun.
   private(set) var stopsAt: Nanoseconds?
@@ -54,11 +65,22 @@ final class Steelyard {
   private var isReady = false
 
   /// Opens every address; nothing is accepted yet. Errors: an address in use, a fleet too large.
-  init(_ configured: Fleet, waker: Waker, log: Log) throws(StartError) {
+  init(
+    _ configured: Fleet, path: String? = nil, waker: Waker, log: Log
+  ) throws(StartError) {
     self.log = log
     self.waker = waker
-    var fleet = configured
-    slots = SlotMap(for: fleet)
+    self.path = path
+    self.configured = configured
+    do throws(IOError) {
+      names = try NameDriver(waker: waker)
+    } catch {
+      throw StartError(error)
+    }
+    names.apply(configured, now: Clock.now)
+    if configured.nameCount > 0 { names.tryAll(atMost: configured.names.timeout) }
+    var fleet = configured.resolved(names.watch.table)
+    slots = SlotMap(for: configured)
     do throws(SlotMap.Full) {
       try slots.assign(&fleet) { _ in false }
     } catch {
@@ -112,7 +134,7 @@ final class Steelyard {
 
   /// One turn of the control loop: waits for at most `deadline`, then does what is due.
   func turn(until deadline: Nanoseconds) {
-    io.wait(until: min(deadline, min(nextTick, controller.nextDue)))
+    io.wait(until: min(deadline, min(nextTick, min(controller.nextDue, names.watch.nextDue))))
     let wall = Clock.wall
     while true {
       let event = io.next()
@@ -122,6 +144,11 @@ final class Steelyard {
       case Self.probeTag: probes.handle(event, &io, &controller, wall: wall)
       default: break
       }
+    }
+    takeNames()
+    if mustCloseProbes {
+      mustCloseProbes = false
+      probes.closeIdle(&io)
     }
     if stopsAt == nil { probes.start(&controller, &io, wall: wall) }
     if io.now >= nextTick {
@@ -137,42 +164,12 @@ final class Steelyard {
   }
 
   private func tick() {
+    observeSlots(now: io.now)
     if let rows = controller.tick(now: io.now) { board.publish(rows: rows) }
     for report in balancer.takeReports() { log.write(.error, report) }
     noteLogFailure()
     events.write(controller, to: log)
-  }
-
-  /// Puts another fleet in place of the present one. On an error nothing has changed.
-  func reload(_ configured: Fleet) throws(StartError) {
-    var fleet = configured
-    let running = board.table.fleet
-    if fleet.admin != running.admin || fleet.workerCount != running.workerCount
-      || fleet.limits != running.limits
-    {
-      throw StartError(
-        .configuration, "admin, workers and limits change with a restart only; nothing was changed")
-    }
-    var next = slots
-    do throws(SlotMap.Full) {
-      try next.assign(&fleet) { self.evidence.sum(.inFlight, $0) > 0 }
-    } catch {
-      throw StartError(
-        .configuration, "no room for so many new endpoints before a restart; nothing was changed")
-    }
-    do throws(Balancer.ListenError) {
-      try balancer.apply(fleet)
-    } catch {
-      throw StartError(listen: error.address, error.error)
-    }
-    do throws(IOError) {
-      try accessLog.use(fleet.accessLog)
-    } catch {
-      log.write(.error, "access log not opened anew", ["reason": error.reason])
-    }
-    slots = next
-    controller.apply(fleet: fleet, now: io.now)
-    probes.closeIdle(&io)
+    events.write(names.watch, to: log)
   }
 
   /// Begins a graceful end.
@@ -216,6 +213,9 @@ final class Steelyard {
           return AdminResponse(404, TuningError.noPool(pool).message)
         }
         return AdminResponse(contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
+      case .reload:
+        let answer = reload(now: now)
+        return AdminResponse(answer.status, answer.text)
       case .tune(let tuning):
         do throws(TuningError) {
           try controller.tune(tuning, now: now)
@@ -235,6 +235,7 @@ final class Steelyard {
     return page.render {
       DemandMetrics(controller).write(to: &$0)
       ControllerMetrics(controller, now: Clock.now).write(to: &$0)
+      NameMetrics(watch: names.watch).write(to: &$0)
       AccessLogMetrics(driver: accessLog).write(to: &$0)
     }
   }

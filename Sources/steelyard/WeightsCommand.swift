@@ -91,6 +91,14 @@ enum WeightsCommand {
     }
   }
 
+  static func reload(_ arguments: [String]) throws(UsageError) -> ExitCode {
+    let options = try Options("reload", arguments)
+    guard options.words.isEmpty else { throw UsageError("reload: only --admin ADDRESS, please") }
+    return finish { () throws(Stop) in
+      Console.out(try ask(options, "POST", "reload").text, terminator: "")
+    }
+  }
+
   static func explain(_ arguments: [String]) throws(UsageError) -> ExitCode {
     let options = try Options("explain", arguments)
     guard options.words.count <= 1 else { throw UsageError("explain: one POOL, please") }
@@ -131,7 +139,7 @@ enum WeightsCommand {
       throw Stop(code: .unavailable, message: error.message)
     }
     guard answer.status == 200 else {
-      let text = answer.text.split(separator: "\n").first.map(String.init) ?? ""
+      let text = answer.text.split(separator: "\n").prefix(200).joined(separator: "\n")
       throw Stop(code: .refused, message: "refused: \(text)")
     }
     return answer

@@ -32,6 +32,7 @@ func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
   case "simulate": return try SimulateCommand.run(rest)
   case "weights": return try WeightsCommand.run(rest)
   case "drain": return try WeightsCommand.drain(rest)
+  case "reload": return try WeightsCommand.reload(rest)
   case "explain": return try WeightsCommand.explain(rest)
   case "presets": return try PresetsCommand.run(rest)
   case "probe": return try ProbeCommand.run(rest)

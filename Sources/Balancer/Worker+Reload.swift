@@ -1,0 +1,64 @@
+// What a worker does when the fleet changes: takes the new one, lets go of what was removed.
+// Exchanges that run go on; nothing idle is left of a listener or endpoint that is gone.
+import Fleet
+import IO
+import Primitives
+
+extension Worker {
+  /// Takes the newest table and, where the fleet changed, its listeners.
+  mutating func adoptTable() {
+    let table = context.board.table
+    guard table.fleetRevision != plan.fleetRevision else {
+      revision = table.revision
+      plan.adopt(table, now: io.now)
+      return
+    }
+    // Table and listeners are published one after the other: a wake-up follows the second.
+    guard let bindings = context.control.bindings(of: table.fleetRevision) else { return }
+    revision = table.revision
+    let before = plan.endpoints
+    plan.rebuild(table, tags: bindings.map(\.tag), hints: context.hints, now: io.now)
+    closeIdleConnections(before)
+    if stopsAt == nil { adoptListeners(bindings) }
+    context.control.noteAdoption(worker: index, table.fleetRevision)
+  }
+
+  /// Closes the idle connections to endpoints that are gone: their slots will be others'.
+  private mutating func closeIdleConnections(_ before: [WorkerPlan.PlannedEndpoint?]) {
+    for slot in before.indices where before[slot] != nil && plan.endpoints[slot] == nil {
+      while let id = idle.newest(slot) { closeIdle(id) }
+    }
+  }
+
+  private mutating func adoptListeners(_ bindings: [ListenerBinding]) {
+    let wanted = bindings.map(\.tag)
+    if listeningTags.contains(where: { !wanted.contains($0) }) {
+      io.keepListeners { wanted.contains($0) }
+      endConnections { !wanted.contains($0) }
+    }
+    for binding in bindings where !listeningTags.contains(binding.tag) {
+      guard let socket = binding.group.take(index) else { continue }
+      do throws(IOError) {
+        try io.listen(socket, tag: binding.tag)
+      } catch {
+        context.control.report("worker \(index): \(error)")
+      }
+    }
+    listeningTags = wanted
+  }
+
+  /// Closes the downstream connections with such a tag on which nothing runs; the others end with
+  /// their exchange.
+  mutating func endConnections(where isLeaving: (UInt32) -> Bool) {
+    for place in 0..<Int32(io.capacity) {
+      guard let id = io.openID(at: place), io.tag(id) != Self.upstreamTag, isLeaving(io.tag(id))
+      else { continue }
+      let state = slab.downstream + Int(place)
+      if state.pointee.phase == .head, state.pointee.input.isEmpty, io.unsentByteCount(id) == 0 {
+        closeDownstream(id)
+      } else {
+        state.pointee.isPersistent = false
+      }
+    }
+  }
+}

@@ -1,0 +1,165 @@
+// The addresses of host names as a value: when to ask again, what an answer changes, what is kept
+// where there is none. Time is an argument; NameDriver asks.
+// Invariant: a failure or an empty answer takes no address away (STRICT_DNS as in Envoy, with the
+// last good answer kept).
+package import Fleet
+package import Primitives
+
+/// What came of a question.
+package enum NameAnswer: Sendable, Equatable {
+  case addresses([HostAddress])
+  case failed(String)
+}
+
+/// How a question ended, for metrics.
+package enum NameResult: Int, CaseIterable, Sendable {
+  case ok, failed, timeout
+
+  package var label: String {
+    switch self {
+    case .ok: "ok"
+    case .failed: "failed"
+    case .timeout: "timeout"
+    }
+  }
+}
+
+/// Addresses that came or went, or questions that began to fail or to work again.
+package struct NameChange: Sendable, Equatable {
+  package let host: String
+  package let added: [HostAddress]
+  package let removed: [HostAddress]
+  /// Addresses beyond the limit.
+  package let leftOut: Int
+  /// nil: it works.
+  package let failure: String?
+}
+
+package struct NameWatch: Sendable {
+  /// What is known of one name.
+  package struct State: Sendable {
+    package let host: String
+    /// The last good answer's, sorted; at most `Fleet.addressesPerNameMax`.
+    package fileprivate(set) var addresses: [HostAddress] = []
+    package fileprivate(set) var failure: String?
+    package fileprivate(set) var lastSuccessWall: Nanoseconds?
+    /// A first answer of any kind came, or its time is over.
+    package fileprivate(set) var isTried = false
+    fileprivate var counts = [UInt64](repeating: 0, count: NameResult.allCases.count)
+    fileprivate var askedAt: Nanoseconds?
+    fileprivate var isLate = false
+    fileprivate var nextAt: Nanoseconds
+
+    package func count(_ result: NameResult) -> UInt64 { counts[result.rawValue] }
+  }
+
+  package private(set) var states: [State] = []
+  package private(set) var changes = BoundedLog<NameChange>()
+  private var policy = NamePolicy()
+
+  package init() {}
+
+  /// Takes the names of a configuration; those that stay keep all that is known of them.
+  package mutating func apply(_ fleet: Fleet, now: Nanoseconds) {
+    policy = fleet.names
+    let before = states
+    states = fleet.hostNames.map { host in
+      var state = before.first { $0.host == host } ?? State(host: host, nextAt: now)
+      state.nextAt = min(state.nextAt, now + policy.interval)
+      return state
+    }
+  }
+
+  /// The addresses by name. Names that never had any are left out.
+  package var table: [String: [HostAddress]] {
+    Dictionary(
+      states.filter { !$0.addresses.isEmpty }.map { ($0.host, $0.addresses) },
+      uniquingKeysWith: { first, _ in first })
+  }
+
+  /// Whether every name was tried once.
+  package var isTried: Bool { states.allSatisfy(\.isTried) }
+
+  /// When `due` has something to say again, at the earliest.
+  package var nextDue: Nanoseconds {
+    states.reduce(.distantFuture) { next, state in
+      guard let askedAt = state.askedAt else { return min(next, state.nextAt) }
+      return state.isLate ? next : min(next, askedAt + policy.timeout)
+    }
+  }
+
+  /// The names to be asked for now; each has to end in a `finished`, however late.
+  package mutating func due(now: Nanoseconds) -> [String] {
+    var hosts: [String] = []
+    for index in states.indices {
+      if let askedAt = states[index].askedAt {
+        if !states[index].isLate, now >= askedAt + policy.timeout {
+          states[index].isLate = true
+          end(index, .timeout, failure: "no answer within \(policy.timeout.seconds) s")
+        }
+      } else if now >= states[index].nextAt {
+        states[index].askedAt = now
+        states[index].isLate = false
+        hosts.append(states[index].host)
+      }
+    }
+    return hosts
+  }
+
+  /// Takes an answer. True where addresses came or went.
+  package mutating func finished(
+    _ host: String, _ answer: NameAnswer, now: Nanoseconds, wall: Nanoseconds
+  ) -> Bool {
+    guard let index = states.firstIndex(where: { $0.host == host }) else { return false }
+    let wasLate = states[index].isLate
+    states[index].askedAt = nil
+    states[index].isLate = false
+    states[index].nextAt = now + policy.interval
+    switch answer {
+    case .failed(let reason):
+      // One question is counted once.
+      if !wasLate { end(index, .failed, failure: reason) }
+      return false
+    case .addresses(let found):
+      let sorted = Set(found).sorted()
+      guard !sorted.isEmpty else {
+        if !wasLate { end(index, .failed, failure: "it has no address") }
+        return false
+      }
+      return take(index, sorted, isCounted: !wasLate, wall)
+    }
+  }
+
+  private mutating func take(
+    _ index: Int, _ found: [HostAddress], isCounted: Bool, _ wall: Nanoseconds
+  ) -> Bool {
+    let next = Array(found.prefix(Fleet.addressesPerNameMax))
+    let before = states[index].addresses
+    let (old, new) = (Set(before), Set(next))
+    states[index].lastSuccessWall = wall
+    states[index].isTried = true
+    if isCounted { states[index].counts[NameResult.ok.rawValue] += 1 }
+    let isBack = states[index].failure != nil
+    states[index].failure = nil
+    states[index].addresses = next
+    if isBack || next != before {
+      changes.append(
+        NameChange(
+          host: states[index].host, added: next.filter { !old.contains($0) },
+          removed: before.filter { !new.contains($0) }, leftOut: found.count - next.count,
+          failure: nil))
+    }
+    return next != before
+  }
+
+  private mutating func end(_ index: Int, _ result: NameResult, failure: String) {
+    states[index].counts[result.rawValue] += 1
+    states[index].isTried = true
+    let isNew = states[index].failure == nil
+    states[index].failure = failure
+    guard isNew else { return }
+    changes.append(
+      NameChange(
+        host: states[index].host, added: [], removed: [], leftOut: 0, failure: failure))
+  }
+}

@@ -1,0 +1,78 @@
+// What a reload changes, in words: one line for each listener, pool, endpoint or host name that
+// comes, goes or is another one afterwards.
+
+/// The difference between two configurations, in the order of the new one, removals last.
+public enum FleetDifference {
+  public static func lines(from old: Fleet, to new: Fleet) -> [String] {
+    var lines: [String] = []
+    if old.accessLog != new.accessLog { lines.append("access_log changed") }
+    if old.shutdownTimeout != new.shutdownTimeout { lines.append("shutdown_timeout changed") }
+    if old.names != new.names { lines.append("dns changed") }
+    compare(
+      old.listeners.map { ("listener \($0.address)", named($0, in: old)) },
+      new.listeners.map { ("listener \($0.address)", named($0, in: new)) }, &lines)
+    compare(
+      old.pools.map { ("pool \($0.name)", $0.withoutEndpoints) },
+      new.pools.map { ("pool \($0.name)", $0.withoutEndpoints) }, &lines)
+    compare(endpoints(old), endpoints(new), &lines)
+    compare(names(old), names(new), &lines)
+    return lines
+  }
+
+  /// A listener whose routes name pools and not places in a list.
+  private struct NamedListener: Equatable {
+    var listener: Listener
+    var pools: [String?]
+  }
+
+  private static func named(_ listener: Listener, in fleet: Fleet) -> NamedListener {
+    var result = NamedListener(listener: listener, pools: [])
+    for index in listener.routes.indices {
+      let pool = listener.routes[index].pool
+      result.pools.append(fleet.pools.indices.contains(pool) ? fleet.pools[pool].name : nil)
+      result.listener.routes[index].pool = 0
+    }
+    return result
+  }
+
+  private static func endpoints(_ fleet: Fleet) -> [(String, Endpoint)] {
+    fleet.pools.flatMap { pool in
+      pool.endpoints.map {
+        var endpoint = $0
+        endpoint.slot = -1
+        return ("endpoint \($0.address) of pool \(pool.name)", endpoint)
+      }
+    }
+  }
+
+  private static func names(_ fleet: Fleet) -> [(String, NamedEndpoint)] {
+    fleet.pools.flatMap { pool in
+      pool.names.map { ("host name \($0) of pool \(pool.name)", $0) }
+    }
+  }
+
+  // Ports of 0 may give several of one key: the first counts.
+  private static func compare<Value: Equatable>(
+    _ old: [(String, Value)], _ new: [(String, Value)], _ lines: inout [String]
+  ) {
+    let before = Dictionary(old, uniquingKeysWith: { first, _ in first })
+    let after = Set(new.map(\.0))
+    for (key, value) in new {
+      guard let previous = before[key] else {
+        lines.append("\(key) added")
+        continue
+      }
+      if previous != value { lines.append("\(key) changed") }
+    }
+    for (key, _) in old where !after.contains(key) { lines.append("\(key) removed") }
+  }
+}
+
+extension Pool {
+  fileprivate var withoutEndpoints: Pool {
+    var pool = self
+    pool.endpoints = []
+    pool.names = []
+    return pool
+  }
+}

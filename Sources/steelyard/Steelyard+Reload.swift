@@ -1,0 +1,146 @@
+// Another fleet in place of the present one: by a signal, by the admin API, or because a host name
+// has other addresses now. Exchanges that run are not touched.
+import Balancer
+import Configuration
+import Controller
+import Fleet
+import IO
+import Primitives
+
+/// What a reload answers with.
+struct ReloadAnswer {
+  var status = 200
+  var text: String
+}
+
+extension Steelyard {
+  /// Lines of the log that one reload writes at most.
+  private static let linesMax = 50
+  /// Before addresses that there was no room for are tried again.
+  private static let namesPause = Nanoseconds.seconds(5)
+  /// How long a reload waits for the addresses of host names that it brings, so that no pool is
+  /// without endpoints for a moment. Scrapes and the admin API wait with it, requests do not.
+  private static let namesWait = Nanoseconds.seconds(1)
+
+  /// Reads the file again and takes it. On an error nothing has changed.
+  func reload(now: Nanoseconds) -> ReloadAnswer {
+    guard let path else {
+      return ReloadAnswer(status: 409, text: "this steelyard was not started with a file")
+    }
+    do throws(ConfigurationLoader.Failure) {
+      let fleet = try ConfigurationLoader.load(path).fleet
+      do throws(StartError) {
+        let lines = try reload(fleet, now: now)
+        log.write(.info, "configuration reloaded", ["file": path, "changes": "\(lines.count)"])
+        for line in lines.prefix(Self.linesMax) {
+          log.write(.info, "configuration change", ["change": line])
+        }
+        if lines.count > Self.linesMax {
+          log.write(.info, "more changes", ["left_out": "\(lines.count - Self.linesMax)"])
+        }
+        let summary = lines.isEmpty ? "reloaded: nothing has changed" : "reloaded:"
+        return ReloadAnswer(text: ([summary] + lines).joined(separator: "\n"))
+      } catch {
+        log.write(.error, "reload refused", ["file": path, "reason": error.message])
+        return ReloadAnswer(status: 409, text: error.message)
+      }
+    } catch {
+      Console.error(error.message)
+      log.write(
+        .error, "reload refused, the configuration in force is unchanged", ["file": path])
+      return ReloadAnswer(status: 400, text: error.message)
+    }
+  }
+
+  /// Puts another configuration in place of the present one and says what changed. On an error
+  /// nothing has changed.
+  func reload(_ fleet: Fleet, now: Nanoseconds) throws(StartError) -> [String] {
+    if fleet.admin != configured.admin || fleet.workerCount != configured.workerCount
+      || fleet.limits != configured.limits
+    {
+      throw StartError(
+        .configuration, "admin, workers and limits change with a restart only; nothing was changed")
+    }
+    do throws(IOError) {
+      try accessLog.use(fleet.accessLog)
+    } catch {
+      throw StartError(accessLog: fleet.accessLog, error)
+    }
+    var next = names
+    next.apply(fleet, now: now)
+    if fleet.nameCount > 0 { next.tryAll(atMost: min(fleet.names.timeout, Self.namesWait)) }
+    do throws(StartError) {
+      try publish(fleet.resolved(next.watch.table), now: now)
+    } catch {
+      // It was open a moment ago.
+      try? accessLog.use(configured.accessLog)
+      // What was heard of names meanwhile is not lost.
+      next.apply(configured, now: now)
+      names = next
+      namesDueAt = now
+      throw error
+    }
+    names = next
+    let lines = FleetDifference.lines(from: configured, to: fleet)
+    configured = fleet
+    return lines
+  }
+
+  /// Takes what was heard of host names. Requires: not within an answer of the admin server.
+  func takeNames() {
+    guard stopsAt == nil else { return }
+    let now = Clock.now
+    if names.turn(now: now, wall: Clock.wall) { namesDueAt = now }
+    guard now >= namesDueAt else { return }
+    namesDueAt = .distantFuture
+    do throws(StartError) {
+      try publish(configured.resolved(names.watch.table), now: now)
+    } catch {
+      namesDueAt = now + Self.namesPause
+      log.write(.error, "new addresses are not used", ["reason": error.message])
+    }
+  }
+
+  /// Publishes a fleet of addresses to workers and controller.
+  private func publish(_ resolved: Fleet, now: Nanoseconds) throws(StartError) {
+    var fleet = resolved
+    var next = slots
+    let fresh: [Int]
+    do throws(SlotMap.Full) {
+      fresh = try next.assign(&fleet) { quarantine.holds($0) }
+    } catch {
+      throw StartError(
+        .configuration,
+        "no room for so many new endpoints, before a restart or before those that are gone have "
+          + "ended; nothing was changed")
+    }
+    let before = Self.slotSet(board.table.fleet)
+    // Nobody writes to these cells now: they begin at 0 for their next endpoint.
+    for slot in fresh {
+      evidence.clear(slot)
+      hints.clear(slot)
+      balancer.metrics.clear(slot: slot)
+    }
+    do throws(Balancer.ListenError) {
+      try balancer.apply(fleet)
+    } catch {
+      throw StartError(listen: error.address, error.error)
+    }
+    slots = next
+    quarantine.replace(before, by: Self.slotSet(fleet), revision: board.table.fleetRevision)
+    controller.apply(fleet: fleet, now: now)
+    mustCloseProbes = true
+  }
+
+  /// Lets slots go that no worker can write to any more.
+  func observeSlots(now: Nanoseconds) {
+    if quarantine.isEmpty { return }
+    quarantine.observe(now: now, adopted: balancer.adoptedRevision) {
+      evidence.sum(.inFlight, $0)
+    }
+  }
+
+  private static func slotSet(_ fleet: Fleet) -> Set<Int> {
+    Set(fleet.pools.flatMap { $0.endpoints.map(\.slot) })
+  }
+}

@@ -95,7 +95,10 @@ extension Worker {
       worker: index, slot: slot, code: CodeClass(status: state.pointee.status),
       method: state.pointee.method, duration: io.now - state.pointee.startedAt)
     logEnd(id, .success)
-    endDownstream(id, closes: state.pointee.closesAfter || !isRequestDone)
+    // Its listener may have gone meanwhile.
+    let closes =
+      state.pointee.closesAfter || !isRequestDone || !state.pointee.isPersistent
+    endDownstream(id, closes: closes)
   }
 
   /// Cuts the exchange: the client cannot be told otherwise that its response is not whole.

@@ -14,7 +14,7 @@ struct NameMetrics {
     for state in watch.states {
       for result in NameResult.allCases {
         writer.sample(
-          state.count(result), Labels(["name": state.host, "result": result.label]))
+          state.count(result), Labels(["host": state.host, "result": result.label]))
       }
     }
     writer.family(
@@ -22,13 +22,13 @@ struct NameMetrics {
       help: "When a host name last had an address, seconds since 1970.")
     for state in watch.states {
       if let wall = state.lastSuccessWall {
-        writer.sample(wall.seconds, Labels(["name": state.host]))
+        writer.sample(wall.seconds, Labels(["host": state.host]))
       }
     }
     writer.family(
       "steelyard_dns_addresses", .gauge, help: "Addresses of a host name that are in use.")
     for state in watch.states {
-      writer.sample(state.addresses.count, Labels(["name": state.host]))
+      writer.sample(state.addresses.count, Labels(["host": state.host]))
     }
   }
 }

@@ -43,6 +43,10 @@ import Testing
           path: none # default
           format: logfmt # default
           query: true # default
+        dns:
+          interval: 5s # default
+          timeout: 5s # default
+          family: any # default
         listeners:
           - listen: "0.0.0.0:80"
             head_timeout: 10s # default

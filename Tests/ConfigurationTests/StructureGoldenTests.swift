@@ -95,7 +95,7 @@ import Testing
       a.yaml:3:1: error: unknown key `queue` in the file
       queue: 1
       ^
-      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `listeners`, `pools`
+      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `dns`, `listeners`, `pools`
       """#),
     Golden(
       #"""
@@ -165,7 +165,7 @@ import Testing
       pools:
         a:
           endpoints:
-            - gpu1.local:8000
+            - gpu1..local:8000
             - 10.0.0.1
             - http://10.0.0.1:8000/v1
             - 10.0.0.1:99999
@@ -179,8 +179,8 @@ import Testing
 
       """#,
       #"""
-      a.yaml:5:9: error: `gpu1.local` is not an IP address; host names are not resolved yet: write its address
-            - gpu1.local:8000
+      a.yaml:5:9: error: `gpu1..local` is not an IP address or host name
+            - gpu1..local:8000
               ^
       a.yaml:6:9: error: `10.0.0.1` has no port
             - 10.0.0.1

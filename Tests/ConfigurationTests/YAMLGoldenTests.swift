@@ -41,7 +41,7 @@ import Testing
       a.yaml:1:1: error: unknown key `a` in the file
       a: &x 1
       ^
-      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `listeners`, `pools`
+      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `dns`, `listeners`, `pools`
       a.yaml:1:1: error: `listeners` is missing in the file
       a: &x 1
       ^
@@ -55,7 +55,7 @@ import Testing
       a.yaml:2:1: error: unknown key `b` in the file
       b: *x
       ^
-      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `listeners`, `pools`
+      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `dns`, `listeners`, `pools`
       a.yaml:2:4: error: YAML aliases are not supported
       b: *x
          ^
@@ -63,7 +63,7 @@ import Testing
       a.yaml:3:1: error: unknown key `c` in the file
       c: !!str d
       ^
-      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `listeners`, `pools`
+      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `dns`, `listeners`, `pools`
       a.yaml:3:4: error: YAML tags are not supported
       c: !!str d
          ^
@@ -180,8 +180,8 @@ import Testing
       a.yaml:1:14: error: unknown key `\u{1B}[31m` in this listener
       listeners: [{"\e[31m": 1}]
                    ^
-      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `body_timeout`, `send_timeout`, `pool`, `routes`
-      a.yaml:2:25: error: `x\u{A}y` is not an IP address; host names are not resolved yet: write its address
+      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `pool`, `routes`
+      a.yaml:2:25: error: `x\u{A}y` is not an IP address or host name
       pools: {a: {endpoints: ["x\ny:1"]}}
                               ^
       """#),

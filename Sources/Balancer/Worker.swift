@@ -101,7 +101,10 @@ struct Worker: ~Copyable {
       switch event.kind {
       case .none: return
       case .accepted: accepted(event.id)
-      case .woken: if stopsAt == nil, let stop = context.control.stopsAt { beginStop(stop) }
+      case .woken:
+        // What was published since the turn began: this wake-up was the one for it.
+        if context.board.revision != revision { adoptTable() }
+        if stopsAt == nil, let stop = context.control.stopsAt { beginStop(stop) }
       default:
         if event.tag == Self.upstreamTag { upstreamEvent(event) } else { downstreamEvent(event) }
       }

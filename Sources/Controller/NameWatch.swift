@@ -121,7 +121,7 @@ package struct NameWatch: Sendable {
       if !wasLate { end(index, .failed, failure: reason) }
       return false
     case .addresses(let found):
-      let sorted = Set(found).sorted()
+      let sorted = Set(found.filter { policy.family.takes(byteCount: $0.bytes.count) }).sorted()
       guard !sorted.isEmpty else {
         if !wasLate { end(index, .failed, failure: "it has no address") }
         return false

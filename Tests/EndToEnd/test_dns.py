@@ -1,50 +1,58 @@
 """Host names of endpoints: every address is one, changes are followed, failures change nothing.
 
-The system's resolver is the real one; nss_wrapper has it read a file of the test in place of
-/etc/hosts.
+getaddrinfo is the one of hosts_file.c, which reads a file of the test at each call: the program
+around it is the real one.
 """
 
 import json
 import os
+import shutil
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 from conftest import minimal
 from endpoints import Endpoint, text
-from programs import free_port, run_steelyard, wait_for
+from programs import find, free_port, run_steelyard, wait_for
 
 OK, CONFIGURATION = 0, 78
 
 
-def wrapper():
-    """libnss_wrapper.so, wherever this machine's libraries are."""
-    found = sorted(Path("/usr/lib").glob("**/libnss_wrapper.so"))
-    assert found, "libnss_wrapper.so is missing: run scripts/setup test"
-    return str(found[0])
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """hosts_file.c, compiled."""
+    source = Path(__file__).parent / "hosts_file.c"
+    made = tmp_path_factory.mktemp("hosts") / "hosts_file.so"
+    beside_swift = [
+        str(Path(swift).resolve().parent / "clang") for swift in [shutil.which("swift")] if swift]
+    subprocess.run(
+        [find("cc", "clang", "gcc", *beside_swift), "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC",
+         "-shared", "-o", str(made), str(source)], check=True, timeout=60)
+    return made
 
 
 class Hosts:
     """A hosts file that one steelyard reads."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, library):
         self.file = directory / "hosts"
         self.set()
-        self.environment = {"LD_PRELOAD": wrapper(), "NSS_WRAPPER_HOSTS": str(self.file)}
+        self.environment = {"LD_PRELOAD": str(library), "HOSTS_FILE": str(self.file)}
 
-    def set(self, **addresses):
-        """name=[addresses], dots in names as `__`."""
-        lines = [
-            f"{address} {name.replace('__', '.')}\n"
-            for name, list in addresses.items() for address in list]
+    def set(self, slow=0, **addresses):
+        """name=[addresses], dots in names as `__`; each answer takes `slow` seconds."""
+        named = [(name.replace("__", "."), list) for name, list in addresses.items()]
+        lines = [f"{address} {name}\n" for name, list in named for address in list]
+        lines += [f"slow {slow} {name}\n" for name, _ in named]
         new = self.file.with_suffix(".new")
         new.write_text("".join(lines))
         os.replace(new, self.file)
 
 
 @pytest.fixture
-def hosts(tmp_path):
-    return Hosts(tmp_path)
+def hosts(tmp_path, library):
+    return Hosts(tmp_path, library)
 
 
 class Farm:
@@ -56,10 +64,10 @@ class Farm:
             one: stage.keep(Endpoint(text(one.encode()), one, self.port)) for one in addresses}
 
 
-def start(stage, hosts, endpoints, **pool):
+def start(stage, hosts, endpoints, dns=None, **pool):
     configuration = minimal(
         endpoints, balance="round_robin", weights={"law": "static"}, **pool)
-    configuration["dns"] = {"interval": "1s"}
+    configuration["dns"] = {"interval": "1s"} | (dns or {})
     return stage.steelyard(configuration, environment=hosts.environment)
 
 
@@ -184,6 +192,52 @@ def test_an_endpoint_that_comes_back_goes_on_with_its_counters(stage, hosts):
     wait_for(lambda: key in endpoints_of(steelyard), "its return")
     assert steelyard.metrics().by_endpoint("steelyard_endpoint_attempts_total")[key] == 10
     assert answers(steelyard) == {"127.0.0.2", "127.0.0.3"}
+
+
+def test_no_more_than_256_addresses_of_a_name(stage, hosts):
+    farm = Farm(stage, "127.0.0.2")
+    many = [f"127.1.{n // 250}.{n % 250 + 1}" for n in range(299)]
+    hosts.set(a__test=many + ["127.0.0.2"])
+    # Room is made for 16 addresses a name, four times over.
+    steelyard = start(stage, hosts, [f"a.test:{farm.port}"] + [
+        f"b{n}.test:{farm.port}" for n in range(5)])
+    assert steelyard.metrics().value("steelyard_dns_addresses", host="a.test") == 256
+    assert len(endpoints_of(steelyard)) == 256
+    (event,) = steelyard.events("host name resolved")
+    assert (event["level"], event["left_out"]) == ("warning", "44")
+
+
+def test_a_slow_resolver_holds_up_neither_requests_nor_other_names(stage, hosts):
+    farm = Farm(stage, "127.0.0.2", "127.0.0.3")
+    hosts.set(a__test=["127.0.0.2"])
+    steelyard = start(
+        stage, hosts, [f"a.test:{farm.port}", f"b.test:{farm.port}"], dns={"timeout": "500ms"})
+    hosts.set(slow=4, a__test=["127.0.0.2", "127.0.0.3"])
+
+    def late():
+        return steelyard.metrics().value(
+            "steelyard_dns_resolutions_total", host="a.test", result="timeout")
+
+    wait_for(late, "a time-out")
+    asked = steelyard.metrics().value(
+        "steelyard_dns_resolutions_total", host="b.test", result="failed")
+    assert answers(steelyard) == {"127.0.0.2"}
+    assert "0.5 s" in steelyard.events("host name not resolved")[-1]["reason"]
+    wait_for(
+        lambda: steelyard.metrics().value(
+            "steelyard_dns_resolutions_total", host="b.test", result="failed") > asked,
+        "another name to be asked for")
+    # What comes too late still counts.
+    wait_for(lambda: answers(steelyard) == {"127.0.0.2", "127.0.0.3"}, "the late answer")
+
+
+@pytest.mark.parametrize("family, expected", [
+    ("any", {"127.0.0.2", "[0:0:0:0:0:0:0:1]"}), ("ipv4", {"127.0.0.2"}),
+    ("ipv6", {"[0:0:0:0:0:0:0:1]"})])
+def test_families_can_be_left_out(stage, hosts, family, expected):
+    hosts.set(a__test=["::1", "127.0.0.2"])
+    steelyard = start(stage, hosts, ["a.test:9"], dns={"family": family})
+    assert endpoints_of(steelyard) == {f"{address}:9" for address in expected}
 
 
 def test_more_addresses_than_there_is_room_for_are_refused_and_said(stage, hosts):

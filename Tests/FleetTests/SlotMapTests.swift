@@ -46,3 +46,50 @@ private func slots(_ fleet: Fleet) -> [Int] { fleet.pools.flatMap { $0.endpoints
     #expect(slots(again) == slots(first))
   }
 }
+
+@Suite struct SlotMapReuseTests {
+  @Test func anEndpointThatReturnsGetsItsSlotBackAsLongAsNobodyHasIt() throws {
+    var first = fleet(["a": ["1.1.1.1:1", "1.1.1.2:1"]])
+    var map = SlotMap(for: first)
+    #expect(try map.assign(&first) { _ in false } == slots(first))
+    var less = fleet(["a": ["1.1.1.2:1"]])
+    #expect(try map.assign(&less) { _ in false } == [])
+    var again = fleet(["a": ["1.1.1.2:1", "1.1.1.1:1"]])
+    // Busy with its own exchanges: it is the same endpoint.
+    #expect(try map.assign(&again) { _ in true } == [])
+    #expect(slots(again) == slots(first).reversed())
+  }
+
+  @Test func theSlotOfAnEndpointThatGoesNowIsNotGivenAwayAtOnce() throws {
+    var first = fleet(["a": ["1.1.1.1:1"]])
+    var map = SlotMap(for: first)
+    try map.assign(&first) { _ in false }
+    var seen = Set(slots(first))
+    // Every slot has its turn before one is used again.
+    for number in 1..<map.count {
+      var next = fleet(["a": ["1.1.2.\(number):1"]])
+      #expect(try map.assign(&next) { _ in false } == slots(next))
+      #expect(seen.insert(slots(next)[0]).inserted)
+    }
+    var last = fleet(["a": ["1.1.3.1:1"]])
+    try map.assign(&last) { _ in false }
+    #expect(slots(last) == slots(first))
+    // The first one's place is another's now.
+    var old = fleet(["a": ["1.1.1.1:1"]])
+    try map.assign(&old) { _ in false }
+    #expect(slots(old) != slots(first))
+  }
+
+  @Test func noTwoEndpointsEverShareASlot() throws {
+    var random = RandomSource(seed: 11)
+    var map = SlotMap(for: fleet([:]))
+    for _ in 0..<500 {
+      let count = Int(random.unit() * 30)
+      let chosen = Set((0..<count).map { _ in Int(random.unit() * 200) })
+      var next = fleet(["a": chosen.sorted().map { "1.1.1.\($0):1" }])
+      let fresh = try map.assign(&next) { _ in false }
+      #expect(Set(slots(next)).count == chosen.count)
+      #expect(Set(fresh).isSubset(of: slots(next)))
+    }
+  }
+}

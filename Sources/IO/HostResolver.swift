@@ -1,5 +1,6 @@
 // Host names → addresses, by the system's resolver (getaddrinfo(3)): files, DNS and whatever else
-// the machine uses. It blocks, for seconds where a name server is silent: for commands, and for the threads of a `LookupPool`.
+// the machine uses. It blocks, for seconds where a name server is silent: for commands, and for
+// the threads of a `LookupPool`.
 import CSystem
 public import Primitives
 

@@ -71,12 +71,15 @@ def counts(file):
     return found
 
 
-def test_a_warm_worker_allocates_nothing(stage, counter, tmp_path):
+@pytest.mark.parametrize("form", [None, "logfmt", "json", "combined"])
+def test_a_warm_worker_allocates_nothing(stage, counter, tmp_path, form):
+    """With an access log in any format, and without."""
     file = tmp_path / "counts"
     file.write_bytes(bytes(RECORD.size * 256))
     endpoint = stage.endpoint(answers)
+    log = {"access_log": {"path": str(tmp_path / "access.log"), "format": form}} if form else {}
     steelyard = stage.steelyard(
-        minimal([endpoint.address]),
+        minimal([endpoint.address]) | log,
         environment={"LD_PRELOAD": str(counter), "MALLOC_COUNT_FILE": str(file)})
     targets = ["/length", "/chunked", "/stream"]
     with steelyard.connect() as connection:

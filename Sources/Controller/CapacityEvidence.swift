@@ -96,11 +96,8 @@ package struct CapacityEvidence: Sendable, Equatable {
     sums.inFlight = now.inFlight
     sums.outstandingSeconds = now.outstandingSeconds
     guard let last else { return }
-    if now.readmissions > last.readmissions {
-      // What was before the ejection says nothing of what came back.
-      (sums.completions, sums.seconds, sums.elapsed, sums.foreignSum) = (0, 0, 0, 0)
-      failureRatio = 0
-    }
+    // What was before the ejection says nothing of what came back.
+    if now.readmissions > last.readmissions { forget() }
     let decay = exponential(-passed / tau)
     let good = max(0, now.completed - last.completed)
     let bad = max(0, now.failed - last.failed)
@@ -115,6 +112,12 @@ package struct CapacityEvidence: Sendable, Equatable {
       let keep = exponential((good + bad) * -0.105)
       failureRatio = failureRatio * keep + bad / (good + bad) * (1 - keep)
     }
+  }
+
+  /// Forgets what the balancer itself saw.
+  package mutating func forget() {
+    (sums.completions, sums.seconds, sums.elapsed, sums.foreignSum) = (0, 0, 0, 0)
+    failureRatio = 0
   }
 
   /// A scrape is sent now.

@@ -78,6 +78,8 @@ extension EndpointState {
     var view = WatchdogView()
     view.cause = watchdog.observe(reading, passed: passed, othersMove: othersMove, policy)
     view.event = watchdog.advance(reading, passed: passed, policy)
+    // How long those took says nothing of its capacity.
+    if watchdog.isFreshlyBack { capacity.forget() }
     if watchdog.isSuspicious, !isHastened {
       isHastened = true
       view.hastens = true

@@ -75,6 +75,7 @@ package struct Watchdog: Sendable, Equatable {
   static let pauseMax = 60.0
   /// After so long without a stall the next one is the first again.
   static let fineMin = 60.0
+  static let freshMax = 3.0
   /// A health check that has been silent for so long counts as evidence.
   static let healthSilenceMin = 1.0
 
@@ -104,6 +105,9 @@ package struct Watchdog: Sendable, Equatable {
   package init() {}
 
   package func trips(_ cause: Cause) -> UInt64 { tripCounts[Int(cause.rawValue)] }
+
+  /// It is back since a short while: answers that end now were held up by the stall.
+  package var isFreshlyBack: Bool { phase == .fine && pauses > 0 && phaseAge < Self.freshMax }
 
   /// Whether a probe now would tell more: it has work and a scrape was not answered.
   package private(set) var isSuspicious = false

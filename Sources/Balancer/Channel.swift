@@ -64,12 +64,23 @@ struct Downstream: ~Copyable {
   /// Bytes not taken when a deadline for sending was set: fewer at that deadline are progress.
   var untakenNoted = 0
   /// What was sent upstream, kept until a response begins or it no longer fits.
-  var replay = HeldBytes()
+  var replay = Replay()
+  var replayBytesMax = 0
+  /// An endpoint's whole answer to an attempt that was made again, should no better one come.
+  var kept = HeldBytes()
+  var keptStatus = 0
+  var keptSlot = 0
+  var keptHeadCount = 0
+  var keptCloses = false
   /// Indices into the plan of `fleetRevision`; of no use with another.
   var route = 0
   var pool = 0
   var fleetRevision: UInt64 = 0
   var retriesLeft = 0
+  /// The request may be made again, by its method or because its route says so.
+  var isIdempotent = false
+  /// The running attempt is a repeat.
+  var isRepeat = false
   var tried = TriedSet()
   /// The exchange has a record for the access log.
   var isLogged = false
@@ -140,6 +151,9 @@ struct IdleStore: ~Copyable {
   }
 
   func count(_ slot: Int) -> Int { Int(counts[slot]) }
+
+  /// The same by slot.
+  var countsBySlot: UnsafePointer<Int32> { UnsafePointer(counts) }
 
   func newest(_ slot: Int) -> ConnectionID? { heads[slot] == .none ? nil : heads[slot] }
 

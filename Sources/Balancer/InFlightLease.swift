@@ -101,22 +101,30 @@ package struct LeaseBook: ~Copyable {
     _ position: Int, now: Nanoseconds
   ) {
     let slot = lease.slot
+    let took = now - lease.startedAt
     end(lease, outcome, now: now)
+    var ejectedUntil: Nanoseconds?
+    let wasHalfOpen = picker.candidates[position].health.isHalfOpen
     switch outcome {
-    case .abandoned: break
+    case .abandoned: return
     case .completed, .overloaded:
       if picker.succeeded(position, now: now) { publishReadmission(slot) }
-    case .failed(let failure): noteFailure(failure, &picker, position, slot, now)
-    case .givenUp: noteFailure(.timeout, &picker, position, slot, now)
+      if outcome == .completed {
+        ejectedUntil = picker.answered(position, in: took, hints: hints, now: now)
+      }
+    case .failed(let failure):
+      ejectedUntil = picker.failed(position, failure, took: took, hints: hints, now: now)
+    case .givenUp:
+      ejectedUntil = picker.failed(position, .timeout, took: took, hints: hints, now: now)
     }
-  }
-
-  private mutating func noteFailure(
-    _ failure: AttemptFailure, _ picker: inout Picker, _ position: Int, _ slot: Int,
-    _ now: Nanoseconds
-  ) {
-    let until = picker.failed(position, failure, hints: hints, now: now)
-    if let until { publishEjection(slot, until: until) }
+    let health = picker.candidates[position].health
+    if health.isHalfOpen {
+      cells.store(UInt64(max(0, health.trialFrom.rawValue)), at: evidence.index(.trialFrom, slot))
+    }
+    guard let ejectedUntil else { return }
+    publishEjection(slot, until: ejectedUntil)
+    // A rest after a trial in vain is the same ejection.
+    if !wasHalfOpen { cells.add(1, at: evidence.index(.ejections, slot)) }
   }
 
   /// The same where the pool is gone: there is nobody to tell.
@@ -160,25 +168,35 @@ package struct LeaseBook: ~Copyable {
   }
 
   /// Takes the other workers' counts of the pool's endpoints, and their ejections. Once a turn,
-  /// before the first pick.
-  package mutating func refresh(_ picker: inout Picker, now: Nanoseconds) {
-    guard evidence.workerCount > 1 else { return }
+  /// before the first pick. Returns what the other workers have in flight there.
+  @discardableResult
+  package mutating func refresh(_ picker: inout Picker, now: Nanoseconds) -> Int {
+    guard evidence.workerCount > 1 else { return 0 }
+    var sum = 0
     let nowBits = UInt64(max(0, now.rawValue))
     for position in picker.candidates.indices {
       let slot = picker.candidates[position].slot
       var others: UInt64 = 0
-      var ejectedUntil: UInt64 = 0
+      var (ejectedUntil, trialFrom, readmissions): (UInt64, UInt64, UInt64) = (0, 0, 0)
       for worker in 0..<evidence.workerCount where worker != workerIndex {
         let block = evidence.block(ofWorker: worker)
         others &+= block[evidence.index(.inFlight, slot)]
         ejectedUntil = max(ejectedUntil, block[evidence.index(.ejectedUntil, slot)])
+        trialFrom = max(trialFrom, block[evidence.index(.trialFrom, slot)])
+        readmissions &+= block[evidence.index(.readmissions, slot)]
       }
       load[slot] = own[slot] + Int32(truncatingIfNeeded: others)
+      sum += Int(truncatingIfNeeded: others)
       let until = Nanoseconds(Int64(truncatingIfNeeded: ejectedUntil))
+      let from = Nanoseconds(Int64(truncatingIfNeeded: trialFrom))
+      if picker.adopt(position, readmissions: readmissions, now: now) { forgetEjection(slot) }
       if ejectedUntil > nowBits, until > picker.candidates[position].adoptedUntil {
-        picker.adopt(position, ejectedUntil: until)
+        picker.adopt(position, ejectedUntil: until, trialFrom: from)
+      } else if trialFrom > nowBits {
+        picker.postponeTrial(position, until: from)
       }
     }
+    return sum
   }
 
   /// Publishes until when this worker leaves the endpoint alone.
@@ -186,9 +204,40 @@ package struct LeaseBook: ~Copyable {
     cells.store(UInt64(max(0, until.rawValue)), at: evidence.index(.ejectedUntil, slot))
   }
 
+  /// An attempt elsewhere is made again because one at the endpoint failed.
+  package mutating func countRetry(_ slot: Int, isCharged: Bool) {
+    cells.add(1, at: evidence.index(.retries, slot))
+    if isCharged { cells.add(1, at: evidence.index(.chargedRetries, slot)) }
+  }
+
+  /// A lease at the endpoint is, or was, one of a repeat.
+  package mutating func countRepeat(_ slot: Int, isBeginning: Bool) {
+    let index = evidence.index(.retriesInFlight, slot)
+    if isBeginning { cells.add(1, at: index) } else { cells.subtract(1, at: index) }
+  }
+
+  /// The sum over the pool's endpoints and all workers.
+  package func sum(_ column: EvidenceBoard.Column, _ slots: [Int]) -> UInt64 {
+    var sum: UInt64 = 0
+    for slot in slots { sum &+= evidence.sum(column, slot) }
+    return sum
+  }
+
+  /// In flight at the pool's endpoints, as `load` knows it.
+  package func inFlight(_ slots: [Int]) -> Int {
+    var sum = 0
+    for slot in slots { sum += Int(load[slot]) }
+    return sum
+  }
+
+  private mutating func forgetEjection(_ slot: Int) {
+    cells.store(0, at: evidence.index(.ejectedUntil, slot))
+    cells.store(0, at: evidence.index(.trialFrom, slot))
+  }
+
   /// Publishes that the endpoint came back from an ejection.
   package mutating func publishReadmission(_ slot: Int) {
-    cells.store(0, at: evidence.index(.ejectedUntil, slot))
+    forgetEjection(slot)
     cells.add(1, at: evidence.index(.readmissions, slot))
   }
 }

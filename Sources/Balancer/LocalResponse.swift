@@ -7,8 +7,8 @@ import HTTP
 package enum LocalReason: UInt8, CaseIterable, Sendable {
   case malformedRequest, noRoute, headTimeout, contentTimeout, contentTooLarge, targetTooLong
   case headTooLarge, unknownExpectation, notImplemented, unsupportedVersion
-  case noEndpoint, overloaded, shed, connectFailed, badResponse, connectTimeout, firstByteTimeout
-  case sendTimeout, exchangeTimeout
+  case noEndpoint, overloaded, shed, breakerOpen, connectFailed, badResponse, connectTimeout
+  case firstByteTimeout, sendTimeout, exchangeTimeout
 
   package var status: Int {
     switch self {
@@ -21,7 +21,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .headTooLarge: 431
     case .notImplemented: 501
     case .connectFailed, .badResponse: 502
-    case .noEndpoint, .overloaded, .shed: 503
+    case .noEndpoint, .overloaded, .shed, .breakerOpen: 503
     case .connectTimeout, .firstByteTimeout, .sendTimeout, .exchangeTimeout: 504
     case .unsupportedVersion: 505
     }
@@ -45,6 +45,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .noEndpoint: "no_endpoint"
     case .overloaded: "overloaded"
     case .shed: "shed"
+    case .breakerOpen: "breaker_open"
     case .connectFailed: "connect_failed"
     case .badResponse: "bad_response"
     case .connectTimeout: "connect_timeout"
@@ -69,6 +70,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .noEndpoint: "no endpoint may take this request now"
     case .overloaded: "the load balancer is out of connections"
     case .shed: "the request would have to wait too long"
+    case .breakerOpen: "as many requests as may run at once are running"
     case .connectFailed: "the endpoint could not be reached or cut the connection"
     case .badResponse: "the endpoint's answer is not valid HTTP/1.1"
     case .connectTimeout: "the endpoint did not accept the connection in time"

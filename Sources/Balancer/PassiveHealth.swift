@@ -7,7 +7,9 @@ package import Primitives
 
 /// How a failed attempt failed.
 package enum AttemptFailure: Sendable, Equatable {
-  /// Refused, or cut before the answer was whole: the process is gone.
+  /// No connection, at once: the process is gone, and to find that out costs no client anything.
+  case refused
+  /// Cut before the answer was whole: the process is gone.
   case unreachable
   /// A 5xx, or an answer that is no HTTP.
   case status
@@ -26,18 +28,26 @@ struct PassiveContext {
   var balancers: Double
   /// The other endpoints fail (next to) nothing.
   var othersAreClean: Bool
+  /// Not so many are ejected that this one has to stay.
+  var mayEject = true
 
   /// For how long a scrape or a failure counts as news.
   var recent: Nanoseconds { .seconds(3 * max(interval, 1)) }
 }
 
 package struct PassiveHealth: Sendable {
-  /// The longest rest of an endpoint that cannot be reached: trying it costs the client nothing.
+  /// The longest rest of an endpoint that cuts connections: few clients pay for trying it.
   private static let unreachableRestMax = Nanoseconds.seconds(10)
   private static let firstRest = 2.0
+  /// Between two trials that cost no client anything.
+  private static let freeRest = Nanoseconds.milliseconds(500)
+  /// A failure that took longer is felt by the client whose request is made again.
+  private static let quick = Nanoseconds.seconds(1)
   private static let longAgo = Nanoseconds(.min / 4)
 
   package private(set) var ejectedUntil = Nanoseconds.zero
+  /// A request that can be made again elsewhere may try it from then on, though it is ejected.
+  package private(set) var trialFrom = Nanoseconds.zero
   /// Was ejected and has not shown three good answers since.
   package private(set) var isHalfOpen = false
   /// Decayed share of failures, over about a hundred attempts.
@@ -53,6 +63,11 @@ package struct PassiveHealth: Sendable {
   private var lastSuccess = Self.longAgo
   private var lastFailure = Self.longAgo
   private var suspectedAt = Self.longAgo
+  private var windowStart = Self.longAgo
+  private var windowFails = 0
+  /// Decayed mean of its response times, seconds, and over how many since it came (back).
+  private(set) var meanResponse = 0.0
+  private(set) var responseCount = 0
 
   /// 0.3 rising to 1 over the slow start.
   @inline(__always)
@@ -63,9 +78,11 @@ package struct PassiveHealth: Sendable {
   }
 
   /// Whether picks may use it without being told to ignore ejection.
+  /// `isRepeatable`: what it fails is asked of another endpoint, and no client sees it.
   @inline(__always)
-  func mayBePicked(now: Nanoseconds, load: Int32) -> Bool {
-    now >= ejectedUntil && !(isHalfOpen && load > 0)
+  func mayBePicked(now: Nanoseconds, load: Int32, isRepeatable: Bool = false) -> Bool {
+    if !isHalfOpen { return now >= ejectedUntil }
+    return load == 0 && (now >= ejectedUntil || isRepeatable && now >= trialFrom)
   }
 
   /// It takes new requests again, after a probe or an operator had said no.
@@ -84,64 +101,128 @@ package struct PassiveHealth: Sendable {
     }
     probesGood += 1
     guard probesGood >= probesNeeded else { return false }
+    readmit(now: now)
+    return true
+  }
+
+  /// It is back, by its own good answers or by those that another worker had.
+  mutating func readmit(now: Nanoseconds) {
     isHalfOpen = false
     ejectedUntil = .zero
+    trialFrom = .zero
+    failsInRow = 0
+    windowFails = 0
     failureRatio = 0
     samples = 0
+    responseCount = 0
     rampStart = now
-    return true
+  }
+
+  /// How long a complete answer took.
+  @inline(__always)
+  mutating func noteResponse(_ seconds: Double) {
+    responseCount += 1
+    // The first ones are an even mean.
+    meanResponse += (seconds - meanResponse) / Double(min(responseCount, 50))
   }
 
   /// Good trials in a row until it is back. One that answered errors has to show more of them each
   /// time: half of its answers may be good ones.
   private var probesNeeded: Int { wasUnreachable ? 3 : min(3 + 2 * max(0, ejections - 1), 9) }
 
-  /// An attempt failed. True where the endpoint is ejected by it, until `ejectedUntil`.
+  /// An attempt failed after `took`. True where the endpoint is ejected by it, until
+  /// `ejectedUntil`.
   mutating func failed(
-    _ failure: AttemptFailure, now: Nanoseconds, _ context: PassiveContext
+    _ failure: AttemptFailure, took: Nanoseconds = .zero, now: Nanoseconds,
+    _ context: PassiveContext
   ) -> Bool {
     samples += 1
     slowFailureRatio = 0.99 * slowFailureRatio + 0.01
     failureRatio = 0.9 * failureRatio + 0.1
     failsInRow += 1
     lastFailure = now
-    var needed = 3
-    if failure == .unreachable {
-      needed = 2
-    } else if failure == .status, now - suspectedAt < context.recent {
-      needed = 1
-    } else if failure == .status, context.othersAreClean {
-      needed = 2
-    }
-    switch context.policy.failsMax {
-    case ..<3: needed = min(needed, context.policy.failsMax)
-    case 3: break
-    default: needed = context.policy.failsMax
-    }
-    var isHit = isHalfOpen || failsInRow >= needed || samples >= 6 && failureRatio > 0.3
-    // Slow under overload is not broken.
-    if failure == .timeout, now - lastSuccess <= .seconds(3 * context.fleetResponse) {
+    let isFree = failure != .timeout && took <= Self.quick
+    var isHit = isHalfOpen || isAtLimit(failure, now: now, context)
+    if let ratio = context.policy.errorRatio, samples >= 6, failureRatio > ratio { isHit = true }
+    // Slow under overload is not broken. An operator who counts failures counts these too.
+    if failure == .timeout, context.policy.failsMax == nil,
+      now - lastSuccess <= .seconds(3 * context.fleetResponse)
+    {
       isHit = false
     }
-    guard isHit, now >= ejectedUntil else { return false }
+    guard isHit, now >= ejectedUntil, isHalfOpen || context.mayEject else {
+      // What fails during a rest was a free trial, or came late: no reason to rest longer.
+      if isHalfOpen {
+        probesGood = 0
+        trialFrom = isFree ? max(trialFrom, now + Self.freeRest) : ejectedUntil
+      }
+      return false
+    }
     ejections += 1
-    var rest = Nanoseconds.seconds(Self.firstRest * Double(1 << min(ejections - 1, 16)))
-    if failure == .unreachable { rest = min(rest, Self.unreachableRestMax) }
-    reject(until: now + min(rest, context.policy.failTimeout))
+    reject(until: now + rest(failure, isFree: isFree, context))
+    if isFree { trialFrom = now + Self.freeRest }
     wasUnreachable = failure != .status
     return true
   }
 
+  /// Whether these are as many failures as it may have.
+  private mutating func isAtLimit(
+    _ failure: AttemptFailure, now: Nanoseconds, _ context: PassiveContext
+  ) -> Bool {
+    if let failsMax = context.policy.failsMax {
+      if now - windowStart > context.policy.failTimeout {
+        windowStart = now
+        windowFails = 0
+      }
+      windowFails += 1
+      return windowFails >= failsMax
+    }
+    switch failure {
+    case .refused, .unreachable: return failsInRow >= 2
+    case .status where now - suspectedAt < context.recent: return true
+    case .status where context.othersAreClean: return failsInRow >= 2
+    case .status, .timeout: return failsInRow >= 3
+    }
+  }
+
+  private func rest(
+    _ failure: AttemptFailure, isFree: Bool, _ context: PassiveContext
+  ) -> Nanoseconds {
+    if failure == .refused, isFree { return min(Self.freeRest, context.policy.failTimeout) }
+    if context.policy.failsMax != nil { return context.policy.failTimeout }
+    var rest = Nanoseconds.seconds(Self.firstRest * Double(1 << min(ejections - 1, 16)))
+    if failure == .unreachable || failure == .refused {
+      rest = min(rest, Self.unreachableRestMax)
+    }
+    return min(rest, context.policy.failTimeout)
+  }
+
+  /// Its answers take far longer than the others'. Until when it rests.
+  mutating func ejectSlow(now: Nanoseconds, _ context: PassiveContext) -> Nanoseconds {
+    ejections += 1
+    responseCount = 0
+    reject(until: now + rest(.timeout, isFree: false, context))
+    wasUnreachable = false
+    return ejectedUntil
+  }
+
   private mutating func reject(until: Nanoseconds) {
     ejectedUntil = max(ejectedUntil, until)
+    trialFrom = ejectedUntil
     isHalfOpen = true
     probesGood = 0
     foreignGood = 0
   }
 
-  /// Another worker of this process ejected it until then.
-  mutating func adopt(ejectedUntil until: Nanoseconds) {
+  /// Another worker of this process ejected it until then, and tries it for free from `trialFrom`.
+  mutating func adopt(ejectedUntil until: Nanoseconds, trialFrom from: Nanoseconds) {
     if until > ejectedUntil { reject(until: until) }
+    trialFrom = min(max(from, .zero), ejectedUntil)
+  }
+
+  /// Another worker has just tried it in vain: one trial at a time in the whole process.
+  mutating func postponeTrial(until: Nanoseconds) {
+    if isHalfOpen { trialFrom = max(trialFrom, until) }
   }
 
   /// Takes news that came `count` times. `chance` is uniform in 0..<1.
@@ -151,9 +232,12 @@ package struct PassiveHealth: Sendable {
   ) {
     switch news {
     case .scrapeLost:
-      guard isHalfOpen || now - lastFailure < context.recent else { return }
+      guard isHalfOpen || context.mayEject && now - lastFailure < context.recent else { return }
       let until = max(ejectedUntil, now + .seconds(1.5 * max(context.interval, 0.1)))
+      let from = trialFrom
+      let wasHalfOpen = isHalfOpen
       reject(until: until)
+      if wasHalfOpen { trialFrom = from }
     case .scrapeBack:
       if isHalfOpen, wasUnreachable { ejectedUntil = min(ejectedUntil, now) }
     case .foreignFailures:

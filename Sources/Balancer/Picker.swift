@@ -23,6 +23,8 @@ package struct Picker: Sendable {
     let baseWeight: Double
     let hashID: UInt64
     package internal(set) var health = PassiveHealth()
+    /// Readmissions by other workers that were taken over.
+    var adoptedReadmissions: UInt64?
     /// The latest ejection by another worker that was taken over. Once only: scrapes may have
     /// ended the rest here since.
     var adoptedUntil = Nanoseconds.zero
@@ -38,6 +40,8 @@ package struct Picker: Sendable {
 
   /// Above this many endpoints `leastRequest` looks at some only, drawn by weight.
   package static let fullScanMax = 256
+  /// Answers that an endpoint's mean response time is worth something after.
+  private static let slowSamples = 20
 
   let policy: BalancePolicy
   let loadFactor: Double
@@ -65,6 +69,9 @@ package struct Picker: Sendable {
     newsTaken = [UInt64](
       repeating: 0, count: pool.endpoints.count * HintBoard.News.allCases.count)
   }
+
+  /// Whether an endpoint rests or is tried again.
+  package var isTroubled: Bool { troubledCount > 0 }
 
   // MARK: Tables and news
 
@@ -116,6 +123,7 @@ package struct Picker: Sendable {
       candidates[position].health = old.candidates[before].health
       candidates[position].current = old.candidates[before].current
       candidates[position].adoptedUntil = old.candidates[before].adoptedUntil
+      candidates[position].adoptedReadmissions = old.candidates[before].adoptedReadmissions
       for news in HintBoard.News.allCases {
         newsTaken[index(news, position)] = old.newsTaken[index(news, before)]
       }
@@ -131,7 +139,7 @@ package struct Picker: Sendable {
     let revision = hints.newsRevision
     guard revision != newsRevision else { return }
     newsRevision = revision
-    guard ejection.failsMax > 0 else { return }
+    guard ejection.failsMax != 0 else { return }
     for position in candidates.indices {
       let slot = candidates[position].slot
       for news in HintBoard.News.allCases {
@@ -147,12 +155,43 @@ package struct Picker: Sendable {
     recount()
   }
 
-  /// Another worker of this process left the endpoint alone until then.
-  package mutating func adopt(_ position: Int, ejectedUntil: Nanoseconds) {
-    guard ejection.failsMax > 0 else { return }
+  /// Another worker of this process left the endpoint alone until then; requests that can be made
+  /// again may try it from `trialFrom`.
+  package mutating func adopt(
+    _ position: Int, ejectedUntil: Nanoseconds, trialFrom: Nanoseconds
+  ) {
+    guard ejection.failsMax != 0 else { return }
     candidates[position].adoptedUntil = ejectedUntil
-    candidates[position].health.adopt(ejectedUntil: ejectedUntil)
+    guard candidates[position].health.isHalfOpen || mayEject else { return }
+    candidates[position].health.adopt(ejectedUntil: ejectedUntil, trialFrom: trialFrom)
     recount()
+  }
+
+  /// Another worker has tried the endpoint in vain.
+  package mutating func postponeTrial(_ position: Int, until: Nanoseconds) {
+    candidates[position].health.postponeTrial(until: until)
+  }
+
+  /// Takes how often other workers had the endpoint back: what is good enough for them is for us.
+  /// True where this ends an ejection.
+  package mutating func adopt(_ position: Int, readmissions: UInt64, now: Nanoseconds) -> Bool {
+    let before = candidates[position].adoptedReadmissions
+    guard before != readmissions else { return false }
+    candidates[position].adoptedReadmissions = readmissions
+    guard before != nil, candidates[position].health.isHalfOpen else { return false }
+    candidates[position].health.readmit(now: now)
+    recount()
+    return true
+  }
+
+  /// One more may be ejected: at most the pool's share, but one always.
+  private var mayEject: Bool {
+    var (eligible, troubled) = (0, 0)
+    for candidate in candidates where candidate.isEligible && candidate.weight > 0 {
+      eligible += 1
+      if candidate.health.isHalfOpen { troubled += 1 }
+    }
+    return troubled < max(1, Int(ejection.ejectedRatioMax * Double(eligible)))
   }
 
   private func index(_ news: HintBoard.News, _ position: Int) -> Int {
@@ -169,23 +208,27 @@ package struct Picker: Sendable {
     let slot = candidates[position].slot
     return PassiveContext(
       policy: ejection, fleetResponse: hints.fleetResponse(slot), interval: hints.interval(slot),
-      balancers: hints.balancers(slot), othersAreClean: othersAreClean)
+      balancers: hints.balancers(slot), othersAreClean: othersAreClean, mayEject: mayEject)
   }
 
   // MARK: Picking
 
-  /// The position of the endpoint to use, nil when none may be used.
+  /// The position of the endpoint to use, nil when none may be used or none has room.
   /// `load` is the in-flight count by slot; `tried` are positions already tried for this exchange,
-  /// taken again only when there is no other; `key` is what the request goes by.
+  /// taken again only when there is no other; `key` is what the request goes by. `isRepeatable`:
+  /// what an endpoint that is only tried fails will be asked of another.
   package mutating func pick(
     now: Nanoseconds, load: UnsafePointer<Int32>, hints: HintBoard, tried: TriedSet,
-    key: PickKey = PickKey(), random: inout RandomSource
+    key: PickKey = PickKey(), room: EndpointRoom = EndpointRoom(), isRepeatable: Bool = false,
+    random: inout RandomSource
   ) -> Int? {
     var scan = Scan(
-      now: now, load: load, hints: hints.hasForeignLoad ? hints : nil, tried: tried,
-      hash: key.hash)
+      now: now, load: load, hints: hints.hasForeignLoad ? hints : nil, room: room,
+      isRepeatable: isRepeatable, tried: tried, hash: key.hash)
     if let position = key.session, takesSession(position, scan) { return position }
     if let position = pickHealthy(&scan, &random) { return position }
+    // Room is no question of health: a full endpoint does not open the door to one that rests.
+    if lacksRoom(scan) { return nil }
     if let position = pickEjected(&scan, &random) { return position }
     guard !tried.isEmpty else { return nil }
     // All were tried: then again.
@@ -193,12 +236,39 @@ package struct Picker: Sendable {
     return pickEjected(&scan, &random)
   }
 
+  /// Whether an endpoint that was not tried yet would take a repeat.
+  package func hasOther(
+    load: UnsafePointer<Int32>, tried: TriedSet, room: EndpointRoom = EndpointRoom()
+  ) -> Bool {
+    candidates.indices.contains { position in
+      let candidate = candidates[position]
+      return candidate.isEligible && candidate.weight > 0 && !tried.contains(position)
+        && room.has(candidate.slot, load: load[candidate.slot])
+    }
+  }
+
+  /// Whether health and weights allow any endpoint at all: then what is missing is room.
+  package var hasEligible: Bool {
+    candidates.contains { $0.isEligible && $0.weight > 0 }
+  }
+
+  /// Whether an endpoint would be used if it had room.
+  private func lacksRoom(_ scan: Scan) -> Bool {
+    candidates.indices.contains { position in
+      let candidate = candidates[position]
+      return candidate.isEligible && candidate.weight > 0 && !scan.tried.contains(position)
+        && isAwake(candidate, scan)
+        && !scan.room.has(candidate.slot, load: scan.load[candidate.slot])
+    }
+  }
+
   /// Health beats the session, the session beats the weight.
   private func takesSession(_ position: Int, _ scan: Scan) -> Bool {
     guard candidates.indices.contains(position) else { return false }
     let candidate = candidates[position]
     return candidate.takesSessions && !scan.tried.contains(position)
-      && candidate.health.mayBePicked(now: scan.now, load: scan.load[candidate.slot])
+      && isAwake(candidate, scan)
+      && scan.room.has(candidate.slot, load: scan.load[candidate.slot])
   }
 
   /// The primaries, then the backups, while one of them neither rests nor waits for a trial's end.
@@ -234,6 +304,8 @@ package struct Picker: Sendable {
     let load: UnsafePointer<Int32>
     /// nil: no other balancer's load anywhere.
     let hints: HintBoard?
+    let room: EndpointRoom
+    let isRepeatable: Bool
     var tried: TriedSet
     let hash: UInt64?
     /// Among the backups, not the primaries.
@@ -244,7 +316,7 @@ package struct Picker: Sendable {
     /// This one waits for its next trial.
     case probe(Int)
     case healthyOnes
-    /// Under half of the pool is left: the ejections are more likely to be wrong than the
+    /// Too little of the pool is left: the ejections are more likely to be wrong than the
     /// endpoints (Envoy's panic threshold).
     case all
     /// Nothing is left.
@@ -253,18 +325,35 @@ package struct Picker: Sendable {
 
   /// What to do while endpoints rest or are tried again.
   private func triage(_ scan: Scan) -> Triage {
-    var (usable, eligible) = (0, 0)
+    var (usable, eligible, untried) = (0, 0, 0)
     var probe: Int?
-    for position in candidates.indices
-    where isUsable(position, scan, ignoresEjection: true) {
+    for position in candidates.indices {
+      let candidate = candidates[position]
+      guard candidate.isEligible, candidate.weight > 0, candidate.isBackup == scan.isBackup
+      else { continue }
       eligible += 1
-      guard isUsable(position, scan, ignoresEjection: false) else { continue }
+      guard isAwake(candidate, scan) else { continue }
       usable += 1
-      if candidates[position].health.isHalfOpen { probe = position }
+      guard !scan.tried.contains(position) else { continue }
+      untried += 1
+      if candidate.health.isHalfOpen,
+        scan.room.has(candidate.slot, load: scan.load[candidate.slot])
+      {
+        probe = position
+      }
     }
     if usable == 0 { return .none }
-    if eligible > 2, usable * 2 < eligible { return .all }
+    if eligible > 2, Double(usable) < ejection.panicRatio * Double(eligible) { return .all }
+    if untried == 0 { return .none }
+    // A request that has failed once had better not be a trial, where it need not.
+    if !scan.tried.isEmpty, untried > 1 { return .healthyOnes }
     return probe.map(Triage.probe) ?? .healthyOnes
+  }
+
+  @inline(__always)
+  private func isAwake(_ candidate: Candidate, _ scan: Scan) -> Bool {
+    candidate.health.mayBePicked(
+      now: scan.now, load: scan.load[candidate.slot], isRepeatable: scan.isRepeatable)
   }
 
   @inline(__always)
@@ -272,8 +361,8 @@ package struct Picker: Sendable {
     let candidate = candidates[position]
     return candidate.isEligible && candidate.weight > 0 && candidate.isBackup == scan.isBackup
       && !scan.tried.contains(position)
-      && (ignoresEjection
-        || candidate.health.mayBePicked(now: scan.now, load: scan.load[candidate.slot]))
+      && (ignoresEjection || isAwake(candidate, scan))
+      && scan.room.has(candidate.slot, load: scan.load[candidate.slot])
   }
 
   /// Whether a request had better be refused than sent to the endpoint that was picked, because it
@@ -298,15 +387,50 @@ package struct Picker: Sendable {
     return true
   }
 
-  /// An attempt failed. Returns until when the endpoint is left alone from now on, if by this.
+  /// An attempt failed after `took`. Returns until when the endpoint is left alone from now on, if
+  /// by this.
   package mutating func failed(
-    _ position: Int, _ failure: AttemptFailure, hints: HintBoard, now: Nanoseconds
+    _ position: Int, _ failure: AttemptFailure, took: Nanoseconds = .zero, hints: HintBoard,
+    now: Nanoseconds
   ) -> Nanoseconds? {
-    guard ejection.failsMax > 0 else { return nil }
+    guard ejection.failsMax != 0 else { return nil }
     let context = context(position, hints, othersAreClean: othersAreClean(position))
-    guard candidates[position].health.failed(failure, now: now, context) else { return nil }
+    guard candidates[position].health.failed(failure, took: took, now: now, context) else {
+      return nil
+    }
     recount()
     return candidates[position].health.ejectedUntil
+  }
+
+  /// A complete answer took so long. Returns until when the endpoint is left alone for being far
+  /// slower than the others, where the pool says so.
+  package mutating func answered(
+    _ position: Int, in duration: Nanoseconds, hints: HintBoard, now: Nanoseconds
+  ) -> Nanoseconds? {
+    guard let slowRatio = ejection.slowRatio, ejection.failsMax != 0 else { return nil }
+    candidates[position].health.noteResponse(duration.seconds)
+    let health = candidates[position].health
+    guard !health.isHalfOpen, health.responseCount % Self.slowSamples == 0, mayEject,
+      isSlow(position, slowRatio)
+    else { return nil }
+    let context = context(position, hints, othersAreClean: true)
+    let until = candidates[position].health.ejectSlow(now: now, context)
+    recount()
+    return until
+  }
+
+  /// Above `ratio` times the median of the others with enough answers: slower than most of them by
+  /// that much. Nothing is said of fewer than two others.
+  private func isSlow(_ position: Int, _ ratio: Double) -> Bool {
+    let mine = candidates[position].health.meanResponse
+    var (slower, count) = (0, 0)
+    for other in candidates.indices where other != position {
+      let health = candidates[other].health
+      guard !health.isHalfOpen, health.responseCount >= Self.slowSamples else { continue }
+      count += 1
+      if mine > ratio * health.meanResponse { slower += 1 }
+    }
+    return count >= 2 && 2 * slower > count
   }
 
   private func othersAreClean(_ position: Int) -> Bool {
@@ -333,26 +457,27 @@ package struct PickKey: Sendable, Equatable {
   }
 }
 
-/// The positions tried for one exchange, at most four.
+/// The positions tried for one exchange, at most eight.
 package struct TriedSet: Sendable, Equatable {
-  private var positions: (Int16, Int16, Int16, Int16) = (-1, -1, -1, -1)
+  private var newer = SIMD4<Int16>(repeating: -1)
+  private var older = SIMD4<Int16>(repeating: -1)
 
   package init() {}
 
-  package var isEmpty: Bool { positions.0 < 0 }
+  @inline(__always)
+  package var isEmpty: Bool { newer[0] < 0 }
 
+  @inline(__always)
   package func contains(_ position: Int) -> Bool {
+    if isEmpty { return false }
     let wanted = Int16(truncatingIfNeeded: position)
-    return positions.0 == wanted || positions.1 == wanted || positions.2 == wanted
-      || positions.3 == wanted
+    for index in 0..<4 where newer[index] == wanted || older[index] == wanted { return true }
+    return false
   }
 
-  /// Forgets the oldest when four are known.
+  /// Forgets the oldest when eight are known.
   package mutating func insert(_ position: Int) {
-    positions = (
-      Int16(truncatingIfNeeded: position), positions.0, positions.1, positions.2
-    )
+    older = SIMD4(newer[3], older[0], older[1], older[2])
+    newer = SIMD4(Int16(truncatingIfNeeded: position), newer[0], newer[1], newer[2])
   }
-
-  package static func == (a: TriedSet, b: TriedSet) -> Bool { a.positions == b.positions }
 }

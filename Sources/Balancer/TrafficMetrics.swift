@@ -39,6 +39,7 @@ package enum CodeClass: Int, CaseIterable, Sendable {
 /// answers that steelyard gave itself by status and reason.
 package final class TrafficMetrics: Sendable {
   package let slotCount: Int
+  package let resilience: ResilienceMetrics
   private let blocks: [CellBlock]
 
   private static let countersPerSlot = CodeClass.allCases.count * Method.allCases.count
@@ -46,6 +47,7 @@ package final class TrafficMetrics: Sendable {
 
   package init(workerCount: Int, slotCount: Int) {
     self.slotCount = slotCount
+    resilience = ResilienceMetrics(workerCount: workerCount, slotCount: slotCount)
     let count =
       slotCount * Self.cellsPerSlot + LocalReason.allCases.count + 2
       + 2 * CodeClass.allCases.count

@@ -254,7 +254,7 @@ extension Worker {
   mutating func closeDownstream(_ id: ConnectionID) {
     let state = slab.downstream + Int(id.index)
     release(&state.pointee.input)
-    release(&state.pointee.replay)
+    dropReplay(id)
     assert(state.pointee.lease == nil)
     context.control.connections[index].subtract(1, at: Int(io.tag(id)))
     io.close(id)

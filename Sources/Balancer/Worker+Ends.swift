@@ -1,4 +1,4 @@
-// How an attempt and an exchange end: outcomes noted, retries, answers in the endpoint's place, the
+// How an attempt and an exchange end: outcomes noted, answers in the endpoint's place, the
 // downstream connection kept or closed.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
@@ -19,7 +19,9 @@ extension Worker {
   }
 
   private mutating func endLease(_ id: ConnectionID, _ outcome: AttemptOutcome) {
-    guard let lease = slab.downstream[Int(id.index)].lease.take() else { return }
+    let state = slab.downstream + Int(id.index)
+    guard let lease = state.pointee.lease.take() else { return }
+    if state.pointee.isRepeat { leases.countRepeat(lease.slot, isBeginning: false) }
     guard let endpoint = plan.endpoints[lease.slot] else {
       leases.end(lease, outcome, now: io.now)
       return
@@ -37,43 +39,6 @@ extension Worker {
     else { return .abandoned }
     let usual = context.hints.fleetResponse(slot)
     return usual > 0 && (io.now - startedAt).seconds > 3 * usual ? .givenUp : .abandoned
-  }
-
-  /// The attempt failed before a byte of a response was passed on. Tries another endpoint where
-  /// that is safe, else answers.
-  mutating func attemptFailed(_ id: ConnectionID, _ reason: LocalReason, isUnsent: Bool) {
-    let state = slab.downstream + Int(id.index)
-    let slot = state.pointee.lease?.slot ?? 0
-    let mayRepeat = isUnsent || state.pointee.method.isIdempotent && reason == .connectFailed
-    releaseAttempt(id, reason.outcome)
-    if mayRepeat, repeatAttempt(id) { return }
-    let duration = io.now - state.pointee.startedAt
-    context.metrics.countExchange(
-      worker: index, slot: slot, code: .serverError, method: state.pointee.method,
-      duration: duration)
-    respond(id, reason)
-  }
-
-  /// Tries again what is held for it. False where that is not possible.
-  private mutating func repeatAttempt(_ id: ConnectionID) -> Bool {
-    let state = slab.downstream + Int(id.index)
-    guard state.pointee.retriesLeft > 0, state.pointee.replay.block != nil else { return false }
-    state.pointee.retriesLeft -= 1
-    attempt(id)
-    return true
-  }
-
-  /// An endpoint that was only being tried answers 5xx: another one shall answer, where that is
-  /// safe. True where it is done; nothing of the answer was passed on.
-  mutating func repeatsTrial(_ id: ConnectionID) -> Bool {
-    let state = slab.downstream + Int(id.index)
-    guard let slot = state.pointee.lease?.slot, let endpoint = plan.endpoints[slot],
-      plan.pools[endpoint.pool].picker.candidates[endpoint.position].health.isHalfOpen,
-      state.pointee.method.isIdempotent, state.pointee.request.isComplete,
-      state.pointee.retriesLeft > 0, state.pointee.replay.block != nil
-    else { return false }
-    releaseAttempt(id, .failed(.status))
-    return repeatAttempt(id)
   }
 
   /// Everything was passed on.
@@ -120,7 +85,7 @@ extension Worker {
   mutating func respond(_ id: ConnectionID, _ reason: LocalReason) {
     let state = slab.downstream + Int(id.index)
     context.metrics.countLocal(worker: index, reason)
-    release(&state.pointee.replay)
+    dropReplay(id)
     let closes = closesAfterAnswer(id)
     var writer = HeadWriter(scratch)
     reason.write(
@@ -133,7 +98,7 @@ extension Worker {
   mutating func endDownstream(_ id: ConnectionID, closes: Bool) {
     let state = slab.downstream + Int(id.index)
     state.pointee.endsAt = .distantFuture
-    release(&state.pointee.replay)
+    dropReplay(id)
     guard closes || stopsAt != nil else {
       awaitNextRequest(id)
       return

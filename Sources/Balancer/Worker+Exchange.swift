@@ -23,6 +23,7 @@ extension Worker {
     state.pointee.closesAfter = false
     state.pointee.startedAt = io.now
     state.pointee.tried = TriedSet()
+    state.pointee.isRepeat = false
     state.pointee.endsAt = .distantFuture
 
     let route = plan.route(tag, head, bytes, requests)
@@ -64,6 +65,8 @@ extension Worker {
     state.pointee.fleetRevision = plan.fleetRevision
     state.pointee.timeouts = plan.routes[route].timeouts
     state.pointee.retriesLeft = plan.routes[route].retriesMax
+    state.pointee.replayBytesMax = plan.pools[state.pointee.pool].retries.replayBytesMax
+    state.pointee.isIdempotent = head.method.isIdempotent || plan.routes[route].isIdempotent
     attempt(id)
   }
 
@@ -100,7 +103,8 @@ extension Worker {
       blocks.give(block)
       return false
     }
-    state.pointee.replay = HeldBytes(block: block, start: 0, end: writer.count)
+    state.pointee.replay.first = HeldBytes(block: block, start: 0, end: writer.count)
+    state.pointee.replay.contentCount = content.count
     return true
   }
 
@@ -108,18 +112,19 @@ extension Worker {
   mutating func attempt(_ id: ConnectionID) {
     let state = slab.downstream + Int(id.index)
     guard let position = pick(id) else {
-      respond(id, .noEndpoint)
+      answerUnpicked(id)
       return
     }
     let pool = state.pointee.pool
     let sheds = plan.pools[pool].picker.sheds(
       position, load: leases.load, hints: context.hints, timeout: state.pointee.timeouts.firstByte)
     if sheds {
-      respond(id, .shed)
+      answerFailed(id, .shed)
       return
     }
     let slot = plan.pools[pool].slots[position]
     state.pointee.lease = leases.take(slot, now: io.now)
+    if state.pointee.isRepeat { leases.countRepeat(slot, isBeginning: true) }
     noteAttempt(id, slot: slot)
     if let upstream = takeIdle(slot) {
       send(id, to: upstream, slot: slot)
@@ -130,7 +135,7 @@ extension Worker {
     } catch {
       if error.isLocalShortage {
         releaseAttempt(id, .abandoned)
-        respond(id, .overloaded)
+        answerFailed(id, .overloaded)
       } else {
         attemptFailed(id, .connectFailed, isUnsent: true)
       }
@@ -144,12 +149,17 @@ extension Worker {
     let pool = state.pointee.pool
     if plan.pools[pool].refreshedTurn != turn {
       plan.pools[pool].refreshedTurn = turn
-      leases.refresh(&plan.pools[pool].picker, now: io.now)
+      plan.pools[pool].othersInFlight = leases.refresh(&plan.pools[pool].picker, now: io.now)
       plan.pools[pool].picker.takeNews(context.hints, now: io.now, &random)
+      if plan.pools[pool].breakers.limitsConnections {
+        connections.refresh(plan.pools[pool].slots)
+      }
     }
+    guard hasRoom(pool) else { return nil }
     let position = plan.pools[pool].picker.pick(
       now: io.now, load: leases.load, hints: context.hints, tried: state.pointee.tried,
-      key: state.pointee.pickKey, random: &random)
+      key: state.pointee.pickKey, room: room(pool), isRepeatable: isRepeatable(id),
+      random: &random)
     guard let position else { return nil }
     state.pointee.tried.insert(position)
     return position
@@ -159,6 +169,8 @@ extension Worker {
     guard let address = plan.endpoints[slot]?.address else { throw IOError("connect", 0) }
     let upstream = try io.connect(to: address, tag: Self.upstreamTag)
     (slab.upstream + Int(upstream.index)).initialize(to: Upstream())
+    slab.upstream[Int(upstream.index)].slot = slot
+    connections.opened(slot)
     return upstream
   }
 
@@ -178,19 +190,12 @@ extension Worker {
     other.pointee.downstream = id
     other.pointee.slot = slot
     other.pointee.exchangeCount += 1
-    let isSent = io.send(upstream, state.pointee.replay.bytes)
+    let isSent = sendReplay(state.pointee.replay, to: upstream)
     if other.pointee.phase == .connecting {
       io.setDeadline(upstream, io.now + state.pointee.timeouts.connect)
     } else {
       setUploadDeadlines(id)
     }
     if !state.pointee.request.isComplete { io.setPaused(id, !isSent) }
-  }
-
-  /// Keeps what is sent upstream, as long as it fits and no response has begun.
-  mutating func remember(_ bytes: UnsafeRawBufferPointer, for id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
-    guard state.pointee.replay.block != nil else { return }
-    if !hold(bytes, in: &state.pointee.replay) { release(&state.pointee.replay) }
   }
 }

@@ -18,6 +18,7 @@ extension Worker {
     revision = table.revision
     let before = plan.endpoints
     plan.rebuild(table, tags: bindings.map(\.tag), hints: context.hints, now: io.now)
+    beginBudgets()
     closeIdleConnections(before)
     if stopsAt == nil { adoptListeners(bindings) }
     context.control.noteAdoption(worker: index, table.fleetRevision)

@@ -106,10 +106,10 @@ extension Worker {
   ) {
     let state = slab.upstream + Int(id.index)
     let exchange = slab.downstream + Int(client.index)
-    if head.status >= 500, repeatsTrial(client) { return }
+    if head.status >= 400, repeatsAnswer(client, head, bytes) { return }
     state.pointee.phase = .content
     state.pointee.isPersistent = head.isPersistent
-    release(&exchange.pointee.replay)
+    dropReplay(client)
     io.setReadLimit(id, IOLoop.readMax)
     exchange.pointee.status = head.status
     exchange.pointee.response = ContentReader(head.framing)
@@ -274,7 +274,8 @@ extension Worker {
     }
     let policy = plan.pools[endpoint.pool].keepAlive
     guard idle.count(slot) < policy.connectionsMax,
-      state.pointee.exchangeCount < policy.requestsMax ?? .max
+      state.pointee.exchangeCount < policy.requestsMax ?? .max,
+      !isNeededElsewhere(slot, endpoint.pool)
     else {
       closeUpstream(id)
       return
@@ -295,6 +296,7 @@ extension Worker {
   mutating func closeUpstream(_ id: ConnectionID) {
     let state = slab.upstream + Int(id.index)
     release(&state.pointee.input)
+    connections.closed(state.pointee.slot)
     io.close(id)
   }
 }

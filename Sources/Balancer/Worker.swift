@@ -38,7 +38,9 @@ struct Worker: ~Copyable {
   var slab: ChannelSlab
   var idle: IdleStore
   var leases: LeaseBook
+  var connections: ConnectionBook
   var blocks: BlockPool
+  var replays: ReplayStore
   var plan = WorkerPlan()
   var random: RandomSource
   var revision: UInt64 = 0
@@ -67,6 +69,8 @@ struct Worker: ~Copyable {
     idle = IdleStore(slotCount: context.evidence.slotCount)
     leases = LeaseBook(
       evidence: context.evidence, hints: context.hints, workerIndex: index)
+    connections = ConnectionBook(evidence: context.evidence, workerIndex: index)
+    replays = ReplayStore(byteCountMax: limits.replayBytesMax)
     blocks = BlockPool(byteCount: Self.blockBytes, countMax: 2 * limits.connectionsMax)
     random = RandomSource(seed: seed)
     scratch = .allocate(byteCount: Self.blockBytes, alignment: 64)

@@ -21,6 +21,7 @@ struct WorkerPlan {
     var logsAccess: Bool
     var bodyBytesMax: Int
     var retriesMax: Int
+    var isIdempotent: Bool
     /// As in `ForwardedRequest`.
     var rewrite: [UInt8]
     var matchedCount: Int
@@ -31,7 +32,8 @@ struct WorkerPlan {
       let defaults = route.action.pool.map { fleet.pools[$0] }
       timeouts = route.timeouts ?? defaults?.timeouts ?? ExchangeTimeouts()
       bodyBytesMax = route.bodyBytesMax ?? fleet.limits.bodyBytesMax
-      retriesMax = route.retriesMax ?? defaults?.retriesMax ?? 0
+      retriesMax = route.retriesMax ?? defaults?.retries.retriesMax ?? 0
+      isIdempotent = route.isIdempotent
       rewrite = Array((route.rewrite ?? "").utf8)
       matchedCount = route.match.path.text.utf8.count
       logsAccess = route.logsAccess
@@ -46,6 +48,9 @@ struct WorkerPlan {
     var name: String
     var picker: Picker
     var slots: [Int]
+    var retries: RetryPolicy
+    var budget: RetryBudget
+    var breakers: BreakerPolicy
     var keepAlive: KeepAlivePolicy
     /// As in `ForwardedRequest`.
     var host: [UInt8]
@@ -53,6 +58,8 @@ struct WorkerPlan {
     var affinity: Affinity?
     /// The turn in which the other workers' in-flight counts were last taken.
     var refreshedTurn: UInt64 = 0
+    /// Those counts, in sum.
+    var othersInFlight = 0
   }
   struct PlannedEndpoint {
     var address: KernelAddress
@@ -117,11 +124,15 @@ struct WorkerPlan {
       }
       var picker = Picker(pool: pool)
       picker.skipNews(hints)
+      var budget = RetryBudget(
+        ratio: pool.retries.budgetRatio, perSecond: pool.retries.budgetPerSecond)
       if let old = previous.first(where: { $0.name == pool.name }) {
         picker.inherit(from: old.picker)
+        budget.inherit(from: old.budget)
       }
       return PlannedPool(
         name: pool.name, picker: picker, slots: pool.endpoints.map(\.slot),
+        retries: pool.retries, budget: budget, breakers: pool.breakers,
         keepAlive: pool.keepAlive, host: Array((pool.host ?? "").utf8), key: KeyPlan(pool),
         affinity: Affinity(pool))
     }

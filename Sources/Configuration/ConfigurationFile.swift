@@ -52,6 +52,7 @@ struct Decoder {
       limits.read("head_bytes", &fleet.limits.headBytesMax, .size(1_024...16_384))
       limits.read("fields", &fleet.limits.fieldsMax, .count(8...200))
       limits.read("body_bytes", &fleet.limits.bodyBytesMax, .size(0...(1 << 40)))
+      limits.read("replay_bytes", &fleet.limits.replayBytesMax, .size(0...(64 << 30)))
     }
     decodeAccessLog(&scope)
     decodeNames(&scope)

@@ -5,8 +5,14 @@ import Primitives
 extension Decoder {
   func decodeEjection(_ pool: inout Pool, in scope: inout Scope) {
     scope.section("ejection") { ejection in
-      ejection.read("max_fails", &pool.ejection.failsMax, .count(0...1_000))
+      ejection.read("max_fails", &pool.ejection.failsMax, Form<Int>.count(0...1_000).or("auto"))
       ejection.read("fail_timeout", &pool.ejection.failTimeout, .duration(Self.timeoutRange))
+      ejection.read(
+        "error_ratio", &pool.ejection.errorRatio, Form<Double>.number(0.01...1).or("none"))
+      ejection.read(
+        "slow_ratio", &pool.ejection.slowRatio, Form<Double>.number(2...1_000).or("none"))
+      ejection.read("max_ratio", &pool.ejection.ejectedRatioMax, .number(0...1))
+      ejection.read("panic_ratio", &pool.ejection.panicRatio, .number(0...1))
     }
   }
 

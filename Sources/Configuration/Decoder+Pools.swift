@@ -27,7 +27,8 @@ extension Decoder {
     scope.read("balance", &pool.balance, .choice)
     decodeHash(&pool, in: &scope)
     decodeAffinity(&pool, in: &scope)
-    scope.read("retries", &pool.retriesMax, .count(0...3))
+    decodeRetries(&pool, in: &scope)
+    decodeBreakers(&pool, in: &scope)
     scope.read("host", &pool.host, Form<String>.hostField.or("client"))
     decodeEndpoints(&pool, in: &scope)
     scope.section("timeouts") { Self.read(&pool.timeouts, in: &$0) }

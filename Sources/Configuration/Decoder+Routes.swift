@@ -80,7 +80,7 @@ extension Decoder {
     _ scope: inout Scope, _ route: inout Route, _ answersItself: Bool
   ) {
     if answersItself {
-      for key in ["rewrite", "timeouts", "body_bytes", "retries"] where scope.has(key) {
+      for key in ["rewrite", "timeouts", "body_bytes", "retries", "idempotent"] where scope.has(key) {
         _ = scope.claim(key)
         report.error(
           at: scope.offset(of: key), "`\(key)` is for routes with a pool: this one answers itself")
@@ -92,7 +92,8 @@ extension Decoder {
     decodeTimeouts(&scope, &route)
     scope.read(
       "body_bytes", &route.bodyBytesMax, Form<Int>.size(0...(1 << 40)).or("inherit"))
-    scope.read("retries", &route.retriesMax, Form<Int>.count(0...3).or("inherit"))
+    scope.read("retries", &route.retriesMax, Form<Int>.count(0...7).or("inherit"))
+    scope.read("idempotent", &route.isIdempotent, .truth)
   }
 
   // `/api` → `/` would make `//x` of `/api/x`, and `/api/` → `/new` would make `/newx` of it.

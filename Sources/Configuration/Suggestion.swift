@@ -83,7 +83,11 @@ package enum Suggestion {
     "load_balancing": ["balance"], "strategy": ["balance"], "lb": ["balance"],
     "healthcheck": ["health"], "health_check": ["health"], "health_checks": ["health"],
     "check": ["health"], "outlier_detection": ["ejection"], "passive_health": ["ejection"],
-    "max_retries": ["retries"], "tries": ["retries"], "weighting": ["weights"],
+    "max_retries": ["retries", "max"], "tries": ["retries", "max"], "retry": ["retries"],
+    "circuit_breakers": ["breakers"], "circuit_breaker": ["breakers"],
+    "retry_on": ["statuses"], "max_conns": ["max_connections"],
+    "max_ejection_percent": ["max_ratio"], "healthy_panic_threshold": ["panic_ratio"],
+    "weighting": ["weights"],
     "unhealthy_threshold": ["fall"], "healthy_threshold": ["rise"],
     "max_failures": ["max_fails"], "scrape_configs": ["scrape"], "metrics": ["scrape", "signals"],
     // Numbers.

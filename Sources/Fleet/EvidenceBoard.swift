@@ -31,6 +31,18 @@ public final class EvidenceBoard: Sendable {
     case pieces
     /// Until when the worker leaves the endpoint alone, nanoseconds of the monotonic clock.
     case ejectedUntil
+    /// Before when a request that can be repeated elsewhere does not try it either, the same.
+    case trialFrom
+    /// How often it was ejected.
+    case ejections
+    /// Attempts made elsewhere because one here failed, ever.
+    case retries
+    /// Those of them that the retry budget paid for.
+    case chargedRetries
+    /// Attempts here, now, because one elsewhere failed.
+    case retriesInFlight
+    /// Connections to it, idle ones too.
+    case connections
   }
 
   public let workerCount: Int

@@ -32,5 +32,7 @@ public struct Limits: Sendable, Equatable {
   public var fieldsMax = 100
   /// Content of a request in bytes.
   public var bodyBytesMax = 1 << 30
+  /// Request content that a worker keeps for repeats, in all. Range 0...64 GiB.
+  public var replayBytesMax = 64 << 20
   public init() {}
 }

@@ -1,14 +1,25 @@
 // When an endpoint is taken out: passive ejection, active checks, the progress watchdog.
 public import Primitives
 
-/// Passive ejection: an endpoint whose requests fail rests, 2 s at first, then longer each time. It
-/// comes back by single requests, one at a time, three of which have to end well.
+/// Passive ejection: an endpoint whose requests fail rests. It comes back by single requests, one
+/// at a time, three of which have to end well.
 public struct EjectionPolicy: Sendable, Equatable {
-  /// Failures in a row (refused, timed out, cut, 5xx) that an endpoint may have at most; where the
-  /// rest of the pool is free of them two are enough. 0 switches ejection off. Range 0...1_000.
-  public var failsMax = 3
+  /// nginx's count: so many failures (refused, timed out, cut, 5xx) within `failTimeout` and the
+  /// endpoint rests for `failTimeout`. nil: steelyard's own rules, three in a row or two where the
+  /// rest of the pool is free of them, and rests that begin with 2 s and grow. 0 switches ejection
+  /// off. Range 0...1_000.
+  public var failsMax: Int?
   /// The longest rest.
   public var failTimeout: Nanoseconds = .seconds(30)
+  /// Share of the recent attempts that may fail, from six on. Range 0.01...1; nil: no such rule.
+  public var errorRatio: Double? = 0.3
+  /// How many times the median response time of the others an endpoint's own may be.
+  /// Range 2...1_000; nil: no such rule.
+  public var slowRatio: Double?
+  /// Share of the pool that may be ejected at once, but one endpoint always may. Range 0...1.
+  public var ejectedRatioMax = 0.5
+  /// Where less than this share of the pool is left, ejections are ignored. Range 0...1.
+  public var panicRatio = 0.5
   public init() {}
 }
 

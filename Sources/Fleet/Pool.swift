@@ -37,8 +37,8 @@ public struct Pool: Sendable, Equatable {
   /// A request that would wait longer than this share of its first-byte time-out is refused at
   /// once (503). Range 0.01...1; nil: never.
   public var shedRatio: Double?
-  /// Further endpoints tried when one could not be reached. Range 0...3.
-  public var retriesMax = 2
+  public var retries = RetryPolicy()
+  public var breakers = BreakerPolicy()
   /// The `Host` that endpoints are sent; nil: the client's.
   public var host: String?
 

@@ -12,8 +12,10 @@ public struct Route: Sendable, Equatable {
   public var timeouts: ExchangeTimeouts?
   /// Content of a request in bytes; nil: `Limits.bodyBytesMax`.
   public var bodyBytesMax: Int?
-  /// Further endpoints tried when one could not be reached; nil: the pool's. Range 0...3.
+  /// Further attempts at an exchange; nil: the pool's. Range 0...7.
   public var retriesMax: Int?
+  /// Repeating a request has the effect of making it once, whatever its method: true of inference.
+  public var isIdempotent = false
   /// Whether its exchanges have a line in the access log, where there is one.
   public var logsAccess = true
 

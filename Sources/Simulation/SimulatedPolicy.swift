@@ -11,13 +11,16 @@ final class SimulatedRequest {
   let balancer: Int
   var tried = TriedSet()
   var retriesLeft = 2
+  /// What one endpoint fails may be asked of another.
+  let isRepeatable: Bool
   /// The endpoint that has it.
   var endpoint = -1
   var sentAt = Nanoseconds.zero
   /// The real balancer's count of it, where there is one.
   var lease: InFlightLease?
 
-  init(arrivedAt: Nanoseconds, work: Double, balancer: Int) {
+  init(arrivedAt: Nanoseconds, work: Double, balancer: Int, isRepeatable: Bool = false) {
+    self.isRepeatable = isRepeatable
     self.arrivedAt = arrivedAt
     self.work = work
     self.balancer = balancer

@@ -126,7 +126,8 @@ struct Simulator {
   private mutating func arrive(_ now: Nanoseconds) {
     let work = drawWork()
     let balancer = scenario.balancers == 1 ? 0 : traffic.index(below: scenario.balancers)
-    let request = SimulatedRequest(arrivedAt: now, work: work, balancer: balancer)
+    let request = SimulatedRequest(
+      arrivedAt: now, work: work, balancer: balancer, isRepeatable: scenario.isReplayable)
     let id: Int
     if let free = freeRequests.popLast() {
       id = free
@@ -190,7 +191,7 @@ struct Simulator {
     let isDead = conditions[index].isDead
     let policy = policies[request.balancer]
     let isTrial = !isDead && scenario.isReplayable && policy.repeatsTrial(request)
-    policy.ended(request, .failed(isDead ? .unreachable : .status), now: now)
+    policy.ended(request, .failed(isDead ? .refused : .status), now: now)
     if isDead || isTrial, request.retriesLeft > 0 {
       request.retriesLeft -= 1
       send(id, now)

@@ -76,7 +76,8 @@ final class SteelyardPolicy: SimulatedPolicy {
   func pick(_ request: SimulatedRequest, now: Nanoseconds) -> Int? {
     picker.takeNews(hints, now: now, &random)
     let position = picker.pick(
-      now: now, load: leases.load, hints: hints, tried: request.tried, random: &random)
+      now: now, load: leases.load, hints: hints, tried: request.tried,
+      isRepeatable: request.isRepeatable && request.retriesLeft > 0, random: &random)
     guard let position else { return nil }
     if picker.sheds(position, load: leases.load, hints: hints, timeout: timeout) { return nil }
     request.lease = leases.take(position, now: now)
@@ -89,7 +90,7 @@ final class SteelyardPolicy: SimulatedPolicy {
   }
 
   func repeatsTrial(_ request: SimulatedRequest) -> Bool {
-    picker.candidates[request.endpoint].health.isHalfOpen
+    picker.hasOther(load: leases.load, tried: request.tried)
   }
 
   var nextControl: Nanoseconds {

@@ -32,9 +32,50 @@ struct MetricsPage {
     }
   }
 
+  private mutating func writeResilience() {
+    let resilience = traffic.resilience
+    writer.family(
+      "steelyard_retries_total", .counter,
+      help: "Attempts made again elsewhere, by the endpoint that failed and how it did.")
+    for (endpoint, labels) in endpoints {
+      for cause in RetryCause.allCases {
+        writer.sample(
+          resilience.retries(slot: endpoint.slot, cause), labels.adding("reason", cause.label))
+      }
+    }
+    writer.family(
+      "steelyard_retries_refused_total", .counter,
+      help: "Failed attempts that were not made again, by the endpoint that failed and why not.")
+    for (endpoint, labels) in endpoints {
+      for refusal in RetryRefusal.allCases {
+        writer.sample(
+          resilience.refusals(slot: endpoint.slot, refusal), labels.adding("reason", refusal.label))
+      }
+    }
+    write(
+      "steelyard_endpoint_ejections_total", .counter,
+      "How often a worker ejected the endpoint.", .ejections)
+    write(
+      "steelyard_endpoint_readmissions_total", .counter,
+      "How often a worker had the endpoint back by good trials.", .readmissions)
+    write(
+      "steelyard_endpoint_connections", .gauge,
+      "Connections to an endpoint, idle ones too.", .connections)
+    writer.family(
+      "steelyard_breaker_refusals_total", .counter,
+      help: "Requests that a circuit breaker refused, by pool and breaker.")
+    for pool in table.fleet.pools {
+      for kind in BreakerKind.allCases {
+        let count = pool.endpoints.reduce(0) { $0 &+ resilience.breakers(slot: $1.slot, kind) }
+        writer.sample(count, Labels(["pool": pool.name, "breaker": kind.label]))
+      }
+    }
+  }
+
   /// The whole page; `controller` adds the scrape families.
   mutating func render(controller: (inout MetricsWriter) -> Void) -> [UInt8] {
     writeTraffic()
+    writeResilience()
     writeWeights()
     controller(&writer)
     writeOwnAnswers()

@@ -92,6 +92,53 @@ import Testing
     #expect(!ours.candidates[1].health.mayBePicked(now: .seconds(30), load: 0))
   }
 
+  @Test func whatIsBackForOneWorkerIsBackForAll() {
+    let evidence = EvidenceBoard(workerCount: 2, slotCount: 3)
+    let hints = HintBoard(slotCount: 3)
+    var first = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
+    var second = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
+    var (ours, theirs) = (Self.picker(3), Self.picker(3))
+    second.refresh(&theirs, now: .seconds(19))
+    for _ in 0..<2 {
+      first.end(first.take(1, now: .seconds(20)), .failed(.status), &ours, 1, now: .seconds(20))
+    }
+    #expect(evidence.sum(.ejections, 1) == 1)
+    second.refresh(&theirs, now: .seconds(20.1))
+    #expect(theirs.candidates[1].health.isHalfOpen)
+    // One free trial at a time in the whole process: this one was in vain.
+    first.end(first.take(1, now: .seconds(20.5)), .failed(.status), &ours, 1, now: .seconds(20.5))
+    second.refresh(&theirs, now: .seconds(20.6))
+    #expect(
+      !theirs.candidates[1].health.mayBePicked(
+        now: .seconds(20.9), load: 0, isRepeatable: true))
+    #expect(
+      theirs.candidates[1].health.mayBePicked(
+        now: .seconds(21), load: 0, isRepeatable: true))
+    for _ in 0..<3 {
+      first.end(first.take(1, now: .seconds(21)), .completed, &ours, 1, now: .seconds(21))
+    }
+    #expect(evidence.sum(.readmissions, 1) == 1)
+    second.refresh(&theirs, now: .seconds(21.1))
+    #expect(!theirs.candidates[1].health.isHalfOpen)
+    #expect(evidence.sum(.ejections, 1) == 1 && evidence.sum(.readmissions, 1) == 1)
+    #expect(!evidence.isEjected(1, now: .seconds(21.1)))
+  }
+
+  @Test func connectionsOfAllWorkersCount() {
+    let evidence = EvidenceBoard(workerCount: 2, slotCount: 2)
+    var first = ConnectionBook(evidence: evidence, workerIndex: 0)
+    var second = ConnectionBook(evidence: evidence, workerIndex: 1)
+    for _ in 0..<3 { first.opened(1) }
+    second.opened(1)
+    second.refresh([0, 1])
+    #expect(second.total[1] == 4 && second.sum([0, 1]) == 4)
+    first.closed(1)
+    second.refresh([0, 1])
+    second.closed(1)
+    #expect(second.total[1] == 2 && second.total[0] == 0)
+    #expect(evidence.sum(.connections, 1) == 2)
+  }
+
   @Test(arguments: [
     (200, AttemptOutcome.completed, #_sourceLocation), (404, .completed, #_sourceLocation),
     (429, .overloaded, #_sourceLocation), (500, .failed(.status), #_sourceLocation),

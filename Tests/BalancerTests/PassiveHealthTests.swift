@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct PassiveHealthTests {
   private static func context(
-    failsMax: Int = 3, clean: Bool = false, response: Double = 0.5, interval: Double = 1
+    failsMax: Int? = nil, clean: Bool = false, response: Double = 0.5, interval: Double = 1
   ) -> PassiveContext {
     var policy = EjectionPolicy()
     policy.failsMax = failsMax
@@ -22,22 +22,123 @@ import Testing
     return 0
   }
 
-  @Test(arguments: [
-    (AttemptFailure.status, 3, false, 3, #_sourceLocation),
-    (.status, 3, true, 2, #_sourceLocation),
-    (.unreachable, 3, false, 2, #_sourceLocation),
-    (.timeout, 3, true, 3, #_sourceLocation),
-    (.status, 1, false, 1, #_sourceLocation),
-    (.unreachable, 1, false, 1, #_sourceLocation),
-    // Six attempts with over 30 % failures are enough for anybody: 1 − 0.9^6 = .47.
-    (.status, 50, true, 6, #_sourceLocation),
-    (.status, 5, true, 5, #_sourceLocation),
-  ])
+  @Test(
+    arguments: [
+      (AttemptFailure.status, nil, false, 3, #_sourceLocation),
+      (.status, nil, true, 2, #_sourceLocation),
+      (.unreachable, nil, false, 2, #_sourceLocation),
+      (.refused, nil, false, 2, #_sourceLocation),
+      (.timeout, nil, true, 3, #_sourceLocation),
+      // An operator's count is taken as it is.
+      (.status, 1, false, 1, #_sourceLocation),
+      (.status, 3, true, 3, #_sourceLocation),
+      (.unreachable, 1, false, 1, #_sourceLocation),
+      (.unreachable, 3, false, 3, #_sourceLocation),
+      // Six attempts with over 30 % failures are enough for anybody: 1 − 0.9^6 = .47.
+      (.status, 50, true, 6, #_sourceLocation),
+      (.status, 5, true, 5, #_sourceLocation),
+    ] as [(AttemptFailure, Int?, Bool, Int, SourceLocation)])
   func needsSoManyFailures(
-    failure: AttemptFailure, failsMax: Int, clean: Bool, count: Int, at: SourceLocation
+    failure: AttemptFailure, failsMax: Int?, clean: Bool, count: Int, at: SourceLocation
   ) {
     let context = Self.context(failsMax: failsMax, clean: clean)
     #expect(Self.needed(failure, context) == count, sourceLocation: at)
+  }
+
+  @Test func nginxsCountIsWithinFailTimeoutAndNotInARow() {
+    var context = Self.context(failsMax: 2)
+    context.policy.errorRatio = nil
+    var health = PassiveHealth()
+    // Two failures 31 s apart are one and one.
+    #expect(health.failed(.status, now: .seconds(1000), context) == false)
+    #expect(health.failed(.status, now: .seconds(1031), context) == false)
+    // What succeeds between them does not make them fewer.
+    for _ in 0..<50 { _ = health.succeeded(now: .seconds(1032)) }
+    #expect(health.failed(.status, now: .seconds(1060), context) == true)
+    // Out for fail_timeout, each time.
+    #expect(health.ejectedUntil == .seconds(1090))
+    #expect(health.failed(.status, now: .seconds(1090), context) == true)
+    #expect(health.ejectedUntil == .seconds(1120))
+  }
+
+  @Test func nginxsCountTakesTimeOutsForFailuresEvenInOverload() {
+    var health = PassiveHealth()
+    let context = Self.context(failsMax: 2)
+    for _ in 0..<20 { _ = health.succeeded(now: .seconds(1000)) }
+    #expect(health.failed(.timeout, now: .seconds(1000), context) == false)
+    #expect(health.failed(.timeout, now: .seconds(1000), context) == true)
+  }
+
+  @Test func theErrorRatioCanBeSwitchedOff() {
+    var context = Self.context(failsMax: 50)
+    context.policy.errorRatio = nil
+    #expect(Self.needed(.status, context) == 50)
+  }
+
+  @Test func aRepeatableRequestTriesItSoonAndWithoutMakingTheRestLonger() {
+    var health = PassiveHealth()
+    let context = Self.context(clean: true)
+    for _ in 0..<2 { _ = health.failed(.status, now: .seconds(1000), context) }
+    #expect(health.ejectedUntil == .seconds(1002))
+    func may(_ seconds: Double, _ isRepeatable: Bool, load: Int32 = 0) -> Bool {
+      health.mayBePicked(now: .seconds(seconds), load: load, isRepeatable: isRepeatable)
+    }
+    #expect(!may(1000.49, true))
+    #expect(may(1000.5, true))
+    #expect(!may(1000.5, true, load: 1))
+    #expect(!may(1000.5, false))
+    // It fails again: the next one 500 ms later, the others' rest stays as it is.
+    #expect(health.failed(.status, now: .seconds(1000.5), context) == false)
+    #expect(!may(1000.99, true))
+    #expect(may(1001, true))
+    #expect(health.ejectedUntil == .seconds(1002))
+    // Three good ones and it is back, in the middle of its rest.
+    #expect(health.succeeded(now: .seconds(1001)) == false)
+    #expect(health.succeeded(now: .seconds(1001)) == false)
+    #expect(health.succeeded(now: .seconds(1001)) == true)
+    #expect(may(1001, false, load: 7))
+  }
+
+  @Test(arguments: [
+    (AttemptFailure.timeout, 0.0, #_sourceLocation), (.status, 1.5, #_sourceLocation),
+  ])
+  func whatAClientWouldFeelIsNoFreeTrial(
+    failure: AttemptFailure, took: Double, at: SourceLocation
+  ) {
+    var health = PassiveHealth()
+    for _ in 0..<3 {
+      _ = health.failed(failure, took: .seconds(took), now: .seconds(1000), Self.context())
+    }
+    #expect(
+      !health.mayBePicked(now: .seconds(1001.9), load: 0, isRepeatable: true), sourceLocation: at)
+    #expect(
+      health.mayBePicked(now: .seconds(1002), load: 0, isRepeatable: true), sourceLocation: at)
+  }
+
+  @Test func oneThatRefusesConnectionsIsTriedTwiceASecondByAnyRequest() {
+    var health = PassiveHealth()
+    var now = Nanoseconds.seconds(1000)
+    var rests: [Double] = []
+    for _ in 0..<7 {
+      if health.failed(.refused, now: now, Self.context()) {
+        rests.append((health.ejectedUntil - now).seconds)
+        now = health.ejectedUntil
+      }
+    }
+    #expect(rests == [0.5, 0.5, 0.5, 0.5, 0.5, 0.5])
+  }
+
+  @Test func staysWhereTooManyAreEjectedAlready() {
+    var health = PassiveHealth()
+    var context = Self.context(clean: true)
+    context.mayEject = false
+    for _ in 0..<20 { #expect(health.failed(.status, now: .seconds(1000), context) == false) }
+    #expect(!health.isHalfOpen)
+    context.mayEject = true
+    #expect(health.failed(.status, now: .seconds(1000), context) == true)
+    // Ejected once, it goes on resting.
+    context.mayEject = false
+    #expect(health.failed(.status, now: .seconds(1002), context) == true)
   }
 
   @Test func slowUnderOverloadIsNotBroken() {
@@ -66,7 +167,7 @@ import Testing
     #expect(rests == [2, 4, 8, 16, 30, 30, 30, 30])
   }
 
-  @Test func anUnreachableOneRestsForTenSecondsAtMost() {
+  @Test func oneThatCutsConnectionsRestsForTenSecondsAtMost() {
     var health = PassiveHealth()
     var now = Nanoseconds.seconds(1000)
     var rests: [Double] = []

@@ -28,10 +28,19 @@ private struct Bench {
     }
   }
 
-  mutating func pick(now: Nanoseconds = .seconds(1), tried: TriedSet = TriedSet()) -> Int? {
+  mutating func pick(
+    now: Nanoseconds = .seconds(1), tried: TriedSet = TriedSet(),
+    room: EndpointRoom = EndpointRoom(), isRepeatable: Bool = false
+  ) -> Int? {
     load.withUnsafeBufferPointer { load in
-      picker.pick(now: now, load: load.baseAddress!, hints: hints, tried: tried, random: &random)
+      picker.pick(
+        now: now, load: load.baseAddress!, hints: hints, tried: tried, room: room,
+        isRepeatable: isRepeatable, random: &random)
     }
+  }
+
+  mutating func eject(_ position: Int, now: Nanoseconds = .seconds(1)) {
+    for _ in 0..<3 { _ = picker.failed(position, .status, hints: hints, now: now) }
   }
 
   mutating func counts(of picks: Int) -> [Int] {
@@ -143,6 +152,7 @@ private struct Bench {
   @Test func ignoresEjectionWhenHalfThePoolIsGone() {
     var ejection = EjectionPolicy()
     ejection.failsMax = 1
+    ejection.ejectedRatioMax = 1
     var bench = Bench(.leastRequest, weights: [1, 1, 1], ejection: ejection)
     for position in 0..<2 {
       _ = bench.picker.failed(position, .status, hints: bench.hints, now: .seconds(1))
@@ -157,6 +167,110 @@ private struct Bench {
     var bench = Bench(.leastRequest, weights: [1], ejection: ejection)
     _ = bench.picker.failed(0, .status, hints: bench.hints, now: .seconds(1))
     #expect(bench.pick() == 0)
+  }
+
+  @Test func atMostHalfOfThePoolIsEjected() {
+    var bench = Bench(.leastRequest, weights: [1, 1, 1, 1, 1])
+    for position in 0..<4 { bench.eject(position) }
+    #expect(bench.picker.candidates.map(\.health.isHalfOpen) == [true, true, false, false, false])
+    let counts = bench.counts(of: 300)
+    #expect(counts[0] + counts[1] == 0 && counts[2] > 50, "\(counts)")
+  }
+
+  @Test func theShareIsOfWhatHealthLeaves() {
+    var bench = Bench(.leastRequest, weights: [1, 1, 1, 1, 1])
+    for position in 2..<5 {
+      bench.picker.set(position, weight: 1, isEligible: false, now: .zero)
+    }
+    for position in 0..<2 { bench.eject(position) }
+    #expect(bench.picker.candidates.filter(\.health.isHalfOpen).count == 1)
+  }
+
+  @Test func aRepeatGoesToTheHealthyFirstThenToOneThatRestsThenBack() {
+    var bench = Bench(.leastRequest, weights: [1, 1, 1])
+    bench.eject(0)
+    var tried = TriedSet()
+    tried.insert(1)
+    for _ in 0..<20 { #expect(bench.pick(tried: tried) == 2) }
+    // Nor is it a trial where it need not be.
+    for _ in 0..<20 { #expect(bench.pick(now: .seconds(60), tried: tried) != 1) }
+    tried.insert(2)
+    #expect(bench.pick(tried: tried) == 0)
+    tried.insert(0)
+    #expect(bench.pick(tried: tried) != nil)
+  }
+
+  @Test(arguments: BalancePolicy.allCases)
+  func aFullEndpointIsPassedOverAndAFullPoolHasNone(policy: BalancePolicy) {
+    var bench = Bench(policy, weights: [9, 1, 1])
+    var room = EndpointRoom()
+    room.requestsMax = 3
+    bench.load = [3, 0, 2]
+    for _ in 0..<20 { #expect(bench.pick(room: room) != 0) }
+    bench.load = [3, 3, 3]
+    #expect(bench.pick(room: room) == nil)
+    #expect(bench.picker.hasEligible)
+    // Full ones do not open the door to one that rests.
+    bench.load = [0, 3, 3]
+    bench.eject(0)
+    #expect(bench.pick(room: room) == nil)
+    bench.picker.set(0, weight: 0, isEligible: true, now: .zero)
+    for position in 1..<3 {
+      bench.picker.set(position, weight: 1, isEligible: false, now: .zero)
+    }
+    #expect(!bench.picker.hasEligible)
+  }
+
+  @Test func anIdleConnectionIsRoomWhateverTheLimit() {
+    var bench = Bench(.leastRequest, weights: [1, 1])
+    let (connections, idle): ([Int32], [Int32]) = ([2, 2], [0, 1])
+    connections.withUnsafeBufferPointer { connections in
+      idle.withUnsafeBufferPointer { idle in
+        var room = EndpointRoom()
+        room.connectionsMax = 2
+        room.connections = connections.baseAddress
+        room.idle = idle.baseAddress
+        for _ in 0..<20 { #expect(bench.pick(room: room) == 1) }
+      }
+    }
+  }
+
+  @Test func remembersEightTried() {
+    var tried = TriedSet()
+    #expect(tried.isEmpty && !tried.contains(-1))
+    for position in 0..<9 { tried.insert(position) }
+    #expect((1..<9).allSatisfy(tried.contains))
+    #expect(!tried.contains(0) && !tried.contains(9))
+  }
+
+  @Test func ejectsWhatIsFarSlowerThanTheOthersAndNotWhatIsTwiceAsSlow() {
+    var ejection = EjectionPolicy()
+    ejection.slowRatio = 10
+    for (slow, isEjected) in [(0.2, false), (0.9, false), (1.2, true)] {
+      var bench = Bench(.leastRequest, weights: [1, 1, 1, 1], ejection: ejection)
+      var found: [Int] = []
+      for _ in 0..<60 {
+        for (position, seconds) in [slow, 0.1, 0.05, 0.1].enumerated() {
+          let until = bench.picker.answered(
+            position, in: .seconds(seconds), hints: bench.hints, now: .seconds(9))
+          if until != nil { found.append(position) }
+        }
+      }
+      #expect(found == (isEjected ? [0] : []), "\(slow)")
+    }
+  }
+
+  @Test func oneOfTwoIsNeverTooSlow() {
+    var ejection = EjectionPolicy()
+    ejection.slowRatio = 2
+    var bench = Bench(.leastRequest, weights: [1, 1], ejection: ejection)
+    for _ in 0..<100 {
+      for (position, seconds) in [10.0, 0.1].enumerated() {
+        let until = bench.picker.answered(
+          position, in: .seconds(seconds), hints: bench.hints, now: .seconds(9))
+        #expect(until == nil)
+      }
+    }
   }
 
   @Test func holdsItsInvariantsInRandomLives() {

@@ -39,6 +39,7 @@ import Testing
           head_bytes: 16KiB # default
           fields: 100 # default
           body_bytes: 1GiB # default
+          replay_bytes: 64MiB # default
         access_log:
           path: none # default
           format: logfmt # default
@@ -64,13 +65,28 @@ import Testing
                 timeouts: {} # default
                 body_bytes: inherit # default
                 retries: inherit # default
+                idempotent: false # default
                 access_log: true # default
         pools:
           a:
             balance: least_request # default
             hash: none # default
             affinity: none # default
-            retries: 2 # default
+            retries:
+              max: 2 # default
+              statuses: [500, 502, 503, 504] # default
+              timeouts: false # default
+              replay_bytes: 64KiB # default
+              budget:
+                ratio: 0.2 # default
+                per_second: 3 # default
+            breakers:
+              max_connections: none # default
+              max_requests: 5000 # default
+              max_retries: none # default
+              endpoint:
+                max_connections: none # default
+                max_requests: none # default
             host: client # default
             endpoints:
               - address: "10.0.0.1:1"
@@ -106,8 +122,12 @@ import Testing
               timeout: 5s # default
               pause: 2s # default
             ejection:
-              max_fails: 3 # default
+              max_fails: auto # default
               fail_timeout: 30s # default
+              error_ratio: 0.3 # default
+              slow_ratio: none # default
+              max_ratio: 0.5 # default
+              panic_ratio: 0.5 # default
             shed: none # default
             slow_start: 3s # default
             weights:
@@ -159,6 +179,47 @@ import Testing
     #expect(fleet.pools[1].health == nil)
     #expect(fleet.pools[1].balance == .hash)
     #expect(fleet.pools[1].hash.source == .header("x-user"))
+  }
+
+  @Test func retriesAndBreakersAreReadInFull() throws {
+    let fleet = try load(
+      """
+      limits: {replay_bytes: 1MiB}
+      listeners: [{listen: ":80", routes: [{idempotent: true}]}]
+      pools:
+        a:
+          endpoints: ["10.0.0.1:1"]
+          retries:
+            {max: 7, statuses: [503, 429, 503], timeouts: true, replay_bytes: 2MiB,
+             budget: {ratio: 0.5, per_second: 0}}
+          breakers:
+            {max_connections: 9, max_requests: none, max_retries: 8,
+             endpoint: {max_connections: 7, max_requests: 6}}
+          ejection: {max_fails: 2, error_ratio: none, slow_ratio: 12, max_ratio: 1, panic_ratio: 0}
+      """
+    ).fleet
+    var pool = Pool(name: "a", endpoints: [])
+    pool.retries.retriesMax = 7
+    pool.retries.statuses = RetryStatuses([429, 503])
+    pool.retries.repeatsTimeouts = true
+    pool.retries.replayBytesMax = 2 << 20
+    pool.retries.budgetRatio = 0.5
+    pool.retries.budgetPerSecond = 0
+    pool.breakers.connectionsMax = 9
+    pool.breakers.requestsMax = nil
+    pool.breakers.retriesMax = 8
+    pool.breakers.endpointConnectionsMax = 7
+    pool.breakers.endpointRequestsMax = 6
+    pool.ejection.failsMax = 2
+    pool.ejection.errorRatio = nil
+    pool.ejection.slowRatio = 12
+    pool.ejection.ejectedRatioMax = 1
+    pool.ejection.panicRatio = 0
+    #expect(fleet.pools[0].retries == pool.retries)
+    #expect(fleet.pools[0].breakers == pool.breakers)
+    #expect(fleet.pools[0].ejection == pool.ejection)
+    #expect(fleet.listeners[0].routes[0].isIdempotent)
+    #expect(fleet.limits.replayBytesMax == 1 << 20)
   }
 
   @Test func presetSignalsKeepWhatTheFileDoesNotChange() throws {
@@ -252,14 +313,14 @@ import Testing
     let text = """
       {"listeners": [{"listen": ":8080", "routes": [
       \t{"match": {"path_prefix": "\\/a\\u0062"}, "pool": "a", "timeouts": {"idle": "1.5s"}}]}],
-       "pools": {"a": {"endpoints": ["10.0.0.1:8000"], "retries": 0}}, "workers": 3}
+       "pools": {"a": {"endpoints": ["10.0.0.1:8000"], "retries": {"max": 0}}}, "workers": 3}
       """
     let fleet = try load(text).fleet
     #expect(fleet.workerCount == 3)
     #expect(fleet.listeners[0].routes[0].match.path == .prefix("/ab"))
     #expect(fleet.listeners[0].routes[0].timeouts?.idle == .milliseconds(1_500))
     #expect(fleet.listeners[0].routes[0].timeouts?.connect == .seconds(5))
-    #expect(fleet.pools[0].retriesMax == 0)
+    #expect(fleet.pools[0].retries.retriesMax == 0)
   }
 
   @Test func routeTimeoutsStartFromThePoolsWhereverThePoolStands() throws {
@@ -289,7 +350,7 @@ import Testing
   }
 
   @Test func byteOrderMarkIsSkipped() throws {
-    let text = pool("retries: 1")
+    let text = pool("retries: {max: 1}")
     #expect(try load("\u{FEFF}" + text).fleet == load(text).fleet)
     #expect(messages("\u{FEFF}listners: []")[0].hasPrefix("1:1: unknown key `listners`"))
   }

@@ -41,9 +41,10 @@ import Testing
       limits: {connections: 1.5, head_bytes: 1MB, fields: "100", body_bytes: 10m}
                                                                              ^
       hint: sizes look like `65536`, `64KiB` or `10MB`
-      a.yaml:5:49: error: `retries` must be a whole number 0 to 3, not `4`
+      a.yaml:5:49: error: `retries` must be a mapping, not a number
       pools: {a: {endpoints: ["10.0.0.1:1"], retries: 4, health: {interval: 1s}, keepalive: 5s, ejection: [], time…
                                                       ^
+      hint: write `retries: {max: 4}`
       a.yaml:5:71: error: `timeout` (2s by default) must be less than `interval` (1s)
       pools: {a: {endpoints: ["10.0.0.1:1"], retries: 4, health: {interval: 1s}, keepalive: 5s, ejection: [], timeouts: }}
                                                                             ^
@@ -57,6 +58,51 @@ import Testing
       …dpoints: ["10.0.0.1:1"], retries: 4, health: {interval: 1s}, keepalive: 5s, ejection: [], timeouts: }}
                                                                                                            ^
       hint: remove it, or write `{}`
+      """#),
+    Golden(
+      pool(
+        #"""
+        retries: {max: 8, statuses: [500, 200, x], timeouts: 1, replay_bytes: 17MiB, budget: {ratio: 20%}}
+        breakers: {max_requests: 0, endpoint: {max_conns: 3}}
+        ejection: {max_fails: never, slow_ratio: 1.5, max_ratio: 50%}
+        """#),
+      #"""
+      a.yaml:5:20: error: `max` must be a whole number 0 to 7, not `8`
+          retries: {max: 8, statuses: [500, 200, x], timeouts: 1, replay_bytes: 17MiB…
+                         ^
+      a.yaml:5:39: error: a status to retry must be a whole number 400 to 599, not `200`
+          retries: {max: 8, statuses: [500, 200, x], timeouts: 1, replay_bytes: 17MiB, budget: {ratio: 2…
+                                            ^
+      a.yaml:5:44: error: a status to retry must be a whole number 400 to 599, not `x`
+          retries: {max: 8, statuses: [500, 200, x], timeouts: 1, replay_bytes: 17MiB, budget: {ratio: 20%}}
+                                                 ^
+      a.yaml:5:58: error: `timeouts` must be `true` or `false`, not `1`
+          retries: {max: 8, statuses: [500, 200, x], timeouts: 1, replay_bytes: 17MiB, budget: {ratio: 20%}}
+                                                               ^
+      a.yaml:5:75: error: `replay_bytes` must be 0 to 16MiB, not `17MiB`
+          retries: {max: 8, statuses: [500, 200, x], timeouts: 1, replay_bytes: 17MiB, budget: {ratio: 20%}}
+                                                                                ^
+      a.yaml:5:98: error: `ratio` must be a number, not `20%`
+          retries: {max: 8, statuses: [500, 200, x], timeouts: 1, replay_bytes: 17MiB, budget: {ratio: 20%}}
+                                                                                                       ^
+      hint: write it as a ratio: `0.2`
+      a.yaml:6:30: error: `max_requests` must be a whole number 1 to 1000000, or `none`, not `0`
+          breakers: {max_requests: 0, endpoint: {max_conns: 3}}
+                                   ^
+      a.yaml:6:44: error: unknown key `max_conns` in `endpoint`
+          breakers: {max_requests: 0, endpoint: {max_conns: 3}}
+                                                 ^
+      hint: did you mean `max_connections`?
+      a.yaml:7:27: error: `max_fails` must be a whole number 0 to 1000, or `auto`, not `never`
+          ejection: {max_fails: never, slow_ratio: 1.5, max_ratio: 50%}
+                                ^
+      a.yaml:7:46: error: `slow_ratio` must be 2 to 1000, or `none`, not `1.5`
+          ejection: {max_fails: never, slow_ratio: 1.5, max_ratio: 50%}
+                                                   ^
+      a.yaml:7:62: error: `max_ratio` must be a number, not `50%`
+          ejection: {max_fails: never, slow_ratio: 1.5, max_ratio: 50%}
+                                                                   ^
+      hint: write it as a ratio: `0.5`
       """#),
     Golden(
       pool(

@@ -133,7 +133,8 @@ import Testing
     scenario.faults = [Fault(at: 10, endpoints: [1], kind: .dead(coldSeconds: 0))]
     let record = Simulation.run(scenario, .steelyard, seed: 4)
     #expect(record.failures == 0)
-    #expect(record.share(of: 1, from: 12, until: 35) < 0.01)
+    // Two trials in a second of about 40 requests.
+    #expect(record.share(of: 1, from: 12, until: 35) < 0.06)
     #expect(record.share(of: 0, from: 12, until: 35) > 0.2)
   }
 

@@ -1,0 +1,125 @@
+// What was sent upstream of a request, kept until its answer begins, so that another endpoint can
+// be asked: the head and the first content in one block, further content in a chain of blocks.
+// Invariant: content beyond the pool's limit, or the worker's, is not kept in part: nothing is.
+// HOT PATH: no lock, no existential, no clock; a block is allocated once and then reused.
+import IO
+
+/// A block of a chain: this header, then bytes.
+private struct ReplayBlock {
+  static let byteCount = 16_384
+  static let contentCount = byteCount - MemoryLayout<ReplayBlock>.stride
+  var next: UnsafeMutablePointer<ReplayBlock>?
+  var count: Int
+}
+
+/// The kept bytes of one request. Trivial; the store does the work.
+struct Replay {
+  /// Head and content, as they were sent.
+  var first = HeldBytes()
+  fileprivate var head: UnsafeMutablePointer<ReplayBlock>?
+  fileprivate var tail: UnsafeMutablePointer<ReplayBlock>?
+  /// Content kept, in bytes as sent.
+  var contentCount = 0
+
+  var isKept: Bool { first.block != nil }
+}
+
+/// A worker's chains. Holds at most `byteCountMax` bytes; blocks die with it.
+struct ReplayStore: ~Copyable {
+  private var blocks: BlockPool
+
+  init(byteCountMax: Int) {
+    blocks = BlockPool(
+      byteCount: ReplayBlock.byteCount, countMax: byteCountMax / ReplayBlock.byteCount)
+  }
+
+  /// Appends content to the chain. False when the worker keeps too much already; then part of the
+  /// bytes may be there, and the replay has to be dropped.
+  mutating func append(_ bytes: UnsafeRawBufferPointer, to replay: inout Replay) -> Bool {
+    var rest = bytes
+    while let source = rest.baseAddress, !rest.isEmpty {
+      if replay.tail == nil || replay.tail!.pointee.count == ReplayBlock.contentCount {
+        guard let memory = blocks.take() else { return false }
+        let block = memory.bindMemory(to: ReplayBlock.self, capacity: 1)
+        block.initialize(to: ReplayBlock(next: nil, count: 0))
+        if let tail = replay.tail { tail.pointee.next = block } else { replay.head = block }
+        replay.tail = block
+      }
+      guard let tail = replay.tail else { return false }
+      let count = min(rest.count, ReplayBlock.contentCount - tail.pointee.count)
+      (UnsafeMutableRawPointer(tail + 1) + tail.pointee.count)
+        .copyMemory(from: source, byteCount: count)
+      tail.pointee.count += count
+      rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+    }
+    return true
+  }
+
+  /// The first bytes of the chain and where to go on; nil at its end.
+  func chain(_ replay: Replay) -> Cursor? { replay.head.map { Cursor(block: $0) } }
+
+  /// A place in a chain. Invalid once the replay is dropped.
+  struct Cursor {
+    fileprivate let block: UnsafeMutablePointer<ReplayBlock>
+
+    var bytes: UnsafeRawBufferPointer {
+      UnsafeRawBufferPointer(start: block + 1, count: block.pointee.count)
+    }
+    var next: Cursor? { block.pointee.next.map { Cursor(block: $0) } }
+  }
+
+  /// Gives the chain's blocks back; the first block is its owner's.
+  mutating func drop(_ replay: inout Replay) {
+    while let head = replay.head {
+      replay.head = head.pointee.next
+      blocks.give(UnsafeMutableRawPointer(head))
+    }
+    replay = Replay()
+  }
+}
+
+extension Worker {
+  /// Keeps what is sent upstream, as long as it fits and no response has begun.
+  mutating func remember(_ bytes: UnsafeRawBufferPointer, for id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    guard let block = state.pointee.replay.first.block else { return }
+    state.pointee.replay.contentCount += bytes.count
+    guard state.pointee.replay.contentCount <= state.pointee.replayBytesMax else {
+      dropReplay(id)
+      return
+    }
+    let end = state.pointee.replay.first.end
+    let count = min(bytes.count, Self.blockBytes - end)
+    if count > 0, let source = bytes.baseAddress {
+      (block + end).copyMemory(from: source, byteCount: count)
+      state.pointee.replay.first.end += count
+    }
+    let rest = UnsafeRawBufferPointer(rebasing: bytes[count...])
+    if !replays.append(rest, to: &state.pointee.replay) { dropReplay(id) }
+  }
+
+  /// Sends what is kept. True when nothing is left unsent.
+  mutating func sendReplay(_ replay: Replay, to upstream: ConnectionID) -> Bool {
+    var isSent = io.send(upstream, replay.first.bytes)
+    var cursor = replays.chain(replay)
+    while let place = cursor {
+      isSent = io.send(upstream, place.bytes)
+      cursor = place.next
+    }
+    return isSent
+  }
+
+  /// Forgets what was sent, and an answer that was kept.
+  mutating func dropReplay(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    release(&state.pointee.replay.first)
+    replays.drop(&state.pointee.replay)
+    release(&state.pointee.kept)
+  }
+
+  func isKept(_ id: ConnectionID) -> Bool {
+    let state = slab.downstream + Int(id.index)
+    return state.pointee.replay.isKept
+      && state.pointee.replay.contentCount <= state.pointee.replayBytesMax
+  }
+}

@@ -1,0 +1,250 @@
+// A failed attempt: made again at another endpoint where that is safe and the budget covers it,
+// else the endpoint's own answer is passed on, or one in its place.
+// HOT PATH: no allocation, no lock, no existential.
+import Fleet
+import HTTP
+import IO
+import Primitives
+
+extension Worker {
+  /// The attempt failed before a byte of a response was passed on. Tries another endpoint where
+  /// that is safe, else answers.
+  mutating func attemptFailed(_ id: ConnectionID, _ reason: LocalReason, isUnsent: Bool) {
+    let slot = slab.downstream[Int(id.index)].lease?.slot ?? 0
+    let isRefused = isUnsent && reason == .connectFailed
+    releaseAttempt(id, isRefused ? .failed(.refused) : reason.outcome)
+    if let cause = cause(id, reason, slot, isUnsent: isUnsent), mayRepeat(id, cause, slot) {
+      slab.downstream[Int(id.index)].isRepeat = true
+      attempt(id)
+      return
+    }
+    answerFailed(id, reason, slot: slot)
+  }
+
+  /// What the failure is to the retry rules; nil where it is never a reason to repeat.
+  private func cause(
+    _ id: ConnectionID, _ reason: LocalReason, _ slot: Int, isUnsent: Bool
+  ) -> RetryCause? {
+    if isUnsent { return .unsent }
+    let state = slab.downstream + Int(id.index)
+    switch reason {
+    case .connectFailed, .badResponse: return .cut
+    case .firstByteTimeout, .sendTimeout:
+      guard state.pointee.fleetRevision == plan.fleetRevision else { return nil }
+      // Of an endpoint that is ejected this is no sign of overload, and comes once at a time.
+      return plan.pools[state.pointee.pool].retries.repeatsTimeouts
+        || isEjected(slot, state.pointee.pool) ? .timeout : nil
+    default: return nil
+    }
+  }
+
+  /// The endpoint rests or is only being tried. Requires: the exchange's plan is the present one.
+  private func isEjected(_ slot: Int, _ pool: Int) -> Bool {
+    guard let endpoint = plan.endpoints[slot], endpoint.pool == pool else { return false }
+    return plan.pools[pool].picker.candidates[endpoint.position].health.isHalfOpen
+  }
+
+  /// The endpoint's answer is a failure that another one shall make good, where that is safe. True
+  /// where it is done; nothing of the answer was passed on. `bytes` begin with the head.
+  mutating func repeatsAnswer(
+    _ id: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
+  ) -> Bool {
+    let state = slab.downstream + Int(id.index)
+    guard let slot = state.pointee.lease?.slot, state.pointee.fleetRevision == plan.fleetRevision
+    else { return false }
+    let pool = state.pointee.pool
+    let isTrial = head.status >= 500 && isEjected(slot, pool)
+    guard isTrial || plan.pools[pool].retries.statuses.contains(head.status),
+      mayRepeat(id, .status, slot)
+    else { return false }
+    keepAnswer(id, head, bytes, slot)
+    releaseAttempt(id, AttemptOutcome(status: head.status))
+    state.pointee.isRepeat = true
+    attempt(id)
+    return true
+  }
+
+  /// Whether the failed attempt at the endpoint may be made again; then it is paid for and counted.
+  private mutating func mayRepeat(_ id: ConnectionID, _ cause: RetryCause, _ slot: Int) -> Bool {
+    let state = slab.downstream + Int(id.index)
+    let retry = RetryCase(
+      cause, isIdempotent: state.pointee.isIdempotent, isKept: isKept(id),
+      retriesLeft: state.pointee.retriesLeft)
+    if let refusal = refusal(id, retry) {
+      context.metrics.resilience.count(worker: index, slot: slot, refusal)
+      return false
+    }
+    state.pointee.retriesLeft -= 1
+    context.metrics.resilience.count(worker: index, slot: slot, cause)
+    leases.countRetry(slot, isCharged: retry.isCharged)
+    if retry.isCharged { plan.pools[state.pointee.pool].budget.withdraw() }
+    return true
+  }
+
+  private mutating func refusal(_ id: ConnectionID, _ retry: RetryCase) -> RetryRefusal? {
+    let state = slab.downstream + Int(id.index)
+    guard state.pointee.fleetRevision == plan.fleetRevision else { return .noEndpoint }
+    if let refusal = retry.refusal { return refusal }
+    let pool = state.pointee.pool
+    if !retry.mayReturn,
+      !plan.pools[pool].picker.hasOther(
+        load: leases.load, tried: state.pointee.tried, room: room(pool))
+    {
+      return .noEndpoint
+    }
+    if let max = plan.pools[pool].breakers.retriesMax,
+      leases.sum(.retriesInFlight, plan.pools[pool].slots) >= UInt64(max)
+    {
+      return .breaker
+    }
+    guard retry.isCharged else { return nil }
+    observeBudget(pool)
+    return plan.pools[pool].budget.covers ? nil : .budget
+  }
+
+  // MARK: Answers
+
+  /// Answers where no attempt came out well: with the last endpoint's own answer, if there was
+  /// one, else in its place. `slot` is that of the last attempt, if one was made.
+  mutating func answerFailed(_ id: ConnectionID, _ reason: LocalReason, slot: Int? = nil) {
+    let state = slab.downstream + Int(id.index)
+    let duration = io.now - state.pointee.startedAt
+    guard state.pointee.kept.isEmpty else {
+      let count = state.pointee.kept.end
+      io.send(id, state.pointee.kept.bytes)
+      state.pointee.status = state.pointee.keptStatus
+      noteSent(
+        id, head: state.pointee.keptHeadCount, content: count - state.pointee.keptHeadCount)
+      context.metrics.countExchange(
+        worker: index, slot: state.pointee.keptSlot,
+        code: CodeClass(status: state.pointee.keptStatus), method: state.pointee.method,
+        duration: duration)
+      logEnd(id, .success)
+      endDownstream(id, closes: state.pointee.keptCloses || !state.pointee.request.isComplete)
+      return
+    }
+    if let slot {
+      context.metrics.countExchange(
+        worker: index, slot: slot, code: .serverError, method: state.pointee.method,
+        duration: duration)
+    }
+    respond(id, reason)
+  }
+
+  /// No endpoint was picked: the pool has none that may be used, or none with room.
+  mutating func answerUnpicked(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    let pool = state.pointee.pool
+    guard state.pointee.fleetRevision == plan.fleetRevision,
+      plan.pools[pool].picker.hasEligible, let first = plan.pools[pool].slots.first
+    else {
+      answerFailed(id, .noEndpoint)
+      return
+    }
+    // There are endpoints, but no room at any.
+    context.metrics.resilience.count(
+      worker: index, slot: first, hasRoom(pool) ? .endpoints : .requests)
+    answerFailed(id, .breakerOpen)
+  }
+
+  /// Keeps an answer that came whole with its head, for when no better one comes.
+  private mutating func keepAnswer(
+    _ id: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer, _ slot: Int
+  ) {
+    let state = slab.downstream + Int(id.index)
+    let isOld = state.pointee.minorVersion == 0
+    if isOld, head.framing == .chunked { return }
+    let rest = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
+    var content = ContentReader(head.framing)
+    var offset = 0
+    while case .content = content.next(rest, &offset) {}
+    guard content.isComplete else { return }
+    release(&state.pointee.kept)
+    guard let block = blocks.take() else { return }
+    let closes =
+      !state.pointee.isPersistent || stopsAt != nil || !state.pointee.request.isComplete
+    var writer = HeadWriter(
+      UnsafeMutableRawBufferPointer(start: block, count: Self.blockBytes))
+    let forwarded = ForwardedResponse(
+      head: head, bytes: bytes, isChunked: head.framing == .chunked,
+      confirmsKeepAlive: isOld && state.pointee.isPersistent, closes: closes)
+    forwarded.write(to: &writer, responses)
+    state.pointee.keptHeadCount = writer.count
+    writer.append(UnsafeRawBufferPointer(rebasing: rest[0..<offset]))
+    guard !writer.hasOverflowed else {
+      blocks.give(block)
+      return
+    }
+    state.pointee.kept = HeldBytes(block: block, start: 0, end: writer.count)
+    state.pointee.keptStatus = head.status
+    state.pointee.keptSlot = slot
+    state.pointee.keptCloses = closes
+  }
+
+  // MARK: Budgets and breakers
+
+  /// Whether an endpoint that is only tried may fail this request without the client seeing it.
+  mutating func isRepeatable(_ id: ConnectionID) -> Bool {
+    let state = slab.downstream + Int(id.index)
+    let pool = state.pointee.pool
+    guard plan.pools[pool].picker.isTroubled, state.pointee.isIdempotent,
+      state.pointee.retriesLeft > 0, state.pointee.request.isComplete, isKept(id)
+    else { return false }
+    observeBudget(pool)
+    return plan.pools[pool].budget.covers
+  }
+
+  /// Budgets count from here on.
+  mutating func beginBudgets() {
+    for pool in plan.pools.indices {
+      let slots = plan.pools[pool].slots
+      let retries = leases.sum(.retries, slots)
+      plan.pools[pool].budget.begin(
+        now: io.now, requests: leases.sum(.started, slots) &- retries,
+        retries: leases.sum(.chargedRetries, slots))
+    }
+  }
+
+  private mutating func observeBudget(_ pool: Int) {
+    guard plan.pools[pool].budget.isDue(now: io.now) else { return }
+    let started = leases.sum(.started, plan.pools[pool].slots)
+    let retries = leases.sum(.retries, plan.pools[pool].slots)
+    let charged = leases.sum(.chargedRetries, plan.pools[pool].slots)
+    plan.pools[pool].budget.observe(
+      now: io.now, requests: started &- retries, retries: charged)
+  }
+
+  /// Whether the pool may have another exchange.
+  func hasRoom(_ pool: Int) -> Bool {
+    guard let max = plan.pools[pool].breakers.requestsMax else { return true }
+    // What all pools have is an upper bound that needs no sum.
+    if leases.count + plan.pools[pool].othersInFlight < max { return true }
+    return leases.inFlight(plan.pools[pool].slots) < max
+  }
+
+  /// What each endpoint of the pool may have.
+  func room(_ pool: Int) -> EndpointRoom {
+    let breakers = plan.pools[pool].breakers
+    var room = EndpointRoom()
+    if let max = breakers.endpointRequestsMax { room.requestsMax = Int32(max) }
+    guard breakers.limitsConnections else { return room }
+    room.connections = UnsafePointer(connections.total)
+    room.idle = idle.countsBySlot
+    if let max = breakers.endpointConnectionsMax { room.connectionsMax = Int32(max) }
+    if let max = breakers.connectionsMax,
+      connections.sum(plan.pools[pool].slots) >= max
+    {
+      room.connectionsMax = 0
+    }
+    return room
+  }
+
+  /// Whether an idle connection had better be closed: another worker has no room for its own.
+  func isNeededElsewhere(_ slot: Int, _ pool: Int) -> Bool {
+    let breakers = plan.pools[pool].breakers
+    guard breakers.limitsConnections, context.evidence.workerCount > 1 else { return false }
+    if let max = breakers.endpointConnectionsMax, connections.total[slot] >= max { return true }
+    guard let max = breakers.connectionsMax else { return false }
+    return connections.sum(plan.pools[pool].slots) >= max
+  }
+}

@@ -37,7 +37,7 @@ extension Worker {
         head.start + Int(field.valueStart), head.start + Int(field.valueEnd))
       records.set(text, place, value)
     }
-    if let route {
+    if let route, plan.routes[route].pool >= 0 {
       let name = plan.pools[plan.routes[route].pool].name
       _ = name.utf8.withContiguousStorageIfAvailable {
         records.set(.pool, place, UnsafeRawBufferPointer($0))

@@ -28,9 +28,12 @@ public enum FleetDifference {
   private static func named(_ listener: Listener, in fleet: Fleet) -> NamedListener {
     var result = NamedListener(listener: listener, pools: [])
     for index in listener.routes.indices {
-      let pool = listener.routes[index].pool
+      guard let pool = listener.routes[index].action.pool else {
+        result.pools.append(nil)
+        continue
+      }
       result.pools.append(fleet.pools.indices.contains(pool) ? fleet.pools[pool].name : nil)
-      result.listener.routes[index].pool = 0
+      result.listener.routes[index].action = .pool(0)
     }
     return result
   }

@@ -7,7 +7,8 @@ import HTTP
 /// A redirect or fixed response, ready to be written.
 struct RouteAnswer {
   let isRedirect: Bool
-  let code: CodeClass
+  let status: Int
+  var code: CodeClass { CodeClass(status: status) }
   /// Status line and fields up to the date.
   private let start: [UInt8]
   /// Fields after the date; of a redirect up to where the target goes.
@@ -18,7 +19,7 @@ struct RouteAnswer {
 
   init(_ redirect: Redirect) {
     isRedirect = true
-    code = CodeClass(status: redirect.status)
+    status = redirect.status
     start = Self.start(redirect.status)
     let location = redirect.location
     let range = location.firstRange(of: Redirect.placeholder)
@@ -32,7 +33,7 @@ struct RouteAnswer {
 
   init(_ answer: FixedAnswer) {
     isRedirect = false
-    code = CodeClass(status: answer.status)
+    status = answer.status
     start = Self.start(answer.status)
     body = Array(answer.body.utf8)
     // RFC 9110 §8.6: no Content-Length with 204.

@@ -102,7 +102,8 @@ extension Worker {
   /// The exchange is over by an answer of our own, which was sent as `answer`. It may have had no
   /// head that could be read.
   mutating func logAnswer(
-    _ id: ConnectionID, _ reason: LocalReason, _ answer: UnsafeRawBufferPointer
+    _ id: ConnectionID, _ status: Int, _ termination: StaticString,
+    _ answer: UnsafeRawBufferPointer
   ) {
     let place = Int(id.index)
     let state = slab.downstream + place
@@ -112,10 +113,10 @@ extension Worker {
       records.begin(place)
     }
     guard state.pointee.isLogged else { return }
-    state.pointee.status = reason.status
+    state.pointee.status = status
     let head = Self.headCount(answer)
     noteSent(id, head: head, content: answer.count - head)
-    logEnd(id, reason.staticLabel, isCut: false)
+    logEnd(id, termination, isCut: false)
   }
 
   private static func headCount(_ answer: UnsafeRawBufferPointer) -> Int {

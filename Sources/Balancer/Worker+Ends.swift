@@ -91,7 +91,7 @@ extension Worker {
     reason.write(
       to: &writer, date: date.current(), isHead: state.pointee.method == .head, closes: closes)
     io.send(id, writer.written)
-    logAnswer(id, reason, writer.written)
+    logAnswer(id, reason.status, reason.staticLabel, writer.written)
     endDownstream(id, closes: closes)
   }
 

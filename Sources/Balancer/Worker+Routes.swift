@@ -28,6 +28,7 @@ extension Worker {
     context.metrics.countRouteAnswer(
       worker: index, isRedirect: answer.isRedirect, answer.code)
     io.send(id, writer.written)
+    logAnswer(id, answer.status, answer.isRedirect ? "redirect" : "respond", writer.written)
     endDownstream(id, closes: closes)
   }
 

@@ -81,7 +81,8 @@ extension Decoder {
 
   // Backups take over from somebody.
   func requirePrimary(_ pool: Pool, _ scope: Scope) {
-    guard !pool.endpoints.isEmpty, pool.endpoints.allSatisfy(\.isBackup) else { return }
+    let all = pool.endpoints + pool.names.map(\.template)
+    guard !all.isEmpty, all.allSatisfy(\.isBackup) else { return }
     report.error(
       at: scope.offset(of: "endpoints"), "every endpoint of this pool is a `backup`",
       hint: "leave `backup` out of those that are to be used first")

@@ -28,12 +28,9 @@ public enum FleetDifference {
   private static func named(_ listener: Listener, in fleet: Fleet) -> NamedListener {
     var result = NamedListener(listener: listener, pools: [])
     for index in listener.routes.indices {
-      guard let pool = listener.routes[index].action.pool else {
-        result.pools.append(nil)
-        continue
-      }
-      result.pools.append(fleet.pools.indices.contains(pool) ? fleet.pools[pool].name : nil)
-      result.listener.routes[index].action = .pool(0)
+      let pool = listener.routes[index].action.pool
+      result.pools.append(pool.map { fleet.pools[$0].name })
+      if pool != nil { result.listener.routes[index].action = .pool(0) }
     }
     return result
   }

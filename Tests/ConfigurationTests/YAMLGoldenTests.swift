@@ -180,7 +180,7 @@ import Testing
       a.yaml:1:14: error: unknown key `\u{1B}[31m` in this listener
       listeners: [{"\e[31m": 1}]
                    ^
-      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `pool`, `routes`
+      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `body_timeout`, `send_timeout`, `pool`, `routes`
       a.yaml:2:25: error: `x\u{A}y` is not an IP address or host name
       pools: {a: {endpoints: ["x\ny:1"]}}
                               ^

@@ -234,6 +234,23 @@ def test_a_route_can_be_left_out(stage, tmp_path):
     assert [logfmt(line)["target"] for line in lines(file, 2)] == ["/a", "/b"]
 
 
+def test_answers_of_routes_are_logged(stage, tmp_path):
+    file = tmp_path / "access.log"
+    log = configuration([stage.endpoint(text()).address], file, format="json")
+    log["listeners"] = [{"listen": "127.0.0.1:0", "routes": [
+        {"match": {"path_prefix": "/"}},
+        {"match": {"path_prefix": "/old"}, "redirect": {"location": "/new"}},
+        {"match": {"path_prefix": "/fixed"}, "respond": {"status": 200, "body": "five5"}}]}]
+    steelyard = stage.steelyard(log)
+    assert steelyard.get("/old").status == 308
+    assert steelyard.get("/fixed").content == b"five5"
+    rows = [
+        (r["target"], r["status"], r["termination"], r["pool"], r["attempts"])
+        for r in records(file, 2)]
+    assert rows == [
+        ("/old", 308, "redirect", None, 0), ("/fixed", 200, "respond", None, 0)]
+
+
 def test_a_full_disk_costs_lines_not_requests(stage):
     steelyard = stage.steelyard(
         configuration([stage.endpoint(text()).address], "/dev/full", format="json"))

@@ -90,7 +90,7 @@ private func fleet(_ endpoints: [Endpoint], _ names: [NamedEndpoint]) -> Fleet {
       "order",
       {
         $0.pools.insert(Pool(name: "q", endpoints: []), at: 0)
-        $0.listeners[0].routes[0].pool = 1
+        $0.listeners[0].routes[0].action = .pool(1)
       }, ["pool q added"]
     ),
     (

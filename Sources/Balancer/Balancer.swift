@@ -13,7 +13,9 @@ package final class Balancer {
   private let accessLog: AccessLogDriver
   private let limits: Limits
   private let control: WorkerControl
-  private var wakers: [Waker] = []
+  /// Queues, rate limits and connections per client.
+  package let admission: AdmissionBoard
+  private var bells = WorkerBells([])
   private var threads: [ThreadHandle] = []
   private var tags = ListenerTags()
   /// Sockets that are gone from the fleet, until no worker listens on them any more.
@@ -33,6 +35,11 @@ package final class Balancer {
     metrics = TrafficMetrics(workerCount: evidence.workerCount, slotCount: evidence.slotCount)
     control = WorkerControl(workerCount: evidence.workerCount)
     let fleet = board.table.fleet
+    var random = SystemRandomNumberGenerator()
+    admission = AdmissionBoard(
+      limits: limits, workerCount: evidence.workerCount, slotCount: evidence.slotCount,
+      hash: SipHash(random: &random))
+    admission.prepare(fleet)
     control.setBindings(try openBindings(fleet), of: board.table.fleetRevision)
   }
 
@@ -47,22 +54,24 @@ package final class Balancer {
 
   /// Starts the workers. Returns once their threads exist.
   package func start(seed: UInt64) throws(IOError) {
+    var wakers: [Waker] = []
+    for _ in 0..<evidence.workerCount { wakers.append(try Waker()) }
+    bells = WorkerBells(wakers)
     for index in 0..<evidence.workerCount {
-      let waker = try Waker()
+      let bells = bells
       let context = WorkerContext(
         board: board, evidence: evidence, hints: hints, metrics: metrics, control: control,
-        accessLog: accessLog, limits: limits)
+        accessLog: accessLog, limits: limits, admission: admission)
       let thread = try ThreadHandle.start(name: "worker-\(index)") {
         do throws(IOError) {
           var worker = try Worker(
-            index: index, context: context, waker: waker, seed: seed &+ UInt64(index))
+            index: index, context: context, bells: bells, seed: seed &+ UInt64(index))
           worker.run()
         } catch {
           context.control.report("worker \(index) could not start: \(error)")
         }
         context.control.noteEnd()
       }
-      wakers.append(waker)
       threads.append(thread)
     }
   }
@@ -72,6 +81,7 @@ package final class Balancer {
   package func apply(_ fleet: Fleet) throws(ListenError) {
     let before = control.bindings
     let bindings = try openBindings(fleet)
+    admission.prepare(fleet)
     let revision = board.publish(fleet: fleet)
     control.setBindings(bindings, of: revision)
     for old in before where !bindings.contains(where: { $0.tag == old.tag }) {
@@ -104,7 +114,7 @@ package final class Balancer {
     (0..<evidence.slotCount).reduce(0) { $0 + evidence.sum(.inFlight, $1) }
   }
 
-  private func wake() { for waker in wakers { waker.wake() } }
+  private func wake() { for waker in bells.wakers { waker.wake() } }
 
   // A tag that was taken for nothing is free again: on an error `tags` stays what it was.
   private func openBindings(_ fleet: Fleet) throws(ListenError) -> [ListenerBinding] {

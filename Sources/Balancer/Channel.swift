@@ -38,6 +38,8 @@ struct Downstream: ~Copyable {
   var input = HeldBytes()
   var hasDeadlineForHead = false
   var addressCount = 0
+  /// Where the client's connections are counted, −1 where they are not.
+  var clientCell: Int32 = -1
 
   // The exchange.
   var upstream = ConnectionID.none
@@ -72,8 +74,7 @@ struct Downstream: ~Copyable {
   var keptSlot = 0
   var keptHeadCount = 0
   var keptCloses = false
-  /// Indices into the plan of `fleetRevision`; of no use with another.
-  var route = 0
+  /// An index into the plan of `fleetRevision`; of no use with another.
   var pool = 0
   var fleetRevision: UInt64 = 0
   var retriesLeft = 0
@@ -85,6 +86,7 @@ struct Downstream: ~Copyable {
   /// The exchange has a record for the access log.
   var isLogged = false
   var pickKey = PickKey()
+  var admission = AdmissionState()
 }
 
 struct Upstream {

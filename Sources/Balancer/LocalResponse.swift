@@ -9,6 +9,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
   case headTooLarge, unknownExpectation, notImplemented, unsupportedVersion
   case noEndpoint, overloaded, shed, breakerOpen, connectFailed, badResponse, connectTimeout
   case firstByteTimeout, sendTimeout, exchangeTimeout
+  case rateLimited, tooManyConnections, queueFull, queueTimeout
 
   package var status: Int {
     switch self {
@@ -18,10 +19,11 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .contentTooLarge: 413
     case .targetTooLong: 414
     case .unknownExpectation: 417
+    case .rateLimited, .tooManyConnections: 429
     case .headTooLarge: 431
     case .notImplemented: 501
     case .connectFailed, .badResponse: 502
-    case .noEndpoint, .overloaded, .shed, .breakerOpen: 503
+    case .noEndpoint, .overloaded, .shed, .breakerOpen, .queueFull, .queueTimeout: 503
     case .connectTimeout, .firstByteTimeout, .sendTimeout, .exchangeTimeout: 504
     case .unsupportedVersion: 505
     }
@@ -52,6 +54,10 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .firstByteTimeout: "first_byte_timeout"
     case .sendTimeout: "send_timeout"
     case .exchangeTimeout: "exchange_timeout"
+    case .rateLimited: "rate_limited"
+    case .tooManyConnections: "too_many_connections"
+    case .queueFull: "queue_full"
+    case .queueTimeout: "queue_timeout"
     }
   }
 
@@ -77,6 +83,10 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .firstByteTimeout: "the endpoint did not answer in time"
     case .sendTimeout: "the endpoint did not take the request in time"
     case .exchangeTimeout: "the exchange took longer than it may"
+    case .rateLimited: "too many requests; try again later"
+    case .tooManyConnections: "the client has too many connections"
+    case .queueFull: "too many requests wait already"
+    case .queueTimeout: "the request waited too long for its turn"
     }
   }
 
@@ -88,6 +98,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case 413: "Content Too Large"
     case 414: "URI Too Long"
     case 417: "Expectation Failed"
+    case 429: "Too Many Requests"
     case 431: "Request Header Fields Too Large"
     case 501: "Not Implemented"
     case 502: "Bad Gateway"
@@ -109,9 +120,11 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     }
   }
 
-  /// Writes the whole answer; without the body, but with its length, for HEAD.
+  /// Writes the whole answer, with `retryAfter` in seconds (RFC 9110 §10.2.3); without the body,
+  /// but with its length, for HEAD.
   func write(
-    to writer: inout HeadWriter, date: UnsafeRawBufferPointer, isHead: Bool, closes: Bool
+    to writer: inout HeadWriter, date: UnsafeRawBufferPointer, isHead: Bool, closes: Bool,
+    retryAfter: Int = 1
   ) {
     writer.append("HTTP/1.1 ")
     writer.append(number: status)
@@ -123,7 +136,10 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     let fixed: StaticString = "{\"error\":{\"code\":500,\"type\":\"\",\"message\":\"\"}}\n"
     writer.append(
       number: fixed.utf8CodeUnitCount + staticLabel.utf8CodeUnitCount + message.utf8CodeUnitCount)
-    if status == 503 { writer.append("\r\nRetry-After: 1") }
+    if status == 503 || status == 429 {
+      writer.append("\r\nRetry-After: ")
+      writer.append(number: retryAfter)
+    }
     if closes { writer.append("\r\nConnection: close") }
     writer.append("\r\n\r\n")
     if isHead { return }

@@ -22,6 +22,8 @@ package struct Picker: Sendable {
     /// Of what hashes rank by: the operator's weight, and a number for the address.
     let baseWeight: Double
     let hashID: UInt64
+    /// It has a slot free, where slots are counted.
+    package internal(set) var hasRoom = true
     package internal(set) var health = PassiveHealth()
     /// Readmissions by other workers that were taken over.
     var adoptedReadmissions: UInt64?
@@ -211,6 +213,21 @@ package struct Picker: Sendable {
       balancers: hints.balancers(slot), othersAreClean: othersAreClean, mayEject: mayEject)
   }
 
+  /// Says whether the endpoint may take one more; it does until told otherwise.
+  package mutating func setRoom(_ position: Int, _ hasRoom: Bool) {
+    candidates[position].hasRoom = hasRoom
+  }
+
+  /// Whether an endpoint that may be used has room.
+  package var hasRoom: Bool {
+    candidates.contains { $0.isEligible && $0.weight > 0 && $0.hasRoom }
+  }
+
+  /// Whether an endpoint that may be used has none: then it is worth waiting.
+  package var isFull: Bool {
+    candidates.contains { $0.isEligible && $0.weight > 0 && !$0.hasRoom }
+  }
+
   // MARK: Picking
 
   /// The position of the endpoint to use, nil when none may be used or none has room.
@@ -227,8 +244,7 @@ package struct Picker: Sendable {
       isRepeatable: isRepeatable, tried: tried, hash: key.hash)
     if let position = key.session, takesSession(position, scan) { return position }
     if let position = pickHealthy(&scan, &random) { return position }
-    // Room is no question of health: a full endpoint does not open the door to one that rests.
-    if lacksRoom(scan) { return nil }
+    if scan.areHealthyFull { return nil }
     if let position = pickEjected(&scan, &random) { return position }
     guard !tried.isEmpty else { return nil }
     // All were tried: then again.
@@ -252,23 +268,12 @@ package struct Picker: Sendable {
     candidates.contains { $0.isEligible && $0.weight > 0 }
   }
 
-  /// Whether an endpoint would be used if it had room.
-  private func lacksRoom(_ scan: Scan) -> Bool {
-    candidates.indices.contains { position in
-      let candidate = candidates[position]
-      return candidate.isEligible && candidate.weight > 0 && !scan.tried.contains(position)
-        && isAwake(candidate, scan)
-        && !scan.room.has(candidate.slot, load: scan.load[candidate.slot])
-    }
-  }
-
   /// Health beats the session, the session beats the weight.
   private func takesSession(_ position: Int, _ scan: Scan) -> Bool {
     guard candidates.indices.contains(position) else { return false }
     let candidate = candidates[position]
     return candidate.takesSessions && !scan.tried.contains(position)
-      && isAwake(candidate, scan)
-      && scan.room.has(candidate.slot, load: scan.load[candidate.slot])
+      && isAwake(candidate, scan) && hasRoom(candidate, scan)
   }
 
   /// The primaries, then the backups, while one of them neither rests nor waits for a trial's end.
@@ -285,8 +290,19 @@ package struct Picker: Sendable {
         }
       }
       if let position = choose(scan, ignoresEjection: ignoresEjection, &random) { return position }
+      if areFull(scan, ignoresEjection: ignoresEjection) {
+        scan.areHealthyFull = true
+        return nil
+      }
     }
     return nil
+  }
+
+  /// Whether it is only for want of room that none of them may be used.
+  private func areFull(_ scan: Scan, ignoresEjection: Bool) -> Bool {
+    candidates.indices.contains {
+      !hasRoom(candidates[$0], scan) && isCandidate($0, scan, ignoresEjection: ignoresEjection)
+    }
   }
 
   /// Ejection alone leaves no pool without an endpoint.
@@ -310,6 +326,8 @@ package struct Picker: Sendable {
     let hash: UInt64?
     /// Among the backups, not the primaries.
     var isBackup = false
+    /// The healthy ones are full: better to wait for them than to take what rests, or a backup.
+    var areHealthyFull = false
   }
 
   private enum Triage {
@@ -336,11 +354,8 @@ package struct Picker: Sendable {
       usable += 1
       guard !scan.tried.contains(position) else { continue }
       untried += 1
-      if candidate.health.isHalfOpen,
-        scan.room.has(candidate.slot, load: scan.load[candidate.slot])
-      {
-        probe = position
-      }
+      // That an endpoint is full says nothing against it: it counts here.
+      if candidate.health.isHalfOpen, hasRoom(candidate, scan) { probe = position }
     }
     if usable == 0 { return .none }
     if eligible > 2, Double(usable) < ejection.panicRatio * Double(eligible) { return .all }
@@ -358,11 +373,22 @@ package struct Picker: Sendable {
 
   @inline(__always)
   func isUsable(_ position: Int, _ scan: Scan, ignoresEjection: Bool) -> Bool {
+    isCandidate(position, scan, ignoresEjection: ignoresEjection)
+      && hasRoom(candidates[position], scan)
+  }
+
+  /// Slots and breakers allow one more.
+  @inline(__always)
+  private func hasRoom(_ candidate: Candidate, _ scan: Scan) -> Bool {
+    candidate.hasRoom && scan.room.has(candidate.slot, load: scan.load[candidate.slot])
+  }
+
+  @inline(__always)
+  private func isCandidate(_ position: Int, _ scan: Scan, ignoresEjection: Bool) -> Bool {
     let candidate = candidates[position]
     return candidate.isEligible && candidate.weight > 0 && candidate.isBackup == scan.isBackup
       && !scan.tried.contains(position)
       && (ignoresEjection || isAwake(candidate, scan))
-      && scan.room.has(candidate.slot, load: scan.load[candidate.slot])
   }
 
   /// Whether a request had better be refused than sent to the endpoint that was picked, because it

@@ -15,6 +15,7 @@ extension Worker {
     (slab.downstream + place).initialize(to: Downstream())
     slab.downstream[place].addressCount = io.writeAcceptedAddress(
       into: slab.addresses + place * 46)
+    guard admitConnection(id) else { return }
     io.setReadLimit(id, Self.headReadMax)
     expectHead(id)
   }
@@ -217,6 +218,7 @@ extension Worker {
         closeDownstream(id)
       }
     case .exchange:
+      if queueTimeout(id) { return }
       if io.now >= state.pointee.endsAt {
         exchangeTimedOut(id)
       } else if state.pointee.hasResponse {
@@ -255,6 +257,8 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     release(&state.pointee.input)
     dropReplay(id)
+    leaveAdmission(id)
+    leaveClient(id)
     assert(state.pointee.lease == nil)
     context.control.connections[index].subtract(1, at: Int(io.tag(id)))
     io.close(id)

@@ -19,6 +19,7 @@ extension Worker {
   }
 
   private mutating func endLease(_ id: ConnectionID, _ outcome: AttemptOutcome) {
+    leaveSlot(id)
     let state = slab.downstream + Int(id.index)
     guard let lease = state.pointee.lease.take() else { return }
     if state.pointee.isRepeat { leases.countRepeat(lease.slot, isBeginning: false) }
@@ -82,14 +83,15 @@ extension Worker {
   }
 
   /// Answers in the endpoint's place.
-  mutating func respond(_ id: ConnectionID, _ reason: LocalReason) {
+  mutating func respond(_ id: ConnectionID, _ reason: LocalReason, retryAfter: Int = 1) {
     let state = slab.downstream + Int(id.index)
     context.metrics.countLocal(worker: index, reason)
     dropReplay(id)
     let closes = closesAfterAnswer(id)
     var writer = HeadWriter(scratch)
     reason.write(
-      to: &writer, date: date.current(), isHead: state.pointee.method == .head, closes: closes)
+      to: &writer, date: date.current(), isHead: state.pointee.method == .head, closes: closes,
+      retryAfter: retryAfter)
     io.send(id, writer.written)
     logAnswer(id, reason.status, reason.staticLabel, writer.written)
     endDownstream(id, closes: closes)
@@ -99,6 +101,7 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     state.pointee.endsAt = .distantFuture
     dropReplay(id)
+    leaveAdmission(id)
     guard closes || stopsAt != nil else {
       awaitNextRequest(id)
       return

@@ -44,12 +44,20 @@ extension Worker {
     guard let count = readRequestContent(id, rest) else { return }
     let content = UnsafeRawBufferPointer(rebasing: rest[0..<count])
     let next = UnsafeRawBufferPointer(rebasing: rest[count...])
+    if let route, let wait = rateLimitWait(id, route, head, bytes) {
+      keepPipelined(id, next)
+      respond(id, .rateLimited, retryAfter: wait)
+      return
+    }
     if let route, plan.routes[route].pool < 0 {
       answer(id, byRoute: route, head, bytes, rest: next)
       return
     }
     let isWritten = writeUpstreamHead(id, route, head, bytes, content)
-    if let route { readPickKey(id, pool: plan.routes[route].pool, head, bytes) }
+    if let route {
+      readPickKey(id, pool: plan.routes[route].pool, head, bytes)
+      state.pointee.admission.level = priorityLevel(plan.routes[route].pool, bytes)
+    }
     // From here on `bytes` may be gone: they may lie in the input.
     keepPipelined(id, next)
     guard let route else {
@@ -60,14 +68,13 @@ extension Worker {
       respond(id, .headTooLarge)
       return
     }
-    state.pointee.route = route
     state.pointee.pool = plan.routes[route].pool
     state.pointee.fleetRevision = plan.fleetRevision
     state.pointee.timeouts = plan.routes[route].timeouts
     state.pointee.retriesLeft = plan.routes[route].retriesMax
     state.pointee.replayBytesMax = plan.pools[state.pointee.pool].retries.replayBytesMax
     state.pointee.isIdempotent = head.method.isIdempotent || plan.routes[route].isIdempotent
-    attempt(id)
+    admit(id)
   }
 
   /// What follows the request stays in the input (or gets there).
@@ -112,7 +119,7 @@ extension Worker {
   mutating func attempt(_ id: ConnectionID) {
     let state = slab.downstream + Int(id.index)
     guard let position = pick(id) else {
-      answerUnpicked(id)
+      if !waitsForSlot(id) { answerUnpicked(id) }
       return
     }
     let pool = state.pointee.pool
@@ -147,22 +154,34 @@ extension Worker {
     // After a reload in mid-exchange the pool may be another: no further attempt then.
     guard state.pointee.fleetRevision == plan.fleetRevision else { return nil }
     let pool = state.pointee.pool
-    if plan.pools[pool].refreshedTurn != turn {
-      plan.pools[pool].refreshedTurn = turn
-      plan.pools[pool].othersInFlight = leases.refresh(&plan.pools[pool].picker, now: io.now)
-      plan.pools[pool].picker.takeNews(context.hints, now: io.now, &random)
-      if plan.pools[pool].breakers.limitsConnections {
-        connections.refresh(plan.pools[pool].slots)
-      }
-    }
+    refresh(pool)
     guard hasRoom(pool) else { return nil }
-    let position = plan.pools[pool].picker.pick(
-      now: io.now, load: leases.load, hints: context.hints, tried: state.pointee.tried,
-      key: state.pointee.pickKey, room: room(pool), isRepeatable: isRepeatable(id),
-      random: &random)
+    let position =
+      plan.pools[pool].queue.capacities.isEmpty ? pickPosition(id) : occupySlot(id)
     guard let position else { return nil }
     state.pointee.tried.insert(position)
     return position
+  }
+
+  /// The picker's choice for the exchange.
+  mutating func pickPosition(_ id: ConnectionID) -> Int? {
+    let state = slab.downstream + Int(id.index)
+    let pool = state.pointee.pool
+    let isRepeatable = isRepeatable(id)
+    return plan.pools[pool].picker.pick(
+      now: io.now, load: leases.load, hints: context.hints, tried: state.pointee.tried,
+      key: state.pointee.pickKey, room: room(pool), isRepeatable: isRepeatable, random: &random)
+  }
+
+  /// Takes what others know of the pool's endpoints, once a turn.
+  mutating func refresh(_ pool: Int) {
+    guard plan.pools[pool].refreshedTurn != turn else { return }
+    plan.pools[pool].refreshedTurn = turn
+    plan.pools[pool].othersInFlight = leases.refresh(&plan.pools[pool].picker, now: io.now)
+    plan.pools[pool].picker.takeNews(context.hints, now: io.now, &random)
+    if plan.pools[pool].breakers.limitsConnections {
+      connections.refresh(plan.pools[pool].slots)
+    }
   }
 
   private mutating func connect(to slot: Int) throws(IOError) -> ConnectionID {

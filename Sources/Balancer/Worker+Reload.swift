@@ -11,14 +11,18 @@ extension Worker {
     guard table.fleetRevision != plan.fleetRevision else {
       revision = table.revision
       plan.adopt(table, now: io.now)
+      noteRoomEverywhere()
       return
     }
     // Table and listeners are published one after the other: a wake-up follows the second.
     guard let bindings = context.control.bindings(of: table.fleetRevision) else { return }
     revision = table.revision
     let before = plan.endpoints
-    plan.rebuild(table, tags: bindings.map(\.tag), hints: context.hints, now: io.now)
+    plan.rebuild(
+      table, tags: bindings.map(\.tag), hints: context.hints, context.admission, now: io.now)
     beginBudgets()
+    adoptGates()
+    noteRoomEverywhere()
     closeIdleConnections(before)
     if stopsAt == nil { adoptListeners(bindings) }
     context.control.noteAdoption(worker: index, table.fleetRevision)

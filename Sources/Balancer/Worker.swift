@@ -19,6 +19,7 @@ struct WorkerContext: Sendable {
   let control: WorkerControl
   let accessLog: AccessLogDriver
   let limits: Limits
+  let admission: AdmissionBoard
 }
 
 struct Worker: ~Copyable {
@@ -56,12 +57,25 @@ struct Worker: ~Copyable {
   var logTime = LogTime()
   /// A line of the access log is written here.
   let lineRoom: UnsafeMutableRawPointer
+  // The queues.
+  let bells: WorkerBells
+  var waiting: WaitQueue
+  /// As the board has them, by index.
+  var gates: [PoolGate] = []
+  /// The pool of each gate in the plan, −1 where it is gone.
+  var poolOfGate: [Int] = []
+  /// Gates at which there may be room.
+  var isDue: [Bool] = []
+  var isAnyDue = false
+  var recheckAt = Nanoseconds.distantFuture
 
-  init(index: Int, context: WorkerContext, waker: Waker, seed: UInt64) throws(IOError) {
+  init(index: Int, context: WorkerContext, bells: WorkerBells, seed: UInt64) throws(IOError) {
     self.index = index
     self.context = context
     let limits = context.limits
-    io = try IOLoop(connectionsMax: limits.connectionsMax, waker: waker)
+    self.bells = bells
+    waiting = WaitQueue(capacity: limits.connectionsMax)
+    io = try IOLoop(connectionsMax: limits.connectionsMax, waker: bells.wakers[index])
     requests = HeadParser(headBytesMax: limits.headBytesMax, fieldsMax: limits.fieldsMax)
     // Endpoints may send more than clients are allowed to.
     responses = HeadParser(fieldsMax: 200)
@@ -88,16 +102,18 @@ struct Worker: ~Copyable {
   mutating func run() {
     adoptTable()
     while true {
-      io.wait(until: stopsAt ?? .distantFuture)
+      io.wait(until: min(stopsAt ?? .distantFuture, recheckAt))
       turn += 1
       if context.board.revision != revision { adoptTable() }
       dispatchTurn()
-      while let id = runnable.popLast() { resumeInput(id) }
+      finishTurn()
       context.metrics.publishOpenConnections(worker: index, io.connectionCount)
-      if let deadline = stopsAt, leases.count == 0 && !hasUnsent() || io.now >= deadline { break }
+      if let deadline = stopsAt, isIdle || io.now >= deadline { break }
     }
     endEverything()
   }
+
+  private var isIdle: Bool { leases.count == 0 && waiting.count == 0 && !hasUnsent() }
 
   private mutating func dispatchTurn() {
     while true {
@@ -108,6 +124,7 @@ struct Worker: ~Copyable {
       case .woken:
         // What was published since the turn began: this wake-up was the one for it.
         if context.board.revision != revision { adoptTable() }
+        if bells.answer(index) { noteRoomEverywhere() }
         if stopsAt == nil, let stop = context.control.stopsAt { beginStop(stop) }
       default:
         if event.tag == Self.upstreamTag { upstreamEvent(event) } else { downstreamEvent(event) }

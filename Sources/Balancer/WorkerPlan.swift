@@ -43,6 +43,8 @@ struct WorkerPlan {
       case .respond(let fixed): answer = RouteAnswer(fixed)
       }
     }
+    /// Indices into `WorkerPlan.limits`.
+    var limits = 0..<0
   }
   struct PlannedPool {
     var name: String
@@ -60,6 +62,9 @@ struct WorkerPlan {
     var refreshedTurn: UInt64 = 0
     /// Those counts, in sum.
     var othersInFlight = 0
+    var queue: PlannedQueue
+    /// Indices into `WorkerPlan.limits`.
+    var limits = 0..<0
   }
   struct PlannedEndpoint {
     var address: KernelAddress
@@ -75,6 +80,8 @@ struct WorkerPlan {
   /// Of all listeners.
   private(set) var routes: [PlannedRoute] = []
   var pools: [PlannedPool] = []
+  /// Rate limits of all routes and pools.
+  private(set) var limits: [PlannedLimit] = []
   /// By endpoint slot.
   private(set) var endpoints: [PlannedEndpoint?] = []
   private(set) var accessLog = AccessLogPolicy()
@@ -97,20 +104,27 @@ struct WorkerPlan {
   /// Takes a table of another fleet. Requires: `tags` has one tag for each of its listeners, in
   /// order.
   mutating func rebuild(
-    _ table: WeightTable, tags: [UInt32], hints: HintBoard, now: Nanoseconds
+    _ table: WeightTable, tags: [UInt32], hints: HintBoard, _ admission: AdmissionBoard,
+    now: Nanoseconds
   ) {
     fleetRevision = table.fleetRevision
     let fleet = table.fleet
     listeners = [Listener?](repeating: nil, count: Int(tags.max() ?? 0) + 1)
     tables = [RouteTable](repeating: RouteTable([]), count: listeners.count)
     routes = []
-    for (listener, tag) in zip(fleet.listeners, tags) {
+    let scopes = takeLimits(of: fleet, admission)
+    let gates = admission.gates
+    for (place, (listener, tag)) in zip(fleet.listeners, tags).enumerated() {
       listeners[Int(tag)] = Listener(
         routesStart: routes.count, headTimeout: listener.headTimeout,
         idleTimeout: listener.idleTimeout, bodyTimeout: listener.bodyTimeout,
         sendTimeout: listener.sendTimeout)
       tables[Int(tag)] = RouteTable(listener.routes)
-      routes += listener.routes.map { PlannedRoute($0, fleet) }
+      routes += listener.routes.enumerated().map { position, route in
+        var planned = PlannedRoute(route, fleet)
+        planned.limits = scopes.range(of: .route(listener: place, route: position))
+        return planned
+      }
     }
     endpoints = [PlannedEndpoint?](repeating: nil, count: table.rows.count)
     accessLog = fleet.accessLog
@@ -134,9 +148,23 @@ struct WorkerPlan {
         name: pool.name, picker: picker, slots: pool.endpoints.map(\.slot),
         retries: pool.retries, budget: budget, breakers: pool.breakers,
         keepAlive: pool.keepAlive, host: Array((pool.host ?? "").utf8), key: KeyPlan(pool),
-        affinity: Affinity(pool))
+        affinity: Affinity(pool), queue: PlannedQueue(pool, gates: gates),
+        limits: scopes.range(of: .pool(index)))
     }
     adopt(table, now: now, isFirst: true)
+  }
+
+  private mutating func takeLimits(
+    of fleet: Fleet, _ admission: AdmissionBoard
+  ) -> PlannedScopes {
+    var scopes = PlannedScopes()
+    limits = []
+    for scope in RateScope.all(of: fleet) {
+      let first = limits.count
+      limits += scope.limits.map { PlannedLimit($0, admission.table($0, of: scope)) }
+      scopes.ranges.append((scope.place, first..<limits.count))
+    }
+    return scopes
   }
 
   /// The index in `routes` of the one that the request takes; nil where none matches.

@@ -53,6 +53,9 @@ struct Decoder {
       limits.read("fields", &fleet.limits.fieldsMax, .count(8...200))
       limits.read("body_bytes", &fleet.limits.bodyBytesMax, .size(0...(1 << 40)))
       limits.read("replay_bytes", &fleet.limits.replayBytesMax, .size(0...(64 << 30)))
+      limits.read(
+        "connections_per_client", &fleet.limits.connectionsPerClient,
+        Form<Int>.count(1...60_000).or("none"))
     }
     decodeAccessLog(&scope)
     decodeNames(&scope)

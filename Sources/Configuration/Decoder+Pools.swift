@@ -43,6 +43,8 @@ extension Decoder {
     decodeEjection(&pool, in: &scope)
     scope.read("shed", &pool.shedRatio, Form<Double>.number(0.01...1).or("none"))
     scope.read("slow_start", &pool.slowStart, .duration(.zero ... .seconds(3_600)))
+    decodeQueue(&pool, in: &scope)
+    decodeRateLimits(&pool.rateLimits, in: &scope)
     scope.section("weights") { decodeWeights(&pool.weights, in: &$0) }
   }
 

@@ -17,6 +17,7 @@ extension Decoder {
     decodeMatch(&scope, &route.match, &seen)
     decodeAction(&scope, &route, whole)
     scope.read("access_log", &route.logsAccess, .truth)
+    decodeRateLimits(&route.rateLimits, in: &scope)
     listener.routes.append(route)
     return scope.finish()
   }

@@ -34,5 +34,8 @@ public struct Limits: Sendable, Equatable {
   public var bodyBytesMax = 1 << 30
   /// Request content that a worker keeps for repeats, in all. Range 0...64 GiB.
   public var replayBytesMax = 64 << 20
+  /// Connections of one client (IPv4 address or IPv6 /64 network) over all workers. Range
+  /// 1...60_000; nil: any number.
+  public var connectionsPerClient: Int?
   public init() {}
 }

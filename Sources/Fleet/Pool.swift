@@ -41,6 +41,9 @@ public struct Pool: Sendable, Equatable {
   public var breakers = BreakerPolicy()
   /// The `Host` that endpoints are sent; nil: the client's.
   public var host: String?
+  public var queue = QueuePolicy()
+  /// For all requests of the pool, after those of their route. At most 8.
+  public var rateLimits: [RateLimit] = []
 
   public init(name: String, endpoints: [Endpoint]) {
     self.name = name

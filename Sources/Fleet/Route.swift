@@ -18,6 +18,8 @@ public struct Route: Sendable, Equatable {
   public var isIdempotent = false
   /// Whether its exchanges have a line in the access log, where there is one.
   public var logsAccess = true
+  /// Before those of the pool. At most 8.
+  public var rateLimits: [RateLimit] = []
 
   public init(match: RouteMatch, action: RouteAction) {
     self.match = match

@@ -233,6 +233,7 @@ final class Steelyard {
     var page = MetricsPage(
       table: board.table, traffic: balancer.metrics, evidence: evidence, now: Clock.now)
     return page.render {
+      AdmissionMetrics(balancer.admission, board.table.fleet, now: Clock.now).write(to: &$0)
       DemandMetrics(controller).write(to: &$0)
       ControllerMetrics(controller, now: Clock.now).write(to: &$0)
       NameMetrics(watch: names.watch).write(to: &$0)

@@ -297,3 +297,86 @@ private struct Bench {
     }
   }
 }
+
+@Suite struct RoomTests {
+  @Test(arguments: BalancePolicy.allCases)
+  func neverPicksAFullEndpoint(policy: BalancePolicy) {
+    var bench = Bench(policy, weights: [1, 1, 1])
+    bench.picker.setRoom(0, false)
+    bench.picker.setRoom(2, false)
+    for _ in 0..<50 { #expect(bench.pick() == 1) }
+    var tried = TriedSet()
+    tried.insert(1)
+    // Better to wait for one that is full than to go where it failed.
+    #expect(bench.pick(tried: tried) == nil)
+    bench.picker.setRoom(1, false)
+    #expect(bench.pick() == nil)
+    #expect(bench.picker.isFull && !bench.picker.hasRoom)
+    bench.picker.setRoom(2, true)
+    #expect(bench.pick() == 2)
+  }
+
+  @Test func thatHealthyEndpointsAreFullDoesNotBringBackAnEjectedOne() {
+    var ejection = EjectionPolicy()
+    ejection.failsMax = 1
+    var bench = Bench(.leastRequest, weights: [1, 1, 1, 1], ejection: ejection)
+    for _ in 0..<2 {
+      _ = bench.picker.failed(0, .unreachable, hints: bench.hints, now: .seconds(1))
+    }
+    for position in 1...3 { bench.picker.setRoom(position, false) }
+    #expect(bench.pick() == nil)
+    bench.picker.setRoom(3, true)
+    #expect(bench.pick() == 3)
+  }
+
+  @Test func nothingIsFullWhereNothingMayBeUsed() {
+    var bench = Bench(.leastRequest, weights: [0, 1])
+    bench.picker.set(1, weight: 1, isEligible: false, now: .zero)
+    bench.picker.setRoom(0, false)
+    bench.picker.setRoom(1, false)
+    #expect(!bench.picker.isFull && !bench.picker.hasRoom)
+  }
+}
+
+@Suite struct RoomAndBackupTests {
+  private func picker(backups: [Bool]) -> (Picker, HintBoard) {
+    let pool = Pool(
+      name: "a",
+      endpoints: backups.indices.map { index in
+        var endpoint = Endpoint(address: .loopback(port: UInt16(index + 1)))
+        endpoint.slot = index
+        endpoint.isBackup = backups[index]
+        return endpoint
+      })
+    var picker = Picker(pool: pool)
+    for position in backups.indices {
+      picker.set(position, weight: 1, isEligible: true, now: .zero, isFirst: true)
+    }
+    return (picker, HintBoard(slotCount: backups.count))
+  }
+
+  private func pick(_ picker: inout Picker, _ hints: HintBoard, session: Int? = nil) -> Int? {
+    let load = [Int32](repeating: 0, count: 4)
+    var random = RandomSource(seed: 1)
+    return load.withUnsafeBufferPointer {
+      picker.pick(
+        now: .seconds(1), load: $0.baseAddress!, hints: hints, tried: TriedSet(),
+        key: PickKey(session: session), random: &random)
+    }
+  }
+
+  @Test func primariesThatAreFullAreWaitedFor() {
+    var (picker, hints) = picker(backups: [false, true])
+    picker.setRoom(0, false)
+    #expect(pick(&picker, hints) == nil)
+    picker.set(0, weight: 1, isEligible: false, now: .zero)
+    #expect(pick(&picker, hints) == 1)
+  }
+
+  @Test func aSessionAtAFullEndpointGoesElsewhere() {
+    var (picker, hints) = picker(backups: [false, false])
+    #expect(pick(&picker, hints, session: 0) == 0)
+    picker.setRoom(0, false)
+    #expect(pick(&picker, hints, session: 0) == 1)
+  }
+}

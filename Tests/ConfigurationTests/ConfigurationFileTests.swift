@@ -40,6 +40,7 @@ import Testing
           fields: 100 # default
           body_bytes: 1GiB # default
           replay_bytes: 64MiB # default
+          connections_per_client: none # default
         access_log:
           path: none # default
           format: logfmt # default
@@ -67,6 +68,7 @@ import Testing
                 retries: inherit # default
                 idempotent: false # default
                 access_log: true # default
+                rate_limits: [] # default
         pools:
           a:
             balance: least_request # default
@@ -130,6 +132,12 @@ import Testing
               panic_ratio: 0.5 # default
             shed: none # default
             slow_start: 3s # default
+            queue:
+              max_concurrent: none # default
+              max_length: 1000 # default
+              timeout: 30s # default
+              priority: none # default
+            rate_limits: [] # default
             weights:
               law: capacity # default
               interval: 1s # default

@@ -64,7 +64,7 @@ import Testing
       a.yaml:7:5: error: unknown key `quux` in pool `a`
           quux: 1
           ^
-      hint: its keys are `balance`, `hash`, `affinity`, `retries`, `breakers`, `host`, `endpoints`, `timeouts`, `keepalive`, `health`, …
+      hint: did you mean `queue`?
       """#),
     Golden(
       #"""

@@ -1,0 +1,104 @@
+// The rate limits and the queue of a plan: names turned into bytes and places, once a fleet.
+import Fleet
+import HTTP
+import Primitives
+
+/// One rate limit as a worker applies it.
+struct PlannedLimit {
+  let key: RateKey
+  /// In lower case; empty for keys that are no field.
+  let header: [UInt8]
+  let rule: RateRule
+  let table: RateTable
+
+  init(_ limit: RateLimit, _ table: RateTable) {
+    key = limit.key
+    if case .header(let name) = limit.key {
+      header = Array(name.utf8)
+    } else {
+      header = []
+    }
+    rule = RateRule(limit)
+    self.table = table
+  }
+}
+
+/// A pool's queue as a worker uses it.
+struct PlannedQueue {
+  /// Index of the gate; −1 where nobody ever waits.
+  var gate = -1
+  var concurrency = QueuePolicy.Concurrency.unlimited
+  var lengthMax = 0
+  var timeout = Nanoseconds.zero
+  /// By position, what each endpoint takes at once; empty unless slots are counted.
+  var capacities: [Int] = []
+  /// The field that says the priority, in lower case; empty where there is none.
+  var header: [UInt8] = []
+  var values: [(text: [UInt8], level: Int)] = []
+
+  init(_ pool: Pool, gates: [PoolGate]) {
+    let policy = pool.queue
+    gate = gates.firstIndex { $0.name == pool.name } ?? -1
+    concurrency = policy.concurrency
+    lengthMax = policy.lengthMax
+    timeout = policy.timeout
+    if policy.concurrency == .slots {
+      capacities = pool.endpoints.map { Int($0.concurrency ?? 100_000) }
+    }
+    guard let priority = policy.priority else { return }
+    header = Array(priority.header.utf8)
+    values = priority.values.map { (Array($0.text.lowercased().utf8), $0.priority.level) }
+  }
+
+  /// The level that a field's value stands for.
+  func level(_ value: UnsafeRawBufferPointer) -> Int {
+    for known in values where FieldSearch.isEqual(value, known.text) { return known.level }
+    return QueuePriority.normal.level
+  }
+}
+
+/// What becomes of a request field that is looked for by name.
+enum FieldSearch {
+  case none
+  case one(UnsafeRawBufferPointer)
+  /// Who reads the first of them and who the last would differ: none is believed.
+  case several
+
+  /// Requires: `name` is in lower case; `bytes` are those that the parser's fields refer to.
+  static func find(
+    _ name: [UInt8], _ parser: borrowing HeadParser, in bytes: UnsafeRawBufferPointer
+  ) -> FieldSearch {
+    var found = FieldSearch.none
+    for index in 0..<parser.fieldCount {
+      let field = parser.fields[index]
+      let range = Int(field.start)..<Int(field.nameEnd)
+      guard range.count == name.count,
+        isEqual(UnsafeRawBufferPointer(rebasing: bytes[range]), name)
+      else { continue }
+      if case .one = found { return .several }
+      found = .one(
+        UnsafeRawBufferPointer(rebasing: bytes[Int(field.valueStart)..<Int(field.valueEnd)]))
+    }
+    return found
+  }
+
+  /// Without regard to ASCII case. Requires: `word` is in lower case.
+  static func isEqual(_ bytes: UnsafeRawBufferPointer, _ word: [UInt8]) -> Bool {
+    guard bytes.count == word.count else { return false }
+    for index in word.indices {
+      let byte = bytes[index]
+      let lower = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
+      if lower != word[index] { return false }
+    }
+    return true
+  }
+}
+
+/// Where each scope's limits stand in a plan.
+struct PlannedScopes {
+  var ranges: [(place: RateScope.Place, range: Range<Int>)] = []
+
+  func range(of place: RateScope.Place) -> Range<Int> {
+    ranges.first { $0.place == place }?.range ?? 0..<0
+  }
+}

@@ -1,0 +1,175 @@
+// What the workers share of one pool's queue: how many exchanges run, how many wait, and who waits
+// first at each worker. Invariant: whoever makes room looks for waiters afterwards, and whoever
+// begins to wait looks for room afterwards; both are sequentially consistent, so one of the two
+// sees the other and no place stays free while somebody waits for it.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+package import Exposition
+package import Primitives
+import Synchronization
+
+/// One pool's gate. It lives as long as the process, whatever reloads do.
+package final class PoolGate: Sendable {
+  /// How a wait, or the lack of one, came out.
+  package enum Outcome: Int, CaseIterable, Sendable {
+    case admitted, full, timeout, canceled
+
+    package var label: String { "\(self)" }
+  }
+
+  /// The pool's name.
+  package let name: String
+  private let running = Atomic<Int>(0)
+  private let waiting = Atomic<Int>(0)
+  private let workerCount: Int
+  // SAFETY: initialised once, never reassigned, freed in deinit; access is atomic. Each worker's
+  // two words stand on a cache line of their own: the key of who is first, when the oldest came.
+  private nonisolated(unsafe) let heads: UnsafeMutablePointer<Atomic<UInt64>>
+  private let counts: [CellBlock]
+
+  private static let stride = 16
+  private static let histogram = Outcome.allCases.count + 1
+  private static let rescues = Outcome.allCases.count
+
+  package init(name: String, workerCount: Int) {
+    self.name = name
+    self.workerCount = workerCount
+    let byteCount = workerCount * Self.stride * 8
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 128)
+    heads = memory.bindMemory(to: Atomic<UInt64>.self, capacity: workerCount * Self.stride)
+    for index in 0..<workerCount * Self.stride { (heads + index).initialize(to: Atomic(.max)) }
+    counts = (0..<workerCount).map { _ in
+      CellBlock(count: Self.histogram + DurationHistogram.cellCount)
+    }
+  }
+
+  deinit { UnsafeMutableRawPointer(heads).deallocate() }
+
+  // MARK: Running
+
+  /// Exchanges that run, of those that are counted.
+  package var runningCount: Int { running.load(ordering: .sequentiallyConsistent) }
+
+  /// Takes a place where fewer than `limit` are taken; `leave` gives it back.
+  package func tryEnter(_ limit: Int) -> Bool { Self.tryAdd(running, limit) }
+
+  package func leave() {
+    let before = running.subtract(1, ordering: .sequentiallyConsistent).oldValue
+    assert(before > 0)
+  }
+
+  // MARK: Waiting
+
+  /// Exchanges that wait, over all workers.
+  package var waitingCount: Int { waiting.load(ordering: .sequentiallyConsistent) }
+
+  /// Takes a place in the queue where fewer than `limit` wait; `stopWaiting` gives it back.
+  package func tryWait(_ limit: Int) -> Bool { Self.tryAdd(waiting, limit) }
+
+  package func stopWaiting() {
+    let before = waiting.subtract(1, ordering: .sequentiallyConsistent).oldValue
+    assert(before > 0)
+  }
+
+  /// Says who is first at the worker, `.max` for nobody, and when its oldest came.
+  package func publish(_ key: UInt64, oldest: Nanoseconds?, worker: Int) {
+    let oldest = oldest.map { UInt64(max(0, $0.rawValue)) } ?? .max
+    heads[worker * Self.stride + 1].store(oldest, ordering: .relaxed)
+    heads[worker * Self.stride].store(key, ordering: .sequentiallyConsistent)
+  }
+
+  /// The worker at which the next to be served waits; nil where nobody waits.
+  package var nextWorker: Int? {
+    var (best, bestKey) = (-1, UInt64.max)
+    for worker in 0..<workerCount {
+      let key = heads[worker * Self.stride].load(ordering: .sequentiallyConsistent)
+      if key < bestKey { (best, bestKey) = (worker, key) }
+    }
+    return best < 0 ? nil : best
+  }
+
+  /// When the one that waits longest came; nil where nobody waits. Any thread.
+  package var oldest: Nanoseconds? {
+    let oldest = (0..<workerCount).map {
+      heads[$0 * Self.stride + 1].load(ordering: .relaxed)
+    }.min()
+    guard let oldest, oldest != .max else { return nil }
+    return Nanoseconds(Int64(oldest))
+  }
+
+  private static func tryAdd(_ counter: borrowing Atomic<Int>, _ limit: Int) -> Bool {
+    var seen = counter.load(ordering: .sequentiallyConsistent)
+    while seen < limit {
+      let (isDone, found) = counter.compareExchange(
+        expected: seen, desired: seen + 1, ordering: .sequentiallyConsistent)
+      if isDone { return true }
+      seen = found
+    }
+    return false
+  }
+
+  // MARK: Counting, each worker its own
+
+  func count(_ outcome: Outcome, worker: Int) { counts[worker].add(1, at: outcome.rawValue) }
+
+  func countAdmitted(after wait: Nanoseconds, worker: Int) {
+    count(.admitted, worker: worker)
+    DurationHistogram.observe(wait, in: counts[worker], at: Self.histogram)
+  }
+
+  /// Somebody was let in by the timer, not by whoever made room.
+  func countRescue(worker: Int) { counts[worker].add(1, at: Self.rescues) }
+
+  /// Sums over the workers. Any thread.
+  package func sum(_ outcome: Outcome) -> UInt64 {
+    counts.reduce(0) { $0 &+ $1[outcome.rawValue] }
+  }
+
+  /// How often the timer found room that nobody had told of: 0, but for rests of endpoints that
+  /// ended meanwhile. Any thread.
+  package var rescueCount: UInt64 { counts.reduce(0) { $0 &+ $1[Self.rescues] } }
+
+  /// How long those waited that were let in, 0 included. Any thread; allocates.
+  package var waits: HistogramSnapshot {
+    DurationHistogram.snapshot(of: counts, at: Self.histogram)
+  }
+}
+
+/// Exchanges that occupy each endpoint's slots, over all workers.
+package final class SlotCounts: Sendable {
+  private static let stride = 16
+  private let slotCount: Int
+  // SAFETY: initialised once, never reassigned, freed in deinit; access is atomic.
+  private nonisolated(unsafe) let cells: UnsafeMutablePointer<Atomic<Int>>
+
+  package init(slotCount: Int) {
+    self.slotCount = slotCount
+    let cellCount = max(1, slotCount) * Self.stride
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: cellCount * 8, alignment: 128)
+    cells = memory.bindMemory(to: Atomic<Int>.self, capacity: cellCount)
+    for index in 0..<cellCount { (cells + index).initialize(to: Atomic(0)) }
+  }
+
+  deinit { UnsafeMutableRawPointer(cells).deallocate() }
+
+  package subscript(slot: Int) -> Int {
+    cells[slot * Self.stride].load(ordering: .sequentiallyConsistent)
+  }
+
+  /// Takes a place at the endpoint where fewer than `limit` are taken.
+  package func tryEnter(_ slot: Int, _ limit: Int) -> Bool {
+    let cell = cells + slot * Self.stride
+    var seen = cell.pointee.load(ordering: .sequentiallyConsistent)
+    while seen < limit {
+      let (isDone, found) = cell.pointee.compareExchange(
+        expected: seen, desired: seen + 1, ordering: .sequentiallyConsistent)
+      if isDone { return true }
+      seen = found
+    }
+    return false
+  }
+
+  package func leave(_ slot: Int) {
+    let before = cells[slot * Self.stride].subtract(1, ordering: .sequentiallyConsistent).oldValue
+    assert(before > 0)
+  }
+}

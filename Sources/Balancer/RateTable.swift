@@ -1,0 +1,148 @@
+// Token buckets of many keys, shared by all workers without a lock: each is one number, the time
+// at which it is full again (GCRA: ITU-T I.371 §A.1, the virtual scheduling algorithm). Invariant:
+// memory is fixed; a bucket that is full needs no memory, so its place can be taken at no loss.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import CSystem
+package import Fleet
+package import Primitives
+import Synchronization
+
+/// A rate and a burst as GCRA counts them.
+package struct RateRule: Sendable, Equatable {
+  /// Between two requests, nanoseconds.
+  let interval: UInt64
+  /// How far ahead of now a bucket's time may be: burst × interval.
+  let window: UInt64
+
+  package init(_ limit: RateLimit) {
+    interval = UInt64(limit.rate.interval.rawValue)
+    window = interval * UInt64(limit.burst)
+  }
+}
+
+/// One rate limit's buckets, eight to a set.
+package final class RateTable: Sendable {
+  /// What is counted, each worker for itself.
+  package enum Count: Int, CaseIterable, Sendable {
+    case allowed, limited
+    /// A bucket that was not full gave its place to another key.
+    case forgotten
+  }
+
+  static let ways = 8
+  private static let triesMax = 8
+
+  package let setCount: Int
+  // SAFETY: mapped once, never reassigned, unmapped in deinit; access is atomic. The mapping's
+  // zeros are atomics of value 0. A set is eight tags, then eight times.
+  private nonisolated(unsafe) let cells: UnsafeMutablePointer<Atomic<UInt64>>
+  private let counts: [CellBlock]
+
+  /// Room for at least `keysMax` keys, in 16 bytes each.
+  package init(keysMax: Int, workerCount: Int) {
+    var setCount = 1
+    while setCount * Self.ways < keysMax { setCount *= 2 }
+    self.setCount = setCount
+    let cellCount = setCount * Self.ways * 2
+    guard let memory = sy_map(cellCount * 8) else {
+      fatalError("out of memory for \(keysMax) keys")
+    }
+    cells = memory.bindMemory(to: Atomic<UInt64>.self, capacity: cellCount)
+    counts = (0..<workerCount).map { _ in CellBlock(count: Count.allCases.count) }
+  }
+
+  deinit { sy_unmap(cells, setCount * Self.ways * 2 * 8) }
+
+  /// Takes a token of the key with this hash. nil: it may go on; else how long until there is one.
+  package func take(
+    _ hash: UInt64, _ rule: RateRule, now: Nanoseconds, worker: Int
+  ) -> Nanoseconds? {
+    let now = UInt64(max(1, now.rawValue))
+    let tag = max(hash, 1)
+    guard let time = bucket(tag, rule, now, worker) else { return nil }
+    let wait = Self.take(time, rule, now)
+    return wait == 0 ? nil : Nanoseconds(Int64(wait))
+  }
+
+  /// Gives back the token that was just taken: another limit refused the request.
+  package func giveBack(_ hash: UInt64, _ rule: RateRule) {
+    let tag = max(hash, 1)
+    let set = cells + self.set(tag)
+    for way in 0..<Self.ways where set[way].load(ordering: .relaxed) == tag {
+      set[Self.ways + way].subtract(rule.interval, ordering: .relaxed)
+      return
+    }
+  }
+
+  /// Counts a verdict on a request.
+  func note(_ count: Count, worker: Int) { counts[worker].add(1, at: count.rawValue) }
+
+  /// The sum over the workers. Any thread.
+  package func count(_ count: Count) -> UInt64 {
+    counts.reduce(0) { $0 &+ $1[count.rawValue] }
+  }
+
+  private func set(_ tag: UInt64) -> Int {
+    Int(truncatingIfNeeded: tag & UInt64(setCount - 1)) * Self.ways * 2
+  }
+
+  /// The time of the key's bucket, which is made where there is none. nil: a new one took the place
+  /// of another, and its first token is taken already.
+  private func bucket(
+    _ tag: UInt64, _ rule: RateRule, _ now: UInt64, _ worker: Int
+  ) -> UnsafeMutablePointer<Atomic<UInt64>>? {
+    let set = cells + self.set(tag)
+    let times = set + Self.ways
+    for _ in 0..<Self.triesMax {
+      var (full, fullTag) = (-1, UInt64(0))
+      var (fullest, fullestTag, least) = (0, UInt64(0), UInt64.max)
+      for way in 0..<Self.ways {
+        let seen = set[way].load(ordering: .acquiring)
+        if seen == tag { return times + way }
+        let time = times[way].load(ordering: .relaxed)
+        if full < 0, time <= now { (full, fullTag) = (way, seen) }
+        if time < least { (fullest, fullestTag, least) = (way, seen, time) }
+      }
+      // The first that is full, so that two workers that make the same bucket meet in it.
+      if full >= 0 {
+        let (isMine, found) = claim(set + full, fullTag, tag)
+        if isMine || found == tag { return times + full }
+        continue
+      }
+      // All are in use. The one that is nearest to full is forgotten: a key that is at its limit,
+      // whose bucket is empty, keeps it, so that a flood of keys frees nobody.
+      if claim(set + fullest, fullestTag, tag).isMine {
+        times[fullest].store(now + rule.interval, ordering: .relaxed)
+        break
+      }
+    }
+    counts[worker].add(1, at: Count.forgotten.rawValue)
+    return nil
+  }
+
+  private func claim(
+    _ cell: UnsafeMutablePointer<Atomic<UInt64>>, _ old: UInt64, _ tag: UInt64
+  ) -> (isMine: Bool, found: UInt64) {
+    let (isMine, found) = cell.pointee.compareExchange(
+      expected: old, desired: tag, ordering: .acquiringAndReleasing)
+    return (isMine, found)
+  }
+
+  /// GCRA: a request moves the time on by one interval, unless that is farther ahead than a whole
+  /// bucket. With an interval of 100 ms and a burst of 3 at time 0: three requests move it to 100,
+  /// 200 and 300 ms; the fourth is told 100 ms; at 100 ms it passes and the time is 400 ms.
+  /// Returns 0 where the token was taken, else how long to wait.
+  private static func take(
+    _ time: UnsafeMutablePointer<Atomic<UInt64>>, _ rule: RateRule, _ now: UInt64
+  ) -> UInt64 {
+    var seen = time.pointee.load(ordering: .relaxed)
+    while true {
+      let next = max(seen, now) + rule.interval
+      if next - now > rule.window { return next - now - rule.window }
+      let (isDone, found) = time.pointee.compareExchange(
+        expected: seen, desired: next, ordering: .relaxed)
+      if isDone { return 0 }
+      seen = found
+    }
+  }
+}

@@ -1,0 +1,150 @@
+// One worker's exchanges that wait, a line for each pool: by priority, then first come first
+// served. Linked through a slab that is indexed by connection, so that leaving from anywhere is
+// O(1) and nothing is allocated after start.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import CSystem
+import Fleet
+package import Primitives
+
+/// Lines of connection indices.
+package struct WaitQueue: ~Copyable {
+  private static let levelCount = QueuePriority.allCases.count
+
+  private struct Entry {
+    /// Line + 1; 0 where it does not wait.
+    var line: Int32
+    var level: Int32
+    var previous: Int32
+    var next: Int32
+    var arrivedAt: Nanoseconds
+  }
+  private struct Ends {
+    var first: Int32 = -1
+    var last: Int32 = -1
+  }
+
+  private let entries: UnsafeMutablePointer<Entry>
+  private let capacity: Int
+  /// By line and level.
+  private var ends: [Ends] = []
+  private var counts: [Int] = []
+  /// Of all lines.
+  package private(set) var count = 0
+
+  /// Requires: capacity > 0.
+  package init(capacity: Int) {
+    self.capacity = capacity
+    guard let memory = sy_map(capacity * MemoryLayout<Entry>.stride) else {
+      fatalError("out of memory for \(capacity) waiting connections")
+    }
+    entries = memory.bindMemory(to: Entry.self, capacity: capacity)
+  }
+
+  deinit { sy_unmap(entries, capacity * MemoryLayout<Entry>.stride) }
+
+  /// Makes room for more lines; those that there are stay. Allocates.
+  package mutating func setLineCount(_ lineCount: Int) {
+    while counts.count < lineCount {
+      counts.append(0)
+      for _ in 0..<Self.levelCount { ends.append(Ends()) }
+    }
+  }
+
+  package var lineCount: Int { counts.count }
+
+  package func count(_ line: Int) -> Int { counts[line] }
+
+  package func isWaiting(_ index: Int) -> Bool { entries[index].line != 0 }
+
+  /// Puts the connection behind those of its level that arrived before or with it.
+  /// Requires: it does not wait.
+  package mutating func insert(
+    _ index: Int, line: Int, level: Int, arrivedAt: Nanoseconds
+  ) {
+    assert(!isWaiting(index) && (0..<Self.levelCount).contains(level))
+    let place = line * Self.levelCount + level
+    // Arrivals come in order; only one that waits again goes further to the front.
+    var previous = ends[place].last
+    while previous >= 0, entries[Int(previous)].arrivedAt > arrivedAt {
+      previous = entries[Int(previous)].previous
+    }
+    let next = previous >= 0 ? entries[Int(previous)].next : ends[place].first
+    entries[index] = Entry(
+      line: Int32(line + 1), level: Int32(level), previous: previous, next: next,
+      arrivedAt: arrivedAt)
+    if previous >= 0 {
+      entries[Int(previous)].next = Int32(index)
+    } else {
+      ends[place].first = Int32(index)
+    }
+    if next >= 0 {
+      entries[Int(next)].previous = Int32(index)
+    } else {
+      ends[place].last = Int32(index)
+    }
+    counts[line] += 1
+    count += 1
+  }
+
+  /// Takes the connection out, wherever it stands. Requires: it waits.
+  package mutating func remove(_ index: Int) {
+    assert(isWaiting(index))
+    let entry = entries[index]
+    let line = Int(entry.line) - 1
+    let place = line * Self.levelCount + Int(entry.level)
+    if entry.previous >= 0 {
+      entries[Int(entry.previous)].next = entry.next
+    } else {
+      ends[place].first = entry.next
+    }
+    if entry.next >= 0 {
+      entries[Int(entry.next)].previous = entry.previous
+    } else {
+      ends[place].last = entry.previous
+    }
+    entries[index].line = 0
+    counts[line] -= 1
+    count -= 1
+  }
+
+  /// Who is to be served next; nil where nobody waits.
+  package func first(_ line: Int) -> Int? {
+    for place in line * Self.levelCount..<(line + 1) * Self.levelCount
+    where ends[place].first >= 0 {
+      return Int(ends[place].first)
+    }
+    return nil
+  }
+
+  /// Who stands behind `index` in its line, over the levels; nil behind the last.
+  package func next(after index: Int) -> Int? {
+    let entry = entries[index]
+    if entry.next >= 0 { return Int(entry.next) }
+    let line = Int(entry.line) - 1
+    let place = line * Self.levelCount
+    for later in place + Int(entry.level) + 1..<place + Self.levelCount
+    where ends[later].first >= 0 {
+      return Int(ends[later].first)
+    }
+    return nil
+  }
+
+  /// When the first of a line came, as a number that also holds its priority: the lower goes
+  /// first, over all workers. `.max` where nobody waits.
+  package func key(_ line: Int) -> UInt64 {
+    guard let first = first(line) else { return .max }
+    let time = UInt64(max(0, entries[first].arrivedAt.rawValue)) & (1 << 60 - 1)
+    return UInt64(entries[first].level) << 60 | time
+  }
+
+  /// When the one that waits longest came; nil where nobody waits.
+  package func oldest(_ line: Int) -> Nanoseconds? {
+    var oldest: Nanoseconds?
+    for place in line * Self.levelCount..<(line + 1) * Self.levelCount
+    where ends[place].first >= 0 {
+      let arrivedAt = entries[Int(ends[place].first)].arrivedAt
+      oldest = min(oldest ?? arrivedAt, arrivedAt)
+    }
+    return oldest
+  }
+}

@@ -1,0 +1,124 @@
+// Who may begin: connections per client, rate limits, and the queue of a pool with its places.
+// Invariant: an exchange holds a place from its admission to its end, and an endpoint's slot from
+// pick to the end of the attempt; whoever gives one back lets the next in at the end of the turn.
+// HOT PATH: no allocation, no lock, no existential.
+import Fleet
+import HTTP
+import IO
+import Primitives
+
+/// What an exchange holds, and how it waits.
+struct AdmissionState {
+  /// Of the pool's queue; −1 where there is none.
+  var gate = -1
+  var level = 0
+  var isWaiting = false
+  /// It was let in once; it is counted once.
+  var isAdmitted = false
+  /// It holds one of the pool's places.
+  var holdsPlace = false
+  /// The endpoint slot of which it holds a place, −1 for none.
+  var occupied = -1
+}
+
+extension Worker {
+  /// How often those that wait look for room on their own, should anything else have failed.
+  static let recheckInterval = Nanoseconds.milliseconds(50)
+
+  // MARK: Connections
+
+  /// Counts a new connection for its client. False where it has too many: it is refused then.
+  mutating func admitConnection(_ id: ConnectionID) -> Bool {
+    guard let clients = context.admission.clients else { return true }
+    let place = Int(id.index)
+    let address = slab.address(place, count: slab.downstream[place].addressCount)
+    switch clients.enter(ClientNetwork.hash(address, context.admission.hash)) {
+    case .entered(let cell): slab.downstream[place].clientCell = cell
+    case .uncounted: break
+    case .refused:
+      context.metrics.countLocal(worker: index, .tooManyConnections)
+      var writer = HeadWriter(scratch)
+      LocalReason.tooManyConnections.write(
+        to: &writer, date: date.current(), isHead: false, closes: true, retryAfter: 1)
+      io.send(id, writer.written)
+      closeDownstream(id)
+      return false
+    }
+    return true
+  }
+
+  /// The connection is closed: its client may open another.
+  mutating func leaveClient(_ id: ConnectionID) {
+    let cell = slab.downstream[Int(id.index)].clientCell
+    guard cell >= 0 else { return }
+    slab.downstream[Int(id.index)].clientCell = -1
+    context.admission.clients?.leave(cell)
+  }
+
+  // MARK: Rate limits
+
+  /// Takes a token of each limit of the route and its pool. nil: it may go on; else the seconds
+  /// until it may be tried again, and no token was taken. Requires: `bytes` begin with the head,
+  /// which was the last to be parsed.
+  func rateLimitWait(
+    _ id: ConnectionID, _ route: Int, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
+  ) -> Int? {
+    let count = limitCount(route)
+    for step in 0..<count {
+      let limit = plan.limits[limitIndex(route, step)]
+      let hash = keyHash(limit, id, head, bytes)
+      guard let wait = limit.table.take(hash, limit.rule, now: io.now, worker: index) else {
+        continue
+      }
+      // A request that is refused costs nothing anywhere.
+      for earlier in 0..<step {
+        let limit = plan.limits[limitIndex(route, earlier)]
+        limit.table.giveBack(keyHash(limit, id, head, bytes), limit.rule)
+      }
+      limit.table.note(.limited, worker: index)
+      return max(1, Int((wait.rawValue + 999_999_999) / 1_000_000_000))
+    }
+    for step in 0..<count {
+      plan.limits[limitIndex(route, step)].table.note(.allowed, worker: index)
+    }
+    return nil
+  }
+
+  private func limitCount(_ route: Int) -> Int {
+    plan.routes[route].limits.count + poolLimits(route).count
+  }
+
+  private func limitIndex(_ route: Int, _ step: Int) -> Int {
+    let ofRoute = plan.routes[route].limits
+    if step < ofRoute.count { return ofRoute.lowerBound + step }
+    return poolLimits(route).lowerBound + step - ofRoute.count
+  }
+
+  private func poolLimits(_ route: Int) -> Range<Int> {
+    let pool = plan.routes[route].pool
+    return pool >= 0 ? plan.pools[pool].limits : 0..<0
+  }
+
+  private func keyHash(
+    _ limit: PlannedLimit, _ id: ConnectionID, _ head: RequestHead,
+    _ bytes: UnsafeRawBufferPointer
+  ) -> UInt64 {
+    let hash = context.admission.hash
+    switch limit.key {
+    case .all: return 1
+    case .clientIP:
+      let place = Int(id.index)
+      let address = slab.address(place, count: slab.downstream[place].addressCount)
+      return ClientNetwork.hash(address, hash)
+    case .path:
+      return hash(UnsafeRawBufferPointer(rebasing: bytes[head.targetStart..<head.pathEnd]))
+    case .header:
+      // Without the field, or with several of it, a request has the key of all such requests:
+      // else a second field would be a way to a bucket of one's own.
+      guard case .one(let value) = FieldSearch.find(limit.header, requests, in: bytes) else {
+        return hash(UnsafeRawBufferPointer(start: nil, count: 0))
+      }
+      return hash(value)
+    }
+  }
+}

@@ -1,0 +1,282 @@
+// The queue of a pool as a worker works it: who begins at once, who waits, who is let in when there
+// is room. The endpoint is picked when an exchange leaves the queue, not when it enters.
+// Invariant: nobody overtakes one that waits, over all workers: room is left to the worker where
+// the first of them is, and that worker is woken.
+// HOT PATH: no allocation, no lock, no existential.
+import Fleet
+import HTTP
+import IO
+import Primitives
+
+extension Worker {
+  // MARK: In
+
+  /// What the request's own field says of its priority. Requires: as for `rateLimitWait`.
+  func priorityLevel(_ pool: Int, _ bytes: UnsafeRawBufferPointer) -> Int {
+    guard !plan.pools[pool].queue.header.isEmpty,
+      case .one(let value) = FieldSearch.find(plan.pools[pool].queue.header, requests, in: bytes)
+    else { return QueuePriority.normal.level }
+    return plan.pools[pool].queue.level(value)
+  }
+
+  /// Begins the exchange, or lets it wait for its turn, or refuses it. Requires: what is sent
+  /// upstream lies in the replay block.
+  mutating func admit(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    let gate = plan.pools[state.pointee.pool].queue.gate
+    guard gate >= 0 else {
+      attempt(id)
+      return
+    }
+    state.pointee.admission.gate = gate
+    switch plan.pools[state.pointee.pool].queue.concurrency {
+    case .unlimited: attempt(id)
+    case .total(let limit):
+      if gates[gate].waitingCount == 0, gates[gate].tryEnter(limit) {
+        state.pointee.admission.holdsPlace = true
+        noteAdmission(id)
+        attempt(id)
+      } else {
+        wait(id)
+      }
+    case .slots: if gates[gate].waitingCount == 0 { attempt(id) } else { wait(id) }
+    }
+  }
+
+  /// Waits where no endpoint has a free slot. False where it is not for that that there is none.
+  mutating func waitsForSlot(_ id: ConnectionID) -> Bool {
+    let state = slab.downstream + Int(id.index)
+    guard state.pointee.admission.gate >= 0,
+      state.pointee.fleetRevision == plan.fleetRevision,
+      plan.pools[state.pointee.pool].picker.isFull
+    else { return false }
+    wait(id)
+    return true
+  }
+
+  private mutating func wait(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    let pool = state.pointee.pool
+    let gate = state.pointee.admission.gate
+    guard gates[gate].tryWait(plan.pools[pool].queue.lengthMax) else {
+      gates[gate].count(.full, worker: index)
+      respond(id, .queueFull)
+      return
+    }
+    state.pointee.admission.isWaiting = true
+    waiting.insert(
+      Int(id.index), line: gate, level: state.pointee.admission.level,
+      arrivedAt: state.pointee.startedAt)
+    publishHead(gate)
+    setClientDeadline(id, io.now + plan.pools[pool].queue.timeout)
+    // There is nobody yet to take the rest of the request.
+    if !state.pointee.request.isComplete { io.setPaused(id, true) }
+    noteRoom(gate)
+  }
+
+  private func publishHead(_ gate: Int) {
+    gates[gate].publish(waiting.key(gate), oldest: waiting.oldest(gate), worker: index)
+  }
+
+  /// Counts an exchange that is let in, once.
+  private mutating func noteAdmission(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    guard !state.pointee.admission.isAdmitted else { return }
+    state.pointee.admission.isAdmitted = true
+    gates[state.pointee.admission.gate].countAdmitted(
+      after: io.now - state.pointee.startedAt, worker: index)
+  }
+
+  // MARK: Out
+
+  /// Takes the exchange out of the line.
+  private mutating func stopWaiting(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    let gate = state.pointee.admission.gate
+    state.pointee.admission.isWaiting = false
+    waiting.remove(Int(id.index))
+    gates[gate].stopWaiting()
+    publishHead(gate)
+    setClientDeadline(id, nil)
+    // Who is first now may be elsewhere.
+    noteRoom(gate)
+  }
+
+  /// It waited too long. False where it does not wait.
+  mutating func queueTimeout(_ id: ConnectionID) -> Bool {
+    let state = slab.downstream + Int(id.index)
+    guard state.pointee.admission.isWaiting else { return false }
+    gates[state.pointee.admission.gate].count(.timeout, worker: index)
+    stopWaiting(id)
+    respond(id, .queueTimeout)
+    return true
+  }
+
+  /// The exchange is over, or its client is gone: gives back what it holds.
+  mutating func leaveAdmission(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    let gate = state.pointee.admission.gate
+    guard gate >= 0 else { return }
+    if state.pointee.admission.isWaiting {
+      gates[gate].count(.canceled, worker: index)
+      stopWaiting(id)
+    }
+    leaveSlot(id)
+    if state.pointee.admission.holdsPlace {
+      gates[gate].leave()
+      noteRoom(gate)
+    }
+    state.pointee.admission = AdmissionState()
+  }
+
+  /// The attempt is over: its place at the endpoint is free.
+  mutating func leaveSlot(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    let slot = state.pointee.admission.occupied
+    guard slot >= 0 else { return }
+    state.pointee.admission.occupied = -1
+    context.admission.slots.leave(slot)
+    noteRoom(state.pointee.admission.gate)
+  }
+
+  /// There may be room: looked at when the turn ends, not in the middle of another exchange.
+  private mutating func noteRoom(_ gate: Int) {
+    if gates[gate].waitingCount > 0 {
+      isDue[gate] = true
+      isAnyDue = true
+    }
+  }
+
+  // MARK: Turns
+
+  /// All lines are to be looked at: another worker rang, or there is a new table.
+  mutating func noteRoomEverywhere() {
+    for gate in gates.indices where waiting.count(gate) > 0 {
+      isDue[gate] = true
+      isAnyDue = true
+    }
+  }
+
+  /// The end of a turn: goes on with requests that are there already, and lets in who may begin.
+  mutating func finishTurn() {
+    letInWhereDue()
+    guard waiting.count > 0 else {
+      recheckAt = .distantFuture
+      return
+    }
+    if io.now >= recheckAt {
+      recheckAt = .distantFuture
+      for gate in gates.indices where waiting.count(gate) > 0 { letIn(gate, isRecheck: true) }
+      letInWhereDue()
+    }
+    if recheckAt == .distantFuture { recheckAt = io.now + Self.recheckInterval }
+  }
+
+  private mutating func letInWhereDue() {
+    while true {
+      while let id = runnable.popLast() { resumeInput(id) }
+      guard isAnyDue else { return }
+      isAnyDue = false
+      for gate in gates.indices where isDue[gate] {
+        isDue[gate] = false
+        letIn(gate, isRecheck: false)
+      }
+    }
+  }
+
+  /// Lets in from a pool's line as many as there is room for.
+  private mutating func letIn(_ gate: Int, isRecheck: Bool) {
+    let pool = poolOfGate[gate]
+    while let worker = gates[gate].nextWorker {
+      if worker != index {
+        if pool < 0 || hasQueueRoom(pool) { bells.ring(worker) }
+        return
+      }
+      guard let place = waiting.first(gate), let id = io.openID(at: Int32(place)) else { return }
+      guard pool >= 0 else {
+        gates[gate].count(.canceled, worker: index)
+        stopWaiting(id)
+        respond(id, .noEndpoint)
+        continue
+      }
+      switch plan.pools[pool].queue.concurrency {
+      case .unlimited: noteAdmission(id)
+      case .total(let limit):
+        guard gates[gate].tryEnter(limit) else { return }
+        slab.downstream[place].admission.holdsPlace = true
+        noteAdmission(id)
+      case .slots:
+        // Without an endpoint that may be used at all, waiting is of no use: `attempt` says so.
+        if occupySlot(id) == nil, plan.pools[pool].picker.isFull { return }
+      }
+      if isRecheck { gates[gate].countRescue(worker: index) }
+      stopWaiting(id)
+      attempt(id)
+    }
+  }
+
+  private mutating func hasQueueRoom(_ pool: Int) -> Bool {
+    switch plan.pools[pool].queue.concurrency {
+    case .unlimited: return true
+    case .total(let limit): return gates[plan.pools[pool].queue.gate].runningCount < limit
+    case .slots:
+      setRoom(pool)
+      return plan.pools[pool].picker.hasRoom
+    }
+  }
+
+  // MARK: Slots
+
+  /// Picks among the endpoints that have a slot free, and takes it. Taken over from `letIn` where
+  /// that has picked already.
+  mutating func occupySlot(_ id: ConnectionID) -> Int? {
+    let state = slab.downstream + Int(id.index)
+    let pool = state.pointee.pool
+    if state.pointee.admission.occupied >= 0 {
+      return plan.endpoints[state.pointee.admission.occupied]?.position
+    }
+    refresh(pool)
+    setRoom(pool)
+    while let position = pickPosition(id) {
+      let slot = plan.pools[pool].slots[position]
+      if context.admission.slots.tryEnter(slot, plan.pools[pool].queue.capacities[position]) {
+        state.pointee.admission.occupied = slot
+        noteAdmission(id)
+        return position
+      }
+      // Another worker was quicker.
+      plan.pools[pool].picker.setRoom(position, false)
+    }
+    return nil
+  }
+
+  private mutating func setRoom(_ pool: Int) {
+    for position in plan.pools[pool].slots.indices {
+      let count = context.admission.slots[plan.pools[pool].slots[position]]
+      plan.pools[pool].picker.setRoom(
+        position, count < plan.pools[pool].queue.capacities[position])
+    }
+  }
+
+  // MARK: Reloads
+
+  /// Takes the gates of a new fleet. Those that wait go on waiting for the pool of the same name;
+  /// where there is none any more they are answered at the end of the turn. Allocates.
+  mutating func adoptGates() {
+    gates = context.admission.gates
+    waiting.setLineCount(gates.count)
+    while isDue.count < gates.count { isDue.append(false) }
+    poolOfGate = gates.map { gate in plan.pools.firstIndex { $0.name == gate.name } ?? -1 }
+    for gate in gates.indices {
+      var place = waiting.first(gate)
+      while let waiter = place {
+        let state = slab.downstream + waiter
+        state.pointee.pool = max(0, poolOfGate[gate])
+        state.pointee.fleetRevision = plan.fleetRevision
+        state.pointee.tried = TriedSet()
+        state.pointee.pickKey.session = nil
+        place = waiting.next(after: waiter)
+      }
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import Balancer
+import Fleet
+import IO
+import Primitives
+import Synchronization
+import Testing
+
+@Suite struct PoolGateTests {
+  @Test func countsPlacesAndLimitsBoth() {
+    let gate = PoolGate(name: "a", workerCount: 1)
+    #expect([gate.tryEnter(2), gate.tryEnter(2), gate.tryEnter(2)] == [true, true, false])
+    gate.leave()
+    #expect(gate.tryEnter(2))
+    #expect([gate.tryWait(1), gate.tryWait(1)] == [true, false])
+    #expect(gate.waitingCount == 1 && gate.runningCount == 2)
+    gate.stopWaiting()
+    #expect(gate.tryWait(0) == false)
+  }
+
+  @Test func nextIsWhereTheLowestKeyIs() {
+    let gate = PoolGate(name: "a", workerCount: 3)
+    #expect(gate.nextWorker == nil && gate.oldest == nil)
+    gate.publish(20, oldest: .seconds(2), worker: 0)
+    gate.publish(10, oldest: .seconds(3), worker: 2)
+    #expect(gate.nextWorker == 2)
+    #expect(gate.oldest == .seconds(2))
+    gate.publish(.max, oldest: nil, worker: 2)
+    #expect(gate.nextWorker == 0)
+    gate.publish(.max, oldest: nil, worker: 0)
+    #expect(gate.nextWorker == nil && gate.oldest == nil)
+  }
+
+  // One thread makes room and then looks for waiters, the other begins to wait and then looks for
+  // room. If each could miss the other, a place would stay free: both would see nothing.
+  @Test func whoMakesRoomAndWhoBeginsToWaitNeverMissEachOther() throws {
+    let roundCount = 20_000
+    let gate = PoolGate(name: "a", workerCount: 2)
+    let round = Atomic<Int>(0)
+    let ready = Atomic<Int>(0)
+    let sawWaiter = Atomic<Bool>(false)
+    let sawRoom = Atomic<Bool>(false)
+    let missed = Atomic<Int>(0)
+    let sawOne = Atomic<Int>(0)
+    try withTwoThreads { number in
+      for current in 1...roundCount {
+        if number == 0 {
+          _ = gate.tryEnter(1)
+          sawWaiter.store(false, ordering: .relaxed)
+          sawRoom.store(false, ordering: .relaxed)
+          round.store(current, ordering: .sequentiallyConsistent)
+          gate.leave()
+          let seen = gate.waitingCount > 0 && gate.nextWorker != nil
+          sawWaiter.store(seen, ordering: .sequentiallyConsistent)
+          while ready.load(ordering: .sequentiallyConsistent) < current {}
+          let room = sawRoom.load(ordering: .sequentiallyConsistent)
+          if !seen, !room { missed.add(1, ordering: .relaxed) }
+          if seen != room { sawOne.add(1, ordering: .relaxed) }
+          gate.publish(.max, oldest: nil, worker: 1)
+          gate.stopWaiting()
+        } else {
+          while round.load(ordering: .sequentiallyConsistent) < current {}
+          _ = gate.tryWait(1)
+          gate.publish(1, oldest: .zero, worker: 1)
+          sawRoom.store(gate.runningCount < 1, ordering: .sequentiallyConsistent)
+          ready.store(current, ordering: .sequentiallyConsistent)
+        }
+      }
+    }
+    #expect(missed.load(ordering: .relaxed) == 0)
+    // Both orders happened, else nothing was shown.
+    #expect(sawOne.load(ordering: .relaxed) > 0)
+  }
+}
+
+@Suite struct QueueWakeTests {
+  // Many more want in than may run, on two workers: whoever ends an exchange has to wake the other
+  // worker about half of the time. Each time that is forgotten costs until the timer looks.
+  @Test(arguments: [QueuePolicy.Concurrency.total(1), .total(4), .slots])
+  func roomIsToldToTheOtherWorker(concurrency: QueuePolicy.Concurrency) throws {
+    let (listener, address) = try BlockingSocket.listen()
+    let endpoint = try ThreadHandle.start(name: "endpoint") {
+      while let connection = listener.accept() {
+        _ = try? ThreadHandle.start(name: "script") {
+          while !connection.receiveMessage().isEmpty {
+            try? connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+          }
+        }
+      }
+    }
+    _ = endpoint
+    var fleet = Fleet()
+    fleet.limits.connectionsMax = 128
+    var pool = Pool(name: "p", endpoints: [Endpoint(address: address)])
+    pool.endpoints[0].concurrency = 2
+    pool.queue.concurrency = concurrency
+    fleet.pools = [pool]
+    fleet.listeners = [
+      Listener(address: .loopback(port: 0), routes: [Route(pathPrefix: "/", pool: 0)])
+    ]
+    var slots = SlotMap(for: fleet)
+    try slots.assign(&fleet) { _ in false }
+    let evidence = EvidenceBoard(workerCount: 2, slotCount: slots.count)
+    let balancer = try Balancer(
+      board: WeightBoard(fleet: fleet, slotCount: slots.count), evidence: evidence,
+      hints: HintBoard(slotCount: slots.count), accessLog: AccessLogDriver(workerCount: 2))
+    try balancer.start(seed: 1)
+    let target = balancer.addresses[0]
+    let answered = Atomic<Int>(0)
+    let clientCount = 16
+    let requestCount = 100
+    let ask: @Sendable () -> Void = {
+      guard let client = try? BlockingSocket.connect(to: target) else { return }
+      for _ in 0..<requestCount {
+        try? client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        if client.receiveMessage().hasSuffix("ok") { answered.add(1, ordering: .relaxed) }
+      }
+    }
+    let clients = try (0..<clientCount).map { _ in
+      try ThreadHandle.start(name: "client") { ask() }
+    }
+    for client in clients { client.join() }
+    let slot = fleet.pools[0].endpoints[0].slot
+    let started = (0..<2).map {
+      evidence.block(ofWorker: $0)[evidence.index(.started, slot)]
+    }
+    let rescueCount = balancer.admission.gates[0].rescueCount
+    balancer.beginStop(deadline: Clock.now)
+    balancer.join()
+    #expect(answered.load(ordering: .relaxed) == clientCount * requestCount)
+    #expect(started.allSatisfy { $0 >= 50 }, "\(started)")
+    #expect(balancer.admission.gates[0].runningCount == 0)
+    #expect(balancer.admission.gates[0].waitingCount == 0)
+    #expect(balancer.admission.slots[slot] == 0)
+    // The timer may come first by chance, at the very moment when there is room.
+    #expect(rescueCount <= 2, "\(rescueCount)")
+  }
+}

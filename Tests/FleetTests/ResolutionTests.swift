@@ -73,7 +73,7 @@ private func fleet(_ endpoints: [Endpoint], _ names: [NamedEndpoint]) -> Fleet {
       "weight", { $0.pools[0].endpoints[0].baseWeight = 2 },
       ["endpoint 10.0.0.1:80 of pool p changed"]
     ),
-    ("policy", { $0.pools[0].retriesMax = 0 }, ["pool p changed"]),
+    ("policy", { $0.pools[0].retries.retriesMax = 0 }, ["pool p changed"]),
     ("route", { $0.listeners[0].routes[0].logsAccess = false }, ["listener 0.0.0.0:80 changed"]),
     ("log", { $0.accessLog.destination = .standardOutput }, ["access_log changed"]),
     ("dns", { $0.names.interval = .seconds(9) }, ["dns changed"]),

@@ -164,7 +164,7 @@ package struct Picker: Sendable {
   ) {
     guard ejection.failsMax != 0 else { return }
     candidates[position].adoptedUntil = ejectedUntil
-    guard candidates[position].health.isHalfOpen || mayEject else { return }
+    guard candidates[position].health.isHalfOpen || mayEject(position) else { return }
     candidates[position].health.adopt(ejectedUntil: ejectedUntil, trialFrom: trialFrom)
     recount()
   }
@@ -186,14 +186,20 @@ package struct Picker: Sendable {
     return true
   }
 
-  /// One more may be ejected: at most the pool's share, but one always.
-  private var mayEject: Bool {
-    var (eligible, troubled) = (0, 0)
+  /// This one may be ejected too: at most the pool's share are, but one always may, and any primary
+  /// for which a backup stands ready.
+  private func mayEject(_ position: Int) -> Bool {
+    var (eligible, troubled, backups) = (0, 0, 0)
     for candidate in candidates where candidate.isEligible && candidate.weight > 0 {
       eligible += 1
-      if candidate.health.isHalfOpen { troubled += 1 }
+      if candidate.health.isHalfOpen {
+        troubled += 1
+      } else if candidate.isBackup {
+        backups += 1
+      }
     }
     return troubled < max(1, Int(ejection.ejectedRatioMax * Double(eligible)))
+      || backups > 0 && !candidates[position].isBackup
   }
 
   private func index(_ news: HintBoard.News, _ position: Int) -> Int {
@@ -210,7 +216,7 @@ package struct Picker: Sendable {
     let slot = candidates[position].slot
     return PassiveContext(
       policy: ejection, fleetResponse: hints.fleetResponse(slot), interval: hints.interval(slot),
-      balancers: hints.balancers(slot), othersAreClean: othersAreClean, mayEject: mayEject)
+      balancers: hints.balancers(slot), othersAreClean: othersAreClean, mayEject: mayEject(position))
   }
 
   /// Says whether the endpoint may take one more; it does until told otherwise.
@@ -436,7 +442,7 @@ package struct Picker: Sendable {
     guard let slowRatio = ejection.slowRatio, ejection.failsMax != 0 else { return nil }
     candidates[position].health.noteResponse(duration.seconds)
     let health = candidates[position].health
-    guard !health.isHalfOpen, health.responseCount % Self.slowSamples == 0, mayEject,
+    guard !health.isHalfOpen, health.responseCount % Self.slowSamples == 0, mayEject(position),
       isSlow(position, slowRatio)
     else { return nil }
     let context = context(position, hints, othersAreClean: true)

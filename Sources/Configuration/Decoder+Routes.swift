@@ -81,7 +81,8 @@ extension Decoder {
     _ scope: inout Scope, _ route: inout Route, _ answersItself: Bool
   ) {
     if answersItself {
-      for key in ["rewrite", "timeouts", "body_bytes", "retries", "idempotent"] where scope.has(key) {
+      for key in ["rewrite", "timeouts", "body_bytes", "retries", "idempotent"] where scope.has(key)
+      {
         _ = scope.claim(key)
         report.error(
           at: scope.offset(of: key), "`\(key)` is for routes with a pool: this one answers itself")

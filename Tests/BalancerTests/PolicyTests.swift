@@ -30,6 +30,8 @@ struct PolicyBench {
     pool.balance = policy
     pool.hash.loadFactor = loadFactor
     pool.ejection.failsMax = failsMax
+    pool.ejection.failTimeout = .seconds(2)
+    pool.ejection.ejectedRatioMax = 1
     picker = Picker(pool: pool)
     hints = HintBoard(slotCount: weights.count)
     load = [Int32](repeating: 0, count: weights.count)

@@ -231,6 +231,23 @@ class Nginx(Program):
     def address(self):
         return f"{self.host}:{self.port}"
 
+    def workers(self):
+        """Its worker processes."""
+        return [int(pid) for pid in
+                Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def signal_all(self, number):
+        """To all its processes at once: SIGKILL is a crash, SIGSTOP a hang."""
+        for pid in [self.pid, *self.workers()]:
+            os.kill(pid, number)
+
+    def switch(self, fault, is_on=True):
+        """Faults of `/work`: `fail` is 500 at once, `half` the same for half of the requests."""
+        if is_on:
+            (self.files / fault).touch()
+        else:
+            (self.files / fault).unlink(missing_ok=True)
+
 
 _NGINX = """
 %(user)s
@@ -248,11 +265,19 @@ http {
   client_max_body_size 100m;
   keepalive_requests 100000;
   default_type application/octet-stream;
+  split_clients "$request_id" $coin { 50%% heads; * tails; }
   server {
     listen %(host)s:%(port)s;
     add_header X-Endpoint %(label)s always;
     root %(prefix)s/files;
     location = /hello { return 200 "hello from %(label)s\\n"; }
+    location = /work {
+      set $failure "";
+      if (-f $document_root/fail) { return 500; }
+      if (-f $document_root/half) { set $failure $coin; }
+      if ($failure = heads) { return 500; }
+      return 200 "worked by %(label)s\n";
+    }
     location = /nothing { return 204; }
     location = /moved { return 301 /hello; }
     location = /teapot { return 418 "short and stout\\n"; }

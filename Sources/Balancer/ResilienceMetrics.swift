@@ -47,6 +47,13 @@ package final class ResilienceMetrics: Sendable {
     blocks[worker].add(1, at: slot * Self.cellsPerSlot + Self.breakerBase + breaker.rawValue)
   }
 
+  /// Sets every cell of a slot to 0. The control thread; requires: no worker writes to the slot.
+  func clear(slot: Int) {
+    for block in blocks {
+      for cell in 0..<Self.cellsPerSlot { block.store(0, at: slot * Self.cellsPerSlot + cell) }
+    }
+  }
+
   // MARK: Reading, any thread
 
   /// Attempts made elsewhere because one at this endpoint failed.

@@ -97,6 +97,7 @@ package final class TrafficMetrics: Sendable {
     for block in blocks {
       for cell in 0..<Self.cellsPerSlot { block.store(0, at: slot * Self.cellsPerSlot + cell) }
     }
+    resilience.clear(slot: slot)
   }
 
   // MARK: Reading, any thread

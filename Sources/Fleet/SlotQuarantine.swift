@@ -1,7 +1,7 @@
 // Keeps the slots of endpoints that are gone until no worker can write their cells any more: then
 // the cells may be cleared and the slot given to another endpoint.
-// Invariant: a slot leaves only after every worker runs a fleet without it, and after it had no
-// exchange in flight for `rest`.
+// Invariant: a slot leaves only after every worker runs a fleet without it, and after it had neither
+// exchange nor connection for `rest`.
 public import Primitives
 
 /// Slots that rest between two owners.
@@ -25,11 +25,9 @@ public struct SlotQuarantine: Sendable {
   }
 
   /// Looks at the slots that rest; `adopted` is the fleet revision that all workers have reached.
-  public mutating func observe(
-    now: Nanoseconds, adopted: UInt64, inFlight: (Int) -> UInt64
-  ) {
+  public mutating func observe(now: Nanoseconds, adopted: UInt64, isIdle: (Int) -> Bool) {
     for (slot, entry) in entries {
-      let isQuiet = adopted >= entry.revision && inFlight(slot) == 0
+      let isQuiet = adopted >= entry.revision && isIdle(slot)
       guard isQuiet else {
         entries[slot]?.quietSince = nil
         continue

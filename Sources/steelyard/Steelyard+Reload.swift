@@ -136,7 +136,7 @@ extension Steelyard {
   func observeSlots(now: Nanoseconds) {
     if quarantine.isEmpty { return }
     quarantine.observe(now: now, adopted: balancer.adoptedRevision) {
-      evidence.sum(.inFlight, $0)
+      evidence.sum(.inFlight, $0) == 0 && evidence.sum(.connections, $0) == 0
     }
   }
 

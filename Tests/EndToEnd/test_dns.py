@@ -93,7 +93,8 @@ def test_every_address_of_a_name_is_an_endpoint_and_changes_are_followed(stage, 
     page = steelyard.metrics()
     assert page.value("steelyard_dns_addresses", host="gpu.test") == 2
     assert page.value("steelyard_dns_resolutions_total", host="gpu.test", result="ok") >= 2
-    event = steelyard.events("host name resolved")[-1]
+    _, event = wait_for(
+        lambda: len(found := steelyard.events("host name resolved")) == 2 and found, "a line")
     assert (event["added"], event["removed"]) == ("127.0.0.4", "127.0.0.2")
     # What stayed keeps its counters, what came begins at 0.
     started = page.by_endpoint("steelyard_endpoint_attempts_total")

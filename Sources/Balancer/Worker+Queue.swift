@@ -48,7 +48,7 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     guard state.pointee.admission.gate >= 0,
       state.pointee.fleetRevision == plan.fleetRevision,
-      plan.pools[state.pointee.pool].picker.isFull
+      hasRoom(state.pointee.pool), plan.pools[state.pointee.pool].picker.isFull
     else { return false }
     wait(id)
     return true
@@ -60,7 +60,7 @@ extension Worker {
     let gate = state.pointee.admission.gate
     guard gates[gate].tryWait(plan.pools[pool].queue.lengthMax) else {
       gates[gate].count(.full, worker: index)
-      respond(id, .queueFull)
+      answerFailed(id, .queueFull)
       return
     }
     state.pointee.admission.isWaiting = true
@@ -108,7 +108,7 @@ extension Worker {
     guard state.pointee.admission.isWaiting else { return false }
     gates[state.pointee.admission.gate].count(.timeout, worker: index)
     stopWaiting(id)
-    respond(id, .queueTimeout)
+    answerFailed(id, .queueTimeout)
     return true
   }
 
@@ -196,7 +196,7 @@ extension Worker {
       guard pool >= 0 else {
         gates[gate].count(.canceled, worker: index)
         stopWaiting(id)
-        respond(id, .noEndpoint)
+        answerFailed(id, .noEndpoint)
         continue
       }
       switch plan.pools[pool].queue.concurrency {
@@ -237,6 +237,8 @@ extension Worker {
     }
     refresh(pool)
     setRoom(pool)
+    // A breaker refuses what there are slots for.
+    guard hasRoom(pool) else { return nil }
     while let position = pickPosition(id) {
       let slot = plan.pools[pool].slots[position]
       if context.admission.slots.tryEnter(slot, plan.pools[pool].queue.capacities[position]) {

@@ -393,6 +393,29 @@ def test_a_retry_goes_to_where_there_is_room(stage):
     assert gate.most == 1
 
 
+def test_a_breaker_narrower_than_the_slots_refuses_at_once(stage):
+    gates = [Gate(stage) for _ in range(2)]
+    configuration = queued(gates, max_concurrent="slots")
+    configuration["pools"]["text"].update(
+        breakers={"max_requests": 2}, weights={"law": "static"}, endpoints=[
+            {"address": gate.endpoint.address, "concurrency": slots, "weight": weight}
+            for slots, weight, gate in zip((1, 9), (9, 1), gates)])
+    steelyard = stage.steelyard(configuration)
+    # The first fills the one slot of the first endpoint.
+    running = []
+    for count, gate in enumerate(gates):
+        running.append(Waiter(steelyard, "/running"))
+        wait_for(lambda: gate.running == 1, f"endpoint {count} to have one")
+    for _ in range(3):
+        response = steelyard.get("/")
+        assert response.status == 503
+        assert json.loads(response.content)["error"]["type"] == "breaker_open"
+    for gate in gates:
+        gate.open()
+    assert [waiter.response().status for waiter in running] == [200] * 2
+    assert steelyard.get("/").status == 200
+
+
 def test_a_warm_worker_with_everything_on_allocates_nothing(stage, counter, tmp_path):  # noqa: F811
     file = tmp_path / "counts"
     file.write_bytes(bytes(RECORD.size * 256))

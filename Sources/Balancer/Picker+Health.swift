@@ -1,0 +1,134 @@
+// What a picker makes of its endpoints' health: outcomes noted, other workers' verdicts taken over,
+// how many may be ejected at once, which one is far slower than the others.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+package import Fleet
+package import Primitives
+
+extension Picker {
+  /// Answers that an endpoint's mean response time is worth something after.
+  private static let slowSamples = 20
+
+  /// An attempt ended well. True where the endpoint came back from an ejection by it.
+  package mutating func succeeded(_ position: Int, now: Nanoseconds) -> Bool {
+    guard candidates[position].health.succeeded(now: now) else { return false }
+    recount()
+    return true
+  }
+
+  /// An attempt failed after `took`. Returns until when the endpoint is left alone from now on, if
+  /// by this.
+  package mutating func failed(
+    _ position: Int, _ failure: AttemptFailure, took: Nanoseconds = .zero, hints: HintBoard,
+    now: Nanoseconds
+  ) -> Nanoseconds? {
+    guard ejection.failsMax != 0 else { return nil }
+    let context = context(position, hints, othersAreClean: othersAreClean(position))
+    guard candidates[position].health.failed(failure, took: took, now: now, context) else {
+      return nil
+    }
+    recount()
+    return candidates[position].health.ejectedUntil
+  }
+
+  /// A complete answer took so long. Returns until when the endpoint is left alone for being far
+  /// slower than the others, where the pool says so.
+  package mutating func answered(
+    _ position: Int, in duration: Nanoseconds, hints: HintBoard, now: Nanoseconds
+  ) -> Nanoseconds? {
+    guard let slowRatio = ejection.slowRatio, ejection.failsMax != 0 else { return nil }
+    candidates[position].health.noteResponse(duration.seconds)
+    let health = candidates[position].health
+    guard !health.isHalfOpen, health.responseCount % Self.slowSamples == 0, mayEject(position),
+      isSlow(position, slowRatio)
+    else { return nil }
+    let context = context(position, hints, othersAreClean: true)
+    let until = candidates[position].health.ejectSlow(now: now, context)
+    recount()
+    return until
+  }
+
+  /// Above `ratio` times the median of the others with enough answers: slower than most of them by
+  /// that much. Nothing is said of fewer than two others.
+  private func isSlow(_ position: Int, _ ratio: Double) -> Bool {
+    let mine = candidates[position].health.meanResponse
+    var (slower, count) = (0, 0)
+    for other in candidates.indices where other != position {
+      let health = candidates[other].health
+      guard !health.isHalfOpen, health.responseCount >= Self.slowSamples else { continue }
+      count += 1
+      if mine > ratio * health.meanResponse { slower += 1 }
+    }
+    return count >= 2 && 2 * slower > count
+  }
+
+  private func othersAreClean(_ position: Int) -> Bool {
+    var (sum, count) = (0.0, 0)
+    for other in candidates.indices
+    where other != position && !candidates[other].health.isHalfOpen {
+      sum += candidates[other].health.slowFailureRatio
+      count += 1
+    }
+    return sum < 0.003 * Double(count) || count == 0
+  }
+
+  // MARK: Other workers
+
+  /// Another worker of this process left the endpoint alone until then; requests that can be made
+  /// again may try it from `trialFrom`.
+  package mutating func adopt(
+    _ position: Int, ejectedUntil: Nanoseconds, trialFrom: Nanoseconds
+  ) {
+    guard ejection.failsMax != 0 else { return }
+    candidates[position].adoptedUntil = ejectedUntil
+    guard candidates[position].health.isHalfOpen || mayEject(position) else { return }
+    candidates[position].health.adopt(ejectedUntil: ejectedUntil, trialFrom: trialFrom)
+    recount()
+  }
+
+  /// Another worker has tried the endpoint in vain.
+  package mutating func postponeTrial(_ position: Int, until: Nanoseconds) {
+    candidates[position].health.postponeTrial(until: until)
+  }
+
+  /// Takes how often other workers had the endpoint back: what is good enough for them is for us.
+  /// True where this ends an ejection.
+  package mutating func adopt(_ position: Int, readmissions: UInt64, now: Nanoseconds) -> Bool {
+    let before = candidates[position].adoptedReadmissions
+    guard before != readmissions else { return false }
+    candidates[position].adoptedReadmissions = readmissions
+    guard before != nil, candidates[position].health.isHalfOpen else { return false }
+    candidates[position].health.readmit(now: now)
+    recount()
+    return true
+  }
+
+  /// This one may be ejected too: at most the pool's share are, but one always may, and any primary
+  /// for which a backup stands ready.
+  private func mayEject(_ position: Int) -> Bool {
+    var (eligible, troubled, backups) = (0, 0, 0)
+    for candidate in candidates where candidate.isEligible && candidate.weight > 0 {
+      eligible += 1
+      if candidate.health.isHalfOpen {
+        troubled += 1
+      } else if candidate.isBackup {
+        backups += 1
+      }
+    }
+    return troubled < max(1, Int(ejection.ejectedRatioMax * Double(eligible)))
+      || backups > 0 && !candidates[position].isBackup
+  }
+
+  mutating func recount() {
+    troubledCount = candidates.reduce(0) { $0 + ($1.health.isHalfOpen ? 1 : 0) }
+  }
+
+  func context(
+    _ position: Int, _ hints: HintBoard, othersAreClean: Bool
+  ) -> PassiveContext {
+    let slot = candidates[position].slot
+    return PassiveContext(
+      policy: ejection, fleetResponse: hints.fleetResponse(slot), interval: hints.interval(slot),
+      balancers: hints.balancers(slot), othersAreClean: othersAreClean, mayEject: mayEject(position)
+    )
+  }
+}

@@ -1,7 +1,7 @@
 // Keeps the slots of endpoints that are gone until no worker can write their cells any more: then
 // the cells may be cleared and the slot given to another endpoint.
-// Invariant: a slot leaves only after every worker runs a fleet without it, and after it had neither
-// exchange nor connection for `rest`.
+// Invariant: a slot leaves only after every worker runs a fleet without it, and after it had
+// neither exchange nor connection for `rest`.
 public import Primitives
 
 /// Slots that rest between two owners.

@@ -62,10 +62,13 @@ package final class Balancer {
       let context = WorkerContext(
         board: board, evidence: evidence, hints: hints, metrics: metrics, control: control,
         accessLog: accessLog, limits: limits, admission: admission)
+      var entropy = SystemRandomNumberGenerator()
+      let identifiers = IdentifierSource(&entropy)
       let thread = try ThreadHandle.start(name: "worker-\(index)") {
         do throws(IOError) {
           var worker = try Worker(
-            index: index, context: context, bells: bells, seed: seed &+ UInt64(index))
+            index: index, context: context, bells: bells, seed: seed &+ UInt64(index),
+            identifiers: identifiers)
           worker.run()
         } catch {
           context.control.report("worker \(index) could not start: \(error)")

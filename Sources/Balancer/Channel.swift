@@ -19,9 +19,13 @@ struct HeldBytes {
 }
 
 enum DownstreamPhase: UInt8 {
+  /// Before a PROXY header is complete.
+  case preface
   /// Between exchanges, or in the middle of a head.
   case head
   case exchange
+  /// The protocol was changed: bytes go both ways.
+  case tunnel
   /// Answered; what still comes is thrown away until the client closes (RFC 9112 §9.6).
   case lingering
   /// Answered; closes once everything is sent.
@@ -29,7 +33,13 @@ enum DownstreamPhase: UInt8 {
 }
 
 enum UpstreamPhase: UInt8 {
-  case connecting, head, content, idle
+  case connecting, head, content, tunnel, idle
+}
+
+/// Which sides of a tunnel have ended.
+struct TunnelEnds {
+  var hasClientEnded = false
+  var hasEndpointEnded = false
 }
 
 struct Downstream: ~Copyable {
@@ -37,7 +47,7 @@ struct Downstream: ~Copyable {
   /// The beginning of a head, or what came after the running request.
   var input = HeldBytes()
   var hasDeadlineForHead = false
-  var addressCount = 0
+  var client = ClientIdentity()
   /// Where the client's connections are counted, −1 where they are not.
   var clientCell: Int32 = -1
 
@@ -47,6 +57,10 @@ struct Downstream: ~Copyable {
   var method = Method.other
   var minorVersion: UInt8 = 1
   var isPersistent = true
+  /// The client offered another protocol, and the endpoint was told.
+  var asksUpgrade = false
+  var tunnel = TunnelEnds()
+  var pace = BodyPace(rate: nil)
   var request = ContentReader(.none)
   var response = ContentReader(.none)
   var contentCount = 0
@@ -100,6 +114,8 @@ struct Upstream {
   var exchangeCount = 0
   /// As for `Downstream`.
   var untakenNoted = 0
+  /// It began with one client's PROXY header.
+  var isPrivate = false
   /// The beginning of a response head.
   var input = HeldBytes()
   // The idle list of its endpoint.
@@ -111,25 +127,33 @@ struct Upstream {
 struct ChannelSlab: ~Copyable {
   let downstream: UnsafeMutablePointer<Downstream>
   let upstream: UnsafeMutablePointer<Upstream>
-  /// 46 bytes of text for each connection.
-  let addresses: UnsafeMutablePointer<CChar>
+  /// 46 bytes of text for each connection: its client's address.
+  let addresses: UnsafeMutableRawPointer
+  /// `RequestID.byteCountMax` bytes for each connection.
+  let requestIDs: UnsafeMutableRawPointer
   private let capacity: Int
 
   init(capacity: Int) {
     self.capacity = capacity
     downstream = .allocate(capacity: capacity)
     upstream = .allocate(capacity: capacity)
-    addresses = .allocate(capacity: capacity * 46)
+    addresses = .allocate(byteCount: capacity * 46, alignment: 1)
+    requestIDs = .allocate(byteCount: capacity * RequestID.byteCountMax, alignment: 64)
   }
 
   deinit {
     downstream.deallocate()
     upstream.deallocate()
     addresses.deallocate()
+    requestIDs.deallocate()
   }
 
   func address(_ index: Int, count: Int) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(start: addresses + index * 46, count: count)
+  }
+
+  func requestID(_ index: Int, count: Int) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: requestIDs + index * RequestID.byteCountMax, count: count)
   }
 }
 

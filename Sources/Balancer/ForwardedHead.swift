@@ -2,14 +2,39 @@
 // X-Real-IP in. Runs of kept field lines are copied as they are.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import HTTP
+import Primitives
+
+/// What a worker knows of the client when it passes a request on.
+struct ForwardedClient {
+  /// The client's IP address as text.
+  let address: UnsafeRawBufferPointer
+  /// The address that the connection came from, as text: the client's or its proxy's.
+  let peer: UnsafeRawBufferPointer
+  /// The peer's `X-Forwarded-*` are believed.
+  let isPeerTrusted: Bool
+  /// Empty: `X-Request-Id` is a field as any other.
+  let requestID: UnsafeRawBufferPointer
+  let trace: ForwardedTrace
+}
+
+/// What becomes of `traceparent` and `tracestate`.
+enum ForwardedTrace {
+  /// Both are passed on as they are.
+  case kept
+  case dropped
+  /// A span of ours in the client's trace, which has its state.
+  case renewed(TraceParent)
+  /// A trace of ours.
+  case begun(TraceParent)
+}
 
 /// What a request head is rewritten with.
 struct ForwardedRequest {
   let head: RequestHead
   /// The bytes that `head` and the parser's fields refer to.
   let bytes: UnsafeRawBufferPointer
-  /// The client's IP address as text.
-  let client: UnsafeRawBufferPointer
+  let noted: NotedFields
+  let client: ForwardedClient
   /// What endpoints are sent as `Host`; empty: the client's.
   var host: [UInt8] = []
   /// What the first `matchedCount` bytes of the path are replaced with; empty: nothing is.
@@ -63,13 +88,21 @@ struct ForwardedRequest {
       let field = parser.fields[index]
       let isDropped: Bool
       switch field.name {
-      case .xForwardedFor, .xForwardedProto, .xForwardedHost, .xRealIP: isDropped = true
+      case .xForwardedFor, .xRealIP, .counterfeit, .steelyardEndpoint, .steelyardOther:
+        isDropped = true
+      case .xForwardedProto: isDropped = !keepsProto
+      case .xForwardedHost: isDropped = !keepsHost
+      case .xForwardedOther, .forwarded: isDropped = !client.isPeerTrusted
+      case .xRequestID: isDropped = !client.requestID.isEmpty
+      case .traceparent: isDropped = !keepsTrace
+      case .tracestate: isDropped = !keepsState
+      case .upgrade: isDropped = !head.asksUpgrade
       case .host: isDropped = dropsHost
       case .expect: isDropped = !head.expectsContinue
-      case .other:
+      default:
         isDropped =
-          head.connection.namesFields && parser.isNamedByConnection(field, in: bytes)
-      default: isDropped = field.name.isHopByHop
+          field.name.isHopByHop
+          || head.connection.namesFields && parser.isNamedByConnection(field, in: bytes)
       }
       run.add(field, isDropped: isDropped, from: bytes, to: &writer)
     }
@@ -80,28 +113,85 @@ struct ForwardedRequest {
     to writer: inout HeadWriter, _ parser: borrowing HeadParser, hasHost: Bool
   ) {
     writer.append("X-Forwarded-For: ")
-    for index in 0..<parser.fieldCount where parser.fields[index].name == .xForwardedFor {
+    for index in 0..<parser.fieldCount
+    where client.isPeerTrusted && parser.fields[index].name == .xForwardedFor {
       let field = parser.fields[index]
       if field.valueStart == field.valueEnd { continue }
       writer.append(slice(Int(field.valueStart), Int(field.valueEnd)))
       writer.append(", ")
     }
-    writer.append(client)
+    writer.append(client.peer)
     writer.append("\r\nX-Real-IP: ")
-    writer.append(client)
-    writer.append("\r\nX-Forwarded-Proto: http\r\n")
-    if hasHost {
+    writer.append(client.address)
+    writer.append("\r\n")
+    if !keepsProto { writer.append("X-Forwarded-Proto: http\r\n") }
+    if hasHost, !keepsHost {
       writer.append("X-Forwarded-Host: ")
       writer.append(slice(head.authorityStart, head.authorityEnd))
       writer.append("\r\n")
     }
+    writeIdentifiers(to: &writer)
+    if head.asksUpgrade { writer.append("Connection: Upgrade\r\n") }
     writer.append(head.minorVersion == 0 ? "Via: 1.0 steelyard\r\n" : "Via: 1.1 steelyard\r\n")
+  }
+
+  private func writeIdentifiers(to writer: inout HeadWriter) {
+    if !client.requestID.isEmpty {
+      writer.append("X-Request-Id: ")
+      writer.append(client.requestID)
+      writer.append("\r\n")
+    }
+    switch client.trace {
+    case .kept, .dropped: break
+    case .renewed(let parent), .begun(let parent):
+      writer.append("traceparent: ")
+      parent.write(to: &writer)
+      writer.append("\r\n")
+    }
+  }
+
+  // A trusted proxy's word stands, but not two of them.
+  private var keepsProto: Bool { client.isPeerTrusted && noted.forwardedProto.only != nil }
+  private var keepsHost: Bool { client.isPeerTrusted && noted.forwardedHost.only != nil }
+  private var keepsTrace: Bool {
+    if case .kept = client.trace { return true }
+    return false
+  }
+  private var keepsState: Bool {
+    switch client.trace {
+    case .kept, .renewed: true
+    case .dropped, .begun: false
+    }
   }
 
   private func byte(_ offset: Int) -> UInt8 { offset < bytes.count ? bytes[offset] : 0 }
 
   private func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+  }
+}
+
+/// Fields that responses get, those that steelyard gives itself too. Empty ones are left out.
+struct ResponseFields {
+  var requestID = UnsafeRawBufferPointer(start: nil, count: 0)
+  /// The endpoint that answered.
+  var servedBy: (address: IPAddress, port: UInt16)?
+
+  func write(to writer: inout HeadWriter) {
+    if !requestID.isEmpty {
+      writer.append("X-Request-Id: ")
+      writer.append(requestID)
+      writer.append("\r\n")
+    }
+    guard let servedBy else { return }
+    writer.append(servedBy.address.isV4 ? "X-Served-By: " : "X-Served-By: [")
+    withUnsafeTemporaryAllocation(byteCount: IPAddress.textMax, alignment: 1) { room in
+      guard let base = room.baseAddress else { return }
+      writer.append(base, servedBy.address.write(to: base))
+    }
+    writer.append(servedBy.address.isV4 ? ":" : "]:")
+    writer.append(number: Int(servedBy.port))
+    writer.append("\r\n")
   }
 }
 
@@ -114,6 +204,7 @@ struct ForwardedResponse {
   /// The client's version is 1.0 and it asked for keep-alive, which has to be confirmed.
   let confirmsKeepAlive: Bool
   let closes: Bool
+  var added = ResponseFields()
 
   /// `own` writes field lines of ours.
   func write(
@@ -129,15 +220,19 @@ struct ForwardedResponse {
     for index in 0..<parser.fieldCount {
       let field = parser.fields[index]
       let isDropped =
-        field.name.isHopByHop
-        || field.name == .other && head.connection.namesFields
-          && parser.isNamedByConnection(field, in: bytes)
+        field.name.isHopByHop && !(field.name == .upgrade && head.isUpgrade)
+        || head.connection.namesFields && parser.isNamedByConnection(field, in: bytes)
+        || field.name == .xRequestID && !added.requestID.isEmpty
+        || field.name == .xServedBy && added.servedBy != nil
       run.add(field, isDropped: isDropped, from: bytes, to: &writer)
     }
     run.end(from: bytes, to: &writer)
     own(&writer)
     if isChunked { writer.append("Transfer-Encoding: chunked\r\n") }
-    if closes {
+    added.write(to: &writer)
+    if head.isUpgrade {
+      writer.append("Connection: Upgrade\r\n")
+    } else if closes {
       writer.append("Connection: close\r\n")
     } else if confirmsKeepAlive {
       writer.append("Connection: keep-alive\r\n")

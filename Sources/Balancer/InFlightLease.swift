@@ -8,6 +8,8 @@ package import Primitives
 package struct InFlightLease: ~Copyable {
   package let slot: Int
   package let startedAt: Nanoseconds
+  /// It became a tunnel.
+  fileprivate var isTunnel = false
 
   fileprivate init(slot: Int, startedAt: Nanoseconds) {
     self.slot = slot
@@ -64,8 +66,11 @@ package struct LeaseBook: ~Copyable {
   private let cells: CellBlock
   private let workerIndex: Int
   private let own: UnsafeMutablePointer<Int32>
+  private let ownTunnels: UnsafeMutablePointer<Int32>
   /// In flight at each slot: our own, live, and what the other workers had at the last `refresh`.
   package let load: UnsafeMutablePointer<Int32>
+  /// Of those, the ones that are tunnels: they say nothing of how busy an endpoint is.
+  package let tunnels: UnsafeMutablePointer<Int32>
   package private(set) var count = 0
 
   package init(evidence: EvidenceBoard, hints: HintBoard, workerIndex: Int) {
@@ -77,11 +82,17 @@ package struct LeaseBook: ~Copyable {
     own.initialize(repeating: 0, count: evidence.slotCount)
     load = .allocate(capacity: evidence.slotCount)
     load.initialize(repeating: 0, count: evidence.slotCount)
+    ownTunnels = .allocate(capacity: evidence.slotCount)
+    ownTunnels.initialize(repeating: 0, count: evidence.slotCount)
+    tunnels = .allocate(capacity: evidence.slotCount)
+    tunnels.initialize(repeating: 0, count: evidence.slotCount)
   }
 
   deinit {
     own.deallocate()
     load.deallocate()
+    ownTunnels.deallocate()
+    tunnels.deallocate()
   }
 
   package mutating func take(_ slot: Int, now: Nanoseconds) -> InFlightLease {
@@ -92,6 +103,24 @@ package struct LeaseBook: ~Copyable {
     cells.add(1, at: evidence.index(.started, slot))
     cells.add(UInt64(bitPattern: now.rawValue), at: evidence.index(.outstandingStarts, slot))
     return InFlightLease(slot: slot, startedAt: now)
+  }
+
+  /// The attempt is answered with 101 and goes on as a tunnel: it stays in flight, but neither its
+  /// age nor its end says how fast the endpoint is. Requires: once a lease.
+  package mutating func becomeTunnel(_ lease: inout InFlightLease) {
+    lease.isTunnel = true
+    ownTunnels[lease.slot] += 1
+    tunnels[lease.slot] += 1
+    cells.add(1, at: evidence.index(.tunnels, lease.slot))
+    let started = UInt64(bitPattern: lease.startedAt.rawValue)
+    cells.add(0 &- started, at: evidence.index(.outstandingStarts, lease.slot))
+  }
+
+  /// Tells passive health of an attempt that went well and is not over.
+  package mutating func noteSuccess(
+    _ slot: Int, _ picker: inout Picker, _ position: Int, now: Nanoseconds
+  ) {
+    if picker.succeeded(position, now: now) { publishReadmission(slot) }
   }
 
   /// Ends an attempt at the endpoint at `position` of the picker: counts it, and tells passive
@@ -134,12 +163,19 @@ package struct LeaseBook: ~Copyable {
     let slot = lease.slot
     let started = UInt64(bitPattern: lease.startedAt.rawValue)
     let duration = UInt64(max(0, (now - lease.startedAt).rawValue))
+    let wasTunnel = lease.isTunnel
     lease.end()
     own[slot] -= 1
     load[slot] -= 1
     count -= 1
     cells.subtract(1, at: evidence.index(.inFlight, slot))
-    cells.add(0 &- started, at: evidence.index(.outstandingStarts, slot))
+    if wasTunnel {
+      ownTunnels[slot] -= 1
+      tunnels[slot] -= 1
+      cells.subtract(1, at: evidence.index(.tunnels, slot))
+    } else {
+      cells.add(0 &- started, at: evidence.index(.outstandingStarts, slot))
+    }
     switch outcome {
     case .completed:
       cells.add(1, at: evidence.index(.completed, slot))
@@ -177,16 +213,19 @@ package struct LeaseBook: ~Copyable {
     for position in picker.candidates.indices {
       let slot = picker.candidates[position].slot
       var others: UInt64 = 0
+      var othersTunnels: UInt64 = 0
       var (ejectedUntil, trialFrom, readmissions): (UInt64, UInt64, UInt64) = (0, 0, 0)
       for worker in 0..<evidence.workerCount where worker != workerIndex {
         let block = evidence.block(ofWorker: worker)
         others &+= block[evidence.index(.inFlight, slot)]
+        othersTunnels &+= block[evidence.index(.tunnels, slot)]
         ejectedUntil = max(ejectedUntil, block[evidence.index(.ejectedUntil, slot)])
         trialFrom = max(trialFrom, block[evidence.index(.trialFrom, slot)])
         readmissions &+= block[evidence.index(.readmissions, slot)]
       }
       load[slot] = own[slot] + Int32(truncatingIfNeeded: others)
       sum += Int(truncatingIfNeeded: others)
+      tunnels[slot] = ownTunnels[slot] + Int32(truncatingIfNeeded: othersTunnels)
       let until = Nanoseconds(Int64(truncatingIfNeeded: ejectedUntil))
       let from = Nanoseconds(Int64(truncatingIfNeeded: trialFrom))
       if picker.adopt(position, readmissions: readmissions, now: now) { forgetEjection(slot) }

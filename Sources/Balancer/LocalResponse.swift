@@ -124,7 +124,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
   /// but with its length, for HEAD.
   func write(
     to writer: inout HeadWriter, date: UnsafeRawBufferPointer, isHead: Bool, closes: Bool,
-    retryAfter: Int = 1
+    retryAfter: Int = 1, added: ResponseFields = ResponseFields()
   ) {
     writer.append("HTTP/1.1 ")
     writer.append(number: status)
@@ -141,7 +141,9 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
       writer.append(number: retryAfter)
     }
     if closes { writer.append("\r\nConnection: close") }
-    writer.append("\r\n\r\n")
+    writer.append("\r\n")
+    added.write(to: &writer)
+    writer.append("\r\n")
     if isHead { return }
     writer.append("{\"error\":{\"code\":")
     writer.append(number: status)

@@ -181,13 +181,13 @@ package struct Picker: Sendable {
   /// taken again only when there is no other; `key` is what the request goes by. `isRepeatable`:
   /// what an endpoint that is only tried fails will be asked of another.
   package mutating func pick(
-    now: Nanoseconds, load: UnsafePointer<Int32>, hints: HintBoard, tried: TriedSet,
-    key: PickKey = PickKey(), room: EndpointRoom = EndpointRoom(), isRepeatable: Bool = false,
-    random: inout RandomSource
+    now: Nanoseconds, load: UnsafePointer<Int32>, tunnels: UnsafePointer<Int32>? = nil,
+    hints: HintBoard, tried: TriedSet, key: PickKey = PickKey(),
+    room: EndpointRoom = EndpointRoom(), isRepeatable: Bool = false, random: inout RandomSource
   ) -> Int? {
     var scan = Scan(
-      now: now, load: load, hints: hints.hasForeignLoad ? hints : nil, room: room,
-      isRepeatable: isRepeatable, tried: tried, hash: key.hash)
+      now: now, load: load, tunnels: tunnels, hints: hints.hasForeignLoad ? hints : nil,
+      room: room, isRepeatable: isRepeatable, tried: tried, hash: key.hash)
     if let position = key.session, takesSession(position, scan) { return position }
     if let position = pickHealthy(&scan, &random) { return position }
     if scan.areHealthyFull { return nil }
@@ -264,6 +264,8 @@ package struct Picker: Sendable {
   struct Scan {
     let now: Nanoseconds
     let load: UnsafePointer<Int32>
+    /// How many of `load` are tunnels: an endpoint that is tried again may have some.
+    let tunnels: UnsafePointer<Int32>?
     /// nil: no other balancer's load anywhere.
     let hints: HintBoard?
     let room: EndpointRoom
@@ -274,6 +276,9 @@ package struct Picker: Sendable {
     var isBackup = false
     /// The healthy ones are full: better to wait for them than to take what rests, or a backup.
     var areHealthyFull = false
+
+    /// Requests that an endpoint is answering.
+    @inline(__always) func busy(_ slot: Int) -> Int32 { load[slot] - (tunnels?[slot] ?? 0) }
   }
 
   private enum Triage {
@@ -314,7 +319,7 @@ package struct Picker: Sendable {
   @inline(__always)
   private func isAwake(_ candidate: Candidate, _ scan: Scan) -> Bool {
     candidate.health.mayBePicked(
-      now: scan.now, load: scan.load[candidate.slot], isRepeatable: scan.isRepeatable)
+      now: scan.now, load: scan.busy(candidate.slot), isRepeatable: scan.isRepeatable)
   }
 
   @inline(__always)
@@ -340,11 +345,13 @@ package struct Picker: Sendable {
   /// Whether a request had better be refused than sent to the endpoint that was picked, because it
   /// would wait too long there. `timeout` is the client's patience.
   package func sheds(
-    _ position: Int, load: UnsafePointer<Int32>, hints: HintBoard, timeout: Nanoseconds
+    _ position: Int, load: UnsafePointer<Int32>, tunnels: UnsafePointer<Int32>? = nil,
+    hints: HintBoard, timeout: Nanoseconds
   ) -> Bool {
     guard let shedRatio, !candidates[position].health.isHalfOpen else { return false }
     let slot = candidates[position].slot
-    guard load[slot] >= 3, let wait = hints.expectedWait(slot, load: load[slot]) else {
+    let load = load[slot] - (tunnels?[slot] ?? 0)
+    guard load >= 3, let wait = hints.expectedWait(slot, load: load) else {
       return false
     }
     return wait > shedRatio * timeout.seconds

@@ -40,6 +40,8 @@ package enum CodeClass: Int, CaseIterable, Sendable {
 package final class TrafficMetrics: Sendable {
   package let slotCount: Int
   package let resilience: ResilienceMetrics
+  /// Tunnels and PROXY protocol headers.
+  package let wire: WireMetrics
   private let blocks: [CellBlock]
 
   private static let countersPerSlot = CodeClass.allCases.count * Method.allCases.count
@@ -48,6 +50,7 @@ package final class TrafficMetrics: Sendable {
   package init(workerCount: Int, slotCount: Int) {
     self.slotCount = slotCount
     resilience = ResilienceMetrics(workerCount: workerCount, slotCount: slotCount)
+    wire = WireMetrics(workerCount: workerCount, slotCount: slotCount)
     let count =
       slotCount * Self.cellsPerSlot + LocalReason.allCases.count + 2
       + 2 * CodeClass.allCases.count

@@ -31,12 +31,13 @@ extension Worker {
       target.isEmpty ? UnsafeRawBufferPointer(start: root.utf8Start, count: 1) : target)
     for index in 0..<requests.fieldCount {
       let field = requests.fields[index]
-      let name = slice(head.start + Int(field.start), head.start + Int(field.nameEnd))
+      let name = slice(Int(field.start), Int(field.nameEnd))
       guard let text = Self.loggedField(name) else { continue }
-      let value = slice(
-        head.start + Int(field.valueStart), head.start + Int(field.valueEnd))
+      let value = slice(Int(field.valueStart), Int(field.valueEnd))
       records.set(text, place, value)
     }
+    let given = requestID(id)
+    if !given.isEmpty { records.set(.requestID, place, given) }
     if let route, plan.routes[route].pool >= 0 {
       let name = plan.pools[plan.routes[route].pool].name
       _ = name.utf8.withContiguousStorageIfAvailable {
@@ -142,7 +143,7 @@ extension Worker {
     let unsent = isCut ? io.unsentByteCount(id) : 0
     let sent = record.pointee.sentHeadCount + record.pointee.sentContentCount
     let line = LogLine(
-      client: slab.address(place, count: state.pointee.addressCount),
+      client: clientText(id),
       method: records.text(.method, place), target: records.text(.target, place),
       referer: records.text(.referer, place), userAgent: records.text(.userAgent, place),
       requestID: records.text(.requestID, place), pool: records.text(.pool, place),

@@ -31,8 +31,10 @@ extension Worker {
   mutating func admitConnection(_ id: ConnectionID) -> Bool {
     guard let clients = context.admission.clients else { return true }
     let place = Int(id.index)
-    let address = slab.address(place, count: slab.downstream[place].addressCount)
-    switch clients.enter(ClientNetwork.hash(address, context.admission.hash)) {
+    // A trusted proxy's connections are those of many.
+    let peer = slab.downstream[place].client.peer
+    if plan.listener(io.tag(id))?.trustedProxies.contain(peer) == true { return true }
+    switch clients.enter(ClientNetwork.hash(clientText(id), context.admission.hash)) {
     case .entered(let cell): slab.downstream[place].clientCell = cell
     case .uncounted: break
     case .refused:
@@ -106,10 +108,7 @@ extension Worker {
     let hash = context.admission.hash
     switch limit.key {
     case .all: return 1
-    case .clientIP:
-      let place = Int(id.index)
-      let address = slab.address(place, count: slab.downstream[place].addressCount)
-      return ClientNetwork.hash(address, hash)
+    case .clientIP: return ClientNetwork.hash(clientText(id), hash)
     case .path:
       return hash(UnsafeRawBufferPointer(rebasing: bytes[head.targetStart..<head.pathEnd]))
     case .header:

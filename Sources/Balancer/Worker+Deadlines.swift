@@ -25,9 +25,13 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     let upstream = state.pointee.upstream
     let other = slab.upstream + Int(upstream.index)
-    guard other.pointee.phase == .head else { return }
+    guard other.pointee.phase == .head else {
+      state.pointee.pace.hold(now: io.now)
+      return
+    }
     if io.unsentByteCount(upstream) > 0 {
       other.pointee.untakenNoted = io.untakenByteCount(upstream)
+      state.pointee.pace.hold(now: io.now)
       setClientDeadline(id, nil)
       io.setDeadline(upstream, io.now + state.pointee.timeouts.send)
     } else if state.pointee.request.isComplete {
@@ -36,7 +40,8 @@ extension Worker {
     } else {
       io.setDeadline(upstream, nil)
       let timeout = plan.listener(io.tag(id))?.bodyTimeout ?? state.pointee.timeouts.idle
-      setClientDeadline(id, io.now + timeout)
+      let late = state.pointee.pace.deadline(received: state.pointee.contentCount, now: io.now)
+      setClientDeadline(id, min(io.now + timeout, late ?? .distantFuture))
     }
   }
 

@@ -13,11 +13,25 @@ extension Worker {
     context.control.connections[index].add(1, at: Int(io.tag(id)))
     let place = Int(id.index)
     (slab.downstream + place).initialize(to: Downstream())
-    slab.downstream[place].addressCount = io.writeAcceptedAddress(
-      into: slab.addresses + place * 46)
-    guard admitConnection(id) else { return }
     io.setReadLimit(id, Self.headReadMax)
+    guard identifyPeer(id, io.tag(id)) else {
+      refusePreface(id)
+      return
+    }
+    if slab.downstream[place].phase == .preface {
+      // Whose it is, is not known yet.
+      io.setDeadline(id, io.now + (plan.listener(io.tag(id))?.headTimeout ?? .seconds(10)))
+    } else if admitConnection(id) {
+      expectHead(id)
+    }
+  }
+
+  /// The PROXY header is read; `rest` came with it.
+  mutating func beginHeads(_ id: ConnectionID, _ tag: UInt32, _ rest: UnsafeRawBufferPointer) {
+    slab.downstream[Int(id.index)].phase = .head
+    guard admitConnection(id) else { return }
     expectHead(id)
+    if !rest.isEmpty { parseHead(id, tag, rest) }
   }
 
   /// Waits for the first byte of a head.
@@ -33,6 +47,8 @@ extension Worker {
     let received = UnsafeRawBufferPointer(io.received)
     switch state.pointee.phase {
     case .lingering, .closing: break
+    case .preface: receivePreface(id, tag, received)
+    case .tunnel: tunnelReceived(fromClient: id, received)
     case .exchange:
       if state.pointee.request.isComplete {
         holdPipelined(id, received)
@@ -184,6 +200,8 @@ extension Worker {
     switch state.pointee.phase {
     case .closing: closeDownstream(id)
     case .lingering: io.setDeadline(id, io.now + Self.lingerTime)
+    case .preface: break
+    case .tunnel: tunnelDrained(client: id, isClient: true)
     case .head:
       expectHead(id)
       if state.pointee.input.isEmpty {
@@ -206,6 +224,8 @@ extension Worker {
     switch state.pointee.phase {
     case .lingering, .closing:
       if io.unsentByteCount(id) == 0 || !takesBytes(id) { cut(id) }
+    case .preface: refusePreface(id)
+    case .tunnel: cutTunnel(id)
     case .head:
       if io.unsentByteCount(id) > 0 {
         if !takesBytes(id) { cut(id) }
@@ -238,6 +258,8 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     if state.pointee.phase == .exchange {
       abortExchange(id, outcomeOfLeaving(id), code: .canceled)
+    } else if state.pointee.phase == .tunnel {
+      if isCut { cutTunnel(id) } else { tunnelEnded(client: id, isClient: true) }
     } else if isCut || io.unsentByteCount(id) == 0 || state.pointee.phase == .lingering {
       closeDownstream(id)
     } else {

@@ -91,7 +91,8 @@ extension Worker {
     var writer = HeadWriter(scratch)
     reason.write(
       to: &writer, date: date.current(), isHead: state.pointee.method == .head, closes: closes,
-      retryAfter: retryAfter)
+      retryAfter: retryAfter,
+      added: state.pointee.phase == .exchange ? responseFields(id) : ResponseFields())
     io.send(id, writer.written)
     logAnswer(id, reason.status, reason.staticLabel, writer.written)
     endDownstream(id, closes: closes)

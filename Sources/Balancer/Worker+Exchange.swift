@@ -25,6 +25,10 @@ extension Worker {
     state.pointee.tried = TriedSet()
     state.pointee.isRepeat = false
     state.pointee.endsAt = .distantFuture
+    let noted = NotedFields(requests)
+    identifyClient(id, tag, noted, bytes)
+    state.pointee.asksUpgrade = head.asksUpgrade
+    state.pointee.pace = BodyPace(rate: plan.listener(tag)?.bodyRateMin)
 
     let route = plan.route(tag, head, bytes, requests)
     beginRecord(id, head, bytes, route: route)
@@ -53,7 +57,7 @@ extension Worker {
       answer(id, byRoute: route, head, bytes, rest: next)
       return
     }
-    let isWritten = writeUpstreamHead(id, route, head, bytes, content)
+    let isWritten = writeUpstreamHead(id, route, head, noted, bytes, content)
     if let route {
       readPickKey(id, pool: plan.routes[route].pool, head, bytes)
       state.pointee.admission.level = priorityLevel(plan.routes[route].pool, bytes)
@@ -92,16 +96,15 @@ extension Worker {
 
   /// Renders what is sent upstream into a block that is kept for a second attempt.
   private mutating func writeUpstreamHead(
-    _ id: ConnectionID, _ route: Int?, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
-    _ content: UnsafeRawBufferPointer
+    _ id: ConnectionID, _ route: Int?, _ head: RequestHead, _ noted: NotedFields,
+    _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer
   ) -> Bool {
     let state = slab.downstream + Int(id.index)
     guard let route, let block = blocks.take() else { return false }
     var writer = HeadWriter(
       UnsafeMutableRawBufferPointer(start: block, count: Self.blockBytes))
     let forwarded = ForwardedRequest(
-      head: head, bytes: bytes,
-      client: slab.address(Int(id.index), count: state.pointee.addressCount),
+      head: head, bytes: bytes, noted: noted, client: forwardedClient(id, noted, bytes),
       host: plan.pools[plan.routes[route].pool].host, rewrite: plan.routes[route].rewrite,
       matchedCount: plan.routes[route].matchedCount)
     forwarded.write(to: &writer, requests)
@@ -124,7 +127,8 @@ extension Worker {
     }
     let pool = state.pointee.pool
     let sheds = plan.pools[pool].picker.sheds(
-      position, load: leases.load, hints: context.hints, timeout: state.pointee.timeouts.firstByte)
+      position, load: leases.load, tunnels: leases.tunnels, hints: context.hints,
+      timeout: state.pointee.timeouts.firstByte)
     if sheds {
       answerFailed(id, .shed)
       return
@@ -133,12 +137,18 @@ extension Worker {
     state.pointee.lease = leases.take(slot, now: io.now)
     if state.pointee.isRepeat { leases.countRepeat(slot, isBeginning: true) }
     noteAttempt(id, slot: slot)
-    if let upstream = takeIdle(slot) {
+    let header = plan.pools[pool].proxyHeader
+    if header == .none, let upstream = takeIdle(slot) {
       send(id, to: upstream, slot: slot)
       return
     }
     do throws(IOError) {
-      send(id, to: try connect(to: slot), slot: slot)
+      let upstream = try connect(to: slot)
+      if header != .none {
+        slab.upstream[Int(upstream.index)].isPrivate = true
+        sendProxyHeader(header, id, to: upstream)
+      }
+      send(id, to: upstream, slot: slot)
     } catch {
       if error.isLocalShortage {
         releaseAttempt(id, .abandoned)
@@ -168,9 +178,11 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     let pool = state.pointee.pool
     let isRepeatable = isRepeatable(id)
+    if let position = takeHint(id) { return position }
     return plan.pools[pool].picker.pick(
-      now: io.now, load: leases.load, hints: context.hints, tried: state.pointee.tried,
-      key: state.pointee.pickKey, room: room(pool), isRepeatable: isRepeatable, random: &random)
+      now: io.now, load: leases.load, tunnels: leases.tunnels, hints: context.hints,
+      tried: state.pointee.tried, key: state.pointee.pickKey, room: room(pool),
+      isRepeatable: isRepeatable, random: &random)
   }
 
   /// Takes what others know of the pool's endpoints, once a turn.

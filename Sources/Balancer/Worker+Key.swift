@@ -12,7 +12,7 @@ extension Worker {
     state.pointee.pickKey = PickKey()
     let keyed = KeyedHead(
       head: head, bytes: bytes,
-      client: slab.address(Int(id.index), count: state.pointee.addressCount))
+      client: clientText(id))
     state.pointee.pickKey.hash = keyed.hash(plan.pools[pool].key, requests)
     state.pointee.pickKey.session = plan.pools[pool].affinity?.position(keyed, requests)
   }

@@ -59,7 +59,8 @@ extension Worker {
       guard let id = io.openID(at: place), io.tag(id) != Self.upstreamTag, isLeaving(io.tag(id))
       else { continue }
       let state = slab.downstream + Int(place)
-      if state.pointee.phase == .head, state.pointee.input.isEmpty, io.unsentByteCount(id) == 0 {
+      let isIdle = state.pointee.phase == .head || state.pointee.phase == .preface
+      if isIdle, state.pointee.input.isEmpty, io.unsentByteCount(id) == 0 {
         closeDownstream(id)
       } else {
         state.pointee.isPersistent = false

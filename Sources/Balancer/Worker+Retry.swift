@@ -167,7 +167,8 @@ extension Worker {
       UnsafeMutableRawBufferPointer(start: block, count: Self.blockBytes))
     let forwarded = ForwardedResponse(
       head: head, bytes: bytes, isChunked: head.framing == .chunked,
-      confirmsKeepAlive: isOld && state.pointee.isPersistent, closes: closes)
+      confirmsKeepAlive: isOld && state.pointee.isPersistent, closes: closes,
+      added: responseFields(id))
     forwarded.write(to: &writer, responses)
     state.pointee.keptHeadCount = writer.count
     writer.append(UnsafeRawBufferPointer(rebasing: rest[0..<offset]))

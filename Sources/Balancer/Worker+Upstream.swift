@@ -17,6 +17,10 @@ extension Worker {
   mutating func upstreamDrained(_ id: ConnectionID) {
     let state = slab.upstream[Int(id.index)]
     guard state.phase != .idle else { return }
+    if state.phase == .tunnel {
+      tunnelDrained(client: state.downstream, isClient: false)
+      return
+    }
     if !slab.downstream[Int(state.downstream.index)].request.isComplete {
       io.setPaused(state.downstream, false)
     }
@@ -28,6 +32,7 @@ extension Worker {
     switch state.pointee.phase {
     // Nothing was asked, so nothing can be an answer.
     case .idle: closeIdle(id)
+    case .tunnel: tunnelReceived(fromEndpoint: id, UnsafeRawBufferPointer(io.received))
     case .connecting, .head: receiveHead(id)
     case .content:
       let client = state.pointee.downstream
@@ -74,9 +79,13 @@ extension Worker {
           offset += head.end
           continue
         }
-        // An upgrade was not asked for: we do not pass `Upgrade` on.
         if head.status == 101 {
-          attemptFailed(client, .badResponse, isUnsent: false)
+          // Only a client that offered another protocol can be told to go on in it.
+          if head.isUpgrade, slab.downstream[Int(client.index)].asksUpgrade {
+            beginTunnel(id, client, head, rest)
+          } else {
+            attemptFailed(client, .badResponse, isUnsent: false)
+          }
           return
         }
         beginResponse(id, client, head, rest)
@@ -123,7 +132,7 @@ extension Worker {
     let forwarded = ForwardedResponse(
       head: head, bytes: bytes, isChunked: head.framing == .chunked && !isOld,
       confirmsKeepAlive: isOld && exchange.pointee.isPersistent,
-      closes: exchange.pointee.closesAfter)
+      closes: exchange.pointee.closesAfter, added: responseFields(client))
     forwarded.write(to: &writer, responses) { writeAffinity(client, to: &$0) }
     guard !writer.hasOverflowed else {
       attemptFailed(client, .badResponse, isUnsent: false)
@@ -197,7 +206,7 @@ extension Worker {
 
   /// Sends head and content, at once where they can be put together: into the room before the
   /// received bytes, which is the loop's headroom or the old head.
-  private mutating func send(
+  mutating func send(
     _ client: ConnectionID, _ head: UnsafeRawBufferPointer?, _ content: UnsafeRawBufferPointer
   ) {
     noteSent(client, head: head?.count ?? 0, content: content.count)
@@ -242,6 +251,12 @@ extension Worker {
     case .idle: closeIdle(id)
     case .connecting: attemptFailed(state.downstream, .connectFailed, isUnsent: true)
     case .head: attemptFailed(state.downstream, .connectFailed, isUnsent: false)
+    case .tunnel:
+      if isEOF {
+        tunnelEnded(client: state.downstream, isClient: false)
+      } else {
+        cutTunnel(state.downstream)
+      }
     case .content:
       let exchange = slab.downstream + Int(state.downstream.index)
       if isEOF, exchange.pointee.response.isUntilClose {
@@ -258,6 +273,7 @@ extension Worker {
     case .idle: closeIdle(id)
     case .connecting: attemptFailed(state.downstream, .connectTimeout, isUnsent: true)
     case .head: answerTimedOut(id, of: state.downstream)
+    case .tunnel: cutTunnel(state.downstream)
     case .content: abortExchange(state.downstream, .failed(.timeout), code: .truncated)
     }
   }
@@ -268,7 +284,7 @@ extension Worker {
   mutating func keepUpstream(_ id: ConnectionID) {
     let state = slab.upstream + Int(id.index)
     let slot = state.pointee.slot
-    guard stopsAt == nil, let endpoint = plan.endpoints[slot] else {
+    guard stopsAt == nil, !state.pointee.isPrivate, let endpoint = plan.endpoints[slot] else {
       closeUpstream(id)
       return
     }

@@ -44,6 +44,7 @@ struct Worker: ~Copyable {
   var replays: ReplayStore
   var plan = WorkerPlan()
   var random: RandomSource
+  var identifiers: IdentifierSource
   var revision: UInt64 = 0
   var turn: UInt64 = 0
   var date = HTTPDate()
@@ -69,7 +70,10 @@ struct Worker: ~Copyable {
   var isAnyDue = false
   var recheckAt = Nanoseconds.distantFuture
 
-  init(index: Int, context: WorkerContext, bells: WorkerBells, seed: UInt64) throws(IOError) {
+  init(
+    index: Int, context: WorkerContext, bells: WorkerBells, seed: UInt64,
+    identifiers: IdentifierSource
+  ) throws(IOError) {
     self.index = index
     self.context = context
     let limits = context.limits
@@ -87,6 +91,7 @@ struct Worker: ~Copyable {
     replays = ReplayStore(byteCountMax: limits.replayBytesMax)
     blocks = BlockPool(byteCount: Self.blockBytes, countMax: 2 * limits.connectionsMax)
     random = RandomSource(seed: seed)
+    self.identifiers = identifiers
     scratch = .allocate(byteCount: Self.blockBytes, alignment: 64)
     runnable.reserveCapacity(256)
     records = AccessRecordSlab(capacity: limits.connectionsMax)
@@ -135,6 +140,7 @@ struct Worker: ~Copyable {
   private mutating func downstreamEvent(_ event: IOEvent) {
     switch event.kind {
     case .received: downstreamReceived(event.id, event.tag)
+    case .hangup where slab.downstream[Int(event.id.index)].phase == .tunnel: break
     case .eof, .hangup, .failed: downstreamGone(event.id, isCut: event.kind == .failed)
     case .drained: downstreamDrained(event.id)
     case .timeout: downstreamTimeout(event.id)
@@ -175,6 +181,8 @@ struct Worker: ~Copyable {
       guard let id = io.openID(at: place), io.tag(id) != Self.upstreamTag else { continue }
       if slab.downstream[Int(place)].phase == .exchange {
         abortExchange(id, .abandoned, code: .canceled)
+      } else if slab.downstream[Int(place)].phase == .tunnel {
+        cutTunnel(id)
       } else {
         closeDownstream(id)
       }

@@ -13,6 +13,9 @@ struct WorkerPlan {
     var idleTimeout: Nanoseconds
     var bodyTimeout: Nanoseconds
     var sendTimeout: Nanoseconds
+    var bodyRateMin: Int?
+    var trustedProxies: [AddressRange]
+    var hasProxyHeader: Bool
   }
   struct PlannedRoute {
     /// −1 where steelyard answers by itself.
@@ -58,6 +61,7 @@ struct WorkerPlan {
     var host: [UInt8]
     var key: KeyPlan
     var affinity: Affinity?
+    var proxyHeader: ProxyHeader
     /// The turn in which the other workers' in-flight counts were last taken.
     var refreshedTurn: UInt64 = 0
     /// Those counts, in sum.
@@ -68,10 +72,14 @@ struct WorkerPlan {
   }
   struct PlannedEndpoint {
     var address: KernelAddress
+    var ip: IPAddress
+    var port: UInt16
     var pool: Int
     var position: Int
   }
 
+  private(set) var tracing = Tracing()
+  private(set) var wishes = ClientHints()
   private(set) var fleetRevision: UInt64 = 0
   /// By listener tag.
   private(set) var listeners: [Listener?] = []
@@ -118,7 +126,8 @@ struct WorkerPlan {
       listeners[Int(tag)] = Listener(
         routesStart: routes.count, headTimeout: listener.headTimeout,
         idleTimeout: listener.idleTimeout, bodyTimeout: listener.bodyTimeout,
-        sendTimeout: listener.sendTimeout)
+        sendTimeout: listener.sendTimeout, bodyRateMin: listener.bodyRateMin,
+        trustedProxies: listener.trustedProxies, hasProxyHeader: listener.proxyProtocol)
       tables[Int(tag)] = RouteTable(listener.routes)
       routes += listener.routes.enumerated().map { position, route in
         var planned = PlannedRoute(route, fleet)
@@ -133,7 +142,8 @@ struct WorkerPlan {
     pools = fleet.pools.enumerated().map { index, pool in
       for (position, endpoint) in pool.endpoints.enumerated() {
         endpoints[endpoint.slot] = PlannedEndpoint(
-          address: KernelAddress(endpoint.address), pool: index, position: position)
+          address: KernelAddress(endpoint.address), ip: IPAddress(endpoint.address),
+          port: endpoint.address.port, pool: index, position: position)
         endpointTexts[endpoint.slot] = Array(endpoint.address.description.utf8)
       }
       var picker = Picker(pool: pool)
@@ -148,9 +158,10 @@ struct WorkerPlan {
         name: pool.name, picker: picker, slots: pool.endpoints.map(\.slot),
         retries: pool.retries, budget: budget, breakers: pool.breakers,
         keepAlive: pool.keepAlive, host: Array((pool.host ?? "").utf8), key: KeyPlan(pool),
-        affinity: Affinity(pool), queue: PlannedQueue(pool, gates: gates),
-        limits: scopes.range(of: .pool(index)))
+        affinity: Affinity(pool), proxyHeader: pool.proxyProtocol,
+        queue: PlannedQueue(pool, gates: gates), limits: scopes.range(of: .pool(index)))
     }
+    (tracing, wishes) = (fleet.tracing, fleet.hints)
     adopt(table, now: now, isFirst: true)
   }
 

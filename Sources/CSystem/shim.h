@@ -133,18 +133,24 @@ static inline void sy_address_v6(struct sockaddr_storage *out, const uint8_t *by
   address->sin6_port = htons(port);
   memcpy(&address->sin6_addr, bytes, 16);
 }
-// Writes the IP address as text (IPv4-mapped IPv6 as IPv4); 46 bytes are enough. Returns its length.
-static inline long sy_address_text(const struct sockaddr_storage *address, char *out, size_t room) {
-  const void *source = &((const struct sockaddr_in *)address)->sin_addr;
-  int family = AF_INET;
+// The IP address in network order, the port in the host's; returns how many bytes the address has.
+static inline int sy_address_parts(const struct sockaddr_storage *address, uint8_t *bytes, uint16_t *port) {
   if (address->ss_family == AF_INET6) {
-    const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
-    family = IN6_IS_ADDR_V4MAPPED(six) ? AF_INET : AF_INET6;
-    source = family == AF_INET ? (const void *)(six->s6_addr + 12) : (const void *)six;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+    memcpy(bytes, &six->sin6_addr, 16);
+    *port = ntohs(six->sin6_port);
+    return 16;
   }
-  return inet_ntop(family, source, out, (socklen_t)room) ? (long)strlen(out) : 0;
+  const struct sockaddr_in *four = (const struct sockaddr_in *)address;
+  memcpy(bytes, &four->sin_addr, 4);
+  *port = ntohs(four->sin_port);
+  return 4;
 }
-
+static inline int sy_local_address(int fd, struct sockaddr_storage *address) {
+  socklen_t size = sizeof *address;
+  memset(address, 0, sizeof *address);
+  return getsockname(fd, (struct sockaddr *)address, &size) == 0;
+}
 static inline long sy_epoll_create(void) { SY_RETRY(epoll_create1(EPOLL_CLOEXEC)); }
 static inline long sy_epoll_add(int epoll, int fd, uint32_t events, uint64_t data) {
   struct epoll_event event = {.events = events, .data = {.u64 = data}};

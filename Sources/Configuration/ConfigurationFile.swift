@@ -59,6 +59,7 @@ struct Decoder {
     }
     decodeAccessLog(&scope)
     decodeNames(&scope)
+    decodeTracing(in: &scope)
     // Routes name pools, so pools are read first; people read listeners first.
     let listenerNodes = scope.items("listeners", required: true)
     let poolEntries = scope.named("pools", required: true)

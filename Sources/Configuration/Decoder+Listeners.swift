@@ -14,6 +14,8 @@ extension Decoder {
     scope.read("body_timeout", &listener.bodyTimeout, .duration(Self.timeoutRange))
     scope.read("send_timeout", &listener.sendTimeout, .duration(Self.timeoutRange))
 
+    decodeWire(&listener, in: &scope)
+
     let pool = scope.claim("pool")
     let nodes = scope.items("routes")
     if let pool, scope.has("routes") {

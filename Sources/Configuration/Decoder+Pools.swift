@@ -38,6 +38,7 @@ extension Decoder {
       keepAlive.read(
         "requests", &pool.keepAlive.requestsMax, Form<Int>.count(1...1_000_000_000).or("any"))
     }
+    scope.read("proxy_protocol", &pool.proxyProtocol, .choice)
     decodeHealth(&pool, in: &scope)
     decodeWatchdog(&pool, in: &scope)
     decodeEjection(&pool, in: &scope)

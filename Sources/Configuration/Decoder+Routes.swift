@@ -137,5 +137,6 @@ extension Decoder {
     scope.read("first_byte", &timeouts.firstByte, .duration(timeoutRange))
     scope.read("idle", &timeouts.idle, .duration(timeoutRange))
     scope.read("exchange", &timeouts.exchange, Form<Nanoseconds>.duration(timeoutRange).or("none"))
+    scope.read("tunnel", &timeouts.tunnel, .duration(timeoutRange))
   }
 }

@@ -24,7 +24,9 @@ package struct EvidenceReading: Sendable, Equatable {
   package init() {}
 
   init(_ board: EvidenceBoard, _ slot: Int, now: Nanoseconds) {
-    let count = board.sum(.inFlight, slot)
+    // A tunnel is no request that is being answered. Cells are read one by one.
+    let (all, tunnels) = (board.sum(.inFlight, slot), board.sum(.tunnels, slot))
+    let count = all > tunnels ? all - tunnels : 0
     inFlight = Double(count)
     started = Double(board.sum(.started, slot))
     completed = Double(board.sum(.completed, slot))
@@ -35,8 +37,8 @@ package struct EvidenceReading: Sendable, Equatable {
     readmissions = Double(board.sum(.readmissions, slot))
     pieces = Double(board.sum(.pieces, slot)) + completed
     // Cells are read one by one: a request may have come or gone between.
-    let all = count &* UInt64(bitPattern: now.rawValue) &- board.sum(.outstandingStarts, slot)
-    outstandingSeconds = max(0, Double(Int64(bitPattern: all)) / 1e9)
+    let ages = count &* UInt64(bitPattern: now.rawValue) &- board.sum(.outstandingStarts, slot)
+    outstandingSeconds = max(0, Double(Int64(bitPattern: ages)) / 1e9)
     if outstandingSeconds > 1e6 * max(1, inFlight) { outstandingSeconds = 0 }
   }
 }

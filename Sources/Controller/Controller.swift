@@ -161,7 +161,9 @@ package struct Controller: Sendable {
       let policy = fleet.pools[number].health ?? HealthPolicy()
       endpoints[slot]?.health?.begin(
         serial: id.serial, timeout: policy.timeout, now: now, &random)
-      return healthRequest(id, address, policy)
+      var request = healthRequest(id, address, policy)
+      if request.address == address { request.proxyHeader = fleet.pools[number].proxyProtocol }
+      return request
     }
     let source = fleet.pools[number].weights.scrapes[index]
     let timeout = fleet.pools[number].weights.scrapeTimeout
@@ -170,10 +172,12 @@ package struct Controller: Sendable {
     if endpoints[slot]?.scrapes[index].hasRoles == true {
       endpoints[slot]?.capacity.scrapeSent(EvidenceReading(evidence, slot, now: now))
     }
-    return ProbeRequest(
+    var request = ProbeRequest(
       id: id, address: source.port.map(address.with(port:)) ?? address, path: source.path,
       kind: source.format == .json ? .json : .prometheus, timeout: timeout,
       contentBytesMax: fleet.pools[number].weights.pageBytesMax)
+    if request.address == address { request.proxyHeader = fleet.pools[number].proxyProtocol }
+    return request
   }
 
   private func healthRequest(

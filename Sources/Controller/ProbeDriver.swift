@@ -1,6 +1,7 @@
 // Carries out probes on the control thread's loop: one lane for each endpoint and probe, with its
 // own connection (kept alive where the server allows it), deadline and buffers.
 // Invariant: every request given to `start` ends in one `Controller.finished`.
+import Fleet
 import Glibc
 import HTTP
 package import IO
@@ -128,6 +129,7 @@ package struct ProbeDriver: ~Copyable {
         lanes[key]?.connection = id
         lanes[key]?.isConnected = false
         connection = id
+        sendProxyHeader(lane.request?.proxyHeader ?? ProxyHeader.none, id, &io)
       } catch {
         let failure =
           error.isLocalShortage
@@ -140,6 +142,20 @@ package struct ProbeDriver: ~Copyable {
     io.setDeadline(connection, lane.deadline)
     guard !lane.exchange.requestBytes.isEmpty else { return }
     _ = lane.exchange.requestBytes.withUnsafeBytes { io.send(connection, $0) }
+  }
+
+  /// We speak for ourselves: `UNKNOWN` and `LOCAL`.
+  private func sendProxyHeader(_ version: ProxyHeader, _ id: ConnectionID, _ io: inout IOLoop) {
+    if version == .none { return }
+    withUnsafeTemporaryAllocation(byteCount: 32, alignment: 1) { room in
+      var writer = HeadWriter(room)
+      if version == .v1 {
+        ProxyProtocol.writeLine(nil, to: &writer)
+      } else {
+        ProxyProtocol.writeBinary(nil, to: &writer)
+      }
+      io.send(id, writer.written)
+    }
   }
 
   /// A kept connection that the server closed just now: the probe is sent again over a new one,

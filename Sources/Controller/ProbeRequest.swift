@@ -26,6 +26,8 @@ package struct ProbeRequest: Sendable, Equatable {
   /// More content than this is `tooLarge`; a health check does not mind, unless it needs
   /// the content.
   package var contentBytesMax: Int
+  /// Sent first on a new connection: the endpoint takes nothing without.
+  package var proxyHeader = ProxyHeader.none
 
   package init(
     id: ProbeID, address: SocketAddress, path: String, kind: Kind, timeout: Nanoseconds,

@@ -29,6 +29,8 @@ public final class EvidenceBoard: Sendable {
     case readmissions
     /// Pieces of responses' content that came from it, ever.
     case pieces
+    /// Of those in flight, the ones that became tunnels (101); they are in no other sum.
+    case tunnels
     /// Until when the worker leaves the endpoint alone, nanoseconds of the monotonic clock.
     case ejectedUntil
     /// Before when a request that can be repeated elsewhere does not try it either, the same.

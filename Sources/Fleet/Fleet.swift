@@ -13,6 +13,8 @@ public struct Fleet: Sendable, Equatable {
   public var shutdownTimeout: Nanoseconds = .seconds(30)
   public var accessLog = AccessLogPolicy()
   public var names = NamePolicy()
+  public var tracing = Tracing()
+  public var hints = ClientHints()
   public var listeners: [Listener] = []
   public var pools: [Pool] = []
 

@@ -14,6 +14,14 @@ public struct Listener: Sendable, Equatable {
   public var bodyTimeout: Nanoseconds = .seconds(60)
   /// Between two writes to a client that does not take its answer.
   public var sendTimeout: Nanoseconds = .seconds(60)
+  /// The least rate at which a client has to send its content, bytes a second, after ten seconds
+  /// of grace. Range 1...1_000_000_000; nil: any.
+  public var bodyRateMin: Int?
+  /// Proxies whose `X-Forwarded-*` fields are believed; nobody's by default.
+  public var trustedProxies: [AddressRange] = []
+  /// Every connection begins with a PROXY protocol header. Where there are trusted proxies, only
+  /// theirs are accepted.
+  public var proxyProtocol = false
 
   public init(address: SocketAddress, routes: [Route]) {
     self.address = address
@@ -32,5 +40,7 @@ public struct ExchangeTimeouts: Sendable, Equatable {
   public var idle: Nanoseconds = .seconds(300)
   /// From the whole request head to the last byte of the response, retries included; nil: for ever.
   public var exchange: Nanoseconds?
+  /// Between two bytes, in either direction, once the protocol was changed (101).
+  public var tunnel: Nanoseconds = .seconds(3_600)
   public init() {}
 }

@@ -34,6 +34,9 @@ public struct Pool: Sendable, Equatable {
   public var slowStart: Nanoseconds = .seconds(3)
   public var timeouts = ExchangeTimeouts()
   public var keepAlive = KeepAlivePolicy()
+  /// Sent first on every connection to an endpoint, which then carries one client's requests only
+  /// and is not kept idle.
+  public var proxyProtocol = ProxyHeader.none
   /// A request that would wait longer than this share of its first-byte time-out is refused at
   /// once (503). Range 0.01...1; nil: never.
   public var shedRatio: Double?

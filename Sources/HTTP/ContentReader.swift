@@ -32,6 +32,8 @@
   @usableFromInline var remaining: Int
   /// Digits of the size, or bytes of extension or trailer so far.
   @usableFromInline var used = 0
+  /// Of the trailer field that is being read.
+  @usableFromInline var name = TrailerName()
 
   @inlinable public init(_ framing: Framing) {
     switch framing {
@@ -140,7 +142,8 @@
     return isText && used <= Self.extensionMax ? nil : .badChunkExtension
   }
 
-  /// Trailer fields are checked as bytes: names of token characters, values without controls.
+  /// Trailer fields are checked as bytes: names of token characters that may stand there, values
+  /// without controls.
   private mutating func stepTrailer(_ byte: UInt8) -> HeadError? {
     used += 1
     if used > Self.trailerMax { return .badTrailer }
@@ -152,12 +155,16 @@
       }
       guard ByteClasses.classes(of: byte) & ByteClasses.token != 0 else { return .badTrailer }
       state = .trailerName
+      name = TrailerName()
+      name.take(byte)
     case .trailerName:
       if byte == 0x3A {
+        if name.isForbidden { return .badTrailer }
         state = .trailerValue
         return nil
       }
       guard ByteClasses.classes(of: byte) & ByteClasses.token != 0 else { return .badTrailer }
+      name.take(byte)
     case .trailerValue:
       if byte == 0x0D {
         state = .trailerLF

@@ -27,6 +27,9 @@ extension HeadParser {
     head.connection = try connectionOptions(bytes)
     // `Content-Length: 0` has nothing to continue with.
     if head.framing == .none { head.expectsContinue = false }
+    head.asksUpgrade =
+      head.connection.upgrade && head.minorVersion >= 1 && head.framing == .none
+      && namesTunnel(bytes)
   }
 
   mutating func interpret(
@@ -34,6 +37,7 @@ extension HeadParser {
   ) throws(HeadError) {
     let (length, isChunked) = try framingFields(bytes, minorVersion: head.minorVersion)
     head.connection = try connectionOptions(bytes)
+    head.isUpgrade = head.status == 101 && head.connection.upgrade && namesTunnel(bytes)
     if method == .head || head.status < 200 || head.status == 204 || head.status == 304 {
       head.framing = .none
     } else if isChunked {
@@ -126,13 +130,41 @@ extension HeadParser {
     }
     switch FieldName.match(bytes + start, end - start) {
     case .keepAlive: options.keepAlive = true
-    case .other: options.namesFields = true
-    case .upgrade, .te, .trailer, .proxyConnection, .http2Settings: break
+    case .upgrade: options.upgrade = true
+    case .other, .forwarded, .xRequestID, .traceparent, .tracestate, .xServedBy,
+      .steelyardEndpoint, .steelyardOther, .counterfeit:
+      options.namesFields = true
+    case .te, .trailer, .proxyConnection, .http2Settings: break
     // To name a field that every party needs would make us delete it (RFC 9110 §7.6.1).
     case .connection, .contentLength, .transferEncoding, .host, .expect, .via, .xForwardedFor,
-      .xForwardedProto, .xForwardedHost, .xRealIP:
+      .xForwardedProto, .xForwardedHost, .xForwardedOther, .xRealIP:
       throw .badConnectionOption
     }
+  }
+
+  /// Whether the `Upgrade` fields are a list of protocols (RFC 9110 §7.8) none of which is HTTP or
+  /// TLS: requests inside of such a tunnel would pass by our routes and checks unread.
+  private func namesTunnel(_ bytes: UnsafePointer<UInt8>) -> Bool {
+    var count = 0
+    for index in 0..<fieldCount where fields[index].name == .upgrade {
+      var rest = Int(fields[index].valueStart)
+      while let (start, stop) = nextOption(bytes, &rest, Int(fields[index].valueEnd)) {
+        let nameEnd = classes.skip(bytes, start, stop, ByteClasses.token)
+        guard nameEnd > start else { return false }
+        if nameEnd < stop {
+          guard bytes[nameEnd] == 0x2F, nameEnd + 1 < stop,
+            classes.skip(bytes, nameEnd + 1, stop, ByteClasses.token) == stop
+          else { return false }
+        }
+        if isWord(bytes, start, nameEnd, "h2c") || isWord(bytes, start, nameEnd, "h2")
+          || isWord(bytes, start, nameEnd, "http") || isWord(bytes, start, nameEnd, "tls")
+        {
+          return false
+        }
+        count += 1
+      }
+    }
+    return count > 0
   }
 
   /// The next element of a comma-separated list, without white space; empty ones are skipped

@@ -42,6 +42,15 @@ public enum FieldName: UInt8, Sendable {
   case other, connection, contentLength, transferEncoding, host, expect, upgrade, keepAlive, te
   case trailer, proxyConnection, via, xForwardedFor, xForwardedProto, xForwardedHost, xRealIP
   case http2Settings
+  /// RFC 7239.
+  case forwarded
+  /// `X-Forwarded-` and something else.
+  case xForwardedOther
+  case xRequestID, traceparent, tracestate, xServedBy
+  /// A client's wish for an endpoint, and other fields of our own.
+  case steelyardEndpoint, steelyardOther
+  /// A framing field's name, or one of the `X-` names above, with "_" in the place of "-": many endpoints cannot tell them.
+  case counterfeit
 
   /// Meant for the next hop only (RFC 9110 §7.6.1). `Trailer` announces fields that we pass on.
   @inlinable public var isHopByHop: Bool {
@@ -69,6 +78,7 @@ public enum FieldName: UInt8, Sendable {
 @frozen public struct ConnectionOptions: Sendable, Equatable {
   public var close = false
   public var keepAlive = false
+  public var upgrade = false
   /// It names fields beside the usual ones: those are hop-by-hop too.
   public var namesFields = false
   @inlinable public init() {}
@@ -98,6 +108,9 @@ public enum FieldName: UInt8, Sendable {
   public var framing = Framing.none
   public var connection = ConnectionOptions()
   public var expectsContinue = false
+  /// The client offers to go on in another protocol, and it is one that may be passed on
+  /// (RFC 9110 §7.8).
+  public var asksUpgrade = false
   @inlinable public init() {}
 
   /// Whether the client wants to go on after this exchange (RFC 9112 §9.3).
@@ -115,6 +128,8 @@ public enum FieldName: UInt8, Sendable {
   public var reasonEnd = 0
   public var framing = Framing.none
   public var connection = ConnectionOptions()
+  /// A 101 that says to which protocol (RFC 9110 §15.2.2).
+  public var isUpgrade = false
   @inlinable public init() {}
 
   /// 1xx but not 101: the final head is still to come (RFC 9110 §15.2).

@@ -312,11 +312,25 @@ public struct IOLoop: ~Copyable {
   /// The peer's address of the last `.accepted`.
   private var acceptedAddress = sockaddr_storage()
 
-  /// Writes the IP address of the last `.accepted` as text; returns its length (at most 45).
-  /// Requires: 46 bytes of room.
-  public func writeAcceptedAddress(into room: UnsafeMutablePointer<CChar>) -> Int {
-    var address = acceptedAddress
-    return sy_address_text(&address, room, 46)
+  /// Who the last `.accepted` came from.
+  public var acceptedPeer: (address: IPAddress, port: UInt16) { Self.parts(of: acceptedAddress) }
+
+  /// Our side of a connection. A system call.
+  public func localAddress(_ id: ConnectionID) -> (address: IPAddress, port: UInt16)? {
+    var address = sockaddr_storage()
+    guard sy_local_address(slots[Int(id.index)].fd, &address) != 0 else { return nil }
+    return Self.parts(of: address)
+  }
+
+  private static func parts(of address: sockaddr_storage) -> (address: IPAddress, port: UInt16) {
+    var address = address
+    var bytes: (UInt64, UInt64) = (0, 0)
+    var port: UInt16 = 0
+    return withUnsafeMutableBytes(of: &bytes) { room in
+      let count = sy_address_parts(&address, room.bindMemory(to: UInt8.self).baseAddress, &port)
+      let used = UnsafeRawBufferPointer(rebasing: room[0..<Int(count)])
+      return (IPAddress(networkOrder: used), port)
+    }
   }
 
   private mutating func pauseAccepting() {

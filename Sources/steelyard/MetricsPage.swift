@@ -76,6 +76,7 @@ struct MetricsPage {
   mutating func render(controller: (inout MetricsWriter) -> Void) -> [UInt8] {
     writeTraffic()
     writeResilience()
+    writeWire()
     writeWeights()
     controller(&writer)
     writeOwnAnswers()
@@ -114,6 +115,30 @@ struct MetricsPage {
     write(
       "steelyard_endpoint_failures_total", .counter,
       "Attempts that failed at the endpoint: refused, cut, timed out, or answered 5xx.", .failed)
+  }
+
+  private mutating func writeWire() {
+    write(
+      "steelyard_endpoint_tunnels", .gauge,
+      "Of the exchanges in flight, those that became tunnels (WebSocket).", .tunnels)
+    writer.family(
+      "steelyard_endpoint_tunnels_total", .counter, help: "Exchanges that became tunnels.")
+    for (endpoint, labels) in endpoints {
+      writer.sample(traffic.wire.sum(slot: endpoint.slot, .tunnels), labels)
+    }
+    writer.family(
+      "steelyard_endpoint_tunnel_bytes_total", .counter,
+      help: "Bytes that went through tunnels, by the side that received them.")
+    for (endpoint, labels) in endpoints {
+      writer.sample(
+        traffic.wire.sum(slot: endpoint.slot, .bytesToEndpoint), labels.adding("to", "endpoint"))
+      writer.sample(
+        traffic.wire.sum(slot: endpoint.slot, .bytesToClient), labels.adding("to", "client"))
+    }
+    writer.family(
+      "steelyard_proxy_header_failures_total", .counter,
+      help: "Connections closed because of their PROXY protocol header.")
+    writer.sample(traffic.wire.proxyHeaderFailures)
   }
 
   private mutating func write(

@@ -128,6 +128,45 @@ private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     #expect(proxy.isQuiet())
   }
 
+  @Test func aTunnelOutlivesTenThousandWeightChanges() throws {
+    let flag = Flag()
+    // Says back what it hears, once the protocol was changed.
+    let endpoint = try ScriptedEndpoint { connection in
+      _ = connection.receiveMessage()
+      try connection.send(
+        "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+      while let bytes = connection.receive() { try connection.send(bytes) }
+    }
+    let proxy = try Proxy([endpoint.address, .loopback(port: 1)]) {
+      $0.pools[0].retries.retriesMax = 3
+    }
+    let client = try proxy.client()
+    try client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+    let head = client.receive { $0.suffix(4) == Array("\r\n\r\n".utf8)[...] }
+    #expect(String(decoding: head, as: UTF8.self).hasPrefix("HTTP/1.1 101 "))
+    let publisher = try ThreadHandle.start(name: "publisher") { [board = proxy.board] in
+      var random = RandomSource(seed: 3)
+      for _ in 0..<10_000 {
+        var rows = board.table.rows
+        for index in rows.indices where rows[index] != nil {
+          rows[index]?.effective = random.unit() * 10
+        }
+        board.publish(rows: rows)
+      }
+      flag.set()
+    }
+    var count = 0
+    while !flag.isSet || count < 100 {
+      let message = Array("message \(count)".utf8)
+      try client.send(message)
+      #expect(client.receive { $0.count >= message.count } == message)
+      count += 1
+    }
+    publisher.join()
+    #expect(proxy.board.revision >= 10_001)
+    #expect(proxy.sum(.tunnels, 0) + proxy.sum(.tunnels, 1) == 1)
+  }
+
   @Test func pipelinedRequestsAreAnsweredInOrder() throws {
     let endpoint = try ScriptedEndpoint { connection in
       while true {

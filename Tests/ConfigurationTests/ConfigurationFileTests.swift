@@ -49,12 +49,22 @@ import Testing
           interval: 5s # default
           timeout: 5s # default
           family: any # default
+        tracing:
+          request_id: accept # default
+          answer_request_id: true # default
+          traceparent: renew # default
+          served_by: false # default
+        hints:
+          trusted: [] # default
         listeners:
           - listen: "0.0.0.0:80"
             head_timeout: 10s # default
             idle_timeout: 75s # default
             body_timeout: 1m # default
             send_timeout: 1m # default
+            body_rate_min: none # default
+            trusted_proxies: [] # default
+            proxy_protocol: false # default
             routes:
               - match:
                   host: [] # default
@@ -101,10 +111,12 @@ import Testing
               first_byte: 5m # default
               idle: 5m # default
               exchange: none # default
+              tunnel: 1h # default
             keepalive:
               connections: 512 # default
               idle: 4s # default
               requests: any # default
+            proxy_protocol: none # default
             health:
               type: http # default
               path: /health # default

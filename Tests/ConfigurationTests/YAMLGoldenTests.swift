@@ -41,7 +41,7 @@ import Testing
       a.yaml:1:1: error: unknown key `a` in the file
       a: &x 1
       ^
-      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `dns`, `listeners`, `pools`
+      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `dns`, `tracing`, `hints`, `listeners`, `pools`
       a.yaml:1:1: error: `listeners` is missing in the file
       a: &x 1
       ^
@@ -55,7 +55,7 @@ import Testing
       a.yaml:2:1: error: unknown key `b` in the file
       b: *x
       ^
-      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `dns`, `listeners`, `pools`
+      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `dns`, `tracing`, `hints`, `listeners`, `pools`
       a.yaml:2:4: error: YAML aliases are not supported
       b: *x
          ^
@@ -63,7 +63,7 @@ import Testing
       a.yaml:3:1: error: unknown key `c` in the file
       c: !!str d
       ^
-      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `dns`, `listeners`, `pools`
+      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `access_log`, `dns`, `tracing`, `hints`, `listeners`, `pools`
       a.yaml:3:4: error: YAML tags are not supported
       c: !!str d
          ^
@@ -133,15 +133,15 @@ import Testing
       a.yaml:1:44: error: unknown key `été 你好` in pool `a`
       pools: {"a": {"endpoints": ["10.0.0.1:1"], "été 你好":		1, "wörkers":	2}}
                                                  ^
-      hint: its keys are `balance`, `hash`, `affinity`, `retries`, `breakers`, `host`, `endpoints`, `timeouts`, `keepalive`, `health`, …
+      hint: its keys are `balance`, `hash`, `affinity`, `retries`, `breakers`, `host`, `endpoints`, `timeouts`, `keepalive`, `proxy_protocol`, …
       a.yaml:1:58: error: unknown key `wörkers` in pool `a`
       pools: {"a": {"endpoints": ["10.0.0.1:1"], "été 你好":		1, "wörkers":	2}}
                                                             		   ^
-      hint: its keys are `balance`, `hash`, `affinity`, `retries`, `breakers`, `host`, `endpoints`, `timeouts`, `keepalive`, `health`, …
+      hint: its keys are `balance`, `hash`, `affinity`, `retries`, `breakers`, `host`, `endpoints`, `timeouts`, `keepalive`, `proxy_protocol`, …
       a.yaml:2:29: error: unknown key `😀` in this listener
       listeners: [{listen: ":80", "😀": 1, routs: []}]
                                   ^
-      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `body_timeout`, `send_timeout`, `pool`, `routes`
+      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `body_timeout`, `send_timeout`, `body_rate_min`, `trusted_proxies`, `proxy_protocol`, `pool`, `routes`
       a.yaml:2:37: error: unknown key `routs` in this listener
       listeners: [{listen: ":80", "😀": 1, routs: []}]
                                            ^
@@ -180,7 +180,7 @@ import Testing
       a.yaml:1:14: error: unknown key `\u{1B}[31m` in this listener
       listeners: [{"\e[31m": 1}]
                    ^
-      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `body_timeout`, `send_timeout`, `pool`, `routes`
+      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `body_timeout`, `send_timeout`, `body_rate_min`, `trusted_proxies`, `proxy_protocol`, `pool`, `routes`
       a.yaml:2:25: error: `x\u{A}y` is not an IP address or host name
       pools: {a: {endpoints: ["x\ny:1"]}}
                               ^

@@ -1,0 +1,24 @@
+// Where request and trace identifiers come from: two generators with 64 bits of entropy each, so
+// that two workers or processes do not meet. Unique, not secret: from one the next can be told.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import Primitives
+
+package struct IdentifierSource: Sendable {
+  private var first: RandomSource
+  private var second: RandomSource
+
+  /// Takes 128 bits.
+  package init<Entropy: RandomNumberGenerator>(_ entropy: inout Entropy) {
+    first = RandomSource(seed: entropy.next())
+    second = RandomSource(seed: entropy.next())
+  }
+
+  /// 128 bits, not all of them 0.
+  package mutating func next() -> (high: UInt64, low: UInt64) {
+    let (high, low) = (first.next(), second.next())
+    return (high, high | low == 0 ? 1 : low)
+  }
+
+  /// 64 bits, not all of them 0.
+  package mutating func nextHalf() -> UInt64 { max(1, first.next() ^ second.next()) }
+}

@@ -1,0 +1,36 @@
+// What is counted of tunnels and of PROXY protocol headers, in cells of each worker.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import Primitives
+
+package final class WireMetrics: Sendable {
+  package enum Count: Int, CaseIterable, Sendable {
+    case tunnels, bytesToEndpoint, bytesToClient
+  }
+
+  private let blocks: [CellBlock]
+  private let headerFailures: Int
+
+  init(workerCount: Int, slotCount: Int) {
+    headerFailures = slotCount * Count.allCases.count
+    let count = headerFailures + 1
+    blocks = (0..<workerCount).map { _ in CellBlock(count: count) }
+  }
+
+  // MARK: Writing, each worker its own
+
+  func add(worker: Int, slot: Int, _ count: Count, _ amount: Int) {
+    blocks[worker].add(UInt64(amount), at: slot * Count.allCases.count + count.rawValue)
+  }
+
+  func countHeaderFailure(worker: Int) { blocks[worker].add(1, at: headerFailures) }
+
+  // MARK: Reading, any thread
+
+  /// Since the start, at one endpoint.
+  package func sum(slot: Int, _ count: Count) -> UInt64 {
+    blocks.reduce(0) { $0 &+ $1[slot * Count.allCases.count + count.rawValue] }
+  }
+
+  /// Connections closed because their PROXY header was missing, malformed or not allowed.
+  package var proxyHeaderFailures: UInt64 { blocks.reduce(0) { $0 &+ $1[headerFailures] } }
+}

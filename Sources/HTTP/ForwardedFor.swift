@@ -1,0 +1,49 @@
+// Who the client is behind proxies that we trust: the right-most address of X-Forwarded-For that is
+// not one of theirs. Everything to its left is hearsay.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+public import Primitives
+
+public enum ForwardedFor {
+  /// So many entries are looked at, from the right.
+  public static let entriesMax = 32
+
+  /// The client's address, of a request that came from `peer`, which is trusted. Where an entry
+  /// that counts is no address, or there are too many: the peer, which is all that is known.
+  /// Where all are trusted: the left-most (nginx: `real_ip_recursive on`).
+  public static func client(
+    _ parser: borrowing HeadParser, _ bytes: UnsafeRawBufferPointer, peer: IPAddress,
+    trusted: [AddressRange]
+  ) -> IPAddress {
+    var found = peer
+    var count = 0
+    for index in (0..<parser.fieldCount).reversed()
+    where parser.fields[index].name == .xForwardedFor {
+      let value = parser.value(index, in: bytes)
+      var end = value.count
+      while end >= 0 {
+        var start = end
+        while start > 0, value[start - 1] != 0x2C { start -= 1 }
+        let entry = trimmed(value, start, end)
+        end = start - 1
+        // Empty elements mean nothing (RFC 9110 §5.6.1.2).
+        if entry.isEmpty { continue }
+        count += 1
+        guard count <= entriesMax, let address = IPAddress.withPort(entry)?.address else {
+          return peer
+        }
+        found = address
+        if !trusted.contain(address) { return address }
+      }
+    }
+    return found
+  }
+
+  private static func trimmed(
+    _ value: UnsafeRawBufferPointer, _ start: Int, _ end: Int
+  ) -> UnsafeRawBufferPointer {
+    var (start, end) = (start, end)
+    while start < end, value[start] == 0x20 || value[start] == 0x09 { start += 1 }
+    while end > start, value[end - 1] == 0x20 || value[end - 1] == 0x09 { end -= 1 }
+    return UnsafeRawBufferPointer(rebasing: value[start..<end])
+  }
+}

@@ -1,0 +1,154 @@
+"""Who is believed about the client: nobody, or the proxies that the operator names."""
+
+import json
+
+import pytest
+from conftest import minimal
+from endpoints import echo
+
+
+@pytest.fixture(scope="module")
+def endpoint(module_stage):
+    return module_stage.endpoint(echo)
+
+
+def listening(endpoint, **listener):
+    configuration = minimal([endpoint.address])
+    configuration["listeners"][0] |= listener
+    return configuration
+
+
+def start(stage, endpoint, *networks):
+    return stage.steelyard(listening(endpoint, trusted_proxies=list(networks)))
+
+
+@pytest.fixture(scope="module")
+def trusting(module_stage, endpoint):
+    return start(module_stage, endpoint, "127.0.0.0/8", "10.0.0.0/8", "fd00::/8")
+
+
+@pytest.fixture(scope="module")
+def distrusting(module_stage, endpoint):
+    return start(module_stage, endpoint, "10.0.0.0/8")
+
+
+class Seen:
+    """What the endpoint saw of a request."""
+
+    def __init__(self, steelyard, *fields, connection=None):
+        with connection or steelyard.connect() as open_one:
+            response = open_one.exchange("GET", "/", fields=fields)
+        assert response.status == 200
+        self.fields = json.loads(response.content)["fields"]
+
+    def all(self, name):
+        return [value for key, value in self.fields if key.lower() == name.lower()]
+
+    def one(self, name):
+        found = self.all(name)
+        assert len(found) == 1, f"{name}: {found}"
+        return found[0]
+
+
+# X-Forwarded-For as it comes; who the client is then.
+CLIENTS = [
+    (["203.0.113.7"], "203.0.113.7"),
+    (["198.51.100.1, 203.0.113.7"], "203.0.113.7"),
+    (["203.0.113.7, 10.1.2.3"], "203.0.113.7"),
+    (["6.6.6.6, 203.0.113.7, 10.1.2.3, 10.1.2.4"], "203.0.113.7"),
+    (["203.0.113.7", "10.1.2.3"], "203.0.113.7"),
+    (["203.0.113.7 ,\t10.1.2.3 ,, "], "203.0.113.7"),
+    (["203.0.113.7:4711"], "203.0.113.7"),
+    (["2001:DB8::0:1, fd00::1"], "2001:db8::1"),
+    (["[2001:db8::1]:443, [fd00::1]"], "2001:db8::1"),
+    (["::ffff:203.0.113.7"], "203.0.113.7"),
+    # All of them are trusted: the left-most.
+    (["10.9.9.9, 10.1.2.3"], "10.9.9.9"),
+    # What counts is no address: the peer is all that is known.
+    (["203.0.113.7, unknown"], "127.0.0.1"),
+    (["203.0.113.7, 10.1.2.256"], "127.0.0.1"),
+    (["203.0.113.7, 010.1.2.3"], "127.0.0.1"),
+    (["203.0.113.7, 10.1.2.3:"], "127.0.0.1"),
+    (["203.0.113.7, 10.1.2.3:99999"], "127.0.0.1"),
+    (["203.0.113.7, _hidden"], "127.0.0.1"),
+    ([""], "127.0.0.1"),
+    # Rubbish to the left of the client is hearsay and does not matter.
+    (["unknown, 203.0.113.7"], "203.0.113.7"),
+    # More trusted entries than are looked at.
+    (["203.0.113.7, " + ", ".join(["10.1.2.3"] * 31)], "203.0.113.7"),
+    (["203.0.113.7, " + ", ".join(["10.1.2.3"] * 32)], "127.0.0.1"),
+]
+
+
+@pytest.mark.parametrize("given, client", CLIENTS, ids=[",".join(row[0])[:40] for row in CLIENTS])
+def test_a_trusted_proxy_says_who_the_client_is(trusting, given, client):
+    seen = Seen(trusting, *[("X-Forwarded-For", value) for value in given])
+    assert seen.one("X-Real-IP") == client
+    # What came is kept, and who told us is added.
+    kept = ", ".join(value.strip(" \t") for value in given if value.strip(" \t"))
+    assert seen.one("X-Forwarded-For") == (kept + ", " if kept else "") + "127.0.0.1"
+
+
+def test_a_trusted_proxys_other_words_stand(trusting):
+    seen = Seen(
+        trusting, ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "public.example"),
+        ("X-Forwarded-Port", "443"), ("Forwarded", "for=203.0.113.7"))
+    assert seen.one("X-Forwarded-Proto") == "https"
+    assert seen.one("X-Forwarded-Host") == "public.example"
+    assert seen.one("X-Forwarded-Port") == "443"
+    assert seen.one("Forwarded") == "for=203.0.113.7"
+
+
+def test_what_is_said_twice_is_not_believed(trusting):
+    seen = Seen(trusting, ("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "ftp"),
+                ("X-Forwarded-Host", "a.example"), ("X-Forwarded-Host", "b.example"))
+    assert seen.one("X-Forwarded-Proto") == "http"
+    assert seen.one("X-Forwarded-Host") == "test.example"
+
+
+def test_a_trusted_proxy_that_says_nothing_is_the_client(trusting):
+    seen = Seen(trusting)
+    assert seen.one("X-Real-IP") == seen.one("X-Forwarded-For") == "127.0.0.1"
+    assert seen.one("X-Forwarded-Proto") == "http"
+
+
+def test_nobody_elses_words_arrive(distrusting):
+    seen = Seen(
+        distrusting, ("X-Forwarded-For", "10.0.0.1"), ("X-Real-IP", "10.0.0.1"),
+        ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil.example"),
+        ("X-Forwarded-Port", "443"), ("X-Forwarded-Prefix", "/admin"), ("Forwarded", "for=10.0.0.1"))
+    assert seen.one("X-Forwarded-For") == seen.one("X-Real-IP") == "127.0.0.1"
+    assert seen.one("X-Forwarded-Proto") == "http"
+    assert seen.one("X-Forwarded-Host") == "test.example"
+    for name in ("X-Forwarded-Port", "X-Forwarded-Prefix", "Forwarded"):
+        assert seen.all(name) == [], name
+
+
+@pytest.mark.parametrize("name", [
+    "X_Forwarded_For", "X-Forwarded_For", "x_real_ip", "X_Forwarded-Proto", "X_REQUEST_ID"])
+def test_a_name_with_underscores_is_no_way_round(trusting, distrusting, name):
+    """CGI, WSGI and PHP applications cannot tell the two names apart."""
+    for steelyard in (trusting, distrusting):
+        assert Seen(steelyard, (name, "10.0.0.1")).all(name) == []
+
+
+def test_each_request_of_a_connection_has_its_own_client(trusting):
+    with trusting.connect() as connection:
+        for client in ("203.0.113.7", None, "203.0.113.8"):
+            fields = [("X-Forwarded-For", client)] if client else []
+            response = connection.exchange("GET", "/", fields=fields)
+            seen = dict((name.lower(), value)
+                        for name, value in json.loads(response.content)["fields"])
+            assert seen["x-real-ip"] == (client or "127.0.0.1")
+
+
+@pytest.mark.parametrize("networks, message", [
+    (["10.0.0.1/8"], "has bits set behind its prefix"), (["10.0.0.0/33"], "a network or an address"),
+    (["proxy.example"], "a network or an address"), (["10.0.0.0/8/8"], "a network or an address"),
+    (["fd00::/129"], "a network or an address"), ([""], "a network or an address")])
+def test_a_network_that_is_none_is_an_error(stage, tmp_path, endpoint, networks, message):
+    from programs import run_steelyard
+    file = tmp_path / "bad.yaml"
+    file.write_text(json.dumps(listening(endpoint, trusted_proxies=networks)))
+    result = run_steelyard("check", file)
+    assert result.returncode == 78 and message in result.stdout + result.stderr

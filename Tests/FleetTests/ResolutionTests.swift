@@ -119,7 +119,7 @@ private func fleet(_ endpoints: [Endpoint], _ names: [NamedEndpoint]) -> Fleet {
     quarantine.replace([1, 2], by: [2, 3], revision: 7)
     #expect(quarantine.holds(1) && !quarantine.holds(2) && !quarantine.holds(3))
     func observe(_ second: Int, adopted: UInt64, inFlight: UInt64 = 0) {
-      quarantine.observe(now: .seconds(second), adopted: adopted) { _ in inFlight }
+      quarantine.observe(now: .seconds(second), adopted: adopted) { _ in inFlight == 0 }
     }
     observe(0, adopted: 6)
     observe(10, adopted: 6)

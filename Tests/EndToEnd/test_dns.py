@@ -223,7 +223,8 @@ def test_a_slow_resolver_holds_up_neither_requests_nor_other_names(stage, hosts)
     asked = steelyard.metrics().value(
         "steelyard_dns_resolutions_total", host="b.test", result="failed")
     assert answers(steelyard) == {"127.0.0.2"}
-    assert "0.5 s" in steelyard.events("host name not resolved")[-1]["reason"]
+    wait_for(
+        lambda: "0.5 s" in steelyard.events("host name not resolved")[-1]["reason"], "its reason")
     wait_for(
         lambda: steelyard.metrics().value(
             "steelyard_dns_resolutions_total", host="b.test", result="failed") > asked,

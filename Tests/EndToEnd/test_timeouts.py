@@ -67,7 +67,7 @@ def full():
 def test_connect(stage):
     with full() as address:
         steelyard = stage.steelyard(
-            minimal([address], timeouts={"connect": "300ms"}, retries=0))
+            minimal([address], timeouts={"connect": "300ms"}, retries={"max": 0}))
         assert kind(steelyard.get("/"), 504) == "connect_timeout"
 
 

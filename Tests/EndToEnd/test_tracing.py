@@ -92,7 +92,7 @@ def test_an_endpoints_own_identifier_does_not_come_twice(stage):
 
 
 def test_our_own_answers_have_it_too(stage):
-    steelyard = stage.steelyard(minimal([f"127.0.0.1:{free_port()}"], retries=0))
+    steelyard = stage.steelyard(minimal([f"127.0.0.1:{free_port()}"], retries={"max": 0}))
     response = steelyard.get("/", fields=[("X-Request-Id", "abc")])
     assert response.status == 502 and response.one("X-Request-Id") == "abc"
     with steelyard.connect() as connection:

@@ -101,6 +101,7 @@ package final class TrafficMetrics: Sendable {
       for cell in 0..<Self.cellsPerSlot { block.store(0, at: slot * Self.cellsPerSlot + cell) }
     }
     resilience.clear(slot: slot)
+    wire.clear(slot: slot)
   }
 
   // MARK: Reading, any thread

@@ -24,6 +24,15 @@ package final class WireMetrics: Sendable {
 
   func countHeaderFailure(worker: Int) { blocks[worker].add(1, at: headerFailures) }
 
+  /// Another endpoint has the slot. Requires: no worker counts at it.
+  func clear(slot: Int) {
+    for block in blocks {
+      for count in Count.allCases {
+        block.store(0, at: slot * Count.allCases.count + count.rawValue)
+      }
+    }
+  }
+
   // MARK: Reading, any thread
 
   /// Since the start, at one endpoint.

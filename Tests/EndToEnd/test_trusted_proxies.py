@@ -152,3 +152,48 @@ def test_a_network_that_is_none_is_an_error(stage, tmp_path, endpoint, networks,
     file.write_text(json.dumps(listening(endpoint, trusted_proxies=networks)))
     result = run_steelyard("check", file)
     assert result.returncode == 78 and message in result.stdout + result.stderr
+
+
+def test_rate_limits_go_by_the_client_behind_the_proxy(stage, endpoint):
+    configuration = listening(endpoint, trusted_proxies=["127.0.0.1"])
+    configuration["pools"]["text"]["rate_limits"] = [
+        {"key": "client_ip", "rate": "1/h", "burst": 2}]
+    steelyard = stage.steelyard(configuration)
+
+    def statuses(client):
+        fields = [("X-Forwarded-For", client)]
+        return [steelyard.get("/", fields=fields).status for _ in range(3)]
+
+    assert statuses("203.0.113.7") == [200, 200, 429]
+    assert statuses("203.0.113.8") == [200, 200, 429]
+    # What is to the left of the client is hearsay: no way to a bucket of one's own.
+    assert statuses("6.6.6.6, 203.0.113.8") == [429, 429, 429]
+
+
+def test_connections_per_client_do_not_count_a_trusted_proxys(stage, endpoint):
+    limits = {"limits": {"connections_per_client": 2}}
+    for trusted, allowed in (["127.0.0.1"], 5), (["10.0.0.0/8"], 2):
+        steelyard = stage.steelyard(listening(endpoint, trusted_proxies=trusted) | limits)
+        connections = [steelyard.connect() for _ in range(5)]
+        answers = []
+        for connection in connections:
+            connection.send_request("GET", "/")
+            answers.append(connection.read_response().status)
+        assert answers.count(200) == allowed, answers
+        for connection in connections:
+            connection.close()
+
+
+def test_connections_per_client_go_by_the_proxy_header(stage, endpoint):
+    limits = {"limits": {"connections_per_client": 1}}
+    steelyard = stage.steelyard(
+        listening(endpoint, trusted_proxies=["127.0.0.1"], proxy_protocol=True) | limits)
+    connections = [steelyard.connect() for _ in range(4)]
+    statuses = []
+    for connection, client in zip(connections, [b"203.0.113.7", b"203.0.113.8"] * 2):
+        request = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n"
+        connection.send(b"PROXY TCP4 %b 198.51.100.1 1 2\r\n%b" % (client, request))
+        statuses.append(connection.read_response().status)
+    assert statuses == [200, 200, 429, 429]
+    for connection in connections:
+        connection.close()

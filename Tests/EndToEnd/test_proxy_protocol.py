@@ -250,6 +250,23 @@ def test_a_retry_has_its_own_header(stage):
     assert len(endpoint.headers) == 5 and len(set(map(len, endpoint.headers))) == 1
 
 
+@pytest.mark.parametrize("version, header", [
+    ("v1", b"PROXY UNKNOWN\r\n"), ("v2", v2(command=0, family=0, addresses=b""))])
+def test_probes_and_scrapes_speak_for_themselves(stage, version, header):
+    """An endpoint that takes nothing without a header is healthy all the same."""
+    endpoint = stage.keep(HeaderEndpoint(text(b'{"load": 0.5}')))
+    steelyard = stage.steelyard(minimal(
+        [endpoint.address], proxy_protocol=version, health={"interval": "1s", "timeout": "900ms"},
+        weights={"scrape": [{"path": "/page", "format": "json", "signals": [
+            {"name": "load", "metric": "load", "kind": "gauge"}]}]}))
+    wait_for(lambda: steelyard.get("/").status == 200, "the endpoint to be ready")
+    wait_for(
+        lambda: {"/health", "/page", "/"} <= {request.target for request in endpoint.requests},
+        "a probe, a scrape and a request")
+    assert header in endpoint.headers
+    assert len(set(endpoint.headers)) > 1
+
+
 # Real programs.
 
 

@@ -4,7 +4,9 @@ import json
 
 import pytest
 from conftest import minimal
-from endpoints import echo
+from endpoints import echo, text
+from test_memory import RECORD, counter, counts  # noqa: F401 (a fixture)
+from test_upgrade import open_raw, pipe_endpoint
 
 
 @pytest.fixture(scope="module")
@@ -197,3 +199,41 @@ def test_connections_per_client_go_by_the_proxy_header(stage, endpoint):
     assert statuses == [200, 200, 429, 429]
     for connection in connections:
         connection.close()
+
+
+def test_a_warm_worker_allocates_nothing(stage, counter, tmp_path):  # noqa: F811
+    """Requests with everything on that tells of clients and traces, upgrades, PROXY headers."""
+    file = tmp_path / "counts"
+    file.write_bytes(bytes(RECORD.size * 256))
+
+    def answers(exchange):
+        if exchange.request.one("Upgrade"):
+            pipe_endpoint(lambda one: one.send(one.take(5)))(exchange)
+        else:
+            text(b"ok")(exchange)
+
+    configuration = listening(
+        stage.endpoint(answers), trusted_proxies=["127.0.0.1", "10.0.0.0/8"], body_rate_min=1)
+    configuration |= {"tracing": {"traceparent": "make", "served_by": True},
+                      "hints": {"trusted": ["0.0.0.0/0"]}}
+    steelyard = stage.steelyard(
+        configuration, environment={"LD_PRELOAD": str(counter), "MALLOC_COUNT_FILE": str(file)})
+    fields = [
+        ("X-Forwarded-For", "2001:db8::1, 203.0.113.7, 10.0.0.1"), ("X-Request-Id", "abc"),
+        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        ("X-Steelyard-Endpoint", "10.0.0.9:1"), ("X-Forwarded-Proto", "https")]
+
+    def exchanges(count):
+        with steelyard.connect() as connection:
+            for n in range(count):
+                given = fields if n % 2 else []
+                assert connection.exchange("POST", "/", fields=given, content=b"x").status == 200
+        for _ in range(count // 20):
+            with open_raw(steelyard) as connection:
+                connection.send(b"hello")
+                assert connection.take(5) == b"hello"
+
+    exchanges(300)
+    before = counts(file)["worker-0"]
+    exchanges(600)
+    assert counts(file)["worker-0"] - before == 0

@@ -92,17 +92,22 @@ package struct CapacityEvidence: Sendable, Equatable {
 
   package init() {}
 
-  /// Takes the cells `passed` seconds after the last time; τ is the decay time in seconds.
-  package mutating func take(_ now: EvidenceReading, passed: Double, tau: Double) {
+  /// Takes the cells `passed` seconds after the last time; τ is the decay time in seconds,
+  /// `idleTau` that of an endpoint that has nothing to do (unless given, the same).
+  package mutating func take(
+    _ now: EvidenceReading, passed: Double, tau: Double, idleTau: Double? = nil
+  ) {
     defer { last = now }
     sums.inFlight = now.inFlight
     sums.outstandingSeconds = now.outstandingSeconds
     guard let last else { return }
     // What was before the ejection says nothing of what came back.
     if now.readmissions > last.readmissions { forget() }
-    let decay = exponential(-passed / tau)
     let good = max(0, now.completed - last.completed)
     let bad = max(0, now.failed - last.failed)
+    // What gets no request can show nothing: its bad times must not be held against it for long.
+    let isIdle = now.inFlight == 0 && good == 0 && bad == 0
+    let decay = exponential(-passed / (isIdle ? idleTau ?? tau : tau))
     sums.completions = sums.completions * decay + good
     sums.seconds = sums.seconds * decay + max(0, now.seconds - last.seconds)
     sums.foreignSum = sums.foreignSum * decay + max(0, now.foreign - last.foreign)

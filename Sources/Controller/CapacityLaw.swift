@@ -28,6 +28,10 @@ package struct CapacityPool: Sendable, Equatable {
   /// Decay time of the evidence, seconds.
   package var tau: Double { max(10, min(5 * fleetResponse, 120)) }
 
+  /// The same where an endpoint has nothing to do, seconds: shorter where answers are quick, as
+  /// the weight that keeps requests away would otherwise outlast its reason.
+  package var idleTau: Double { max(1, min(5 * fleetResponse, 120)) }
+
   /// Whether others send requests too.
   package var hasOthers: Bool { balancers >= 1.3 }
 

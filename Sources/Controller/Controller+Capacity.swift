@@ -49,7 +49,7 @@ extension Controller {
   mutating func judge(
     _ index: Int, _ pool: Pool, passed: Nanoseconds, now: Nanoseconds
   ) -> [CapacityVerdict] {
-    let tau = pools[index].tau
+    let (tau, idleTau) = (pools[index].tau, pools[index].idleTau)
     let configured = pool.weights.interval.seconds
     var all: [CapacityEvidence.Sums] = []
     all.reserveCapacity(pool.endpoints.count)
@@ -59,7 +59,8 @@ extension Controller {
       let slot = pool.endpoints[place].slot
       let cells = EvidenceReading(evidence, slot, now: now)
       let sums = endpoints[slot]?.takeCells(
-        cells, passed: passed.seconds, tau: tau, hints, interval: configured, now: now)
+        cells, passed: passed.seconds, tau: tau, idleTau: idleTau, hints, interval: configured,
+        now: now)
       all.append(sums ?? CapacityEvidence.Sums())
       bases.append(pool.endpoints[place].baseWeight)
     }
@@ -102,10 +103,11 @@ extension EndpointState {
   /// expected to have there; gives what is known now. In place: a copy of the state would cost more
   /// than all the rest.
   fileprivate mutating func takeCells(
-    _ cells: EvidenceReading, passed: Double, tau: Double, _ hints: HintBoard, interval: Double,
+    _ cells: EvidenceReading, passed: Double, tau: Double, idleTau: Double, _ hints: HintBoard,
+    interval: Double,
     now: Nanoseconds
   ) -> CapacityEvidence.Sums {
-    capacity.take(cells, passed: passed, tau: tau)
+    capacity.take(cells, passed: passed, tau: tau, idleTau: idleTau)
     capacity.publishForeign(hints, endpoint.slot, interval: interval, now: now)
     return capacity.sums
   }

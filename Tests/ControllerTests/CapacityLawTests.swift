@@ -32,6 +32,39 @@ private func factors(
 }
 
 @Suite struct CapacityLawTests {
+  @Test func anIdleEndpointIsForgivenSoonerThanABusyOne() {
+    func weight(isIdle: Bool) -> Double {
+      var pool = CapacityPool()
+      var slow = CapacityEvidence()
+      var quick = CapacityEvidence()
+      var (mine, theirs) = (EvidenceReading(), EvidenceReading())
+      slow.take(mine, passed: 0, tau: 10)
+      quick.take(theirs, passed: 0, tau: 10)
+      // Twenty times slower than its mate for a while.
+      for _ in 0..<100 {
+        mine.completed += 0.5
+        mine.seconds += 0.25
+        theirs.completed += 5
+        theirs.seconds += 0.125
+        slow.take(mine, passed: 0.1, tau: 10, idleTau: 1)
+        quick.take(theirs, passed: 0.1, tau: 10, idleTau: 1)
+      }
+      // Then nothing, or one that runs all the time.
+      mine.inFlight = isIdle ? 0 : 1
+      for _ in 0..<80 {
+        theirs.completed += 5
+        theirs.seconds += 0.125
+        slow.take(mine, passed: 0.1, tau: 10, idleTau: 1)
+        quick.take(theirs, passed: 0.1, tau: 10, idleTau: 1)
+      }
+      return CapacityLaw.verdicts(
+        [slow.sums, quick.sums, quick.sums], bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)[0]
+        .factor
+    }
+    #expect(weight(isIdle: false) < 0.3)
+    #expect(weight(isIdle: true) > 0.5)
+  }
+
   @Test func withoutEvidenceTheBaseWeightsStay() {
     let none = [CapacityEvidence(), CapacityEvidence(), CapacityEvidence()]
     #expect(factors(none) == [1, 1, 1])

@@ -178,3 +178,19 @@ def pages(page):
         exchange.answer(page().encode(), fields=[("Content-Type", "text/plain; version=0.0.4")])
 
     return answer
+
+
+class Held:
+    """An answer in two halves; the test says when the second may go."""
+
+    def __init__(self):
+        self.begun = threading.Event()
+        self.release = threading.Event()
+
+    def __call__(self, exchange):
+        exchange.begin_chunked()
+        exchange.chunk(b"first ")
+        self.begun.set()
+        self.release.wait(60)
+        exchange.chunk(b"second")
+        exchange.end_chunked()

@@ -2,37 +2,14 @@
 
 import re
 import signal
-import socket
-import threading
 
 import pytest
 from conftest import minimal
-from endpoints import text
+from endpoints import Held, text
 from programs import Steelyard, run_steelyard, wait_for
+from wire import accepts
 
 OK, USAGE, MISSING, PORT, CONFIGURATION = 0, 64, 66, 69, 78
-
-
-def accepts(address):
-    with socket.socket() as probe:
-        probe.settimeout(5)
-        return probe.connect_ex(address) == 0
-
-
-class Held:
-    """An answer in two halves; the test says when the second may go."""
-
-    def __init__(self):
-        self.begun = threading.Event()
-        self.release = threading.Event()
-
-    def __call__(self, exchange):
-        exchange.begin_chunked()
-        exchange.chunk(b"first ")
-        self.begun.set()
-        self.release.wait(60)
-        exchange.chunk(b"second")
-        exchange.end_chunked()
 
 
 def test_sigterm_finishes_what_runs_and_exits_with_zero(stage):

@@ -7,27 +7,11 @@ import threading
 
 import pytest
 from conftest import minimal
-from endpoints import text
+from endpoints import Held, text
 from programs import free_port, run_steelyard, wait_for
-from wire import Connection, Cut
+from wire import Connection, Cut, accepts
 
 OK, REFUSED, UNREACHABLE = 0, 65, 69
-
-
-class Held:
-    """An answer in two halves; the test says when the second may go."""
-
-    def __init__(self):
-        self.begun = threading.Event()
-        self.release = threading.Event()
-
-    def __call__(self, exchange):
-        exchange.begin_chunked()
-        exchange.chunk(b"first ")
-        self.begun.set()
-        self.release.wait(60)
-        exchange.chunk(b"second")
-        exchange.end_chunked()
 
 
 def reload(steelyard, configuration=None):
@@ -44,17 +28,11 @@ def listening(*ports, **pool):
         "listeners": [{"listen": f"127.0.0.1:{port}", "pool": "text"} for port in ports]}
 
 
-def replace(steelyard, address):
+def replace(steelyard, address, **pool):
     """Puts one endpoint in the others' place. Slots rest for a second before they are used again,
     so that many replacements in a row may have to wait."""
-    steelyard.write(minimal([address]))
+    steelyard.write(minimal([address], **pool))
     wait_for(lambda: reload(steelyard).returncode == OK, "room for an endpoint")
-
-
-def is_open(port):
-    with socket.socket() as probe:
-        probe.settimeout(5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_reload_says_what_changed(stage):
@@ -127,7 +105,7 @@ def test_a_stream_outlives_its_endpoint_its_pool_and_its_listener(stage):
         assert reload(steelyard, changed).returncode == OK
         # A connection on which nothing runs ends, and nobody listens there any more.
         assert idle.is_closed()
-        wait_for(lambda: not is_open(first), "the old listener's end")
+        wait_for(lambda: not accepts(("127.0.0.1", first)), "the old listener's end")
         with Connection(("127.0.0.1", second)) as connection:
             assert connection.exchange("GET", "/").content == b"new"
         held.release.set()
@@ -179,7 +157,7 @@ def test_an_endpoint_in_an_old_ones_place_begins_anew(stage):
     for number in range(80):
         replace(steelyard, f"127.0.0.1:{20_000 + number}")
     for number in range(3):
-        assert reload(steelyard, minimal([new.address], keepalive={"idle": "1h"})).returncode == OK
+        replace(steelyard, new.address, keepalive={"idle": "1h"})
         page = steelyard.metrics()
         assert page.by_endpoint("steelyard_endpoint_attempts_total") == {new.address: 10 * number}
         with steelyard.connect() as connection:
@@ -207,7 +185,7 @@ def test_an_ejected_endpoints_place_is_not_ejected(stage):
     wait_for(lambda: states() == {bad.address}, "the ejection")
     for number in range(70):
         replace(steelyard, f"127.0.0.1:{21_000 + number}")
-    assert reload(steelyard, minimal([good.address])).returncode == OK
+    replace(steelyard, good.address)
     assert states() == set()
     assert steelyard.get("/").content == b"yes"
 

@@ -355,11 +355,19 @@ def test_without_idempotent_few_errors_pass(stage):
     steelyard = stage.steelyard(pooled(
         [one.address for one in [bad, *good]], balance="least_request"))
     load = Load(steelyard)
-    time.sleep(15)
+    wait_for(lambda: metric(steelyard, "steelyard_endpoint_ejections_total") == 1, "the ejection")
+    ejected = time.monotonic()
+    # What was on its way has arrived by then, and the first trial has not been made.
+    wait_for(lambda: time.monotonic() > ejected + 1, "its errors to arrive")
+    before = load.statuses.count(500)
+    # Two until it is ejected, and what was on its way.
+    assert 2 <= before <= 5
+    # Every trial is an error that a client sees, so rests grow: 2 s, then 4 s.
+    wait_for(lambda: load.statuses.count(500) >= before + 2, "two trials in vain")
+    assert time.monotonic() - ejected > 5
     statuses = load.stop()
     print(f"{statuses.count(500)} of {len(statuses)} failed")
-    # Two until it is ejected, and what was on its way; trials after 2, 4 and 8 s.
-    assert statuses.count(500) <= 8 and statuses.count(200) > 500
+    assert statuses.count(500) <= before + 3 and statuses.count(200) > 500
 
 
 def test_a_process_that_is_gone_costs_nothing_and_is_back_at_once(stage):

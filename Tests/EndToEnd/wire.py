@@ -146,3 +146,10 @@ class Connection:
         data = self.rest()
         assert data == b"", f"unexpected bytes: {data[:200]!r}"
         return True
+
+
+def accepts(address):
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        probe.settimeout(5)
+        return probe.connect_ex(address) == 0

@@ -206,11 +206,13 @@ struct ForwardedResponse {
   let closes: Bool
   var added = ResponseFields()
 
-  /// `own` writes field lines of ours.
-  func write(
-    to writer: inout HeadWriter, _ parser: borrowing HeadParser,
-    own: (inout HeadWriter) -> Void = { _ in }
-  ) {
+  func write(to writer: inout HeadWriter, _ parser: borrowing HeadParser) {
+    writePassed(to: &writer, parser)
+    writeOwn(to: &writer)
+  }
+
+  /// The status line and the fields that are passed on. Further field lines may follow.
+  func writePassed(to writer: inout HeadWriter, _ parser: borrowing HeadParser) {
     writer.append("HTTP/1.1 ")
     writer.append(number: head.status)
     writer.append(" ")
@@ -227,7 +229,10 @@ struct ForwardedResponse {
       run.add(field, isDropped: isDropped, from: bytes, to: &writer)
     }
     run.end(from: bytes, to: &writer)
-    own(&writer)
+  }
+
+  /// The fields of ours and the end of the head.
+  func writeOwn(to writer: inout HeadWriter) {
     if isChunked { writer.append("Transfer-Encoding: chunked\r\n") }
     added.write(to: &writer)
     if head.isUpgrade {

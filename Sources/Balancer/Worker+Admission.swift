@@ -62,7 +62,7 @@ extension Worker {
   /// Takes a token of each limit of the route and its pool. nil: it may go on; else the seconds
   /// until it may be tried again, and no token was taken. Requires: `bytes` begin with the head,
   /// which was the last to be parsed.
-  func rateLimitWait(
+  mutating func rateLimitWait(
     _ id: ConnectionID, _ route: Int, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
   ) -> Int? {
     let count = limitCount(route)
@@ -86,22 +86,22 @@ extension Worker {
     return nil
   }
 
-  private func limitCount(_ route: Int) -> Int {
+  private mutating func limitCount(_ route: Int) -> Int {
     plan.routes[route].limits.count + poolLimits(route).count
   }
 
-  private func limitIndex(_ route: Int, _ step: Int) -> Int {
+  private mutating func limitIndex(_ route: Int, _ step: Int) -> Int {
     let ofRoute = plan.routes[route].limits
     if step < ofRoute.count { return ofRoute.lowerBound + step }
     return poolLimits(route).lowerBound + step - ofRoute.count
   }
 
-  private func poolLimits(_ route: Int) -> Range<Int> {
+  private mutating func poolLimits(_ route: Int) -> Range<Int> {
     let pool = plan.routes[route].pool
     return pool >= 0 ? plan.pools[pool].limits : 0..<0
   }
 
-  private func keyHash(
+  private mutating func keyHash(
     _ limit: PlannedLimit, _ id: ConnectionID, _ head: RequestHead,
     _ bytes: UnsafeRawBufferPointer
   ) -> UInt64 {

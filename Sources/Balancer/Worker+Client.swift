@@ -45,13 +45,13 @@ extension Worker {
   }
 
   /// The client's address as text, in this exchange.
-  func clientText(_ id: ConnectionID) -> UnsafeRawBufferPointer {
+  mutating func clientText(_ id: ConnectionID) -> UnsafeRawBufferPointer {
     slab.address(
       Int(id.index), count: slab.downstream[Int(id.index)].client.textCount)
   }
 
   /// The request's identifier; empty where it has none.
-  func requestID(_ id: ConnectionID) -> UnsafeRawBufferPointer {
+  mutating func requestID(_ id: ConnectionID) -> UnsafeRawBufferPointer {
     slab.requestID(
       Int(id.index), count: slab.downstream[Int(id.index)].client.requestIDCount)
   }
@@ -210,7 +210,7 @@ extension Worker {
   }
 
   /// What the response's head gets. Valid until the exchange ends.
-  func responseFields(_ id: ConnectionID) -> ResponseFields {
+  mutating func responseFields(_ id: ConnectionID) -> ResponseFields {
     var fields = ResponseFields()
     if plan.tracing.answersRequestID { fields.requestID = requestID(id) }
     if plan.tracing.servedBy, let slot = slab.downstream[Int(id.index)].lease?.slot,

@@ -304,7 +304,7 @@ extension Worker {
   }
 
   /// Moves held bytes to the start of their block.
-  private func compact(_ held: inout HeldBytes) {
+  private mutating func compact(_ held: inout HeldBytes) {
     guard held.start > 0, let block = held.block else { return }
     memmove(block, block + held.start, held.end - held.start)
     held.end -= held.start

@@ -18,7 +18,7 @@ extension Worker {
   }
 
   /// Tells the client where its session is, unless it knows.
-  func writeAffinity(_ client: ConnectionID, to writer: inout HeadWriter) {
+  mutating func writeAffinity(_ client: ConnectionID, to writer: inout HeadWriter) {
     let state = slab.downstream + Int(client.index)
     // After a reload in mid-exchange the positions may be others: the next answer tells.
     guard state.pointee.fleetRevision == plan.fleetRevision,

@@ -12,7 +12,7 @@ extension Worker {
   // MARK: In
 
   /// What the request's own field says of its priority. Requires: as for `rateLimitWait`.
-  func priorityLevel(_ pool: Int, _ bytes: UnsafeRawBufferPointer) -> Int {
+  mutating func priorityLevel(_ pool: Int, _ bytes: UnsafeRawBufferPointer) -> Int {
     guard !plan.pools[pool].queue.header.isEmpty,
       case .one(let value) = FieldSearch.find(plan.pools[pool].queue.header, requests, in: bytes)
     else { return QueuePriority.normal.level }
@@ -74,7 +74,7 @@ extension Worker {
     noteRoom(gate)
   }
 
-  private func publishHead(_ gate: Int) {
+  private mutating func publishHead(_ gate: Int) {
     gates[gate].publish(waiting.key(gate), oldest: waiting.oldest(gate), worker: index)
   }
 

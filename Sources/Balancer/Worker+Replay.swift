@@ -117,7 +117,7 @@ extension Worker {
     release(&state.pointee.kept)
   }
 
-  func isKept(_ id: ConnectionID) -> Bool {
+  mutating func isKept(_ id: ConnectionID) -> Bool {
     let state = slab.downstream + Int(id.index)
     return state.pointee.replay.isKept
       && state.pointee.replay.contentCount <= state.pointee.replayBytesMax

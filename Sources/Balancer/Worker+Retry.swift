@@ -22,7 +22,7 @@ extension Worker {
   }
 
   /// What the failure is to the retry rules; nil where it is never a reason to repeat.
-  private func cause(
+  private mutating func cause(
     _ id: ConnectionID, _ reason: LocalReason, _ slot: Int, isUnsent: Bool
   ) -> RetryCause? {
     if isUnsent { return .unsent }
@@ -39,7 +39,7 @@ extension Worker {
   }
 
   /// The endpoint rests or is only being tried. Requires: the exchange's plan is the present one.
-  private func isEjected(_ slot: Int, _ pool: Int) -> Bool {
+  private mutating func isEjected(_ slot: Int, _ pool: Int) -> Bool {
     guard let endpoint = plan.endpoints[slot], endpoint.pool == pool else { return false }
     return plan.pools[pool].picker.candidates[endpoint.position].health.isHalfOpen
   }
@@ -216,7 +216,7 @@ extension Worker {
   }
 
   /// Whether the pool may have another exchange.
-  func hasRoom(_ pool: Int) -> Bool {
+  mutating func hasRoom(_ pool: Int) -> Bool {
     guard let max = plan.pools[pool].breakers.requestsMax else { return true }
     // What all pools have is an upper bound that needs no sum.
     if leases.count + plan.pools[pool].othersInFlight < max { return true }
@@ -224,7 +224,7 @@ extension Worker {
   }
 
   /// What each endpoint of the pool may have.
-  func room(_ pool: Int) -> EndpointRoom {
+  mutating func room(_ pool: Int) -> EndpointRoom {
     let breakers = plan.pools[pool].breakers
     var room = EndpointRoom()
     if let max = breakers.endpointRequestsMax { room.requestsMax = Int32(max) }
@@ -241,7 +241,7 @@ extension Worker {
   }
 
   /// Whether an idle connection had better be closed: another worker has no room for its own.
-  func isNeededElsewhere(_ slot: Int, _ pool: Int) -> Bool {
+  mutating func isNeededElsewhere(_ slot: Int, _ pool: Int) -> Bool {
     let breakers = plan.pools[pool].breakers
     guard breakers.limitsConnections, context.evidence.workerCount > 1 else { return false }
     if let max = breakers.endpointConnectionsMax, connections.total[slot] >= max { return true }

@@ -33,7 +33,7 @@ extension Worker {
   }
 
   /// Whether the connection ends after an answer of our own: yes where the request is not whole.
-  func closesAfterAnswer(_ id: ConnectionID) -> Bool {
+  mutating func closesAfterAnswer(_ id: ConnectionID) -> Bool {
     let state = slab.downstream + Int(id.index)
     let isWhole = state.pointee.phase == .exchange && state.pointee.request.isComplete
     return !isWhole || !state.pointee.isPersistent || state.pointee.minorVersion == 0

@@ -20,7 +20,9 @@ extension Worker {
     let forwarded = ForwardedResponse(
       head: head, bytes: bytes, isChunked: false, confirmsKeepAlive: false, closes: false,
       added: responseFields(client))
-    forwarded.write(to: &writer, responses) { writeAffinity(client, to: &$0) }
+    forwarded.writePassed(to: &writer, responses)
+    writeAffinity(client, to: &writer)
+    forwarded.writeOwn(to: &writer)
     guard !writer.hasOverflowed else {
       attemptFailed(client, .badResponse, isUnsent: false)
       return
@@ -71,7 +73,7 @@ extension Worker {
     }
   }
 
-  private func countTunnel(_ client: ConnectionID, _ count: WireMetrics.Count, _ amount: Int) {
+  private mutating func countTunnel(_ client: ConnectionID, _ count: WireMetrics.Count, _ amount: Int) {
     guard amount > 0, let slot = slab.downstream[Int(client.index)].lease?.slot else { return }
     context.metrics.wire.add(worker: index, slot: slot, count, amount)
   }

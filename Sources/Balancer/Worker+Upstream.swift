@@ -133,7 +133,9 @@ extension Worker {
       head: head, bytes: bytes, isChunked: head.framing == .chunked && !isOld,
       confirmsKeepAlive: isOld && exchange.pointee.isPersistent,
       closes: exchange.pointee.closesAfter, added: responseFields(client))
-    forwarded.write(to: &writer, responses) { writeAffinity(client, to: &$0) }
+    forwarded.writePassed(to: &writer, responses)
+    writeAffinity(client, to: &writer)
+    forwarded.writeOwn(to: &writer)
     guard !writer.hasOverflowed else {
       attemptFailed(client, .badResponse, isUnsent: false)
       return

@@ -113,12 +113,14 @@ struct Worker: ~Copyable {
       dispatchTurn()
       finishTurn()
       context.metrics.publishOpenConnections(worker: index, io.connectionCount)
-      if let deadline = stopsAt, isIdle || io.now >= deadline { break }
+      if let deadline = stopsAt, isIdle() || io.now >= deadline { break }
     }
     endEverything()
   }
 
-  private var isIdle: Bool { leases.count == 0 && waiting.count == 0 && !hasUnsent() }
+  private mutating func isIdle() -> Bool {
+    leases.count == 0 && waiting.count == 0 && !hasUnsent()
+  }
 
   private mutating func dispatchTurn() {
     while true {
@@ -168,7 +170,7 @@ struct Worker: ~Copyable {
     endConnections { _ in true }
   }
 
-  private func hasUnsent() -> Bool {
+  private mutating func hasUnsent() -> Bool {
     for place in 0..<Int32(io.capacity) {
       if let id = io.openID(at: place), io.unsentByteCount(id) > 0 { return true }
     }

@@ -52,18 +52,18 @@ extension IOLoop {
   }
 
   /// Whether the identifier still names an open connection.
-  public func isOpen(_ id: ConnectionID) -> Bool {
+  @inlinable public func isOpen(_ id: ConnectionID) -> Bool {
     id.index >= 0 && slots[Int(id.index)].generation == id.generation
   }
 
   /// The identifier of the open connection at `index`, nil when none is open there.
-  public func openID(at index: Int32) -> ConnectionID? {
+  @inlinable public func openID(at index: Int32) -> ConnectionID? {
     let generation = slots[Int(index)].generation
     return generation & 1 == 1 ? ConnectionID(index: index, generation: generation) : nil
   }
 
   /// What the connection was opened with.
-  public func tag(_ id: ConnectionID) -> UInt32 { slots[Int(id.index)].tag }
+  @inlinable public func tag(_ id: ConnectionID) -> UInt32 { slots[Int(id.index)].tag }
 
   /// Sends at once what the kernel takes and keeps the rest. True when nothing is left unsent. A
   /// failure is reported by a later `.failed`; sends after it are dropped.
@@ -93,7 +93,7 @@ extension IOLoop {
   }
 
   /// Bytes that wait to be sent.
-  public func unsentByteCount(_ id: ConnectionID) -> Int {
+  @inlinable public func unsentByteCount(_ id: ConnectionID) -> Int {
     slots[Int(id.index)].output.byteCount
   }
 

@@ -14,10 +14,10 @@ public struct IOLoop: ~Copyable {
   private static let wakeData: UInt64 = .max
   private static let listenerBit: UInt64 = 1 << 63
 
-  struct Slot {
+  @usableFromInline struct Slot {
     var fd: Int32
-    var generation: UInt32
-    var tag: UInt32
+    @usableFromInline var generation: UInt32
+    @usableFromInline var tag: UInt32
     var readLimit: UInt32
     var isConnecting: Bool
     /// The kernel may have bytes for us.
@@ -35,7 +35,7 @@ public struct IOLoop: ~Copyable {
     /// Shut down our side once everything is sent.
     var isFinishing: Bool
     var isDrainedDue: Bool
-    var output: OutputQueue
+    @usableFromInline var output: OutputQueue
   }
 
   private struct Listener {
@@ -45,12 +45,12 @@ public struct IOLoop: ~Copyable {
 
   let epoll: Int32
   private let waker: Waker
-  let slots: UnsafeMutablePointer<Slot>
+  @usableFromInline let slots: UnsafeMutablePointer<Slot>
   public let capacity: Int
   let freeStack: UnsafeMutablePointer<Int32>
   var freeCount: Int
-  private let scratch: UnsafeMutableRawPointer
-  private var receivedCount = 0
+  @usableFromInline let scratch: UnsafeMutableRawPointer
+  @usableFromInline var receivedCount = 0
 
   private let events: UnsafeMutablePointer<epoll_event>
   private var eventCount = 0
@@ -196,7 +196,7 @@ public struct IOLoop: ~Copyable {
 
   /// The bytes of the last `.received`; valid until `next` is called. Writable, with `headroom`
   /// bytes of room before its start.
-  public var received: UnsafeMutableRawBufferPointer {
+  @inlinable public var received: UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: scratch + Self.headroom, count: receivedCount)
   }
 
@@ -371,6 +371,7 @@ public struct IOLoop: ~Copyable {
     readyCount += 1
   }
 
+  @inline(__always)
   private func report(_ kind: IOEvent.Kind, _ index: Int, value: Int = 0) -> IOEvent {
     IOEvent(
       kind, ConnectionID(index: Int32(index), generation: slots[index].generation),

@@ -14,10 +14,10 @@ struct OutputBlock {
 }
 
 /// A connection's unsent bytes. Trivial; the pool does the work.
-struct OutputQueue {
+@usableFromInline struct OutputQueue {
   var head: UnsafeMutablePointer<OutputBlock>?
   var tail: UnsafeMutablePointer<OutputBlock>?
-  var byteCount = 0
+  @usableFromInline var byteCount = 0
 }
 
 struct OutputPool: ~Copyable {

@@ -113,13 +113,7 @@ struct ForwardedRequest {
     to writer: inout HeadWriter, _ parser: borrowing HeadParser, hasHost: Bool
   ) {
     writer.append("X-Forwarded-For: ")
-    for index in 0..<parser.fieldCount
-    where client.isPeerTrusted && parser.fields[index].name == .xForwardedFor {
-      let field = parser.fields[index]
-      if field.valueStart == field.valueEnd { continue }
-      writer.append(slice(Int(field.valueStart), Int(field.valueEnd)))
-      writer.append(", ")
-    }
+    if client.isPeerTrusted { writeForwardedFor(to: &writer, parser) }
     writer.append(client.peer)
     writer.append("\r\nX-Real-IP: ")
     writer.append(client.address)
@@ -133,6 +127,16 @@ struct ForwardedRequest {
     writeIdentifiers(to: &writer)
     if head.asksUpgrade { writer.append("Connection: Upgrade\r\n") }
     writer.append(head.minorVersion == 0 ? "Via: 1.0 steelyard\r\n" : "Via: 1.1 steelyard\r\n")
+  }
+
+  /// What a trusted peer says of those before it.
+  private func writeForwardedFor(to writer: inout HeadWriter, _ parser: borrowing HeadParser) {
+    for index in 0..<parser.fieldCount where parser.fields[index].name == .xForwardedFor {
+      let field = parser.fields[index]
+      if field.valueStart == field.valueEnd { continue }
+      writer.append(slice(Int(field.valueStart), Int(field.valueEnd)))
+      writer.append(", ")
+    }
   }
 
   private func writeIdentifiers(to writer: inout HeadWriter) {
@@ -213,10 +217,12 @@ struct ForwardedResponse {
 
   /// The status line and the fields that are passed on. Further field lines may follow.
   func writePassed(to writer: inout HeadWriter, _ parser: borrowing HeadParser) {
+    guard let base = bytes.baseAddress else { return }
     writer.append("HTTP/1.1 ")
-    writer.append(number: head.status)
+    // The three digits of the status, as they came.
+    writer.append(base + 9, 3)
     writer.append(" ")
-    writer.append(UnsafeRawBufferPointer(rebasing: bytes[head.reasonStart..<head.reasonEnd]))
+    writer.append(base + head.reasonStart, head.reasonEnd - head.reasonStart)
     writer.append("\r\n")
     var run = FieldRun()
     for index in 0..<parser.fieldCount {

@@ -43,11 +43,49 @@ static inline long sy_read(int fd, void *bytes, size_t count) { SY_RETRY(read(fd
 static inline long sy_write(int fd, const void *bytes, size_t count) {
   SY_RETRY(write(fd, bytes, count));
 }
+// The calls of the request path go to the kernel directly: in libc they are cancellation points,
+// with two function calls and an atomic operation each. A result below 0 is -errno already.
+static inline long sy_direct(
+    long number, long a, long b, long c, long d, long e, long f) {
+#if defined(__x86_64__)
+  register long r10 __asm__("r10") = d;
+  register long r8 __asm__("r8") = e;
+  register long r9 __asm__("r9") = f;
+  long result;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
+  return result;
+#elif defined(__aarch64__)
+  register long x8 __asm__("x8") = number;
+  register long x0 __asm__("x0") = a;
+  register long x1 __asm__("x1") = b;
+  register long x2 __asm__("x2") = c;
+  register long x3 __asm__("x3") = d;
+  register long x4 __asm__("x4") = e;
+  register long x5 __asm__("x5") = f;
+  __asm__ volatile("svc 0"
+                   : "+r"(x0)
+                   : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                   : "memory");
+  return x0;
+#else
+  long result = syscall(number, a, b, c, d, e, f);
+  return result < 0 ? -(long)errno : result;
+#endif
+}
 static inline long sy_recv(int fd, void *bytes, size_t count) {
-  SY_RETRY(recv(fd, bytes, count, 0));
+  long result;
+  do result = sy_direct(SYS_recvfrom, fd, (long)bytes, (long)count, 0, 0, 0);
+  while (result == -EINTR);
+  return result;
 }
 static inline long sy_send(int fd, const void *bytes, size_t count) {
-  SY_RETRY(send(fd, bytes, count, MSG_NOSIGNAL));
+  long result;
+  do result = sy_direct(SYS_sendto, fd, (long)bytes, (long)count, MSG_NOSIGNAL, 0, 0);
+  while (result == -EINTR);
+  return result;
 }
 static inline long sy_open(const char *path, int flags) {
   SY_RETRY(open(path, flags | O_CLOEXEC));
@@ -161,8 +199,9 @@ static inline long sy_epoll_remove(int epoll, int fd) {
 }
 // An interrupted wait is an empty one: the caller's deadline has to be computed anew.
 static inline long sy_epoll_wait(int epoll, struct epoll_event *events, int count, int milliseconds) {
-  long result = epoll_wait(epoll, events, count, milliseconds);
-  return result < 0 ? (errno == EINTR ? 0 : -(long)errno) : result;
+  // epoll_wait(2) is not a call of every architecture.
+  long result = sy_direct(SYS_epoll_pwait, epoll, (long)events, count, milliseconds, 0, 8);
+  return result == -EINTR ? 0 : result;
 }
 static inline uint64_t sy_event_data(const struct epoll_event *event) { return event->data.u64; }
 static inline uint32_t sy_event_bits(const struct epoll_event *event) { return event->events; }

@@ -55,6 +55,7 @@ extension HeadParser {
   ) throws(HeadError) -> (length: Int, isChunked: Bool) {
     var length = -1
     var isChunked = false
+    guard has(.contentLength) || has(.transferEncoding) else { return (length, isChunked) }
     for index in 0..<fieldCount {
       let field = fields[index]
       let (start, end) = (Int(field.valueStart), Int(field.valueEnd))
@@ -108,6 +109,7 @@ extension HeadParser {
     _ bytes: UnsafePointer<UInt8>
   ) throws(HeadError) -> ConnectionOptions {
     var options = ConnectionOptions()
+    guard has(.connection) else { return options }
     for index in 0..<fieldCount where fields[index].name == .connection {
       var rest = Int(fields[index].valueStart)
       let end = Int(fields[index].valueEnd)

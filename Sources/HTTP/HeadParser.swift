@@ -15,6 +15,8 @@ public struct HeadParser: ~Copyable {
   /// The fields of the last head, in order; `fieldCount` of them are valid.
   public let fields: UnsafeMutablePointer<Field>
   public private(set) var fieldCount = 0
+  /// Which names are among them.
+  private var present: UInt32 = 0
 
   /// Requires: 1...byteCountMax bytes and 1...1_000 fields.
   public init(headBytesMax: Int = byteCountMax, fieldsMax: Int = 100) {
@@ -77,6 +79,10 @@ public struct HeadParser: ~Copyable {
     }
   }
 
+  /// Whether the last head has a field of the name.
+  @inline(__always)
+  func has(_ name: FieldName) -> Bool { present & 1 << UInt32(name.rawValue) != 0 }
+
   private func unfinished(_ count: Int) throws(HeadError) -> HeadVerdict {
     if count >= byteLimit { throw .headTooLarge }
     return .incomplete
@@ -116,6 +122,14 @@ public struct HeadParser: ~Copyable {
   private func version(
     _ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int
   ) throws(HeadError) -> UInt8? {
+    // "HTTP/1." as a word: what nearly everybody sends.
+    let word: UInt64 = 0x002E_312F_5054_5448
+    if count - start >= 8 {
+      let read = UInt64(
+        littleEndian: UnsafeRawPointer(bytes + start).loadUnaligned(as: UInt64.self))
+      let minor = UInt8(truncatingIfNeeded: read >> 56)
+      if read << 8 == word << 8, minor >= 0x30, minor <= 0x39 { return min(minor - 0x30, 1) }
+    }
     let name: StaticString = "HTTP/"
     for index in 0..<min(5, count - start)
     where bytes[start + index] != name.utf8Start[index] {
@@ -218,6 +232,7 @@ public struct HeadParser: ~Copyable {
     _ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int
   ) throws(HeadError) -> Int? {
     fieldCount = 0
+    present = 0
     var offset = start
     while offset < count {
       if bytes[offset] == 0x0D {
@@ -225,7 +240,7 @@ public struct HeadParser: ~Copyable {
         guard bytes[offset + 1] == 0x0A else { throw .badLineEnd }
         return offset + 2
       }
-      let nameEnd = classes.skip(bytes, offset, count, ByteClasses.token)
+      let nameEnd = classes.skipName(bytes, offset, count)
       if nameEnd == count { return nil }
       if nameEnd == offset || bytes[nameEnd] != 0x3A {
         throw bytes[offset] == 0x20 || bytes[offset] == 0x09 ? .foldedLine : .badFieldName
@@ -244,10 +259,14 @@ public struct HeadParser: ~Copyable {
       while valueEnd > valueStart, bytes[valueEnd - 1] == 0x20 || bytes[valueEnd - 1] == 0x09 {
         valueEnd -= 1
       }
+      let name = FieldName.match(bytes + offset, nameEnd - offset)
+      present |= 1 << UInt32(name.rawValue)
+      // A head is at most 16 KB.
       fields[fieldCount] = Field(
-        start: UInt16(offset), nameEnd: UInt16(nameEnd), valueStart: UInt16(valueStart),
-        valueEnd: UInt16(valueEnd), end: UInt16(stop + 2),
-        name: FieldName.match(bytes + offset, nameEnd - offset))
+        start: UInt16(truncatingIfNeeded: offset), nameEnd: UInt16(truncatingIfNeeded: nameEnd),
+        valueStart: UInt16(truncatingIfNeeded: valueStart),
+        valueEnd: UInt16(truncatingIfNeeded: valueEnd),
+        end: UInt16(truncatingIfNeeded: stop + 2), name: name)
       fieldCount += 1
       offset = stop + 2
     }

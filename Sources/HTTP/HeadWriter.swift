@@ -5,36 +5,42 @@
 @frozen public struct HeadWriter {
   @usableFromInline let base: UnsafeMutableRawPointer
   public let capacity: Int
-  public private(set) var count = 0
+  @usableFromInline var end = 0
   /// Something did not fit: what was written is not to be used.
-  public private(set) var hasOverflowed = false
+  @usableFromInline var isOver = false
 
-  public init(_ room: UnsafeMutableRawBufferPointer) {
+  /// Bytes written.
+  @inlinable public var count: Int { end }
+  @inlinable public var hasOverflowed: Bool { isOver }
+
+  @inlinable public init(_ room: UnsafeMutableRawBufferPointer) {
     precondition(room.baseAddress != nil)
     base = room.baseAddress.unsafelyUnwrapped
     capacity = room.count
   }
 
   /// What was written so far.
-  public var written: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
-
-  @inline(__always)
-  public mutating func append(_ source: UnsafeRawPointer, _ byteCount: Int) {
-    guard byteCount <= capacity - count else {
-      hasOverflowed = true
-      return
-    }
-    (base + count).copyMemory(from: source, byteCount: byteCount)
-    count += byteCount
+  @inlinable public var written: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: base, count: end)
   }
 
-  /// Requires: `text` is ASCII.
-  @inline(__always)
+  @inlinable @inline(__always)
+  public mutating func append(_ source: UnsafeRawPointer, _ byteCount: Int) {
+    guard byteCount <= capacity &- end else {
+      isOver = true
+      return
+    }
+    (base + end).copyMemory(from: source, byteCount: byteCount)
+    end &+= byteCount
+  }
+
+  /// Requires: `text` is ASCII. Inlined, its bytes are constants of the caller's code.
+  @inlinable @inline(__always)
   public mutating func append(_ text: StaticString) {
     append(UnsafeRawPointer(text.utf8Start), text.utf8CodeUnitCount)
   }
 
-  public mutating func append(_ bytes: UnsafeRawBufferPointer) {
+  @inlinable public mutating func append(_ bytes: UnsafeRawBufferPointer) {
     if let source = bytes.baseAddress { append(source, bytes.count) }
   }
 

@@ -26,6 +26,11 @@
 
   /// Requires: `parser` has just parsed a request head.
   public init(_ parser: borrowing HeadParser) {
+    guard
+      parser.has(.xRequestID) || parser.has(.traceparent) || parser.has(.xForwardedFor)
+        || parser.has(.xForwardedProto) || parser.has(.xForwardedHost)
+        || parser.has(.steelyardEndpoint)
+    else { return }
     for index in 0..<parser.fieldCount {
       switch parser.fields[index].name {
       case .xRequestID: requestID.note(index)

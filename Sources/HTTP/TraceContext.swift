@@ -88,17 +88,29 @@ private enum Hex {
     return value
   }
 
-  static func write<Word: FixedWidthInteger & UnsignedInteger>(
-    _ value: Word, to room: UnsafeMutableRawPointer
-  ) {
-    var shift = Word.bitWidth
-    var offset = 0
-    while shift > 0 {
-      shift -= 4
-      let digit = UInt8(truncatingIfNeeded: value >> Word(shift) & 15)
-      room.storeBytes(
-        of: digit < 10 ? 0x30 + digit : 0x57 + digit, toByteOffset: offset, as: UInt8.self)
-      offset += 1
-    }
+  /// Sixteen digits.
+  static func write(_ value: UInt64, to room: UnsafeMutableRawPointer) {
+    room.storeBytes(of: digits(UInt32(truncatingIfNeeded: value >> 32)), as: UInt64.self)
+    room.storeBytes(
+      of: digits(UInt32(truncatingIfNeeded: value)), toByteOffset: 8, as: UInt64.self)
+  }
+
+  /// Two digits.
+  static func write(_ value: UInt8, to room: UnsafeMutableRawPointer) {
+    let (high, low) = (value >> 4, value & 15)
+    room.storeBytes(of: high < 10 ? 0x30 + high : 0x57 + high, as: UInt8.self)
+    room.storeBytes(of: low < 10 ? 0x30 + low : 0x57 + low, toByteOffset: 1, as: UInt8.self)
+  }
+
+  /// Eight digits, as they lie in memory: the nibbles are spread over a word's bytes, the first
+  /// one lowest, and all become digits at once.
+  private static func digits(_ value: UInt32) -> UInt64 {
+    var word = UInt64(value.byteSwapped)
+    word = (word | word << 16) & 0x0000_FFFF_0000_FFFF
+    word = (word | word << 8) & 0x00FF_00FF_00FF_00FF
+    word = (word >> 4 | word << 8) & 0x0F0F_0F0F_0F0F_0F0F
+    // 10 and more become letters: 0x27 lies between "9" + 1 and "a".
+    let letters = (word &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+    return (word &+ 0x3030_3030_3030_3030 &+ letters &* 0x27).littleEndian
   }
 }

@@ -61,11 +61,9 @@ package struct TimerWheel: ~Copyable {
     link(index, tick: wanted)
   }
 
-  /// Forgets the deadline of `index`.
-  package mutating func cancel(_ index: Int) {
-    if entries[index].list != 0 { unlink(index) }
-    entries[index].deadline = .max
-  }
+  /// Forgets the deadline of `index`. Its entry stays where it is: nearly always another deadline
+  /// follows.
+  package mutating func cancel(_ index: Int) { entries[index].deadline = .max }
 
   /// The next index whose deadline has passed, or −1. Its deadline is then gone.
   package mutating func expired(now: Nanoseconds) -> Int {
@@ -81,8 +79,14 @@ package struct TimerWheel: ~Copyable {
         let next = entries[Int(index)].next
         let deadline = entries[Int(index)].deadline
         if deadline < (tick + 1) << Self.tickShift {
-          cancel(Int(index))
+          unlink(Int(index))
+          entries[Int(index)].deadline = .max
           return Int(index)
+        }
+        if deadline == .max {
+          unlink(Int(index))
+          index = next
+          continue
         }
         // Lazily moved. Its place is counted from `tick`, so it may land in this list again only
         // when it lies a whole turn ahead: skipped now, seen then.

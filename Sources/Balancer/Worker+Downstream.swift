@@ -111,7 +111,31 @@ extension Worker {
     if state.pointee.request.isComplete {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[count...])
       if !rest.isEmpty { holdPipelined(id, rest) }
-    } else if !isSent {
+    } else {
+      if !isSent { io.setPaused(id, true) }
+      moveRest(id)
+    }
+  }
+
+  /// The rest of a long request that is not kept for a repeat goes by in the kernel.
+  private mutating func moveRest(_ id: ConnectionID) {
+    let state = slab.downstream + Int(id.index)
+    guard !state.pointee.replay.isKept, let rest = state.pointee.request.remainingCount,
+      rest >= Self.moveMin
+    else { return }
+    io.move(id, to: state.pointee.upstream, byteCount: rest)
+  }
+
+  /// Content of the running request went on to the endpoint. Its length was checked with the head.
+  mutating func downstreamMoved(_ id: ConnectionID, _ count: Int) {
+    let state = slab.downstream + Int(id.index)
+    guard state.pointee.phase == .exchange else { return }
+    state.pointee.request.skip(count)
+    state.pointee.contentCount += count
+    io.setReadLimit(id, state.pointee.request.remainingCount ?? Self.headReadMax)
+    noteReceived(id, count)
+    setUploadDeadlines(id)
+    if !state.pointee.request.isComplete, io.unsentByteCount(state.pointee.upstream) > 0 {
       io.setPaused(id, true)
     }
   }

@@ -221,6 +221,8 @@ extension Worker {
     other.pointee.downstream = id
     other.pointee.slot = slot
     other.pointee.exchangeCount += 1
+    // A head and short content in one read; long content is better not read at all.
+    io.setReadLimit(upstream, Self.headReadMax)
     let isSent = sendReplay(state.pointee.replay, to: upstream)
     if other.pointee.phase == .connecting {
       io.setDeadline(upstream, io.now + state.pointee.timeouts.connect)

@@ -236,13 +236,32 @@ extension Worker {
     let exchange = slab.downstream + Int(client.index)
     if exchange.pointee.response.isComplete {
       exchangeCompleted(client, upstreamIsClean: leftOver == 0)
-    } else if io.unsentByteCount(client) > 0 {
+      return
+    }
+    if io.unsentByteCount(client) > 0 {
       // The client is slower than the endpoint: no more is read until it has caught up.
       exchange.pointee.isUpstreamPaused = true
       io.setPaused(id, true)
       io.setDeadline(id, nil)
       setSendDeadline(client)
     }
+    // What has a length is not looked at: the rest of a long one goes by in the kernel.
+    if let rest = exchange.pointee.response.remainingCount, rest >= Self.moveMin {
+      io.move(id, to: client, byteCount: rest)
+    }
+  }
+
+  /// Content of the response went on to the client.
+  mutating func upstreamMoved(_ id: ConnectionID, _ count: Int) {
+    let state = slab.upstream + Int(id.index)
+    guard state.pointee.phase == .content else { return }
+    let client = state.pointee.downstream
+    let exchange = slab.downstream + Int(client.index)
+    exchange.pointee.response.skip(count)
+    leases.notePiece(state.pointee.slot)
+    noteSent(client, head: 0, content: count)
+    io.setDeadline(id, io.now + exchange.pointee.timeouts.idle)
+    afterRelay(id, client, leftOver: 0)
   }
 
   // MARK: Gone or late

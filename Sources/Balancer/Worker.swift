@@ -29,6 +29,8 @@ struct Worker: ~Copyable {
   static let blockBytes = 36_864
   /// The most that is read while a head is expected.
   static let headReadMax = 16_384
+  /// From here on content is moved by the kernel: less is as fast copied.
+  static let moveMin = 16_384
   static let lingerTime = Nanoseconds.seconds(2)
 
   let index: Int
@@ -142,6 +144,7 @@ struct Worker: ~Copyable {
   private mutating func downstreamEvent(_ event: IOEvent) {
     switch event.kind {
     case .received: downstreamReceived(event.id, event.tag)
+    case .moved: downstreamMoved(event.id, event.value)
     case .hangup where slab.downstream[Int(event.id.index)].phase == .tunnel: break
     case .eof, .hangup, .failed: downstreamGone(event.id, isCut: event.kind == .failed)
     case .drained: downstreamDrained(event.id)
@@ -154,6 +157,7 @@ struct Worker: ~Copyable {
     switch event.kind {
     case .connected: upstreamConnected(event.id)
     case .received: upstreamReceived(event.id)
+    case .moved: upstreamMoved(event.id, event.value)
     case .eof, .failed: upstreamGone(event.id, isEOF: event.kind == .eof)
     case .drained: upstreamDrained(event.id)
     case .timeout: upstreamTimeout(event.id)

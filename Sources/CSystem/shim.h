@@ -109,6 +109,12 @@ static inline long sy_fstat_size(int fd, int *is_regular) {
   *is_regular = S_ISREG(status.st_mode);
   return (long)status.st_size;
 }
+// A pipe whose ends do not block, as large as wished or as the kernel allows: {read, write}.
+static inline long sy_pipe(int *ends, int size) {
+  if (syscall(SYS_pipe2, ends, O_NONBLOCK | O_CLOEXEC) < 0) return -(long)errno;
+  (void)fcntl(ends[1], 1031 /* F_SETPIPE_SZ */, size);
+  return 0;
+}
 // close(2) must not be retried on EINTR: Linux has released the descriptor.
 static inline void sy_close(int fd) { (void)close(fd); }
 static inline void sy_shutdown_write(int fd) { (void)shutdown(fd, SHUT_WR); }
@@ -196,6 +202,14 @@ static inline long sy_epoll_add(int epoll, int fd, uint32_t events, uint64_t dat
 }
 static inline long sy_epoll_remove(int epoll, int fd) {
   SY_RETRY(epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL));
+}
+// Moves bytes between a socket and a pipe without copying them (splice(2)).
+static inline long sy_splice(int from, int to, size_t count) {
+  long result;
+  // SPLICE_F_MOVE | SPLICE_F_NONBLOCK
+  do result = sy_direct(SYS_splice, from, 0, to, 0, (long)count, 3);
+  while (result == -EINTR);
+  return result;
 }
 // An interrupted wait is an empty one: the caller's deadline has to be computed anew.
 static inline long sy_epoll_wait(int epoll, struct epoll_event *events, int count, int milliseconds) {

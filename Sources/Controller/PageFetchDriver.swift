@@ -120,7 +120,7 @@ package struct PageFetchDriver: ~Copyable {
           let progress = isConnected ? exchange.progress : "no connection"
           exchange.fail(ProbeFailure(.timeout, "\(progress) within \(seconds) s"))
           isOver = true
-        case .none, .accepted, .drained, .hangup, .woken: break
+        case .none, .accepted, .moved, .drained, .hangup, .woken: break
         }
       }
     }

@@ -78,7 +78,7 @@ package struct ProbeDriver: ~Copyable {
         Int32(truncatingIfNeeded: event.value), isConnected: lanes[key]?.isConnected ?? false)
       fail(key, failure, &controller, &io, wall)
     case .timeout: fail(key, timeout(key, request), &controller, &io, wall)
-    case .none, .accepted, .drained, .hangup, .woken: break
+    case .none, .accepted, .moved, .drained, .hangup, .woken: break
     }
   }
 

@@ -90,7 +90,7 @@ package struct EndpointDriver: ~Copyable {
       // More than a demo's request: somebody else is talking to us.
       if connections[id]?.input.count ?? 0 > 1 << 20 { close(id, &io) } else { serve(id, &io) }
     case .eof, .hangup, .failed, .timeout: close(id, &io)
-    case .none, .connected, .drained, .woken: break
+    case .none, .connected, .moved, .drained, .woken: break
     }
   }
 

@@ -149,7 +149,7 @@ package struct LoadDriver: ~Copyable {
     case .timeout: end(id, .timeout, keeps: false, &io)
     case .eof, .failed, .hangup:
       end(id, clients[id]?.isConnected == false ? .refused : .cut, keeps: false, &io)
-    case .none, .accepted, .drained, .woken: break
+    case .none, .accepted, .moved, .drained, .woken: break
     }
   }
 

@@ -50,6 +50,13 @@
   /// How many bytes the message still has, where that is known.
   @inlinable public var remainingCount: Int? { state == .counted ? remaining : nil }
 
+  /// Passes over content that was not looked at. Requires: count ≤ remainingCount.
+  public mutating func skip(_ count: Int) {
+    precondition(state == .counted && count <= remaining)
+    remaining -= count
+    if remaining == 0 { state = .done }
+  }
+
   /// The next piece of `buffer` from `offset` on; moves `offset` past it.
   public mutating func next(
     _ buffer: UnsafeRawBufferPointer, _ offset: inout Int

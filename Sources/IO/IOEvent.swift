@@ -25,6 +25,8 @@
     case connected
     /// `value` bytes are in `IOLoop.received` until the next call of `next`.
     case received
+    /// `value` bytes went on to the connection that `IOLoop.move` named.
+    case moved
     /// The peer sends no more; everything before it was received.
     case eof
     /// While reading is paused: the peer has closed or half-closed its side.

@@ -15,6 +15,7 @@ extension IOLoop {
       isConnecting: isConnecting, isReadable: false, isPaused: false, hasHangup: false,
       isHangupTold: false,
       isInReady: wasInReady, failure: 0, isEnded: false, isFinishing: false, isDrainedDue: false,
+      isMoving: false,
       output: OutputQueue())
     let bits =
       EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue

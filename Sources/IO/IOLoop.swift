@@ -35,6 +35,8 @@ public struct IOLoop: ~Copyable {
     /// Shut down our side once everything is sent.
     var isFinishing: Bool
     var isDrainedDue: Bool
+    /// What comes in goes to another connection; `moves` says to which.
+    var isMoving: Bool
     @usableFromInline var output: OutputQueue
   }
 
@@ -46,6 +48,9 @@ public struct IOLoop: ~Copyable {
   let epoll: Int32
   private let waker: Waker
   @usableFromInline let slots: UnsafeMutablePointer<Slot>
+  /// By index; valid where the slot is moving.
+  let moves: UnsafeMutablePointer<Move>
+  let pipe: MovePipe
   public let capacity: Int
   let freeStack: UnsafeMutablePointer<Int32>
   var freeCount: Int
@@ -88,6 +93,11 @@ public struct IOLoop: ~Copyable {
       fatalError("out of memory for \(connectionsMax) connections")
     }
     slots = memory.bindMemory(to: Slot.self, capacity: connectionsMax)
+    guard let room = sy_map(connectionsMax * MemoryLayout<Move>.stride) else {
+      fatalError("out of memory for \(connectionsMax) connections")
+    }
+    moves = room.bindMemory(to: Move.self, capacity: connectionsMax)
+    pipe = MovePipe()
     freeStack = .allocate(capacity: connectionsMax)
     for index in 0..<connectionsMax { freeStack[index] = Int32(connectionsMax - 1 - index) }
     freeCount = connectionsMax
@@ -104,6 +114,7 @@ public struct IOLoop: ~Copyable {
     for listener in listeners { sy_close(listener.fd) }
     sy_close(epoll)
     sy_unmap(slots, capacity * MemoryLayout<Slot>.stride)
+    sy_unmap(moves, capacity * MemoryLayout<Move>.stride)
     freeStack.deallocate()
     ready.deallocate()
     events.deallocate()
@@ -259,6 +270,7 @@ public struct IOLoop: ~Copyable {
 
   private mutating func receive(_ index: Int) -> IOEvent? {
     let slot = slots + index
+    if slot.pointee.isMoving, canMove(index) { return receiveMoved(index) }
     let limit = Int(slot.pointee.readLimit)
     let count = sy_recv(slot.pointee.fd, scratch + Self.headroom, limit)
     if count > 0 {
@@ -274,6 +286,12 @@ public struct IOLoop: ~Copyable {
       slot.pointee.isReadable = false
       return nil
     }
+    return ended(index, count)
+  }
+
+  /// Nothing more comes: `count` is 0 at the end, else -errno.
+  mutating func ended(_ index: Int, _ count: Int) -> IOEvent {
+    let slot = slots + index
     slot.pointee.isEnded = true
     return count == 0
       ? report(.eof, index)
@@ -372,7 +390,7 @@ public struct IOLoop: ~Copyable {
   }
 
   @inline(__always)
-  private func report(_ kind: IOEvent.Kind, _ index: Int, value: Int = 0) -> IOEvent {
+  func report(_ kind: IOEvent.Kind, _ index: Int, value: Int = 0) -> IOEvent {
     IOEvent(
       kind, ConnectionID(index: Int32(index), generation: slots[index].generation),
       tag: slots[index].tag, value: value)

@@ -44,7 +44,7 @@ enum AdminClient {
         if received.isEmpty { throw unreachable(address) }
         return try answer(received, address)
       case .timeout: throw Failure(message: "\(address) did not answer within 10 s")
-      case .connected, .drained, .accepted, .woken: break
+      case .connected, .drained, .accepted, .moved, .woken: break
       }
     }
   }

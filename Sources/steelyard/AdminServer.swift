@@ -53,7 +53,7 @@ struct AdminServer: ~Copyable {
     case .drained: if ending.contains(id) { close(id, &io) }
     case .eof, .hangup: if io.unsentByteCount(id) == 0 { close(id, &io) } else { ending.insert(id) }
     case .failed, .timeout: close(id, &io)
-    case .none, .connected, .woken: break
+    case .none, .connected, .moved, .woken: break
     }
   }
 

@@ -73,7 +73,9 @@ extension Worker {
     }
   }
 
-  private mutating func countTunnel(_ client: ConnectionID, _ count: WireMetrics.Count, _ amount: Int) {
+  private mutating func countTunnel(
+    _ client: ConnectionID, _ count: WireMetrics.Count, _ amount: Int
+  ) {
     guard amount > 0, let slot = slab.downstream[Int(client.index)].lease?.slot else { return }
     context.metrics.wire.add(worker: index, slot: slot, count, amount)
   }

@@ -1,0 +1,100 @@
+"""Long content with a length goes by in the kernel: nothing of it is lost, added or mixed up."""
+
+import hashlib
+
+from conftest import minimal
+from programs import wait_for
+
+LONG = 5_000_000
+
+
+def content(count, seed=b"steelyard"):
+    """Bytes that differ at every place where pieces could be exchanged."""
+    block = b"".join(hashlib.sha256(seed + bytes([n])).digest() for n in range(250))
+    return (block * (count // len(block) + 1))[:count]
+
+
+def echo(exchange):
+    """Answers with what was sent, or with as much as the target says."""
+    sent = exchange.read_content()
+    count = int(exchange.request.target[1:] or 0)
+    exchange.answer(content(count) if count else sent)
+
+
+def test_long_answers_come_whole_and_the_connection_goes_on(stage):
+    endpoint = stage.endpoint(echo)
+    steelyard = stage.steelyard(minimal([endpoint.address]))
+    counts = [LONG, 10, 16_384, 32_768, 65_536, 1, 400_000, LONG]
+    with steelyard.connect() as connection:
+        for count in counts:
+            response = connection.exchange("GET", f"/{count}")
+            assert response.status == 200 and response.content == content(count)
+    metrics = steelyard.metrics()
+    assert metrics.sum("steelyard_requests_total", code="2xx") == len(counts)
+    assert metrics.sum("steelyard_endpoint_in_flight") == 0
+    # The endpoint's connection was kept through all of it.
+    assert endpoint.connection_count == 1
+
+
+def test_long_requests_arrive_whole_and_what_follows_is_the_next(stage):
+    endpoint = stage.endpoint(echo)
+    steelyard = stage.steelyard(minimal([endpoint.address]))
+    long = content(LONG, b"up")
+    head = f"POST /0 HTTP/1.1\r\nHost: h\r\nContent-Length: {LONG}\r\n\r\n".encode()
+    with steelyard.connect() as connection:
+        for _ in range(2):
+            connection.send(head + long + b"GET /7 HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert connection.read_response("POST").content == long
+            assert connection.read_response("GET").content == content(7)
+
+
+def test_bytes_after_the_length_are_nobodys_answer(stage):
+    def chatter(exchange):
+        exchange.read_content()
+        exchange.send(
+            f"HTTP/1.1 200 OK\r\nContent-Length: {LONG}\r\n\r\n".encode() + content(LONG)
+            + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+
+    endpoint = stage.endpoint(chatter)
+    steelyard = stage.steelyard(minimal([endpoint.address]))
+    with steelyard.connect() as connection:
+        for _ in range(3):
+            assert connection.exchange("GET", "/").content == content(LONG)
+    assert endpoint.connection_count == 3
+
+
+def test_a_cut_in_the_middle_is_a_cut_for_the_client(stage):
+    def cuts(exchange):
+        exchange.read_content()
+        exchange.send(f"HTTP/1.1 200 OK\r\nContent-Length: {LONG}\r\n\r\n".encode())
+        exchange.send(content(LONG // 2))
+        exchange.close()
+
+    steelyard = stage.steelyard(minimal([stage.endpoint(cuts).address]))
+    with steelyard.connect() as connection:
+        connection.send_request("GET", "/")
+        taken = 0
+        try:
+            while data := connection.socket.recv(1 << 16):
+                taken += len(data)
+        except ConnectionResetError:
+            pass
+        assert taken < LONG
+    wait_for(
+        lambda: steelyard.metrics().sum("steelyard_requests_total", code="truncated") == 1,
+        "the cut to be counted")
+    assert steelyard.metrics().sum("steelyard_endpoint_in_flight") == 0
+
+
+def test_a_client_that_leaves_frees_the_endpoint(stage):
+    endpoint = stage.endpoint(echo)
+    steelyard = stage.steelyard(minimal([endpoint.address]))
+    for _ in range(5):
+        with steelyard.connect() as connection:
+            connection.send_request("GET", f"/{20 * LONG}")
+            assert connection.socket.recv(1 << 16)
+    wait_for(
+        lambda: steelyard.metrics().sum("steelyard_requests_total", code="canceled") == 5
+        and steelyard.metrics().sum("steelyard_endpoint_in_flight") == 0, "all to be given up")
+    with steelyard.connect() as connection:
+        assert connection.exchange("GET", "/100000").content == content(100_000)

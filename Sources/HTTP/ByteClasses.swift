@@ -43,7 +43,7 @@ struct ByteClasses: ~Copyable {
   @inline(__always)
   func skip(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ wanted: UInt8) -> Int {
     var offset = start
-    while offset < end, table[Int(bytes[offset])] & wanted != 0 { offset += 1 }
+    while offset < end, table[Int(bytes[offset])] & wanted != 0 { offset &+= 1 }
     return offset
   }
 
@@ -53,7 +53,7 @@ struct ByteClasses: ~Copyable {
     let ones: UInt64 = 0x0101_0101_0101_0101
     let highs: UInt64 = 0x8080_8080_8080_8080
     var offset = start
-    while offset + 8 <= end {
+    while offset &+ 8 <= end {
       let word = UInt64(
         littleEndian: UnsafeRawPointer(bytes + offset).loadUnaligned(as: UInt64.self))
       let below20 = (word &- ones &* 0x20) & ~word
@@ -61,13 +61,13 @@ struct ByteClasses: ~Copyable {
       let is7F = (seven &- ones) & ~seven
       let hits = (below20 | is7F) & highs
       if hits == 0 {
-        offset += 8
+        offset &+= 8
         continue
       }
       // The lowest hit is a true one: borrows go upwards.
-      offset += hits.trailingZeroBitCount >> 3
+      offset &+= hits.trailingZeroBitCount &>> 3
       if bytes[offset] != 0x09 { return offset }
-      offset += 1
+      offset &+= 1
     }
     return skip(bytes, offset, end, Self.fieldValue)
   }
@@ -78,7 +78,7 @@ struct ByteClasses: ~Copyable {
     let ones: UInt64 = 0x0101_0101_0101_0101
     let highs: UInt64 = 0x8080_8080_8080_8080
     var offset = start
-    while offset + 8 <= end {
+    while offset &+ 8 <= end {
       let word = UInt64(
         littleEndian: UnsafeRawPointer(bytes + offset).loadUnaligned(as: UInt64.self))
       // Each byte has seven bits below, so no sum carries into the next one.
@@ -87,10 +87,10 @@ struct ByteClasses: ~Copyable {
       let isOther = ((word ^ ones &* 0x2D) & ~highs) &+ ones &* 0x7F
       let rest = (~isLetter & isOther | word) & highs
       if rest == 0 {
-        offset += 8
+        offset &+= 8
         continue
       }
-      offset += rest.trailingZeroBitCount >> 3
+      offset &+= rest.trailingZeroBitCount &>> 3
       if bytes[offset] == 0x3A { return offset }
       break
     }

@@ -234,41 +234,42 @@ public struct HeadParser: ~Copyable {
     fieldCount = 0
     present = 0
     var offset = start
+    // Offsets stay below 2^15, so nothing here overflows.
     while offset < count {
       if bytes[offset] == 0x0D {
-        guard offset + 1 < count else { return nil }
-        guard bytes[offset + 1] == 0x0A else { throw .badLineEnd }
-        return offset + 2
+        guard offset &+ 1 < count else { return nil }
+        guard bytes[offset &+ 1] == 0x0A else { throw .badLineEnd }
+        return offset &+ 2
       }
       let nameEnd = classes.skipName(bytes, offset, count)
       if nameEnd == count { return nil }
       if nameEnd == offset || bytes[nameEnd] != 0x3A {
         throw bytes[offset] == 0x20 || bytes[offset] == 0x09 ? .foldedLine : .badFieldName
       }
-      var valueStart = nameEnd + 1
+      var valueStart = nameEnd &+ 1
       while valueStart < count, bytes[valueStart] == 0x20 || bytes[valueStart] == 0x09 {
-        valueStart += 1
+        valueStart &+= 1
       }
       let stop = classes.skipValue(bytes, valueStart, count)
       if stop == count { return nil }
       guard bytes[stop] == 0x0D else { throw bytes[stop] == 0x0A ? .badLineEnd : .badFieldValue }
-      guard stop + 1 < count else { return nil }
-      guard bytes[stop + 1] == 0x0A else { throw .badLineEnd }
+      guard stop &+ 1 < count else { return nil }
+      guard bytes[stop &+ 1] == 0x0A else { throw .badLineEnd }
       guard fieldCount < fieldLimit else { throw .tooManyFields }
       var valueEnd = stop
-      while valueEnd > valueStart, bytes[valueEnd - 1] == 0x20 || bytes[valueEnd - 1] == 0x09 {
-        valueEnd -= 1
+      while valueEnd > valueStart, bytes[valueEnd &- 1] == 0x20 || bytes[valueEnd &- 1] == 0x09 {
+        valueEnd &-= 1
       }
-      let name = FieldName.match(bytes + offset, nameEnd - offset)
+      let name = FieldName.match(bytes + offset, nameEnd &- offset)
       present |= 1 << UInt32(name.rawValue)
       // A head is at most 16 KB.
       fields[fieldCount] = Field(
         start: UInt16(truncatingIfNeeded: offset), nameEnd: UInt16(truncatingIfNeeded: nameEnd),
         valueStart: UInt16(truncatingIfNeeded: valueStart),
         valueEnd: UInt16(truncatingIfNeeded: valueEnd),
-        end: UInt16(truncatingIfNeeded: stop + 2), name: name)
-      fieldCount += 1
-      offset = stop + 2
+        end: UInt16(truncatingIfNeeded: stop &+ 2), name: name)
+      fieldCount &+= 1
+      offset = stop &+ 2
     }
     return nil
   }

@@ -318,7 +318,6 @@ public struct IOLoop: ~Copyable {
       return nil
     }
     let fd = Int32(result)
-    _ = sy_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
     guard let id = open(fd, tag: listener.tag, isConnecting: false) else {
       sy_close(fd)
       return nil

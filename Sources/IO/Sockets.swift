@@ -67,6 +67,10 @@ public struct ListenSocket: ~Copyable, Sendable {
     if isShared, result >= 0 { result = sy_set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) }
     if result >= 0 { result = sy_bind(fd, &storage) }
     var call: StaticString = "bind"
+    // Accepted connections inherit it (tcp(7)), so that none has to be told.
+    if backlog != nil, result >= 0 {
+      result = sy_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    }
     if result >= 0, let backlog {
       result = sy_listen(fd, backlog)
       call = "listen"

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench bench-parser bench-scrape bench-control bench-sockets bench-faults format lint clean
+.PHONY: help run build test bench bench-parser bench-scrape bench-control bench-sockets bench-faults profile format lint clean
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -16,7 +16,7 @@ BINARY := $(BUILD)/release/steelyard
 SWIFT_FILES = $$(git ls-files '*.swift')
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: build ## build and show a live demonstration (ARGS="--seconds 30 --balance round_robin")
 	@$(BINARY) demo $(ARGS)
@@ -62,6 +62,11 @@ bench-scrape: ## what it costs to scrape 1 000 endpoints every second
 bench-control: ## the control law against peers' policies in simulation (ARGS="--seeds 1,2")
 	@$(SWIFT_BUILD) -c release --product control-bench
 	@$(BUILD)/release/control-bench $(ARGS)
+
+profile: ## where a request's time goes: flame graph and summary (ARGS="--seconds 10 --proxy nginx")
+	@scripts/setup bench
+	@$(RELEASE)
+	@scripts/profile --binary $(BINARY) $(ARGS)
 
 format: ## let swift format rewrite the sources
 	@swift format format --in-place --parallel $(SWIFT_FILES)

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench bench-parser bench-scrape bench-control bench-sockets bench-faults profile format lint clean
+.PHONY: help run build test bench bench-parser bench-scrape bench-control bench-sockets bench-faults bench-instructions profile format lint clean
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -30,6 +30,7 @@ test: ## all tests: swift test, then end to end with real nginx and Prometheus
 	@$(SWIFT_BUILD) --build-tests
 	@swift test --scratch-path $(BUILD) --skip-build 2>&1 | tee $(BUILD)/swift-test.log
 	@$(RELEASE)
+	@$(RELEASE:steelyard=instruction-bench)
 	@STEELYARD=$(abspath $(BINARY)) /usr/bin/python3 -m pytest Tests/Style Tests/EndToEnd $(PYTEST_ARGS)
 	@echo; echo "swift test: $$(grep -E 'Test run with [0-9]+ test' $(BUILD)/swift-test.log | tail -n 1)"
 
@@ -62,6 +63,12 @@ bench-scrape: ## what it costs to scrape 1 000 endpoints every second
 bench-control: ## the control law against peers' policies in simulation (ARGS="--seeds 1,2")
 	@$(SWIFT_BUILD) -c release --product control-bench
 	@$(BUILD)/release/control-bench $(ARGS)
+
+bench-instructions: ## instructions of each step against those kept (ARGS="--functions 40", ARGS=--update)
+	@scripts/setup test
+	@$(RELEASE)
+	@$(RELEASE:steelyard=instruction-bench)
+	@scripts/instructions --binary $(BINARY) $(ARGS)
 
 profile: ## where a request's time goes: flame graph and summary (ARGS="--seconds 10 --proxy nginx")
 	@scripts/setup bench

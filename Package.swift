@@ -52,6 +52,10 @@ let package = Package(
     .executableTarget(
       name: "socket-race", dependencies: ["CSystem", "Demo", "IO", "Primitives"],
       path: "Sources/SocketRace", swiftSettings: strict),
+    .executableTarget(
+      name: "instruction-bench",
+      dependencies: ["Balancer", "CSystem", "Exposition", "Fleet", "HTTP", "IO", "Primitives"],
+      path: "Sources/InstructionBench", swiftSettings: strict),
     suite("IO", ["Primitives", "CSystem"]),
     suite("HTTP", ["Primitives"]),
     suite("Fleet", ["Primitives"]),

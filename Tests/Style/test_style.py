@@ -19,6 +19,7 @@ ROOMS = {
     "Demo": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},
     "Simulation": {"Balancer", "Configuration", "Controller", "Exposition", "Fleet"},
     "ControlBench": {"Controller", "Fleet", "Simulation"},
+    "InstructionBench": {"Balancer", "CSystem", "Exposition", "Fleet", "HTTP", "IO"},
     "SocketRace": {"CSystem", "Demo", "IO"},
 }
 OURS = set(ROOMS) | {"CSystem", "CYAML", "Primitives"}

@@ -58,6 +58,7 @@ def test_a_dump_is_read_by_function():
     assert functions.calls == {"inner": 7}
     # What a function spends in itself again is not counted twice.
     assert functions.inclusive == {"inner": 300}
+    assert functions.within({"inner"}) == 300 and functions.within({"outer", "inner"}) == 0
     functions.read(DUMP, -1)
     assert not any(functions.own.values()) and not any(functions.inclusive.values())
 

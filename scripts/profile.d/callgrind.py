@@ -23,6 +23,8 @@ class Functions:
 
     def __init__(self):
         self.own, self.inclusive, self.calls = Counter(), Counter(), Counter()
+        # What a function spent in another that it called.
+        self.edges = Counter()
 
     def read(self, text, sign=1):
         """Adds a dump's counts; `sign` −1 takes them away."""
@@ -40,9 +42,15 @@ class Functions:
                     # A recursive call's cost is in the outer one already.
                     if callee != function:
                         self.inclusive[callee] += count
+                        self.edges[function, callee] += count
                     callee = None
                 else:
                     self.own[function] += count
+
+    def within(self, functions):
+        """What was spent between entering one of these functions from others and leaving it."""
+        return sum(count for (caller, callee), count in self.edges.items()
+                   if callee in functions and caller not in functions)
 
     def demangled(self, swift):
         """Readable names by the names in the file."""

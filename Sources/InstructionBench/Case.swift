@@ -1,6 +1,6 @@
 // One thing that is counted, and how the count is cut out: between two marks a case runs as often
-// as it is told and does nothing else. The mark is a call of getppid(2), which nothing else makes, so
-// that callgrind can be told to dump its counts there (`--dump-before=getppid`).
+// as it is told and does nothing else. The mark is a call of getppid(2), which nothing else makes,
+// so that callgrind can be told to dump its counts there (`--dump-before=getppid`).
 import CSystem
 
 /// What a case leaves behind, so that no work can be left out by the compiler.

@@ -44,6 +44,11 @@ def answers(exchange):
         exchange.answer(LARGE)
     elif target == "/huge":
         exchange.answer(HUGE)
+    elif target == "/huge/chunked":
+        exchange.begin_chunked()
+        for offset in range(0, len(HUGE), len(LARGE)):
+            exchange.chunk(HUGE[offset:offset + len(LARGE)])
+        exchange.end_chunked()
     elif target == "/close":
         exchange.keeps_alive = False
         exchange.answer(b"bye", fields=[("Connection", "close")])
@@ -120,21 +125,24 @@ def held_bytes(connection, steelyard):
     return unsent, unread
 
 
-def slow_reader(steelyard, connection, number):
+def slow_reader(target):
     """The answer fits into no socket's buffer: steelyard has to keep some of it, and wait."""
-    with Connection.__new__(Connection) as slow:
-        slow.socket, slow.buffer = socket.socket(), b""
-        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
-        slow.socket.settimeout(30)
-        slow.socket.connect(steelyard.address)
-        slow.send_request("GET", "/huge")
-        wait_for(lambda: all(held_bytes(slow, steelyard)), "the client's window to close", 30, 0.002)
-        # The rest is nowhere but with steelyard, or still to be read by it.
-        assert sum(held_bytes(slow, steelyard)) < len(HUGE)
-        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        response = slow.read_response()
-        assert len(response.content) == len(HUGE)
-        return response
+    def one(steelyard, connection, number):
+        with Connection.__new__(Connection) as slow:
+            slow.socket, slow.buffer = socket.socket(), b""
+            slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
+            slow.socket.settimeout(30)
+            slow.socket.connect(steelyard.address)
+            slow.send_request("GET", target)
+            wait_for(
+                lambda: all(held_bytes(slow, steelyard)), "the client's window to close", 30, 0.002)
+            # The rest is nowhere but with steelyard, or still to be read by it.
+            assert sum(held_bytes(slow, steelyard)) < len(HUGE)
+            slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            response = slow.read_response()
+            assert len(response.content) == len(HUGE)
+            return response
+    return one
 
 
 def fresh(steelyard, connection, number):
@@ -164,12 +172,13 @@ SHAPES = {
     "length": get("/length"), "head": head, "chunked": get("/chunked"), "stream": stream,
     "large": get("/large"), "upload": upload, "large upload": large_upload,
     "chunked upload": chunked_upload, "expect": continued_upload, "pipelined": pipelined,
-    "split head": split_head, "slow reader": slow_reader, "fresh connections": fresh,
+    "split head": split_head, "slow reader": slow_reader("/huge"),
+    "slow reader of chunks": slow_reader("/huge/chunked"), "fresh connections": fresh,
     "endpoint closes": get("/close"), "flaky": get("/flaky"), "refused": refused,
     "given up": given_up}
 # Those that take long for each exchange are done less often.
-FEW = {"slow reader": 10, "given up": 30, "large upload": 200}
-HOLDING = {"slow reader", "given up", "large upload", "large"}
+FEW = {"slow reader": 10, "slow reader of chunks": 10, "given up": 30, "large upload": 200}
+HOLDING = {"slow reader", "slow reader of chunks", "given up", "large upload", "large"}
 
 
 def everything(addresses, log):

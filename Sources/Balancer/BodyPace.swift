@@ -9,14 +9,16 @@ struct BodyPace {
 
   /// Bytes a second; 0: no limit.
   private let rate: Int
-  private var startedAt: Nanoseconds?
-  private var heldSince: Nanoseconds?
+  /// `.distantFuture` before the first byte.
+  private var startedAt = Nanoseconds.distantFuture
+  /// `.distantFuture` while it is the client's turn.
+  private var heldSince = Nanoseconds.distantFuture
 
   init(rate: Int?) { self.rate = rate ?? 0 }
 
   /// The client is held back: its time stands still.
   mutating func hold(now: Nanoseconds) {
-    if startedAt != nil, heldSince == nil { heldSince = now }
+    if startedAt != .distantFuture, heldSince == .distantFuture { heldSince = now }
   }
 
   /// It is the client's turn. Returns until when the next byte has to be there, where there is a
@@ -24,10 +26,9 @@ struct BodyPace {
   /// client may wait for "100 Continue".
   mutating func deadline(received: Int, now: Nanoseconds) -> Nanoseconds? {
     guard rate > 0, received > 0 else { return nil }
-    if let heldSince, let start = startedAt { startedAt = start + (now - heldSince) }
-    heldSince = nil
-    let start = startedAt ?? now
-    startedAt = start
-    return start + Self.grace + .seconds(Double(received) / Double(rate))
+    if startedAt == .distantFuture { startedAt = now }
+    if heldSince != .distantFuture { startedAt = startedAt + (now - heldSince) }
+    heldSince = .distantFuture
+    return startedAt + Self.grace + .seconds(Double(received) / Double(rate))
   }
 }

@@ -1,6 +1,6 @@
-// What a worker knows of each of its connections, by the loop's index: a downstream one with its
-// exchange, or an upstream one. Structs in a slab, touched only by their worker.
-import Fleet
+// What a worker knows of each of its connections, by the loop's index: a downstream one, with what
+// leads to its exchange, or an upstream one. Structs in a slab, touched only by their worker.
+import CSystem
 import HTTP
 import IO
 import Primitives
@@ -8,10 +8,24 @@ import Primitives
 /// A block of memory with bytes in `start..<end`.
 struct HeldBytes {
   var block: UnsafeMutableRawPointer?
-  var start = 0
-  var end = 0
+  private var startOffset: Int32
+  private var endOffset: Int32
 
-  var isEmpty: Bool { start == end }
+  init(block: UnsafeMutableRawPointer? = nil, end: Int = 0) {
+    self.block = block
+    startOffset = 0
+    endOffset = Int32(truncatingIfNeeded: end)
+  }
+
+  var start: Int {
+    get { Int(startOffset) }
+    set { startOffset = Int32(truncatingIfNeeded: newValue) }
+  }
+  var end: Int {
+    get { Int(endOffset) }
+    set { endOffset = Int32(truncatingIfNeeded: newValue) }
+  }
+  var isEmpty: Bool { startOffset == endOffset }
   var bytes: UnsafeRawBufferPointer {
     guard let block else { return UnsafeRawBufferPointer(start: nil, count: 0) }
     return UnsafeRawBufferPointer(start: block + start, count: end - start)
@@ -36,71 +50,23 @@ enum UpstreamPhase: UInt8 {
   case connecting, head, content, tunnel, idle
 }
 
-/// Which sides of a tunnel have ended.
-struct TunnelEnds {
-  var hasClientEnded = false
-  var hasEndpointEnded = false
-}
-
-struct Downstream: ~Copyable {
-  var phase = DownstreamPhase.head
+/// One cache line: most connections are idle most of the time.
+struct Downstream {
+  /// Of the exchange or the tunnel that runs.
+  var exchange: UnsafeMutablePointer<Exchange>?
   /// The beginning of a head, or what came after the running request.
   var input = HeldBytes()
-  var hasDeadlineForHead = false
-  var client = ClientIdentity()
-  /// Where the client's connections are counted, −1 where they are not.
-  var clientCell: Int32 = -1
-
-  // The exchange.
-  var upstream = ConnectionID.none
-  var lease: InFlightLease?
-  var method = Method.other
-  var minorVersion: UInt8 = 1
-  var isPersistent = true
-  /// The client offered another protocol, and the endpoint was told.
-  var asksUpgrade = false
-  var tunnel = TunnelEnds()
-  var pace = BodyPace(rate: nil)
-  var request = ContentReader(.none)
-  var response = ContentReader(.none)
-  var contentCount = 0
-  /// The route's limit of it.
-  var contentMax = 0
-  /// A final response head was passed on.
-  var hasResponse = false
-  var status = 0
-  /// The client is 1.0, the response chunked: only the content is passed on.
-  var unwrapsChunks = false
-  var closesAfter = false
-  var isUpstreamPaused = false
-  var startedAt = Nanoseconds.zero
-  var timeouts = ExchangeTimeouts()
-  /// When the exchange is over in any case; mostly never.
-  var endsAt = Nanoseconds.distantFuture
+  /// Who the connection comes from: the socket's peer, or whom a PROXY header names.
+  var peer = IPAddress.none
   /// Bytes not taken when a deadline for sending was set: fewer at that deadline are progress.
   var untakenNoted = 0
-  /// What was sent upstream, kept until a response begins or it no longer fits.
-  var replay = Replay()
-  var replayBytesMax = 0
-  /// An endpoint's whole answer to an attempt that was made again, should no better one come.
-  var kept = HeldBytes()
-  var keptStatus = 0
-  var keptSlot = 0
-  var keptHeadCount = 0
-  var keptCloses = false
-  /// An index into the plan of `fleetRevision`; of no use with another.
-  var pool = 0
-  var fleetRevision: UInt64 = 0
-  var retriesLeft = 0
-  /// The request may be made again, by its method or because its route says so.
-  var isIdempotent = false
-  /// The running attempt is a repeat.
-  var isRepeat = false
-  var tried = TriedSet()
-  /// The exchange has a record for the access log.
-  var isLogged = false
-  var pickKey = PickKey()
-  var admission = AdmissionState()
+  /// Where the client's connections are counted, −1 where they are not.
+  var clientCell: Int32 = -1
+  var peerPort: UInt16 = 0
+  var phase = DownstreamPhase.head
+  var hasDeadlineForHead = false
+  /// A PROXY header said where the peer connected to.
+  var hasDestination = false
 }
 
 struct Upstream {
@@ -123,37 +89,55 @@ struct Upstream {
   var next = ConnectionID.none
 }
 
-/// The slab. Downstream and upstream state lie apart, so that each is compact.
+/// Where a client connected to, as a PROXY header said.
+struct Destination {
+  var address: IPAddress
+  var port: UInt16
+}
+
+/// The slab. Downstream and upstream state lie apart, so that each is compact, and so do exchanges.
 struct ChannelSlab: ~Copyable {
   let downstream: UnsafeMutablePointer<Downstream>
   let upstream: UnsafeMutablePointer<Upstream>
-  /// 46 bytes of text for each connection: its client's address.
-  let addresses: UnsafeMutableRawPointer
-  /// `RequestID.byteCountMax` bytes for each connection.
-  let requestIDs: UnsafeMutableRawPointer
+  /// Of the connections that have one.
+  let destinations: UnsafeMutablePointer<Destination>
   private let capacity: Int
 
   init(capacity: Int) {
     self.capacity = capacity
-    downstream = .allocate(capacity: capacity)
-    upstream = .allocate(capacity: capacity)
-    addresses = .allocate(byteCount: capacity * 46, alignment: 1)
-    requestIDs = .allocate(byteCount: capacity * RequestID.byteCountMax, alignment: 64)
+    downstream = Self.map(capacity)
+    upstream = Self.map(capacity)
+    destinations = Self.map(capacity)
   }
 
   deinit {
-    downstream.deallocate()
-    upstream.deallocate()
-    addresses.deallocate()
-    requestIDs.deallocate()
+    Self.unmap(downstream, capacity)
+    Self.unmap(upstream, capacity)
+    Self.unmap(destinations, capacity)
   }
 
-  func address(_ index: Int, count: Int) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(start: addresses + index * 46, count: count)
+  /// The exchange that runs on a downstream connection. Requires: one does.
+  @inline(__always)
+  func exchange(_ id: ConnectionID) -> UnsafeMutablePointer<Exchange> { exchange(Int(id.index)) }
+
+  @inline(__always)
+  func exchange(_ index: Int) -> UnsafeMutablePointer<Exchange> {
+    guard let exchange = downstream[index].exchange else {
+      preconditionFailure("no exchange runs")
+    }
+    return exchange
   }
 
-  func requestID(_ index: Int, count: Int) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(start: requestIDs + index * RequestID.byteCountMax, count: count)
+  /// Memory that is resident only where it was touched.
+  private static func map<Value>(_ capacity: Int) -> UnsafeMutablePointer<Value> {
+    guard let memory = sy_map(capacity * MemoryLayout<Value>.stride) else {
+      fatalError("out of memory for \(capacity) connections")
+    }
+    return memory.bindMemory(to: Value.self, capacity: capacity)
+  }
+
+  private static func unmap<Value>(_ memory: UnsafeMutablePointer<Value>, _ capacity: Int) {
+    sy_unmap(memory, capacity * MemoryLayout<Value>.stride)
   }
 }
 

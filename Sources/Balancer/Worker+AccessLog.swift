@@ -16,7 +16,7 @@ extension Worker {
     let policy = plan.accessLog
     let isLogged =
       policy.destination != .none && (route.map { plan.routes[$0].logsAccess } ?? true)
-    slab.downstream[place].isLogged = isLogged
+    slab.exchange(place).pointee.isLogged = isLogged
     guard isLogged else { return }
     records.begin(place)
     func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
@@ -66,13 +66,13 @@ extension Worker {
   /// Content of the request came.
   mutating func noteReceived(_ id: ConnectionID, _ count: Int) {
     let place = Int(id.index)
-    if slab.downstream[place].isLogged { records[place].pointee.receivedCount += count }
+    if slab.exchange(place).pointee.isLogged { records[place].pointee.receivedCount += count }
   }
 
   /// An endpoint is tried.
   mutating func noteAttempt(_ id: ConnectionID, slot: Int) {
     let place = Int(id.index)
-    guard slab.downstream[place].isLogged else { return }
+    guard slab.exchange(place).pointee.isLogged else { return }
     records[place].pointee.attempts += 1
     plan.endpointTexts[slot].withUnsafeBytes { records.set(.endpoint, place, $0) }
   }
@@ -80,13 +80,13 @@ extension Worker {
   /// The response's head is there.
   mutating func noteFirstByte(_ id: ConnectionID) {
     let place = Int(id.index)
-    if slab.downstream[place].isLogged { records[place].pointee.firstByteAt = io.now }
+    if slab.exchange(place).pointee.isLogged { records[place].pointee.firstByteAt = io.now }
   }
 
   /// Something was sent to the client.
   mutating func noteSent(_ id: ConnectionID, head: Int, content: Int) {
     let place = Int(id.index)
-    guard slab.downstream[place].isLogged else { return }
+    guard slab.exchange(place).pointee.isLogged else { return }
     records[place].pointee.sentHeadCount += head
     records[place].pointee.sentContentCount += content
   }
@@ -107,8 +107,8 @@ extension Worker {
     _ answer: UnsafeRawBufferPointer
   ) {
     let place = Int(id.index)
-    let state = slab.downstream + place
-    if state.pointee.phase == .head, plan.accessLog.destination != .none {
+    let state = slab.exchange(place)
+    if slab.downstream[place].phase == .head, plan.accessLog.destination != .none {
       state.pointee.isLogged = true
       state.pointee.startedAt = io.now
       records.begin(place)
@@ -133,7 +133,7 @@ extension Worker {
 
   mutating func logEnd(_ id: ConnectionID, _ termination: StaticString, isCut: Bool) {
     let place = Int(id.index)
-    let state = slab.downstream + place
+    let state = slab.exchange(place)
     guard state.pointee.isLogged else { return }
     state.pointee.isLogged = false
     let record = records[place]

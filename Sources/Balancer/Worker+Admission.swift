@@ -9,16 +9,29 @@ import Primitives
 
 /// What an exchange holds, and how it waits.
 struct AdmissionState {
-  /// Of the pool's queue; −1 where there is none.
-  var gate = -1
-  var level = 0
+  private var gateIndex: Int32 = -1
+  private var occupiedSlot: Int32 = -1
+  private var levelIndex: Int8 = 0
   var isWaiting = false
   /// It was let in once; it is counted once.
   var isAdmitted = false
   /// It holds one of the pool's places.
   var holdsPlace = false
+
+  /// Of the pool's queue; −1 where there is none.
+  var gate: Int {
+    get { Int(gateIndex) }
+    set { gateIndex = Int32(truncatingIfNeeded: newValue) }
+  }
+  var level: Int {
+    get { Int(levelIndex) }
+    set { levelIndex = Int8(truncatingIfNeeded: newValue) }
+  }
   /// The endpoint slot of which it holds a place, −1 for none.
-  var occupied = -1
+  var occupied: Int {
+    get { Int(occupiedSlot) }
+    set { occupiedSlot = Int32(truncatingIfNeeded: newValue) }
+  }
 }
 
 extension Worker {
@@ -32,9 +45,11 @@ extension Worker {
     guard let clients = context.admission.clients else { return true }
     let place = Int(id.index)
     // A trusted proxy's connections are those of many.
-    let peer = slab.downstream[place].client.peer
+    let peer = slab.downstream[place].peer
     if plan.listener(io.tag(id))?.trustedProxies.contain(peer) == true { return true }
-    switch clients.enter(ClientNetwork.hash(clientText(id), context.admission.hash)) {
+    guard let room = scratch.baseAddress else { return true }
+    let text = UnsafeRawBufferPointer(start: room, count: peer.write(to: room))
+    switch clients.enter(ClientNetwork.hash(text, context.admission.hash)) {
     case .entered(let cell): slab.downstream[place].clientCell = cell
     case .uncounted: break
     case .refused:

@@ -6,54 +6,42 @@ import HTTP
 import IO
 import Primitives
 
-/// One connection's client, and one exchange's.
+/// One exchange's client.
 struct ClientIdentity {
-  /// Who the connection comes from: the socket's peer, or whom a PROXY header names.
-  var peer = IPAddress.none
-  var peerPort: UInt16 = 0
-  /// Where that one connected to, if a PROXY header says so.
-  var destination: (address: IPAddress, port: UInt16)?
-  /// The client's address. Its text is in the slab.
+  /// The connection's peer, or whom a trusted peer names.
   var address = IPAddress.none
-  var textCount = 0
-  /// What `X-Forwarded-*` say is believed.
-  var isPeerTrusted = false
-  /// Bytes of the request identifier in the slab; 0: none.
-  var requestIDCount = 0
   /// The endpoint that the client asks for; port 0: none.
   var hint = IPAddress.none
   var hintPort: UInt16 = 0
+  /// What `X-Forwarded-*` say is believed.
+  var isPeerTrusted = false
+  /// Bytes of the request identifier behind the exchange; 0: none.
+  var requestIDCount: UInt8 = 0
 }
 
 extension Worker {
   /// Notes who was accepted. False where nobody may connect to the listener from there.
   mutating func identifyPeer(_ id: ConnectionID, _ tag: UInt32) -> Bool {
     let state = slab.downstream + Int(id.index)
-    (state.pointee.client.peer, state.pointee.client.peerPort) = io.acceptedPeer
-    setClient(id, state.pointee.client.peer)
+    (state.pointee.peer, state.pointee.peerPort) = io.acceptedPeer
     guard let listener = plan.listener(tag), listener.hasProxyHeader else { return true }
     state.pointee.phase = .preface
     return listener.trustedProxies.isEmpty
-      || listener.trustedProxies.contain(state.pointee.client.peer)
-  }
-
-  private mutating func setClient(_ id: ConnectionID, _ address: IPAddress) {
-    let state = slab.downstream + Int(id.index)
-    if state.pointee.client.address == address { return }
-    state.pointee.client.address = address
-    state.pointee.client.textCount = address.write(to: slab.addresses + Int(id.index) * 46)
+      || listener.trustedProxies.contain(state.pointee.peer)
   }
 
   /// The client's address as text, in this exchange.
   mutating func clientText(_ id: ConnectionID) -> UnsafeRawBufferPointer {
-    slab.address(
-      Int(id.index), count: slab.downstream[Int(id.index)].client.textCount)
+    let exchange = slab.exchange(id)
+    return ExchangeSlab.text(of: exchange.pointee.client.address, in: exchange)
   }
 
   /// The request's identifier; empty where it has none.
   mutating func requestID(_ id: ConnectionID) -> UnsafeRawBufferPointer {
-    slab.requestID(
-      Int(id.index), count: slab.downstream[Int(id.index)].client.requestIDCount)
+    let exchange = slab.exchange(id)
+    return UnsafeRawBufferPointer(
+      start: ExchangeSlab.requestIDRoom(exchange),
+      count: Int(exchange.pointee.client.requestIDCount))
   }
 
   // MARK: PROXY protocol
@@ -79,10 +67,11 @@ extension Worker {
     case .malformed: refusePreface(id)
     case .complete(let count, let connection):
       if let connection {
-        state.pointee.client.peer = connection.source
-        state.pointee.client.peerPort = connection.sourcePort
-        state.pointee.client.destination = (connection.destination, connection.destinationPort)
-        setClient(id, connection.source)
+        state.pointee.peer = connection.source
+        state.pointee.peerPort = connection.sourcePort
+        state.pointee.hasDestination = true
+        (slab.destinations + Int(id.index)).initialize(
+          to: Destination(address: connection.destination, port: connection.destinationPort))
       }
       let rest = UnsafeRawBufferPointer(rebasing: bytes[count...])
       if state.pointee.input.block != nil {
@@ -103,13 +92,14 @@ extension Worker {
   mutating func sendProxyHeader(
     _ version: ProxyHeader, _ id: ConnectionID, to upstream: ConnectionID
   ) {
-    let client = slab.downstream[Int(id.index)].client
+    let state = slab.downstream + Int(id.index)
+    let client = slab.exchange(id).pointee.client.address
     var connection: ProxiedConnection?
-    if let local = client.destination ?? io.localAddress(id) {
+    if let local = destination(id) {
       // The port is that of the connection, of whichever client it is.
-      let port = client.address == client.peer ? client.peerPort : 0
+      let port = client == state.pointee.peer ? state.pointee.peerPort : 0
       connection = ProxiedConnection(
-        source: client.address, sourcePort: port, destination: local.address,
+        source: client, sourcePort: port, destination: local.address,
         destinationPort: local.port)
     }
     var writer = HeadWriter(scratch)
@@ -121,23 +111,28 @@ extension Worker {
     io.send(upstream, writer.written)
   }
 
+  /// Where the client connected to. A system call where no PROXY header said it.
+  private mutating func destination(_ id: ConnectionID) -> Destination? {
+    let place = Int(id.index)
+    if slab.downstream[place].hasDestination { return slab.destinations[place] }
+    return io.localAddress(id).map { Destination(address: $0.address, port: $0.port) }
+  }
+
   // MARK: An exchange
 
   /// Notes whose request this is, what it is called, and where it wants to go.
   mutating func identifyClient(
     _ id: ConnectionID, _ tag: UInt32, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
   ) {
-    let state = slab.downstream + Int(id.index)
-    state.pointee.client.isPeerTrusted = false
-    state.pointee.client.hintPort = 0
+    let state = slab.exchange(id)
     if let trusted = plan.listener(tag)?.trustedProxies, !trusted.isEmpty {
-      let peer = state.pointee.client.peer
+      let peer = state.pointee.client.address
       let isTrusted = trusted.contain(peer)
       state.pointee.client.isPeerTrusted = isTrusted
-      setClient(
-        id,
-        isTrusted && noted.hasForwardedFor
-          ? ForwardedFor.client(requests, bytes, peer: peer, trusted: trusted) : peer)
+      if isTrusted, noted.hasForwardedFor {
+        state.pointee.client.address =
+          ForwardedFor.client(requests, bytes, peer: peer, trusted: trusted)
+      }
     }
     if let place = noted.endpointHint.only, !plan.wishes.trusted.isEmpty,
       plan.wishes.trusted.contain(state.pointee.client.address),
@@ -151,23 +146,23 @@ extension Worker {
   private mutating func noteRequestID(
     _ id: ConnectionID, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
   ) {
-    let state = slab.downstream + Int(id.index)
-    let room = slab.requestIDs + Int(id.index) * RequestID.byteCountMax
+    let state = slab.exchange(id)
+    let room = ExchangeSlab.requestIDRoom(state)
     switch plan.tracing.requestID {
-    case .none: state.pointee.client.requestIDCount = 0
+    case .none: break
     case .accept:
       if let place = noted.requestID.only {
         let given = requests.value(place, in: bytes)
         if RequestID.isAcceptable(given), let source = given.baseAddress {
           room.copyMemory(from: source, byteCount: given.count)
-          state.pointee.client.requestIDCount = given.count
+          state.pointee.client.requestIDCount = UInt8(given.count)
           return
         }
       }
       fallthrough
     case .make:
       let (high, low) = identifiers.next()
-      state.pointee.client.requestIDCount = RequestID.write(high, low, to: room)
+      state.pointee.client.requestIDCount = UInt8(RequestID.write(high, low, to: room))
     }
   }
 
@@ -175,13 +170,15 @@ extension Worker {
   mutating func forwardedClient(
     _ id: ConnectionID, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
   ) -> ForwardedClient {
-    let client = slab.downstream[Int(id.index)].client
-    var peer = clientText(id)
-    if client.peer != client.address, let room = scratch.baseAddress {
-      peer = UnsafeRawBufferPointer(start: room, count: client.peer.write(to: room))
+    let client = slab.exchange(id).pointee.client
+    let address = clientText(id)
+    var peer = address
+    if slab.downstream[Int(id.index)].peer != client.address, let room = scratch.baseAddress {
+      let count = slab.downstream[Int(id.index)].peer.write(to: room)
+      peer = UnsafeRawBufferPointer(start: room, count: count)
     }
     return ForwardedClient(
-      address: clientText(id), peer: peer, isPeerTrusted: client.isPeerTrusted,
+      address: address, peer: peer, isPeerTrusted: client.isPeerTrusted,
       requestID: requestID(id), trace: forwardedTrace(noted, bytes))
   }
 
@@ -213,7 +210,7 @@ extension Worker {
   mutating func responseFields(_ id: ConnectionID) -> ResponseFields {
     var fields = ResponseFields()
     if plan.tracing.answersRequestID { fields.requestID = requestID(id) }
-    if plan.tracing.servedBy, let slot = slab.downstream[Int(id.index)].lease?.slot,
+    if plan.tracing.servedBy, let slot = slab.exchange(id).pointee.lease?.slot,
       let endpoint = plan.endpoints[slot]
     {
       fields.servedBy = (endpoint.ip, endpoint.port)
@@ -224,7 +221,7 @@ extension Worker {
   /// The position of the endpoint that the client asks for, where it may be used. Once: a retry
   /// goes elsewhere.
   mutating func takeHint(_ id: ConnectionID) -> Int? {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let client = state.pointee.client
     guard client.hintPort != 0 else { return nil }
     state.pointee.client.hintPort = 0

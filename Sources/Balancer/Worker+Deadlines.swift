@@ -11,7 +11,7 @@ import Primitives
 extension Worker {
   /// Sets the client's deadline; where the exchange has an end, that counts too.
   mutating func setClientDeadline(_ id: ConnectionID, _ deadline: Nanoseconds?) {
-    let end = slab.downstream[Int(id.index)].endsAt
+    let end = slab.downstream[Int(id.index)].exchange?.pointee.endsAt ?? .distantFuture
     if end == .distantFuture {
       io.setDeadline(id, deadline)
     } else {
@@ -22,7 +22,7 @@ extension Worker {
   /// Whose turn it is until the response begins: the endpoint's, to answer or to take what waits
   /// for it, or the client's, to send more.
   mutating func setUploadDeadlines(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let upstream = state.pointee.upstream
     let other = slab.upstream + Int(upstream.index)
     guard other.pointee.phase == .head else {
@@ -49,7 +49,9 @@ extension Worker {
   mutating func setSendDeadline(_ id: ConnectionID) {
     let state = slab.downstream + Int(id.index)
     state.pointee.untakenNoted = io.untakenByteCount(id)
-    let timeout = plan.listener(io.tag(id))?.sendTimeout ?? state.pointee.timeouts.idle
+    let timeout =
+      plan.listener(io.tag(id))?.sendTimeout ?? state.pointee.exchange?.pointee.timeouts.idle
+      ?? .seconds(60)
     setClientDeadline(id, io.now + timeout)
   }
 
@@ -74,7 +76,7 @@ extension Worker {
 
   /// The exchange has taken all the time that it may.
   mutating func exchangeTimedOut(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let upstream = state.pointee.upstream
     // An endpoint is not to be blamed for a client that is slow to send or to read.
     let isClients =

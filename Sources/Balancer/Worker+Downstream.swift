@@ -50,7 +50,7 @@ extension Worker {
     case .preface: receivePreface(id, tag, received)
     case .tunnel: tunnelReceived(fromClient: id, received)
     case .exchange:
-      if state.pointee.request.isComplete {
+      if slab.exchange(id).pointee.request.isComplete {
         holdPipelined(id, received)
       } else {
         relayRequest(id, received)
@@ -82,8 +82,7 @@ extension Worker {
     case .complete:
       beginExchange(id, tag, head, bytes)
     case .rejected(let error):
-      state.pointee.method = head.method
-      state.pointee.minorVersion = 1
+      openExchange(id).pointee.method = head.method
       respond(id, LocalReason(error))
     case .incomplete:
       if !state.pointee.hasDeadlineForHead {
@@ -101,7 +100,7 @@ extension Worker {
 
   /// Content of the running request: checked, then passed on as it is.
   private mutating func relayRequest(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     guard let count = readRequestContent(id, bytes) else { return }
     let upstream = state.pointee.upstream
     let passed = UnsafeRawBufferPointer(rebasing: bytes[0..<count])
@@ -119,7 +118,7 @@ extension Worker {
 
   /// The rest of a long request that is not kept for a repeat goes by in the kernel.
   private mutating func moveRest(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     guard !state.pointee.replay.isKept, let rest = state.pointee.request.remainingCount,
       rest >= Self.moveMin
     else { return }
@@ -128,8 +127,8 @@ extension Worker {
 
   /// Content of the running request went on to the endpoint. Its length was checked with the head.
   mutating func downstreamMoved(_ id: ConnectionID, _ count: Int) {
-    let state = slab.downstream + Int(id.index)
-    guard state.pointee.phase == .exchange else { return }
+    guard slab.downstream[Int(id.index)].phase == .exchange else { return }
+    let state = slab.exchange(id)
     state.pointee.request.skip(count)
     state.pointee.contentCount += count
     io.setReadLimit(id, state.pointee.request.remainingCount ?? Self.headReadMax)
@@ -145,7 +144,7 @@ extension Worker {
   mutating func readRequestContent(
     _ id: ConnectionID, _ bytes: UnsafeRawBufferPointer
   ) -> Int? {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     var offset = 0
     while true {
       switch state.pointee.request.next(bytes, &offset) {
@@ -170,7 +169,7 @@ extension Worker {
 
   /// The request turned out wrong after its head was accepted.
   private mutating func refuseContent(_ id: ConnectionID, _ reason: LocalReason) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     releaseAttempt(id, .abandoned)
     if state.pointee.hasResponse {
       logEnd(id, reason.staticLabel, isCut: true)
@@ -235,11 +234,12 @@ extension Worker {
         runnable.append(id)
       }
     case .exchange:
-      guard state.pointee.isUpstreamPaused else { return }
-      state.pointee.isUpstreamPaused = false
+      let exchange = slab.exchange(id)
+      guard exchange.pointee.isUpstreamPaused else { return }
+      exchange.pointee.isUpstreamPaused = false
       setClientDeadline(id, nil)
-      io.setPaused(state.pointee.upstream, false)
-      io.setDeadline(state.pointee.upstream, io.now + state.pointee.timeouts.idle)
+      io.setPaused(exchange.pointee.upstream, false)
+      io.setDeadline(exchange.pointee.upstream, io.now + exchange.pointee.timeouts.idle)
     }
   }
 
@@ -263,9 +263,9 @@ extension Worker {
       }
     case .exchange:
       if queueTimeout(id) { return }
-      if io.now >= state.pointee.endsAt {
+      if io.now >= slab.exchange(id).pointee.endsAt {
         exchangeTimedOut(id)
-      } else if state.pointee.hasResponse {
+      } else if slab.exchange(id).pointee.hasResponse {
         // It does not read its response.
         if takesBytes(id) { return }
         io.resetOnClose(id)
@@ -302,10 +302,8 @@ extension Worker {
   mutating func closeDownstream(_ id: ConnectionID) {
     let state = slab.downstream + Int(id.index)
     release(&state.pointee.input)
-    dropReplay(id)
-    leaveAdmission(id)
+    closeExchange(id)
     leaveClient(id)
-    assert(state.pointee.lease == nil)
     context.control.connections[index].subtract(1, at: Int(io.tag(id)))
     io.close(id)
   }

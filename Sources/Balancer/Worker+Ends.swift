@@ -10,7 +10,7 @@ extension Worker {
   /// The attempt at an endpoint is over without (the rest of) a response: its connection is closed,
   /// the lease ended, the outcome noted.
   mutating func releaseAttempt(_ id: ConnectionID, _ outcome: AttemptOutcome) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     if state.pointee.upstream != .none {
       closeUpstream(state.pointee.upstream)
       state.pointee.upstream = .none
@@ -20,7 +20,7 @@ extension Worker {
 
   private mutating func endLease(_ id: ConnectionID, _ outcome: AttemptOutcome) {
     leaveSlot(id)
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     guard let lease = state.pointee.lease.take() else { return }
     if state.pointee.isRepeat { leases.countRepeat(lease.slot, isBeginning: false) }
     guard let endpoint = plan.endpoints[lease.slot] else {
@@ -34,7 +34,7 @@ extension Worker {
   /// What a client that goes away says of the endpoint: something where no answer had begun for
   /// three mean response times.
   mutating func outcomeOfLeaving(_ id: ConnectionID) -> AttemptOutcome {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     guard !state.pointee.hasResponse, state.pointee.request.isComplete,
       let slot = state.pointee.lease?.slot, let startedAt = state.pointee.lease?.startedAt
     else { return .abandoned }
@@ -44,7 +44,7 @@ extension Worker {
 
   /// Everything was passed on.
   mutating func exchangeCompleted(_ id: ConnectionID, upstreamIsClean: Bool) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let upstream = state.pointee.upstream
     let slot = state.pointee.lease?.slot ?? 0
     let isRequestDone = state.pointee.request.isComplete
@@ -69,7 +69,7 @@ extension Worker {
 
   /// Cuts the exchange: the client cannot be told otherwise that its response is not whole.
   mutating func abortExchange(_ id: ConnectionID, _ outcome: AttemptOutcome, code: CodeClass) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     if let slot = state.pointee.lease?.slot {
       context.metrics.countExchange(
         worker: index, slot: slot, code: code, method: state.pointee.method,
@@ -84,7 +84,7 @@ extension Worker {
 
   /// Answers in the endpoint's place.
   mutating func respond(_ id: ConnectionID, _ reason: LocalReason, retryAfter: Int = 1) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.downstream[Int(id.index)].exchange ?? openExchange(id)
     context.metrics.countLocal(worker: index, reason)
     dropReplay(id)
     let closes = closesAfterAnswer(id)
@@ -92,24 +92,35 @@ extension Worker {
     reason.write(
       to: &writer, date: date.current(), isHead: state.pointee.method == .head, closes: closes,
       retryAfter: retryAfter,
-      added: state.pointee.phase == .exchange ? responseFields(id) : ResponseFields())
+      added: slab.downstream[Int(id.index)].phase == .exchange
+        ? responseFields(id) : ResponseFields())
     io.send(id, writer.written)
     logAnswer(id, reason.status, reason.staticLabel, writer.written)
     endDownstream(id, closes: closes)
   }
 
-  mutating func endDownstream(_ id: ConnectionID, closes: Bool) {
-    let state = slab.downstream + Int(id.index)
-    state.pointee.endsAt = .distantFuture
+  /// What an exchange holds goes back, and so does its place. Nothing happens where none runs.
+  mutating func closeExchange(_ id: ConnectionID) {
+    guard let exchange = slab.downstream[Int(id.index)].exchange else { return }
     dropReplay(id)
     leaveAdmission(id)
+    assert(exchange.pointee.lease == nil && exchange.pointee.upstream == .none)
+    slab.downstream[Int(id.index)].exchange = nil
+    exchanges.give(exchange)
+  }
+
+  /// Goes on with the connection after an answer, or lets it end. No exchange runs afterwards.
+  mutating func endDownstream(_ id: ConnectionID, closes: Bool) {
+    let state = slab.downstream + Int(id.index)
+    let isRequestDone = slab.exchange(id).pointee.request.isComplete
+    closeExchange(id)
     guard closes || stopsAt != nil else {
       awaitNextRequest(id)
       return
     }
     // To close with bytes unread would reset the connection and take the answer back.
     let mayHaveUnread =
-      !state.pointee.request.isComplete || !state.pointee.input.isEmpty
+      !isRequestDone || !state.pointee.input.isEmpty
       || state.pointee.phase == .head
     release(&state.pointee.input)
     io.setReadLimit(id, IOLoop.readMax)

@@ -10,21 +10,13 @@ extension Worker {
   mutating func beginExchange(
     _ id: ConnectionID, _ tag: UInt32, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
   ) {
-    let state = slab.downstream + Int(id.index)
-    state.pointee.phase = .exchange
-    state.pointee.hasDeadlineForHead = false
+    slab.downstream[Int(id.index)].phase = .exchange
+    slab.downstream[Int(id.index)].hasDeadlineForHead = false
+    let state = openExchange(id)
     state.pointee.method = head.method
     state.pointee.minorVersion = head.minorVersion
     state.pointee.isPersistent = head.isPersistent && stopsAt == nil
     state.pointee.request = ContentReader(head.framing)
-    state.pointee.contentCount = 0
-    state.pointee.hasResponse = false
-    state.pointee.unwrapsChunks = false
-    state.pointee.closesAfter = false
-    state.pointee.startedAt = io.now
-    state.pointee.tried = TriedSet()
-    state.pointee.isRepeat = false
-    state.pointee.endsAt = .distantFuture
     let noted = NotedFields(requests)
     identifyClient(id, tag, noted, bytes)
     state.pointee.asksUpgrade = head.asksUpgrade
@@ -75,10 +67,20 @@ extension Worker {
     state.pointee.pool = plan.routes[route].pool
     state.pointee.fleetRevision = plan.fleetRevision
     state.pointee.timeouts = plan.routes[route].timeouts
-    state.pointee.retriesLeft = plan.routes[route].retriesMax
+    state.pointee.retriesLeft = Int8(clamping: plan.routes[route].retriesMax)
     state.pointee.replayBytesMax = plan.pools[state.pointee.pool].retries.replayBytesMax
     state.pointee.isIdempotent = head.method.isIdempotent || plan.routes[route].isIdempotent
     admit(id)
+  }
+
+  /// Takes a place for an exchange. `closeExchange` gives it back.
+  @discardableResult
+  mutating func openExchange(_ id: ConnectionID) -> UnsafeMutablePointer<Exchange> {
+    let exchange = exchanges.take()
+    exchange.pointee.startedAt = io.now
+    exchange.pointee.client.address = slab.downstream[Int(id.index)].peer
+    slab.downstream[Int(id.index)].exchange = exchange
+    return exchange
   }
 
   /// What follows the request stays in the input (or gets there).
@@ -99,7 +101,7 @@ extension Worker {
     _ id: ConnectionID, _ route: Int?, _ head: RequestHead, _ noted: NotedFields,
     _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer
   ) -> Bool {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     guard let route, let block = blocks.take() else { return false }
     var writer = HeadWriter(
       UnsafeMutableRawBufferPointer(start: block, count: Self.blockBytes))
@@ -113,14 +115,14 @@ extension Worker {
       blocks.give(block)
       return false
     }
-    state.pointee.replay.first = HeldBytes(block: block, start: 0, end: writer.count)
+    state.pointee.replay.first = HeldBytes(block: block, end: writer.count)
     state.pointee.replay.contentCount = content.count
     return true
   }
 
   /// Picks an endpoint and sends it what is in the replay block.
   mutating func attempt(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     guard let position = pick(id) else {
       if !waitsForSlot(id) { answerUnpicked(id) }
       return
@@ -160,7 +162,7 @@ extension Worker {
   }
 
   private mutating func pick(_ id: ConnectionID) -> Int? {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     // After a reload in mid-exchange the pool may be another: no further attempt then.
     guard state.pointee.fleetRevision == plan.fleetRevision else { return nil }
     let pool = state.pointee.pool
@@ -175,7 +177,7 @@ extension Worker {
 
   /// The picker's choice for the exchange.
   mutating func pickPosition(_ id: ConnectionID) -> Int? {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let pool = state.pointee.pool
     let isRepeatable = isRepeatable(id)
     if let position = takeHint(id) { return position }
@@ -214,7 +216,7 @@ extension Worker {
   }
 
   private mutating func send(_ id: ConnectionID, to upstream: ConnectionID, slot: Int) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let other = slab.upstream + Int(upstream.index)
     state.pointee.upstream = upstream
     state.pointee.isUpstreamPaused = false

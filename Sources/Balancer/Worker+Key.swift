@@ -8,8 +8,7 @@ extension Worker {
   mutating func readPickKey(
     _ id: ConnectionID, pool: Int, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
   ) {
-    let state = slab.downstream + Int(id.index)
-    state.pointee.pickKey = PickKey()
+    let state = slab.exchange(id)
     let keyed = KeyedHead(
       head: head, bytes: bytes,
       client: clientText(id))
@@ -19,7 +18,7 @@ extension Worker {
 
   /// Tells the client where its session is, unless it knows.
   mutating func writeAffinity(_ client: ConnectionID, to writer: inout HeadWriter) {
-    let state = slab.downstream + Int(client.index)
+    let state = slab.exchange(client)
     // After a reload in mid-exchange the positions may be others: the next answer tells.
     guard state.pointee.fleetRevision == plan.fleetRevision,
       let slot = state.pointee.lease?.slot, let position = plan.endpoints[slot]?.position,

@@ -22,7 +22,7 @@ extension Worker {
   /// Begins the exchange, or lets it wait for its turn, or refuses it. Requires: what is sent
   /// upstream lies in the replay block.
   mutating func admit(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let gate = plan.pools[state.pointee.pool].queue.gate
     guard gate >= 0 else {
       attempt(id)
@@ -45,7 +45,7 @@ extension Worker {
 
   /// Waits where no endpoint has a free slot. False where it is not for that that there is none.
   mutating func waitsForSlot(_ id: ConnectionID) -> Bool {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     guard state.pointee.admission.gate >= 0,
       state.pointee.fleetRevision == plan.fleetRevision,
       hasRoom(state.pointee.pool), plan.pools[state.pointee.pool].picker.isFull
@@ -55,7 +55,7 @@ extension Worker {
   }
 
   private mutating func wait(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let pool = state.pointee.pool
     let gate = state.pointee.admission.gate
     guard gates[gate].tryWait(plan.pools[pool].queue.lengthMax) else {
@@ -80,7 +80,7 @@ extension Worker {
 
   /// Counts an exchange that is let in, once.
   private mutating func noteAdmission(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     guard !state.pointee.admission.isAdmitted else { return }
     state.pointee.admission.isAdmitted = true
     gates[state.pointee.admission.gate].countAdmitted(
@@ -91,7 +91,7 @@ extension Worker {
 
   /// Takes the exchange out of the line.
   private mutating func stopWaiting(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let gate = state.pointee.admission.gate
     state.pointee.admission.isWaiting = false
     waiting.remove(Int(id.index))
@@ -104,7 +104,7 @@ extension Worker {
 
   /// It waited too long. False where it does not wait.
   mutating func queueTimeout(_ id: ConnectionID) -> Bool {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     guard state.pointee.admission.isWaiting else { return false }
     gates[state.pointee.admission.gate].count(.timeout, worker: index)
     stopWaiting(id)
@@ -114,7 +114,7 @@ extension Worker {
 
   /// The exchange is over, or its client is gone: gives back what it holds.
   mutating func leaveAdmission(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let gate = state.pointee.admission.gate
     guard gate >= 0 else { return }
     if state.pointee.admission.isWaiting {
@@ -126,12 +126,11 @@ extension Worker {
       gates[gate].leave()
       noteRoom(gate)
     }
-    state.pointee.admission = AdmissionState()
   }
 
   /// The attempt is over: its place at the endpoint is free.
   mutating func leaveSlot(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let slot = state.pointee.admission.occupied
     guard slot >= 0 else { return }
     state.pointee.admission.occupied = -1
@@ -203,7 +202,7 @@ extension Worker {
       case .unlimited: noteAdmission(id)
       case .total(let limit):
         guard gates[gate].tryEnter(limit) else { return }
-        slab.downstream[place].admission.holdsPlace = true
+        slab.exchange(place).pointee.admission.holdsPlace = true
         noteAdmission(id)
       case .slots:
         // Without an endpoint that may be used at all, waiting is of no use: `attempt` says so.
@@ -230,7 +229,7 @@ extension Worker {
   /// Picks among the endpoints that have a slot free, and takes it. Taken over from `letIn` where
   /// that has picked already.
   mutating func occupySlot(_ id: ConnectionID) -> Int? {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let pool = state.pointee.pool
     if state.pointee.admission.occupied >= 0 {
       return plan.endpoints[state.pointee.admission.occupied]?.position
@@ -272,7 +271,7 @@ extension Worker {
     for gate in gates.indices {
       var place = waiting.first(gate)
       while let waiter = place {
-        let state = slab.downstream + waiter
+        let state = slab.exchange(waiter)
         state.pointee.pool = max(0, poolOfGate[gate])
         state.pointee.fleetRevision = plan.fleetRevision
         state.pointee.tried = TriedSet()

@@ -63,7 +63,7 @@ extension Worker {
       if isIdle, state.pointee.input.isEmpty, io.unsentByteCount(id) == 0 {
         closeDownstream(id)
       } else {
-        state.pointee.isPersistent = false
+        state.pointee.exchange?.pointee.isPersistent = false
       }
     }
   }

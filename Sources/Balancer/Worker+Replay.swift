@@ -81,7 +81,7 @@ struct ReplayStore: ~Copyable {
 extension Worker {
   /// Keeps what is sent upstream, as long as it fits and no response has begun.
   mutating func remember(_ bytes: UnsafeRawBufferPointer, for id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     guard let block = state.pointee.replay.first.block else { return }
     state.pointee.replay.contentCount += bytes.count
     guard state.pointee.replay.contentCount <= state.pointee.replayBytesMax else {
@@ -111,14 +111,15 @@ extension Worker {
 
   /// Forgets what was sent, and an answer that was kept.
   mutating func dropReplay(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
+    guard state.pointee.replay.isKept || state.pointee.kept.held.block != nil else { return }
     release(&state.pointee.replay.first)
     replays.drop(&state.pointee.replay)
-    release(&state.pointee.kept)
+    release(&state.pointee.kept.held)
   }
 
   mutating func isKept(_ id: ConnectionID) -> Bool {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     return state.pointee.replay.isKept
       && state.pointee.replay.contentCount <= state.pointee.replayBytesMax
   }

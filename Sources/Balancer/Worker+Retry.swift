@@ -10,11 +10,11 @@ extension Worker {
   /// The attempt failed before a byte of a response was passed on. Tries another endpoint where
   /// that is safe, else answers.
   mutating func attemptFailed(_ id: ConnectionID, _ reason: LocalReason, isUnsent: Bool) {
-    let slot = slab.downstream[Int(id.index)].lease?.slot ?? 0
+    let slot = slab.exchange(id).pointee.lease?.slot ?? 0
     let isRefused = isUnsent && reason == .connectFailed
     releaseAttempt(id, isRefused ? .failed(.refused) : reason.outcome)
     if let cause = cause(id, reason, slot, isUnsent: isUnsent), mayRepeat(id, cause, slot) {
-      slab.downstream[Int(id.index)].isRepeat = true
+      slab.exchange(id).pointee.isRepeat = true
       attempt(id)
       return
     }
@@ -26,7 +26,7 @@ extension Worker {
     _ id: ConnectionID, _ reason: LocalReason, _ slot: Int, isUnsent: Bool
   ) -> RetryCause? {
     if isUnsent { return .unsent }
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     switch reason {
     case .connectFailed, .badResponse: return .cut
     case .firstByteTimeout, .sendTimeout:
@@ -49,7 +49,7 @@ extension Worker {
   mutating func repeatsAnswer(
     _ id: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
   ) -> Bool {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     guard let slot = state.pointee.lease?.slot, state.pointee.fleetRevision == plan.fleetRevision
     else { return false }
     let pool = state.pointee.pool
@@ -66,10 +66,10 @@ extension Worker {
 
   /// Whether the failed attempt at the endpoint may be made again; then it is paid for and counted.
   private mutating func mayRepeat(_ id: ConnectionID, _ cause: RetryCause, _ slot: Int) -> Bool {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let retry = RetryCase(
       cause, isIdempotent: state.pointee.isIdempotent, isKept: isKept(id),
-      retriesLeft: state.pointee.retriesLeft)
+      retriesLeft: Int(state.pointee.retriesLeft))
     if let refusal = refusal(id, retry) {
       context.metrics.resilience.count(worker: index, slot: slot, refusal)
       return false
@@ -82,7 +82,7 @@ extension Worker {
   }
 
   private mutating func refusal(_ id: ConnectionID, _ retry: RetryCase) -> RetryRefusal? {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     guard state.pointee.fleetRevision == plan.fleetRevision else { return .noEndpoint }
     if let refusal = retry.refusal { return refusal }
     let pool = state.pointee.pool
@@ -107,20 +107,21 @@ extension Worker {
   /// Answers where no attempt came out well: with the last endpoint's own answer, if there was
   /// one, else in its place. `slot` is that of the last attempt, if one was made.
   mutating func answerFailed(_ id: ConnectionID, _ reason: LocalReason, slot: Int? = nil) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let duration = io.now - state.pointee.startedAt
-    guard state.pointee.kept.isEmpty else {
-      let count = state.pointee.kept.end
-      io.send(id, state.pointee.kept.bytes)
-      state.pointee.status = state.pointee.keptStatus
-      noteSent(
-        id, head: state.pointee.keptHeadCount, content: count - state.pointee.keptHeadCount)
+    let kept = state.pointee.kept
+    guard kept.held.isEmpty else {
+      let count = kept.held.end
+      io.send(id, kept.held.bytes)
+      let (status, headCount) = (Int(kept.status), Int(kept.headCount))
+      state.pointee.status = status
+      noteSent(id, head: headCount, content: count - headCount)
       context.metrics.countExchange(
-        worker: index, slot: state.pointee.keptSlot,
-        code: CodeClass(status: state.pointee.keptStatus), method: state.pointee.method,
+        worker: index, slot: Int(kept.slot),
+        code: CodeClass(status: status), method: state.pointee.method,
         duration: duration)
       logEnd(id, .success)
-      endDownstream(id, closes: state.pointee.keptCloses || !state.pointee.request.isComplete)
+      endDownstream(id, closes: kept.closes || !state.pointee.request.isComplete)
       return
     }
     if let slot {
@@ -133,7 +134,7 @@ extension Worker {
 
   /// No endpoint was picked: the pool has none that may be used, or none with room.
   mutating func answerUnpicked(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let pool = state.pointee.pool
     guard state.pointee.fleetRevision == plan.fleetRevision,
       plan.pools[pool].picker.hasEligible, let first = plan.pools[pool].slots.first
@@ -151,7 +152,7 @@ extension Worker {
   private mutating func keepAnswer(
     _ id: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer, _ slot: Int
   ) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let isOld = state.pointee.minorVersion == 0
     if isOld, head.framing == .chunked { return }
     let rest = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
@@ -159,7 +160,7 @@ extension Worker {
     var offset = 0
     while case .content = content.next(rest, &offset) {}
     guard content.isComplete else { return }
-    release(&state.pointee.kept)
+    release(&state.pointee.kept.held)
     guard let block = blocks.take() else { return }
     let closes =
       !state.pointee.isPersistent || stopsAt != nil || !state.pointee.request.isComplete
@@ -170,23 +171,23 @@ extension Worker {
       confirmsKeepAlive: isOld && state.pointee.isPersistent, closes: closes,
       added: responseFields(id))
     forwarded.write(to: &writer, responses)
-    state.pointee.keptHeadCount = writer.count
+    state.pointee.kept.headCount = Int32(writer.count)
     writer.append(UnsafeRawBufferPointer(rebasing: rest[0..<offset]))
     guard !writer.hasOverflowed else {
       blocks.give(block)
       return
     }
-    state.pointee.kept = HeldBytes(block: block, start: 0, end: writer.count)
-    state.pointee.keptStatus = head.status
-    state.pointee.keptSlot = slot
-    state.pointee.keptCloses = closes
+    state.pointee.kept.held = HeldBytes(block: block, end: writer.count)
+    state.pointee.kept.status = Int16(head.status)
+    state.pointee.kept.slot = Int32(slot)
+    state.pointee.kept.closes = closes
   }
 
   // MARK: Budgets and breakers
 
   /// Whether an endpoint that is only tried may fail this request without the client seeing it.
   mutating func isRepeatable(_ id: ConnectionID) -> Bool {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.exchange(id)
     let pool = state.pointee.pool
     guard plan.pools[pool].picker.isTroubled, state.pointee.isIdempotent,
       state.pointee.retriesLeft > 0, state.pointee.request.isComplete, isKept(id)

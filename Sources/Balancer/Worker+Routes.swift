@@ -34,8 +34,9 @@ extension Worker {
 
   /// Whether the connection ends after an answer of our own: yes where the request is not whole.
   mutating func closesAfterAnswer(_ id: ConnectionID) -> Bool {
-    let state = slab.downstream + Int(id.index)
-    let isWhole = state.pointee.phase == .exchange && state.pointee.request.isComplete
+    let state = slab.exchange(id)
+    let isWhole =
+      slab.downstream[Int(id.index)].phase == .exchange && state.pointee.request.isComplete
     return !isWhole || !state.pointee.isPersistent || state.pointee.minorVersion == 0
   }
 }

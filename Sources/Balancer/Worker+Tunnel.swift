@@ -14,7 +14,8 @@ extension Worker {
     _ upstream: ConnectionID, _ client: ConnectionID, _ head: ResponseHead,
     _ bytes: UnsafeRawBufferPointer
   ) {
-    let exchange = slab.downstream + Int(client.index)
+    let state = slab.downstream + Int(client.index)
+    let exchange = slab.exchange(client)
     let other = slab.upstream + Int(upstream.index)
     var writer = HeadWriter(scratch)
     let forwarded = ForwardedResponse(
@@ -29,7 +30,7 @@ extension Worker {
     }
     dropReplay(client)
     noteFirstByte(client)
-    exchange.pointee.phase = .tunnel
+    state.pointee.phase = .tunnel
     exchange.pointee.tunnel = TunnelEnds()
     exchange.pointee.hasResponse = true
     exchange.pointee.status = head.status
@@ -40,13 +41,13 @@ extension Worker {
     send(client, writer.written, first)
     release(&other.pointee.input)
     // What the client said before it knew.
-    let early = exchange.pointee.input.bytes
+    let early = state.pointee.input.bytes
     if !early.isEmpty {
       countTunnel(client, .bytesToEndpoint, early.count)
       noteReceived(client, early.count)
       io.send(upstream, early)
     }
-    release(&exchange.pointee.input)
+    release(&state.pointee.input)
     io.setReadLimit(client, IOLoop.readMax)
     io.setReadLimit(upstream, IOLoop.readMax)
     let (toEndpoint, toClient) = (io.unsentByteCount(upstream), io.unsentByteCount(client))
@@ -58,7 +59,7 @@ extension Worker {
 
   /// An exchange ends here for the metrics: how long a tunnel lives is no response time.
   private mutating func noteTunnel(_ client: ConnectionID) {
-    let exchange = slab.downstream + Int(client.index)
+    let exchange = slab.exchange(client)
     guard var lease = exchange.pointee.lease.take() else { return }
     let slot = lease.slot
     leases.becomeTunnel(&lease)
@@ -76,13 +77,13 @@ extension Worker {
   private mutating func countTunnel(
     _ client: ConnectionID, _ count: WireMetrics.Count, _ amount: Int
   ) {
-    guard amount > 0, let slot = slab.downstream[Int(client.index)].lease?.slot else { return }
+    guard amount > 0, let slot = slab.exchange(client).pointee.lease?.slot else { return }
     context.metrics.wire.add(worker: index, slot: slot, count, amount)
   }
 
   /// Silence may last so long; once one side has ended, only as long as in an exchange.
   private mutating func setTunnelDeadline(_ client: ConnectionID) {
-    let exchange = slab.downstream + Int(client.index)
+    let exchange = slab.exchange(client)
     let timeouts = exchange.pointee.timeouts
     let isHalf = exchange.pointee.tunnel.hasClientEnded || exchange.pointee.tunnel.hasEndpointEnded
     io.setDeadline(
@@ -90,7 +91,7 @@ extension Worker {
   }
 
   mutating func tunnelReceived(fromClient id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
-    let upstream = slab.downstream[Int(id.index)].upstream
+    let upstream = slab.exchange(id).pointee.upstream
     countTunnel(id, .bytesToEndpoint, bytes.count)
     noteReceived(id, bytes.count)
     if !io.send(upstream, bytes) { io.setPaused(id, true) }
@@ -107,7 +108,7 @@ extension Worker {
 
   /// One side took what had waited: the other may be read again.
   mutating func tunnelDrained(client: ConnectionID, isClient: Bool) {
-    let upstream = slab.downstream[Int(client.index)].upstream
+    let upstream = slab.exchange(client).pointee.upstream
     io.setPaused(isClient ? upstream : client, false)
     setTunnelDeadline(client)
     endTunnelIfDone(client)
@@ -115,7 +116,7 @@ extension Worker {
 
   /// One side sends no more: the other is told once it has everything.
   mutating func tunnelEnded(client: ConnectionID, isClient: Bool) {
-    let exchange = slab.downstream + Int(client.index)
+    let exchange = slab.exchange(client)
     if isClient {
       exchange.pointee.tunnel.hasClientEnded = true
       io.finish(exchange.pointee.upstream)
@@ -128,7 +129,7 @@ extension Worker {
   }
 
   private mutating func endTunnelIfDone(_ client: ConnectionID) {
-    let exchange = slab.downstream + Int(client.index)
+    let exchange = slab.exchange(client)
     guard exchange.pointee.tunnel.hasClientEnded, exchange.pointee.tunnel.hasEndpointEnded,
       io.unsentByteCount(client) == 0, io.unsentByteCount(exchange.pointee.upstream) == 0
     else { return }
@@ -144,7 +145,7 @@ extension Worker {
   /// Ends a tunnel in which bytes may be missing: both sides see a cut and no end.
   mutating func cutTunnel(_ client: ConnectionID) {
     io.resetOnClose(client)
-    io.resetOnClose(slab.downstream[Int(client.index)].upstream)
+    io.resetOnClose(slab.exchange(client).pointee.upstream)
     endTunnel(client, "tunnel_cut")
   }
 }

@@ -21,7 +21,7 @@ extension Worker {
       tunnelDrained(client: state.downstream, isClient: false)
       return
     }
-    if !slab.downstream[Int(state.downstream.index)].request.isComplete {
+    if !slab.exchange(state.downstream).pointee.request.isComplete {
       io.setPaused(state.downstream, false)
     }
     setUploadDeadlines(state.downstream)
@@ -36,8 +36,8 @@ extension Worker {
     case .connecting, .head: receiveHead(id)
     case .content:
       let client = state.pointee.downstream
-      if !slab.downstream[Int(client.index)].isUpstreamPaused {
-        io.setDeadline(id, io.now + slab.downstream[Int(client.index)].timeouts.idle)
+      if !slab.exchange(client).pointee.isUpstreamPaused {
+        io.setDeadline(id, io.now + slab.exchange(client).pointee.timeouts.idle)
       }
       relayResponse(id, client, UnsafeRawBufferPointer(io.received), before: nil)
     }
@@ -59,7 +59,7 @@ extension Worker {
       let client = state.pointee.downstream
       var head = ResponseHead()
       switch responses.parse(
-        rest, answering: slab.downstream[Int(client.index)].method, into: &head)
+        rest, answering: slab.exchange(client).pointee.method, into: &head)
       {
       case .incomplete:
         if state.pointee.input.block != nil {
@@ -81,7 +81,7 @@ extension Worker {
         }
         if head.status == 101 {
           // Only a client that offered another protocol can be told to go on in it.
-          if head.isUpgrade, slab.downstream[Int(client.index)].asksUpgrade {
+          if head.isUpgrade, slab.exchange(client).pointee.asksUpgrade {
             beginTunnel(id, client, head, rest)
           } else {
             attemptFailed(client, .badResponse, isUnsent: false)
@@ -98,7 +98,7 @@ extension Worker {
   private mutating func passInterim(
     _ client: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
   ) {
-    guard slab.downstream[Int(client.index)].minorVersion >= 1 else { return }
+    guard slab.exchange(client).pointee.minorVersion >= 1 else { return }
     var writer = HeadWriter(scratch)
     let forwarded = ForwardedResponse(
       head: head, bytes: bytes, isChunked: false, confirmsKeepAlive: false, closes: false)
@@ -114,7 +114,7 @@ extension Worker {
     _ bytes: UnsafeRawBufferPointer
   ) {
     let state = slab.upstream + Int(id.index)
-    let exchange = slab.downstream + Int(client.index)
+    let exchange = slab.exchange(client)
     if head.status >= 400, repeatsAnswer(client, head, bytes) { return }
     state.pointee.phase = .content
     state.pointee.isPersistent = head.isPersistent
@@ -157,7 +157,7 @@ extension Worker {
     before head: UnsafeRawBufferPointer?
   ) {
     if !bytes.isEmpty { leases.notePiece(slab.upstream[Int(id.index)].slot) }
-    let exchange = slab.downstream + Int(client.index)
+    let exchange = slab.exchange(client)
     if exchange.pointee.unwrapsChunks {
       if let head {
         io.send(client, head)
@@ -189,7 +189,7 @@ extension Worker {
   private mutating func relayUnwrapped(
     _ id: ConnectionID, _ client: ConnectionID, _ bytes: UnsafeRawBufferPointer
   ) {
-    let exchange = slab.downstream + Int(client.index)
+    let exchange = slab.exchange(client)
     var offset = 0
     while true {
       switch exchange.pointee.response.next(bytes, &offset) {
@@ -233,7 +233,7 @@ extension Worker {
   private mutating func afterRelay(_ id: ConnectionID, _ client: ConnectionID, leftOver: Int) {
     let state = slab.upstream + Int(id.index)
     release(&state.pointee.input)
-    let exchange = slab.downstream + Int(client.index)
+    let exchange = slab.exchange(client)
     if exchange.pointee.response.isComplete {
       exchangeCompleted(client, upstreamIsClean: leftOver == 0)
       return
@@ -256,7 +256,7 @@ extension Worker {
     let state = slab.upstream + Int(id.index)
     guard state.pointee.phase == .content else { return }
     let client = state.pointee.downstream
-    let exchange = slab.downstream + Int(client.index)
+    let exchange = slab.exchange(client)
     exchange.pointee.response.skip(count)
     leases.notePiece(state.pointee.slot)
     noteSent(client, head: 0, content: count)
@@ -279,7 +279,7 @@ extension Worker {
         cutTunnel(state.downstream)
       }
     case .content:
-      let exchange = slab.downstream + Int(state.downstream.index)
+      let exchange = slab.exchange(state.downstream)
       if isEOF, exchange.pointee.response.isUntilClose {
         exchangeCompleted(state.downstream, upstreamIsClean: false)
       } else {

@@ -39,6 +39,7 @@ struct Worker: ~Copyable {
   var requests: HeadParser
   var responses: HeadParser
   var slab: ChannelSlab
+  var exchanges: ExchangeSlab
   var idle: IdleStore
   var leases: LeaseBook
   var connections: ConnectionBook
@@ -86,6 +87,7 @@ struct Worker: ~Copyable {
     // Endpoints may send more than clients are allowed to.
     responses = HeadParser(fieldsMax: 200)
     slab = ChannelSlab(capacity: limits.connectionsMax)
+    exchanges = ExchangeSlab(capacity: limits.connectionsMax)
     idle = IdleStore(slotCount: context.evidence.slotCount)
     leases = LeaseBook(
       evidence: context.evidence, hints: context.hints, workerIndex: index)

@@ -11,7 +11,7 @@
     self.index = index
     self.generation = generation
   }
-  public static let none = ConnectionID(index: -1, generation: 0)
+  @inlinable public static var none: ConnectionID { ConnectionID(index: -1, generation: 0) }
 }
 
 /// One completion.

@@ -12,11 +12,9 @@ extension IOLoop {
     let wasInReady = slots[index].isInReady
     slots[index] = Slot(
       fd: fd, generation: generation, tag: tag, readLimit: UInt32(Self.readMax),
-      isConnecting: isConnecting, isReadable: false, isPaused: false, hasHangup: false,
-      isHangupTold: false,
-      isInReady: wasInReady, failure: 0, isEnded: false, isFinishing: false, isDrainedDue: false,
-      isMoving: false,
-      output: OutputQueue())
+      output: OutputQueue(), failure: 0, isConnecting: isConnecting, isReadable: false,
+      isPaused: false, hasHangup: false, isHangupTold: false, isInReady: wasInReady,
+      isEnded: false, isFinishing: false, isDrainedDue: false, isMoving: false)
     let bits =
       EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
     let data = UInt64(generation) << 32 | UInt64(index)

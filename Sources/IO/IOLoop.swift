@@ -14,11 +14,16 @@ public struct IOLoop: ~Copyable {
   private static let wakeData: UInt64 = .max
   private static let listenerBit: UInt64 = 1 << 63
 
+  /// 40 bytes, in this order: there may be tens of thousands that have nothing to say.
   @usableFromInline struct Slot {
     var fd: Int32
     @usableFromInline var generation: UInt32
     @usableFromInline var tag: UInt32
     var readLimit: UInt32
+    @usableFromInline var output: OutputQueue
+    /// errno of a send that failed, reported by `next` once what can still be read was read: an
+    /// early answer may lie there.
+    var failure: Int16
     var isConnecting: Bool
     /// The kernel may have bytes for us.
     var isReadable: Bool
@@ -27,9 +32,6 @@ public struct IOLoop: ~Copyable {
     var hasHangup: Bool
     var isHangupTold: Bool
     var isInReady: Bool
-    /// errno of a send that failed, reported by `next` once what can still be read was read: an
-    /// early answer may lie there.
-    var failure: Int32
     /// EOF or failure was reported: nothing more to read.
     var isEnded: Bool
     /// Shut down our side once everything is sent.
@@ -37,7 +39,6 @@ public struct IOLoop: ~Copyable {
     var isDrainedDue: Bool
     /// What comes in goes to another connection; `moves` says to which.
     var isMoving: Bool
-    @usableFromInline var output: OutputQueue
   }
 
   private struct Listener {
@@ -372,7 +373,7 @@ public struct IOLoop: ~Copyable {
   }
 
   mutating func fail(_ index: Int, _ code: Int32) {
-    slots[index].failure = code
+    slots[index].failure = Int16(truncatingIfNeeded: code)
     slots[index].isReadable = true
     slots[index].hasHangup = true
     output.clear(&slots[index].output)

@@ -15,9 +15,30 @@ struct OutputBlock {
 
 /// A connection's unsent bytes. Trivial; the pool does the work.
 @usableFromInline struct OutputQueue {
-  var head: UnsafeMutablePointer<OutputBlock>?
-  var tail: UnsafeMutablePointer<OutputBlock>?
-  @usableFromInline var byteCount = 0
+  /// The last block; its next one is the first.
+  private var tail: UnsafeMutablePointer<OutputBlock>?
+  @usableFromInline var unsentCount: UInt32 = 0
+
+  init() {}
+
+  @inlinable var byteCount: Int {
+    get { Int(unsentCount) }
+    set { unsentCount = UInt32(newValue) }
+  }
+  var first: UnsafeMutablePointer<OutputBlock>? { tail?.pointee.next }
+  var last: UnsafeMutablePointer<OutputBlock>? { tail }
+
+  mutating func append(_ block: UnsafeMutablePointer<OutputBlock>) {
+    block.pointee.next = first ?? block
+    tail?.pointee.next = block
+    tail = block
+  }
+
+  /// Requires: `first` is this block.
+  mutating func remove(_ block: UnsafeMutablePointer<OutputBlock>) {
+    tail?.pointee.next = block.pointee.next
+    if block == tail { tail = nil }
+  }
 }
 
 struct OutputPool: ~Copyable {
@@ -25,8 +46,11 @@ struct OutputPool: ~Copyable {
   private var blockCount = 0
   private let blockCountMax: Int
 
-  /// Holds at most `byteCountMax` bytes in blocks.
-  init(byteCountMax: Int) { blockCountMax = max(4, byteCountMax / OutputBlock.byteCount) }
+  /// Holds at most `byteCountMax` bytes in blocks. Requires: less than 4 GB.
+  init(byteCountMax: Int) {
+    precondition(byteCountMax <= UInt32.max)
+    blockCountMax = max(4, byteCountMax / OutputBlock.byteCount)
+  }
 
   deinit {
     var block = free
@@ -41,12 +65,11 @@ struct OutputPool: ~Copyable {
   mutating func append(_ bytes: UnsafeRawBufferPointer, to queue: inout OutputQueue) -> Bool {
     var rest = bytes
     while let source = rest.baseAddress, !rest.isEmpty {
-      if queue.tail == nil || Int(queue.tail!.pointee.end) == OutputBlock.contentCount {
+      if queue.last == nil || Int(queue.last!.pointee.end) == OutputBlock.contentCount {
         guard let block = take() else { return false }
-        if let tail = queue.tail { tail.pointee.next = block } else { queue.head = block }
-        queue.tail = block
+        queue.append(block)
       }
-      guard let tail = queue.tail else { return false }
+      guard let tail = queue.last else { return false }
       let end = Int(tail.pointee.end)
       let count = min(rest.count, OutputBlock.contentCount - end)
       content(of: tail).advanced(by: end).copyMemory(from: source, byteCount: count)
@@ -59,7 +82,7 @@ struct OutputPool: ~Copyable {
 
   /// Sends what the socket takes. Returns 0 when it took all or would block, else the errno.
   mutating func flush(_ queue: inout OutputQueue, to fd: Int32) -> Int {
-    while let head = queue.head {
+    while let head = queue.first {
       let start = Int(head.pointee.start)
       let count = Int(head.pointee.end) - start
       let sent = sy_send(fd, content(of: head).advanced(by: start), count)
@@ -70,8 +93,7 @@ struct OutputPool: ~Copyable {
         head.pointee.start = Int32(start + sent)
         return 0
       }
-      queue.head = head.pointee.next
-      if queue.head == nil { queue.tail = nil }
+      queue.remove(head)
       give(head)
     }
     return 0
@@ -79,8 +101,8 @@ struct OutputPool: ~Copyable {
 
   /// Throws the queue's bytes away.
   mutating func clear(_ queue: inout OutputQueue) {
-    while let head = queue.head {
-      queue.head = head.pointee.next
+    while let head = queue.first {
+      queue.remove(head)
       give(head)
     }
     queue = OutputQueue()

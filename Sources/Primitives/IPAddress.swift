@@ -19,7 +19,7 @@
   @inlinable public init(v4: UInt32) { self.init(high: 0, low: 0xFFFF_0000_0000 | UInt64(v4)) }
 
   /// `::`, which is nobody's address.
-  public static let none = IPAddress(high: 0, low: 0)
+  @inlinable public static var none: IPAddress { IPAddress(high: 0, low: 0) }
 
   /// Requires: 4 or 16 bytes in network order.
   public init(networkOrder bytes: UnsafeRawBufferPointer) {

@@ -6,9 +6,9 @@
 
   @inlinable public init(_ rawValue: Int64) { self.rawValue = rawValue }
 
-  public static let zero = Nanoseconds(0)
+  @inlinable public static var zero: Nanoseconds { Nanoseconds(0) }
   /// Later than every instant that occurs.
-  public static let distantFuture = Nanoseconds(.max)
+  @inlinable public static var distantFuture: Nanoseconds { Nanoseconds(.max) }
 
   @inlinable public static func milliseconds(_ count: Int) -> Nanoseconds {
     Nanoseconds(Int64(count) &* 1_000_000)

@@ -13,6 +13,9 @@ from programs import find, wait_for
 
 IDLE_COUNT = 1000
 IDLE_RSS_MAX = 64 << 20
+# 128 bytes, and room for what else a process touches meanwhile: an own endpoint connection, pages.
+IDLE_BYTES_MAX = 192
+IDLE_BYTES_BESIDE = 128 << 10
 WARM_UP = 500
 MEASURED = 2000
 RECORD = struct.Struct("<16sqQ")  # as in malloc_count.c: thread name, id, count
@@ -36,10 +39,16 @@ def answers(exchange):
 
 def test_a_thousand_idle_connections_stay_small(stage):
     steelyard = stage.steelyard(minimal([stage.endpoint(answers).address]))
+    with steelyard.connect() as connection:
+        for _ in range(WARM_UP):
+            assert connection.exchange("GET", "/length").status == 200
+    before = steelyard.rss_bytes()
     connections = [steelyard.connect() for _ in range(IDLE_COUNT)]
     for connection in connections:
         assert connection.exchange("GET", "/length").status == 200
-    assert steelyard.rss_bytes() < IDLE_RSS_MAX
+    after = steelyard.rss_bytes()
+    assert after < IDLE_RSS_MAX
+    assert after - before < IDLE_COUNT * IDLE_BYTES_MAX + IDLE_BYTES_BESIDE
     assert connections[0].exchange("GET", "/length").status == 200
     assert connections[-1].exchange("GET", "/length").status == 200
     for connection in connections:

@@ -1,0 +1,159 @@
+// What a worker knows of a running exchange, apart from its connection: an idle connection has
+// none. Places are taken last in, first out, so that the next exchange finds the last one's in the
+// cache; memory that no exchange has touched is not resident.
+// Invariant: a connection has a place from the begin of an exchange to its end, and one at most.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import CSystem
+import Fleet
+import HTTP
+import IO
+import Primitives
+
+/// Which sides of a tunnel have ended.
+struct TunnelEnds {
+  var hasClientEnded = false
+  var hasEndpointEnded = false
+}
+
+/// An endpoint's whole answer to an attempt that was made again, should no better one come.
+struct KeptAnswer {
+  var held = HeldBytes()
+  var headCount: Int32 = 0
+  var slot: Int32 = 0
+  var status: Int16 = 0
+  var closes = false
+}
+
+/// A running exchange.
+struct Exchange: ~Copyable {
+  // Blank at the beginning of each.
+  var upstream = ConnectionID.none
+  var lease: InFlightLease?
+  /// When the exchange is over in any case; mostly never.
+  var endsAt = Nanoseconds.distantFuture
+  var method = Method.other
+  var minorVersion: UInt8 = 1
+  var isPersistent = true
+  /// The client offered another protocol, and the endpoint was told.
+  var asksUpgrade = false
+  /// A final response head was passed on.
+  var hasResponse = false
+  /// The client is 1.0, the response chunked: only the content is passed on.
+  var unwrapsChunks = false
+  var closesAfter = false
+  var isUpstreamPaused = false
+  /// The exchange has a record for the access log.
+  var isLogged = false
+  /// The request may be made again, by its method or because its route says so.
+  var isIdempotent = false
+  /// The running attempt is a repeat.
+  var isRepeat = false
+  var tunnel = TunnelEnds()
+  /// At most 7.
+  var retriesLeft: Int8 = 0
+  var status = 0
+  var contentCount = 0
+  var client = ClientIdentity()
+  var tried = TriedSet()
+  var pickKey = PickKey()
+  var admission = AdmissionState()
+  /// What was sent upstream, kept until a response begins or it no longer fits.
+  var replay = Replay()
+  var kept = KeptAnswer()
+
+  // Written before it is read: with the head of the request, or that of the response.
+  var request = ContentReader(.none)
+  var response = ContentReader(.none)
+  var startedAt = Nanoseconds.zero
+  var timeouts = ExchangeTimeouts()
+  /// The route's limit of `contentCount`.
+  var contentMax = 0
+  var replayBytesMax = 0
+  /// An index into the plan of `fleetRevision`; of no use with another.
+  var pool = 0
+  var fleetRevision: UInt64 = 0
+  var pace = BodyPace(rate: nil)
+}
+
+/// The places of a worker's exchanges. Each has room for two texts behind it.
+struct ExchangeSlab: ~Copyable {
+  /// Behind an exchange, before the texts. Zeros are its beginning.
+  private struct Tail {
+    var nextFree: UnsafeMutablePointer<Exchange>?
+    /// Whose text is there; its count is 0 where there is none.
+    var address: IPAddress
+    var addressCount: Int
+  }
+  private static let tailStart = MemoryLayout<Exchange>.stride
+  private static let addressStart = tailStart + MemoryLayout<Tail>.stride
+  private static let requestIDStart = addressStart + 48
+  private static let stride = (requestIDStart + RequestID.byteCountMax + 63) & ~63
+
+  private let memory: UnsafeMutableRawPointer
+  private let capacity: Int
+  /// What every exchange is at its beginning, and how many bytes of that have to be so.
+  private let blank: UnsafeMutablePointer<Exchange>
+  private let blankByteCount: Int
+  private var free: UnsafeMutablePointer<Exchange>?
+  /// Places that were ever taken.
+  private var usedCount = 0
+
+  init(capacity: Int) {
+    self.capacity = capacity
+    guard let memory = sy_map((capacity + 1) * Self.stride) else {
+      fatalError("out of memory for \(capacity) exchanges")
+    }
+    self.memory = memory
+    blank = (memory + capacity * Self.stride).bindMemory(to: Exchange.self, capacity: 1)
+    blank.initialize(to: Exchange())
+    let end = withUnsafeMutablePointer(to: &blank.pointee.request) { UnsafeRawPointer($0) }
+    blankByteCount = end - UnsafeRawPointer(blank)
+  }
+
+  deinit { sy_unmap(memory, (capacity + 1) * Self.stride) }
+
+  /// A place with nothing of another exchange in it. Requires: fewer than `capacity` are taken.
+  mutating func take() -> UnsafeMutablePointer<Exchange> {
+    let place: UnsafeMutablePointer<Exchange>
+    if let free {
+      place = free
+      self.free = Self.tail(of: place).pointee.nextFree
+    } else {
+      precondition(usedCount < capacity, "an exchange was not given back")
+      place = (memory + usedCount * Self.stride).bindMemory(to: Exchange.self, capacity: 1)
+      usedCount += 1
+      place.initialize(to: Exchange())
+    }
+    // The blank one has no lease: there is nothing in it that must not be copied.
+    UnsafeMutableRawPointer(place).copyMemory(from: blank, byteCount: blankByteCount)
+    return place
+  }
+
+  /// Requires: it was taken, and holds no lease and no block any more.
+  mutating func give(_ place: UnsafeMutablePointer<Exchange>) {
+    Self.tail(of: place).pointee.nextFree = free
+    free = place
+  }
+
+  /// The address as text; made only where the place has not got it from an earlier exchange.
+  static func text(
+    of address: IPAddress, in place: UnsafeMutablePointer<Exchange>
+  ) -> UnsafeRawBufferPointer {
+    let tail = tail(of: place)
+    let room = UnsafeMutableRawPointer(place) + addressStart
+    if tail.pointee.address != address || tail.pointee.addressCount == 0 {
+      tail.pointee.address = address
+      tail.pointee.addressCount = address.write(to: room)
+    }
+    return UnsafeRawBufferPointer(start: room, count: tail.pointee.addressCount)
+  }
+
+  /// `RequestID.byteCountMax` bytes.
+  static func requestIDRoom(_ place: UnsafeMutablePointer<Exchange>) -> UnsafeMutableRawPointer {
+    UnsafeMutableRawPointer(place) + requestIDStart
+  }
+
+  private static func tail(of place: UnsafeMutablePointer<Exchange>) -> UnsafeMutablePointer<Tail> {
+    (UnsafeMutableRawPointer(place) + tailStart).assumingMemoryBound(to: Tail.self)
+  }
+}

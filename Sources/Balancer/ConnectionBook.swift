@@ -73,6 +73,8 @@ package struct EndpointRoom {
 
   package init() {}
 
+  var isUnlimited: Bool { requestsMax == .max && connections == nil }
+
   @inline(__always)
   func has(_ slot: Int, load: Int32) -> Bool {
     guard load < requestsMax else { return false }

@@ -77,6 +77,11 @@ package struct PassiveHealth: Sendable {
     return 0.3 + 0.7 * max(0, passed.seconds) / slowStart.seconds
   }
 
+  /// From when on the ramp is 1.
+  func rampEnd(slowStart: Nanoseconds) -> Nanoseconds {
+    rampStart < .zero ? .zero : rampStart + slowStart
+  }
+
   /// Whether picks may use it without being told to ignore ejection.
   /// `isRepeatable`: what it fails is asked of another endpoint, and no client sees it.
   @inline(__always)

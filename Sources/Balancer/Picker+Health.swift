@@ -120,6 +120,7 @@ extension Picker {
 
   mutating func recount() {
     troubledCount = candidates.reduce(0) { $0 + ($1.health.isHalfOpen ? 1 : 0) }
+    rerank()
   }
 
   func context(

@@ -30,12 +30,40 @@ extension Picker {
     {
       return drawn
     }
+    if scan.now >= calmFrom, !scan.isBackup, scan.hints == nil, scan.tried.isEmpty,
+      scan.room.isUnlimited
+    {
+      return chooseLeastOfCalm(scan.load, &random)
+    }
     var best = Best()
     for position in candidates.indices
     where isUsable(position, scan, ignoresEjection: ignoresEjection) {
       consider(position, scan, &best, &random)
     }
     return best.position
+  }
+
+  /// The same where nothing but weights and loads counts.
+  private func chooseLeastOfCalm(
+    _ load: UnsafePointer<Int32>, _ random: inout RandomSource
+  ) -> Int? {
+    ranks.withUnsafeBufferPointer { ranks in
+      var best = Best(load: .infinity)
+      for position in ranks.indices where ranks[position].weight > 0 {
+        let load = Double(load[Int(ranks[position].slot)] + 1)
+        let weight = ranks[position].weight
+        let (mine, theirs) = (load * best.weight, best.load * weight)
+        if mine > theirs { continue }
+        if mine == theirs {
+          best.ties += 1
+          if random.index(below: best.ties) != 0 { continue }
+        } else {
+          best.ties = 1
+        }
+        (best.position, best.load, best.weight) = (position, load, weight)
+      }
+      return best.position
+    }
   }
 
   /// The effective weight with the slow start's part of it.

@@ -40,6 +40,13 @@ package struct Picker: Sendable {
     }
   }
 
+  /// An endpoint in 16 bytes: a pool of hundreds is scanned for every request.
+  struct Rank: Sendable {
+    var slot: Int32
+    /// 0 where it is not to be picked.
+    var weight: Double
+  }
+
   /// Above this many endpoints `leastRequest` looks at some only, drawn by weight.
   package static let fullScanMax = 256
 
@@ -52,6 +59,10 @@ package struct Picker: Sendable {
   package internal(set) var candidates: [Candidate]
   /// Candidates that rest or are tried again: 0 on a good day, which saves a scan.
   var troubledCount = 0
+  /// What a scan of a calm pool looks at, by position.
+  private(set) var ranks: [Rank] = []
+  /// From when on the pool is calm: nothing rests or is full, every slow start is over.
+  private(set) var calmFrom = Nanoseconds.distantFuture
   /// Running sums of the weights, for drawing; empty up to `fullScanMax` endpoints.
   private(set) var cumulative: [Double] = []
   private var newsRevision: UInt64 = 0
@@ -66,6 +77,7 @@ package struct Picker: Sendable {
     shedRatio = pool.shedRatio
     hasBackups = pool.endpoints.contains(where: \.isBackup)
     candidates = pool.endpoints.map { Candidate($0) }
+    ranks = [Rank](repeating: Rank(slot: 0, weight: 0), count: candidates.count)
     newsTaken = [UInt64](
       repeating: 0, count: pool.endpoints.count * HintBoard.News.allCases.count)
   }
@@ -85,6 +97,7 @@ package struct Picker: Sendable {
     if isEligible, !candidates[position].isEligible, !isFirst {
       candidates[position].health.beginSlowStart(now: now)
     }
+    calmFrom = .distantFuture
     candidates[position].weight = weight
     candidates[position].isEligible = isEligible
     candidates[position].takesSessions = takesSessions ?? isEligible
@@ -92,6 +105,7 @@ package struct Picker: Sendable {
 
   /// Allocates once, for a pool of more than `fullScanMax` endpoints.
   package mutating func finishTable() {
+    rerank()
     guard candidates.count > Self.fullScanMax else { return }
     if cumulative.count != candidates.count {
       cumulative = [Double](repeating: 0, count: candidates.count)
@@ -155,13 +169,30 @@ package struct Picker: Sendable {
     recount()
   }
 
+  /// Brings `ranks` up to date.
+  mutating func rerank() {
+    var isCalm = true
+    var from = Nanoseconds.zero
+    for position in candidates.indices {
+      let isUsed = candidates[position].isEligible && !candidates[position].isBackup
+      ranks[position] = Rank(
+        slot: Int32(truncatingIfNeeded: candidates[position].slot),
+        weight: isUsed ? candidates[position].weight : 0)
+      if candidates[position].health.isHalfOpen || !candidates[position].hasRoom { isCalm = false }
+      from = max(from, candidates[position].health.rampEnd(slowStart: slowStart))
+    }
+    calmFrom = isCalm ? from : .distantFuture
+  }
+
   private func index(_ news: HintBoard.News, _ position: Int) -> Int {
     position * HintBoard.News.allCases.count + news.rawValue
   }
 
   /// Says whether the endpoint may take one more; it does until told otherwise.
   package mutating func setRoom(_ position: Int, _ hasRoom: Bool) {
+    guard candidates[position].hasRoom != hasRoom else { return }
     candidates[position].hasRoom = hasRoom
+    rerank()
   }
 
   /// Whether an endpoint that may be used has room.

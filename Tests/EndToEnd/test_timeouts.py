@@ -374,7 +374,8 @@ def test_downstream_send_at_the_end_of_an_answer(stage):
     with slow_reader(steelyard) as connection:
         connection.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * count)
         wait_for(
-            lambda: steelyard.metrics().value("steelyard_connections_open") == 0,
+            lambda: endpoint.requests
+            and steelyard.metrics().value("steelyard_connections_open") == 0,
             "the client to be given up")
         byte_count, is_reset = cut(connection)
     assert is_reset and 0 < byte_count < count * 16_000

@@ -1,5 +1,6 @@
 // The floor of any proxy: accepts, connects to the next endpoint in turn, and copies bytes both
-// ways with one read and one write for what comes at once. It knows no HTTP.
+// ways with one read and one write for what comes at once; what goes on for long goes by in the
+// kernel (splice(2)). It knows no HTTP.
 // Invariant: a side is not read while what it sent before waits for the other side.
 // HOT PATH: no allocation, no lock, no existential.
 import CSystem
@@ -7,6 +8,11 @@ import IO
 import Primitives
 
 struct Relay: ~Copyable {
+  private struct Pipe {
+    let reading: Int32
+    let writing: Int32
+  }
+
   private struct Side {
     /// −1: none.
     var other: Int32 = -1
@@ -20,17 +26,24 @@ struct Relay: ~Copyable {
     var waiting: UnsafeMutableRawPointer?
     var waitingStart = 0
     var waitingCount = 0
+    /// More comes from this side than one read takes.
+    var isLong = false
+    /// What goes by in the kernel to this side: a pipe, and how much is in it.
+    var pipe: Pipe?
+    var pipedCount = 0
     /// The other side may have bytes for us in the kernel.
     var isOwed = false
   }
 
   private static let chunkCount = 65_536
+  private static let pipeCount = 1 << 20
   private static let readsMax = 4
 
   private var poller: Poller
   private let sides: UnsafeMutablePointer<Side>
   private let scratch: UnsafeMutableRawPointer
   private var free: [UnsafeMutableRawPointer] = []
+  private var freePipes: [Pipe] = []
   private var targets: [sockaddr_storage]
   private var nextTarget = 0
   /// With the port that was chosen.
@@ -65,6 +78,7 @@ struct Relay: ~Copyable {
     sides.deallocate()
     scratch.deallocate()
     for chunk in free { chunk.deallocate() }
+    for pipe in freePipes { close(pipe) }
   }
 
   /// Runs until a signal ends the process.
@@ -89,7 +103,7 @@ struct Relay: ~Copyable {
       guard event.isWritable else { return }
       side.pointee.isConnecting = false
     }
-    if event.isWritable, side.pointee.waitingCount > 0 || side.pointee.isOwed {
+    if event.isWritable, side.pointee.isOwed {
       guard flush(event.fd) else { return }
     }
     if event.isReadable, !side.pointee.isEnded { copy(event.fd) }
@@ -126,9 +140,14 @@ struct Relay: ~Copyable {
     let other = side.pointee.other
     let sink = sides + Int(other)
     for _ in 0..<Self.readsMax {
-      if sink.pointee.waitingCount > 0 || sink.pointee.isConnecting {
+      let isWaiting = sink.pointee.waitingCount + sink.pointee.pipedCount > 0
+      if isWaiting || sink.pointee.isConnecting {
         sink.pointee.isOwed = true
         return
+      }
+      if side.pointee.isLong {
+        guard splice(fd) else { return }
+        continue
       }
       let count = sy_recv(fd, scratch, Self.chunkCount)
       guard count > 0 else {
@@ -142,8 +161,66 @@ struct Relay: ~Copyable {
         keep(other, from: max(0, sent), count)
       }
       if count < Self.chunkCount, !side.pointee.hasHangup { return }
+      side.pointee.isLong = count == Self.chunkCount
     }
     poller.again(fd)
+  }
+
+  /// The same without a copy. False where nothing more is to be read now.
+  private mutating func splice(_ fd: Int32) -> Bool {
+    let side = sides + Int(fd)
+    let other = side.pointee.other
+    let sink = sides + Int(other)
+    guard let pipe = sink.pointee.pipe ?? takePipe() else {
+      side.pointee.isLong = false
+      return true
+    }
+    sink.pointee.pipe = pipe
+    let count = sy_splice(fd, pipe.writing, Self.pipeCount)
+    guard count > 0 else {
+      if count == 0 {
+        end(fd)
+      } else if count == -Int(EAGAIN) {
+        side.pointee.isLong = false
+      } else {
+        close(fd, isReset: true)
+      }
+      return false
+    }
+    side.pointee.isLong = count >= Self.chunkCount
+    sink.pointee.pipedCount = count
+    sink.pointee.isOwed = true
+    return empty(other)
+  }
+
+  /// Sends what is in the pipe. False when the side is gone.
+  private mutating func empty(_ fd: Int32) -> Bool {
+    let side = sides + Int(fd)
+    guard let pipe = side.pointee.pipe else { return true }
+    while side.pointee.pipedCount > 0 {
+      let sent = sy_splice(pipe.reading, fd, side.pointee.pipedCount)
+      if sent == -Int(EAGAIN) { return true }
+      guard sent > 0 else {
+        close(fd, isReset: true)
+        return false
+      }
+      side.pointee.pipedCount -= sent
+    }
+    return true
+  }
+
+  private mutating func takePipe() -> Pipe? {
+    if let pipe = freePipes.popLast() { return pipe }
+    var ends: (Int32, Int32) = (-1, -1)
+    let result = withUnsafeMutableBytes(of: &ends) {
+      sy_pipe($0.baseAddress?.assumingMemoryBound(to: Int32.self), Int32(Self.pipeCount))
+    }
+    return result == 0 ? Pipe(reading: ends.0, writing: ends.1) : nil
+  }
+
+  private func close(_ pipe: Pipe) {
+    sy_close(pipe.reading)
+    sy_close(pipe.writing)
   }
 
   private mutating func keep(_ fd: Int32, from start: Int, _ end: Int) {
@@ -171,6 +248,8 @@ struct Relay: ~Copyable {
       free.append(chunk)
       side.pointee.waiting = nil
     }
+    guard empty(fd) else { return false }
+    if side.pointee.pipedCount > 0 { return true }
     side.pointee.isOwed = false
     poller.again(side.pointee.other)
     return true
@@ -190,6 +269,10 @@ struct Relay: ~Copyable {
   private mutating func close(_ fd: Int32, isReset: Bool) {
     for one in [fd, sides[Int(fd)].other] {
       if let chunk = sides[Int(one)].waiting { free.append(chunk) }
+      if let pipe = sides[Int(one)].pipe {
+        // What was not sent must not reach somebody else.
+        if sides[Int(one)].pipedCount == 0 { freePipes.append(pipe) } else { close(pipe) }
+      }
       sides[Int(one)] = Side()
       if isReset { sy_reset_on_close(one) }
       poller.close(one)

@@ -109,8 +109,11 @@ extension LoadLoop {
     let peer = peers + Int(fd)
     peer.pointee.request = plan
     peer.pointee.startedAt = now
-    peer.pointee.isRunning = true
-    endpoints.begin(peer.pointee.number)
+    // A scrape or a probe is no load.
+    if plan.answer != .metrics, plan.answer != .health {
+      peer.pointee.isRunning = true
+      endpoints.begin(peer.pointee.number)
+    }
     switch plan.framing {
     case .none, .untilClose: answer(fd)
     case .length(let count):
@@ -139,7 +142,6 @@ extension LoadLoop {
       peer.pointee.tokensLeft = tokens
       sendStreamHead(fd, fields: fields)
     default:
-      // A scrape is no load of its own.
       let page = endpoints.metricsPage(
         peer.pointee.number, isPersistent: peer.pointee.request.isPersistent)
       page.withUnsafeBytes { sendOwned(fd, $0) }
@@ -169,7 +171,7 @@ extension LoadLoop {
   private mutating func finishAnswer(_ fd: Int32) {
     let peer = peers + Int(fd)
     guard peer.pointee.request.isPersistent else { return drop(fd) }
-    endpoints.end(peer.pointee, at: now)
+    if peer.pointee.isRunning { endpoints.end(peer.pointee, at: now) }
     peer.pointee.isRunning = false
     peer.pointee.phase = .head
     if peer.pointee.isUnread || peer.pointee.hasHangup {

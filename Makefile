@@ -31,6 +31,7 @@ test: ## all tests: swift test, then end to end with real nginx and Prometheus
 	@swift test --scratch-path $(BUILD) --skip-build 2>&1 | tee $(BUILD)/swift-test.log
 	@$(RELEASE)
 	@$(RELEASE:steelyard=instruction-bench)
+	@$(RELEASE:steelyard=load-bench)
 	@STEELYARD=$(abspath $(BINARY)) /usr/bin/python3 -m pytest Tests/Style Tests/EndToEnd $(PYTEST_ARGS)
 	@echo; echo "swift test: $$(grep -E 'Test run with [0-9]+ test' $(BUILD)/swift-test.log | tail -n 1)"
 

@@ -56,6 +56,9 @@ let package = Package(
       name: "instruction-bench",
       dependencies: ["Balancer", "CSystem", "Exposition", "Fleet", "HTTP", "IO", "Primitives"],
       path: "Sources/InstructionBench", swiftSettings: strict),
+    .executableTarget(
+      name: "load-bench", dependencies: ["CSystem", "HTTP", "IO", "Primitives"],
+      path: "Sources/LoadBench", swiftSettings: strict),
     suite("IO", ["Primitives", "CSystem"]),
     suite("HTTP", ["Primitives"]),
     suite("Fleet", ["Primitives"]),
@@ -63,6 +66,8 @@ let package = Package(
     suite("Configuration", ["Fleet", "Primitives"]),
     suite("Controller", ["Fleet", "Exposition", "HTTP", "IO", "Primitives"]),
     suite("Demo", ["Fleet", "Primitives"]),
+    .testTarget(
+      name: "LoadBenchTests", dependencies: ["load-bench", "Primitives"], swiftSettings: strict),
     suite("Simulation", ["Balancer", "Configuration", "Controller", "Fleet", "Primitives"]),
     suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
   ]

@@ -21,6 +21,7 @@ ROOMS = {
     "ControlBench": {"Controller", "Fleet", "Simulation"},
     "InstructionBench": {"Balancer", "CSystem", "Exposition", "Fleet", "HTTP", "IO"},
     "SocketRace": {"CSystem", "Demo", "IO"},
+    "LoadBench": {"CSystem", "HTTP", "IO"},
 }
 OURS = set(ROOMS) | {"CSystem", "CYAML", "Primitives"}
 # Files that may touch I/O in rooms whose decisions are pure.

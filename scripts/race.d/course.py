@@ -1,70 +1,21 @@
 """What scripts/race and scripts/faults share: proxies as contestants, and one run in which all of
 them take part together, with socket-race as clients and endpoints."""
 
-import ctypes
 import json
 import os
-import random
 import select
 import shlex
-import shutil
-import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+from stage import (
+    TICKS, Ports, Programs, can_connect, cpu_ticks, fill, find, nginx_command, nginx_user)
+
 TEMPLATES = Path(__file__).resolve().parent
 PATIENCE_SECONDS = 30
-TICKS = os.sysconf("SC_CLK_TCK")
-LOCK = Path(tempfile.gettempdir()) / "steelyard-bench.lock"
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def fail(text):
-    sys.exit(f"{Path(sys.argv[0]).name}: {text}")
-
-
-def find(name):
-    found = shutil.which(name, path=os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin")
-    return found or fail(f"{name} is missing: run scripts/setup bench")
-
-
-class Ports:
-    """Free ports below the range that the kernel gives to clients: an endpoint that died gets its
-    own back."""
-
-    def __init__(self):
-        self.given = set()
-
-    def take(self):
-        for _ in range(2000):
-            port = random.randrange(12000, 30000)
-            if port in self.given:
-                continue
-            with socket.socket() as probe:
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-            self.given.add(port)
-            return port
-        fail("no free port")
-
-
-def fill(template, **values):
-    text = (TEMPLATES / template).read_text()
-    for name, value in values.items():
-        text = text.replace(f"@{name.upper()}@", str(value))
-    return text
 
 
 class Contestant:
@@ -95,9 +46,8 @@ class Contestant:
             for index, (address, weight) in enumerate(zip(self.endpoints, weights), 1))
 
     def is_ready(self):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", self.port)) != 0:
-                return False
+        if not can_connect(self.port):
+            return False
         if self.admin_port is None:
             return True
         try:
@@ -132,7 +82,8 @@ class Steelyard(Contestant):
             if self.signals:
                 policy["scrape"][0]["signals"] = self.signals
         file = self.write("steelyard.yaml", fill(
-            self.template, port=self.port, admin_port=self.admin_port, balance=self.balance,
+            TEMPLATES / self.template, port=self.port, admin_port=self.admin_port,
+            balance=self.balance,
             weights=json.dumps(policy), **self.values(),
             endpoints=self.lines('      - {{address: "{address}", weight: {weight}}}', weights)))
         return [self.binary, "serve", file]
@@ -143,10 +94,9 @@ class Nginx(Contestant):
 
     def configure(self, ports, weights):
         file = self.write("nginx.conf", fill(
-            self.template, port=self.port, room=self.room,
-            user="user root;" if os.geteuid() == 0 else "",
+            TEMPLATES / self.template, port=self.port, room=self.room, user=nginx_user(),
             endpoints=self.lines("    server {address} weight={weight};", weights)))
-        return [find("nginx"), "-p", self.room, "-c", file, "-e", self.room / "error.log"]
+        return nginx_command(self.room, file)
 
 
 class HAProxy(Contestant):
@@ -154,35 +104,22 @@ class HAProxy(Contestant):
 
     def configure(self, ports, weights):
         file = self.write("haproxy.cfg", fill(
-            self.template, port=self.port,
+            TEMPLATES / self.template, port=self.port,
             endpoints=self.lines("  server e{index} {address} weight {weight}", weights)))
         return [find("haproxy"), "-db", "-f", file]
 
 
-def prepare_child():
-    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-class Race:
+class Race(Programs):
     """One run: one scenario, one seed, all contestants together.
 
     `options` has `race_binary`, `field`, `weights`, `seconds`, `warmup`, `load` and `is_post`."""
 
     def __init__(self, options, contestants, scenario, seed, room):
+        super().__init__(room)
         self.options = options
         self.scenario = scenario
         self.seed = seed
-        self.room = Path(room)
-        self.children = []
         self.contestants = contestants
-
-    def start(self, name, command, room, **streams):
-        log = open(room / f"{name}.log", "wb")
-        child = subprocess.Popen(
-            [str(part) for part in command], cwd=room, stderr=log, preexec_fn=prepare_child,
-            **{"stdin": subprocess.DEVNULL, "stdout": log, **streams})
-        self.children.append((name, child))
-        return child
 
     def run(self):
         """The report, with what the script measured itself."""
@@ -206,12 +143,12 @@ class Race:
                 for one in order]}, indent=2))
         command = [options.race_binary, spec]
         self.course = self.start(
-            "socket-race", command, self.room, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            "socket-race", command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.expect("ready", 15)
         for one in self.contestants:
             one.process = self.start(one.name, one.command, one.room)
         for one in self.contestants:
-            self.wait_for(one)
+            self.wait_until(one.is_ready, one.name, one.process)
         self.course.stdin.write(b"go\n")
         self.course.stdin.flush()
         self.expect("measuring", options.warmup + 15)
@@ -227,15 +164,6 @@ class Race:
             got["proxy_core_ratio"] = cores[got["name"]]
         return report
 
-    def wait_for(self, one):
-        end = time.monotonic() + 15
-        while not one.is_ready():
-            if one.process.poll() is not None:
-                self.abort(f"{one.name} ended with {one.process.returncode}")
-            if time.monotonic() > end:
-                self.abort(f"{one.name} does not get ready")
-            time.sleep(0.05)
-
     def read_line(self, seconds):
         """The next JSON line of socket-race."""
         if not select.select([self.course.stdout], [], [], seconds)[0]:
@@ -247,13 +175,6 @@ class Race:
         got = self.read_line(seconds)
         if got.get("event") != event:
             self.abort(f"socket-race says {got}, not {event}")
-
-    def abort(self, text):
-        for log in sorted(self.room.rglob("*.log")):
-            tail = log.read_text(errors="replace")[-2000:]
-            if tail:
-                say(f"--- {log.relative_to(self.room)}\n{tail}")
-        fail(text)
 
     def readings(self):
         line = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
@@ -275,39 +196,3 @@ class Race:
             "cores": os.cpu_count(), "steal_cores": machine["steal"], "busy_cores": busy,
             "own_cores": sum(own.values()),
             "foreign_cores": max(0, busy - sum(own.values()))}, own
-
-    def stop(self):
-        for _, child in self.children:
-            if child.poll() is None:
-                child.terminate()
-        for _, child in self.children:
-            try:
-                child.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-
-
-def cpu_ticks(pid):
-    """User and system time of a process and its children that run."""
-    ticks = 0
-    waiting = [pid]
-    while waiting:
-        one = waiting.pop()
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-        for children in Path(f"/proc/{one}/task").glob("*/children"):
-            waiting += [int(child) for child in children.read_text().split()]
-    return ticks
-
-
-def first_line(*command):
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    return (ended.stdout + ended.stderr).strip().split("\n")[0]
-
-
-def processor():
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return "unknown"

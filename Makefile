@@ -35,10 +35,11 @@ test: ## all tests: swift test, then end to end with real nginx and Prometheus
 	@STEELYARD=$(abspath $(BINARY)) /usr/bin/python3 -m pytest Tests/Style Tests/EndToEnd $(PYTEST_ARGS)
 	@echo; echo "swift test: $$(grep -E 'Test run with [0-9]+ test' $(BUILD)/swift-test.log | tail -n 1)"
 
-bench: ## measure against nginx in the same run (ARGS="--rounds 3 --seconds 5")
+bench: ## measure against nginx, HAProxy and Envoy in the same run (ARGS="--scenario fresh")
 	@scripts/setup bench
 	@$(RELEASE)
-	@scripts/bench --binary $(BINARY) $(ARGS)
+	@$(RELEASE:steelyard=load-bench)
+	@scripts/bench --binary $(BINARY) --load-binary $(BUILD)/release/load-bench $(ARGS)
 
 bench-parser: ## measure the parser of metrics pages beside memchr (ARGS=rounds)
 	@$(SWIFT_BUILD) -c release --product exposition-bench

@@ -114,8 +114,8 @@ class Runner:
             one, many = held(1), held(10000)
         finally:
             proxy.stop()
-        return {"rss_one_bytes": one, "rss_bytes": many, "bytes_per_connection":
-                max(0, many - one) / 9999}
+        return {"rss_one_bytes": one, "rss_bytes": many, "rss_bytes_each": many / 10000,
+                "bytes_per_connection": max(0, many - one) / 9999}
 
     def reload(self, name, order):
         proxy = self.proxy(name)

@@ -85,9 +85,12 @@ SCENARIOS = {one.name: one for one in [
     Scenario(
         "idle-10000", "10 000 idle keep-alive connections", "idle",
         (("bytes_per_connection", "bytes each", "{:.0f}", 1),
+         ("rss_bytes_each", "all memory ÷ 10 000", "{:.0f}", 1),
          ("rss_one_bytes", "RSS MB with 1", "{:.1f}", 1e-6),
          ("rss_bytes", "RSS MB with 10 000", "{:.1f}", 1e-6)),
-        proxies=PROXIES, note="Memory of the processes; the kernel's is the same for all."),
+        proxies=PROXIES, note="Memory of the processes; the kernel's is the same for all. Bytes each: what 9 999 "
+             "more connections add. Tables that are made at the start for all connections that may "
+             "come (nginx's, in part the others') are not in it, but in all memory."),
     Scenario(
         "reload", "weights changed every 100 ms, 64 connections at half of nginx's requests/s",
         "reload",

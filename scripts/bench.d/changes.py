@@ -24,14 +24,12 @@ def answers(port):
 
 
 class Changes:
-    """Calls a changer every 100 ms, in a thread, until the end of the block."""
+    """Calls a changer every 100 ms, in a thread, until the end of each block; `count` is how often
+    in the last one."""
 
     def __init__(self, change):
         self.change = change
         self.count = 0
-        self.error = None
-        self.ending = threading.Event()
-        self.thread = threading.Thread(target=self.run, daemon=True)
 
     def run(self):
         due = time.monotonic()
@@ -44,6 +42,9 @@ class Changes:
             self.error = error
 
     def __enter__(self):
+        self.count, self.error = 0, None
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
         return self
 

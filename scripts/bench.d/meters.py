@@ -54,6 +54,15 @@ def machine():
     return cores
 
 
+def busy_ratio(cores, seconds):
+    """What runs now, while nobody is measured, in cores."""
+    before, begun = machine(), time.monotonic()
+    time.sleep(seconds)
+    after, wall = machine(), time.monotonic() - begun
+    return sum(after[core][name] - before[core][name] for core in cores for name in BUSY) \
+        / TICKS / wall
+
+
 def rss_bytes(pids):
     """Resident memory, and the proportional part of it (what processes share counts once)."""
     resident = proportional = 0

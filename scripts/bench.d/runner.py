@@ -1,13 +1,14 @@
 """Runs the scenarios of scripts/bench: rounds in which the proxies take turns, each with a window
 that counts only where nothing disturbed it."""
 
+import contextlib
 import statistics
 import time
 
 import bench_summary
 from changes import Changes, answers
 from generator import Generator, OrderError
-from meters import Meter, Tracer, difference, rss_bytes
+from meters import Meter, Tracer, busy_ratio, difference, rss_bytes
 from proxies import KINDS
 from scenarios import SCENARIOS
 from stage import Ports, say
@@ -121,10 +122,9 @@ class Runner:
         proxy = self.proxy(name)
 
         def changed():
-            with Changes(proxy.changer()) as changes:
-                got = self.window(proxy, "drive", {"to": proxy.address, **order},
-                                  counts_ended=name == "nginx")
-            return {**got, "changes": changes.count}
+            return self.window(
+                proxy, "drive", {"to": proxy.address, **order}, counts_ended=name == "nginx",
+                beside=Changes(proxy.changer()))
 
         def quiet():
             return self.window(proxy, "drive", {"to": proxy.address, **order})
@@ -186,12 +186,16 @@ class Runner:
         calls = dict(sorted(calls.items(), key=lambda item: -item[1]))
         return {"syscalls_per_request": sum(calls.values()), "calls": calls}
 
-    def window(self, proxy, name, order, shares_cores=False, counts_ended=False):
-        """Measures until a window is not disturbed, or the tries are used up: then the one that
+    def window(self, proxy, name, order, shares_cores=False, counts_ended=False,
+               beside=contextlib.nullcontext()):
+        """Measures, while `beside` is entered, until a window is not disturbed, or the tries are used up: then the one that
         was disturbed least stands, and is counted as such."""
         tries = []
         for _ in range(1 + self.options.repeats):
-            got = self.window_once(proxy, name, order, counts_ended)
+            self.wait_for_calm()
+            with beside:
+                got = self.window_once(proxy, name, order, counts_ended)
+            got["changes"] = getattr(beside, "count", None)
             self.windows += 1
             reasons = bench_summary.disturbances(got["window"], shares_cores)
             if not reasons:
@@ -206,6 +210,14 @@ class Runner:
             self.kept.append({**self.place, **got["window"]})
         self.dropped += [{**self.place, **one} for one in tries]
         return got
+
+    def wait_for_calm(self):
+        """Until others use less than would disturb a window, or patience ends."""
+        end = time.monotonic() + self.options.patience
+        while time.monotonic() < end:
+            busy = busy_ratio([self.proxy_core, self.load_core], 0.25)
+            if busy <= bench_summary.LIMITS["foreign_core_ratio"]:
+                return
 
     def window_once(self, proxy, name, order, counts_ended):
         options = self.options

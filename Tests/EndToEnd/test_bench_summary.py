@@ -100,6 +100,29 @@ def test_a_goal_is_not_judged_by_a_figure_that_the_generator_capped():
     assert goal.judge(results)[0]["reached"] is True, "it would have been more"
 
 
+def test_disturbed_windows_count_only_where_a_proxy_has_no_other():
+    of = rounds(nginx=[1, 9], steelyard=[2, 3])
+    for name, got in of[0].items():
+        got["disturbed"] = True
+    left, doubtful = bench_summary.usable(of)
+    assert doubtful == set() and bench_summary.row(left, "x")["nginx"]["median"] == 9
+    of[1]["nginx"]["disturbed"] = True
+    left, doubtful = bench_summary.usable(of)
+    assert doubtful == {"nginx"} and bench_summary.row(left, "x")["nginx"]["median"] == 5
+    assert bench_summary.row(left, "x")["steelyard"]["median"] == 3
+
+
+@pytest.mark.parametrize("limits, doubtful, judged", [
+    ({"nginx": 2}, "nginx", False), ({"nginx": 2}, "steelyard", False),
+    ({"nginx": 2}, "haproxy", True), ({"better": 2}, "haproxy", False), ({"": 2}, "nginx", True)])
+def test_no_goal_is_judged_by_disturbed_windows_alone(limits, doubtful, judged):
+    results = {"a": rounds(nginx=[1], haproxy=[1], steelyard=[1])}
+    results["a"][0][doubtful]["disturbed"] = True
+    verdict, = Goal("a goal", "a", "x", limits).judge(results)
+    assert verdict["reached"] is (True if judged else None)
+    assert verdict["note"] == ("" if judged else "disturbed")
+
+
 def test_goals_name_scenarios_and_measures_that_there_are():
     for goal in bench_summary.GOALS:
         keys = [key for key, *_ in SCENARIOS[goal.scenario].measures]
@@ -175,7 +198,7 @@ def test_tables_show_medians_ends_ratios_marks_and_goals(is_markdown):
     assert "1 KB, 64 keep-alive connections (2 rounds)" in text
     assert "p99" not in text.split("Goals")[0]
     assert "≥ 1.25 × nginx" in text and "reached" in text
-    assert "2 were disturbed and measured again, 1 stand" in text and "cubic" in text
+    assert "2 were disturbed and measured again, 1 were in the last" in text and "cubic" in text
     assert ("| requests/s | 100 |" in text) is is_markdown
 
 

@@ -20,11 +20,12 @@ def shown(got, form, factor):
 
 def rows_of(scenario, rounds):
     """(head, rows) of one scenario: medians of the proxies, then steelyard's over each other's."""
+    rounds, doubtful = bench_summary.usable(rounds)
     names = bench_summary.order(rounds)
     names = [name for name in [*PEERS[:3], SUBJECT, "relay", "direct"] if name in names]
     others = [name for name in names if name != SUBJECT and SUBJECT in names]
     capped = {name for one in rounds for name, got in one.items() if got.get("generator_capped")}
-    head = [""] + names + [f"÷ {name}" for name in others]
+    head = [""] + [name + " ~" * (name in doubtful) for name in names] + [f"÷ {name}" for name in others]
     rows = []
     for key, title, form, factor in scenario.measures:
         found = bench_summary.row(rounds, key)
@@ -48,6 +49,8 @@ def notes_of(scenario, rounds, facts):
         yield scenario.note
     if any(got.get("generator_capped") for one in rounds for got in one.values()):
         yield "^ the generator's core was full, the proxy's was not: it could have done more."
+    if bench_summary.usable(rounds)[1]:
+        yield "~ every window was disturbed."
     failed = {}
     for one in rounds:
         for name, got in one.items():
@@ -123,5 +126,6 @@ def introduction(facts, is_markdown):
         f"control {facts['congestion_control']}. {versions}.\n\n"
         f"Medians (least–most) of the rounds; ÷: the median of steelyard's value over the other's "
         f"in the same round. Of {facts['windows']} windows {facts['dropped']} were disturbed and "
-        f"measured again, {facts['kept']} stand although disturbed (limits, as shares of a core: "
+        f"measured again, {facts['kept']} were in the last try too and count only where a proxy has "
+        f"no other (limits, as shares of a core: "
         f"{limits}).")

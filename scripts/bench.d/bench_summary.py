@@ -44,6 +44,15 @@ def ratio(a, b):
     return a / b if a is not None and b else None
 
 
+def usable(rounds):
+    """(rounds, doubtful): without windows that stand although they were disturbed, but those of
+    proxies that have no other, which are `doubtful`."""
+    calm = {name for one in rounds for name, got in one.items() if not got.get("disturbed")}
+    left = [{name: got for name, got in one.items()
+             if name not in calm or not got.get("disturbed")} for one in rounds]
+    return left, set(order(rounds)) - calm
+
+
 def row(rounds, measure):
     """Median, least and most of a measure by proxy; `rounds` is [{proxy: {measure: value}}]."""
     found = {}
@@ -97,19 +106,22 @@ class Goal:
 
     def judge(self, results):
         """[{"goal", "peer", "limit", "figure", "reached"}]; `reached` is None without a figure."""
-        rounds = results.get(self.scenario) or []
+        rounds, doubtful = usable(results.get(self.scenario) or [])
         verdicts = []
         for peer, limit in self.limits.items():
             figure = self.figure(rounds, peer)
             marked = self.unless and any(
                 one.get("steelyard", {}).get(self.unless) for one in rounds)
             reached = None if figure is None else figure >= limit if self.high else figure <= limit
+            note = self.unless.replace("_", " ") if marked else ""
             if marked and not reached:
                 reached = None
+            peers = {"": [], "better": ["nginx", "haproxy"]}.get(peer, [peer])
+            if doubtful & {"steelyard", *peers}:
+                reached, note = None, "disturbed"
             verdicts.append({
                 "goal": self.title, "peer": peer, "limit": limit, "high": self.high,
-                "figure": figure, "reached": reached, "form": self.form,
-                "note": f"{self.unless.replace('_', ' ')}" if marked else ""})
+                "figure": figure, "reached": reached, "form": self.form, "note": note})
         return verdicts
 
     def figure(self, rounds, peer):

@@ -84,7 +84,7 @@ class Runner:
 
     def half_of_nginx(self, scenario):
         """Half of nginx's median in the closed loop, measured now where it was not yet."""
-        rounds = self.results.get(scenario) or []
+        rounds, _ = bench_summary.usable(self.results.get(scenario) or [])
         rates = [one["nginx"]["requests_per_second"] for one in rounds if "nginx" in one]
         if not rates:
             self.place = {"scenario": scenario, "round": 0, "proxy": "nginx"}
@@ -135,7 +135,7 @@ class Runner:
         return {
             **got, "quiet_p99_us": without["p99_us"], "quiet_p99.9_us": without["p99.9_us"],
             "quiet_cpu_us_per_request": without["cpu_us_per_request"],
-            "quiet_window": without["window"],
+            "quiet_window": without["window"], "disturbed": is_disturbed(got, without),
             "p99_ratio": bench_summary.ratio(got["p99_us"], without["p99_us"])}
 
     def workers(self, name, order):
@@ -152,7 +152,7 @@ class Runner:
             **two, "one_cpu_us_per_request": one["cpu_us_per_request"],
             "speedup_by_cpu": 2 * one["cpu_us_per_request"] / two["cpu_us_per_request"],
             "speedup": two["requests_per_second"] / one["requests_per_second"],
-            "generator_capped": False}
+            "generator_capped": False, "disturbed": is_disturbed(one, two)}
 
     def start(self, name, order):
         proxy = self.new_proxy(name)
@@ -207,6 +207,7 @@ class Runner:
             got = min(tries, key=lambda one: bench_summary.disturbance(
                 one["window"], shares_cores))
             tries.remove(got)
+            got["disturbed"] = True
             self.kept.append({**self.place, **got["window"]})
         self.dropped += [{**self.place, **one} for one in tries]
         return got
@@ -257,6 +258,10 @@ def measures(result, window):
     return got
 
 
+def is_disturbed(*parts):
+    return any(part.get("disturbed") for part in parts)
+
+
 def subtract_direct(one):
     """Gives every proxy its delays less those of streams straight from the endpoints."""
     direct = one.get("direct")
@@ -266,3 +271,4 @@ def subtract_direct(one):
         if name != "direct":
             for key in ("p50_us", "p99_us", "p99.9_us"):
                 got[f"added_{key}"] = got[key] - direct[key]
+            got["disturbed"] = is_disturbed(got, direct)

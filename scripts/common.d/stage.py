@@ -48,16 +48,26 @@ def existing(path, target):
 
 
 def begin():
-    """Waits for nobody: one bench at a time. Returns the lock, to be kept; SIGTERM unwinds."""
+    """Waits for nobody: one bench at a time. Returns the lock, to be kept; the first SIGINT or
+    SIGTERM unwinds, more of them change nothing."""
     lock = open(LOCK, "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         fail("another bench is running on this machine")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return lock
+
+
+def end(number, _frame):
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(143)
 
 
 @contextlib.contextmanager

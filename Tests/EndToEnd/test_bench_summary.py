@@ -169,6 +169,13 @@ def test_costs_are_those_of_the_window_over_what_was_done_in_it():
     assert "requests_per_second" not in runner.measures({}, window)
 
 
+def test_the_generator_is_no_cap_where_it_keeps_a_rate():
+    window = {**CALM, "generator_core_ratio": 1, "proxy_core_ratio": 0.5, "seconds": 1,
+              "user_ratio": None, "rss_bytes": 1}
+    assert runner.measures({}, window)["generator_capped"] is True
+    assert runner.measures({}, window, is_closed=False)["generator_capped"] is False
+
+
 def test_added_delay_is_over_the_direct_one_of_the_same_round():
     def delays(x):
         return {"p50_us": x, "p99_us": 2 * x, "p99.9_us": 3 * x}

@@ -61,8 +61,9 @@ class Generator:
         return result, before, at_end()
 
     def idle(self, address, connections):
+        """Returns how many were lost."""
         self.send("idle", {"to": address, "connections": connections})
-        self.answer(120, "idle")
+        return self.answer(120, "idle").get("lost", 0)
 
     def close(self):
         self.send("close", {})

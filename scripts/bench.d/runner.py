@@ -108,14 +108,14 @@ class Runner:
         proxy.start()
         try:
             def held(connections):
-                self.generator.idle(proxy.address, connections)
+                lost = self.generator.idle(proxy.address, connections)
                 memory = rss_bytes(proxy.processes())[0]
                 self.generator.close()
-                return memory
-            one, many = held(1), held(10000)
+                return memory, lost
+            (one, _), (many, lost) = held(1), held(10000)
         finally:
             proxy.stop()
-        return {"rss_one_bytes": one, "rss_bytes": many, "rss_bytes_each": many / 10000,
+        return {"errors": lost, "rss_one_bytes": one, "rss_bytes": many, "rss_bytes_each": many / 10000,
                 "bytes_per_connection": max(0, many - one) / 9999}
 
     def reload(self, name, order):
@@ -232,10 +232,11 @@ class Runner:
             name, order, seconds, meter.read, meter.read)
         window = difference(
             before, after, [self.proxy_core, self.load_core], counts_ended)
-        return measures(result, window)
+        # At a rate the generator does not sleep: its core is full, whoever is measured.
+        return measures(result, window, is_closed=name == "drive" and "rate" not in order)
 
 
-def measures(result, window):
+def measures(result, window, is_closed=True):
     """What a window says, per request, byte and token."""
     latency = result.get("latency_us") or result.get("delay_us") or {}
     seconds = result.get("seconds") or window["seconds"]
@@ -243,7 +244,8 @@ def measures(result, window):
     got = {f"{key}_us": value for key, value in latency.items()}
     got.update({
         "errors": result.get("errors", 0), "result": result, "window": window,
-        "generator_capped": bench_summary.generator_was_the_cap(window)})
+        "reconnects": result.get("reconnects", 0),
+        "generator_capped": is_closed and bench_summary.generator_was_the_cap(window)})
     for key in ("proxy_core_ratio", "generator_core_ratio", "user_ratio", "rss_bytes"):
         got[key] = window[key]
     if requests := result.get("requests"):

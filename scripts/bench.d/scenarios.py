@@ -98,6 +98,7 @@ SCENARIOS = {one.name: one for one in [
          ("p99_ratio", "with ÷ without", "{:.2f}", 1), P999,
          ("quiet_p99.9_us", "p99.9 µs without", "{:.0f}", 1), CPU,
          ("quiet_cpu_us_per_request", "CPU µs without", "{:.2f}", 1), ERRORS,
+         ("reconnects", "connections cut between requests", "{:.0f}", 1),
          ("changes", "changes", "{:.0f}", 1)),
         {"connections": 64, "path": "/bytes/1024"}, proxies=("nginx", "haproxy", "steelyard"),
         half_of="keepalive-64",

@@ -15,7 +15,7 @@ extension LoadLoop {
     let end = sy_monotonic() + Self.patience
     while idle.heldCount + idle.lostCount < order.connections, now < end {
       // The request runs before the next connection is made: few are under way at a time.
-      while idle.toOpen > 0, clients.connectingCount < Clients.connectingMax {
+      while idle.toOpen > 0, idle.unansweredCount < IdleRun.unansweredMax {
         idle.toOpen -= 1
         if !openClient(.idle, startedAt: now) { idle.lostCount += 1 }
       }

@@ -30,10 +30,14 @@ struct StreamRun: ~Copyable {
 
 /// The numbers of connections that are only held.
 struct IdleRun {
+  /// Requests that run at a time: it is idle connections that are looked at, not a stampede.
+  static let unansweredMax = 64
   var order = IdleOrder()
   /// Connections whose one request was answered.
   var heldCount = 0
   var toOpen = 0
   /// Connections that failed to come up, or were closed by the other side.
   var lostCount = 0
+  /// Connections on which the request still runs.
+  var unansweredCount: Int { order.connections - toOpen - heldCount - lostCount }
 }

@@ -138,9 +138,9 @@ def test_half_rates_come_from_scenarios_with_the_same_connections():
             assert source["connections"] == scenario.order["connections"]
 
 
-def reading(at, proxy, generator, ticks, busy):
+def reading(at, proxy, generator, ticks, busy, soft=(0, 0)):
     core = dict.fromkeys(meters.FIELDS, 0)
-    return {"at": at, "proxy": proxy, "generator": generator, "own": (0, 0), "ticks": ticks,
+    return {"at": at, "soft": dict(enumerate(soft)), "proxy": proxy, "generator": generator, "own": (0, 0), "ticks": ticks,
             "rss": (3, 2), "machine": {0: {**core, "user": busy}, 1: {**core, "steal": busy // 10}}}
 
 
@@ -155,6 +155,19 @@ def test_a_window_is_the_difference_of_two_readings_in_shares_of_a_core():
     assert window["steal_ratio"] == 0.1 and window["rss_bytes"] == 3
     by_ticks = meters.difference(before, after, [0, 1], counts_ended=True)
     assert by_ticks["proxy_core_ratio"] == 0.25
+
+
+def test_soft_interrupts_of_a_core_belong_to_the_program_there():
+    ticks = meters.TICKS
+    before = reading(10, (0, 0), (0, 0), (0, 0), 0)
+    after = reading(
+        12, (10 ** 9, 3 * 10 ** 8), (5 * 10 ** 8, 0), (ticks // 4, ticks // 4), 2 * ticks,
+        soft=(2 * 10 ** 8, 3 * 10 ** 8))
+    window = meters.difference(before, after, [0, 1])
+    assert window["soft_interrupt_ratios"] == [0.1, 0.15]
+    assert window["proxy_core_ratio"] == 0.6 and window["generator_core_ratio"] == 0.4
+    assert abs(window["proxy_wait_ratio"] - 0.05) < 1e-9 and window["generator_wait_ratio"] == 0
+    assert window["foreign_core_ratio"] == 0
 
 
 def test_costs_are_those_of_the_window_over_what_was_done_in_it():

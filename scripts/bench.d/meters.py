@@ -76,26 +76,43 @@ def rss_bytes(pids):
     return resident, proportional
 
 
+def soft_interrupt_threads():
+    """By core: the kernel's thread that goes on with soft interrupts where there are too many."""
+    found = {}
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            name = comm.read_text().strip()
+        except OSError:
+            continue
+        if match := re.fullmatch(r"ksoftirqd/(\d+)", name):
+            found[int(match[1])] = int(comm.parent.name)
+    return found
+
+
 class Meter:
     """Reads what `proxy` (None: nobody) and the generator used."""
 
     def __init__(self, proxy, generator):
         self.proxy = proxy
         self.generator = generator
+        self.soft = soft_interrupt_threads()
 
     def read(self):
         pids = self.proxy.processes() if self.proxy else []
         return {
             "at": time.monotonic(), "proxy": threads(pids), "ticks": ticks(pids),
             "generator": threads([self.generator.pid]), "own": threads([os.getpid()]),
+            "soft": {core: threads([pid])[0] for core, pid in self.soft.items()},
             "machine": machine(), "rss": rss_bytes(pids)}
 
 
 def difference(before, after, cores, counts_ended=False):
     """What happened between two readings, as shares of the time between them (of one core).
 
-    `cores`: the ones that the run uses. `counts_ended`: the proxy replaces its processes, so that
-    only ticks, which a parent inherits from its children, know what they used."""
+    `cores`: the proxy's and the generator's. What the kernel's soft interrupt thread of a core did
+    is part of what the program there cost, and that this one waited for it disturbs nobody.
+    `counts_ended`: the proxy replaces its processes, so that only ticks, which a parent inherits
+    from its children, know what they used."""
     wall = after["at"] - before["at"]
 
     def share(key, place):
@@ -108,11 +125,16 @@ def difference(before, after, cores, counts_ended=False):
             for name in FIELDS}
         for core in cores}
     busy = sum(core[name] for core in by_core.values() for name in BUSY)
+    soft = [
+        (after["soft"].get(core, 0) - before["soft"].get(core, 0)) / 1e9 / wall for core in cores]
     proxy = (user + system) / TICKS / wall if counts_ended else share("proxy", 0)
-    generator = share("generator", 0)
+    proxy += soft[0]
+    generator = share("generator", 0) + soft[-1]
     return {
-        "seconds": wall, "proxy_core_ratio": proxy, "proxy_wait_ratio": share("proxy", 1),
-        "generator_core_ratio": generator, "generator_wait_ratio": share("generator", 1),
+        "seconds": wall, "proxy_core_ratio": proxy, "generator_core_ratio": generator,
+        "proxy_wait_ratio": max(0, share("proxy", 1) - soft[0]),
+        "generator_wait_ratio": max(0, share("generator", 1) - soft[-1]),
+        "soft_interrupt_ratios": soft,
         "foreign_core_ratio": max(0, busy - proxy - generator - share("own", 0)),
         "steal_ratio": sum(core["steal"] for core in by_core.values()),
         "user_ratio": user / (user + system) if user + system else None,

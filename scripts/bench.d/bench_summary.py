@@ -155,6 +155,8 @@ GOALS = [
     Goal("added delay of a token, p99", "sse-1000", "added_p99_us", at_most(1.0, "nginx")),
     Goal("new connections/s", "fresh", "requests_per_second", at_most(1.1, "nginx"), high=True,
          unless=CAPPED),
+    # The same, where the generator caps the rate.
+    Goal("CPU a new connection", "fresh", "cpu_us_per_request", at_most(.91, "nginx")),
     Goal("memory of an idle connection", "idle-10000", "bytes_per_connection",
          at_most(1.0, "nginx")),
     Goal("memory of an idle connection, bytes", "idle-10000", "bytes_per_connection", {"": 4096},

@@ -75,7 +75,8 @@ bench-instructions: ## instructions of each step against those kept (ARGS="--fun
 profile: ## where a request's time goes: flame graph and summary (ARGS="--seconds 10 --proxy nginx")
 	@scripts/setup bench
 	@$(RELEASE)
-	@scripts/profile --binary $(BINARY) $(ARGS)
+	@$(RELEASE:steelyard=load-bench)
+	@scripts/profile --binary $(BINARY) --load-binary $(BUILD)/release/load-bench $(ARGS)
 
 format: ## let swift format rewrite the sources
 	@swift format format --in-place --parallel $(SWIFT_FILES)

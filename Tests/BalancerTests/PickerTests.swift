@@ -26,6 +26,7 @@ private struct Bench {
     for (position, weight) in weights.enumerated() {
       picker.set(position, weight: weight, isEligible: true, now: .zero, isFirst: true)
     }
+    picker.finishTable()
   }
 
   mutating func pick(

@@ -140,8 +140,10 @@ def test_half_rates_come_from_scenarios_with_the_same_connections():
 
 def reading(at, proxy, generator, ticks, busy, soft=(0, 0)):
     core = dict.fromkeys(meters.FIELDS, 0)
-    return {"at": at, "soft": dict(enumerate(soft)), "proxy": proxy, "generator": generator, "own": (0, 0), "ticks": ticks,
-            "rss": (3, 2), "machine": {0: {**core, "user": busy}, 1: {**core, "steal": busy // 10}}}
+    return {"at": at, "soft": dict(enumerate(soft)), "proxy": proxy, "generator": generator,
+            "own": (0, 0), "ticks": ticks, "rss": (3, 2),
+            "machine": {0: {**core, "idle": at * meters.TICKS - busy},
+                        1: {**core, "idle": at * meters.TICKS - busy // 10, "steal": busy // 10}}}
 
 
 def test_a_window_is_the_difference_of_two_readings_in_shares_of_a_core():

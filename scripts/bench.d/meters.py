@@ -14,7 +14,9 @@ from pathlib import Path
 from stage import TICKS, find
 
 FIELDS = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"]
-BUSY = ["user", "nice", "system", "irq", "softirq"]
+# What a core was not busy with. The kernel measures this, while it samples what the core was busy
+# with: work that begins with the timer's tick, as streams do, would count several times over.
+FREE = ["idle", "iowait", "steal"]
 
 
 def threads(pids):
@@ -59,8 +61,8 @@ def busy_ratio(cores, seconds):
     before, begun = machine(), time.monotonic()
     time.sleep(seconds)
     after, wall = machine(), time.monotonic() - begun
-    return sum(after[core][name] - before[core][name] for core in cores for name in BUSY) \
-        / TICKS / wall
+    return len(cores) - sum(
+        after[core][name] - before[core][name] for core in cores for name in FREE) / TICKS / wall
 
 
 def rss_bytes(pids):
@@ -124,7 +126,7 @@ def difference(before, after, cores, counts_ended=False):
             name: (after["machine"][core][name] - before["machine"][core][name]) / TICKS / wall
             for name in FIELDS}
         for core in cores}
-    busy = sum(core[name] for core in by_core.values() for name in BUSY)
+    busy = len(by_core) - sum(core[name] for core in by_core.values() for name in FREE)
     soft = [
         (after["soft"].get(core, 0) - before["soft"].get(core, 0)) / 1e9 / wall for core in cores]
     proxy = (user + system) / TICKS / wall if counts_ended else share("proxy", 0)

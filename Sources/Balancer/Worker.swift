@@ -110,6 +110,9 @@ struct Worker: ~Copyable {
   /// Runs until a graceful end is complete.
   mutating func run() {
     adoptTable()
+    if !io.canMoveContent {
+      context.control.report("worker \(index): splice(2) is refused, so long content is copied")
+    }
     while true {
       io.wait(until: min(stopsAt ?? .distantFuture, recheckAt))
       turn += 1

@@ -14,7 +14,8 @@ struct Move {
   var step = MovePipe.stepMin
 }
 
-/// A pipe of one loop. Without one (no descriptors left) nothing is moved, everything is read.
+/// A pipe of one loop. Where there is none, or splice(2) is refused (a sandbox), nothing is moved and
+/// everything is read.
 struct MovePipe: ~Copyable {
   static let stepMin = 65_536
   static let stepMax = 262_144
@@ -27,7 +28,16 @@ struct MovePipe: ~Copyable {
     let made = withUnsafeMutableBytes(of: &ends) { room in
       sy_pipe(room.bindMemory(to: Int32.self).baseAddress, Int32(Self.stepMax))
     }
-    (output, input) = made >= 0 ? ends : (-1, -1)
+    // Of no bytes nothing but the permission is asked.
+    if made >= 0, sy_splice(ends.0, ends.1, 0) >= 0 {
+      (output, input) = ends
+      return
+    }
+    if made >= 0 {
+      sy_close(ends.0)
+      sy_close(ends.1)
+    }
+    (output, input) = (-1, -1)
   }
 
   deinit {
@@ -40,6 +50,9 @@ struct MovePipe: ~Copyable {
 }
 
 extension IOLoop {
+  /// Whether `move` does anything here.
+  public var canMoveContent: Bool { pipe.isOpen }
+
   /// The next `byteCount` bytes that come in on `id` go to `target` without being seen; each time
   /// `.moved` tells how many. What `target` does not take at once waits as after `send`. Bytes may
   /// be `.received` all the same, where `target` has failed or has bytes that wait, or without a

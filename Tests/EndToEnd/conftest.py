@@ -27,10 +27,10 @@ class Stage:
     def _room(self, name):
         return self.directory / f"{len(self.running)}-{name}"
 
-    def steelyard(self, configuration, environment=None):
+    def steelyard(self, configuration, environment=None, under=()):
         room = self._room("steelyard")
         self.logs.append(room / "steelyard.log")
-        return self._keep(programs.Steelyard(room, configuration, environment))
+        return self._keep(programs.Steelyard(room, configuration, environment, under))
 
     def nginx(self, host="127.0.0.1", port=None, label="one"):
         return self._keep(programs.Nginx(self._room("nginx"), host, port, label))

@@ -150,13 +150,15 @@ def run_steelyard(*arguments, timeout=60):
 
 
 class Steelyard(Program):
-    """`steelyard serve` with a configuration made of a dict, ready when the constructor returns."""
+    """`steelyard serve` with a configuration made of a dict, ready when the constructor returns.
+    `under`: a command that runs it and leaves it our child."""
 
-    def __init__(self, directory, configuration, environment=None):
+    def __init__(self, directory, configuration, environment=None, under=()):
         self.file = Path(directory) / "steelyard.yaml"
         self.write(configuration)
         super().__init__(
-            "steelyard", directory, [BINARY, "serve", self.file], environment=environment)
+            "steelyard", directory, [*under, BINARY, "serve", self.file],
+            environment=environment)
         self.addresses = []
         self.admin = None
         wait_for(self._is_ready, "steelyard to be ready")

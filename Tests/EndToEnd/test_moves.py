@@ -2,8 +2,9 @@
 
 import hashlib
 
+import pytest
 from conftest import minimal
-from programs import wait_for
+from programs import find, wait_for
 
 LONG = 5_000_000
 
@@ -46,6 +47,41 @@ def test_long_requests_arrive_whole_and_what_follows_is_the_next(stage):
             connection.send(head + long + b"GET /7 HTTP/1.1\r\nHost: h\r\n\r\n")
             assert connection.read_response("POST").content == long
             assert connection.read_response("GET").content == content(7)
+
+
+def traced(stage, file, *options):
+    """steelyard with each call of splice(2) on a line of the file. -D: it is our child, not
+    strace's."""
+    endpoint = stage.endpoint(echo)
+    return stage.steelyard(minimal([endpoint.address]), under=[
+        find("strace"), "-D", "-f", "-qq", "-o", file, "-e", "trace=splice", *options])
+
+
+def moved(file):
+    """Bytes that splice(2) took off sockets or put into them."""
+    return sum(
+        int(line.rpartition("= ")[2]) for line in file.read_text().splitlines()
+        if "splice(" in line and line.rpartition("= ")[2].strip().isdigit())
+
+
+@pytest.mark.parametrize("up, down", [(0, LONG), (LONG, 1)])
+def test_long_content_is_not_read(stage, tmp_path, up, down):
+    steelyard = traced(stage, tmp_path / "calls")
+    with steelyard.connect() as connection:
+        response = connection.exchange("POST", f"/{down}", content=content(up))
+        assert response.content == content(down)
+    # In and out; what a slow receiver does not take is copied.
+    wait_for(lambda: moved(tmp_path / "calls") > LONG // 2, "the trace")
+
+
+def test_where_splice_is_refused_content_is_copied_and_the_log_says_so(stage, tmp_path):
+    steelyard = traced(stage, tmp_path / "calls", "-e", "inject=splice:error=EPERM")
+    with steelyard.connect() as connection:
+        for _ in range(2):
+            response = connection.exchange("POST", f"/{LONG}", content=content(LONG))
+            assert response.content == content(LONG)
+    assert moved(tmp_path / "calls") == 0
+    wait_for(lambda: "splice(2) is refused" in steelyard.text(), "the log")
 
 
 def test_bytes_after_the_length_are_nobodys_answer(stage):

@@ -14,8 +14,8 @@ struct Move {
   var step = MovePipe.stepMin
 }
 
-/// A pipe of one loop. Where there is none, or splice(2) is refused (a sandbox), nothing is moved and
-/// everything is read.
+/// A pipe of one loop. Where there is none, or splice(2) is refused (a sandbox), nothing is moved
+/// and everything is read.
 struct MovePipe: ~Copyable {
   static let stepMin = 65_536
   static let stepMax = 262_144

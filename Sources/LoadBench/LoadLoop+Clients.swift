@@ -145,12 +145,7 @@ extension LoadLoop {
       }
     }
     let before = peer.pointee.stashCount
-    var all = bytes
-    if before > 0 {
-      let room = min(bytes.count, Peer.stashMax - before)
-      guard stash(fd, UnsafeRawBufferPointer(rebasing: bytes[..<room])) else { return nil }
-      all = UnsafeRawBufferPointer(start: peer.pointee.stash, count: peer.pointee.stashCount)
-    }
+    guard let all = gathered(fd, bytes) else { return nil }
     var head = ResponseHead()
     switch clients.parser.parse(all, answering: .get, into: &head) {
     case .incomplete:

@@ -166,6 +166,19 @@ struct LoadLoop: ~Copyable {
     return true
   }
 
+  /// What is there of a head: what was kept of it with `bytes` behind, or these alone. nil where
+  /// that is too long.
+  mutating func gathered(
+    _ fd: Int32, _ bytes: UnsafeRawBufferPointer
+  ) -> UnsafeRawBufferPointer? {
+    let peer = peers + Int(fd)
+    let before = peer.pointee.stashCount
+    guard before > 0 else { return bytes }
+    let room = min(bytes.count, Peer.stashMax - before)
+    guard stash(fd, UnsafeRawBufferPointer(rebasing: bytes[..<room])) else { return nil }
+    return UnsafeRawBufferPointer(start: peer.pointee.stash, count: peer.pointee.stashCount)
+  }
+
   mutating func unstash(_ fd: Int32) {
     let peer = peers + Int(fd)
     if let stash = peer.pointee.stash { stashes.give(stash) }

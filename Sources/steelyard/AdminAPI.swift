@@ -11,15 +11,6 @@ import Controller
 import Fleet
 import Primitives
 
-/// A request to the admin server.
-struct AdminRequest {
-  var isPost = false
-  var path: String
-  var query = ""
-  /// The request says that a web page made it.
-  var hasOrigin = false
-}
-
 /// What an API request asks for.
 enum APICall: Equatable {
   case pools

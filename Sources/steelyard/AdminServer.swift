@@ -1,38 +1,37 @@
 // The admin listener: small requests without content answered from memory, on the control thread's
-// loop. Bounds: the loop's connections, a 16 KB head, ten seconds for a head, a minute between
-// requests.
+// loop, and streams of events. Bounds: the loop's connections, a 16 KB head, ten seconds for it, a
+// minute between requests, 32 streams with 4 MB unsent each.
 import HTTP
 import IO
 import Primitives
-
-/// What the admin server answers with.
-struct AdminResponse {
-  var status = 200
-  var contentType = "text/plain; charset=utf-8"
-  var body: [UInt8]
-
-  init(_ status: Int, _ text: String) {
-    self.status = status
-    body = Array((text + "\n").utf8)
-  }
-
-  init(contentType: String, body: [UInt8]) {
-    self.contentType = contentType
-    self.body = body
-  }
-}
 
 /// Admin connections. Control thread only; `answer` decides what a path says.
 struct AdminServer: ~Copyable {
   static let tag: UInt32 = 1
   private static let headTimeout = Nanoseconds.seconds(10)
   private static let idleTimeout = Nanoseconds.seconds(60)
+  private static let streamsMax = 32
+  /// A stream's client that leaves more than so many bytes unread is let go.
+  private static let unsentMax = 4 << 20
 
   private var parser = HeadParser()
   /// What came of the next head, by connection.
   private var inputs: [ConnectionID: [UInt8]] = [:]
   /// Connections that are closed once their answer is gone.
   private var ending: Set<ConnectionID> = []
+  /// Connections that get what is pushed.
+  private var streams: Set<ConnectionID> = []
+
+  /// Whether anybody would get what is pushed.
+  var hasStreams: Bool { !streams.isEmpty }
+
+  /// Sends `bytes` to every stream; a client that does not read is let go.
+  mutating func push(_ bytes: [UInt8], _ io: inout IOLoop) {
+    for id in streams {
+      let isSent = bytes.withUnsafeBytes { io.send(id, $0) }
+      if !isSent, io.unsentByteCount(id) > Self.unsentMax { close(id, &io) }
+    }
+  }
 
   /// Handles an event of a connection with `tag`.
   mutating func handle(
@@ -45,12 +44,13 @@ struct AdminServer: ~Copyable {
       io.setReadLimit(id, HeadParser.byteCountMax)
       io.setDeadline(id, io.now + Self.idleTimeout)
     case .received:
-      guard !ending.contains(id) else { return }
+      guard !ending.contains(id), !streams.contains(id) else { return }
       let wasEmpty = inputs[id, default: []].isEmpty
       inputs[id, default: []] += io.received
       if wasEmpty { io.setDeadline(id, io.now + Self.headTimeout) }
       respond(id, &io, answer)
     case .drained: if ending.contains(id) { close(id, &io) }
+    case .eof where streams.contains(id), .hangup where streams.contains(id): close(id, &io)
     case .eof, .hangup: if io.unsentByteCount(id) == 0 { close(id, &io) } else { ending.insert(id) }
     case .failed, .timeout: close(id, &io)
     case .none, .connected, .moved, .woken: break
@@ -60,6 +60,7 @@ struct AdminServer: ~Copyable {
   private mutating func close(_ id: ConnectionID, _ io: inout IOLoop) {
     inputs[id] = nil
     ending.remove(id)
+    streams.remove(id)
     io.close(id)
   }
 
@@ -87,6 +88,13 @@ struct AdminServer: ~Copyable {
         let closes = !head.isPersistent || hasContent || head.minorVersion == 0
         var response = AdminResponse(405, "GET, or POST to the API without content")
         if let request, isRead || isPost { response = answer(request) }
+        if response.isStream {
+          if head.method == .get, streams.count < Self.streamsMax {
+            beginStream(id, &io, response)
+            return
+          }
+          response = AdminResponse(503, "no more than \(Self.streamsMax) streams at once, by GET")
+        }
         send(id, &io, response, isHead: head.method == .head, closes: closes)
         if closes { return }
         io.setDeadline(id, io.now + Self.idleTimeout)
@@ -103,8 +111,11 @@ struct AdminServer: ~Copyable {
     if head.pathEnd < head.targetEnd { request.query = text(head.pathEnd + 1..<head.targetEnd) }
     for index in 0..<parser.fieldCount {
       let field = parser.fields[index]
-      let name = text(head.start + Int(field.start)..<head.start + Int(field.nameEnd))
-      if name.lowercased() == "origin" { request.hasOrigin = true }
+      let name = text(head.start + Int(field.start)..<head.start + Int(field.nameEnd)).lowercased()
+      guard AdminRequest.fieldNames.contains(name) else { continue }
+      let value = text(head.start + Int(field.valueStart)..<head.start + Int(field.valueEnd))
+      // Fields of one name are one list (RFC 9110 §5.2).
+      request.fields[name] = request.fields[name].map { "\($0), \(value)" } ?? value
     }
     return request
   }
@@ -112,10 +123,8 @@ struct AdminServer: ~Copyable {
   private mutating func send(
     _ id: ConnectionID, _ io: inout IOLoop, _ response: AdminResponse, isHead: Bool, closes: Bool
   ) {
-    var head = "HTTP/1.1 \(response.status) \(Self.phrase(response.status))\r\n"
-    head += "Content-Type: \(response.contentType)\r\nContent-Length: \(response.body.count)\r\n"
-    head += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-    head += "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"
+    var head = Self.head(response)
+    head += "Content-Length: \(response.body.count)\r\n"
     if response.status == 405 { head += "Allow: GET, HEAD, POST\r\n" }
     head += closes ? "Connection: close\r\n\r\n" : "\r\n"
     let bytes = Array(head.utf8) + (isHead ? [] : response.body)
@@ -129,14 +138,39 @@ struct AdminServer: ~Copyable {
     if !isSent { io.setDeadline(id, io.now + Self.headTimeout) }
   }
 
+  /// The first part of a stream; it ends with the connection.
+  private mutating func beginStream(
+    _ id: ConnectionID, _ io: inout IOLoop, _ response: AdminResponse
+  ) {
+    let bytes = Array((Self.head(response) + "Connection: close\r\n\r\n").utf8) + response.body
+    inputs[id] = []
+    streams.insert(id)
+    io.setDeadline(id, .distantFuture)
+    _ = bytes.withUnsafeBytes { io.send(id, $0) }
+  }
+
+  /// Status line and fields that every answer has, without the empty line.
+  private static func head(_ response: AdminResponse) -> String {
+    var head = "HTTP/1.1 \(response.status) \(phrase(response.status))\r\n"
+    head += "Content-Type: \(response.contentType)\r\nCache-Control: no-store\r\n"
+    head += "X-Content-Type-Options: nosniff\r\n"
+    for (name, value) in response.fields { head += "\(name): \(value)\r\n" }
+    if !response.fields.contains(where: { $0.name == "Content-Security-Policy" }) {
+      head += "Content-Security-Policy: default-src 'none'\r\n"
+    }
+    return head
+  }
+
   private static func phrase(_ status: Int) -> String {
     switch status {
     case 200: "OK"
     case 400: "Bad Request"
+    case 401: "Unauthorized"
     case 403: "Forbidden"
     case 404: "Not Found"
-    case 409: "Conflict"
     case 405: "Method Not Allowed"
+    case 406: "Not Acceptable"
+    case 409: "Conflict"
     case 503: "Service Unavailable"
     default: "Error"
     }

@@ -1,0 +1,42 @@
+// What the admin server asks those who answer, and what it gets from them.
+
+/// A request to the admin server.
+struct AdminRequest {
+  /// The fields that are kept, by lower-case names; the others are dropped.
+  static let fieldNames: Set<String> = [
+    "accept", "accept-encoding", "authorization", "host", "origin",
+  ]
+
+  var isPost = false
+  /// Without the query; not decoded.
+  var path: String
+  /// What stands after `?`, or nothing.
+  var query = ""
+  /// Values by lower-case names of fields, several of one name joined by commas.
+  var fields: [String: String] = [:]
+
+  /// A web page made the request.
+  var hasOrigin: Bool { fields["origin"] != nil }
+}
+
+/// What the admin server answers with.
+struct AdminResponse {
+  var status = 200
+  var contentType = "text/plain; charset=utf-8"
+  /// Further fields; a Content-Security-Policy replaces the one that allows nothing.
+  var fields: [(name: String, value: String)] = []
+  /// All of the content, or the beginning of a stream.
+  var body: [UInt8]
+  /// The connection stays and gets what is pushed.
+  var isStream = false
+
+  init(_ status: Int, _ text: String) {
+    self.status = status
+    body = Array((text + "\n").utf8)
+  }
+
+  init(contentType: String, body: [UInt8]) {
+    self.contentType = contentType
+    self.body = body
+  }
+}

@@ -56,6 +56,9 @@ struct Exchange: ~Copyable {
   var client = ClientIdentity()
   var tried = TriedSet()
   var pickKey = PickKey()
+  /// The trace that it belongs to; zeros where to none.
+  var traceHigh: UInt64 = 0
+  var traceLow: UInt64 = 0
   var admission = AdmissionState()
   /// What was sent upstream, kept until a response begins or it no longer fits.
   var replay = Replay()
@@ -65,6 +68,10 @@ struct Exchange: ~Copyable {
   var request = ContentReader(.none)
   var response = ContentReader(.none)
   var startedAt = Nanoseconds.zero
+  /// When it was let in: with its begin, or at the end of its wait in the queue.
+  var admittedAt = Nanoseconds.zero
+  /// When the present endpoint was sent the request, or its connection was ready for it.
+  var sentAt = Nanoseconds.zero
   var timeouts = ExchangeTimeouts()
   /// The route's limit of `contentCount`.
   var contentMax = 0

@@ -175,6 +175,7 @@ package struct LeaseBook: ~Copyable {
       cells.subtract(1, at: evidence.index(.tunnels, slot))
     } else {
       cells.add(0 &- started, at: evidence.index(.outstandingStarts, slot))
+      cells.add(duration, at: evidence.index(.busyNanoseconds, slot))
     }
     switch outcome {
     case .completed:

@@ -42,6 +42,7 @@ package final class TrafficMetrics: Sendable {
   package let resilience: ResilienceMetrics
   /// Tunnels and PROXY protocol headers.
   package let wire: WireMetrics
+  package let timing: TimingMetrics
   private let blocks: [CellBlock]
 
   private static let countersPerSlot = CodeClass.allCases.count * Method.allCases.count
@@ -51,6 +52,7 @@ package final class TrafficMetrics: Sendable {
     self.slotCount = slotCount
     resilience = ResilienceMetrics(workerCount: workerCount, slotCount: slotCount)
     wire = WireMetrics(workerCount: workerCount, slotCount: slotCount)
+    timing = TimingMetrics(workerCount: workerCount, slotCount: slotCount)
     let count =
       slotCount * Self.cellsPerSlot + LocalReason.allCases.count + 2
       + 2 * CodeClass.allCases.count
@@ -102,6 +104,7 @@ package final class TrafficMetrics: Sendable {
     }
     resilience.clear(slot: slot)
     wire.clear(slot: slot)
+    timing.clear(slot: slot)
   }
 
   // MARK: Reading, any thread

@@ -77,10 +77,16 @@ extension Worker {
     plan.endpointTexts[slot].withUnsafeBytes { records.set(.endpoint, place, $0) }
   }
 
-  /// The response's head is there.
+  /// The response's head is there; the lease is held.
   mutating func noteFirstByte(_ id: ConnectionID) {
     let place = Int(id.index)
-    if slab.exchange(place).pointee.isLogged { records[place].pointee.firstByteAt = io.now }
+    let state = slab.exchange(place)
+    if let slot = state.pointee.lease?.slot {
+      context.metrics.timing.observeFirstByte(
+        worker: index, slot: slot, after: io.now - state.pointee.startedAt,
+        overhead: state.pointee.sentAt - state.pointee.admittedAt)
+    }
+    if state.pointee.isLogged { records[place].pointee.firstByteAt = io.now }
   }
 
   /// Something was sent to the client.

@@ -179,29 +179,33 @@ extension Worker {
     }
     return ForwardedClient(
       address: address, peer: peer, isPeerTrusted: client.isPeerTrusted,
-      requestID: requestID(id), trace: forwardedTrace(noted, bytes))
+      requestID: requestID(id), trace: forwardedTrace(id, noted, bytes))
   }
 
   private mutating func forwardedTrace(
-    _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
+    _ id: ConnectionID, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
   ) -> ForwardedTrace {
     let mode = plan.tracing.traceparent
     if noted.traceparent.isAbsent {
       // Who asks for traces wants them recorded; endpoints go by this flag.
-      return mode == .make ? .begun(newTrace(flags: 1)) : .dropped
+      return mode == .make ? .begun(newTrace(id, flags: 1)) : .dropped
     }
     if let place = noted.traceparent.only,
       var parent = TraceParent(requests.value(place, in: bytes))
     {
+      slab.exchange(id).pointee.traceHigh = parent.traceHigh
+      slab.exchange(id).pointee.traceLow = parent.traceLow
       if mode == .keep { return .kept }
       parent.span = identifiers.nextHalf()
       return .renewed(parent)
     }
-    return mode == .keep ? .dropped : .begun(newTrace(flags: 0))
+    return mode == .keep ? .dropped : .begun(newTrace(id, flags: 0))
   }
 
-  private mutating func newTrace(flags: UInt8) -> TraceParent {
+  private mutating func newTrace(_ id: ConnectionID, flags: UInt8) -> TraceParent {
     let (high, low) = identifiers.next()
+    slab.exchange(id).pointee.traceHigh = high
+    slab.exchange(id).pointee.traceLow = low
     return TraceParent(
       traceHigh: high, traceLow: low, span: identifiers.nextHalf(), flags: flags)
   }

@@ -57,9 +57,7 @@ extension Worker {
       closeUpstream(upstream)
     }
     endLease(id, AttemptOutcome(status: state.pointee.status))
-    context.metrics.countExchange(
-      worker: index, slot: slot, code: CodeClass(status: state.pointee.status),
-      method: state.pointee.method, duration: io.now - state.pointee.startedAt)
+    countExchange(id, slot: slot, CodeClass(status: state.pointee.status))
     logEnd(id, .success)
     // Its listener may have gone meanwhile.
     let closes =
@@ -67,13 +65,23 @@ extension Worker {
     endDownstream(id, closes: closes)
   }
 
+  /// The exchange is over, and the endpoint's.
+  mutating func countExchange(_ id: ConnectionID, slot: Int, _ code: CodeClass) {
+    let state = slab.exchange(id)
+    let duration = io.now - state.pointee.startedAt
+    context.metrics.countExchange(
+      worker: index, slot: slot, code: code, method: state.pointee.method, duration: duration)
+    let (high, low) = (state.pointee.traceHigh, state.pointee.traceLow)
+    guard high | low != 0 else { return }
+    context.metrics.timing.keepExemplar(
+      worker: index, slot: slot, duration: duration, traceHigh: high, traceLow: low, now: io.now)
+  }
+
   /// Cuts the exchange: the client cannot be told otherwise that its response is not whole.
   mutating func abortExchange(_ id: ConnectionID, _ outcome: AttemptOutcome, code: CodeClass) {
     let state = slab.exchange(id)
     if let slot = state.pointee.lease?.slot {
-      context.metrics.countExchange(
-        worker: index, slot: slot, code: code, method: state.pointee.method,
-        duration: io.now - state.pointee.startedAt)
+      countExchange(id, slot: slot, code)
     }
     releaseAttempt(id, outcome)
     logEnd(id, code)

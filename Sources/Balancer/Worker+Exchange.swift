@@ -78,6 +78,7 @@ extension Worker {
   mutating func openExchange(_ id: ConnectionID) -> UnsafeMutablePointer<Exchange> {
     let exchange = exchanges.take()
     exchange.pointee.startedAt = io.now
+    exchange.pointee.admittedAt = io.now
     exchange.pointee.client.address = slab.downstream[Int(id.index)].peer
     slab.downstream[Int(id.index)].exchange = exchange
     return exchange
@@ -220,6 +221,7 @@ extension Worker {
     let other = slab.upstream + Int(upstream.index)
     state.pointee.upstream = upstream
     state.pointee.isUpstreamPaused = false
+    state.pointee.sentAt = io.now
     other.pointee.downstream = id
     other.pointee.slot = slot
     other.pointee.exchangeCount += 1

@@ -94,6 +94,7 @@ extension Worker {
     let state = slab.exchange(id)
     let gate = state.pointee.admission.gate
     state.pointee.admission.isWaiting = false
+    state.pointee.admittedAt = io.now
     waiting.remove(Int(id.index))
     gates[gate].stopWaiting()
     publishHead(gate)

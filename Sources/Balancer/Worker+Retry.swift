@@ -108,7 +108,6 @@ extension Worker {
   /// one, else in its place. `slot` is that of the last attempt, if one was made.
   mutating func answerFailed(_ id: ConnectionID, _ reason: LocalReason, slot: Int? = nil) {
     let state = slab.exchange(id)
-    let duration = io.now - state.pointee.startedAt
     let kept = state.pointee.kept
     guard kept.held.isEmpty else {
       let count = kept.held.end
@@ -116,19 +115,12 @@ extension Worker {
       let (status, headCount) = (Int(kept.status), Int(kept.headCount))
       state.pointee.status = status
       noteSent(id, head: headCount, content: count - headCount)
-      context.metrics.countExchange(
-        worker: index, slot: Int(kept.slot),
-        code: CodeClass(status: status), method: state.pointee.method,
-        duration: duration)
+      countExchange(id, slot: Int(kept.slot), CodeClass(status: status))
       logEnd(id, .success)
       endDownstream(id, closes: kept.closes || !state.pointee.request.isComplete)
       return
     }
-    if let slot {
-      context.metrics.countExchange(
-        worker: index, slot: slot, code: .serverError, method: state.pointee.method,
-        duration: duration)
-    }
+    if let slot { countExchange(id, slot: slot, .serverError) }
     respond(id, reason)
   }
 

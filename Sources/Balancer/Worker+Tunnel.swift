@@ -65,9 +65,7 @@ extension Worker {
     leases.becomeTunnel(&lease)
     exchange.pointee.lease = consume lease
     context.metrics.wire.add(worker: index, slot: slot, .tunnels, 1)
-    context.metrics.countExchange(
-      worker: index, slot: slot, code: .informational, method: exchange.pointee.method,
-      duration: io.now - exchange.pointee.startedAt)
+    countExchange(client, slot: slot, .informational)
     if let endpoint = plan.endpoints[slot] {
       leases.noteSuccess(
         slot, &plan.pools[endpoint.pool].picker, endpoint.position, now: io.now)

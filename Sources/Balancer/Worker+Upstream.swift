@@ -10,6 +10,7 @@ extension Worker {
   mutating func upstreamConnected(_ id: ConnectionID) {
     let state = slab.upstream + Int(id.index)
     state.pointee.phase = .head
+    slab.exchange(state.pointee.downstream).pointee.sentAt = io.now
     setUploadDeadlines(state.pointee.downstream)
   }
 

@@ -115,6 +115,9 @@ struct Worker: ~Copyable {
     }
     while true {
       io.wait(until: min(stopsAt ?? .distantFuture, recheckAt))
+      if turn > 0, let length = io.lastTurnLength {
+        context.metrics.timing.observeTurn(worker: index, length)
+      }
       turn += 1
       if context.board.revision != revision { adoptTable() }
       dispatchTurn()

@@ -62,11 +62,6 @@ public enum DurationHistogram {
     return octave * (1 + (Double(index % 8) + 0.5) / 8) / 1e9
   }
 
-  /// The value of the label `le` for a bucket.
-  static func boundText(_ index: Int) -> String {
-    index < bounds.count ? MetricsWriter.text(bounds[index]) : "+Inf"
-  }
-
   /// The sum of one histogram over all the blocks that hold it. Any thread; allocates.
   /// The sum of durations may be some observations ahead of or behind the counts.
   public static func snapshot(of blocks: [CellBlock], at base: Int) -> HistogramSnapshot {

@@ -108,15 +108,27 @@ package struct MetricsWriter {
   /// `_bucket` for each bound and for +Inf, cumulative, then `_sum` and `_count`.
   /// Requires: a family of type histogram is open; no label is named `le`.
   package mutating func histogram(_ snapshot: HistogramSnapshot, _ labels: Labels = .none) {
+    histogram(snapshot.buckets, DurationHistogram.bounds, sum: snapshot.sumSeconds, labels)
+  }
+
+  /// The same of short times.
+  package mutating func histogram(_ snapshot: ShortHistogramSnapshot, _ labels: Labels = .none) {
+    histogram(snapshot.buckets, ShortHistogram.bounds, sum: snapshot.sumSeconds, labels)
+  }
+
+  private mutating func histogram(
+    _ buckets: [UInt64], _ bounds: [Double], sum: Double, _ labels: Labels
+  ) {
     precondition(familyType == .histogram, "not a histogram")
     var cumulative: UInt64 = 0
-    for (index, count) in snapshot.buckets.enumerated() {
+    for (index, count) in buckets.enumerated() {
       cumulative &+= count
-      beginSample("_bucket", labels, bound: DurationHistogram.boundText(index))
+      let bound = index < bounds.count ? Self.text(bounds[index]) : "+Inf"
+      beginSample("_bucket", labels, bound: bound)
       endSample(cumulative)
     }
     beginSample("_sum", labels)
-    append(snapshot.sumSeconds)
+    append(sum)
     append(UInt8(ascii: "\n"))
     beginSample("_count", labels)
     endSample(cumulative)

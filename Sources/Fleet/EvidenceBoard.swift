@@ -17,6 +17,8 @@ public final class EvidenceBoard: Sendable {
     case failed
     /// Sum of the durations of completed exchanges, nanoseconds.
     case completedNanoseconds
+    /// Sum of the durations of all leases that ended but those of tunnels, nanoseconds.
+    case busyNanoseconds
     /// Sum of the durations of exchanges that were given up for their time, by us or by clients,
     /// and three mean response times for each that was refused with 429, nanoseconds.
     case timedOutNanoseconds

@@ -76,6 +76,9 @@ public struct IOLoop: ~Copyable {
   var output: OutputPool
   /// The monotonic clock, read once a turn, after waiting.
   public private(set) var now: Nanoseconds
+  /// How long the turn before this one took, from the reading of the clock to the next wait; nil
+  /// where that wait needed no clock.
+  public private(set) var lastTurnLength: Nanoseconds?
 
   /// Requires: 1...1_000_000 connections. `unsentBytesMax` bounds what all connections together
   /// may have waiting to be sent.
@@ -165,12 +168,16 @@ public struct IOLoop: ~Copyable {
   /// Waits for something to report, at most until `deadline` or the next timer. Reads the clock.
   public mutating func wait(until deadline: Nanoseconds = .distantFuture) {
     var milliseconds: Int32 = -1
+    lastTurnLength = nil
     if readyCount > 0 {
       milliseconds = 0
+      lastTurnLength = Clock.now - now
     } else {
       let next = min(deadline, min(timers.nextTick(), listenersResumeAt))
       if next != .distantFuture {
-        let gap = max(0, next.rawValue - Clock.now.rawValue)
+        let end = Clock.now
+        lastTurnLength = end - now
+        let gap = max(0, next.rawValue - end.rawValue)
         milliseconds = Int32(min(60_000, (gap + 999_999) / 1_000_000))
       }
     }

@@ -1,12 +1,15 @@
 // A block of 64-bit cells, each with one writing thread and any number of readers.
 // A writer does a relaxed load and a relaxed store, never a locked read-modify-write.
 // HOT PATH: no allocation, no lock, no existential, no clock.
+import Glibc
 public import Synchronization
 
 /// Counters or gauges that one thread writes and others sum when they are asked.
 public final class CellBlock: Sendable {
   // SAFETY: initialised once, never reassigned, freed in deinit; access is atomic.
   @usableFromInline nonisolated(unsafe) let cells: UnsafeMutablePointer<Atomic<UInt64>>
+  // SAFETY: what `calloc` gave, for `free`.
+  private nonisolated(unsafe) let room: UnsafeMutableRawPointer
   public let count: Int
 
   /// All cells are 0 at first. The block starts and ends on cache lines of its own.
@@ -15,12 +18,16 @@ public final class CellBlock: Sendable {
     precondition(count > 0)
     self.count = count
     let byteCount = (count * 8 + 255) / 128 * 128
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 128)
-    cells = memory.bindMemory(to: Atomic<UInt64>.self, capacity: byteCount / 8)
-    for index in 0..<byteCount / 8 { (cells + index).initialize(to: Atomic(0)) }
+    // From the kernel as zeros, which a cell of 0 is: what is never written takes no memory.
+    guard let memory = calloc(byteCount + 128, 1) else {
+      fatalError("out of memory for \(count) cells")
+    }
+    room = memory
+    let start = (UInt(bitPattern: memory) + 127) / 128 * 128 - UInt(bitPattern: memory)
+    cells = (memory + Int(start)).bindMemory(to: Atomic<UInt64>.self, capacity: byteCount / 8)
   }
 
-  deinit { UnsafeMutableRawPointer(cells).deallocate() }
+  deinit { free(room) }
 
   /// Any thread. The result may be older than other cells read before it.
   @inlinable public subscript(index: Int) -> UInt64 {

@@ -106,6 +106,27 @@ struct MetricsPage {
     for (endpoint, labels) in endpoints {
       writer.histogram(traffic.durations(slot: endpoint.slot), labels)
     }
+    writer.family(
+      "steelyard_request_first_byte_seconds", .histogram,
+      help: "From the whole request head to the first byte of the response.")
+    for (endpoint, labels) in endpoints {
+      writer.histogram(traffic.timing.firstBytes(slot: endpoint.slot), labels)
+    }
+    writer.family(
+      "steelyard_request_overhead_seconds", .histogram,
+      help: "From the whole request head until the endpoint that answered was sent it, less the "
+        + "wait in the queue.")
+    writer.histogram(traffic.timing.overheads)
+    writer.family(
+      "steelyard_worker_turn_seconds", .histogram,
+      help: "How long a turn of a worker's loop took: what a byte waits in steelyard at most.")
+    writer.histogram(traffic.timing.turns)
+    writer.family(
+      "steelyard_endpoint_busy_seconds_total", .counter,
+      help: "Time that the endpoint had attempts, each from its begin to its end.")
+    for (endpoint, labels) in endpoints {
+      writer.sample(Double(evidence.sum(.busyNanoseconds, endpoint.slot)) / 1e9, labels)
+    }
     write(
       "steelyard_endpoint_in_flight", .gauge, "Exchanges that an endpoint has in flight now.",
       .inFlight)

@@ -4,51 +4,65 @@
 package import Exposition
 package import Primitives
 
-package final class TimingMetrics: Sendable {
-  private let slotCount: Int
-  private let blocks: [CellBlock]
+/// Where each number stands in a block of cells.
+struct TimingLayout {
+  static let exemplars = DurationHistogram.cellCount
+  static let cellsPerSlot = exemplars + ExemplarCells.cellCount
 
-  private static let exemplars = DurationHistogram.cellCount
-  private static let cellsPerSlot = exemplars + ExemplarCells.cellCount
+  let slotCount: Int
 
-  init(workerCount: Int, slotCount: Int) {
-    self.slotCount = slotCount
-    let count = slotCount * Self.cellsPerSlot + 2 * ShortHistogram.cellCount
-    blocks = (0..<workerCount).map { _ in CellBlock(count: count) }
+  var overheadBase: Int { slotCount * Self.cellsPerSlot }
+  var turnBase: Int { overheadBase + ShortHistogram.cellCount }
+  var cellCount: Int { turnBase + ShortHistogram.cellCount }
+}
+
+/// A worker's own cells; it alone writes to them.
+struct TimingBook: ~Copyable {
+  private let layout: TimingLayout
+  private let cells: CellBlock
+
+  init(_ metrics: TimingMetrics, workerIndex: Int) {
+    layout = metrics.layout
+    cells = metrics.blocks[workerIndex]
   }
 
-  private var overheadBase: Int { slotCount * Self.cellsPerSlot }
-  private var turnBase: Int { overheadBase + ShortHistogram.cellCount }
-
-  // MARK: Writing, each worker its own
-
   /// The first byte of a response came.
-  func observeFirstByte(
-    worker: Int, slot: Int, after duration: Nanoseconds, overhead: Nanoseconds
-  ) {
-    DurationHistogram.observe(duration, in: blocks[worker], at: slot * Self.cellsPerSlot)
-    ShortHistogram.observe(overhead, in: blocks[worker], at: overheadBase)
+  mutating func observeFirstByte(slot: Int, after duration: Nanoseconds, overhead: Nanoseconds) {
+    DurationHistogram.observe(duration, in: cells, at: slot * TimingLayout.cellsPerSlot)
+    ShortHistogram.observe(overhead, in: cells, at: layout.overheadBase)
   }
 
   /// An exchange of a trace ended.
-  func keepExemplar(
-    worker: Int, slot: Int, duration: Nanoseconds, traceHigh: UInt64, traceLow: UInt64,
-    now: Nanoseconds
+  mutating func keepExemplar(
+    slot: Int, duration: Nanoseconds, traceHigh: UInt64, traceLow: UInt64, now: Nanoseconds
   ) {
     ExemplarCells.store(
-      duration, traceHigh: traceHigh, traceLow: traceLow, at: now, in: blocks[worker],
-      base: slot * Self.cellsPerSlot + Self.exemplars)
+      duration, traceHigh: traceHigh, traceLow: traceLow, at: now, in: cells,
+      base: slot * TimingLayout.cellsPerSlot + TimingLayout.exemplars)
   }
 
   /// A turn of the worker's loop ended.
-  func observeTurn(worker: Int, _ length: Nanoseconds) {
-    ShortHistogram.observe(length, in: blocks[worker], at: turnBase)
+  mutating func observeTurn(_ length: Nanoseconds) {
+    ShortHistogram.observe(length, in: cells, at: layout.turnBase)
+  }
+}
+
+package final class TimingMetrics: Sendable {
+  fileprivate let layout: TimingLayout
+  fileprivate let blocks: [CellBlock]
+
+  init(workerCount: Int, slotCount: Int) {
+    let layout = TimingLayout(slotCount: slotCount)
+    self.layout = layout
+    blocks = (0..<workerCount).map { _ in CellBlock(count: layout.cellCount) }
   }
 
   /// Sets every cell of a slot to 0. The control thread; requires: no worker writes to the slot.
   func clear(slot: Int) {
     for block in blocks {
-      for cell in 0..<Self.cellsPerSlot { block.store(0, at: slot * Self.cellsPerSlot + cell) }
+      for cell in 0..<TimingLayout.cellsPerSlot {
+        block.store(0, at: slot * TimingLayout.cellsPerSlot + cell)
+      }
     }
   }
 
@@ -56,23 +70,26 @@ package final class TimingMetrics: Sendable {
 
   /// From the whole request head to the first byte of the response.
   package func firstBytes(slot: Int) -> HistogramSnapshot {
-    DurationHistogram.snapshot(of: blocks, at: slot * Self.cellsPerSlot)
+    DurationHistogram.snapshot(of: blocks, at: slot * TimingLayout.cellsPerSlot)
   }
 
   /// From the whole request head until the endpoint that answered was sent it, less the wait in
   /// the queue.
   package var overheads: ShortHistogramSnapshot {
-    ShortHistogram.snapshot(of: blocks, at: overheadBase)
+    ShortHistogram.snapshot(of: blocks, at: layout.overheadBase)
   }
 
   /// How long the turns of the workers' loops took; those that were not followed by a wait that
   /// needs the time are not measured.
-  package var turns: ShortHistogramSnapshot { ShortHistogram.snapshot(of: blocks, at: turnBase) }
+  package var turns: ShortHistogramSnapshot {
+    ShortHistogram.snapshot(of: blocks, at: layout.turnBase)
+  }
 
   /// The last traced exchange for each bucket of the durations. `wallOffset` is the wall clock's
   /// reading less that of the monotonic clock.
   package func exemplars(slot: Int, wallOffset: Nanoseconds) -> [TracedObservation?] {
     ExemplarCells.read(
-      from: blocks, base: slot * Self.cellsPerSlot + Self.exemplars, wallOffset: wallOffset)
+      from: blocks, base: slot * TimingLayout.cellsPerSlot + TimingLayout.exemplars,
+      wallOffset: wallOffset)
   }
 }

@@ -35,6 +35,23 @@ package enum CodeClass: Int, CaseIterable, Sendable {
   }
 }
 
+/// A worker's own cells of exchanges; it alone writes to them.
+struct TrafficBook: ~Copyable {
+  private let cells: CellBlock
+
+  init(_ metrics: TrafficMetrics, workerIndex: Int) { cells = metrics.blocks[workerIndex] }
+
+  /// An exchange with the endpoint is over.
+  mutating func countExchange(
+    slot: Int, code: CodeClass, method: Method, duration: Nanoseconds
+  ) {
+    cells.add(1, at: TrafficMetrics.counter(slot, code, method))
+    DurationHistogram.observe(
+      duration, in: cells,
+      at: slot * TrafficMetrics.cellsPerSlot + TrafficMetrics.countersPerSlot)
+  }
+}
+
 /// Cells of all workers: exchanges by endpoint, code class and method, durations by endpoint,
 /// answers that steelyard gave itself by status and reason.
 package final class TrafficMetrics: Sendable {
@@ -43,10 +60,10 @@ package final class TrafficMetrics: Sendable {
   /// Tunnels and PROXY protocol headers.
   package let wire: WireMetrics
   package let timing: TimingMetrics
-  private let blocks: [CellBlock]
+  fileprivate let blocks: [CellBlock]
 
-  private static let countersPerSlot = CodeClass.allCases.count * Method.allCases.count
-  private static let cellsPerSlot = countersPerSlot + DurationHistogram.cellCount
+  fileprivate static let countersPerSlot = CodeClass.allCases.count * Method.allCases.count
+  fileprivate static let cellsPerSlot = countersPerSlot + DurationHistogram.cellCount
 
   package init(workerCount: Int, slotCount: Int) {
     self.slotCount = slotCount
@@ -59,8 +76,8 @@ package final class TrafficMetrics: Sendable {
     blocks = (0..<workerCount).map { _ in CellBlock(count: count) }
   }
 
-  private func counter(_ slot: Int, _ code: CodeClass, _ method: Method) -> Int {
-    slot * Self.cellsPerSlot + code.rawValue * Method.allCases.count + Int(method.rawValue)
+  fileprivate static func counter(_ slot: Int, _ code: CodeClass, _ method: Method) -> Int {
+    slot * cellsPerSlot + code.rawValue * Method.allCases.count + Int(method.rawValue)
   }
 
   private func local(_ reason: LocalReason) -> Int {
@@ -74,14 +91,6 @@ package final class TrafficMetrics: Sendable {
   }
 
   // MARK: Writing, each worker its own
-
-  func countExchange(
-    worker: Int, slot: Int, code: CodeClass, method: Method, duration: Nanoseconds
-  ) {
-    blocks[worker].add(1, at: counter(slot, code, method))
-    DurationHistogram.observe(
-      duration, in: blocks[worker], at: slot * Self.cellsPerSlot + Self.countersPerSlot)
-  }
 
   func countLocal(worker: Int, _ reason: LocalReason) {
     blocks[worker].add(1, at: local(reason))
@@ -111,7 +120,7 @@ package final class TrafficMetrics: Sendable {
 
   /// Exchanges that ended, ever.
   package func exchanges(slot: Int, _ code: CodeClass, _ method: Method) -> UInt64 {
-    blocks.reduce(0) { $0 &+ $1[counter(slot, code, method)] }
+    blocks.reduce(0) { $0 &+ $1[Self.counter(slot, code, method)] }
   }
 
   /// Durations of the exchanges that ended, from the request head to the response's last byte.

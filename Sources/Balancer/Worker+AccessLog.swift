@@ -82,8 +82,8 @@ extension Worker {
     let place = Int(id.index)
     let state = slab.exchange(place)
     if let slot = state.pointee.lease?.slot {
-      context.metrics.timing.observeFirstByte(
-        worker: index, slot: slot, after: io.now - state.pointee.startedAt,
+      timings.observeFirstByte(
+        slot: slot, after: io.now - state.pointee.startedAt,
         overhead: state.pointee.sentAt - state.pointee.admittedAt)
     }
     if state.pointee.isLogged { records[place].pointee.firstByteAt = io.now }

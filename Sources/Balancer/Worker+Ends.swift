@@ -69,12 +69,12 @@ extension Worker {
   mutating func countExchange(_ id: ConnectionID, slot: Int, _ code: CodeClass) {
     let state = slab.exchange(id)
     let duration = io.now - state.pointee.startedAt
-    context.metrics.countExchange(
-      worker: index, slot: slot, code: code, method: state.pointee.method, duration: duration)
+    traffic.countExchange(
+      slot: slot, code: code, method: state.pointee.method, duration: duration)
     let (high, low) = (state.pointee.traceHigh, state.pointee.traceLow)
     guard high | low != 0 else { return }
-    context.metrics.timing.keepExemplar(
-      worker: index, slot: slot, duration: duration, traceHigh: high, traceLow: low, now: io.now)
+    timings.keepExemplar(
+      slot: slot, duration: duration, traceHigh: high, traceLow: low, now: io.now)
   }
 
   /// Cuts the exchange: the client cannot be told otherwise that its response is not whole.

@@ -43,6 +43,8 @@ struct Worker: ~Copyable {
   var idle: IdleStore
   var leases: LeaseBook
   var connections: ConnectionBook
+  var traffic: TrafficBook
+  var timings: TimingBook
   var blocks: BlockPool
   var replays: ReplayStore
   var plan = WorkerPlan()
@@ -92,6 +94,8 @@ struct Worker: ~Copyable {
     leases = LeaseBook(
       evidence: context.evidence, hints: context.hints, workerIndex: index)
     connections = ConnectionBook(evidence: context.evidence, workerIndex: index)
+    traffic = TrafficBook(context.metrics, workerIndex: index)
+    timings = TimingBook(context.metrics.timing, workerIndex: index)
     replays = ReplayStore(byteCountMax: limits.replayBytesMax)
     blocks = BlockPool(byteCount: Self.blockBytes, countMax: 2 * limits.connectionsMax)
     random = RandomSource(seed: seed)
@@ -115,9 +119,7 @@ struct Worker: ~Copyable {
     }
     while true {
       io.wait(until: min(stopsAt ?? .distantFuture, recheckAt))
-      if turn > 0, let length = io.lastTurnLength {
-        context.metrics.timing.observeTurn(worker: index, length)
-      }
+      if turn > 0, let length = io.lastTurnLength { timings.observeTurn(length) }
       turn += 1
       if context.board.revision != revision { adoptTable() }
       dispatchTurn()

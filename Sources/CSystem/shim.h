@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -348,6 +350,21 @@ static inline long sy_count_entries(const char *path) {
   while (readdir(directory)) count++;
   closedir(directory);
   return count - 2;
+}
+// One datagram to a unix socket by its name, of which an abstract one begins with a NUL; never
+// blocks. `count` may be as large as sun_path.
+static inline long sy_send_unix(
+    int fd, const void *name, size_t count, const void *bytes, size_t byteCount) {
+  struct sockaddr_un address;
+  memset(&address, 0, sizeof address);
+  address.sun_family = AF_UNIX;
+  if (count > sizeof address.sun_path) return -(long)ENAMETOOLONG;
+  memcpy(address.sun_path, name, count);
+  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + count);
+  SY_RETRY(sendto(fd, bytes, byteCount, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address, size));
+}
+static inline long sy_socket_unix_datagram(void) {
+  SY_RETRY(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 }
 static inline const void *sy_memchr(const void *bytes, int byte, size_t count) {
   return memchr(bytes, byte, count);

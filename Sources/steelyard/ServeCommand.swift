@@ -22,6 +22,7 @@ enum ServeCommand {
   }
 
   private static func serve(_ fleet: Fleet, _ path: String, _ log: Log) -> ExitCode {
+    var service = ServiceNotice(log: log)
     let waker: Waker
     let signals: SignalWatcher
     do throws(IOError) {
@@ -37,11 +38,16 @@ enum ServeCommand {
     } catch {
       return fail(error)
     }
+    service.ready(steelyard, now: Clock.now)
     while true {
       steelyard.turn(until: .distantFuture)
+      service.turn(steelyard, now: Clock.now)
       for signal in signals.take() {
         switch signal {
-        case SIGHUP: _ = steelyard.reload(now: Clock.now)
+        case SIGHUP:
+          service.reloading(steelyard, now: Clock.now)
+          let answer = steelyard.reload(now: Clock.now)
+          service.ready(steelyard, isRefused: answer.status != 200, now: Clock.now)
         case SIGUSR1: steelyard.reopenLog()
         default:
           if steelyard.stopsAt != nil {
@@ -51,6 +57,7 @@ enum ServeCommand {
           log.write(
             .info, "ending", ["signal": "\(signal)", "in_flight": "\(steelyard.balancer.inFlight)"])
           steelyard.beginStop()
+          service.stopping(now: Clock.now)
         }
       }
       if let deadline = steelyard.stopsAt, steelyard.balancer.isEnded || Clock.now > deadline {

@@ -68,6 +68,10 @@ let package = Package(
     suite("Demo", ["Fleet", "Primitives"]),
     .testTarget(
       name: "LoadBenchTests", dependencies: ["load-bench", "Primitives"], swiftSettings: strict),
+    .testTarget(
+      name: "SteelyardTests",
+      dependencies: ["steelyard", "Controller", "Fleet", "HTTP", "IO", "Primitives"],
+      swiftSettings: strict),
     suite("Simulation", ["Balancer", "Configuration", "Controller", "Fleet", "Primitives"]),
     suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
   ]

@@ -105,6 +105,13 @@ static inline int sy_poll(int fd, int is_write, int milliseconds) {
   struct pollfd entry = {.fd = fd, .events = is_write ? POLLOUT : POLLIN};
   return poll(&entry, 1, milliseconds) > 0;
 }
+// The permissions of what a path names, and whether it is a regular file.
+static inline long sy_mode(const char *path, int *is_regular) {
+  struct stat status;
+  if (stat(path, &status) < 0) return -(long)errno;
+  *is_regular = S_ISREG(status.st_mode);
+  return (long)(status.st_mode & 07777);
+}
 static inline long sy_fstat_size(int fd, int *is_regular) {
   struct stat status;
   if (fstat(fd, &status) < 0) return -(long)errno;

@@ -41,10 +41,7 @@ struct Decoder {
   /// Fills the fleet; gives the effective configuration.
   mutating func decode(_ root: Node) -> Output {
     var scope = Scope(root, "the file", report)
-    scope.section("admin") { admin in
-      admin.read("listen", &fleet.admin, .listenAddress)
-      note(fleet.admin, at: admin.node("listen")?.offset)
-    }
+    decodeAdmin(&scope)
     scope.read("workers", &fleet.workerCount, Form.count(1...1_024).or("auto"))
     scope.read("shutdown_timeout", &fleet.shutdownTimeout, .duration(.zero ... .seconds(86_400)))
     scope.section("limits") { limits in

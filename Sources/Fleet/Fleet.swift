@@ -6,6 +6,7 @@ public import Primitives
 public struct Fleet: Sendable, Equatable {
   /// Where the admin server (metrics, status page) listens.
   public var admin: SocketAddress = .loopback(port: 9900)
+  public var adminTokens = AdminTokens()
   /// Event loops, each one thread; nil is one a processor.
   public var workerCount: Int?
   public var limits = Limits()

@@ -5,6 +5,7 @@
 public enum FleetDifference {
   public static func lines(from old: Fleet, to new: Fleet) -> [String] {
     var lines: [String] = []
+    if old.adminTokens != new.adminTokens { lines.append("admin tokens changed") }
     if old.accessLog != new.accessLog { lines.append("access_log changed") }
     if old.shutdownTimeout != new.shutdownTimeout { lines.append("shutdown_timeout changed") }
     if old.names != new.names { lines.append("dns changed") }

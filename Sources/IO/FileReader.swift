@@ -18,4 +18,15 @@ public enum FileReader {
       if bytes.count > byteCountMax { return nil }
     }
   }
+
+  /// Whether a path names a regular file, which is read without waiting for anybody, and whether
+  /// every user of the machine may read it. Errors: stat(2)'s.
+  public static func nature(
+    _ path: String
+  ) throws(IOError) -> (isRegular: Bool, isReadableByOthers: Bool) {
+    var isRegular: Int32 = 0
+    let mode = sy_mode(path, &isRegular)
+    guard mode >= 0 else { throw IOError("stat", -mode) }
+    return (isRegular != 0, mode & 0o004 != 0)
+  }
 }

@@ -18,6 +18,12 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     SocketAddress(bytes: [127, 0, 0, 1], port: port)
   }
 
+  /// Only programs of the same machine get there: 127.0.0.0/8 or ::1.
+  public var isLoopback: Bool {
+    let address = IPAddress(self)
+    return address.isV4 ? address.v4 >> 24 == 127 : address.high == 0 && address.low == 1
+  }
+
   /// Reads `10.0.0.1:8000` or `[::1]:8000`; nil for anything else, a missing port included.
   public init?(_ text: String) {
     guard let colon = text.lastIndex(of: ":") else { return nil }

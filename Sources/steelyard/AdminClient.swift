@@ -18,7 +18,7 @@ enum AdminClient {
 
   /// Sends a request without content and waits for its answer.
   static func send(
-    _ method: String, _ path: String, to address: SocketAddress
+    _ method: String, _ path: String, to address: SocketAddress, token: Secret? = nil
   ) throws(Failure) -> Answer {
     var io = try loop()
     let id: ConnectionID
@@ -29,7 +29,8 @@ enum AdminClient {
     }
     let request =
       "\(method) \(path) HTTP/1.1\r\nHost: \(address)\r\nContent-Length: 0\r\n"
-      + "Connection: close\r\n\r\n"
+      + (token.map { "Authorization: Bearer \($0.text)\r\n" } ?? "")
+      + "Accept: application/json\r\nConnection: close\r\n\r\n"
     let bytes = Array(request.utf8)
     _ = bytes.withUnsafeBytes { io.send(id, $0) }
     io.setDeadline(id, io.now + timeout)

@@ -1,4 +1,6 @@
 // What the admin server asks those who answer, and what it gets from them.
+import HTTP
+import Primitives
 
 /// A request to the admin server.
 struct AdminRequest {
@@ -7,13 +9,19 @@ struct AdminRequest {
     "accept", "accept-encoding", "authorization", "host", "origin",
   ]
 
-  var isPost = false
+  var method = Method.get
+  /// The client's address.
+  var client = ""
+  /// There is content, which is not read.
+  var hasContent = false
   /// Without the query; not decoded.
   var path: String
   /// What stands after `?`, or nothing.
   var query = ""
   /// Values by lower-case names of fields, several of one name joined by commas.
   var fields: [String: String] = [:]
+
+  var isPost: Bool { method == .post }
 
   /// A web page made the request.
   var hasOrigin: Bool { fields["origin"] != nil }
@@ -33,6 +41,18 @@ struct AdminResponse {
   init(_ status: Int, _ text: String) {
     self.status = status
     body = Array((text + "\n").utf8)
+  }
+
+  init(_ problem: Problem) {
+    status = problem.status
+    contentType = Problem.contentType
+    body = problem.json
+    fields = problem.fields.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+  }
+
+  /// An answer of the API.
+  init(json value: some Encodable) {
+    self.init(contentType: "application/json", body: AdminJSON.bytes(value))
   }
 
   init(contentType: String, body: [UInt8]) {

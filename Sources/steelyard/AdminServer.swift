@@ -21,6 +21,11 @@ struct AdminServer: ~Copyable {
   private var ending: Set<ConnectionID> = []
   /// Connections that get what is pushed.
   private var streams: Set<ConnectionID> = []
+  /// Who the connections came from.
+  private var clients: [ConnectionID: String] = [:]
+  private let counts: AdminCounts
+
+  init(counts: AdminCounts) { self.counts = counts }
 
   /// Whether anybody would get what is pushed.
   var hasStreams: Bool { !streams.isEmpty }
@@ -41,6 +46,8 @@ struct AdminServer: ~Copyable {
     switch event.kind {
     case .accepted:
       inputs[id] = []
+      let (address, port) = io.acceptedPeer
+      clients[id] = address.isV4 ? "\(address):\(port)" : "[\(address)]:\(port)"
       io.setReadLimit(id, HeadParser.byteCountMax)
       io.setDeadline(id, io.now + Self.idleTimeout)
     case .received:
@@ -59,6 +66,7 @@ struct AdminServer: ~Copyable {
 
   private mutating func close(_ id: ConnectionID, _ io: inout IOLoop) {
     inputs[id] = nil
+    clients[id] = nil
     ending.remove(id)
     streams.remove(id)
     io.close(id)
@@ -77,23 +85,25 @@ struct AdminServer: ~Copyable {
       switch verdict {
       case .incomplete: return
       case .rejected(let error):
-        send(id, &io, AdminResponse(error.status, error.label), isHead: false, closes: true)
+        let problem = Problem(error.status, "the request is malformed: \(error.label)")
+        send(id, &io, AdminResponse(problem), isHead: false, closes: true)
         return
       case .complete:
         inputs[id]?.removeFirst(head.end)
-        let isRead = head.method == .get || head.method == .head
+        guard var request else { return }
+        request.method = head.method
+        request.client = clients[id] ?? ""
+        request.hasContent = head.framing != .none && head.framing != .length(0)
         // Content is not read: the connection ends, so that it cannot be taken for a request.
-        let hasContent = head.framing != .none && head.framing != .length(0)
-        let isPost = head.method == .post && !hasContent
-        let closes = !head.isPersistent || hasContent || head.minorVersion == 0
-        var response = AdminResponse(405, "GET, or POST to the API without content")
-        if let request, isRead || isPost { response = answer(request) }
+        let closes = !head.isPersistent || request.hasContent || head.minorVersion == 0
+        var response = answer(request)
         if response.isStream {
           if head.method == .get, streams.count < Self.streamsMax {
             beginStream(id, &io, response)
             return
           }
-          response = AdminResponse(503, "no more than \(Self.streamsMax) streams at once, by GET")
+          response = AdminResponse(
+            Problem(503, "no more than \(Self.streamsMax) streams at once, by GET"))
         }
         send(id, &io, response, isHead: head.method == .head, closes: closes)
         if closes { return }
@@ -107,7 +117,7 @@ struct AdminServer: ~Copyable {
   ) -> AdminRequest {
     func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
     let path = text(head.targetStart..<head.pathEnd)
-    var request = AdminRequest(isPost: head.method == .post, path: path.isEmpty ? "/" : path)
+    var request = AdminRequest(path: path.isEmpty ? "/" : path)
     if head.pathEnd < head.targetEnd { request.query = text(head.pathEnd + 1..<head.targetEnd) }
     for index in 0..<parser.fieldCount {
       let field = parser.fields[index]
@@ -125,7 +135,7 @@ struct AdminServer: ~Copyable {
   ) {
     var head = Self.head(response)
     head += "Content-Length: \(response.body.count)\r\n"
-    if response.status == 405 { head += "Allow: GET, HEAD, POST\r\n" }
+    counts.note(response.status)
     head += closes ? "Connection: close\r\n\r\n" : "\r\n"
     let bytes = Array(head.utf8) + (isHead ? [] : response.body)
     let isSent = bytes.withUnsafeBytes { io.send(id, $0) }
@@ -143,6 +153,7 @@ struct AdminServer: ~Copyable {
     _ id: ConnectionID, _ io: inout IOLoop, _ response: AdminResponse
   ) {
     let bytes = Array((Self.head(response) + "Connection: close\r\n\r\n").utf8) + response.body
+    counts.note(response.status)
     inputs[id] = []
     streams.insert(id)
     io.setDeadline(id, .distantFuture)
@@ -151,7 +162,7 @@ struct AdminServer: ~Copyable {
 
   /// Status line and fields that every answer has, without the empty line.
   private static func head(_ response: AdminResponse) -> String {
-    var head = "HTTP/1.1 \(response.status) \(phrase(response.status))\r\n"
+    var head = "HTTP/1.1 \(response.status) \(Problem.phrase(response.status))\r\n"
     head += "Content-Type: \(response.contentType)\r\nCache-Control: no-store\r\n"
     head += "X-Content-Type-Options: nosniff\r\n"
     for (name, value) in response.fields { head += "\(name): \(value)\r\n" }
@@ -159,20 +170,5 @@ struct AdminServer: ~Copyable {
       head += "Content-Security-Policy: default-src 'none'\r\n"
     }
     return head
-  }
-
-  private static func phrase(_ status: Int) -> String {
-    switch status {
-    case 200: "OK"
-    case 400: "Bad Request"
-    case 401: "Unauthorized"
-    case 403: "Forbidden"
-    case 404: "Not Found"
-    case 405: "Method Not Allowed"
-    case 406: "Not Acceptable"
-    case 409: "Conflict"
-    case 503: "Service Unavailable"
-    default: "Error"
-    }
   }
 }

@@ -13,11 +13,13 @@ struct UsageError: Error {
 enum ConfigurationLoader {
   enum Failure: Error {
     case unreadable(String)
-    case invalid(String)
+    /// Each error of the file.
+    case invalid([String])
 
     var message: String {
       switch self {
-      case .unreadable(let text), .invalid(let text): text
+      case .unreadable(let text): text
+      case .invalid(let errors): errors.joined(separator: "\n")
       }
     }
     var exitCode: ExitCode {
@@ -45,7 +47,7 @@ enum ConfigurationLoader {
     do throws(ConfigurationErrors) {
       return try ConfigurationFile.read(bytes, path: path)
     } catch {
-      throw .invalid(error.rendered)
+      throw .invalid(error.diagnostics.map(\.rendered))
     }
   }
 }

@@ -15,6 +15,8 @@ enum ExitCode: Int32 {
   case internalError = 70
   /// An output cannot be written.
   case cannotCreate = 73
+  /// The admin server wants a token, or a better one.
+  case noPermission = 77
   /// The configuration has errors.
   case configuration = 78
 }

@@ -47,12 +47,17 @@ enum Help {
     leaves a line in steelyard's log.
 
     options:
-      --admin ADDRESS  where steelyard's admin server listens (127.0.0.1:9900)
-      --pool POOL      of which pool, where an endpoint is in several
-      --for TIME       such as 30s, 10m, 2h
-      --json           as JSON, for scripts
+      --admin ADDRESS    where steelyard's admin server listens (127.0.0.1:9900)
+      --token-file FILE  the token that it asks for, where it does
+      --pool POOL        of which pool, where an endpoint is in several
+      --for TIME         such as 30s, 10m, 2h
+      --json             as JSON, for scripts
 
-    exit codes: 0 done, 64 usage, 65 refused, 69 nobody answers
+    environment, where no option says otherwise:
+      STEELYARD_ADMIN    the admin address
+      STEELYARD_TOKEN    the token
+
+    exit codes: 0 done, 64 usage, 65 refused, 69 nobody answers, 77 no token or not enough of one
 
     examples:
       steelyard weights
@@ -63,14 +68,14 @@ enum Help {
 
   static let drain = """
     usage: steelyard drain ENDPOINT [--pool POOL] [--deadline TIME] [--for TIME] [--undo]
-                           [--admin ADDRESS]
+                           [--admin ADDRESS] [--token-file FILE]
 
     The endpoint gets no new requests; those that run go on, and clients with its affinity cookie
     come back to it, until `--deadline` where that is given. After `--for` the drain is over.
     `--undo` takes back everything that was said of the endpoint, pins and factors too. Watch its
     `in flight` in `steelyard weights`.
 
-    exit codes: 0 done, 64 usage, 65 refused, 69 nobody answers
+    exit codes: 0 done, 64 usage, 65 refused, 69 nobody answers, 77 no token or not enough of one
 
     examples:
       steelyard drain 10.0.0.3:8000 --for 30m
@@ -79,12 +84,12 @@ enum Help {
     """
 
   static let reload = """
-    usage: steelyard reload [--admin ADDRESS]
+    usage: steelyard reload [--admin ADDRESS] [--token-file FILE]
 
     A running steelyard reads its file again, as by the signal HUP, and says what has changed. A
     file with errors changes nothing; they are shown. Requests that run go on.
 
-    exit codes: 0 done, 64 usage, 65 refused, 69 nobody answers
+    exit codes: 0 done, 64 usage, 65 refused, 69 nobody answers, 77 no token or not enough of one
 
     examples:
       steelyard reload
@@ -92,12 +97,12 @@ enum Help {
     """
 
   static let explain = """
-    usage: steelyard explain [POOL] [--admin ADDRESS]
+    usage: steelyard explain [POOL] [--admin ADDRESS] [--token-file FILE]
 
     Says for each endpoint how its weight came to be: pages, signals with their freshness, the
     balancer's own evidence, the law's terms, limits and operators' orders, the last changes.
 
-    exit codes: 0 done, 64 usage, 65 no such pool, 69 nobody answers
+    exit codes: 0 done, 64 usage, 65 no such pool, 69 nobody answers, 77 no token
 
     examples:
       steelyard explain
@@ -116,8 +121,8 @@ enum Help {
       HUP         read FILE again; a file with errors changes nothing
       USR1        open the access log anew, after it was rotated
 
-    exit codes: 0 ended by a signal, 64 usage, 66 FILE missing or unreadable, 69 an address in use,
-                70 the system refused something, 78 errors in FILE
+    exit codes: 0 ended by a signal, 64 usage, 66 FILE or a token file missing or unreadable,
+                69 an address in use, 70 the system refused something, 78 errors in FILE
 
     examples:
       steelyard serve config/minimal.yaml

@@ -2,7 +2,6 @@
 // command line.
 import Controller
 import Fleet
-import FoundationEssentials
 import Primitives
 
 struct PoolStatus: Codable, Equatable {
@@ -69,18 +68,11 @@ struct PoolStatus: Codable, Equatable {
   }
 
   static func json(_ pools: [PoolStatus]) -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    // Every number of a row is finite, so that nothing can fail here.
-    guard let data = try? encoder.encode(["pools": pools]) else { return Array("{}".utf8) }
-    return Array(data) + [0x0A]
+    AdminJSON.bytes(["pools": pools])
   }
 
   static func read(_ json: [UInt8]) -> [PoolStatus]? {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return try? decoder.decode([String: [PoolStatus]].self, from: Data(json))["pools"]
+    AdminJSON.read([String: [PoolStatus]].self, json)?["pools"]
   }
 }
 
@@ -96,7 +88,8 @@ extension TuningError {
   var status: Int {
     switch self {
     case .noPool, .noEndpoint: 404
-    case .needsEndpoint, .needsPool, .needsSignals: 400
+    case .needsEndpoint, .needsPool: 400
+    case .needsSignals: 409
     }
   }
 }

@@ -37,7 +37,7 @@ enum SimulateCommand {
     do throws(ConfigurationErrors) {
       return try ScenarioFile.read(bytes, path: path)
     } catch {
-      throw .invalid(error.rendered)
+      throw .invalid([error.rendered])
     }
   }
 

@@ -2,64 +2,177 @@
 import Balancer
 import Controller
 import Fleet
+import HTTP
 import IO
 import Primitives
 
 extension Steelyard {
-  /// The answer to a request. Reads boards and controller, tunes the controller; never touches the
-  /// loop. `now` is the loop's.
-  func answer(_ request: AdminRequest, _ now: Nanoseconds) -> AdminResponse {
-    if request.path.hasPrefix(APICall.prefix) { return answerAPI(request, now) }
-    if request.isPost { return AdminResponse(405, "only \(APICall.prefix) takes POST") }
-    switch request.path {
-    case "/":
-      var response = AdminResponse(
-        contentType: "text/html; charset=utf-8",
-        body: StatusPage.render(
-          table: board.table, traffic: balancer.metrics, evidence: evidence,
-          demand: controller.demand(ofPool:),
-          changes: Array(controller.weightLog.entries.suffix(20)), now: Clock.now))
-      response.fields = [
-        ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-      ]
-      return response
-    case "/metrics":
-      return AdminResponse(contentType: MetricsPage.contentType, body: metricsPage())
-    case "/healthz": return AdminResponse(200, "ok")
-    case "/readyz":
-      return isReady && stopsAt == nil
-        ? AdminResponse(200, "ready") : AdminResponse(503, "not ready")
-    default:
-      return AdminResponse(
-        404, "no such page; there are /, /metrics, /healthz, /readyz and /api/v1/pools")
+  /// The tokens of a configuration. Errors: a token that cannot be read.
+  static func access(_ fleet: Fleet, _ log: Log) throws(StartError) -> AdminAccess {
+    var access = AdminAccess(isLoopback: fleet.admin.isLoopback)
+    access.readToken = try token(fleet.adminTokens.read, "read_token", log)
+    access.writeToken = try token(fleet.adminTokens.write, "write_token", log)
+    if let read = access.readToken, access.writeToken?.matches(read) == true {
+      throw StartError(
+        .configuration,
+        "`admin.read_token` and `admin.write_token` are the same: who may read could change things "
+          + "too")
+    }
+    if access.writing == .none {
+      log.write(
+        .warning, "nothing can be changed at the admin address",
+        [
+          "address": "\(fleet.admin)",
+          "hint": "configure admin: {write_token: {file: PATH}}",
+        ])
+    }
+    return access
+  }
+
+  private static func token(
+    _ source: TokenSource?, _ key: String, _ log: Log
+  ) throws(StartError) -> Secret? {
+    guard let source else { return nil }
+    do throws(TokenReader.Failure) {
+      let found = try TokenReader.read(source)
+      if found.isReadableByOthers, case .file(let path) = source {
+        log.write(
+          .warning, "everybody on this machine may read the token file",
+          ["file": path, "hint": "chmod o-r"])
+      }
+      return found.token
+    } catch {
+      throw StartError(
+        error.isMissing ? .noInput : .configuration, "`admin.\(key)`: \(error.message)")
     }
   }
 
-  private func answerAPI(_ request: AdminRequest, _ now: Nanoseconds) -> AdminResponse {
-    do throws(APICall.Refusal) {
-      switch try APICall.read(request) {
-      case .pools:
-        return AdminResponse(
-          contentType: "application/json", body: PoolStatus.json(.all(controller, now: now)))
-      case .explain(let pool):
-        guard let text = Explanation.text(pool: pool, of: controller, now: now) else {
-          return AdminResponse(404, TuningError.noPool(pool).message)
-        }
-        return AdminResponse(contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
-      case .reload:
-        let answer = reload(now: now)
-        return AdminResponse(answer.status, answer.text)
-      case .tune(let tuning):
-        do throws(TuningError) {
-          try controller.tune(tuning, now: now)
-          return AdminResponse(200, "\(tuning.action.text): in force")
-        } catch {
-          return AdminResponse(error.status, error.message)
-        }
-      }
+  /// The answer to a request. Reads boards and controller, tunes the controller; never touches the
+  /// loop. `now` is the loop's.
+  func answer(_ request: AdminRequest, _ now: Nanoseconds) -> AdminResponse {
+    var entry: AuditLog.Entry?
+    do throws(Problem) {
+      let response = try answer(request, &entry, now)
+      if let entry { audit.write(entry, to: log, now: now) }
+      return response
     } catch {
-      return AdminResponse(error.status, error.message)
+      if var entry {
+        (entry.status, entry.refusal) = (error.status, error.detail)
+        audit.write(entry, to: log, now: now)
+      }
+      return AdminResponse(error)
     }
+  }
+
+  /// `entry` is set where something is to be changed, whatever comes of it.
+  private func answer(
+    _ request: AdminRequest, _ entry: inout AuditLog.Entry?, _ now: Nanoseconds
+  ) throws(Problem) -> AdminResponse {
+    let resource: AdminResource
+    do throws(Problem) {
+      resource = try AdminResource.find(request.path)
+    } catch {
+      // Who may not read is not told what there is.
+      _ = try access.check(request, needs: .read)
+      throw error
+    }
+    guard resource.takes(request.method) else {
+      if resource.need != .nothing { _ = try access.check(request, needs: .read) }
+      var problem = Problem(405, "this resource takes \(resource.methods)")
+      problem.fields["Allow"] = resource.methods
+      throw problem
+    }
+    entry = AuditLog.entry(request, resource)
+    let scope = try access.check(request, needs: resource.need)
+    entry?.scope = scope
+    if request.hasContent { throw Problem(413, "no content is taken here") }
+    return try answer(request, resource, now)
+  }
+
+  private func answer(
+    _ request: AdminRequest, _ resource: AdminResource, _ now: Nanoseconds
+  ) throws(Problem) -> AdminResponse {
+    switch resource {
+    case .page: return page()
+    case .metrics: return AdminResponse(contentType: MetricsPage.contentType, body: metricsPage())
+    case .health: return AdminResponse(200, "ok")
+    case .readiness:
+      return unreadiness.map { AdminResponse(503, "not ready: \($0)") }
+        ?? AdminResponse(200, "ready")
+    case .openAPI:
+      try requireNoParameters(request)
+      return AdminResponse(
+        contentType: "application/yaml", body: Array(OpenAPIDocument.text.utf8))
+    case .pools:
+      try requireNoParameters(request)
+      return AdminResponse(
+        contentType: "application/json", body: PoolStatus.json(.all(controller, now: now)))
+    case .explain(let pool): return try explanation(of: pool, request, now)
+    case .reload:
+      try requireNoParameters(request)
+      return AdminResponse(json: ReloadChanges(changes: try reload(now: now).get()))
+    case .pool, .endpoint: return try change(resource, request, now)
+    }
+  }
+
+  private func requireNoParameters(_ request: AdminRequest) throws(Problem) {
+    try AdminParameters(request.query).requireNoOther()
+  }
+
+  private func change(
+    _ resource: AdminResource, _ request: AdminRequest, _ now: Nanoseconds
+  ) throws(Problem) -> AdminResponse {
+    guard let order = try TuningRequest(resource, request.query) else {
+      throw Problem(404, "nothing can be changed here")
+    }
+    do throws(TuningError) {
+      try controller.tune(order, now: now)
+    } catch {
+      throw Problem(error.status, error.message)
+    }
+    return AdminResponse(json: ChangeAnswer(result: "\(order.action.text): in force"))
+  }
+
+  /// As JSON unless text is asked for, by `?format=text` or by Accept.
+  private func explanation(
+    of pool: String, _ request: AdminRequest, _ now: Nanoseconds
+  ) throws(Problem) -> AdminResponse {
+    var parameters = try AdminParameters(request.query)
+    let format = parameters.take("format")
+    try parameters.requireNoOther()
+    let isText: Bool
+    switch format {
+    case "text": isText = true
+    case "json": isText = false
+    case let other?:
+      throw Problem(400, "format is json or text, not \(AdminParameters.shown(other))")
+    case nil:
+      let offers = ["application/json", "text/plain"]
+      guard let choice = AcceptList.choose(request.fields["accept"], of: offers) else {
+        throw Problem(406, "this comes as application/json or text/plain")
+      }
+      isText = choice == 1
+    }
+    guard let text = Explanation.text(pool: pool, of: controller, now: now) else {
+      throw Problem(404, TuningError.noPool(AdminParameters.shown(pool)).message)
+    }
+    if isText {
+      return AdminResponse(contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
+    }
+    return AdminResponse(json: ExplanationAnswer(pool: pool, text: text))
+  }
+
+  private func page() -> AdminResponse {
+    var response = AdminResponse(
+      contentType: "text/html; charset=utf-8",
+      body: StatusPage.render(
+        table: board.table, traffic: balancer.metrics, evidence: evidence,
+        demand: controller.demand(ofPool:),
+        changes: Array(controller.weightLog.entries.suffix(20)), now: Clock.now))
+    response.fields = [
+      ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+    ]
+    return response
   }
 
   private func metricsPage() -> [UInt8] {
@@ -71,6 +184,7 @@ extension Steelyard {
       ControllerMetrics(controller, now: Clock.now).write(to: &$0)
       NameMetrics(watch: names.watch).write(to: &$0)
       AccessLogMetrics(driver: accessLog).write(to: &$0)
+      adminCounts.write(to: &$0)
     }
   }
 }

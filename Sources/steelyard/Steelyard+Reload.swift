@@ -7,15 +7,14 @@ import Fleet
 import IO
 import Primitives
 
-/// What a reload answers with.
-struct ReloadAnswer {
-  var status = 200
-  var text: String
-}
+/// What came of a reload: lines that say what changed, or why nothing did.
+typealias ReloadResult = Result<[String], Problem>
 
 extension Steelyard {
   /// Lines of the log that one reload writes at most.
   private static let linesMax = 50
+  /// Errors of a file that an answer has at most.
+  private static let errorsMax = 100
   /// Before addresses that there was no room for are tried again.
   private static let namesPause = Nanoseconds.seconds(5)
   /// How long a reload waits for the addresses of host names that it brings, so that no pool is
@@ -23,9 +22,9 @@ extension Steelyard {
   private static let namesWait = Nanoseconds.seconds(1)
 
   /// Reads the file again and takes it. On an error nothing has changed.
-  func reload(now: Nanoseconds) -> ReloadAnswer {
+  func reload(now: Nanoseconds) -> ReloadResult {
     guard let path else {
-      return ReloadAnswer(status: 409, text: "this steelyard was not started with a file")
+      return .failure(Problem(409, "this steelyard was not started with a file"))
     }
     do throws(ConfigurationLoader.Failure) {
       let fleet = try ConfigurationLoader.load(path).fleet
@@ -38,17 +37,21 @@ extension Steelyard {
         if lines.count > Self.linesMax {
           log.write(.info, "more changes", ["left_out": "\(lines.count - Self.linesMax)"])
         }
-        let summary = lines.isEmpty ? "reloaded: nothing has changed" : "reloaded:"
-        return ReloadAnswer(text: ([summary] + lines).joined(separator: "\n"))
+        return .success(lines)
       } catch {
         log.write(.error, "reload refused", ["file": path, "reason": error.message])
-        return ReloadAnswer(status: 409, text: error.message)
+        return .failure(Problem(409, error.message))
       }
     } catch {
       Console.error(error.message)
       log.write(
         .error, "reload refused, the configuration in force is unchanged", ["file": path])
-      return ReloadAnswer(status: 400, text: error.message)
+      guard case .invalid(let errors) = error else {
+        return .failure(Problem(409, error.message))
+      }
+      var problem = Problem(422, "the configuration file has errors; nothing was changed")
+      problem.errors = Array(errors.prefix(Self.errorsMax))
+      return .failure(problem)
     }
   }
 
@@ -61,6 +64,7 @@ extension Steelyard {
       throw StartError(
         .configuration, "admin, workers and limits change with a restart only; nothing was changed")
     }
+    let nextAccess = try Self.access(fleet, log)
     do throws(IOError) {
       try accessLog.use(fleet.accessLog)
     } catch {
@@ -81,8 +85,12 @@ extension Steelyard {
       throw error
     }
     names = next
-    let lines = FleetDifference.lines(from: configured, to: fleet)
+    var lines = FleetDifference.lines(from: configured, to: fleet)
+    if fleet.adminTokens == configured.adminTokens, !nextAccess.hasTokens(of: access) {
+      lines.append("admin tokens changed")
+    }
     configured = fleet
+    access = nextAccess
     return lines
   }
 

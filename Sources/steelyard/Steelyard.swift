@@ -42,7 +42,11 @@ final class Steelyard {
   /// The errno that was last said of the access log.
   var loggedFailure: Int32 = 0
   private var io: IOLoop
-  private var admin = AdminServer()
+  private var admin: AdminServer
+  let adminCounts = AdminCounts()
+  /// Who may do what at the admin address.
+  var access: AdminAccess
+  var audit = AuditLog()
   var controller: Controller
   private var probes = ProbeDriver(tag: probeTag, userAgent: "steelyard/\(Version.number)")
   private var events = EventLog()
@@ -61,8 +65,9 @@ final class Steelyard {
   private var nextTick: Nanoseconds
   /// Set once a graceful end has begun.
   private(set) var stopsAt: Nanoseconds?
-  /// The workers were started.
-  private(set) var isReady = false
+  private let startedAt: Nanoseconds
+  /// Why new requests should go elsewhere; nil: they need not.
+  private(set) var unreadiness: String? = "starting"
 
   /// Opens every address; nothing is accepted yet. Errors: an address in use, a fleet too large.
   init(
@@ -72,6 +77,9 @@ final class Steelyard {
     self.waker = waker
     self.path = path
     self.configured = configured
+    access = try Self.access(configured, log)
+    admin = AdminServer(counts: adminCounts)
+    startedAt = Clock.now
     do throws(IOError) {
       names = try NameDriver(waker: waker)
     } catch {
@@ -129,7 +137,7 @@ final class Steelyard {
       log.write(.info, "listening", ["listener": "\(address)"])
     }
     log.write(.info, "admin listening", ["address": "\(adminAddress)"])
-    isReady = true
+    noteReadiness()
   }
 
   /// One turn of the control loop: waits for at most `deadline`, then does what is due.
@@ -166,16 +174,26 @@ final class Steelyard {
   private func tick() {
     observeSlots(now: io.now)
     if let rows = controller.tick(now: io.now) { board.publish(rows: rows) }
+    if unreadiness != nil { noteReadiness() }
     for report in balancer.takeReports() { log.write(.error, report) }
     noteLogFailure()
     events.write(controller, to: log)
     events.write(names.watch, to: log)
   }
 
+  /// Once there were weights that rest on something, reloads change nothing about that.
+  private func noteReadiness() {
+    guard stopsAt == nil else { return }
+    unreadiness = controller.poolWithoutFirstRound(since: startedAt, now: Clock.now).map {
+      "pool \($0) waits for its first metrics"
+    }
+  }
+
   /// Begins a graceful end.
   func beginStop() {
     let deadline = io.now + board.table.fleet.shutdownTimeout
     stopsAt = deadline
+    unreadiness = "ending"
     balancer.beginStop(deadline: deadline)
   }
 }

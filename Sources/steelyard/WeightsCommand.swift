@@ -1,46 +1,10 @@
 // `steelyard weights`, `drain` and `explain`: a running steelyard's admin API on the command line.
 import Controller
+import HTTP
 import Primitives
 
 enum WeightsCommand {
-  /// Options that these commands share, and the words between them.
-  private struct Options {
-    var admin = SocketAddress.loopback(port: 9900)
-    var pool: String?
-    var lasts: String?
-    var deadline: String?
-    var isJSON = false
-    var isUndo = false
-    var words: [String] = []
-
-    init(_ command: String, _ arguments: [String]) throws(UsageError) {
-      var rest = arguments[...]
-      while let argument = rest.popFirst() {
-        func value() throws(UsageError) -> String {
-          guard let value = rest.popFirst() else {
-            throw UsageError("\(command): \(argument) needs a value")
-          }
-          return value
-        }
-        switch argument {
-        case "--admin":
-          let text = try value()
-          guard let address = SocketAddress(text) else {
-            throw UsageError("\(command): \(text) is no address like 127.0.0.1:9900")
-          }
-          admin = address
-        case "--pool": pool = try value()
-        case "--for": lasts = try value()
-        case "--deadline" where command == "drain": deadline = try value()
-        case "--json": isJSON = true
-        case "--undo": isUndo = true
-        default:
-          if argument.hasPrefix("-") { throw UsageError("\(command): unknown option \(argument)") }
-          words.append(argument)
-        }
-      }
-    }
-  }
+  private typealias Options = AdminOptions
 
   /// Why a command ends without having done its work.
   private struct Stop: Error {
@@ -95,7 +59,12 @@ enum WeightsCommand {
     let options = try Options("reload", arguments)
     guard options.words.isEmpty else { throw UsageError("reload: only --admin ADDRESS, please") }
     return finish { () throws(Stop) in
-      Console.out(try ask(options, "POST", "reload").text, terminator: "")
+      guard
+        let answer = AdminJSON.read(
+          ReloadChanges.self, try ask(options, "POST", "reload").content)
+      else { throw notUnderstood }
+      let summary = answer.changes.isEmpty ? "reloaded: nothing has changed" : "reloaded:"
+      for line in [summary] + answer.changes { Console.out(line) }
     }
   }
 
@@ -111,7 +80,8 @@ enum WeightsCommand {
       }
       var texts: [String] = []
       for name in names {
-        texts.append(try ask(options, "GET", "pools/\(APICall.encoded(name))/explain").text)
+        let path = "pools/\(PercentText.encoded(name))/explain?format=text"
+        texts.append(try ask(options, "GET", path).text)
       }
       Console.out(texts.joined(separator: "\n"), terminator: "")
     }
@@ -134,22 +104,39 @@ enum WeightsCommand {
   ) throws(Stop) -> AdminClient.Answer {
     let answer: AdminClient.Answer
     do throws(AdminClient.Failure) {
-      answer = try AdminClient.send(method, APICall.prefix + path, to: options.admin)
+      answer = try AdminClient.send(
+        method, AdminResource.apiPrefix + path, to: options.address, token: options.token)
     } catch {
       throw Stop(code: .unavailable, message: error.message)
     }
-    guard answer.status == 200 else {
-      let text = answer.text.split(separator: "\n").prefix(200).joined(separator: "\n")
-      throw Stop(code: .refused, message: "refused: \(text)")
-    }
+    guard answer.status == 200 else { throw refusal(answer, options) }
     return answer
+  }
+
+  private static func refusal(_ answer: AdminClient.Answer, _ options: Options) -> Stop {
+    var text = answer.text.split(separator: "\n").prefix(200).joined(separator: "\n")
+    if let problem = Problem.read(answer.content) {
+      text = ([problem.detail] + problem.errors).joined(separator: "\n")
+    }
+    switch answer.status {
+    case 401:
+      return Stop(
+        code: .noPermission,
+        message: "not allowed: \(options.address) "
+          + (options.token == nil ? "wants a token" : "does not know this token")
+          + "; give it with --token-file FILE, or in STEELYARD_TOKEN")
+    case 403: return Stop(code: .noPermission, message: "not allowed: \(text)")
+    default: return Stop(code: .refused, message: "refused: \(text)")
+    }
+  }
+
+  private static var notUnderstood: Stop {
+    Stop(code: .unavailable, message: "the admin server's answer is not understood")
   }
 
   private static func pools(_ options: Options) throws(Stop) -> [PoolStatus] {
     let answer = try ask(options, "GET", "pools")
-    guard let pools = PoolStatus.read(answer.content) else {
-      throw Stop(code: .unavailable, message: "the admin server's answer is not understood")
-    }
+    guard let pools = PoolStatus.read(answer.content) else { throw notUnderstood }
     return pools.filter { options.pool == nil || $0.name == options.pool }
   }
 
@@ -167,19 +154,22 @@ enum WeightsCommand {
         code: .refused, message: "\(endpoint) is in several pools, say which: --pool of \(names)")
     }
     try post(
-      options, pool: owner.name, "endpoints/\(APICall.encoded(endpoint))/\(verb)", parameters)
+      options, pool: owner.name, "endpoints/\(PercentText.encoded(endpoint))/\(verb)", parameters)
   }
 
   private static func post(
     _ options: Options, pool: String, _ verb: String, _ parameters: [String: String]
   ) throws(Stop) {
     var pairs = parameters.sorted { $0.key < $1.key }.map {
-      "\(APICall.encoded($0.key))=\(APICall.encoded($0.value))"
+      "\(PercentText.encoded($0.key))=\(PercentText.encoded($0.value))"
     }
-    if let lasts = options.lasts { pairs.append("for=\(APICall.encoded(lasts))") }
+    if let lasts = options.lasts { pairs.append("for=\(PercentText.encoded(lasts))") }
     let query = pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&")
-    let answer = try ask(options, "POST", "pools/\(APICall.encoded(pool))/\(verb)\(query)")
-    Console.out(answer.text, terminator: "")
+    let answer = try ask(options, "POST", "pools/\(PercentText.encoded(pool))/\(verb)\(query)")
+    guard let change = AdminJSON.read(ChangeAnswer.self, answer.content) else {
+      throw notUnderstood
+    }
+    Console.out(change.result)
   }
 
   // MARK: Table

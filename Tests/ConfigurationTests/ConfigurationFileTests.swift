@@ -32,6 +32,8 @@ import Testing
       try load(text).effective == """
         admin:
           listen: "127.0.0.1:9900" # default
+          read_token: none # default
+          write_token: none # default
         workers: auto # default
         shutdown_timeout: 30s # default
         limits:

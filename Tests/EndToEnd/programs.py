@@ -149,6 +149,11 @@ def run_steelyard(*arguments, timeout=60):
         text=True, timeout=timeout)
 
 
+class AdminAddress(tuple):
+    """A host and a port; requests there name a host that web pages cannot have."""
+    host = "localhost"
+
+
 class Steelyard(Program):
     """`steelyard serve` with a configuration made of a dict, ready when the constructor returns.
     `under`: a command that runs it and leaves it our child."""
@@ -178,7 +183,7 @@ class Steelyard(Program):
         admin = self.events("admin listening")
         if not admin:
             return False
-        self.admin = _address(admin[0]["address"])
+        self.admin = AdminAddress(_address(admin[0]["address"]))
         self.addresses = [_address(event["listener"]) for event in self.events("listening")]
         return bool(self.addresses) and self.admin_status("/readyz") == 200
 

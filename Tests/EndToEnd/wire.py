@@ -3,6 +3,8 @@
 import socket
 from dataclasses import dataclass, field
 
+DEFAULT = object()
+
 
 @dataclass
 class Response:
@@ -34,6 +36,8 @@ class Connection:
             address, timeout=timeout, source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
+        # What stands in Host unless a request says otherwise.
+        self.host = getattr(address, "host", "test.example")
 
     def __enter__(self):
         return self
@@ -48,8 +52,9 @@ class Connection:
         self.socket.sendall(data)
 
     def send_request(self, method, target, fields=(), content=b"", chunks=None, version="1.1",
-                     host="test.example"):
+                     host=DEFAULT):
         lines = [f"{method} {target} HTTP/{version}"]
+        host = self.host if host is DEFAULT else host
         if host is not None:
             lines.append(f"Host: {host}")
         lines += [f"{name}: {value}" for name, value in fields]

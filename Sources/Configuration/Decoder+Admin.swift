@@ -1,0 +1,69 @@
+// `admin`: where steelyard's own server listens, and the tokens that it asks for.
+import Fleet
+import Primitives
+
+extension Decoder {
+  mutating func decodeAdmin(_ scope: inout Scope) {
+    scope.section("admin") { admin in
+      admin.read("listen", &fleet.admin, .listenAddress)
+      note(fleet.admin, at: admin.node("listen")?.offset)
+      fleet.adminTokens.read = decodeToken("read_token", in: &admin)
+      fleet.adminTokens.write = decodeToken("write_token", in: &admin)
+      let tokens = fleet.adminTokens
+      if tokens.read != nil, tokens.read == tokens.write {
+        report.error(
+          at: admin.offset(of: "write_token"), "`read_token` and `write_token` are the same",
+          hint: "who may read could change things too: give each a token of its own")
+      }
+    }
+  }
+
+  // Absent or `none`: no token.
+  private func decodeToken(_ key: String, in scope: inout Scope) -> TokenSource? {
+    let isNone = scope.isWord("none", at: key)
+    guard let node = scope.node(key), !isNone else {
+      scope.claim(key)
+      scope.put(key, .value("none", isDefault: !isNone))
+      return nil
+    }
+    guard case .mapping = node.content else {
+      scope.claim(key)
+      report.error(
+        at: node.offset, "`\(key)` must be `none` or a mapping, not \(node.kind)",
+        hint: "a token does not stand in this file: write `{file: PATH}` or `{env: NAME}`")
+      return nil
+    }
+    var file: String?
+    var variable: String?
+    scope.section(key) { section in
+      section.read("file", &file, Form<String>.text("the path of a file").or("none"))
+      section.read("env", &variable, Form<String>.variableName.or("none"))
+      guard section.refused.isEmpty, (file == nil) == (variable == nil) else { return }
+      report.error(
+        at: node.offset, "`\(key)` has one of `file` and `env`",
+        hint: "write `{file: PATH}` or `{env: NAME}`")
+    }
+    return file.map(TokenSource.file) ?? variable.map(TokenSource.environment)
+  }
+}
+
+extension Form<String> {
+  /// The name of an environment variable.
+  fileprivate static var variableName: Form {
+    Form(
+      read: { scalar throws(Misfit) in
+        let isGood = scalar.text.utf8.enumerated().allSatisfy { index, byte in
+          switch byte {
+          case 0x41...0x5A, 0x61...0x7A, 0x5F: true
+          case 0x30...0x39: index > 0
+          default: false
+          }
+        }
+        guard isGood, (1...128).contains(scalar.text.utf8.count), !scalar.isNull else {
+          throw .expected("the name of an environment variable: letters, digits and `_`")
+        }
+        return scalar.text
+      },
+      write: YAMLText.scalar)
+  }
+}

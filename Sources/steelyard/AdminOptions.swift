@@ -1,0 +1,62 @@
+// What the commands that talk to a running steelyard have in common: where it is, the token, and
+// the words between the options.
+import Fleet
+import Primitives
+
+struct AdminOptions {
+  var address = SocketAddress.loopback(port: 9900)
+  var token: Secret?
+  var pool: String?
+  var lasts: String?
+  var deadline: String?
+  var isJSON = false
+  var isUndo = false
+  var words: [String] = []
+
+  /// The environment's STEELYARD_ADMIN and STEELYARD_TOKEN hold where no option says otherwise.
+  init(_ command: String, _ arguments: [String]) throws(UsageError) {
+    var given: String?
+    var tokenFile: String?
+    var rest = arguments[...]
+    while let argument = rest.popFirst() {
+      func value() throws(UsageError) -> String {
+        guard let value = rest.popFirst() else {
+          throw UsageError("\(command): \(argument) needs a value")
+        }
+        return value
+      }
+      switch argument {
+      case "--admin": given = try value()
+      case "--token-file": tokenFile = try value()
+      case "--pool": pool = try value()
+      case "--for": lasts = try value()
+      case "--deadline" where command == "drain": deadline = try value()
+      case "--json": isJSON = true
+      case "--undo": isUndo = true
+      default:
+        if argument.hasPrefix("-") { throw UsageError("\(command): unknown option \(argument)") }
+        words.append(argument)
+      }
+    }
+    if let text = given ?? Self.environment("STEELYARD_ADMIN") {
+      guard let found = SocketAddress(text) else {
+        throw UsageError("\(command): \(text) is no address like 127.0.0.1:9900")
+      }
+      address = found
+    }
+    do throws(TokenReader.Failure) {
+      if let tokenFile {
+        token = try TokenReader.read(.file(tokenFile)).token
+      } else if Self.environment("STEELYARD_TOKEN") != nil {
+        token = try TokenReader.read(.environment("STEELYARD_TOKEN")).token
+      }
+    } catch {
+      throw UsageError("\(command): \(error.message)")
+    }
+  }
+
+  /// An empty variable is none.
+  private static func environment(_ name: String) -> String? {
+    TokenReader.environment(name).flatMap { $0.isEmpty ? nil : $0 }
+  }
+}

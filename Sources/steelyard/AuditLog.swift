@@ -1,0 +1,83 @@
+// A line of the log for each change that somebody asked for at the admin address, refused ones too.
+// Done ones are never left out; of refused ones ten a minute are written, the others counted.
+// Never a token: only what the parameters that there are were set to.
+import HTTP
+import Primitives
+
+struct AuditLog {
+  /// What a line says.
+  struct Entry: Equatable {
+    var client: String
+    /// What the client showed; nil where it was not let in.
+    var scope: AdminAccess.Scope?
+    var action: String
+    var pool: String?
+    var endpoint: String?
+    /// Names and values, in the order of the names.
+    var parameters: String
+    var status: Int
+    /// Why it was refused; nil: it was done.
+    var refusal: String?
+  }
+
+  private static let window = Nanoseconds.seconds(60)
+  private static let refusalsMax = 10
+  private static let bytesMax = 64
+  private static let parameterNames = [
+    "deadline", "dry_run", "factor", "floor", "for", "law", "slew", "weight",
+  ]
+
+  private var windowEnd = Nanoseconds.zero
+  private var refusals = 0
+  private var leftOut = 0
+
+  /// The entry of a request to change something; nil where the resource is none to change.
+  static func entry(_ request: AdminRequest, _ resource: AdminResource) -> Entry? {
+    var entry = Entry(
+      client: request.client, action: "", parameters: parameters(request.query), status: 200)
+    switch resource {
+    case .reload: entry.action = "reload"
+    case .pool(let pool, let verb): (entry.action, entry.pool) = (verb, cut(pool))
+    case .endpoint(let address, let pool, let verb):
+      (entry.action, entry.pool, entry.endpoint) = (verb, cut(pool), cut(address))
+    default: return nil
+    }
+    return entry
+  }
+
+  /// Writes a line, unless there were too many of its kind.
+  mutating func write(_ entry: Entry, to log: Log, now: Nanoseconds) {
+    if entry.refusal != nil {
+      if now >= windowEnd {
+        windowEnd = now + Self.window
+        refusals = 0
+      }
+      guard refusals < Self.refusalsMax else {
+        leftOut += 1
+        return
+      }
+      refusals += 1
+    }
+    log.write(
+      .info, "audit",
+      [
+        "client": entry.client, "scope": entry.scope?.rawValue ?? "none",
+        "action": entry.action, "pool": entry.pool ?? "none",
+        "endpoint": entry.endpoint ?? "none",
+        "parameters": entry.parameters.isEmpty ? "none" : entry.parameters,
+        "status": "\(entry.status)", "outcome": entry.refusal == nil ? "done" : "refused",
+        "detail": entry.refusal ?? "none", "left_out": "\(leftOut)",
+      ])
+    leftOut = 0
+  }
+
+  private static func parameters(_ query: String) -> String {
+    guard var given = try? AdminParameters(query) else { return "unreadable" }
+    return parameterNames.compactMap { name in given.take(name).map { "\(name)=\(cut($0))" } }
+      .joined(separator: " ")
+  }
+
+  private static func cut(_ text: String) -> String {
+    text.utf8.count <= bytesMax ? text : text.prefix(bytesMax / 4) + "…"
+  }
+}

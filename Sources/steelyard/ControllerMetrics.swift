@@ -75,6 +75,17 @@ struct ControllerMetrics {
       }
     }
     writer.family(
+      "steelyard_signal_threshold", .gauge,
+      help: "Load is 0 up to the signal's level normal and 1 from its level alarm on.")
+    for (state, labels) in scrapes {
+      for signal in state.source.signals {
+        guard let thresholds = signal.thresholds else { continue }
+        let signalLabels = labels.adding("signal", signal.name)
+        writer.sample(thresholds.normal, signalLabels.adding("level", "normal"))
+        writer.sample(thresholds.alarm, signalLabels.adding("level", "alarm"))
+      }
+    }
+    writer.family(
       "steelyard_signal_freshness", .gauge,
       help: "1 for how far the signal may be believed now, 0 for the others.")
     for (state, labels) in scrapes {

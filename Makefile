@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench bench-parser bench-scrape bench-control bench-sockets bench-faults bench-instructions profile format lint clean
+.PHONY: help run build test bench bench-parser bench-scrape bench-control bench-sockets bench-faults bench-instructions profile dashboards format lint clean
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -77,6 +77,9 @@ profile: ## where a request's time goes: flame graph and summary (ARGS="--second
 	@$(RELEASE)
 	@$(RELEASE:steelyard=load-bench)
 	@scripts/profile --binary $(BINARY) --load-binary $(BUILD)/release/load-bench $(ARGS)
+
+dashboards: ## write dashboards/*.json anew from scripts/dashboards.d
+	@scripts/dashboards $(ARGS)
 
 format: ## let swift format rewrite the sources
 	@swift format format --in-place --parallel $(SWIFT_FILES)

@@ -1,0 +1,137 @@
+"""The controller and the process: what steelyard itself costs and does."""
+
+from grafana import (
+    ANY, INSTANCE, ORANGE, RED, quantile, rate, ratio, select, series, stat, steps, table, target,
+    total)
+
+ONE = "{{instance}}"
+
+
+def _most(family):
+    return target(f"max by (instance) ({select(family, ANY)})", ONE)
+
+
+def _rates(family, *labels):
+    names = " ".join(f"{{{{{one}}}}}" for one in ("instance", *labels))
+    return target(total(", ".join(["instance", *labels]), rate(family, ANY)), names)
+
+
+def _now():
+    start = select("process_start_time_seconds", ANY)
+    return "Now", [
+        table("Versions", "The steelyards that are watched.",
+              select("steelyard_build_info", ANY),
+              [("instance", "Steelyard"), ("version", "Version"), ("job", "Job")], size=(8, 4)),
+        stat("Uptime", "Of the youngest process.", "s", f"time() - max({start})", graph=False),
+        stat("Workers", "Threads that serve requests.", "short",
+             f"sum({select('steelyard_workers', ANY)})", graph=False),
+        stat("Processors used", "By all that are chosen.", "short",
+             f"sum({rate('process_cpu_seconds_total', ANY)})"),
+        stat("Open descriptors", "Of those that a process may open, the fullest. Orange from "
+             "80 %.", "percentunit",
+             f"max({select('process_open_fds', ANY)} / {select('process_max_fds', ANY)})",
+             steps((0.8, ORANGE), (0.95, RED)))]
+
+
+def _process():
+    return "Process", [
+        series("Processors used", "User and system time; as many as there are workers and one "
+               "more is the most.", "short", [_rates("process_cpu_seconds_total")]),
+        series("Memory", "Resident; bounded by the configuration.", "bytes",
+               [_most("process_resident_memory_bytes")]),
+        series("Virtual memory", "Address space that is reserved, used or not.", "bytes",
+               [_most("process_virtual_memory_bytes")]),
+        series("File descriptors", "Open ones, and how many may be.", "short", [
+            _most("process_open_fds"),
+            target(f"max by (instance) ({select('process_max_fds', ANY)})",
+                   "{{instance}} limit")], log=True),
+        series("Threads", "Workers, the controller, the log's and the resolver's.", "short",
+               [_most("process_threads")]),
+        series("Connections", "Open now, downstream and upstream together.", "short",
+               [_most("steelyard_connections_open")]),
+        series("Connections accepted", "New ones from clients, a second; and those that were "
+               "closed because their PROXY header was not right.", "cps", [
+                   _rates("steelyard_connections_accepted_total"),
+                   target(total("instance", rate("steelyard_proxy_header_failures_total", ANY)),
+                          "{{instance}} PROXY header refused")], size=(12, 8)),
+        series("Requests a processor second", "Attempts at endpoints over processor time: falls "
+               "where requests become dearer.", "short",
+               [target(ratio("instance", rate("steelyard_endpoint_attempts_total", ANY),
+                             rate("process_cpu_seconds_total", ANY)), ONE)], size=(12, 8))]
+
+
+def _delay():
+    turn, overhead = "steelyard_worker_turn_seconds", "steelyard_request_overhead_seconds"
+    return "What steelyard adds", [
+        series("Turn of an event loop", "p50 and p99: what steelyard adds to a byte at most, "
+               "each way.", "s", [
+                   target(quantile(0.5, "instance", turn, ANY), f"{ONE} p50"),
+                   target(quantile(0.99, "instance", turn, ANY), f"{ONE} p99")],
+               size=(12, 8), log=True),
+        series("Overhead of a request", "p50 and p99 of the time until an endpoint had the "
+               "request, without the queue: connecting and failed attempts are in it.", "s", [
+                   target(quantile(0.5, "instance", overhead, ANY), f"{ONE} p50"),
+                   target(quantile(0.99, "instance", overhead, ANY), f"{ONE} p99")],
+               size=(12, 8), log=True)]
+
+
+def _controller():
+    failed = rate("steelyard_scrape_failures_total", ANY)
+    return "Controller", [
+        series("Scrapes", "Of endpoints' metrics pages, begun and failed, a second.", "ops", [
+            _rates("steelyard_scrape_attempts_total"),
+            target(total("instance, reason", failed), "{{instance}} failed: {{reason}}")]),
+        series("Health checks", "Begun and failed, a second.", "ops", [
+            _rates("steelyard_health_probes_total"),
+            target(total("instance, reason", rate("steelyard_health_failures_total", ANY)),
+                   "{{instance}} failed: {{reason}}")]),
+        series("Revisions", "Of the weight table: it grows with each publication, and begins "
+               "anew with the process.", "short", [_most("steelyard_weight_table_revision")]),
+        series("DNS questions", "For the addresses of host names of endpoints, by result.", "ops",
+               [_rates("steelyard_dns_resolutions_total", "host", "result")]),
+        series("Addresses of host names", "That are in use.", "short",
+               [target(f"max by (instance, host) ({select('steelyard_dns_addresses', ANY)})",
+                       "{{instance}} {{host}}")]),
+        series("Since a host name had an address", "Grows while questions fail; the last good "
+               "addresses stay in use.", "s",
+               [target("time() - max by (instance, host) ("
+                       f"{select('steelyard_dns_last_success_timestamp_seconds', ANY)})",
+                       "{{instance}} {{host}}")])]
+
+
+def _limits():
+    return "Rate limits", [
+        series("Requests by limit", "Requests that a limit let through, and refused (429).",
+               "reqps", [_rates("steelyard_rate_limit_requests_total",
+                                "scope", "key", "rate", "outcome")], size=(12, 8)),
+        series("Keys forgotten", "Before their bucket was full again, because too many others "
+               "came: raise `max_keys`, or somebody floods.", "ops",
+               [_rates("steelyard_rate_limit_forgotten_keys_total", "scope", "key")],
+               size=(12, 8))]
+
+
+def _words():
+    return "Logs, hooks, admin", [
+        series("Access log", "Lines taken, and dropped by reason: `slow` or `failing`.", "ops", [
+            _rates("steelyard_access_log_lines_total"),
+            target(total("instance, reason", rate("steelyard_access_log_dropped_total", ANY)),
+                   "{{instance}} dropped: {{reason}}"),
+            target(total("instance", rate("steelyard_access_log_write_errors_total", ANY)),
+                   "{{instance}} write errors")]),
+        series("Log lines", "Of steelyard's own log, by level, and those that were suppressed.",
+               "ops", [
+                   _rates("steelyard_log_lines_total", "level"),
+                   target(total("instance", rate("steelyard_log_suppressed_total", ANY)),
+                          "{{instance}} suppressed")]),
+        series("Hooks", "Runs by event and outcome: `ok`, `failed`, `timeout`, `dropped`.", "ops",
+               [_rates("steelyard_hook_runs_total", "event", "outcome")]),
+        series("Requests to the admin address", "By class of status code.", "reqps",
+               [_rates("steelyard_admin_requests_total", "code")], size=(24, 8))]
+
+
+def process():
+    return {
+        "uid": "steelyard-process", "title": "Steelyard: controller and process",
+        "description": "What steelyard itself uses, adds and writes.",
+        "rows": [_now(), _process(), _delay(), _controller(), _limits(), _words()],
+        "variables": [INSTANCE]}

@@ -69,6 +69,17 @@ def find(*names):
     raise AssertionError(f"{' or '.join(names)} is missing: run scripts/setup test")
 
 
+def preloadable(directory, source):
+    """A library made of a C file beside this one, for LD_PRELOAD."""
+    made = Path(directory) / f"{Path(source).stem}.so"
+    beside_swift = [
+        str(Path(swift).resolve().parent / "clang") for swift in [shutil.which("swift")] if swift]
+    subprocess.run(
+        [find("cc", "clang", "gcc", *beside_swift), "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC",
+         "-shared", "-o", str(made), str(Path(__file__).parent / source)], check=True, timeout=60)
+    return made
+
+
 def _prepare_child():
     _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -308,16 +319,20 @@ class NodeExporter(Program):
 
 
 class Prometheus(Program):
-    """A real Prometheus that scrapes one address every second."""
+    """A real Prometheus that scrapes addresses every second and follows rules (a list of groups)."""
 
-    def __init__(self, directory, target):
+    def __init__(self, directory, *targets, rules=()):
         self.port = free_port()
         file = Path(directory) / "prometheus.yml"
         Path(directory).mkdir(parents=True, exist_ok=True)
+        rule_file = Path(directory) / "rules.yml"
+        rule_file.write_text(json.dumps({"groups": list(rules)}))
         file.write_text(json.dumps({
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+            "global": {
+                "scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": [str(rule_file)],
             "scrape_configs": [
-                {"job_name": "steelyard", "static_configs": [{"targets": [target]}]}]}))
+                {"job_name": "steelyard", "static_configs": [{"targets": list(targets)}]}]}))
         super().__init__(
             "prometheus", directory,
             [find("prometheus"), f"--config.file={file}",

@@ -6,15 +6,13 @@ around it is the real one.
 
 import json
 import os
-import shutil
-import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 from conftest import minimal
 from endpoints import Endpoint, text
-from programs import find, free_port, run_steelyard, wait_for
+from programs import free_port, preloadable, run_steelyard, wait_for
 
 OK, CONFIGURATION = 0, 78
 
@@ -22,14 +20,7 @@ OK, CONFIGURATION = 0, 78
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
     """hosts_file.c, compiled."""
-    source = Path(__file__).parent / "hosts_file.c"
-    made = tmp_path_factory.mktemp("hosts") / "hosts_file.so"
-    beside_swift = [
-        str(Path(swift).resolve().parent / "clang") for swift in [shutil.which("swift")] if swift]
-    subprocess.run(
-        [find("cc", "clang", "gcc", *beside_swift), "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC",
-         "-shared", "-o", str(made), str(source)], check=True, timeout=60)
-    return made
+    return preloadable(tmp_path_factory.mktemp("hosts"), "hosts_file.c")
 
 
 class Hosts:

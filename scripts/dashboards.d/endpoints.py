@@ -38,7 +38,7 @@ def _now():
              count('state="ejected"'), steps((1, ORANGE))),
         stat("Draining or drained", "Operators took them out.", "short",
              count('state=~"draining|drained"'), steps((1, "blue"))),
-        stat("In flight", "Exchanges that hold a lease on an endpoint now.", "short",
+        stat("In flight now", "Exchanges that hold a lease on an endpoint.", "short",
              f"sum({select('steelyard_endpoint_in_flight', ENDPOINT)})")]
 
 
@@ -126,7 +126,7 @@ def _scrapes():
     return "Scrapes", [
         series("Time of a scrape", "The last one's, from sending to its end.", "s",
                [target(_most("steelyard_scrape_duration_seconds", where), page)]),
-        series("Scrapes that failed", "By reason.", "ops",
+        series("Scrapes that failed", "Pages that did not come whole, by reason.", "ops",
                [_rates("steelyard_scrape_failures_total", "page", "reason")]),
         series("Scrapes", "Begun, a second.", "ops",
                [_rates("steelyard_scrape_attempts_total", "page")]),

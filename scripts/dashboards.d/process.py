@@ -25,7 +25,7 @@ def _now():
         stat("Uptime", "Of the youngest process.", "s", f"time() - max({start})", graph=False),
         stat("Workers", "Threads that serve requests.", "short",
              f"sum({select('steelyard_workers', ANY)})", graph=False),
-        stat("Processors used", "By all that are chosen.", "short",
+        stat("Processors", "As many as all that are chosen use.", "short",
              f"sum({rate('process_cpu_seconds_total', ANY)})"),
         stat("Open descriptors", "Of those that a process may open, the fullest. Orange from "
              "80 %.", "percentunit",

@@ -45,17 +45,18 @@ def eligibility_panel(size=(12, 8)):
 
 
 def change_annotations():
+    # Grafana marks nothing where the value is 0, so the number of changes comes first.
     reason = select("steelyard_endpoint_weight_reason", ENDPOINT, NEWS)
     state = select("steelyard_endpoint_eligibility", ENDPOINT)
     return [
         annotation(
-            "Weight reasons", f"{reason} == 1 and changes({reason}[1m]) > 0",
+            "Weight reasons", f"changes({reason}[1m]) > 0 and {reason} == 1",
             "{{endpoint}}: {{reason}}", "The weight's reason became {{reason}}.", BLUE),
         annotation(
-            "Weight reasons that ended", f"{reason} == 0 and changes({reason}[1m]) > 0",
+            "Weight reasons that ended", f"changes({reason}[1m]) > 0 and {reason} == 0",
             "{{endpoint}}: no longer {{reason}}", "The weight's reason was {{reason}}.", GRAY),
         annotation(
-            "Eligibility", f"{state} == 1 and changes({state}[1m]) > 0",
+            "Eligibility", f"changes({state}[1m]) > 0 and {state} == 1",
             "{{endpoint}}: {{state}}", "The endpoint became {{state}}.", ORANGE)]
 
 

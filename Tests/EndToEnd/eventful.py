@@ -1,0 +1,262 @@
+"""A fleet to which everything happens that dashboards show: two real steelyards (one whose clock
+runs fast, for forecasts), scripted engines, clients, and a real Prometheus that watches."""
+
+import threading
+from urllib.parse import quote
+
+import wire
+from programs import free_port, preloadable, wait_for
+
+FACTOR = 150
+RULES = [{"name": "test", "rules": [{
+    "alert": "SteelyardErrorRateHigh", "expr": "vector(1)",
+    "labels": {"severity": "critical", "pool": "text", "endpoint": "none"}}]}]
+RAW = [("Connection", "upgrade"), ("Upgrade", "raw/1")]
+
+
+class Engine:
+    """Says what vLLM says, with a line that is wrong; its faults are switched by the test."""
+
+    def __init__(self, stage, host="127.0.0.1"):
+        self.works = threading.Event()
+        self.works.set()
+        self.faults = set()
+        self.running = self.steps = 0
+        self.lock = threading.Lock()
+        self.one = stage.endpoint(self.answer, host)
+        self.address, self.port = self.one.address, self.one.port
+
+    def answer(self, exchange):
+        exchange.read_content()
+        path = exchange.request.target.split("?")[0]
+        if path == "/health":
+            return exchange.answer(status=500 if "sick" in self.faults else 200)
+        if path == "/metrics":
+            self.steps += self.works.is_set()
+            return exchange.answer(
+                (f"vllm:num_requests_running {self.running}\nvllm:num_requests_waiting 2\n"
+                 f"vllm:iteration_tokens_total_count {self.steps}\n{{wrong\n").encode(),
+                status=500 if "pageless" in self.faults else 200)
+        if path == "/tunnel":
+            exchange.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                          b"Upgrade: raw/1\r\n\r\n")
+            exchange.has_read_content = True
+            exchange.keeps_alive = False
+            while True:
+                exchange.send(exchange.take(1))
+        with self.lock:
+            self.running += 1
+        self.works.wait(60)
+        if path == "/slow":
+            threading.Event().wait(0.5)
+        with self.lock:
+            self.running -= 1
+            self.steps += 1
+        if path == "/cut":
+            exchange.begin_chunked()
+            exchange.chunk(b"half")
+            exchange.keeps_alive = False
+            return None
+        fails = "fails" in self.faults or path == "/fail"
+        return exchange.answer(b"ok", status=500 if fails else 200)
+
+
+class Eventful:
+    """Causes everything, and waits until Prometheus has seen it."""
+
+    def __init__(self, stage, directory, features=()):
+        self.stage = stage
+        self.directory = directory
+        self.features = features
+        self.engines = [Engine(stage) for _ in range(3)]
+        self.single = Engine(stage)
+        self.named = Engine(stage, "127.0.0.2")
+        self.port = free_port()
+        hosts = directory / "hosts"
+        hosts.write_text("127.0.0.2 gpu.test\n")
+        self.steelyard = stage.steelyard(self._configuration(), {
+            "LD_PRELOAD": str(preloadable(directory, "hosts_file.c")), "HOSTS_FILE": str(hosts)})
+        self.fast = stage.steelyard(self._fast_configuration(), {
+            "LD_PRELOAD": str(preloadable(directory, "fast_clock.c")),
+            "CLOCK_FACTOR": str(FACTOR)})
+        self.prometheus = stage.prometheus(
+            *(f"{one.admin[0]}:{one.admin[1]}" for one in (self.steelyard, self.fast)),
+            rules=RULES)
+        self._stops = threading.Event()
+        self._threads = []
+        stage.keep(self)
+
+    def stop(self):
+        self._stops.set()
+        for engine in [*self.engines, self.single, self.named]:
+            engine.works.set()
+
+    def _pool(self, endpoints, **more):
+        return {
+            "endpoints": endpoints,
+            "health": {"path": "/health", "interval": "300ms", "timeout": "250ms", "fall": 1},
+            "watchdog": {"timeout": "1s", "pause": "1s"},
+            "weights": {"law": "headroom", "interval": "250ms", "scrape": [{
+                "preset": "vllm",
+                "signals": [{"name": "waiting", "normal": 1, "alarm": 4}]}]}, **more}
+
+    def _configuration(self):
+        text = self._pool(
+            [*(one.address for one in self.engines), f"gpu.test:{self.named.port}"],
+            balance="round_robin", slow_start="0s", ejection={"fail_timeout": "1s"},
+            queue={"max_concurrent": 6, "max_length": 4, "timeout": "300ms"})
+        single = self._pool([self.single.address], breakers={"max_requests": 2})
+        if "thresholds" in self.features:
+            text["thresholds"] = {"request_rate": "100/s"}
+        limit = {"key": {"header": "authorization"}, "rate": "1/m", "burst": 1, "max_keys": 64}
+        routes = [
+            {"match": {"path_prefix": "/"}, "pool": "text"},
+            {"match": {"path_prefix": "/limited/"}, "pool": "text", "rate_limits": [limit]},
+            {"match": {"path_prefix": "/single/"}, "pool": "single", "rewrite": "/"},
+            {"match": {"path": "/moved"}, "redirect": {"status": 308, "location": "/"}},
+            {"match": {"path": "/said"}, "respond": {"status": 200}}]
+        made = {
+            "admin": {"listen": "127.0.0.1:0"}, "workers": 1, "dns": {"interval": "1s"},
+            "access_log": {"path": "/dev/full"},
+            "listeners": [
+                {"listen": "127.0.0.1:0", "routes": routes},
+                {"listen": f"127.0.0.1:{self.port}", "pool": "text", "proxy_protocol": True,
+                 "trusted_proxies": ["127.0.0.0/8"]}],
+            "pools": {"text": text, "single": single}}
+        return made
+
+    def _fast_configuration(self):
+        long = dict.fromkeys(["connect", "send", "first_byte", "idle"], "10m")
+        return {
+            "admin": {"listen": "127.0.0.1:0"}, "workers": 1,
+            "access_log": {"path": str(self.directory / "access.log")},
+            "listeners": [{"listen": "127.0.0.1:0", "pool": "text",
+                           "head_timeout": "10m", "idle_timeout": "10m"}],
+            "pools": {"text": {
+                "endpoints": [{"address": self.engines[0].address, "concurrency": 4}],
+                "watchdog": "none", "timeouts": long}}}
+
+    # What happens
+
+    def happen(self):
+        self._keep_asking(self.steelyard, "/work")
+        self._keep_asking(self.steelyard, "/work")
+        self._keep_asking(self.fast, "/work")
+        self._keep_asking(self.steelyard, "/" + "x" * 900, 0.002)  # fills the log's memory
+        self._keep_asking(self.steelyard, "/said")
+        self._keep_asking(self.steelyard, "/moved")
+        self._tunnels()
+        # What comes before a counter's first scrape is no increase.
+        self._sees("count(steelyard_build_info) == 2")
+        self._odd_requests()
+        self._faults()
+        self._overload()
+        self._orders()
+
+    def _keep_asking(self, steelyard, target, pause=0.02):
+        def run():
+            while not self._stops.wait(pause):
+                try:
+                    with steelyard.connect() as connection:
+                        while not self._stops.wait(pause):
+                            connection.exchange("GET", target)
+                except (OSError, wire.Cut):
+                    pass
+
+        self._begin(run)
+
+    def _begin(self, run):
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _ask(self, target, method="GET", **options):
+        """The status, None where the answer was cut."""
+        try:
+            with self.steelyard.connect() as connection:
+                return connection.exchange(method, target, **options).status
+        except (wire.Cut, ConnectionError):
+            return None
+
+    def _leave(self, target):
+        """A client that goes away before its answer."""
+        connection = self.steelyard.connect()
+        connection.send_request("GET", target)
+        return connection
+
+    def _tunnels(self):
+        def run():
+            while not self._stops.is_set():
+                with self.steelyard.connect() as connection:
+                    connection.send_request("GET", "/tunnel", fields=RAW)
+                    switched = connection.read_head().status == 101
+                    for _ in range(20 * switched):
+                        connection.send(b"x")
+                        connection.take(1)
+                        self._stops.wait(0.1)
+
+        self._begin(run)
+
+    def _odd_requests(self):
+        for target, status in [("/cut", None), ("/fail", 500)]:
+            found = self._ask(target)
+            assert found == status, (target, found)
+        assert self._ask("/fail", "POST", content=b"x") == 500
+        self._leave("/slow").close()
+        with self.steelyard.connect() as connection:
+            for number in range(400):
+                key = [("Authorization", f"Bearer {number % 200}")]
+                connection.exchange("GET", "/limited/work", fields=key)
+        for _ in range(3):
+            with wire.Connection(("127.0.0.1", self.port)) as connection:
+                connection.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert connection.rest() == b""
+
+    def _faults(self):
+        failing, sick, hanging = self.engines
+        failing.faults.add("fails")
+        sick.faults |= {"sick", "pageless"}
+        self._sees(f'steelyard_endpoint_eligibility{{state="unhealthy",endpoint="{sick.address}"}}')
+        self._sees(f'steelyard_endpoint_eligibility{{state="ejected",endpoint="{failing.address}"}}')
+        failing.faults.clear()
+        sick.faults.clear()
+        self._sees("steelyard_endpoint_readmissions_total > 0")
+        self._sees(f'steelyard_endpoint_eligibility{{state="ready",endpoint="{sick.address}"}}')
+        hanging.works.clear()
+        self.single.works.clear()
+        held = [self._leave("/single/slow") for _ in range(2)]
+        assert self._ask("/single/work") == 503
+        self._sees('steelyard_endpoint_eligibility{state="stalled",pool="text"}')
+        self._sees('steelyard_pool_watchdog_held{pool="single"}')
+        hanging.works.set()
+        self.single.works.set()
+        for connection in held:
+            connection.close()
+        self._sees(f'steelyard_endpoint_eligibility{{state="ready",endpoint="{hanging.address}"}}')
+
+    def _overload(self):
+        # More than may wait and longer than they may: until every outcome was seen.
+        for _ in range(16):
+            self._keep_asking(self.steelyard, "/slow", 0)
+        self._sees('steelyard_queue_length{pool="text"} > 0')
+        for outcome in ("full", "timeout"):
+            self._sees(f'steelyard_queue_requests_total{{pool="text",outcome="{outcome}"}} > 0')
+
+    def _orders(self):
+        first, second, third = (one.address for one in self.engines)
+        for order in [f"endpoints/{first}/pin?weight=2", f"endpoints/{second}/drain",
+                      f"endpoints/{third}/scale?factor=0.5"]:
+            with wire.Connection(self.steelyard.admin) as connection:
+                answer = connection.exchange("POST", f"/api/v1/pools/text/{order}")
+                assert answer.status == 200, answer.content
+        self._sees('steelyard_endpoint_weight_reason{reason="pinned"}')
+        self._sees('steelyard_endpoint_eligibility{state=~"draining|drained"}')
+
+    # What Prometheus says
+
+    def _sees(self, expression):
+        wait_for(lambda: self.values(f"({expression}) > 0"), f"Prometheus to see {expression}")
+
+    def values(self, expression):
+        data = self.prometheus.api(f"/api/v1/query?query={quote(expression)}")
+        return [float(one["value"][1]) for one in (data or {}).get("result", [])]

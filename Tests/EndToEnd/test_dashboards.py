@@ -1,0 +1,255 @@
+"""The dashboards: files as made, in Grafana's form, and every question answered by a Prometheus
+that watches real steelyards to which everything happens."""
+
+import json
+import math
+import re
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from eventful import Eventful
+from programs import find, wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ["overview", "weights", "endpoints", "process"]
+DASHBOARDS = {name: json.loads((ROOT / f"dashboards/{name}.json").read_text()) for name in NAMES}
+DOCUMENTED = dict(
+    re.findall(r"^\| `(\w+)` \| (\w+) \|", (ROOT / "docs/metrics.md").read_text(), re.M))
+# Grafana's names of units.
+UNITS = {"s", "reqps", "ops", "cps", "percentunit", "bytes", "Bps", "short"}
+KINDS = {"row", "timeseries", "stat", "state-timeline", "heatmap", "table"}
+BUILT_IN = {"__rate_interval", "__all"}
+# Families that come with other work; their questions are asked as soon as docs/metrics.md has them.
+NOT_YET = {
+    "steelyard_request_first_byte_seconds", "steelyard_request_overhead_seconds",
+    "steelyard_worker_turn_seconds", "steelyard_endpoint_busy_seconds_total",
+    "steelyard_pool_threshold_error_ratio", "steelyard_pool_threshold_response_time_seconds",
+    "steelyard_pool_threshold_p99_seconds", "steelyard_pool_threshold_endpoint_connections",
+    "steelyard_pool_threshold_queue_length", "steelyard_pool_threshold_success_ratio",
+    "steelyard_pool_threshold_objective_ratio", "steelyard_pool_expected_requests_per_second",
+    "steelyard_log_lines_total", "steelyard_log_suppressed_total", "steelyard_hook_runs_total",
+    "steelyard_admin_requests_total"}
+
+
+def panels(name):
+    return [panel for panel in DASHBOARDS[name]["panels"] if panel["type"] != "row"]
+
+
+def targets():
+    """(dashboard, panel, target) of every question, annotations too."""
+    for name in NAMES:
+        for panel in panels(name):
+            for target in panel["targets"]:
+                yield name, panel["title"], target
+        for one in DASHBOARDS[name]["annotations"]["list"][1:]:
+            yield name, f"annotation {one['name']}", one
+
+
+def families(expression):
+    """The families of a query, without a histogram's suffixes."""
+    found = set(re.findall(r"\b((?:steelyard|process)_\w+)", expression))
+    return {re.sub(r"_(bucket|sum|count)$", "", one)
+            if DOCUMENTED.get(re.sub(r"_(bucket|sum|count)$", "", one), "histogram") == "histogram"
+            else one for one in found}
+
+
+def test_the_files_are_what_the_script_makes():
+    made = subprocess.run(
+        [ROOT / "scripts/dashboards", "--check"], capture_output=True, text=True, timeout=30)
+    assert (made.returncode, made.stdout + made.stderr) == (0, "")
+    assert {file.name for file in (ROOT / "dashboards").iterdir()} == {f"{n}.json" for n in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dashboard_has_the_form_that_grafana_imports(name):
+    one = DASHBOARDS[name]
+    assert one["schemaVersion"] == 39 and one["uid"] == f"steelyard-{name}" and one["id"] is None
+    assert (one["timezone"], one["refresh"]) == ("browser", "15s")
+    assert one["tags"] == ["steelyard"] and one["title"].startswith("Steelyard: ")
+    assert one["__requires"][0]["version"] == "10.0.0"
+    assert [link["type"] for link in one["links"]] == ["dashboards", "link"]
+    assert one["links"][0]["tags"] == ["steelyard"] and "runbooks" in one["links"][1]["url"]
+    identifiers = [panel["id"] for panel in one["panels"]]
+    assert len(set(identifiers)) == len(identifiers)
+    assert {panel["type"] for panel in one["panels"]} <= KINDS
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_panel_lies_on_another(name):
+    taken = {}
+    for panel in DASHBOARDS[name]["panels"]:
+        place = panel["gridPos"]
+        assert place["w"] > 0 and place["h"] > 0 and 0 <= place["x"] <= 24 - place["w"]
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert (x, y) not in taken, f"{panel['title']} lies on {taken[x, y]}"
+                taken[x, y] = panel["title"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_panel_says_what_it_shows_and_in_which_unit(name):
+    titles = [panel["title"] for panel in panels(name)]
+    assert not [one for one in titles if titles.count(one) > 1]
+    for panel in panels(name):
+        assert len(panel["description"]) > 10 and panel["description"].endswith("."), panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"] in UNITS, panel["title"]
+        assert panel["targets"], panel["title"]
+        references = [target["refId"] for target in panel["targets"]]
+        assert len(set(references)) == len(references)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_questions_go_to_the_chosen_source_and_use_variables_that_there_are(name):
+    one = DASHBOARDS[name]
+    variables = {entry["name"]: entry for entry in one["templating"]["list"]}
+    assert variables["datasource"]["type"] == "datasource"
+    assert variables["datasource"]["query"] == "prometheus"
+    for entry in variables.values():
+        if entry["type"] == "query":
+            assert entry["multi"] and entry["includeAll"] and entry["refresh"] == 2
+    text = json.dumps(one)
+    used = set(re.findall(r"\$\{?(\w+)", text))
+    assert used - BUILT_IN == set(variables)
+    sources = re.findall(r'"datasource": \{"type": "\w+", "uid": "([^"]+)"', text)
+    assert len(sources) > len(panels(name)) * 2
+    assert set(sources) == {"${datasource}", "-- Grafana --"}
+    for _, title, target in targets():
+        # A fixed window is wrong at another scrape interval; annotations have a step of their own.
+        if "legendFormat" in target:
+            assert not re.search(r"\[\d", target["expr"]), title
+
+
+def test_thresholds_are_drawn():
+    """What a legend ends in makes its line dashed; fixed thresholds are lines, too."""
+    dashed = 0
+    for name in NAMES:
+        for panel in panels(name):
+            if panel["type"] != "timeseries":
+                continue
+            defaults = panel["fieldConfig"]["defaults"]
+            steps = defaults["thresholds"]["steps"]
+            mode = defaults["custom"]["thresholdsStyle"]["mode"]
+            assert (len(steps) > 1) == (mode == "dashed"), panel["title"]
+            patterns = [one["matcher"]["options"] for one in panel["fieldConfig"]["overrides"]]
+            for target in panel["targets"]:
+                if "_threshold_" in target["expr"]:
+                    # `{{level}}` is normal or alarm.
+                    legend = target["legendFormat"].replace("{{level}}", "alarm")
+                    hits = [one for one in patterns if re.search(one.strip("/"), legend)]
+                    assert len(hits) == 1, (panel["title"], legend)
+                    dashed += 1
+    assert dashed >= 5
+
+
+def test_exemplars_are_asked_of_the_duration_histogram():
+    asked = [target["expr"] for _, _, target in targets() if target.get("exemplar")]
+    assert len(asked) >= 3
+    assert all("steelyard_request_duration_seconds_bucket" in one for one in asked)
+
+
+def test_every_family_is_documented():
+    unknown = {
+        (name, title, one) for name, title, target in targets()
+        for one in families(target["expr"]) if one not in DOCUMENTED}
+    assert {one for _, _, one in unknown} <= NOT_YET, unknown
+
+
+def test_every_documented_family_is_shown():
+    shown = {one for _, _, target in targets() for one in families(target["expr"])}
+    assert set(DOCUMENTED) <= shown
+
+
+def substituted(expression, values):
+    """As Grafana sends it: `values` of a variable as one regular expression."""
+    def chosen(match):
+        name = match.group(1)
+        if name == "__rate_interval":
+            return "10s"
+        return "(" + "|".join(re.escape(one).replace("\\", "\\\\") for one in values[name]) + ")"
+
+    return re.sub(r"\$(\w+)", chosen, expression)
+
+
+def test_promtool_reads_every_question(tmp_path):
+    values = {name: ["a", "b:1"] for name in ("instance", "pool", "endpoint", "signal")}
+    rules = [{"record": f"check:number:{number}", "expr": substituted(target["expr"], values)}
+             for number, (_, _, target) in enumerate(targets())]
+    file = tmp_path / "rules.yml"
+    file.write_text(json.dumps({"groups": [{"name": "all", "rules": rules}]}))
+    checked = subprocess.run(
+        [find("promtool"), "check", "rules", file], capture_output=True, text=True, timeout=30)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert f"SUCCESS: {len(rules)} rules found" in checked.stdout
+
+
+class Viewer:
+    """Asks what a dashboard asks."""
+
+    def __init__(self, prometheus, begin):
+        self.prometheus = prometheus
+        self.begin = begin
+
+    def variables(self, name):
+        """The values that each variable offers, those before it all chosen."""
+        found = {}
+        for one in DASHBOARDS[name]["templating"]["list"]:
+            if one["type"] == "query":
+                query = substituted(one["query"]["query"], found)
+                selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", query).groups()
+                found[one["name"]] = self.prometheus.api(
+                    f"/api/v1/label/{label}/values?match[]={quote(selector)}") or []
+        return found
+
+    def answer(self, expression):
+        """Every number of the time since the beginning."""
+        data = self.prometheus.api(
+            f"/api/v1/query_range?query={quote(expression)}&start={self.begin}"
+            f"&end={time.time()}&step=1")
+        assert data is not None, f"refused: {expression}"
+        numbers = [float(value) for one in data["result"] for _, value in one["values"]]
+        return [number for number in numbers if math.isfinite(number)]
+
+    def lacks(self, target, values):
+        """What is wrong with the answer, None where it is right."""
+        signals = values["signal"] if "$signal" in target["expr"] else [""]
+        each = [self.answer(substituted(target["expr"], {**values, "signal": [one]}))
+                for one in signals]
+        # Not every signal has thresholds.
+        if not (any if "_threshold" in target["expr"] else all)(each):
+            return "no data"
+        return None if any(any(numbers) for numbers in each) else "only 0"
+
+
+def test_every_question_has_an_answer(module_stage, tmp_path):
+    begin = time.time()
+    features = ["thresholds"] if "steelyard_pool_threshold_error_ratio" in DOCUMENTED else []
+    fleet = Eventful(module_stage, tmp_path, features)
+    fleet.happen()
+    happened = time.time()
+    viewer = Viewer(fleet.prometheus, begin)
+    variables = {name: viewer.variables(name) for name in NAMES}
+    assert len(variables["overview"]["instance"]) == 2
+    assert variables["overview"]["pool"] == ["single", "text"]
+    assert len(variables["overview"]["endpoint"]) == 5
+    asked = [one for one in targets() if not families(one[2]["expr"]) & NOT_YET - set(DOCUMENTED)]
+    open_ = {number: None for number in range(len(asked))}
+
+    def all_answered():
+        for number in list(open_):
+            name, title, target = asked[number]
+            open_[number] = viewer.lacks(target, variables[name])
+            if open_[number] is None:
+                del open_[number]
+        return not open_
+
+    try:
+        wait_for(all_answered, "every question to be answered", 60, interval=0.5)
+    except AssertionError:
+        wrong = [f"{asked[n][0]}, {asked[n][1]}: {why}: {asked[n][2]['expr']}"
+                 for n, why in open_.items()]
+        raise AssertionError("\n".join(wrong)) from None
+    print(f"{len(asked)} questions answered; all had happened after {happened - begin:.1f} s, "
+          f"all were answered after {time.time() - begin:.1f} s")

@@ -157,7 +157,7 @@ extension Form<QueuePolicy.Concurrency> {
 
 extension Form<RateLimit.Rate> {
   /// `10/s`, `600/m`, `1000/h`.
-  fileprivate static var rate: Form {
+  static var rate: Form {
     Form(
       read: { scalar throws(Misfit) in
         let parts = scalar.text.split(separator: "/", omittingEmptySubsequences: false)

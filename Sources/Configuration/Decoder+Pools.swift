@@ -47,6 +47,7 @@ extension Decoder {
     decodeQueue(&pool, in: &scope)
     decodeRateLimits(&pool.rateLimits, in: &scope)
     scope.section("weights") { decodeWeights(&pool.weights, in: &$0) }
+    decodeThresholds(&pool, in: &scope)
   }
 
   private func decodeEndpoints(_ pool: inout Pool, in scope: inout Scope) {

@@ -47,6 +47,7 @@ public struct Pool: Sendable, Equatable {
   public var queue = QueuePolicy()
   /// For all requests of the pool, after those of their route. At most 8.
   public var rateLimits: [RateLimit] = []
+  public var thresholds = ThresholdPolicy()
 
   public init(name: String, endpoints: [Endpoint]) {
     self.name = name

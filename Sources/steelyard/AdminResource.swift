@@ -8,7 +8,7 @@ import HTTP
 
 /// A resource of the admin server. docs/openapi.yaml describes each.
 enum AdminResource: Equatable {
-  case page, metrics, health, readiness
+  case page, metrics, health, readiness, discovery
   case openAPI, pools, reload
   case explain(pool: String)
   /// Something to be changed: the verb is one of `poolVerbs` or `endpointVerbs`.
@@ -47,6 +47,7 @@ enum AdminResource: Equatable {
     case ["metrics"]: return .metrics
     case ["healthz"]: return .health
     case ["readyz"]: return .readiness
+    case ["sd", "prometheus"]: return .discovery
     default: throw unknown
     }
   }

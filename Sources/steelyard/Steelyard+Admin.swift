@@ -99,6 +99,10 @@ extension Steelyard {
     case .readiness:
       return unreadiness.map { AdminResponse(503, "not ready: \($0)") }
         ?? AdminResponse(200, "ready")
+    case .discovery:
+      try requireNoParameters(request)
+      return AdminResponse(
+        contentType: "application/json", body: DiscoveredPage.json(.all(of: board.table.fleet)))
     case .openAPI:
       try requireNoParameters(request)
       return AdminResponse(
@@ -181,6 +185,7 @@ extension Steelyard {
     return page.render {
       AdmissionMetrics(balancer.admission, board.table.fleet, now: Clock.now).write(to: &$0)
       DemandMetrics(controller).write(to: &$0)
+      ThresholdMetrics(board.table.fleet).write(to: &$0)
       ControllerMetrics(controller, now: Clock.now).write(to: &$0)
       NameMetrics(watch: names.watch).write(to: &$0)
       AccessLogMetrics(driver: accessLog).write(to: &$0)

@@ -167,6 +167,23 @@ import Testing
                 - {below: 80, weight: 2} # default
                 - {weight: 1} # default
               scrape: [] # default
+            thresholds:
+              error_ratio:
+                normal: 0.01 # default
+                alarm: 0.05 # default
+              response_time:
+                normal: 100ms # default
+                alarm: 500ms # default
+              p99: 200ms # default
+              endpoint_connections: 5000 # default
+              queue_length:
+                normal: 10 # default
+                alarm: 50 # default
+              success_ratio:
+                normal: 0.99 # default
+                alarm: 0.95 # default
+              objective: 0.999 # default
+              request_rate: none # default
 
         """)
   }

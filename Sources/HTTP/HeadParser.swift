@@ -11,6 +11,7 @@ public struct HeadParser: ~Copyable {
 
   private let byteLimit: Int
   private let fieldLimit: Int
+  private let takesTrace: Bool
   let classes = ByteClasses()
   /// The fields of the last head, in order; `fieldCount` of them are valid.
   public let fields: UnsafeMutablePointer<Field>
@@ -18,11 +19,13 @@ public struct HeadParser: ~Copyable {
   /// Which names are among them.
   private var present: UInt32 = 0
 
-  /// Requires: 1...byteCountMax bytes and 1...1_000 fields.
-  public init(headBytesMax: Int = byteCountMax, fieldsMax: Int = 100) {
+  /// Requires: 1...byteCountMax bytes and 1...1_000 fields. `takesTrace` is for servers that pass
+  /// nothing on: they know best how to refuse TRACE.
+  public init(headBytesMax: Int = byteCountMax, fieldsMax: Int = 100, takesTrace: Bool = false) {
     precondition(headBytesMax <= Self.byteCountMax && fieldsMax <= 1_000)
     byteLimit = headBytesMax
     fieldLimit = fieldsMax
+    self.takesTrace = takesTrace
     fields = .allocate(capacity: fieldsMax)
   }
 
@@ -171,7 +174,7 @@ public struct HeadParser: ~Copyable {
       // CONNECT would make us a tunnel, TRACE shows secrets that other fields were given.
       let (methodStart, methodEnd) = (head.start, head.methodEnd)
       if isWord(bytes, methodStart, methodEnd, "connect")
-        || isWord(bytes, methodStart, methodEnd, "trace")
+        || !takesTrace && isWord(bytes, methodStart, methodEnd, "trace")
       {
         throw .methodRefused
       }

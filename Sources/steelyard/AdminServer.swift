@@ -14,7 +14,7 @@ struct AdminServer: ~Copyable {
   /// A stream's client that leaves more than so many bytes unread is let go.
   private static let unsentMax = 4 << 20
 
-  private var parser = HeadParser()
+  private var parser = HeadParser(takesTrace: true)
   /// What came of the next head, by connection.
   private var inputs: [ConnectionID: [UInt8]] = [:]
   /// Connections that are closed once their answer is gone.

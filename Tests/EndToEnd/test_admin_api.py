@@ -231,7 +231,7 @@ def test_a_name_that_points_here_reads_and_changes_nothing(plain, host, status):
     ("HEAD", "/api/v1/pools", 200, None), ("HEAD", "/metrics", 200, None),
     ("HEAD", "/healthz", 200, None), ("HEAD", "/api/v1/pools/nix/explain", 404, None),
     ("OPTIONS", "/api/v1/pools", 405, "GET, HEAD"), ("OPTIONS", "/api/v1/reload", 405, "POST"),
-    ("PUT", "/api/v1/pools/text/freeze", 405, "POST"), ("TRACE", "/", 501, None),
+    ("PUT", "/api/v1/pools/text/freeze", 405, "POST"), ("TRACE", "/", 405, "GET, HEAD"),
     ("PATCH", "/metrics", 405, "GET, HEAD"), ("BREW", "/healthz", 405, "GET, HEAD"),
     ("GET", "/api/v1/reload", 405, "POST"), ("POST", "/api/v1/pools", 405, "GET, HEAD"),
     ("POST", "/api/v1/pools/text/reset?for=1s", 400, None),

@@ -7,9 +7,9 @@ extension OpenAPIDocument {
       title: steelyard admin API
       version: "1"
       description: >-
-        What a running steelyard says of itself, and how it is changed while it runs. Tokens, rules and
-        examples: docs/admin-api.md. Within version 1 resources, parameters and keys are added, never
-        taken away or given another meaning: ignore keys that you do not know.
+        What a running steelyard says of itself, and how it is changed while it runs. Tokens,
+        rules and examples: docs/admin-api.md. Within version 1 resources, parameters and keys are
+        added, never taken away or given another meaning: ignore keys that you do not know.
       license: {name: Apache 2.0, url: "https://www.apache.org/licenses/LICENSE-2.0"}
     servers:
       - url: /
@@ -37,8 +37,8 @@ extension OpenAPIDocument {
           tags: [health]
           summary: Whether new requests should come here
           description: >-
-            Not before the first weights (each pool's pages were asked for once, or their time is over),
-            and not any more once a graceful end has begun. The text says why not.
+            Not before the first weights (each pool's pages were asked for once, or their time is
+            over), and not any more once a graceful end has begun. The text says why not.
           operationId: getReadiness
           security: []
           responses:
@@ -95,9 +95,9 @@ extension OpenAPIDocument {
           tags: [status]
           summary: How weights came to be
           description: >-
-            From samples to weights, in words and numbers: pages, signals with their freshness, the
-            balancer's own evidence, the law's terms, limits and operators' orders, the last changes.
-            The words are for people and change between releases.
+            From samples to weights, in words and numbers: pages, signals with their freshness,
+            the balancer's own evidence, the law's terms, limits and operators' orders, the last
+            changes. The words are for people and change between releases.
           operationId: explainPool
           parameters:
             - {$ref: "#/components/parameters/Pool"}
@@ -120,8 +120,9 @@ extension OpenAPIDocument {
           tags: [changes]
           summary: Read the configuration file again
           description: >-
-            Also reads the token files again. A file with errors changes nothing: 422 with each of them.
-            409 is a good file that cannot be taken, such as one with another number of workers.
+            Also reads the token files again. A file with errors changes nothing: 422 with each of
+            them. 409 is a good file that cannot be taken, such as one with another number of
+            workers.
           operationId: reload
           security: [{write: []}]
           responses:
@@ -237,8 +238,8 @@ extension OpenAPIDocument {
             - name: deadline
               in: query
               description: >-
-                Until then clients with an affinity cookie of the endpoint still come back to it. Less
-                than `for`, where that is given.
+                Until then clients with an affinity cookie of the endpoint still come back to it.
+                Less than `for`, where that is given.
               schema: {$ref: "#/components/schemas/Duration"}
               example: 5m
           responses: *changed
@@ -264,8 +265,8 @@ extension OpenAPIDocument {
           type: http
           scheme: bearer
           description: >-
-            `admin.write_token`, for everything. Where no token is configured, none is asked for at a
-            loopback address, and elsewhere nothing can be changed.
+            `admin.write_token`, for everything. Where no token is configured, none is asked for
+            at a loopback address, and elsewhere nothing can be changed.
 
       parameters:
         Pool:
@@ -300,12 +301,15 @@ extension OpenAPIDocument {
             application/json: {schema: {$ref: "#/components/schemas/Result"}}
         Problem:
           description: >-
-            400 a parameter or the path is wrong, 401 a token is missing or not known (WWW-Authenticate
-            says which), 403 it may not do this, 404 no such resource, pool or endpoint, 405 another
-            method (Allow says which), 406 no such format, 413 there was content, 414 too long a path or
-            query, 421 a Host that is neither an address nor localhost.
+            400 a parameter or the path is wrong, 401 a token is missing or not known
+            (WWW-Authenticate says which), 403 it may not do this, 404 no such resource, pool or
+            endpoint, 405 another method (Allow says which), 406 no such format, 413 there was
+            content, 414 too long a path or query, 421 a Host that is neither an address nor
+            localhost.
           headers:
-            WWW-Authenticate: {description: With 401 and 403 for want of a token., schema: {type: string}}
+            WWW-Authenticate:
+              description: With 401 and 403 for want of a token.
+              schema: {type: string}
             Allow: {description: With 405., schema: {type: string}}
           content:
             application/problem+json: {schema: {$ref: "#/components/schemas/Problem"}}

@@ -281,7 +281,9 @@ extension OpenAPIDocument {
           in: path
           required: true
           description: Address and port, IPv6 in brackets; as `/api/v1/pools` shows it.
-          schema: {type: string, minLength: 1, maxLength: 64}
+          schema:
+            type: string
+            pattern: "^([0-9]{1,3}(\\.[0-9]{1,3}){3}|\\[[0-9a-f:.]{2,45}\\]):[0-9]{1,5}$"
           example: "10.0.0.1:8000"
         For:
           name: for

@@ -1,0 +1,70 @@
+"""docs/openapi.yaml is true of the program: schemathesis makes requests of it, good ones and bad
+ones, and holds every answer against it."""
+
+import re
+import subprocess
+
+import pytest
+from conftest import minimal
+from programs import ROOT
+
+DESCRIPTION = ROOT / "docs/openapi.yaml"
+TOOLS = ROOT / ".build/test-venv/bin"
+READ, WRITE = "read-token-0123456789", "write-token-0123456789"
+# The examples of the description; nobody is there.
+ADDRESSES = ["10.0.0.1:8000", "[fd00::1]:8000"]
+
+
+def run(*words, directory, timeout=200):
+    assert (TOOLS / words[0]).exists(), f"{words[0]} is missing: run scripts/setup test"
+    return subprocess.run(
+        [TOOLS / words[0], *words[1:]], cwd=directory, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=timeout)
+
+
+def schemathesis(steelyard, directory, *options):
+    host, port = steelyard.admin
+    return run(
+        "schemathesis", "run", DESCRIPTION, "--url", f"http://{host}:{port}",
+        "--header", f"Authorization: Bearer {WRITE}", "--seed", "1", "--no-shrink",
+        # A stream has no end to wait for; test_status has it.
+        "--exclude-path", "/api/v1/status/events", *options, directory=directory)
+
+
+@pytest.fixture
+def guarded(stage):
+    configuration = minimal(ADDRESSES)
+    configuration["admin"].update(read_token={"env": "READ"}, write_token={"env": "WRITE"})
+    return stage.steelyard(configuration, environment={"READ": READ, "WRITE": WRITE})
+
+
+def test_the_description_is_one(tmp_path):
+    done = run("openapi-spec-validator", DESCRIPTION, directory=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_program_embeds_it():
+    done = subprocess.run(
+        [ROOT / "scripts/embed-openapi", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_program_does_what_the_description_says(guarded, tmp_path):
+    done = schemathesis(
+        guarded, tmp_path, "--checks", "all", "--max-examples", "5", "--continue-on-failure")
+    assert done.returncode == 0, done.stdout[-8000:]
+    count = int(re.search(r"(\d+) generated", done.stdout).group(1))
+    print(f"{count} cases")
+    assert count > 200
+    # It got past the tokens: all kinds of changes were made.
+    actions = {event["action"] for event in guarded.events("audit") if event["outcome"] == "done"}
+    assert actions == {"reload", "freeze", "set", "reset", "pin", "scale", "drain"}
+
+
+def test_a_missing_guard_would_be_noticed(stage, tmp_path):
+    """The tool fails where tokens are described and not asked for."""
+    open_to_all = stage.steelyard(minimal(ADDRESSES))
+    done = schemathesis(
+        open_to_all, tmp_path, "--checks", "ignored_auth", "--phases", "examples",
+        "--include-path", "/api/v1/reload", "--include-path", "/api/v1/pools/{pool}/freeze")
+    assert done.returncode == 1 and "uthentication" in done.stdout, done.stdout[-4000:]

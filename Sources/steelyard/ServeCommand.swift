@@ -46,9 +46,8 @@ enum ServeCommand {
         switch signal {
         case SIGHUP:
           service.reloading(steelyard, now: Clock.now)
-          var isRefused = false
-          if case .failure = steelyard.reload(now: Clock.now) { isRefused = true }
-          service.ready(steelyard, isRefused: isRefused, now: Clock.now)
+          let answer = steelyard.reload(now: Clock.now)
+          service.ready(steelyard, isRefused: answer.isRefused, now: Clock.now)
         case SIGUSR1: steelyard.reopenLog()
         default:
           if steelyard.stopsAt != nil {

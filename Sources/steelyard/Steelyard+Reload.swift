@@ -10,6 +10,12 @@ import Primitives
 /// What came of a reload: lines that say what changed, or why nothing did.
 typealias ReloadResult = Result<[String], Problem>
 
+extension ReloadResult {
+  var isRefused: Bool {
+    if case .failure = self { true } else { false }
+  }
+}
+
 extension Steelyard {
   /// Lines of the log that one reload writes at most.
   private static let linesMax = 50

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test deb bench bench-parser bench-scrape bench-control bench-sockets bench-faults bench-instructions profile dashboards format lint clean
+.PHONY: help run build test deb bench bench-parser bench-scrape bench-control bench-sockets bench-faults bench-instructions profile dashboards docs format lint clean
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -85,6 +85,10 @@ profile: ## where a request's time goes: flame graph and summary (ARGS="--second
 
 dashboards: ## write dashboards/*.json anew from scripts/dashboards.d
 	@scripts/dashboards $(ARGS)
+
+docs: ## make docs/metrics.md from the catalogue of metrics
+	@$(SWIFT_BUILD) --product steelyard
+	@$(BUILD)/debug/steelyard metrics --markdown > docs/metrics.md
 
 format: ## let swift format rewrite the sources
 	@swift format format --in-place --parallel $(SWIFT_FILES)

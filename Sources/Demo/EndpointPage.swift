@@ -28,20 +28,22 @@ struct EndpointPage {
 
   func render(_ server: VirtualServer) -> [UInt8] {
     var writer = MetricsWriter()
-    writer.family("vllm:num_requests_running", .gauge, help: "Requests in the batch.")
+    writer.open(MetricFamily("vllm:num_requests_running", .gauge, help: "Requests in the batch."))
     writer.sample(server.runningCount, labels)
-    writer.family("vllm:num_requests_waiting", .gauge, help: "Requests in the queue.")
+    writer.open(MetricFamily("vllm:num_requests_waiting", .gauge, help: "Requests in the queue."))
     writer.sample(server.waitingCount, labels)
-    writer.family("vllm:kv_cache_usage_perc", .gauge, help: "Used share of the cache, 0 to 1.")
+    writer.open(
+      MetricFamily("vllm:kv_cache_usage_perc", .gauge, help: "Used share of the cache, 0 to 1."))
     writer.sample(server.cacheRatio, labels)
-    writer.family("vllm:generation_tokens_total", .counter, help: "Tokens generated.")
+    writer.open(MetricFamily("vllm:generation_tokens_total", .counter, help: "Tokens generated."))
     writer.sample(tokenCount, labels)
-    writer.family("vllm:request_success_total", .counter, help: "Requests finished.")
+    writer.open(MetricFamily("vllm:request_success_total", .counter, help: "Requests finished."))
     writer.sample(finishedCount, labels.adding("finished_reason", "stop"))
-    writer.family(
-      "vllm:e2e_request_latency_seconds", .histogram, help: "From arrival to the last token.")
+    writer.open(
+      MetricFamily(
+        "vllm:e2e_request_latency_seconds", .histogram, help: "From arrival to the last token."))
     writer.histogram(DurationHistogram.snapshot(of: [durations], at: 0), labels)
-    writer.family("process_start_time_seconds", .gauge, help: "Seconds since 1970.")
+    writer.open(MetricFamily("process_start_time_seconds", .gauge, help: "Seconds since 1970."))
     writer.sample(startedAt.seconds)
     return writer.bytes
   }

@@ -48,3 +48,12 @@ package struct Labels: Hashable, Sendable {
     return name.utf8.allSatisfy(ByteClass.isLabel)
   }
 }
+
+extension Labels {
+  /// One label for each value of a type, so that nothing is escaped once for each sample.
+  package static func each<Value: CaseIterable>(
+    _ type: Value.Type, _ name: String, _ text: (Value) -> String
+  ) -> [(value: Value, labels: Labels)] {
+    type.allCases.map { ($0, Labels([:]).adding(name, text($0))) }
+  }
+}

@@ -18,66 +18,30 @@ package struct MetricsWriter {
 
   /// The media type of the text format.
   package static let contentType = "text/plain; version=0.0.4; charset=utf-8"
+  /// What a sample takes at most beside its name and labels: braces, commas, a number, its end.
+  static let valueByteCount = 40
 
-  /// The page so far; complete after each call, in OpenMetrics after `finish`.
-  package private(set) var bytes: [UInt8] = []
-  private let format: Format
+  package let format: Format
+  var page: PageBuffer
+  /// The name of the open family's samples.
+  private(set) var sampleName: [UInt8] = []
+  private(set) var familyType = MetricType.untyped
   private var familyName = ""
-  /// What a sample's name has behind `headName`: `_total` of OpenMetrics counters and the like.
-  private var sampleSuffix = ""
-  private var headName = ""
-  private var familyType = MetricType.untyped
   private var families: Set<String> = []
 
   /// Starts an empty page and reserves room for it.
   package init(_ format: Format = .text, byteCapacity: Int = 16_384) {
     self.format = format
-    bytes.reserveCapacity(byteCapacity)
+    page = PageBuffer(byteCapacity: byteCapacity)
   }
 
-  /// Opens a family: HELP and TYPE, then the samples. Opening the one that is open does nothing.
-  /// In OpenMetrics a counter's head lacks the `_total` of its samples, an info's the `_info`,
-  /// and a `unit` is told. Requires: `name` is `[a-zA-Z_:][a-zA-Z0-9_:]*`, not opened before
-  /// another family was; `type` exists in the format; `unit` is the end of the head's name, and
-  /// nil for an info or a stateset.
-  package mutating func family(
-    _ name: String, _ type: MetricType, help: String, unit: String? = nil
-  ) {
-    if name == familyName { return }
-    precondition(Self.isMetricName(name), "not a metric name")
-    familyName = name
-    familyType = type
-    sampleSuffix = ""
-    switch (type, format) {
-    case (.gauge, _), (.histogram, _), (.summary, _), (.untyped, _), (.counter, .text): break
-    case (.gaugehistogram, .openMetrics), (.stateset, .openMetrics), (.unknown, .openMetrics): break
-    case (.counter, .openMetrics): sampleSuffix = "_total"
-    case (.info, .openMetrics): sampleSuffix = "_info"
-    case (.gaugehistogram, .text), (.info, .text), (.stateset, .text), (.unknown, .text):
-      preconditionFailure("not a type of the text format 0.0.4")
-    }
-    headName = name.hasSuffix(sampleSuffix) ? String(name.dropLast(sampleSuffix.count)) : name
-    precondition(!headName.isEmpty, "a name that is a suffix only")
-    let isNew = families.insert(headName).inserted
-    assert(isNew, "a family in two groups")
-    guard isNew else { return }
-    appendHead("HELP")
-    for byte in help.utf8 {
-      switch byte {
-      case ByteClass.backslash: append("\\\\")
-      case 0x0A: append("\\n")
-      default: append(byte)
-      }
-    }
-    append(UInt8(ascii: "\n"))
-    appendHead("TYPE")
-    append(format == .openMetrics && type == .untyped ? "unknown" : type.rawValue)
-    append(UInt8(ascii: "\n"))
-    guard format == .openMetrics, let unit else { return }
-    precondition(headName.hasSuffix("_" + unit), "not the unit of the name")
-    appendHead("UNIT")
-    append(unit)
-    append(UInt8(ascii: "\n"))
+  /// A copy of the page so far; complete after each call, in OpenMetrics after `finish`.
+  package var bytes: [UInt8] { page.bytes }
+
+  /// Ends the page, in OpenMetrics with the end mark, and gives it. Nothing may follow.
+  package mutating func finished() -> [UInt8] {
+    finish()
+    return page.take()
   }
 
   /// Ends the page: in OpenMetrics with the end mark. Call once; nothing may follow.
@@ -85,53 +49,51 @@ package struct MetricsWriter {
     if format == .openMetrics { append("# EOF\n") }
   }
 
-  /// A sample of the open family. Requires: a family is open.
-  package mutating func sample(_ value: UInt64, _ labels: Labels = .none) {
-    beginSample("", labels)
-    endSample(value)
-  }
-
-  /// A sample of the open family. Requires: a family is open.
-  package mutating func sample(_ value: Int, _ labels: Labels = .none) {
-    beginSample("", labels)
-    if value < 0 { append(UInt8(ascii: "-")) }
-    endSample(UInt64(value.magnitude))
-  }
-
-  /// A sample of the open family. Requires: a family is open.
-  package mutating func sample(_ value: Double, _ labels: Labels = .none) {
-    beginSample("", labels)
-    append(value)
-    append(UInt8(ascii: "\n"))
-  }
-
-  /// `_bucket` for each bound and for +Inf, cumulative, then `_sum` and `_count`.
-  /// Requires: a family of type histogram is open; no label is named `le`.
-  package mutating func histogram(_ snapshot: HistogramSnapshot, _ labels: Labels = .none) {
-    histogram(snapshot.buckets, DurationHistogram.bounds, sum: snapshot.sumSeconds, labels)
-  }
-
-  /// The same of short times.
-  package mutating func histogram(_ snapshot: ShortHistogramSnapshot, _ labels: Labels = .none) {
-    histogram(snapshot.buckets, ShortHistogram.bounds, sum: snapshot.sumSeconds, labels)
-  }
-
-  private mutating func histogram(
-    _ buckets: [UInt64], _ bounds: [Double], sum: Double, _ labels: Labels
-  ) {
-    precondition(familyType == .histogram, "not a histogram")
-    var cumulative: UInt64 = 0
-    for (index, count) in buckets.enumerated() {
-      cumulative &+= count
-      let bound = index < bounds.count ? Self.text(bounds[index]) : "+Inf"
-      beginSample("_bucket", labels, bound: bound)
-      endSample(cumulative)
+  /// Opens a family: HELP and TYPE, in OpenMetrics UNIT too, then the samples. In OpenMetrics a
+  /// counter's head lacks the `_total` of its samples, an info's the `_info`. Opening the one that
+  /// is open does nothing. Requires: it was not opened before another one was.
+  package mutating func open(_ family: MetricFamily) {
+    if family.name == familyName { return }
+    familyName = family.name
+    familyType = family.type
+    let head = format == .openMetrics ? family.openMetricsName : family.name
+    precondition(!head.isEmpty, "a name that is a suffix only")
+    let suffix = format == .openMetrics ? family.openMetricsSuffix : ""
+    sampleName = Array((head + suffix).utf8)
+    let isNew = families.insert(head).inserted
+    assert(isNew, "a family in two groups")
+    guard isNew else { return }
+    append("# HELP \(head) \(Self.escaped(family.help))\n")
+    switch format {
+    case .text: append("# TYPE \(head) \(family.textType)\n")
+    case .openMetrics:
+      append("# TYPE \(head) \(family.openMetricsType)\n")
+      if let unit = family.unit { append("# UNIT \(head) \(unit)\n") }
     }
-    beginSample("_sum", labels)
-    append(sum)
-    append(UInt8(ascii: "\n"))
-    beginSample("_count", labels)
-    endSample(cumulative)
+  }
+
+  /// A sample of the open family, with all labels of both. Requires: a family is open; no name is
+  /// in both.
+  @inline(__always)
+  package mutating func sample(
+    _ value: UInt64, _ labels: Labels = .none, _ more: Labels = .none
+  ) {
+    line(labels, more) { $0.put(value) }
+  }
+
+  /// A sample of the open family, with all labels of both. Requires: a family is open; no name is
+  /// in both.
+  package mutating func sample(_ value: Int, _ labels: Labels = .none, _ more: Labels = .none) {
+    line(labels, more) {
+      if value < 0 { $0.put(UInt8(ascii: "-")) }
+      $0.put(UInt64(value.magnitude))
+    }
+  }
+
+  /// A sample of the open family, with all labels of both. Requires: a family is open; no name is
+  /// in both.
+  package mutating func sample(_ value: Double, _ labels: Labels = .none, _ more: Labels = .none) {
+    line(labels, more) { $0.put(value) }
   }
 
   /// Whether the name may stand without quotes: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
@@ -140,52 +102,56 @@ package struct MetricsWriter {
     return name.utf8.allSatisfy(ByteClass.isName)
   }
 
-  // MARK: Pieces
-
-  /// `# HELP name ` and its like.
-  private mutating func appendHead(_ keyword: String) {
-    append("# ")
-    append(keyword)
-    append(UInt8(ascii: " "))
-    append(headName)
-    append(UInt8(ascii: " "))
-  }
-
-  /// The name, the braces and a blank.
-  private mutating func beginSample(_ suffix: String, _ labels: Labels, bound: String? = nil) {
-    precondition(!familyName.isEmpty, "no family is open")
-    append(headName)
-    append(sampleSuffix)
-    append(suffix)
-    if !labels.text.isEmpty || bound != nil {
-      append(UInt8(ascii: "{"))
-      bytes.append(contentsOf: labels.text)
-      if let bound {
-        append(labels.text.isEmpty ? "le=\"" : ",le=\"")
-        append(bound)
-        append(ByteClass.quote)
-      }
-      append(UInt8(ascii: "}"))
-    }
-    append(UInt8(ascii: " "))
-  }
-
-  private mutating func endSample(_ value: UInt64) {
-    append(String(value))
-    append(UInt8(ascii: "\n"))
-  }
-
-  private mutating func append(_ value: Double) { append(Self.text(value)) }
-  private mutating func append(_ byte: UInt8) { bytes.append(byte) }
-  private mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
-
   /// The shortest text that reads back as the same number; integers below 2^53 as such.
   package static func text(_ value: Double) -> String {
-    if value.isNaN { return "NaN" }
-    if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
-    if value.magnitude < 0x1p53, value == value.rounded(.towardZero) {
-      return value == 0 && value.sign == .minus ? "-0" : String(Int64(value))
+    var buffer = PageBuffer(byteCapacity: 64)
+    buffer.write(atMost: valueByteCount) { $0.put(value) }
+    return String(decoding: buffer.bytes, as: UTF8.self)
+  }
+
+  // MARK: Pieces
+
+  @inline(__always)
+  private mutating func line(
+    _ labels: Labels, _ more: Labels, _ putValue: (inout PageCursor) -> Void
+  ) {
+    precondition(!sampleName.isEmpty, "no family is open")
+    let name = sampleName
+    let byteCount = name.count + labels.text.count + more.text.count + Self.valueByteCount
+    page.write(atMost: byteCount) { cursor in
+      cursor.put(name)
+      cursor.put(labels, more)
+      cursor.put(UInt8(ascii: " "))
+      putValue(&cursor)
+      cursor.put(UInt8(ascii: "\n"))
     }
-    return value.description
+  }
+
+  private mutating func append(_ text: String) {
+    page.write(atMost: text.utf8.count) { $0.put(text) }
+  }
+
+  private static func escaped(_ help: String) -> String {
+    var result = ""
+    for scalar in help.unicodeScalars {
+      switch scalar {
+      case "\\": result += "\\\\"
+      case "\n": result += "\\n"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+}
+
+extension PageCursor {
+  /// Both in one pair of braces, or nothing.
+  @inline(__always) mutating func put(_ labels: Labels, _ more: Labels) {
+    if labels.text.isEmpty, more.text.isEmpty { return }
+    put(UInt8(ascii: "{"))
+    put(labels.text)
+    if !labels.text.isEmpty, !more.text.isEmpty { put(UInt8(ascii: ",")) }
+    put(more.text)
+    put(UInt8(ascii: "}"))
   }
 }

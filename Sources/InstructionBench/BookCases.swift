@@ -67,23 +67,24 @@ enum BookCases {
     let labels = (0..<endpointCount).map { index in
       Labels(["pool": "text", "endpoint": "10.0.\(index / 256).\(index % 256):8000"])
     }
+    let codes = ["2xx", "4xx", "5xx", "canceled"].map { Labels(["code": $0, "method": "POST"]) }
     return Case(name: name, count: count) { count, sink in
       for _ in 0..<count {
         var writer = MetricsWriter(byteCapacity: 65_536)
-        writer.family("steelyard_requests_total", .counter, help: "Exchanges that ended.")
+        writer.open(
+          MetricFamily("steelyard_requests_total", .counter, help: "Exchanges that ended."))
         for each in labels {
-          for code in ["2xx", "4xx", "5xx", "canceled"] {
-            writer.sample(
-              UInt64(123_456), each.adding("code", code).adding("method", "POST"))
-          }
+          for code in codes { writer.sample(UInt64(123_456), each, code) }
         }
-        writer.family("steelyard_request_duration_seconds", .histogram, help: "How long.")
+        writer.open(
+          MetricFamily("steelyard_request_duration_seconds", .histogram, help: "How long."))
         for each in labels {
           writer.histogram(DurationHistogram.snapshot(of: [cells], at: 0), each)
         }
-        writer.family("steelyard_endpoint_weight", .gauge, help: "The effective weight.")
+        writer.open(
+          MetricFamily("steelyard_endpoint_weight", .gauge, help: "The effective weight."))
         for (index, each) in labels.enumerated() { writer.sample(Double(index) / 7, each) }
-        sink.take(writer.bytes.count)
+        sink.take(writer.finished().count)
       }
     }
   }

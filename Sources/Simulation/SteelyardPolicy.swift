@@ -142,7 +142,7 @@ final class SteelyardPolicy: SimulatedPolicy {
     var writer = MetricsWriter()
     func put(_ name: String, _ type: MetricType, _ value: Double?) {
       guard let value else { return }
-      writer.family(name, type, help: "See the name.")
+      writer.open(MetricFamily(name, type, help: "See the name."))
       writer.sample(value)
     }
     put("requests_running", .gauge, sample.running)

@@ -11,9 +11,7 @@ final class AdminCounts {
   }
 
   func write(to writer: inout MetricsWriter) {
-    writer.family(
-      "steelyard_admin_requests_total", .counter,
-      help: "Requests to the admin address, by class of status code.")
+    writer.open(.adminRequestsTotal)
     for (label, count) in zip(Self.labels, counts) {
       writer.sample(count, Labels(["code": label]))
     }

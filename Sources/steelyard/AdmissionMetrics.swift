@@ -32,37 +32,27 @@ struct AdmissionMetrics {
   }
 
   func write(to writer: inout MetricsWriter) {
-    writer.family("steelyard_queue_length", .gauge, help: "Requests that wait now.")
+    writer.open(.queueLength)
     for (labels, gate, _) in gates { writer.sample(gate.waitingCount, labels) }
-    writer.family("steelyard_queue_length_limit", .gauge, help: "How many may wait.")
+    writer.open(.queueLengthLimit)
     for (labels, _, lengthMax) in gates { writer.sample(lengthMax, labels) }
-    writer.family(
-      "steelyard_queue_oldest_wait_seconds", .gauge,
-      help: "How long the request has waited that waits longest.")
+    writer.open(.queueOldestWaitSeconds)
     for (labels, gate, _) in gates {
       writer.sample(gate.oldest.map { max(0, (now - $0).seconds) } ?? 0, labels)
     }
-    writer.family(
-      "steelyard_queue_wait_seconds", .histogram,
-      help: "How long requests waited that were let in, 0 included.")
+    writer.open(.queueWaitSeconds)
     for (labels, gate, _) in gates { writer.histogram(gate.waits, labels) }
-    writer.family(
-      "steelyard_queue_requests_total", .counter, help: "How requests of a queue fared.")
+    writer.open(.queueRequestsTotal)
+    let outcomes = Labels.each(PoolGate.Outcome.self, "outcome", \.label)
     for (labels, gate, _) in gates {
-      for outcome in PoolGate.Outcome.allCases {
-        writer.sample(gate.sum(outcome), labels.adding("outcome", outcome.label))
-      }
+      for (outcome, label) in outcomes { writer.sample(gate.sum(outcome), labels, label) }
     }
-    writer.family(
-      "steelyard_rate_limit_requests_total", .counter,
-      help: "Requests that a rate limit allowed or limited.")
+    writer.open(.rateLimitRequestsTotal)
     for (labels, table) in limits {
       writer.sample(table.count(.allowed), labels.adding("outcome", "allowed"))
       writer.sample(table.count(.limited), labels.adding("outcome", "limited"))
     }
-    writer.family(
-      "steelyard_rate_limit_forgotten_keys_total", .counter,
-      help: "Keys that were forgotten before their bucket was full again.")
+    writer.open(.rateLimitForgottenKeysTotal)
     for (labels, table) in limits { writer.sample(table.count(.forgotten), labels) }
   }
 }

@@ -14,34 +14,19 @@ struct DemandMetrics {
   }
 
   func write(to writer: inout MetricsWriter) {
-    writer.family(
-      "steelyard_pool_requests_per_second", .gauge,
-      help: "Attempts at the pool's endpoints a second, the mean over the last minute.")
+    writer.open(.poolRequestsPerSecond)
     for (demand, labels) in pools {
       if let rate = demand.forecast.rate { writer.sample(rate, labels) }
     }
-    write(
-      "steelyard_pool_forecast_requests_per_second",
-      "What it is expected to be over the minute that ends so far from now.", &writer
-    ) { $0.expected($1) }
-    write(
-      "steelyard_pool_forecast_upper_requests_per_second",
-      "What it will not exceed, nine times of ten, going by the last six hours.", &writer
-    ) { $0.upper($1) }
-    write(
-      "steelyard_pool_forecast_error_requests_per_second",
-      "Mean absolute error of the forecasts of the last six hours.", &writer
-    ) { $0.error($1)?.mean }
-    writer.family(
-      "steelyard_pool_capacity_requests_per_second", .gauge,
-      help: "What the eligible endpoints can do, of requests like the last ones.")
+    write(.poolForecastRequestsPerSecond, &writer) { $0.expected($1) }
+    write(.poolForecastUpperRequestsPerSecond, &writer) { $0.upper($1) }
+    write(.poolForecastErrorRequestsPerSecond, &writer) { $0.error($1)?.mean }
+    writer.open(.poolCapacityRequestsPerSecond)
     for (demand, labels) in pools {
       guard let capacity = demand.capacity else { continue }
       writer.sample(capacity, labels.adding("basis", demand.basis.rawValue))
     }
-    writer.family(
-      "steelyard_pool_demand_ratio", .gauge,
-      help: "Requests a second expected in 5 minutes, divided by capacity: 1 is full.")
+    writer.open(.poolDemandRatio)
     for (demand, labels) in pools {
       guard let ratio = demand.ratio else { continue }
       writer.sample(ratio, labels.adding("basis", demand.basis.rawValue))
@@ -49,14 +34,15 @@ struct DemandMetrics {
   }
 
   private func write(
-    _ name: String, _ help: String, _ writer: inout MetricsWriter,
+    _ family: MetricFamily, _ writer: inout MetricsWriter,
     value: (Forecast, ForecastHorizon) -> Double?
   ) {
-    writer.family(name, .gauge, help: help)
+    writer.open(family)
+    let horizons = Labels.each(ForecastHorizon.self, "horizon", \.label)
     for (demand, labels) in pools {
-      for horizon in ForecastHorizon.allCases {
+      for (horizon, horizonLabels) in horizons {
         guard let value = value(demand.forecast, horizon) else { continue }
-        writer.sample(value, labels.adding("horizon", horizon.label))
+        writer.sample(value, labels, horizonLabels)
       }
     }
   }

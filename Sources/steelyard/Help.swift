@@ -18,6 +18,7 @@ enum Help {
       explain [POOL]  from samples to weights, in words and numbers
       probe URL       fetch a metrics page: which preset fits, what it says, what is missing
       presets         the known kinds of metrics pages; presets show NAME prints one
+      metrics         the families of /metrics; --markdown prints docs/metrics.md
       simulate FILE   what a fleet would do under several policies, on a virtual clock
       demo            see it work: four endpoints, traffic and a live table in one process
       help [COMMAND]  this text, or a command's
@@ -152,6 +153,7 @@ enum Help {
     case "explain": explain
     case "demo": DemoOptions.help
     case "presets": PresetsCommand.help
+    case "metrics": MetricsCommand.help
     case "probe": ProbeOptions.help
     case "simulate": SimulateOptions.help
     default: nil

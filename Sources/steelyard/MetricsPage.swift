@@ -9,61 +9,49 @@ import Primitives
 
 /// Renders the page. Reads only.
 struct MetricsPage {
-  static let contentType = MetricsWriter.contentType
-
   let table: WeightTable
   let traffic: TrafficMetrics
   let evidence: EvidenceBoard
+  let labels: EndpointLabels
   let now: Nanoseconds
-  private var writer = MetricsWriter(byteCapacity: 65_536)
-  /// Every endpoint with its labels, in configuration order.
-  private var endpoints: [(endpoint: Endpoint, labels: Labels)] = []
+  let wall: Nanoseconds
+  private var writer: MetricsWriter
 
-  init(table: WeightTable, traffic: TrafficMetrics, evidence: EvidenceBoard, now: Nanoseconds) {
+  /// Requires: `labels` are those of the table's fleet.
+  init(
+    _ format: MetricsWriter.Format, table: WeightTable, traffic: TrafficMetrics,
+    evidence: EvidenceBoard, labels: EndpointLabels, now: Nanoseconds, wall: Nanoseconds,
+    byteCapacity: Int
+  ) {
     self.table = table
     self.traffic = traffic
     self.evidence = evidence
+    self.labels = labels
     self.now = now
-    for pool in table.fleet.pools {
-      for endpoint in pool.endpoints {
-        let labels = Labels(["pool": pool.name, "endpoint": endpoint.address.description])
-        endpoints.append((endpoint, labels))
-      }
-    }
+    self.wall = wall
+    writer = MetricsWriter(format, byteCapacity: byteCapacity)
   }
 
   private mutating func writeResilience() {
     let resilience = traffic.resilience
-    writer.family(
-      "steelyard_retries_total", .counter,
-      help: "Attempts made again elsewhere, by the endpoint that failed and how it did.")
-    for (endpoint, labels) in endpoints {
-      for cause in RetryCause.allCases {
-        writer.sample(
-          resilience.retries(slot: endpoint.slot, cause), labels.adding("reason", cause.label))
+    writer.open(.retriesTotal)
+    let causes = Labels.each(RetryCause.self, "reason", \.label)
+    for (endpoint, labels) in labels.all {
+      for (cause, reason) in causes {
+        writer.sample(resilience.retries(slot: endpoint.slot, cause), labels, reason)
       }
     }
-    writer.family(
-      "steelyard_retries_refused_total", .counter,
-      help: "Failed attempts that were not made again, by the endpoint that failed and why not.")
-    for (endpoint, labels) in endpoints {
-      for refusal in RetryRefusal.allCases {
-        writer.sample(
-          resilience.refusals(slot: endpoint.slot, refusal), labels.adding("reason", refusal.label))
+    writer.open(.retriesRefusedTotal)
+    let refusals = Labels.each(RetryRefusal.self, "reason", \.label)
+    for (endpoint, labels) in labels.all {
+      for (refusal, reason) in refusals {
+        writer.sample(resilience.refusals(slot: endpoint.slot, refusal), labels, reason)
       }
     }
-    write(
-      "steelyard_endpoint_ejections_total", .counter,
-      "How often a worker ejected the endpoint.", .ejections)
-    write(
-      "steelyard_endpoint_readmissions_total", .counter,
-      "How often a worker had the endpoint back by good trials.", .readmissions)
-    write(
-      "steelyard_endpoint_connections", .gauge,
-      "Connections to an endpoint, idle ones too.", .connections)
-    writer.family(
-      "steelyard_breaker_refusals_total", .counter,
-      help: "Requests that a circuit breaker refused, by pool and breaker.")
+    write(.endpointEjectionsTotal, .ejections)
+    write(.endpointReadmissionsTotal, .readmissions)
+    write(.endpointConnections, .connections)
+    writer.open(.breakerRefusalsTotal)
     for pool in table.fleet.pools {
       for kind in BreakerKind.allCases {
         let count = pool.endpoints.reduce(0) { $0 &+ resilience.breakers(slot: $1.slot, kind) }
@@ -81,142 +69,111 @@ struct MetricsPage {
     controller(&writer)
     writeOwnAnswers()
     writeProcess()
-    return writer.bytes
+    return writer.finished()
   }
 
   private mutating func writeTraffic() {
-    writer.family(
-      "steelyard_requests_total", .counter,
-      help: "Exchanges that ended, by pool, endpoint, class of status code and method.")
-    for (endpoint, labels) in endpoints {
-      for code in CodeClass.allCases {
-        for method in Method.allCases {
-          let count = traffic.exchanges(slot: endpoint.slot, code, method)
-          // The usual ones begin at 0; the others appear when they occur.
-          let isUsual = code != .informational && (method == .get || method == .post)
-          guard count > 0 || isUsual else { continue }
-          writer.sample(
-            count, labels.adding("code", code.label).adding("method", method.label))
-        }
+    writer.open(.requestsTotal)
+    // The usual ones begin at 0; the others appear when they occur.
+    let kinds = CodeClass.allCases.flatMap { code in
+      Method.allCases.map { method in
+        (
+          code: code, method: method,
+          labels: Labels(["code": code.label, "method": method.label]),
+          isUsual: code != .informational && (method == .get || method == .post)
+        )
       }
     }
-    writer.family(
-      "steelyard_request_duration_seconds", .histogram,
-      help: "From the whole request head to the last byte of the response.")
-    for (endpoint, labels) in endpoints {
-      writer.histogram(traffic.durations(slot: endpoint.slot), labels)
+    for (endpoint, labels) in labels.all {
+      for kind in kinds {
+        let count = traffic.exchanges(slot: endpoint.slot, kind.code, kind.method)
+        if count > 0 || kind.isUsual { writer.sample(count, labels, kind.labels) }
+      }
     }
-    writer.family(
-      "steelyard_request_first_byte_seconds", .histogram,
-      help: "From the whole request head to the first byte of the response.")
-    for (endpoint, labels) in endpoints {
+    writer.open(.requestDurationSeconds)
+    // The text format has no place for exemplars: they are not read.
+    let hasExemplars = writer.format == .openMetrics
+    for (endpoint, labels) in labels.all {
+      let exemplars =
+        hasExemplars
+        ? traffic.timing.exemplars(slot: endpoint.slot, wallOffset: wall - now) : []
+      writer.histogram(traffic.durations(slot: endpoint.slot), labels, exemplars: exemplars)
+    }
+    writer.open(.requestFirstByteSeconds)
+    for (endpoint, labels) in labels.all {
       writer.histogram(traffic.timing.firstBytes(slot: endpoint.slot), labels)
     }
-    writer.family(
-      "steelyard_request_overhead_seconds", .histogram,
-      help: "From the whole request head until the endpoint that answered was sent it, less the "
-        + "wait in the queue.")
+    writer.open(.requestOverheadSeconds)
     writer.histogram(traffic.timing.overheads)
-    writer.family(
-      "steelyard_worker_turn_seconds", .histogram,
-      help: "How long a turn of a worker's loop took: what a byte waits in steelyard at most.")
+    writer.open(.workerTurnSeconds)
     writer.histogram(traffic.timing.turns)
-    writer.family(
-      "steelyard_endpoint_busy_seconds_total", .counter,
-      help: "Time that the endpoint had attempts, each from its begin to its end.")
-    for (endpoint, labels) in endpoints {
+    writer.open(.endpointBusySecondsTotal)
+    for (endpoint, labels) in labels.all {
       writer.sample(Double(evidence.sum(.busyNanoseconds, endpoint.slot)) / 1e9, labels)
     }
-    write(
-      "steelyard_endpoint_in_flight", .gauge, "Exchanges that an endpoint has in flight now.",
-      .inFlight)
-    write(
-      "steelyard_endpoint_attempts_total", .counter,
-      "Attempts at an endpoint, retries included.", .started)
-    write(
-      "steelyard_endpoint_failures_total", .counter,
-      "Attempts that failed at the endpoint: refused, cut, timed out, or answered 5xx.", .failed)
+    write(.endpointInFlight, .inFlight)
+    write(.endpointAttemptsTotal, .started)
+    write(.endpointFailuresTotal, .failed)
   }
 
   private mutating func writeWire() {
-    write(
-      "steelyard_endpoint_tunnels", .gauge,
-      "Of the exchanges in flight, those that became tunnels (WebSocket).", .tunnels)
-    writer.family(
-      "steelyard_endpoint_tunnels_total", .counter, help: "Exchanges that became tunnels.")
-    for (endpoint, labels) in endpoints {
+    write(.endpointTunnelsOpen, .tunnels)
+    writer.open(.endpointTunnelsTotal)
+    for (endpoint, labels) in labels.all {
       writer.sample(traffic.wire.sum(slot: endpoint.slot, .tunnels), labels)
     }
-    writer.family(
-      "steelyard_endpoint_tunnel_bytes_total", .counter,
-      help: "Bytes that went through tunnels, by the side that received them.")
-    for (endpoint, labels) in endpoints {
-      writer.sample(
-        traffic.wire.sum(slot: endpoint.slot, .bytesToEndpoint), labels.adding("to", "endpoint"))
-      writer.sample(
-        traffic.wire.sum(slot: endpoint.slot, .bytesToClient), labels.adding("to", "client"))
+    writer.open(.endpointTunnelBytesTotal)
+    let toEndpoint = Labels(["to": "endpoint"])
+    let toClient = Labels(["to": "client"])
+    for (endpoint, labels) in labels.all {
+      writer.sample(traffic.wire.sum(slot: endpoint.slot, .bytesToEndpoint), labels, toEndpoint)
+      writer.sample(traffic.wire.sum(slot: endpoint.slot, .bytesToClient), labels, toClient)
     }
-    writer.family(
-      "steelyard_proxy_header_failures_total", .counter,
-      help: "Connections closed because of their PROXY protocol header.")
+    writer.open(.proxyHeaderFailuresTotal)
     writer.sample(traffic.wire.proxyHeaderFailures)
   }
 
-  private mutating func write(
-    _ name: String, _ type: MetricType, _ help: String, _ column: EvidenceBoard.Column
-  ) {
-    writer.family(name, type, help: help)
-    for (endpoint, labels) in endpoints {
+  private mutating func write(_ family: MetricFamily, _ column: EvidenceBoard.Column) {
+    writer.open(family)
+    for (endpoint, labels) in labels.all {
       writer.sample(evidence.sum(column, endpoint.slot), labels)
     }
   }
 
   private mutating func writeWeights() {
-    let rows = endpoints.compactMap { entry in
+    let rows = labels.all.compactMap { entry in
       table.rows[entry.endpoint.slot].map { ($0, entry.labels, entry.endpoint.slot) }
     }
-    writer.family("steelyard_endpoint_base_weight", .gauge, help: "The operator's weight.")
+    writer.open(.endpointBaseWeight)
     for (row, labels, _) in rows { writer.sample(row.base, labels) }
-    writer.family(
-      "steelyard_endpoint_target_weight", .gauge, help: "The weight that the law wants.")
+    writer.open(.endpointTargetWeight)
     for (row, labels, _) in rows { writer.sample(row.target, labels) }
-    writer.family(
-      "steelyard_endpoint_weight", .gauge, help: "The effective weight, which picks use.")
+    writer.open(.endpointWeight)
     for (row, labels, _) in rows { writer.sample(row.effective, labels) }
-    writer.family(
-      "steelyard_endpoint_weight_reason", .gauge,
-      help: "1 for the reason of the endpoint's present weight, 0 for the others.")
+    writer.open(.endpointWeightReason)
+    let reasons = Labels.each(WeightReason.Kind.self, "reason", \.label)
     for (row, labels, _) in rows {
-      for kind in WeightReason.Kind.allCases {
-        writer.sample(row.reason.kind == kind ? 1 : 0, labels.adding("reason", kind.label))
+      for (kind, reason) in reasons {
+        writer.sample(row.reason.kind == kind ? 1 : 0, labels, reason)
       }
     }
-    writer.family(
-      "steelyard_endpoint_eligibility", .gauge,
-      help: "1 for the endpoint's present state, 0 for the others.")
+    writer.open(.endpointEligibility)
+    let states = Labels.each(Eligibility.self, "state", \.label)
     for (row, labels, slot) in rows {
       let state = row.eligibility.shown(isEjected: evidence.isEjected(slot, now: now))
-      for each in Eligibility.allCases {
-        writer.sample(state == each ? 1 : 0, labels.adding("state", each.label))
-      }
+      for (each, label) in states { writer.sample(state == each ? 1 : 0, labels, label) }
     }
-    writer.family(
-      "steelyard_weight_table_revision", .gauge,
-      help: "Revision of the published weight table; it grows with each publication.")
+    writer.open(.weightTableRevision)
     writer.sample(table.revision)
   }
 
   private mutating func writeOwnAnswers() {
-    writer.family(
-      "steelyard_local_responses_total", .counter,
-      help: "Answers that steelyard gave in an endpoint's place, by status and reason.")
+    writer.open(.localResponsesTotal)
     for reason in LocalReason.allCases {
       let labels = Labels(["status": "\(reason.status)", "reason": reason.label])
       writer.sample(traffic.locals(reason), labels)
     }
-    writer.family(
-      "steelyard_route_answers_total", .counter,
-      help: "Redirects and fixed answers of routes.")
+    writer.open(.routeAnswersTotal)
     for code in [CodeClass.success, .clientError, .serverError] {
       let labels = Labels(["action": "respond", "code": code.label])
       writer.sample(traffic.routeAnswers(isRedirect: false, code), labels)
@@ -224,36 +181,31 @@ struct MetricsPage {
     writer.sample(
       traffic.routeAnswers(isRedirect: true, .redirection),
       Labels(["action": "redirect", "code": CodeClass.redirection.label]))
-    writer.family(
-      "steelyard_connections_accepted_total", .counter, help: "Downstream connections accepted.")
+    writer.open(.connectionsAcceptedTotal)
     writer.sample(traffic.accepted)
-    writer.family(
-      "steelyard_connections_open", .gauge,
-      help: "Connections open now, downstream and upstream together.")
+    writer.open(.connectionsOpen)
     writer.sample(traffic.openConnections)
   }
 
   private mutating func writeProcess() {
-    writer.family("steelyard_build_info", .gauge, help: "1, with the version as a label.")
+    writer.open(.buildInfo)
     writer.sample(1, Labels(["version": Version.number]))
-    writer.family("steelyard_workers", .gauge, help: "Worker threads.")
+    writer.open(.workers)
     writer.sample(evidence.workerCount)
     let process = ProcessReading.now()
-    writer.family(
-      "process_cpu_seconds_total", .counter, help: "User and system CPU time in seconds.")
+    writer.open(.processCpuSecondsTotal)
     writer.sample(process.cpuSeconds)
-    writer.family("process_resident_memory_bytes", .gauge, help: "Resident memory in bytes.")
+    writer.open(.processResidentMemoryBytes)
     writer.sample(process.residentBytes)
-    writer.family("process_virtual_memory_bytes", .gauge, help: "Virtual memory in bytes.")
+    writer.open(.processVirtualMemoryBytes)
     writer.sample(process.virtualBytes)
-    writer.family("process_open_fds", .gauge, help: "Open file descriptors.")
+    writer.open(.processOpenFds)
     writer.sample(process.openFDs)
-    writer.family("process_max_fds", .gauge, help: "The limit of open file descriptors.")
+    writer.open(.processMaxFds)
     writer.sample(process.maxFDs)
-    writer.family("process_threads", .gauge, help: "Threads of the process.")
+    writer.open(.processThreads)
     writer.sample(process.threads)
-    writer.family(
-      "process_start_time_seconds", .gauge, help: "Start of the process, seconds since 1970.")
+    writer.open(.processStartTimeSeconds)
     writer.sample(process.startTimeSeconds)
   }
 }

@@ -94,7 +94,7 @@ extension Steelyard {
   ) throws(Problem) -> AdminResponse {
     switch resource {
     case .page: return page()
-    case .metrics: return AdminResponse(contentType: MetricsPage.contentType, body: metricsPage())
+    case .metrics: return metrics(request)
     case .health: return AdminResponse(200, "ok")
     case .readiness:
       return unreadiness.map { AdminResponse(503, "not ready: \($0)") }
@@ -152,7 +152,7 @@ extension Steelyard {
       throw Problem(400, "format is json or text, not \(AdminParameters.shown(other))")
     case nil:
       let offers = ["application/json", "text/plain"]
-      guard let choice = AcceptList.choose(request.fields["accept"], of: offers) else {
+      guard let choice = QualityList.choose(request.fields["accept"], of: offers) else {
         throw Problem(406, "this comes as application/json or text/plain")
       }
       isText = choice == 1
@@ -177,19 +177,5 @@ extension Steelyard {
       ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
     ]
     return response
-  }
-
-  private func metricsPage() -> [UInt8] {
-    var page = MetricsPage(
-      table: board.table, traffic: balancer.metrics, evidence: evidence, now: Clock.now)
-    return page.render {
-      AdmissionMetrics(balancer.admission, board.table.fleet, now: Clock.now).write(to: &$0)
-      DemandMetrics(controller).write(to: &$0)
-      ThresholdMetrics(board.table.fleet).write(to: &$0)
-      ControllerMetrics(controller, now: Clock.now).write(to: &$0)
-      NameMetrics(watch: names.watch).write(to: &$0)
-      AccessLogMetrics(driver: accessLog).write(to: &$0)
-      adminCounts.write(to: &$0)
-    }
   }
 }

@@ -50,6 +50,9 @@ final class Steelyard {
   var controller: Controller
   private var probes = ProbeDriver(tag: probeTag, userAgent: "steelyard/\(Version.number)")
   private var events = EventLog()
+  var endpointLabels = EndpointLabels()
+  /// What the next metrics page may need.
+  var metricsByteCapacity = 65_536
   var slots: SlotMap
   /// Slots between two owners.
   var quarantine = SlotQuarantine()

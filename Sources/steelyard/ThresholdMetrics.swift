@@ -13,41 +13,35 @@ struct ThresholdMetrics {
   }
 
   func write(to writer: inout MetricsWriter) {
-    write("steelyard_pool_threshold_error_ratio", "Share of failed answers", &writer) {
+    write(.poolThresholdErrorRatio, &writer) {
       ($0.errorRatio.normal, $0.errorRatio.alarm)
     }
-    write(
-      "steelyard_pool_threshold_response_time_seconds", "Mean duration of an exchange", &writer
-    ) { ($0.responseTime.normal.seconds, $0.responseTime.alarm.seconds) }
-    write("steelyard_pool_threshold_p99_seconds", "99th percentile of the durations", &writer) {
+    write(.poolThresholdResponseTimeSeconds, &writer) {
+      ($0.responseTime.normal.seconds, $0.responseTime.alarm.seconds)
+    }
+    write(.poolThresholdP99Seconds, &writer) {
       (nil, $0.p99.seconds)
     }
-    write(
-      "steelyard_pool_threshold_endpoint_connections", "Connections to one endpoint", &writer
-    ) { (nil, Double($0.endpointConnections)) }
-    write("steelyard_pool_threshold_queue_length", "Requests that wait", &writer) {
+    write(.poolThresholdEndpointConnections, &writer) { (nil, Double($0.endpointConnections)) }
+    write(.poolThresholdQueueLength, &writer) {
       (Double($0.queueLength.normal), Double($0.queueLength.alarm))
     }
-    write("steelyard_pool_threshold_success_ratio", "Share of good answers", &writer) {
+    write(.poolThresholdSuccessRatio, &writer) {
       ($0.successRatio.normal, $0.successRatio.alarm)
     }
-    writer.family(
-      "steelyard_pool_threshold_objective_ratio", .gauge,
-      help: "The service level objective: share of good answers over 30 days.")
+    writer.open(.poolThresholdObjectiveRatio)
     for (policy, labels) in pools { writer.sample(policy.objectiveRatio, labels) }
-    writer.family(
-      "steelyard_pool_expected_requests_per_second", .gauge,
-      help: "Requests a second that the operator expects.")
+    writer.open(.poolExpectedRequestsPerSecond)
     for (policy, labels) in pools {
       if let rate = policy.requestRate { writer.sample(rate.perSecond, labels) }
     }
   }
 
   private func write(
-    _ name: String, _ what: String, _ writer: inout MetricsWriter,
+    _ family: MetricFamily, _ writer: inout MetricsWriter,
     levels: (ThresholdPolicy) -> (normal: Double?, alarm: Double)
   ) {
-    writer.family(name, .gauge, help: "\(what) beyond which it is no longer normal, an alarm.")
+    writer.open(family)
     for (policy, labels) in pools {
       let (normal, alarm) = levels(policy)
       if let normal { writer.sample(normal, labels.adding("level", "normal")) }

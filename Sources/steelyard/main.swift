@@ -35,6 +35,7 @@ func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
   case "reload": return try WeightsCommand.reload(rest)
   case "explain": return try WeightsCommand.explain(rest)
   case "presets": return try PresetsCommand.run(rest)
+  case "metrics": return try MetricsCommand.run(rest)
   case "probe": return try ProbeCommand.run(rest)
   default: return try ServeCommand.run(rest)
   }

@@ -82,19 +82,6 @@ def test_the_admin_server_answers_people_and_probes(stage):
         assert connection.exchange("POST", "/metrics").status in (404, 405)
 
 
-def test_the_documentation_names_every_family_and_no_other(stage):
-    page_endpoint = stage.endpoint(
-        lambda exchange: exchange.answer(b'{"cpu_usage": 12.5, "memory_usage": 40}'))
-    steelyard = stage.steelyard(minimal(
-        [page_endpoint.address], health={"path": "/"},
-        weights={"law": "headroom", "scrape": [{"preset": "json"}]}))
-    page = steelyard.admin_get("/metrics").content.decode()
-    families = dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.M))
-    text = (Path(__file__).resolve().parents[2] / "docs/metrics.md").read_text()
-    documented = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", text, re.M))
-    assert documented == families
-
-
 def test_what_autoscalers_ask_for_has_an_answer(stage):
     """The queries of config/autoscaling against a real Prometheus."""
     fleet = [stage.endpoint(text()) for _ in range(2)]

@@ -96,7 +96,7 @@ def says(connection, message):
 
 
 def tunnels(steelyard):
-    return steelyard.metrics().sum("steelyard_endpoint_tunnels")
+    return steelyard.metrics().sum("steelyard_endpoint_tunnels_open")
 
 
 def pipe_endpoint(script):
@@ -123,7 +123,7 @@ def test_a_websocket_passes(stage):
             assert says(connection, b"x" * size)
         metrics = steelyard.metrics()
         assert metrics.sum("steelyard_endpoint_in_flight") == 1
-        assert metrics.sum("steelyard_endpoint_tunnels") == 1
+        assert metrics.sum("steelyard_endpoint_tunnels_open") == 1
         assert metrics.sum("steelyard_endpoint_tunnels_total") == 1
         assert metrics.sum("steelyard_requests_total", code="1xx") == 1
         assert metrics.sum("steelyard_endpoint_tunnel_bytes_total", to="endpoint") > 431000

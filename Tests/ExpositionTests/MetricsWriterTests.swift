@@ -13,10 +13,10 @@ import Testing
   @Test func aFamilyHasItsHeadOnceAndThenItsSamples() {
     let page = text { writer in
       for zone in ["a", "b"] {
-        writer.family("x_total", .counter, help: "What \\ it\nis.")
+        writer.open(MetricFamily("x_total", .counter, help: "What \\ it\nis."))
         writer.sample(UInt64(7), Labels(["zone": zone]))
       }
-      writer.family("y", .gauge, help: "")
+      writer.open(MetricFamily("y", .gauge, help: ""))
       writer.sample(1.5)
     }
     #expect(
@@ -34,13 +34,13 @@ import Testing
 
   @Test func anOpenMetricsPageTellsFamiliesUnitsAndItsEnd() {
     var writer = MetricsWriter(.openMetrics)
-    writer.family("x_seconds_total", .counter, help: "h", unit: "seconds")
+    writer.open(MetricFamily("x_seconds_total", .counter, help: "h"))
     writer.sample(UInt64(7), Labels(["zone": "a"]))
-    writer.family("y", .counter, help: "no suffix")
+    writer.open(MetricFamily("y", .counter, help: "no suffix"))
     writer.sample(1)
-    writer.family("build_info", .info, help: "")
+    writer.open(MetricFamily("build_info", .info, help: ""))
     writer.sample(1, Labels(["version": "1"]))
-    writer.family("z", .untyped, help: "\\")
+    writer.open(MetricFamily("z", .untyped, help: "\\"))
     writer.sample(.nan)
     writer.finish()
     #expect(
@@ -66,7 +66,7 @@ import Testing
 
   @Test func theTextFormatHasNeitherUnitNorEnd() {
     let page = text { writer in
-      writer.family("x_seconds", .gauge, help: "h", unit: "seconds")
+      writer.open(MetricFamily("x_seconds", .gauge, help: "h"))
       writer.sample(1)
       writer.finish()
     }
@@ -77,7 +77,7 @@ import Testing
     let cells = CellBlock(count: DurationHistogram.cellCount)
     DurationHistogram.observe(.milliseconds(30), in: cells, at: 0)
     var writer = MetricsWriter(.openMetrics)
-    writer.family("d_seconds", .histogram, help: "h", unit: "seconds")
+    writer.open(MetricFamily("d_seconds", .histogram, help: "h"))
     for pool in ["a", "b"] {
       let snapshot = DurationHistogram.snapshot(of: [cells], at: 0)
       writer.histogram(snapshot, Labels(["pool": pool]))
@@ -115,7 +115,7 @@ import Testing
 
   @Test func integersAreWrittenWhole() {
     let page = text { writer in
-      writer.family("x", .untyped, help: "h")
+      writer.open(MetricFamily("x", .untyped, help: "h"))
       writer.sample(UInt64.max)
       writer.sample(Int.min)
       writer.sample(-1)
@@ -131,7 +131,7 @@ import Testing
     let snapshot = DurationHistogram.snapshot(of: [cells], at: 0)
     let page = ReadPage(
       text { writer in
-        writer.family("d_seconds", .histogram, help: "h")
+        writer.open(MetricFamily("d_seconds", .histogram, help: "h"))
         writer.histogram(snapshot, Labels(["pool": "p"]))
         writer.histogram(HistogramSnapshot())
       })

@@ -43,7 +43,7 @@ import Testing
       let type: MetricType = [.counter, .gauge, .untyped][random.index(below: 3)]
       let base = "f\(seed):\(family)"
       let name = type == .counter ? base + "_total" : base
-      writer.family(name, type, help: text(&random))
+      writer.open(MetricFamily(name, type, help: text(&random)))
       let isOpenMetrics = format == .openMetrics
       written.types.append(
         Pair(
@@ -100,7 +100,7 @@ import Testing
   @Test func everyExtremeNumberIsReadBackToTheBit() {
     for value in Self.extremes {
       var writer = MetricsWriter()
-      writer.family("x", .gauge, help: "")
+      writer.open(MetricFamily("x", .gauge, help: ""))
       writer.sample(value)
       #expect(ReadPage(writer.bytes).samples == [ReadSample(name: "x", value: value)])
     }

@@ -91,3 +91,9 @@ def test_no_package_dependency_and_no_unsafe_flags():
     manifest = (ROOT / "Package.swift").read_text()
     assert ".package(" not in manifest and "unsafeFlags" not in manifest
     assert ".treatAllWarnings(as: .error)" in manifest
+
+
+def test_the_program_exports_families_of_its_catalogue_only():
+    for file in (ROOT / "Sources/steelyard").glob("*.swift"):
+        if not file.name.startswith("Catalogue"):
+            assert "MetricFamily(" not in code(file.read_text()), f"{file}: belongs in Catalogue*"

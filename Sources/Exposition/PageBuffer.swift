@@ -1,0 +1,119 @@
+// The bytes of a page while it is written: room is made once a line, then bytes are copied without
+// a check each. What is behind `count` is zeros.
+import CSystem
+
+/// Grows by doubling.
+struct PageBuffer {
+  private var storage: [UInt8]
+  private(set) var count = 0
+
+  init(byteCapacity: Int) { storage = [UInt8](repeating: 0, count: max(256, byteCapacity)) }
+
+  /// A copy of what was written.
+  var bytes: [UInt8] { Array(storage[..<count]) }
+
+  /// What was written, without a copy; the buffer is empty afterwards.
+  mutating func take() -> [UInt8] {
+    storage.removeLast(storage.count - count)
+    count = 0
+    defer { storage = [] }
+    return storage
+  }
+
+  /// Lets `body` write at most `byteCount` bytes. `first` of the cursor is the page's first byte.
+  @inline(__always)
+  mutating func write(atMost byteCount: Int, _ body: (inout PageCursor) -> Void) {
+    if storage.count - count < byteCount { grow(byteCount) }
+    let start = count
+    let written = storage.withUnsafeMutableBufferPointer { buffer -> Int in
+      guard let base = buffer.baseAddress else { return 0 }
+      var cursor = PageCursor(first: base, position: base + start)
+      body(&cursor)
+      return cursor.position - base - start
+    }
+    assert(written <= byteCount, "more than was asked for")
+    count += written
+  }
+
+  @inline(never)
+  private mutating func grow(_ byteCount: Int) {
+    var larger = [UInt8](repeating: 0, count: storage.count + max(storage.count, byteCount))
+    let written = count
+    larger.withUnsafeMutableBufferPointer { to in
+      storage.withUnsafeBufferPointer { from in
+        guard let to = to.baseAddress, let from = from.baseAddress else { return }
+        memcpy(to, from, written)
+      }
+    }
+    storage = larger
+  }
+}
+
+/// Where the next byte goes. Requires: room was made for all that is put.
+struct PageCursor {
+  let first: UnsafeMutablePointer<UInt8>
+  var position: UnsafeMutablePointer<UInt8>
+
+  @inline(__always) mutating func put(_ byte: UInt8) {
+    position.pointee = byte
+    position += 1
+  }
+
+  @inline(__always) mutating func put(_ text: [UInt8]) {
+    let count = text.count
+    text.withUnsafeBufferPointer { bytes in
+      if let base = bytes.baseAddress { memcpy(position, base, count) }
+    }
+    position += count
+  }
+
+  mutating func put(_ text: String) {
+    for byte in text.utf8 { put(byte) }
+  }
+
+  /// A piece of the page once more.
+  @inline(__always) mutating func put(from offset: Int, byteCount: Int) {
+    memcpy(position, first + offset, byteCount)
+    position += byteCount
+  }
+
+  /// In decimal.
+  @inline(__always) mutating func put(_ value: UInt64) {
+    if value < 10 { return put(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value)) }
+    var digitCount = 0
+    var rest = value
+    while rest > 0 {
+      digitCount &+= 1
+      rest /= 10
+    }
+    rest = value
+    var digit = digitCount
+    while digit > 0 {
+      digit &-= 1
+      let (quotient, remainder) = rest.quotientAndRemainder(dividingBy: 10)
+      position[digit] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: remainder)
+      rest = quotient
+    }
+    position += digitCount
+  }
+
+  /// The shortest text that reads back as the same number; integers below 2^53 as such. At most
+  /// 24 bytes.
+  mutating func put(_ value: Double) {
+    if value.isNaN { return put("NaN") }
+    if value.isInfinite { return put(value < 0 ? "-Inf" : "+Inf") }
+    guard value.magnitude < 0x1p53, value == value.rounded(.towardZero) else {
+      return put(value.description)
+    }
+    if value.sign == .minus { put(UInt8(ascii: "-")) }
+    put(UInt64(value.magnitude))
+  }
+
+  /// 16 lower-case hexadecimal digits.
+  mutating func putHex(_ value: UInt64) {
+    for shift in stride(from: UInt64(60), through: 0, by: -4) {
+      let digit = UInt8(truncatingIfNeeded: value >> shift & 15)
+      put(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit)
+    }
+  }
+}

@@ -1,0 +1,50 @@
+// Families of what the configuration takes for normal.
+import Exposition
+
+extension MetricSection {
+  static let thresholds = MetricSection(
+    "Thresholds",
+    text: """
+      What the configuration takes for normal and for an alarm, constant until a reload:
+      [alert rules](alerting.md) and dashboards compare with them. `level` is `normal` or `alarm`.
+      """,
+    [
+      .poolThresholdErrorRatio,
+      .poolThresholdResponseTimeSeconds,
+      .poolThresholdP99Seconds,
+      .poolThresholdEndpointConnections,
+      .poolThresholdQueueLength,
+      .poolThresholdSuccessRatio,
+      .poolThresholdObjectiveRatio,
+      .poolExpectedRequestsPerSecond,
+    ])
+}
+
+extension MetricFamily {
+  static let poolThresholdErrorRatio = threshold(
+    "steelyard_pool_threshold_error_ratio", "Share of the answers that failed")
+  static let poolThresholdResponseTimeSeconds = threshold(
+    "steelyard_pool_threshold_response_time_seconds", "Mean duration of an exchange")
+  static let poolThresholdP99Seconds = threshold(
+    "steelyard_pool_threshold_p99_seconds", "99th percentile of the durations; `alarm` only")
+  static let poolThresholdEndpointConnections = threshold(
+    "steelyard_pool_threshold_endpoint_connections", "Connections to one endpoint; `alarm` only")
+  static let poolThresholdQueueLength = threshold(
+    "steelyard_pool_threshold_queue_length", "Requests that wait")
+  static let poolThresholdSuccessRatio = threshold(
+    "steelyard_pool_threshold_success_ratio", "Share of good answers; below is worse")
+  static let poolThresholdObjectiveRatio = MetricFamily(
+    "steelyard_pool_threshold_objective_ratio", .gauge, ["pool"],
+    help: "The service level objective: share of good answers over 30 days.",
+    meaning: "The service level objective")
+  static let poolExpectedRequestsPerSecond = MetricFamily(
+    "steelyard_pool_expected_requests_per_second", .gauge, ["pool"],
+    help: "Requests a second that the operator expects.",
+    meaning: "What the operator expects; no sample unless `request_rate` says it")
+
+  private static func threshold(_ name: String, _ meaning: String) -> MetricFamily {
+    MetricFamily(
+      name, .gauge, ["pool", "level"],
+      help: "Threshold of the configuration, by level: normal, alarm.", meaning: meaning)
+  }
+}

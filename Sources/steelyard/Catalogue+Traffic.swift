@@ -1,0 +1,144 @@
+// Families of requests, attempts, retries, connections and tunnels. Catalogue.swift says how one is
+// added.
+import Exposition
+
+extension MetricSection {
+  static let traffic = MetricSection(
+    "Traffic",
+    [
+      .requestsTotal,
+      .requestDurationSeconds,
+      .requestFirstByteSeconds,
+      .requestOverheadSeconds,
+      .workerTurnSeconds,
+      .endpointBusySecondsTotal,
+      .endpointInFlight,
+      .retriesTotal,
+      .retriesRefusedTotal,
+      .endpointEjectionsTotal,
+      .endpointReadmissionsTotal,
+      .endpointConnections,
+      .breakerRefusalsTotal,
+      .endpointAttemptsTotal,
+      .endpointFailuresTotal,
+      .localResponsesTotal,
+      .routeAnswersTotal,
+      .connectionsAcceptedTotal,
+      .connectionsOpen,
+      .endpointTunnelsOpen,
+      .endpointTunnelsTotal,
+      .endpointTunnelBytesTotal,
+      .proxyHeaderFailuresTotal,
+    ])
+}
+
+extension MetricFamily {
+  static let requestsTotal = MetricFamily(
+    "steelyard_requests_total", .counter, ["pool", "endpoint", "code", "method"],
+    help: "Exchanges that ended, by pool, endpoint, class of status code and method.",
+    meaning:
+      "Exchanges that ended. `code` is `1xx`…`5xx`, `canceled` (the client went away first) or "
+      + "`truncated` (the endpoint cut a response that had begun). An exchange that failed for good"
+      + " at an endpoint counts as `5xx` there. Methods other than the usual seven are `other`")
+  static let requestDurationSeconds = MetricFamily(
+    "steelyard_request_duration_seconds", .histogram, ["pool", "endpoint"],
+    help: "From the whole request head to the last byte of the response.",
+    meaning:
+      "From the whole request head to the last byte of the response, canceled ones included. "
+      + "In OpenMetrics each bucket has the last traced exchange as its exemplar, `trace_id`")
+  static let requestFirstByteSeconds = MetricFamily(
+    "steelyard_request_first_byte_seconds", .histogram, ["pool", "endpoint"],
+    help: "From the whole request head to the first byte of the response.",
+    meaning: "From the whole request head to the first byte of the response; of responses that came"
+      + " from an endpoint")
+  static let requestOverheadSeconds = MetricFamily(
+    "steelyard_request_overhead_seconds", .histogram,
+    help: "From the whole request head until the endpoint that answered was sent it, less the "
+      + "wait in the queue.",
+    meaning: "From the whole request head until the endpoint that answered was sent it, less the "
+      + "wait in the queue: connecting and attempts that failed. 0 where an idle connection took "
+      + "it at once")
+  static let workerTurnSeconds = MetricFamily(
+    "steelyard_worker_turn_seconds", .histogram,
+    help: "How long a turn of a worker's loop took: what a byte waits in steelyard at most.",
+    meaning: "How long a turn of a worker's loop took: what a byte waits in steelyard at most, on "
+      + "each way")
+  static let endpointBusySecondsTotal = MetricFamily(
+    "steelyard_endpoint_busy_seconds_total", .counter, ["pool", "endpoint"],
+    help: "Time that the endpoint had attempts, each from its begin to its end.",
+    meaning: "Time that the endpoint had attempts, each from its begin to its end, tunnels apart; "
+      + "its rate is the mean number in flight")
+  static let endpointInFlight = MetricFamily(
+    "steelyard_endpoint_in_flight", .gauge, ["pool", "endpoint"],
+    help: "Exchanges that an endpoint has in flight now.",
+    meaning: "Exchanges that hold a lease on the endpoint now")
+  static let retriesTotal = MetricFamily(
+    "steelyard_retries_total", .counter, ["pool", "endpoint", "reason"],
+    help: "Attempts made again elsewhere, by the endpoint that failed and how it did.",
+    meaning:
+      "Attempts made again elsewhere because this endpoint failed: `unsent`, `cut`, `status`, "
+      + "`timeout` ([retries](retries.md))")
+  static let retriesRefusedTotal = MetricFamily(
+    "steelyard_retries_refused_total", .counter, ["pool", "endpoint", "reason"],
+    help: "Failed attempts that were not made again, by the endpoint that failed and why not.",
+    meaning:
+      "Failed attempts not made again: `unsafe`, `content_too_large`, `limit`, `no_endpoint`, "
+      + "`budget`, `breaker`")
+  static let endpointEjectionsTotal = MetricFamily(
+    "steelyard_endpoint_ejections_total", .counter, ["pool", "endpoint"],
+    help: "How often a worker ejected the endpoint.")
+  static let endpointReadmissionsTotal = MetricFamily(
+    "steelyard_endpoint_readmissions_total", .counter, ["pool", "endpoint"],
+    help: "How often a worker had the endpoint back by good trials.",
+    meaning: "How often a worker had it back by good trials")
+  static let endpointConnections = MetricFamily(
+    "steelyard_endpoint_connections", .gauge, ["pool", "endpoint"],
+    help: "Connections to an endpoint, idle ones too.",
+    meaning: "Connections to the endpoint, idle ones too")
+  static let breakerRefusalsTotal = MetricFamily(
+    "steelyard_breaker_refusals_total", .counter, ["pool", "breaker"],
+    help: "Requests that a circuit breaker refused, by pool and breaker.",
+    meaning: "Requests that a breaker refused: `pool_requests`, `endpoints`")
+  static let endpointAttemptsTotal = MetricFamily(
+    "steelyard_endpoint_attempts_total", .counter, ["pool", "endpoint"],
+    help: "Attempts at an endpoint, retries included.",
+    meaning: "Attempts at the endpoint, retries included")
+  static let endpointFailuresTotal = MetricFamily(
+    "steelyard_endpoint_failures_total", .counter, ["pool", "endpoint"],
+    help: "Attempts that failed at the endpoint: refused, cut, timed out, or answered 5xx.",
+    meaning: "Attempts that failed there: refused, cut, timed out, or answered 5xx")
+  static let localResponsesTotal = MetricFamily(
+    "steelyard_local_responses_total", .counter, ["status", "reason"],
+    help: "Answers that steelyard gave in an endpoint's place, by status and reason.",
+    meaning: "Answers that steelyard gave in an endpoint's place")
+  static let routeAnswersTotal = MetricFamily(
+    "steelyard_route_answers_total", .counter, ["action", "code"],
+    help: "Redirects and fixed answers of routes.",
+    meaning: "Redirects and fixed answers of routes: `action` is `redirect` or `respond` "
+      + "([routing.md](routing.md))")
+  static let connectionsAcceptedTotal = MetricFamily(
+    "steelyard_connections_accepted_total", .counter,
+    help: "Downstream connections accepted.")
+  static let connectionsOpen = MetricFamily(
+    "steelyard_connections_open", .gauge,
+    help: "Connections open now, downstream and upstream together.")
+  static let endpointTunnelsOpen = MetricFamily(
+    "steelyard_endpoint_tunnels_open", .gauge, ["pool", "endpoint"],
+    help: "Of the exchanges in flight, those that became tunnels (WebSocket).",
+    meaning:
+      "Of the exchanges in flight, those that became tunnels after a 101 (WebSocket). They count "
+      + "as `code=\"1xx\"` when they begin; their length is in no duration")
+  static let endpointTunnelsTotal = MetricFamily(
+    "steelyard_endpoint_tunnels_total", .counter, ["pool", "endpoint"],
+    help: "Exchanges that became tunnels.")
+  static let endpointTunnelBytesTotal = MetricFamily(
+    "steelyard_endpoint_tunnel_bytes_total", .counter, ["pool", "endpoint", "to"],
+    help: "Bytes that went through tunnels, by the side that received them.",
+    meaning: "Bytes that went through tunnels; `to` is `endpoint` or `client`")
+  static let proxyHeaderFailuresTotal = MetricFamily(
+    "steelyard_proxy_header_failures_total", .counter,
+    help: "Connections closed because of their PROXY protocol header.",
+    meaning:
+      "Connections closed without an answer because their PROXY protocol header was missing, "
+      + "malformed, late, or came from a network that is not trusted")
+}

@@ -1,0 +1,39 @@
+// `steelyard metrics`: the catalogue of /metrics, as a table or as the document made from it.
+import Exposition
+
+enum MetricsCommand {
+  static let help = """
+    usage: steelyard metrics [--markdown]
+
+    Lists every family of metrics that steelyard exports at /metrics of its admin address: its
+    name, type and labels. With --markdown it prints docs/metrics.md, which says what they mean.
+
+    exit codes: 0, 64 usage
+
+    examples:
+      steelyard metrics
+      steelyard metrics | grep seconds
+    """
+
+  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
+    switch arguments {
+    case []: Console.out(table, terminator: "")
+    case ["--markdown"]: Console.out(MetricsDocument.markdown, terminator: "")
+    default:
+      throw UsageError("metrics: unknown word \(arguments.first ?? ""); there is only --markdown")
+    }
+    return .ok
+  }
+
+  private static var table: String {
+    let families = Catalogue.families
+    let width = families.map(\.name.count).max() ?? 0
+    return families.reduce(into: "") { text, family in
+      let name = family.name + String(repeating: " ", count: width - family.name.count)
+      let type = family.type.rawValue
+      let gap = String(repeating: " ", count: max(0, 9 - type.count))
+      let labels = family.labels.joined(separator: ",")
+      text += "\(name)  \(type)" + (labels.isEmpty ? "" : "\(gap)  \(labels)") + "\n"
+    }
+  }
+}

@@ -1,0 +1,83 @@
+"""The page at /metrics: what the catalogue holds is exported and documented, and nothing else."""
+
+import re
+from pathlib import Path
+
+from conftest import minimal
+from programs import run_steelyard, wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+# What takes longer to be known than a test runs, and host names, which need a server of names.
+UNKNOWN = {
+    "steelyard_pool_requests_per_second",
+    "steelyard_pool_capacity_requests_per_second",
+    "steelyard_pool_demand_ratio",
+    "steelyard_pool_forecast_requests_per_second",
+    "steelyard_pool_forecast_upper_requests_per_second",
+    "steelyard_pool_forecast_error_requests_per_second",
+    "steelyard_dns_resolutions_total",
+    "steelyard_dns_last_success_timestamp_seconds",
+    "steelyard_dns_addresses",
+}
+
+
+def json_page(exchange):
+    exchange.answer(b'{"cpu_usage": 12.5, "memory_usage": 40}')
+
+
+def with_everything(addresses):
+    """A configuration that has a sample in nearly every family."""
+    return {
+        **minimal(
+            addresses, health={"path": "/", "interval": "200ms", "timeout": "100ms"},
+            queue={"max_concurrent": 10}, rate_limits=[{"key": "client_ip", "rate": "1000/s"}],
+            weights={
+                "law": "headroom", "interval": "100ms", "scrape": [{"preset": "json"}]}),
+        "access_log": {"path": "./access.log"}}
+
+
+def catalogue():
+    """Types and labels by name, as the program lists them."""
+    lines = run_steelyard("metrics").stdout.splitlines()
+    rows = [(line.split() + [""])[:3] for line in lines]
+    return {name: (kind, set(filter(None, labels.split(",")))) for name, kind, labels in rows}
+
+
+def family_of(sample, families):
+    """The family that a sample of the text format is of."""
+    for suffix in ("", "_bucket", "_sum", "_count"):
+        name = sample.removesuffix(suffix)
+        if sample.endswith(suffix) and name in families:
+            return name
+    raise AssertionError(f"{sample} is in no family of the catalogue")
+
+
+def test_the_document_is_made_from_the_catalogue():
+    assert (ROOT / "docs/metrics.md").read_text() == run_steelyard("metrics", "--markdown").stdout, \
+        "docs/metrics.md is another one: make docs"
+
+
+def test_a_page_holds_the_catalogue_and_nothing_else(stage):
+    fleet = [stage.endpoint(json_page).address for _ in range(2)]
+    steelyard = stage.steelyard(with_everything(fleet))
+    assert steelyard.get("/").status == 200
+    families = catalogue()
+    assert len(families) > 60
+
+    def known():
+        page = steelyard.metrics()
+        names = {family_of(name, families) for name, _, _ in page.samples}
+        return page if families.keys() - names <= UNKNOWN else None
+
+    wait_for(known, "a sample in every family")
+    page = steelyard.admin_get("/metrics").content.decode()
+    shown = dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.M))
+    assert shown == {
+        name: "gauge" if kind == "info" else kind for name, (kind, _) in families.items()}
+    for sample, labels, _ in steelyard.metrics().samples:
+        expected = families[family_of(sample, families)][1]
+        assert labels.keys() - {"le"} == expected, sample
+
+
+def test_the_command_refuses_other_words():
+    assert run_steelyard("metrics", "--yaml").returncode == 64

@@ -24,9 +24,10 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CSystem"),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     room("Primitives", []),
     room("IO", ["CSystem", "Primitives"]),
-    room("HTTP", ["CSystem", "Primitives"]),
+    room("HTTP", ["CSystem", "CZlib", "Primitives"]),
     room("Fleet", ["Primitives"]),
     room("Exposition", ["CSystem", "Primitives"]),
     room("Configuration", ["CYAML", "Fleet", "Primitives"]),

@@ -35,6 +35,8 @@ struct AdminResponse {
   var fields: [(name: String, value: String)] = []
   /// All of the content, or the beginning of a stream.
   var body: [UInt8]
+  /// May be sent in the gzip coding; then `fields` has a `Vary` that names Accept-Encoding.
+  var isCompressible = false
   /// The connection stays and gets what is pushed.
   var isStream = false
 

@@ -1,6 +1,6 @@
 // The admin listener: small requests without content answered from memory, on the control thread's
 // loop, and streams of events. Bounds: the loop's connections, a 16 KB head, ten seconds for it, a
-// minute between requests, 32 streams with 4 MB unsent each.
+// minute between requests, 32 streams with 4 MB unsent each, 64 MB of long answers on their way.
 import HTTP
 import IO
 import Primitives
@@ -13,6 +13,8 @@ struct AdminServer: ~Copyable {
   private static let streamsMax = 32
   /// A stream's client that leaves more than so many bytes unread is let go.
   private static let unsentMax = 4 << 20
+  /// What long answers on their way may hold together.
+  private static let bodiesMax = 64 << 20
 
   private var parser = HeadParser(takesTrace: true)
   /// What came of the next head, by connection.
@@ -21,11 +23,34 @@ struct AdminServer: ~Copyable {
   private var ending: Set<ConnectionID> = []
   /// Connections that get what is pushed.
   private var streams: Set<ConnectionID> = []
+  /// Long answers on their way; their connections read nothing meanwhile.
+  private var bodies: [ConnectionID: AdminBody] = [:]
   /// Who the connections came from.
   private var clients: [ConnectionID: String] = [:]
   private let counts: AdminCounts
 
   init(counts: AdminCounts) { self.counts = counts }
+
+  /// Whether the next turn must not wait: a long answer could go on.
+  func hasWork(_ io: borrowing IOLoop) -> Bool {
+    bodies.keys.contains { io.unsentByteCount($0) < AdminBody.pieceByteCount }
+  }
+
+  /// Sends a piece of each long answer whose client takes it. Call once a turn, after its events.
+  mutating func work(_ io: inout IOLoop, answer: (AdminRequest) -> AdminResponse) {
+    for (id, body) in bodies where io.unsentByteCount(id) < AdminBody.pieceByteCount {
+      _ = body.next().withUnsafeBytes { io.send(id, $0) }
+      io.setDeadline(id, io.now + Self.idleTimeout)
+      guard body.isDone else { continue }
+      bodies[id] = nil
+      if body.closes {
+        end(id, &io)
+      } else {
+        io.setPaused(id, false)
+        respond(id, &io, answer)
+      }
+    }
+  }
 
   /// Whether anybody would get what is pushed.
   var hasStreams: Bool { !streams.isEmpty }
@@ -56,8 +81,10 @@ struct AdminServer: ~Copyable {
       inputs[id, default: []] += io.received
       if wasEmpty { io.setDeadline(id, io.now + Self.headTimeout) }
       respond(id, &io, answer)
-    case .drained: if ending.contains(id) { close(id, &io) }
+    case .drained: if ending.contains(id), bodies[id] == nil { close(id, &io) }
     case .eof where streams.contains(id), .hangup where streams.contains(id): close(id, &io)
+    case .eof where bodies[id] != nil: ending.insert(id)
+    case .hangup where bodies[id] != nil: close(id, &io)
     case .eof, .hangup: if io.unsentByteCount(id) == 0 { close(id, &io) } else { ending.insert(id) }
     case .failed, .timeout: close(id, &io)
     case .none, .connected, .moved, .woken: break
@@ -69,6 +96,7 @@ struct AdminServer: ~Copyable {
     clients[id] = nil
     ending.remove(id)
     streams.remove(id)
+    bodies[id] = nil
     io.close(id)
   }
 
@@ -76,7 +104,7 @@ struct AdminServer: ~Copyable {
   private mutating func respond(
     _ id: ConnectionID, _ io: inout IOLoop, _ answer: (AdminRequest) -> AdminResponse
   ) {
-    while let input = inputs[id], !input.isEmpty {
+    while let input = inputs[id], !input.isEmpty, bodies[id] == nil {
       var head = RequestHead()
       let (verdict, request) = input.withUnsafeBytes { bytes in
         let verdict = parser.parse(bytes, into: &head)
@@ -105,7 +133,11 @@ struct AdminServer: ~Copyable {
           response = AdminResponse(
             Problem(503, "no more than \(Self.streamsMax) streams at once, by GET"))
         }
-        send(id, &io, response, isHead: head.method == .head, closes: closes)
+        let mayGzip =
+          head.minorVersion == 1
+          && QualityList(request.fields["accept-encoding"] ?? "").prefersGzip
+        send(
+          id, &io, response, isHead: head.method == .head, mayGzip: mayGzip, closes: closes)
         if closes { return }
         io.setDeadline(id, io.now + Self.idleTimeout)
       }
@@ -131,21 +163,49 @@ struct AdminServer: ~Copyable {
   }
 
   private mutating func send(
-    _ id: ConnectionID, _ io: inout IOLoop, _ response: AdminResponse, isHead: Bool, closes: Bool
+    _ id: ConnectionID, _ io: inout IOLoop, _ response: AdminResponse, isHead: Bool,
+    mayGzip: Bool = false, closes: Bool
   ) {
+    var response = response
+    var gzip: GzipStream?
+    let isLong = response.body.count > AdminBody.pieceByteCount
+    if isLong, !bodies.isEmpty,
+      bodies.values.reduce(response.body.count, { $0 + $1.byteCount }) > Self.bodiesMax
+    {
+      response = AdminResponse(Problem(503, "too many long answers are on their way"))
+    } else if mayGzip, response.isCompressible, response.body.count > AdminBody.plainByteCount {
+      if isLong {
+        gzip = GzipStream()
+        if gzip != nil { response.fields.append(("Content-Encoding", "gzip")) }
+      } else if let compressed = AdminBody.compressed(response.body) {
+        response.body = compressed
+        response.fields.append(("Content-Encoding", "gzip"))
+      }
+    }
     var head = Self.head(response)
-    head += "Content-Length: \(response.body.count)\r\n"
+    // RFC 9112 §6.1: a length, or chunks where it is not known yet.
+    let length = "Content-Length: \(response.body.count)\r\n"
+    head += gzip == nil ? length : isHead ? "" : "Transfer-Encoding: chunked\r\n"
     counts.note(response.status)
     head += closes ? "Connection: close\r\n\r\n" : "\r\n"
-    let bytes = Array(head.utf8) + (isHead ? [] : response.body)
-    let isSent = bytes.withUnsafeBytes { io.send(id, $0) }
-    guard closes else { return }
+    if isHead || response.body.count <= AdminBody.pieceByteCount {
+      let bytes = Array(head.utf8) + (isHead ? [] : response.body)
+      _ = bytes.withUnsafeBytes { io.send(id, $0) }
+      if closes { end(id, &io) }
+      return
+    }
+    _ = Array(head.utf8).withUnsafeBytes { io.send(id, $0) }
+    bodies[id] = AdminBody(response.body, gzip: gzip, isChunked: gzip != nil, closes: closes)
+    io.setPaused(id, true)
+  }
+
+  /// Nothing more is answered; the connection closes once everything is sent.
+  private mutating func end(_ id: ConnectionID, _ io: inout IOLoop) {
     inputs[id] = []
     ending.insert(id)
     io.finish(id)
-    io.setDeadline(id, io.now + .seconds(2))
-    // Otherwise the client's end, or the deadline, closes it.
-    if !isSent { io.setDeadline(id, io.now + Self.headTimeout) }
+    // The client's end, or the deadline, closes it.
+    io.setDeadline(id, io.now + (io.unsentByteCount(id) == 0 ? .seconds(2) : Self.headTimeout))
   }
 
   /// The first part of a stream; it ends with the connection.

@@ -1,5 +1,6 @@
 // The answer at /metrics: the format that the client likes best, filled by all that know families.
 import Balancer
+import Controller
 import Exposition
 import Fleet
 import HTTP

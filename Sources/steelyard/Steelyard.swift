@@ -145,7 +145,8 @@ final class Steelyard {
 
   /// One turn of the control loop: waits for at most `deadline`, then does what is due.
   func turn(until deadline: Nanoseconds) {
-    io.wait(until: min(deadline, min(nextTick, min(controller.nextDue, names.watch.nextDue))))
+    let due = min(deadline, min(nextTick, min(controller.nextDue, names.watch.nextDue)))
+    io.wait(until: admin.hasWork(io) ? io.now : due)
     let wall = Clock.wall
     while true {
       let event = io.next()
@@ -156,6 +157,8 @@ final class Steelyard {
       default: break
       }
     }
+    let now = io.now
+    admin.work(&io) { request in self.answer(request, now) }
     takeNames()
     if mustCloseProbes {
       mustCloseProbes = false

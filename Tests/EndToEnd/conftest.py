@@ -39,8 +39,9 @@ class Stage:
         return self._keep(
             programs.NodeExporter(self._room("node_exporter"), host, port, procfs))
 
-    def prometheus(self, *targets, rules=()):
-        return self._keep(programs.Prometheus(self._room("prometheus"), *targets, rules=rules))
+    def prometheus(self, *targets, rules=(), options=()):
+        return self._keep(programs.Prometheus(
+            self._room("prometheus"), *targets, rules=rules, options=options))
 
     def endpoint(self, answer, host="127.0.0.1", port=0):
         return self._keep(endpoints.Endpoint(answer, host, port))

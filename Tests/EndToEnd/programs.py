@@ -321,7 +321,7 @@ class NodeExporter(Program):
 class Prometheus(Program):
     """A real Prometheus that scrapes addresses every second and follows rules (a list of groups)."""
 
-    def __init__(self, directory, *targets, rules=()):
+    def __init__(self, directory, *targets, rules=(), options=()):
         self.port = free_port()
         file = Path(directory) / "prometheus.yml"
         Path(directory).mkdir(parents=True, exist_ok=True)
@@ -337,7 +337,7 @@ class Prometheus(Program):
             "prometheus", directory,
             [find("prometheus"), f"--config.file={file}",
              f"--storage.tsdb.path={Path(directory) / 'data'}",
-             f"--web.listen-address=127.0.0.1:{self.port}"])
+             f"--web.listen-address=127.0.0.1:{self.port}", *options])
         self.wait_for_port("127.0.0.1", self.port)
 
     def api(self, target):

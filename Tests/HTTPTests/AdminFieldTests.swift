@@ -38,7 +38,7 @@ import Testing
       ("text/plain ; q=0.5 , application/json ; q=0.4", 1),
     ] as [(String?, Int?)])
   func aMediaTypeIsChosen(_ field: String?, _ index: Int?) {
-    #expect(AcceptList.choose(field, of: ["application/json", "text/plain"]) == index)
+    #expect(QualityList.choose(field, of: ["application/json", "text/plain"]) == index)
   }
 
   @Test(

@@ -216,12 +216,14 @@ class Eventful:
         failing, sick, hanging = self.engines
         failing.faults.add("fails")
         sick.faults |= {"sick", "pageless"}
-        self._sees(f'steelyard_endpoint_eligibility{{state="unhealthy",endpoint="{sick.address}"}}')
-        self._sees(f'steelyard_endpoint_eligibility{{state="ejected",endpoint="{failing.address}"}}')
+        self._is(sick, "unhealthy")
+        self._is(failing, "ejected")
+        self._sees('steelyard_endpoint_weight_reason'
+                   f'{{reason=~"stale|expired",endpoint="{sick.address}"}}')
         failing.faults.clear()
         sick.faults.clear()
         self._sees("steelyard_endpoint_readmissions_total > 0")
-        self._sees(f'steelyard_endpoint_eligibility{{state="ready",endpoint="{sick.address}"}}')
+        self._is(sick, "ready")
         hanging.works.clear()
         self.single.works.clear()
         held = [self._leave("/single/slow") for _ in range(2)]
@@ -232,7 +234,7 @@ class Eventful:
         self.single.works.set()
         for connection in held:
             connection.close()
-        self._sees(f'steelyard_endpoint_eligibility{{state="ready",endpoint="{hanging.address}"}}')
+        self._is(hanging, "ready")
 
     def _overload(self):
         # More than may wait and longer than they may: until every outcome was seen.
@@ -256,6 +258,10 @@ class Eventful:
 
     def _sees(self, expression):
         wait_for(lambda: self.values(f"({expression}) > 0"), f"Prometheus to see {expression}")
+
+    def _is(self, engine, state):
+        self._sees(
+            f'steelyard_endpoint_eligibility{{state="{state}",endpoint="{engine.address}"}}')
 
     def values(self, expression):
         data = self.prometheus.api(f"/api/v1/query?query={quote(expression)}")

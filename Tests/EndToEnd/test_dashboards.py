@@ -253,3 +253,25 @@ def test_every_question_has_an_answer(module_stage, tmp_path):
         raise AssertionError("\n".join(wrong)) from None
     print(f"{len(asked)} questions answered; all had happened after {happened - begin:.1f} s, "
           f"all were answered after {time.time() - begin:.1f} s")
+
+
+def test_the_documentation_explains_every_row_and_no_other():
+    text = (ROOT / "docs/dashboards.md").read_text()
+    sections = {"overview": "Overview", "weights": "Weights", "endpoints": "Endpoints",
+                "process": "Controller and process"}
+    for name, title in sections.items():
+        section = text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+        explained = re.findall(r"^\| ([^|]+) \| [A-Z]", section, re.M)
+        rows = [panel["title"] for panel in DASHBOARDS[name]["panels"] if panel["type"] == "row"]
+        assert explained == rows
+
+
+def test_the_examples_for_grafana_say_what_its_files_say():
+    folder = ROOT / "config/grafana/provisioning"
+    source = (folder / "datasources/prometheus.yml").read_text()
+    assert re.search(r"^apiVersion: 1\ndatasources:\n  - name: \w+\n    type: prometheus$", source,
+                     re.M)
+    provider = (folder / "dashboards/steelyard.yml").read_text()
+    path = re.search(r"^    options:\n      path: (\S+)$", provider, re.M)[1]
+    documentation = (ROOT / "docs/dashboards.md").read_text()
+    assert f"`{path}/`" in documentation and "`--enable-feature=exemplar-storage`" in documentation

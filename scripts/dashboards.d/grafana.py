@@ -57,7 +57,7 @@ def target(expression, legend, exemplar=False, **more):
 
 
 def level(family, scope=POOL, label="level", by="pool", legend=None):
-    """Threshold lines of a family of configured numbers; drawn dashed by what their legends end in."""
+    """Lines of a family of configured numbers; drawn dashed by what their legends end in."""
     if label is None:
         return target(f"max by ({by}) ({select(family, scope)})", legend)
     names = " ".join(f"{{{{{one}}}}}" for one in by.split(", "))
@@ -175,7 +175,7 @@ def heatmap(title, description, unit, expression, size=(12, 8)):
 
 
 def table(title, description, expression, columns, size=(12, 8)):
-    """The present series as rows. `columns`: (label, title) in their order; the others are hidden."""
+    """The present series as rows. `columns`: (label, title) in order; others are hidden."""
     wanted = target(expression, "", format="table")
     wanted.update({"range": False, "instant": True})
     panel = _panel(

@@ -177,4 +177,5 @@ def overview():
         "rows": [_now(), _traffic(), _duration(), _queue(), _demand(), _fleet()],
         "variables": [INSTANCE, POOLS, ENDPOINTS],
         "annotations": [
-            annotation("Alerts", FIRING, "{{alertname}}", "{{severity}} {{pool}} {{endpoint}}", RED)]}
+            annotation(
+                "Alerts", FIRING, "{{alertname}}", "{{severity}} {{pool}} {{endpoint}}", RED)]}

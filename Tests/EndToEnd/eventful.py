@@ -5,7 +5,7 @@ import threading
 from urllib.parse import quote
 
 import wire
-from programs import free_port, preloadable, wait_for
+from programs import find, free_port, preloadable, wait_for
 
 FACTOR = 150
 RULES = [{"name": "test", "rules": [{
@@ -62,15 +62,16 @@ class Engine:
 
 
 class Eventful:
-    """Causes everything, and waits until Prometheus has seen it."""
+    """Causes everything, and waits until Prometheus has seen it. `families`: those there are."""
 
-    def __init__(self, stage, directory, features=()):
+    def __init__(self, stage, directory, families):
         self.stage = stage
         self.directory = directory
-        self.features = features
+        self.families = families
         self.engines = [Engine(stage) for _ in range(3)]
         self.single = Engine(stage)
         self.named = Engine(stage, "127.0.0.2")
+        self.backup = Engine(stage)
         self.port = free_port()
         hosts = directory / "hosts"
         hosts.write_text("127.0.0.2 gpu.test\n")
@@ -88,7 +89,7 @@ class Eventful:
 
     def stop(self):
         self._stops.set()
-        for engine in [*self.engines, self.single, self.named]:
+        for engine in [*self.engines, self.single, self.named, self.backup]:
             engine.works.set()
 
     def _pool(self, endpoints, **more):
@@ -108,13 +109,16 @@ class Eventful:
         single = self._pool([self.single.address], breakers={"max_requests": 2})
         # What the law wants and what is differ all the time.
         single["weights"]["dry_run"] = True
-        if "thresholds" in self.features:
+        spare = self._pool(
+            ["127.0.0.1:1", {"address": self.backup.address, "backup": True}])
+        if "steelyard_pool_expected_requests_per_second" in self.families:
             text["thresholds"] = {"request_rate": "100/s"}
         limit = {"key": {"header": "authorization"}, "rate": "1/m", "burst": 1, "max_keys": 64}
         routes = [
             {"match": {"path_prefix": "/"}, "pool": "text"},
             {"match": {"path_prefix": "/limited/"}, "pool": "text", "rate_limits": [limit]},
             {"match": {"path_prefix": "/single/"}, "pool": "single", "rewrite": "/"},
+            {"match": {"path_prefix": "/spare/"}, "pool": "spare", "rewrite": "/"},
             {"match": {"path": "/moved"}, "redirect": {"status": 308, "location": "/"}},
             {"match": {"path": "/said"}, "respond": {"status": 200}}]
         made = {
@@ -124,7 +128,10 @@ class Eventful:
                 {"listen": "127.0.0.1:0", "routes": routes},
                 {"listen": f"127.0.0.1:{self.port}", "pool": "text", "proxy_protocol": True,
                  "trusted_proxies": ["127.0.0.0/8"]}],
-            "pools": {"text": text, "single": single}}
+            "pools": {"text": text, "single": single, "spare": spare}}
+        if "steelyard_hook_runs_total" in self.families:
+            made["hooks"] = [{"on": ["endpoint_ejected", "endpoint_unhealthy"],
+                              "run": [find("true")]}]
         return made
 
     def _fast_configuration(self):
@@ -143,6 +150,7 @@ class Eventful:
     def happen(self):
         self._keep_asking(self.steelyard, "/work")
         self._keep_asking(self.steelyard, "/work")
+        self._keep_asking(self.steelyard, "/spare/work")
         self._keep_asking(self.fast, "/work")
         self._keep_asking(self.steelyard, "/" + "x" * 900, 0.002)  # fills the log's memory
         self._keep_asking(self.steelyard, "/said")
@@ -248,8 +256,9 @@ class Eventful:
 
     def _orders(self):
         first, second, third = (one.address for one in self.engines)
-        for order in [f"endpoints/{first}/pin?weight=2", f"endpoints/{second}/drain",
-                      f"endpoints/{third}/scale?factor=0.5"]:
+        # Each is a line in the log, which leaves out what comes too often.
+        for order in [*(f"endpoints/{first}/pin?weight={n}" for n in range(1, 60)),
+                      f"endpoints/{second}/drain", f"endpoints/{third}/scale?factor=0.5"]:
             with wire.Connection(self.steelyard.admin) as connection:
                 answer = connection.exchange("POST", f"/api/v1/pools/text/{order}")
                 assert answer.status == 200, answer.content

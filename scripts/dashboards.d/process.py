@@ -118,11 +118,13 @@ def _words():
                    "{{instance}} dropped: {{reason}}"),
             target(total("instance", rate("steelyard_access_log_write_errors_total", ANY)),
                    "{{instance}} write errors")]),
-        series("Log lines", "Of steelyard's own log, by level, and those that were suppressed.",
-               "ops", [
+        series("Log lines", "Of steelyard's own log, by level; those that were left out because "
+               "too many of a kind came at once, and those that were lost.", "ops", [
                    _rates("steelyard_log_lines_total", "level"),
                    target(total("instance", rate("steelyard_log_suppressed_total", ANY)),
-                          "{{instance}} suppressed")]),
+                          "{{instance}} suppressed"),
+                   target(total("instance, reason", rate("steelyard_log_dropped_total", ANY)),
+                          "{{instance}} lost: {{reason}}")]),
         series("Hooks", "Runs by event and outcome: `ok`, `failed`, `timeout`, `dropped`.", "ops",
                [_rates("steelyard_hook_runs_total", "event", "outcome")]),
         series("Requests to the admin address", "By class of status code.", "reqps",

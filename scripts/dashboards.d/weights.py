@@ -2,7 +2,7 @@
 
 from grafana import (
     BLUE, ENDPOINT, ENDPOINTS, GRAY, GREEN, INSTANCE, ORANGE, POOL, POOLS, PURPLE, RED, YELLOW,
-    annotation, level, rate, repeated, select, series, stat, steps, target, timeline, total,
+    annotation, level, rate, ratio, repeated, select, series, stat, steps, target, timeline, total,
     variable)
 
 REASONS = [
@@ -90,16 +90,21 @@ def _share():
         return (f"sum by (pool, endpoint) ({number}) / on (pool) group_left () "
                 f"(sum by (pool) ({number}) > 0)")
 
+    backups = (f"{attempts} * on (instance, pool, endpoint) "
+               f"{select('steelyard_endpoint_backup', POOL)}")
     return "Traffic and weight", [
         series("Share of traffic", "Of the pool's attempts.", "percentunit",
-               [target(share(attempts), "{{pool}} {{endpoint}}")], stacked=True),
+               [target(share(attempts), "{{pool}} {{endpoint}}")], size=(12, 8), stacked=True),
         series("Share of weight", "Of the pool's effective weights.", "percentunit",
-               [target(share(weights), "{{pool}} {{endpoint}}")], stacked=True),
+               [target(share(weights), "{{pool}} {{endpoint}}")], size=(12, 8), stacked=True),
         series("Traffic less weight", "Share of traffic less share of weight. Away from 0 where "
                "the pick follows what is in flight (`least_request`), a hash or a session, and "
                "where an endpoint may take nothing new.", "percentunit",
                [target(f"({share(attempts)}) - ({share(weights)})", "{{pool}} {{endpoint}}")],
-               low=None)]
+               size=(12, 8), low=None),
+        series("Traffic of backups", "Share of the pool's attempts that went to backups: above 0 "
+               "while none of the others may be used.", "percentunit",
+               [target(ratio("pool", backups, attempts), "{{pool}}")], size=(12, 8))]
 
 
 def _why():

@@ -34,7 +34,7 @@ class Engine:
             return exchange.answer(status=500 if "sick" in self.faults else 200)
         if path == "/metrics":
             self.steps += self.works.is_set()
-            # Weights that change all the time: more lines than the log takes.
+            # Weights that change all the time.
             self.waiting = 5 - self.waiting
             return exchange.answer(
                 (f"vllm:num_requests_running {self.running}\n"
@@ -76,6 +76,7 @@ class Eventful:
         self.single = Engine(stage)
         self.named = Engine(stage, "127.0.0.2")
         self.backup = Engine(stage)
+        self.many = Engine(stage, "0.0.0.0")
         self.port = free_port()
         hosts = directory / "hosts"
         hosts.write_text("127.0.0.2 gpu.test\n")
@@ -93,7 +94,7 @@ class Eventful:
 
     def stop(self):
         self._stops.set()
-        for engine in [*self.engines, self.single, self.named, self.backup]:
+        for engine in [*self.engines, self.single, self.named]:
             engine.works.set()
 
     def _pool(self, endpoints, **more):
@@ -115,6 +116,9 @@ class Eventful:
         single["weights"]["dry_run"] = True
         spare = self._pool(
             ["127.0.0.1:1", {"address": self.backup.address, "backup": True}])
+        many = {
+            "endpoints": [f"127.0.1.{n}:{self.many.port}" for n in range(1, 41)],
+            "health": text["health"], "weights": {"law": "static"}}
         if "steelyard_pool_expected_requests_per_second" in self.families:
             text["thresholds"] = {"request_rate": "100/s"}
         limit = {"key": {"header": "authorization"}, "rate": "1/m", "burst": 1, "max_keys": 64}
@@ -132,7 +136,7 @@ class Eventful:
                 {"listen": "127.0.0.1:0", "routes": routes},
                 {"listen": f"127.0.0.1:{self.port}", "pool": "text", "proxy_protocol": True,
                  "trusted_proxies": ["127.0.0.0/8"]}],
-            "pools": {"text": text, "single": single, "spare": spare}}
+            "pools": {"text": text, "single": single, "spare": spare, "many": many}}
         if "steelyard_hook_runs_total" in self.families:
             made["hooks"] = [{"on": ["endpoint_ejected", "endpoint_unhealthy"],
                               "run": [find("true")]}]
@@ -228,10 +232,14 @@ class Eventful:
 
     def _faults(self):
         failing, sick, hanging = self.engines
+        # As many lines at once are more than the log takes.
+        self.many.faults.add("sick")
         failing.faults.add("fails")
         sick.faults |= {"sick", "pageless"}
         self._is(sick, "unhealthy")
         self._is(failing, "ejected")
+        self._sees('sum(steelyard_endpoint_eligibility{pool="many",state="unhealthy"}) == 40')
+        self.many.faults.clear()
         self._sees('steelyard_endpoint_weight_reason'
                    f'{{reason=~"stale|expired",endpoint="{sick.address}"}}')
         failing.faults.clear()

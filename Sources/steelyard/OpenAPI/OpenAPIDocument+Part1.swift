@@ -52,13 +52,65 @@ extension OpenAPIDocument {
       /metrics:
         get:
           tags: [metrics]
-          summary: Metrics in the Prometheus text format
+          summary: Metrics for Prometheus
+          description: >-
+            The text format 0.0.4, or OpenMetrics where Accept prefers it; compressed where
+            Accept-Encoding has gzip.
           operationId: getMetrics
           responses:
             "200":
               description: Every family of docs/metrics.md.
               content:
                 text/plain: {schema: {type: string}}
+                application/openmetrics-text: {schema: {type: string}}
+            default: {$ref: "#/components/responses/Problem"}
+
+      /sd/prometheus:
+        get:
+          tags: [metrics]
+          summary: Endpoints' metrics pages as Prometheus targets
+          description: Prometheus HTTP service discovery; docs/alerting.md has a job that uses it.
+          operationId: getTargets
+          responses:
+            "200":
+              description: A group for each page of each endpoint that is in the Prometheus format.
+              content:
+                application/json:
+                  schema: {type: array, items: {$ref: "#/components/schemas/TargetGroup"}}
+            default: {$ref: "#/components/responses/Problem"}
+
+      /api/v1/status:
+        get:
+          tags: [status]
+          summary: What the status page shows
+          description: >-
+            Rates, ratios and quantiles are those of about the last ten seconds, taken once a
+            second; null is not known.
+          operationId: getStatus
+          responses:
+            "200":
+              description: The last reading.
+              content:
+                application/json: {schema: {$ref: "#/components/schemas/Status"}}
+            "503":
+              description: There is no reading yet; ask again in a second.
+              content:
+                application/problem+json: {schema: {$ref: "#/components/schemas/Problem"}}
+            default: {$ref: "#/components/responses/Problem"}
+
+      /api/v1/status/events:
+        get:
+          tags: [status]
+          summary: The status every second
+          description: >-
+            Server-sent events: `history` once (the charts of the last two minutes), then `status`
+            every second, each with JSON on one line. At most 32 streams at once (503).
+          operationId: getStatusEvents
+          responses:
+            "200":
+              description: A stream without an end.
+              content:
+                text/event-stream: {schema: {type: string}}
             default: {$ref: "#/components/responses/Problem"}
 
       /api/v1/openapi.yaml:
@@ -350,49 +402,6 @@ extension OpenAPIDocument {
           type: object
           required: [pool, text]
           properties: {pool: {type: string}, text: {type: string}}
-        Ratio: {type: number, minimum: 0, maximum: 1}
-        Pool:
-          type: object
-          required: [name, law, balance, is_frozen, is_dry_run, endpoints]
-          properties:
-            name: {type: string}
-            law: {type: string, enum: [capacity, headroom, steps, static]}
-            balance: {type: string, enum: [least_request, round_robin, random, ip_hash, hash]}
-            is_frozen: {type: boolean}
-            is_dry_run: {type: boolean}
-            endpoints: {type: array, items: {$ref: "#/components/schemas/Endpoint"}}
-        Endpoint:
-          type: object
-          required:
-            - address
-            - eligibility
-            - is_backup
-            - base_weight
-            - target_weight
-            - weight
-            - share
-            - reason
-            - detail
-            - in_flight
-            - completed
-            - failed
-          properties:
-            address: {type: string}
-            eligibility:
-              type: string
-              enum: [ready, starting, unhealthy, stalled, ejected, draining, drained]
-            is_backup: {type: boolean}
-            base_weight: {type: number, minimum: 0}
-            target_weight: {type: number, minimum: 0}
-            weight: {type: number, minimum: 0, description: "The effective one, which picks use."}
-            share: {$ref: "#/components/schemas/Ratio"}
-            reason:
-              type: string
-              description: As in `steelyard_endpoint_weight_reason`.
-            detail: {type: string}
-            in_flight: {type: integer, minimum: 0}
-            completed: {type: integer, minimum: 0}
-            failed: {type: integer, minimum: 0}
 
     """#
 }

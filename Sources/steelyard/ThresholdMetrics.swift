@@ -1,14 +1,16 @@
-// The thresholds of the configuration as gauges, so that alert rules and dashboards compare with
-// them and each pool has its own.
+// What alert rules and dashboards need to know of the configuration, as gauges: the thresholds of
+// each pool, and which endpoints are backups.
 import Exposition
 import Fleet
 import Primitives
 
 /// Constant until a reload.
 struct ThresholdMetrics {
+  private let fleet: Fleet
   private let pools: [(policy: ThresholdPolicy, labels: Labels)]
 
   init(_ fleet: Fleet) {
+    self.fleet = fleet
     pools = fleet.pools.map { ($0.thresholds, Labels(["pool": $0.name])) }
   }
 
@@ -34,6 +36,13 @@ struct ThresholdMetrics {
     writer.open(.poolExpectedRequestsPerSecond)
     for (policy, labels) in pools {
       if let rate = policy.requestRate { writer.sample(rate.perSecond, labels) }
+    }
+    writer.family(
+      "steelyard_endpoint_backup", .gauge, help: "1 for a backup endpoint, 0 for a primary.")
+    for (pool, (_, labels)) in zip(fleet.pools, pools) {
+      for endpoint in pool.endpoints {
+        writer.sample(endpoint.isBackup ? 1 : 0, labels.adding("endpoint", "\(endpoint.address)"))
+      }
     }
   }
 

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test deb bench bench-parser bench-scrape bench-control bench-sockets bench-faults bench-instructions profile dashboards docs format lint clean
+.PHONY: help run build test test-alerts deb bench bench-parser bench-scrape bench-control bench-sockets bench-faults bench-instructions profile dashboards docs format lint clean
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -34,6 +34,11 @@ test: ## all tests: swift test, then end to end with real nginx and Prometheus
 	@$(RELEASE:steelyard=load-bench)
 	@STEELYARD=$(abspath $(BINARY)) /usr/bin/python3 -m pytest Tests/Style Tests/EndToEnd $(PYTEST_ARGS)
 	@echo; echo "swift test: $$(grep -E 'Test run with [0-9]+ test' $(BUILD)/swift-test.log | tail -n 1)"
+
+test-alerts: ## break things behind a real Prometheus and Alertmanager (ARGS="--healthy 600")
+	@scripts/setup test
+	@$(RELEASE)
+	@scripts/alerts --binary $(BINARY) $(ARGS)
 
 deb: ## build the Debian package, .build/steelyard_VERSION_ARCH.deb
 	@scripts/setup deb

@@ -17,6 +17,7 @@ extension MetricSection {
       .poolThresholdSuccessRatio,
       .poolThresholdObjectiveRatio,
       .poolExpectedRequestsPerSecond,
+      .endpointBackup,
     ])
 }
 
@@ -41,6 +42,10 @@ extension MetricFamily {
     "steelyard_pool_expected_requests_per_second", .gauge, ["pool"],
     help: "Requests a second that the operator expects.",
     meaning: "What the operator expects; no sample unless `request_rate` says it")
+  static let endpointBackup = MetricFamily(
+    "steelyard_endpoint_backup", .gauge, ["pool", "endpoint"],
+    help: "1 for a backup endpoint, 0 for a primary.",
+    meaning: "1 for a [backup](balancing.md), 0 for a primary")
 
   private static func threshold(_ name: String, _ meaning: String) -> MetricFamily {
     MetricFamily(

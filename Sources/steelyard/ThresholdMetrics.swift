@@ -37,8 +37,7 @@ struct ThresholdMetrics {
     for (policy, labels) in pools {
       if let rate = policy.requestRate { writer.sample(rate.perSecond, labels) }
     }
-    writer.family(
-      "steelyard_endpoint_backup", .gauge, help: "1 for a backup endpoint, 0 for a primary.")
+    writer.open(.endpointBackup)
     for (pool, (_, labels)) in zip(fleet.pools, pools) {
       for endpoint in pool.endpoints {
         writer.sample(endpoint.isBackup ? 1 : 0, labels.adding("endpoint", "\(endpoint.address)"))

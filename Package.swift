@@ -31,6 +31,7 @@ let package = Package(
     room("Fleet", ["Primitives"]),
     room("Exposition", ["CSystem", "Primitives"]),
     room("Configuration", ["CYAML", "Fleet", "Primitives"]),
+    room("Status", ["Exposition", "Fleet", "Primitives"]),
     room("Controller", ["Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Balancer", ["CSystem", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Demo", ["CSystem", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
@@ -41,7 +42,7 @@ let package = Package(
       name: "steelyard",
       dependencies: [
         "Balancer", "CSystem", "Configuration", "Controller", "Demo", "Exposition", "Fleet", "HTTP",
-        "IO", "Primitives", "Simulation",
+        "IO", "Primitives", "Simulation", "Status",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -66,6 +67,7 @@ let package = Package(
     suite("Exposition", ["Primitives"]),
     suite("Configuration", ["Fleet", "Primitives"]),
     suite("Controller", ["Fleet", "Exposition", "HTTP", "IO", "Primitives"]),
+    suite("Status", ["Exposition", "Fleet", "Primitives"]),
     suite("Demo", ["Fleet", "Primitives"]),
     .testTarget(
       name: "LoadBenchTests", dependencies: ["load-bench", "Primitives"], swiftSettings: strict),

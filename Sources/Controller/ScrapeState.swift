@@ -13,7 +13,7 @@ package struct ScrapeState: Sendable {
   /// What the last page said of the endpoint's work; nil where no signal of it has a role.
   private(set) var work: WorkReading?
   /// How often a page said that the process behind it began anew.
-  private(set) var restartCount: UInt64 = 0
+  package private(set) var restartCount: UInt64 = 0
   /// Scrapes in a row that were not over in time.
   private(set) var timeoutsInRow = 0
   /// Whether any signal has a role.

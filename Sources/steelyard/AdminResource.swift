@@ -1,5 +1,7 @@
 // What a path of the admin server names, which methods it takes and who may use it.
 //   GET  /api/v1/pools                               every pool
+//   GET  /api/v1/status                              what the status page shows
+//   GET  /api/v1/status/events                       the same every second, server-sent events
 //   GET  /api/v1/pools/NAME/explain                  from samples to weights, in words
 //   POST /api/v1/reload                              the configuration file, read again
 //   POST /api/v1/pools/NAME/{freeze|set|reset}       ?law= floor= slew= dry_run= for=
@@ -9,7 +11,7 @@ import HTTP
 /// A resource of the admin server. docs/openapi.yaml describes each.
 enum AdminResource: Equatable {
   case page, metrics, health, readiness, discovery
-  case openAPI, pools, reload
+  case openAPI, pools, status, statusEvents, reload
   case explain(pool: String)
   /// Something to be changed: the verb is one of `poolVerbs` or `endpointVerbs`.
   case pool(String, verb: String)
@@ -57,6 +59,8 @@ enum AdminResource: Equatable {
     guard parts[0] == "v1" else { throw unknown }
     switch parts.count {
     case 2 where parts[1] == "pools": return .pools
+    case 2 where parts[1] == "status": return .status
+    case 3 where parts[1] == "status" && parts[2] == "events": return .statusEvents
     case 2 where parts[1] == "reload": return .reload
     case 2 where parts[1] == "openapi.yaml": return .openAPI
     case 4 where parts[1] == "pools" && parts[3] == "explain": return .explain(pool: parts[2])
@@ -77,12 +81,17 @@ enum AdminResource: Equatable {
   var methods: String {
     switch self {
     case .reload, .pool, .endpoint: "POST"
+    case .statusEvents: "GET"
     default: "GET, HEAD"
     }
   }
 
   func takes(_ method: Method) -> Bool {
-    methods == "POST" ? method == .post : method == .get || method == .head
+    switch methods {
+    case "POST": method == .post
+    case "GET": method == .get
+    default: method == .get || method == .head
+    }
   }
 
   var need: Need {

@@ -101,7 +101,7 @@ struct EventLog {
       .info, "target weight changed",
       [
         "pool": change.pool, "endpoint": "\(change.endpoint)",
-        "from": StatusPage.decimal(change.old), "to": StatusPage.decimal(change.new),
+        "from": DecimalText.fixed(change.old), "to": DecimalText.fixed(change.new),
         "reason": change.reason.text,
       ])
   }

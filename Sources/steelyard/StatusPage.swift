@@ -44,11 +44,12 @@ enum StatusPage {
         page += "<tr><td>\(endpoint.address)</td><td class=\"\(state)\">"
         page += "\(state)\(endpoint.isBackup ? ", backup" : "")</td>"
         for number in [row.base, row.target, row.effective] {
-          page += "<td>\(decimal(number))</td>"
+          page += "<td>\(DecimalText.fixed(number))</td>"
         }
         page += "<td>\(evidence.sum(.inFlight, endpoint.slot))</td>"
         for quantile in [0.5, 0.99] {
-          page += "<td>\(durations.quantile(quantile).map { decimal($0) + " s" } ?? "–")</td>"
+          page +=
+            "<td>\(durations.quantile(quantile).map { DecimalText.fixed($0) + " s" } ?? "–")</td>"
         }
         page += "<td>\(escaped(row.reason.text))</td></tr>\n"
       }
@@ -58,20 +59,13 @@ enum StatusPage {
     for title in ["ago", "pool", "endpoint", "from", "to", "reason"] { page += "<th>\(title)</th>" }
     page += "</tr>\n"
     for change in changes.reversed() {
-      page += "<tr><td>\(decimal((now - change.at).seconds)) s</td><td>\(escaped(change.pool))</td>"
-      page += "<td>\(change.endpoint)</td><td>\(decimal(change.old))</td>"
-      page += "<td>\(decimal(change.new))</td><td>\(escaped(change.reason.text))</td></tr>\n"
+      page +=
+        "<tr><td>\(DecimalText.fixed((now - change.at).seconds)) s</td><td>\(escaped(change.pool))</td>"
+      page += "<td>\(change.endpoint)</td><td>\(DecimalText.fixed(change.old))</td>"
+      page +=
+        "<td>\(DecimalText.fixed(change.new))</td><td>\(escaped(change.reason.text))</td></tr>\n"
     }
     return Array((page + "</table>\n</body></html>\n").utf8)
-  }
-
-  /// Three decimals.
-  static func decimal(_ value: Double) -> String {
-    guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
-    let thousandths = Int((abs(value) * 1000).rounded())
-    let (whole, rest) = thousandths.quotientAndRemainder(dividingBy: 1000)
-    let digits = String(rest + 1000).dropFirst()
-    return (value < 0 ? "-" : "") + "\(whole).\(digits)"
   }
 
   private static func escaped(_ text: String) -> String {
@@ -87,9 +81,4 @@ enum StatusPage {
     }
     return result
   }
-}
-
-extension WeightReason {
-  /// For people: the kind, and the detail where there is one.
-  var text: String { detail.isEmpty ? kind.label : "\(kind.label): \(detail)" }
 }

@@ -111,6 +111,12 @@ extension Steelyard {
       try requireNoParameters(request)
       return AdminResponse(
         contentType: "application/json", body: PoolStatus.json(.all(controller, now: now)))
+    case .status:
+      try requireNoParameters(request)
+      return try statusAnswer()
+    case .statusEvents:
+      try requireNoParameters(request)
+      return beginStatusEvents()
     case .explain(let pool): return try explanation(of: pool, request, now)
     case .reload:
       try requireNoParameters(request)

@@ -5,6 +5,7 @@ import Controller
 import Fleet
 import IO
 import Primitives
+import Status
 
 /// Why a steelyard could not start, or a reload was refused.
 struct StartError: Error {
@@ -66,6 +67,10 @@ final class Steelyard {
   /// Connections of probes are of another fleet.
   var mustCloseProbes = false
   private var nextTick: Nanoseconds
+  var status = StatusHistory()
+  /// When the status takes its next reading.
+  var statusDue: Nanoseconds
+  let startedAt: Nanoseconds
   /// Set once a graceful end has begun.
   private(set) var stopsAt: Nanoseconds?
   private let startedAt: Nanoseconds
@@ -109,6 +114,8 @@ final class Steelyard {
       throw StartError(error)
     }
     nextTick = io.now
+    statusDue = io.now
+    startedAt = io.now
     accessLog = try Self.openLog(fleet.accessLog, workerCount: evidence.workerCount)
     let seed = UInt64(truncatingIfNeeded: Clock.wall.rawValue)
     controller = Controller(
@@ -185,6 +192,9 @@ final class Steelyard {
     noteLogFailure()
     events.write(controller, to: log)
     events.write(names.watch, to: log)
+    if let event = observeStatus(now: io.now, isWatched: admin.hasStreams) {
+      admin.push(event, &io)
+    }
   }
 
   /// Once there were weights that rest on something, reloads change nothing about that.

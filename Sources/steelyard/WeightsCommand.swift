@@ -197,8 +197,8 @@ enum WeightsCommand {
     for endpoint in pool.endpoints {
       rows.append([
         endpoint.address, endpoint.eligibility + (endpoint.isBackup ? ", backup" : ""),
-        StatusPage.decimal(endpoint.baseWeight),
-        StatusPage.decimal(endpoint.targetWeight), StatusPage.decimal(endpoint.weight),
+        DecimalText.fixed(endpoint.baseWeight),
+        DecimalText.fixed(endpoint.targetWeight), DecimalText.fixed(endpoint.weight),
         "\(Int((endpoint.share * 100).rounded())) %", "\(endpoint.inFlight)",
         "\(endpoint.failed)",
         endpoint.reason + (endpoint.detail.isEmpty ? "" : ": \(endpoint.detail)"),

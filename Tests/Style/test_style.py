@@ -14,6 +14,7 @@ NAMES = [str(file.relative_to(ROOT)) for file in SOURCES]
 ROOMS = {
     "IO": {"CSystem"}, "HTTP": {"CSystem", "CZlib"}, "Exposition": {"CSystem"}, "Fleet": set(),
     "Configuration": {"CYAML", "Fleet"},
+    "Status": {"Exposition", "Fleet"},
     "Controller": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},
     "Balancer": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},
     "Demo": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},

@@ -1,0 +1,192 @@
+// What is wrong with a pool at one moment, from its reading and the last ten seconds. Of two
+// levels of one number only the worse one is told. Ratios count from a few failures on, so that
+// one of three requests is no alarm.
+import Exposition
+import Fleet
+import Primitives
+
+enum ConditionRules {
+  /// Failures, slow answers and the like that a ratio or a quantile needs within the window.
+  private static let eventsMin = 3.0
+  private static let turnsMax = 4
+  private static let turnsSpan = Nanoseconds.seconds(300)
+  private static let reversalsMax = 6
+  private static let reversalsSpan = Nanoseconds.seconds(120)
+  private static let restartsMax = 2
+  private static let restartsSpan = Nanoseconds.seconds(600)
+
+  static func findings(_ pool: PoolReading, _ history: PoolHistory, now: Nanoseconds) -> [Finding] {
+    var found: [Finding] = []
+    addEligibility(pool, &found)
+    addTraffic(pool, history, &found)
+    addTimes(pool, history, &found)
+    addLimits(pool, history, &found)
+    for endpoint in pool.endpoints {
+      addEndpoint(endpoint, pool, history.endpoints[endpoint.address], now, &found)
+    }
+    return found
+  }
+
+  private static func addEligibility(_ pool: PoolReading, _ found: inout [Finding]) {
+    let primaries = pool.endpoints.filter { !$0.isBackup }
+    let eligible = primaries.filter { $0.eligibility.takesNewExchanges }
+    let hasBackup = pool.endpoints.contains { $0.isBackup && $0.eligibility.takesNewExchanges }
+    if eligible.isEmpty {
+      // A pool that was configured without any endpoint has none too.
+      if hasBackup {
+        found.append(
+          Finding(.backupServing, nil, "none of \(primaries.count) primaries, a backup serves"))
+      } else {
+        found.append(
+          Finding(.noEligibleEndpoint, nil, "none of \(pool.endpoints.count) endpoints is eligible")
+        )
+      }
+    } else if eligible.count == 1, primaries.count > 1 {
+      found.append(
+        Finding(
+          .singleEndpointLeft, nil,
+          "only \(eligible[0].address) of \(primaries.count) endpoints is eligible"))
+    }
+    let out = primaries.filter { $0.eligibility == .ejected || $0.eligibility == .stalled }
+    if out.count >= 2, out.count * 2 >= primaries.count {
+      found.append(
+        Finding(
+          .ejectedShareHigh, nil, "\(out.count) of \(primaries.count) endpoints are ejected"))
+    }
+  }
+
+  private static func addTraffic(
+    _ pool: PoolReading, _ history: PoolHistory, _ found: inout [Finding]
+  ) {
+    let sums = history.totals
+    let limits = pool.thresholds
+    if let ratio = sums.errorRatio, sums.errors >= eventsMin {
+      let text = "\(percent(ratio)) of the answers are errors"
+      if ratio > limits.errorRatio.alarm {
+        found.append(Finding(.errorRateHigh, nil, text))
+      } else if ratio > limits.errorRatio.normal {
+        found.append(Finding(.errorRateElevated, nil, text))
+      }
+      let success = 1 - ratio
+      let good = "\(percent(success)) of the answers are good"
+      if success < limits.successRatio.alarm {
+        found.append(Finding(.successRateVeryLow, nil, good))
+      } else if success < limits.successRatio.normal {
+        found.append(Finding(.successRateLow, nil, good))
+      }
+    }
+    // Either all that ended failed, or attempts begin and none ends although they used to.
+    let isMute =
+      sums.ended == 0 && sums.attempts >= 1
+      && history.lastMean.map { $0 * 3 < CounterWindow.length.seconds } ?? false
+    if sums.ended >= 1 && sums.errors >= sums.ended || isMute {
+      found.append(Finding(.serviceInterrupted, nil, "requests come, and none is answered well"))
+    }
+    if let expected = limits.requestRate, let rate = sums.rate, rate > 1.5 * expected {
+      found.append(
+        Finding(
+          .requestRateHigh, nil,
+          "\(short(rate)) requests/s, \(short(expected)) are expected"))
+    }
+  }
+
+  private static func addTimes(
+    _ pool: PoolReading, _ history: PoolHistory, _ found: inout [Finding]
+  ) {
+    let sums = history.totals
+    let limits = pool.thresholds
+    guard sums.ended >= eventsMin, let mean = sums.meanDuration else { return }
+    let text = "the mean response time is \(seconds(mean))"
+    if mean > limits.responseTime.alarm {
+      found.append(Finding(.responseTimeHigh, nil, text))
+    } else if mean > limits.responseTime.normal {
+      found.append(Finding(.responseTimeElevated, nil, text))
+    }
+    if let tail = sums.durations.quantile(0.99), tail > limits.p99 {
+      found.append(Finding(.tailLatencyHigh, nil, "p99 of the response time is \(seconds(tail))"))
+    }
+    if let usual = history.usualDuration, mean > 2 * usual {
+      found.append(
+        Finding(
+          .processingTimeHigh, nil, "\(text), more than twice the usual \(seconds(usual))"))
+    }
+  }
+
+  private static func addLimits(
+    _ pool: PoolReading, _ history: PoolHistory, _ found: inout [Finding]
+  ) {
+    let limits = pool.thresholds
+    if let queue = pool.queue {
+      let text =
+        "\(queue.length) requests wait, the oldest for \(seconds(queue.oldestWait.seconds))"
+      if Double(queue.length) > limits.queueLength.alarm {
+        found.append(Finding(.queueVeryLong, nil, text))
+      } else if Double(queue.length) > limits.queueLength.normal {
+        found.append(Finding(.queueLong, nil, text))
+      }
+    }
+    if history.breakerRefusals.increase > 0 {
+      found.append(Finding(.breakerOpen, nil, "a circuit breaker refuses requests"))
+    }
+    if history.budgetRefusals.increase > 0 {
+      found.append(
+        Finding(.retryBudgetSpent, nil, "failed requests are not repeated: the budget is spent"))
+    }
+    if pool.isFrozen || pool.endpoints.contains(where: { $0.row.reason.kind == .frozen }) {
+      let who = pool.isFrozen ? "an operator" : "steelyard, as most of the pool hangs"
+      found.append(Finding(.weightsFrozen, nil, "weights are frozen by \(who)"))
+    }
+    if let ratio = pool.demandRatio, ratio > 1 {
+      found.append(
+        Finding(
+          .forecastOverCapacity, nil, "expected requests are \(percent(ratio)) of the capacity"))
+    }
+  }
+
+  private static func addEndpoint(
+    _ endpoint: EndpointReading, _ pool: PoolReading, _ history: EndpointHistory?,
+    _ now: Nanoseconds, _ found: inout [Finding]
+  ) {
+    let address = endpoint.address
+    if Double(endpoint.connections) > pool.thresholds.endpointConnections {
+      found.append(
+        Finding(.endpointConnectionsHigh, address, "\(endpoint.connections) connections"))
+    }
+    if let failure = endpoint.scrapeFailure {
+      found.append(Finding(.scrapeFailing, address, "scrapes fail: \(failure)"))
+    }
+    if endpoint.row.reason.kind == .stale {
+      found.append(Finding(.signalsStale, address, "the weight rests on old numbers"))
+    }
+    if endpoint.row.reason.kind == .expired {
+      found.append(
+        Finding(.lawFallingBack, address, "no number to go by: \(endpoint.row.reason.detail)"))
+    }
+    guard let history else { return }
+    let turns = history.turns.count(since: now - turnsSpan)
+    if turns >= turnsMax {
+      found.append(
+        Finding(.endpointFlapping, address, "in and out \(turns) times within 5 minutes"))
+    }
+    let reversals = history.reversals.count(since: now - reversalsSpan)
+    if reversals >= reversalsMax {
+      found.append(
+        Finding(.weightsOscillating, address, "up and down \(reversals) times within 2 minutes"))
+    }
+    let restarts = history.restarts.count(since: now - restartsSpan)
+    if restarts >= restartsMax {
+      found.append(
+        Finding(.endpointRestarting, address, "started anew \(restarts) times within 10 minutes"))
+    }
+  }
+
+  // MARK: Words
+
+  private static func short(_ value: Double) -> String { NumberWriter.text(value, digits: 3) }
+
+  private static func percent(_ ratio: Double) -> String { short(ratio * 100) + " %" }
+
+  private static func seconds(_ value: Double) -> String {
+    value < 1 ? short(value * 1000) + " ms" : short(value) + " s"
+  }
+}

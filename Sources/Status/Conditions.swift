@@ -1,0 +1,157 @@
+// Which conditions hold now. The names and severities are those of the alert rules; a rule looks
+// at minutes and needs a Prometheus, this looks at the last seconds and needs nothing. A condition
+// counts once it held for some seconds, so that one slow answer is no alarm.
+import Fleet
+package import Primitives
+
+/// How bad it is.
+package enum Severity: String, Sendable, CaseIterable, Comparable {
+  case warning, critical, disaster
+
+  private var rank: Int {
+    switch self {
+    case .warning: 0
+    case .critical: 1
+    case .disaster: 2
+    }
+  }
+
+  /// Disaster is the greatest.
+  package static func < (a: Severity, b: Severity) -> Bool { a.rank < b.rank }
+}
+
+/// One that holds.
+package struct Condition: Sendable, Equatable {
+  /// The alert's name, such as `SteelyardQueueLong`.
+  package let alert: String
+  package let severity: Severity
+  package let pool: String
+  /// nil: the whole pool.
+  package let endpoint: String?
+  /// When it began to hold, since 1970.
+  package let since: Nanoseconds
+  /// For people, with the numbers of the moment.
+  package let text: String
+}
+
+/// What may hold, before it was held for long enough.
+struct Finding: Sendable {
+  var alert: Alert
+  var endpoint: SocketAddress?
+  var text: String
+
+  init(_ alert: Alert, _ endpoint: SocketAddress? = nil, _ text: String) {
+    self.alert = alert
+    self.endpoint = endpoint
+    self.text = text
+  }
+}
+
+/// What can be told from one process within seconds. The other alerts need longer windows, or
+/// other programs' metrics.
+enum Alert: String, Sendable, CaseIterable {
+  case noEligibleEndpoint = "SteelyardNoEligibleEndpoint"
+  case serviceInterrupted = "SteelyardServiceInterrupted"
+  case backupServing = "SteelyardBackupServing"
+  case singleEndpointLeft = "SteelyardSingleEndpointLeft"
+  case ejectedShareHigh = "SteelyardEjectedShareHigh"
+  case errorRateElevated = "SteelyardErrorRateElevated"
+  case errorRateHigh = "SteelyardErrorRateHigh"
+  case responseTimeElevated = "SteelyardResponseTimeElevated"
+  case responseTimeHigh = "SteelyardResponseTimeHigh"
+  case tailLatencyHigh = "SteelyardTailLatencyHigh"
+  case processingTimeHigh = "SteelyardProcessingTimeHigh"
+  case successRateLow = "SteelyardSuccessRateLow"
+  case successRateVeryLow = "SteelyardSuccessRateVeryLow"
+  case requestRateHigh = "SteelyardRequestRateHigh"
+  case queueLong = "SteelyardQueueLong"
+  case queueVeryLong = "SteelyardQueueVeryLong"
+  case endpointConnectionsHigh = "SteelyardEndpointConnectionsHigh"
+  case scrapeFailing = "SteelyardScrapeFailing"
+  case signalsStale = "SteelyardSignalsStale"
+  case weightsFrozen = "SteelyardWeightsFrozen"
+  case lawFallingBack = "SteelyardLawFallingBack"
+  case weightsOscillating = "SteelyardWeightsOscillating"
+  case breakerOpen = "SteelyardBreakerOpen"
+  case retryBudgetSpent = "SteelyardRetryBudgetSpent"
+  case endpointFlapping = "SteelyardEndpointFlapping"
+  case endpointRestarting = "SteelyardEndpointRestarting"
+  case forecastOverCapacity = "SteelyardForecastOverCapacity"
+
+  var severity: Severity {
+    switch self {
+    case .noEligibleEndpoint, .serviceInterrupted, .backupServing: .disaster
+    case .singleEndpointLeft, .ejectedShareHigh, .errorRateHigh, .responseTimeHigh,
+      .successRateVeryLow, .queueVeryLong:
+      .critical
+    default: .warning
+    }
+  }
+
+  /// How long it has to hold.
+  var hold: Nanoseconds {
+    switch self {
+    case .noEligibleEndpoint, .backupServing, .singleEndpointLeft, .ejectedShareHigh: .seconds(2)
+    case .breakerOpen, .retryBudgetSpent, .endpointFlapping, .endpointRestarting: .zero
+    // What a window of ten seconds says, held for twenty.
+    case .serviceInterrupted: .seconds(20)
+    case .scrapeFailing, .signalsStale, .lawFallingBack: .seconds(10)
+    case .forecastOverCapacity, .requestRateHigh: .seconds(30)
+    default: .seconds(5)
+    }
+  }
+}
+
+/// The conditions of all pools over time.
+struct Conditions: Sendable {
+  /// Those that hold longest are kept where more hold.
+  static let countMax = 100
+  /// For so long it may be away and still be the same.
+  private static let gapMax = Nanoseconds.seconds(3)
+
+  private struct Key: Hashable {
+    let alert: Alert
+    let pool: String
+    let endpoint: SocketAddress?
+  }
+  private struct Held {
+    var since: Nanoseconds
+    var sinceWall: Nanoseconds
+    var seenAt: Nanoseconds
+    var text: String
+  }
+  private var held: [Key: Held] = [:]
+  private var now = Nanoseconds.zero
+
+  mutating func take(_ reading: StatusReading, _ pools: [String: PoolHistory]) {
+    now = reading.now
+    for pool in reading.pools {
+      guard let history = pools[pool.name] else { continue }
+      for finding in ConditionRules.findings(pool, history, now: now) {
+        let key = Key(alert: finding.alert, pool: pool.name, endpoint: finding.endpoint)
+        var entry =
+          held[key]
+          ?? Held(since: now, sinceWall: reading.wall, seenAt: now, text: finding.text)
+        entry.seenAt = now
+        entry.text = finding.text
+        held[key] = entry
+      }
+    }
+    held = held.filter { now - $0.value.seenAt <= Self.gapMax }
+  }
+
+  /// The worst first, of equal ones the oldest, then by name.
+  var all: [Condition] {
+    let firing = held.filter { key, entry in entry.seenAt - entry.since >= key.alert.hold }
+    let found = firing.map { key, entry in
+      Condition(
+        alert: key.alert.rawValue, severity: key.alert.severity, pool: key.pool,
+        endpoint: key.endpoint.map { "\($0)" }, since: entry.sinceWall, text: entry.text)
+    }
+    return found.sorted { a, b in
+      if a.severity != b.severity { return a.severity > b.severity }
+      if a.since != b.since { return a.since < b.since }
+      return (a.pool, a.alert, a.endpoint ?? "") < (b.pool, b.alert, b.endpoint ?? "")
+    }
+  }
+}

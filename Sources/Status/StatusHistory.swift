@@ -1,0 +1,183 @@
+// The memory behind the status: takes a reading once a second and keeps what rates, ratios,
+// quantiles, charts and conditions are made of. Bounded by the endpoints of the last reading.
+import Exposition
+import Fleet
+package import Primitives
+
+/// Pure; about 10 KB an endpoint that has traffic, 2 KB one that has none.
+package struct StatusHistory: Sendable {
+  /// Between two readings.
+  package static let interval = Nanoseconds.seconds(1)
+
+  private(set) var pools: [String: PoolHistory] = [:]
+  private(set) var ownErrors = CounterWindow()
+  private(set) var reading: StatusReading?
+  private(set) var conditions = Conditions()
+
+  /// Nothing taken yet.
+  package init() {}
+
+  /// Takes a reading. What is no more in it is forgotten.
+  package mutating func take(_ reading: StatusReading) {
+    var next: [String: PoolHistory] = [:]
+    next.reserveCapacity(reading.pools.count)
+    for pool in reading.pools {
+      // Taken out, so that its arrays change in place.
+      var history = pools.removeValue(forKey: pool.name) ?? PoolHistory()
+      history.take(pool, now: reading.now)
+      next[pool.name] = history
+    }
+    pools = next
+    ownErrors.take(Double(reading.ownErrors), now: reading.now)
+    self.reading = reading
+    conditions.take(reading, pools)
+  }
+}
+
+/// What is remembered of a pool.
+struct PoolHistory: Sendable {
+  private(set) var endpoints: [SocketAddress: EndpointHistory] = [:]
+  private(set) var breakerRefusals = CounterWindow()
+  private(set) var budgetRefusals = CounterWindow()
+  private(set) var totals = TrafficSums()
+  private(set) var rateChart = ChartRing()
+  private(set) var errorChart = ChartRing()
+  private(set) var p99Chart = ChartRing()
+  private(set) var inFlightChart = ChartRing()
+  private(set) var queueChart = ChartRing()
+  /// Mean duration over about ten minutes, weighed by exchanges; nil before two minutes are over.
+  private(set) var usualDuration: Double?
+  /// Mean duration of the last window in which an exchange ended.
+  private(set) var lastMean: Double?
+  private var usual = (seconds: 0.0, count: 0.0)
+  private var begunAt: Nanoseconds?
+
+  mutating func take(_ pool: PoolReading, now: Nanoseconds) {
+    var next: [SocketAddress: EndpointHistory] = [:]
+    next.reserveCapacity(pool.endpoints.count)
+    totals = TrafficSums()
+    var lastRate: Double?
+    for endpoint in pool.endpoints {
+      var history = endpoints.removeValue(forKey: endpoint.address) ?? EndpointHistory()
+      history.take(endpoint, now: now)
+      totals.add(history)
+      totals.inFlight += endpoint.inFlight
+      if let rate = history.ended.lastRate { lastRate = (lastRate ?? 0) + rate }
+      next[endpoint.address] = history
+    }
+    endpoints = next
+    lastMean = totals.meanDuration ?? lastMean
+    breakerRefusals.take(Double(pool.breakerRefusals), now: now)
+    budgetRefusals.take(Double(pool.budgetRefusals), now: now)
+    rateChart.append(lastRate)
+    errorChart.append(totals.errorRatio)
+    p99Chart.append(totals.durations.quantile(0.99))
+    inFlightChart.append(Double(totals.inFlight))
+    queueChart.append(pool.queue.map { Double($0.length) })
+    learnUsual(now)
+  }
+
+  /// A sum that loses a 600th part a second forgets with a time constant of ten minutes.
+  private mutating func learnUsual(_ now: Nanoseconds) {
+    let begun = begunAt ?? now
+    begunAt = begun
+    // The window's sums overlap from second to second; as weights of a mean that does no harm.
+    usual.seconds += totals.durationSum - usual.seconds / 600
+    usual.count += totals.ended - usual.count / 600
+    usualDuration =
+      now - begun >= .seconds(120) && usual.count > 100 ? usual.seconds / usual.count : nil
+  }
+}
+
+/// Sums over the window, of one pool's endpoints.
+struct TrafficSums: Sendable {
+  var rate: Double?
+  var ended = 0.0
+  var errors = 0.0
+  var attempts = 0.0
+  var durationSum = 0.0
+  var inFlight: UInt64 = 0
+  var durations = FineCounts()
+  var firstBytes: FineCounts?
+
+  mutating func add(_ endpoint: EndpointHistory) {
+    if let own = endpoint.ended.rate { rate = (rate ?? 0) + own }
+    ended += endpoint.ended.increase
+    errors += endpoint.errors.increase
+    attempts += endpoint.attempts.increase
+    durationSum += endpoint.durationSum.increase
+    durations.add(endpoint.durations.recent)
+    guard let own = endpoint.firstBytes?.recent else { return }
+    var sum = firstBytes ?? FineCounts()
+    sum.add(own)
+    firstBytes = sum
+  }
+
+  /// nil where nothing ended.
+  var errorRatio: Double? { ended > 0 ? min(1, errors / ended) : nil }
+  /// nil where nothing ended.
+  var meanDuration: Double? { ended > 0 ? durationSum / ended : nil }
+}
+
+/// What is remembered of an endpoint.
+struct EndpointHistory: Sendable {
+  private(set) var ended = CounterWindow()
+  private(set) var errors = CounterWindow()
+  private(set) var attempts = CounterWindow()
+  private(set) var durationSum = CounterWindow()
+  private(set) var durations = DurationWindow()
+  private(set) var firstBytes: DurationWindow?
+  private(set) var rateChart = ChartRing()
+  /// Changes between taking new exchanges and not.
+  private(set) var turns = EventTimes()
+  /// Changes of the target weight's direction, of more than a tenth of the base weight.
+  private(set) var reversals = EventTimes()
+  private(set) var restarts = EventTimes()
+  private var takesNew: Bool?
+  private var lastRestarts: UInt64?
+  /// The last extreme of the target ÷ base weight, and where it went from there.
+  private var extreme: Double?
+  private var direction = 0.0
+
+  mutating func take(_ reading: EndpointReading, now: Nanoseconds) {
+    ended.take(Double(reading.ended), now: now)
+    errors.take(Double(reading.errors), now: now)
+    attempts.take(Double(reading.attempts), now: now)
+    durationSum.take(reading.durationSum, now: now)
+    durations.take(reading.durations, now: now)
+    if let counts = reading.firstBytes {
+      var window = firstBytes ?? DurationWindow()
+      window.take(counts, now: now)
+      firstBytes = window
+    }
+    rateChart.append(ended.lastRate)
+    let takes = reading.eligibility.takesNewExchanges
+    // A drain is an operator's wish and no fault.
+    let isDrain = reading.eligibility == .draining || reading.eligibility == .drained
+    if let takesNew, takesNew != takes, !isDrain { turns.note(now) }
+    takesNew = isDrain ? nil : takes
+    if let lastRestarts, reading.restarts > lastRestarts { restarts.note(now) }
+    lastRestarts = reading.restarts
+    noteWeight(reading.row, now)
+  }
+
+  private mutating func noteWeight(_ row: WeightRow, _ now: Nanoseconds) {
+    guard row.base > 0 else { return }
+    let factor = row.target / row.base
+    guard let last = extreme else {
+      extreme = factor
+      return
+    }
+    let move = factor - last
+    if move * direction >= 0 {
+      // Further the same way, or the first step of any size.
+      if direction == 0, abs(move) <= 0.1 { return }
+      if move != 0 { direction = move > 0 ? 1 : -1 }
+      extreme = factor
+    } else if abs(move) > 0.1 {
+      direction = -direction
+      extreme = factor
+      reversals.note(now)
+    }
+  }
+}

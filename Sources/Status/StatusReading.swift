@@ -1,0 +1,161 @@
+// What the program reads of itself once a second: counters since the start, gauges of the moment.
+// Rates, ratios and quantiles are made of two or more of these by `StatusHistory`.
+package import Exposition
+package import Fleet
+package import Primitives
+
+/// How changes may be made through the admin API.
+package enum WriteAccess: String, Sendable {
+  /// Without a token.
+  case open
+  /// With the write token.
+  case token
+  /// Not at all.
+  case none
+}
+
+/// One reading of everything. Times are of the monotonic clock but `wall`, since 1970.
+package struct StatusReading: Sendable {
+  package var now: Nanoseconds
+  package var wall: Nanoseconds
+  package var version = ""
+  package var uptime = Nanoseconds.zero
+  package var isReady = false
+  package var revision: UInt64 = 0
+  package var workerCount = 1
+  /// Open now, downstream and upstream together.
+  package var connections: UInt64 = 0
+  /// Answers of 500 and above that steelyard gave in an endpoint's place, ever.
+  package var ownErrors: UInt64 = 0
+  package var write = WriteAccess.open
+  package var pools: [PoolReading] = []
+
+  /// An empty one.
+  package init(now: Nanoseconds, wall: Nanoseconds) {
+    self.now = now
+    self.wall = wall
+  }
+}
+
+/// A pool's queue now.
+package struct QueueReading: Sendable, Equatable {
+  package var length: Int
+  package var limit: Int
+  package var oldestWait: Nanoseconds
+
+  /// `limit`: how many may wait.
+  package init(length: Int, limit: Int, oldestWait: Nanoseconds) {
+    self.length = length
+    self.limit = limit
+    self.oldestWait = oldestWait
+  }
+}
+
+/// A pool now.
+package struct PoolReading: Sendable {
+  package var name: String
+  package var balance = ""
+  package var law = ""
+  package var isDryRun = false
+  /// By an operator's word.
+  package var isFrozen = false
+  /// nil: nobody has to wait.
+  package var queue: QueueReading?
+  package var demandRatio: Double?
+  package var forecast: Double?
+  /// Requests that a breaker refused, ever.
+  package var breakerRefusals: UInt64 = 0
+  /// Retries that the budget refused, ever.
+  package var budgetRefusals: UInt64 = 0
+  package var thresholds = StatusThresholds()
+  package var endpoints: [EndpointReading] = []
+
+  /// A pool without endpoints.
+  package init(name: String) { self.name = name }
+}
+
+/// An endpoint now.
+package struct EndpointReading: Sendable {
+  package var address: SocketAddress
+  package var isBackup = false
+  package var row: WeightRow
+  /// `row.eligibility`, or ejected by workers.
+  package var eligibility: Eligibility
+  /// `pinned`, `scaled` or `drained` where an operator said so.
+  package var tuning: String?
+  package var inFlight: UInt64 = 0
+  package var connections: UInt64 = 0
+  /// Attempts begun, ever.
+  package var attempts: UInt64 = 0
+  /// Of the exchanges that ended, those with 5xx or a cut response, ever.
+  package var errors: UInt64 = 0
+  /// Sum of the durations of the exchanges that ended.
+  package var durationSum = 0.0
+  package var durations = FineCounts()
+  /// How many exchanges ended, ever.
+  package var ended: UInt64 = 0
+  /// nil: not measured.
+  package var firstBytes: FineCounts?
+  package var ejections: UInt64 = 0
+  /// Why its last scrape failed.
+  package var scrapeFailure: String?
+  /// How often its pages said that the process behind them began anew.
+  package var restarts: UInt64 = 0
+
+  /// Without any traffic.
+  package init(address: SocketAddress, row: WeightRow) {
+    self.address = address
+    self.row = row
+    eligibility = row.eligibility
+  }
+}
+
+/// What a pool's numbers are compared with; the defaults of `thresholds` in the configuration.
+package struct StatusThresholds: Sendable, Equatable {
+  /// Beyond `normal` is a warning, beyond `alarm` is critical.
+  package struct Levels: Sendable, Equatable {
+    package var normal: Double
+    package var alarm: Double
+
+    /// Two levels of one number.
+    package init(normal: Double, alarm: Double) {
+      self.normal = normal
+      self.alarm = alarm
+    }
+  }
+  package var errorRatio = Levels(normal: 0.01, alarm: 0.05)
+  /// Mean duration of an exchange in seconds.
+  package var responseTime = Levels(normal: 0.1, alarm: 0.5)
+  /// In seconds.
+  package var p99 = 0.2
+  package var endpointConnections = 5_000.0
+  package var queueLength = Levels(normal: 10, alarm: 50)
+  package var successRatio = Levels(normal: 0.99, alarm: 0.95)
+  /// Requests a second that are expected; nil: not said.
+  package var requestRate: Double?
+
+  /// The defaults.
+  package init() {}
+}
+
+/// Something that was decided or found out lately.
+package struct Decision: Sendable, Equatable {
+  /// What it is about.
+  package enum Kind: String, Sendable { case weight, eligibility, tuning, scrape }
+  /// Since 1970.
+  package var wall: Nanoseconds
+  package var kind: Kind
+  package var pool: String
+  /// nil: the whole pool.
+  package var endpoint: String?
+  package var text: String
+
+  /// `wall` is since 1970.
+  package init(wall: Nanoseconds, kind: Kind, pool: String, endpoint: String?, text: String) {
+    self.wall = wall
+    self.kind = kind
+    self.pool = pool
+    self.endpoint = endpoint
+    self.text = text
+  }
+}

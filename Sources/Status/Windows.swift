@@ -1,0 +1,94 @@
+// Counters and histograms over the last ten seconds, charts over the last two minutes. Pure: time
+// is an argument; each `take` comes about once a second.
+import Exposition
+import Primitives
+
+/// A counter's increase over about ten seconds. A counter that falls begins anew.
+struct CounterWindow: Sendable {
+  static let length = Nanoseconds.seconds(10)
+  private var marks: [(at: Nanoseconds, count: Double)] = []
+
+  mutating func take(_ count: Double, now: Nanoseconds) {
+    if let last = marks.last, count < last.count || now <= last.at { marks.removeAll() }
+    marks.append((now, count))
+    // One mark at or before the beginning of the window stays, so that all of it is covered.
+    while marks.count > 2, now - marks[1].at >= Self.length { marks.removeFirst() }
+  }
+
+  /// Over the window; 0 where nothing is known yet.
+  var increase: Double {
+    guard let first = marks.first, let last = marks.last else { return 0 }
+    return last.count - first.count
+  }
+
+  /// A second, over the window; nil before there are two marks.
+  var rate: Double? {
+    guard marks.count > 1, let first = marks.first, let last = marks.last else { return nil }
+    return (last.count - first.count) / (last.at - first.at).seconds
+  }
+
+  /// A second, over the last step.
+  var lastRate: Double? {
+    guard marks.count > 1 else { return nil }
+    let (old, new) = (marks[marks.count - 2], marks[marks.count - 1])
+    return (new.count - old.count) / (new.at - old.at).seconds
+  }
+}
+
+/// Durations of the last eight to ten seconds.
+struct DurationWindow: Sendable {
+  private static let step = Nanoseconds.seconds(2)
+  private static let markCount = 5
+  private var marks: [(at: Nanoseconds, counts: FineCounts)] = []
+  /// What was counted within the window.
+  private(set) var recent = FineCounts()
+
+  mutating func take(_ counts: FineCounts, now: Nanoseconds) {
+    if let last = marks.last, counts.total < last.counts.total { marks.removeAll() }
+    guard let first = marks.first, let last = marks.last else {
+      marks = [(now, counts)]
+      recent = FineCounts()
+      return
+    }
+    recent = counts.since(first.counts)
+    guard now - last.at >= Self.step else { return }
+    marks.append((now, counts))
+    if marks.count > Self.markCount { marks.removeFirst() }
+  }
+}
+
+/// The last points of a chart, one a second, the oldest first.
+struct ChartRing: Sendable {
+  static let capacity = 120
+  private var points: [Float] = []
+  private var next = 0
+
+  /// nil is a gap.
+  mutating func append(_ value: Double?) {
+    let point = value.map(Float.init) ?? .nan
+    if points.count < Self.capacity {
+      points.append(point)
+      return
+    }
+    points[next] = point
+    next = (next + 1) % Self.capacity
+  }
+
+  /// The oldest first; nil is a gap.
+  var values: [Double?] {
+    (points[next...] + points[..<next]).map { $0.isNaN ? nil : Double($0) }
+  }
+}
+
+/// When something happened, the last eight times.
+struct EventTimes: Sendable {
+  private static let capacity = 8
+  private var times: [Nanoseconds] = []
+
+  mutating func note(_ now: Nanoseconds) {
+    times.append(now)
+    if times.count > Self.capacity { times.removeFirst() }
+  }
+
+  func count(since: Nanoseconds) -> Int { times.reduce(0) { $0 + ($1 >= since ? 1 : 0) } }
+}

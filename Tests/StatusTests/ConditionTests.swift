@@ -1,0 +1,199 @@
+import Fleet
+import Primitives
+import Testing
+
+@testable import Status
+
+@Suite struct ConditionTests {
+  /// A fault, for how long it acts, and the alerts that hold then; `quiet` has to be silent.
+  struct Row: CustomTestStringConvertible {
+    let name: String
+    var endpointCount = 2
+    var seconds = 40
+    let act: @Sendable (inout World) -> Void
+    let alerts: Set<String>
+    var testDescription: String { name }
+  }
+
+  static let rows: [Row] = [
+    Row(name: "idle", act: { _ in }, alerts: []),
+    Row(name: "busy", act: { $0.endpoints[0].serve(100, lasting: 0.02) }, alerts: []),
+    Row(
+      name: "two errors of few", seconds: 12,
+      act: { $0.endpoints[0].serve(1, lasting: 0.02, errors: $0.now.seconds > 1_010 ? 1 : 0) },
+      alerts: []),
+    Row(
+      name: "2 % errors", act: { $0.endpoints[0].serve(100, lasting: 0.02, errors: 2) },
+      alerts: ["ErrorRateElevated", "SuccessRateLow"]),
+    Row(
+      name: "10 % errors", act: { $0.endpoints[0].serve(100, lasting: 0.02, errors: 10) },
+      alerts: ["ErrorRateHigh", "SuccessRateVeryLow"]),
+    Row(
+      name: "all fails", act: { $0.endpoints[0].serve(10, lasting: 0.02, errors: 10) },
+      alerts: ["ErrorRateHigh", "SuccessRateVeryLow", "ServiceInterrupted"]),
+    Row(
+      name: "slow", act: { $0.endpoints[0].serve(100, lasting: 0.15) },
+      alerts: ["ResponseTimeElevated"]),
+    Row(
+      name: "very slow", act: { $0.endpoints[0].serve(100, lasting: 0.8) },
+      alerts: ["ResponseTimeHigh", "TailLatencyHigh"]),
+    Row(
+      name: "a slow tail",
+      act: {
+        $0.endpoints[0].serve(95, lasting: 0.02)
+        $0.endpoints[1].serve(5, lasting: 0.4)
+      }, alerts: ["TailLatencyHigh"]),
+    Row(
+      name: "nobody left",
+      act: { for i in $0.endpoints.indices { $0.endpoints[i].eligibility = .unhealthy } },
+      alerts: ["NoEligibleEndpoint"]),
+    Row(
+      name: "a backup serves", endpointCount: 3,
+      act: {
+        $0.endpoints[2].isBackup = true
+        for i in 0...1 { $0.endpoints[i].eligibility = .ejected }
+      }, alerts: ["BackupServing", "EjectedShareHigh"]),
+    Row(
+      name: "one left", act: { $0.endpoints[0].eligibility = .unhealthy },
+      alerts: ["SingleEndpointLeft"]),
+    Row(
+      name: "half ejected", endpointCount: 4,
+      act: { for i in 0...1 { $0.endpoints[i].eligibility = i == 0 ? .ejected : .stalled } },
+      alerts: ["EjectedShareHigh"]),
+    Row(
+      name: "a pool of one", endpointCount: 1,
+      act: { $0.endpoints[0].serve(10, lasting: 0.02) }, alerts: []),
+    Row(
+      name: "long queue",
+      act: { $0.pool.queue = QueueReading(length: 11, limit: 100, oldestWait: .seconds(1)) },
+      alerts: ["QueueLong"]),
+    Row(
+      name: "very long queue",
+      act: { $0.pool.queue = QueueReading(length: 51, limit: 100, oldestWait: .seconds(1)) },
+      alerts: ["QueueVeryLong"]),
+    Row(
+      name: "queue at its normal length",
+      act: { $0.pool.queue = QueueReading(length: 10, limit: 100, oldestWait: .seconds(1)) },
+      alerts: []),
+    Row(name: "breaker", act: { $0.pool.breakerRefusals += 1 }, alerts: ["BreakerOpen"]),
+    Row(name: "budget", act: { $0.pool.budgetRefusals += 1 }, alerts: ["RetryBudgetSpent"]),
+    Row(name: "frozen", act: { $0.pool.isFrozen = true }, alerts: ["WeightsFrozen"]),
+    Row(
+      name: "over capacity", act: { $0.pool.demandRatio = 1.2 }, alerts: ["ForecastOverCapacity"]),
+    Row(
+      name: "more than expected",
+      act: {
+        $0.pool.thresholds.requestRate = 10
+        $0.endpoints[0].serve(16, lasting: 0.01)
+      }, alerts: ["RequestRateHigh"]),
+    Row(
+      name: "many connections", act: { $0.endpoints[1].connections = 5_001 },
+      alerts: ["EndpointConnectionsHigh"]),
+    Row(
+      name: "scrapes fail", act: { $0.endpoints[1].scrapeFailure = "refused" },
+      alerts: ["ScrapeFailing"]),
+    Row(
+      name: "old numbers", act: { $0.endpoints[1].row.reason = WeightReason(.stale) },
+      alerts: ["SignalsStale"]),
+    Row(
+      name: "no numbers", act: { $0.endpoints[1].row.reason = WeightReason(.expired, "median") },
+      alerts: ["LawFallingBack"]),
+    Row(
+      name: "in and out",
+      act: {
+        $0.endpoints[0].eligibility = Int($0.now.seconds) % 2 == 0 ? .ready : .ejected
+      }, alerts: ["EndpointFlapping", "SingleEndpointLeft"]),
+    Row(
+      name: "drained and back",
+      act: {
+        $0.endpoints[0].eligibility = Int($0.now.seconds) % 5 == 0 ? .draining : .ready
+      }, alerts: []),
+    Row(
+      name: "up and down",
+      act: { $0.endpoints[0].row.target = Int($0.now.seconds) % 4 < 2 ? 0.5 : 1 },
+      alerts: ["WeightsOscillating"]),
+    Row(
+      name: "up in steps",
+      act: { $0.endpoints[0].row.target = Double(Int($0.now.seconds) % 1000) / 100 }, alerts: []),
+    Row(
+      name: "restarts", act: { $0.endpoints[0].restarts = UInt64($0.now.seconds) / 15 },
+      alerts: ["EndpointRestarting"]),
+  ]
+
+  @Test(arguments: rows) func aFaultIsNamedAndNothingElse(row: Row) {
+    var world = World(endpointCount: row.endpointCount)
+    world.run(row.seconds, row.act)
+    #expect(world.alerts == row.alerts)
+  }
+
+  @Test func everyAlertButTheSlowOnesHasARow() {
+    let told = Self.rows.reduce(into: Set<String>()) { $0.formUnion($1.alerts) }
+    let known = Set(Alert.allCases.map { String($0.rawValue.dropFirst("Steelyard".count)) })
+    // Needs minutes of history: it has a test of its own.
+    #expect(known.subtracting(told) == ["ProcessingTimeHigh"])
+  }
+
+  @Test func aMomentIsNoCondition() {
+    var world = World()
+    world.run(20) { $0.endpoints[0].serve(10, lasting: 0.02) }
+    world.endpoints[0].eligibility = .ejected
+    world.run(2)
+    #expect(world.alerts.isEmpty)
+    world.run(1)
+    #expect(world.alerts == ["NoEligibleEndpoint"])
+  }
+
+  @Test func aConditionKeepsItsBeginningAndGoes() throws {
+    var world = World()
+    world.run(5)
+    let begun = world.now + .seconds(1)
+    world.endpoints[0].eligibility = .unhealthy
+    world.run(30)
+    let condition = try #require(world.conditions.first)
+    #expect(condition.since == .seconds(1_763_750_000) + begun)
+    #expect(condition.severity == .disaster && condition.pool == "text")
+    #expect(condition.text == "none of 1 endpoints is eligible")
+    // A gap of a second or two is the same fault still.
+    world.endpoints[0].eligibility = .ready
+    world.run(2)
+    world.endpoints[0].eligibility = .unhealthy
+    world.run(1)
+    #expect(world.conditions.first?.since == condition.since)
+    world.endpoints[0].eligibility = .ready
+    world.run(4)
+    #expect(!world.alerts.contains("NoEligibleEndpoint"))
+  }
+
+  @Test func aSilenceIsAnInterruptionOnlyWhereAnswersUsedToBeQuick() {
+    var quick = World()
+    quick.run(20) { $0.endpoints[0].serve(10, lasting: 0.1) }
+    quick.run(40) { $0.endpoints[0].attempts += 1 }
+    #expect(quick.alerts.contains("ServiceInterrupted"))
+    var slow = World()
+    slow.run(20) { $0.endpoints[0].serve(1, lasting: 60) }
+    slow.run(40) { $0.endpoints[0].attempts += 1 }
+    #expect(!slow.alerts.contains("ServiceInterrupted"))
+  }
+
+  @Test func twiceTheUsualTimeIsTold() {
+    var world = World()
+    world.run(300) { $0.endpoints[0].serve(20, lasting: 0.02) }
+    #expect(world.alerts.isEmpty)
+    world.run(20) { $0.endpoints[0].serve(20, lasting: 0.06) }
+    #expect(world.alerts == ["ProcessingTimeHigh"])
+  }
+
+  @Test func theWorstComesFirstAndTheirNumberIsBounded() {
+    var world = World(endpointCount: 150)
+    for index in world.endpoints.indices {
+      world.endpoints[index].scrapeFailure = "refused"
+      world.endpoints[index].eligibility = .unhealthy
+    }
+    world.run(15)
+    let snapshot = world.snapshot
+    #expect(snapshot.conditionCount == 151)
+    #expect(snapshot.conditions.count == Conditions.countMax)
+    #expect(snapshot.conditions.first?.severity == .disaster)
+    #expect(snapshot.conditions.dropFirst().allSatisfy { $0.severity == .warning })
+  }
+}

@@ -1,0 +1,74 @@
+// A pool whose endpoints a test makes serve, read once a second as the program does.
+import Exposition
+import Fleet
+import Primitives
+
+@testable import Status
+
+struct World {
+  var history = StatusHistory()
+  var now = Nanoseconds.seconds(1_000)
+  var pool = PoolReading(name: "text")
+  var endpoints: [EndpointReading]
+  private static let epoch = Nanoseconds.seconds(1_763_750_000)
+
+  init(endpointCount: Int = 1) {
+    endpoints = (0..<endpointCount).map { index in
+      let address = SocketAddress(bytes: [10, 0, 0, UInt8(index + 1)], port: 8000)
+      return EndpointReading(
+        address: address,
+        row: WeightRow(
+          base: 1, target: 1, effective: 1, eligibility: .ready, reason: WeightReason(.law)))
+    }
+  }
+
+  /// Some seconds, each with `act` before its reading.
+  mutating func run(_ seconds: Int, _ act: (inout World) -> Void = { _ in }) {
+    for _ in 0..<seconds {
+      act(&self)
+      step()
+    }
+  }
+
+  mutating func step(_ passed: Nanoseconds = .seconds(1)) {
+    now = now + passed
+    var reading = StatusReading(now: now, wall: Self.epoch + now)
+    var pool = pool
+    pool.endpoints = endpoints
+    reading.pools = [pool]
+    history.take(reading)
+  }
+
+  var snapshot: StatusSnapshot { history.snapshot(decisions: []) ?? StatusSnapshot() }
+  var conditions: [Condition] { snapshot.conditions }
+  var alerts: Set<String> { Set(conditions.map { String($0.alert.dropFirst("Steelyard".count)) }) }
+}
+
+extension EndpointReading {
+  /// Exchanges that begin and end within the second.
+  mutating func serve(
+    _ count: Int, lasting seconds: Double, errors failed: Int = 0, firstByte: Double? = nil
+  ) {
+    attempts += UInt64(count)
+    ended += UInt64(count)
+    errors += UInt64(failed)
+    durationSum += Double(count) * seconds
+    durations.add(Self.counts(count, seconds))
+    guard let firstByte else { return }
+    var sum = firstBytes ?? FineCounts()
+    sum.add(Self.counts(count, firstByte))
+    firstBytes = sum
+  }
+
+  /// As after a restart of its counters.
+  mutating func clear() {
+    (attempts, ended, errors, durationSum) = (0, 0, 0, 0)
+    durations = FineCounts()
+  }
+
+  private static func counts(_ count: Int, _ seconds: Double) -> FineCounts {
+    let cells = CellBlock(count: DurationHistogram.cellCount)
+    for _ in 0..<count { DurationHistogram.observe(.seconds(seconds), in: cells, at: 0) }
+    return FineCounts(DurationHistogram.snapshot(of: [cells], at: 0))
+  }
+}

@@ -44,7 +44,8 @@ let package = Package(
         "Balancer", "CSystem", "Configuration", "Controller", "Demo", "Exposition", "Fleet", "HTTP",
         "IO", "Primitives", "Simulation", "Status",
       ],
-      swiftSettings: strict),
+      // scripts/embed-page makes Swift of it.
+      exclude: ["StatusPage/web"], swiftSettings: strict),
     .executableTarget(
       name: "control-bench", dependencies: ["Controller", "Fleet", "Primitives", "Simulation"],
       path: "Sources/ControlBench", swiftSettings: strict),

@@ -56,20 +56,18 @@ struct PoolHistory: Sendable {
     var next: [SocketAddress: EndpointHistory] = [:]
     next.reserveCapacity(pool.endpoints.count)
     totals = TrafficSums()
-    var lastRate: Double?
     for endpoint in pool.endpoints {
       var history = endpoints.removeValue(forKey: endpoint.address) ?? EndpointHistory()
       history.take(endpoint, now: now)
       totals.add(history)
       totals.inFlight += endpoint.inFlight
-      if let rate = history.ended.lastRate { lastRate = (lastRate ?? 0) + rate }
       next[endpoint.address] = history
     }
     endpoints = next
     lastMean = totals.meanDuration ?? lastMean
     breakerRefusals.take(Double(pool.breakerRefusals), now: now)
     budgetRefusals.take(Double(pool.budgetRefusals), now: now)
-    rateChart.append(lastRate)
+    rateChart.append(totals.rate)
     errorChart.append(totals.errorRatio)
     p99Chart.append(totals.durations.quantile(0.99))
     inFlightChart.append(Double(totals.inFlight))
@@ -150,7 +148,7 @@ struct EndpointHistory: Sendable {
       window.take(counts, now: now)
       firstBytes = window
     }
-    rateChart.append(ended.lastRate)
+    rateChart.append(ended.rate)
     let takes = reading.eligibility.takesNewExchanges
     // A drain is an operator's wish and no fault.
     let isDrain = reading.eligibility == .draining || reading.eligibility == .drained

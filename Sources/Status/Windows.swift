@@ -26,13 +26,6 @@ struct CounterWindow: Sendable {
     guard marks.count > 1, let first = marks.first, let last = marks.last else { return nil }
     return (last.count - first.count) / (last.at - first.at).seconds
   }
-
-  /// A second, over the last step.
-  var lastRate: Double? {
-    guard marks.count > 1 else { return nil }
-    let (old, new) = (marks[marks.count - 2], marks[marks.count - 1])
-    return (new.count - old.count) / (new.at - old.at).seconds
-  }
 }
 
 /// Durations of the last eight to ten seconds.

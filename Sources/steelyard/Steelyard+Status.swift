@@ -55,7 +55,7 @@ extension Steelyard {
     var reading = StatusReading(now: now, wall: wall)
     reading.version = Version.number
     reading.uptime = now - startedAt
-    reading.isReady = isReady && stopsAt == nil
+    reading.isReady = unreadiness == nil
     reading.revision = table.revision
     reading.workerCount = evidence.workerCount
     reading.connections = balancer.metrics.openConnections

@@ -73,7 +73,6 @@ final class Steelyard {
   let startedAt: Nanoseconds
   /// Set once a graceful end has begun.
   private(set) var stopsAt: Nanoseconds?
-  private let startedAt: Nanoseconds
   /// Why new requests should go elsewhere; nil: they need not.
   private(set) var unreadiness: String? = "starting"
 
@@ -115,7 +114,6 @@ final class Steelyard {
     }
     nextTick = io.now
     statusDue = io.now
-    startedAt = io.now
     accessLog = try Self.openLog(fleet.accessLog, workerCount: evidence.workerCount)
     let seed = UInt64(truncatingIfNeeded: Clock.wall.rawValue)
     controller = Controller(

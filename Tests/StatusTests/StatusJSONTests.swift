@@ -115,7 +115,8 @@ import Testing
     let read = try JSONDecoder().decode(Charts.self, from: Data(world.history.chartsJSON))
     let pool = try #require(read.pools.first)
     #expect(read.interval_seconds == 1)
-    #expect(pool.requests_per_second == [nil, 0, 0, 0, 0, 4, 4, 4, 4, 4])
+    let rates: [Double?] = [nil, 0, 0, 0, 0, 0.8, 1.333, 1.714, 2, 2.222]
+    #expect(pool.requests_per_second == rates)
     #expect(pool.endpoints.map(\.requests_per_second) == [pool.requests_per_second])
     #expect(pool.p99_seconds.compactMap { $0 }.count == 5)
     #expect(pool.queue_length == [Double?](repeating: nil, count: 10))

@@ -1,0 +1,227 @@
+// A part of the page at /; scripts/embed-page wrote it.
+
+extension StatusPage {
+  static let part3 = #"""
+    // The token, kept in this tab, and the changes that are made with it, each after a question.
+    const tokenKey = "steelyard token";
+
+    function token() {
+      return sessionStorage.getItem(tokenKey) ?? "";
+    }
+
+    function authorization() {
+      return token() === "" ? {} : { Authorization: `Bearer ${token()}` };
+    }
+
+    function askForToken(reason) {
+      const dialog = byId("token-dialog");
+      if (reason) byId("token-text").textContent = reason;
+      if (dialog.open) return;
+      byId("token").value = token();
+      dialog.showModal();
+    }
+
+    function setToken(value) {
+      if (value === "") sessionStorage.removeItem(tokenKey);
+      else sessionStorage.setItem(tokenKey, value);
+      byId("token-dialog").close();
+      reconnect();
+    }
+
+    let pending = null;
+
+    const questions = {
+      Drain: ["Drain this endpoint?", "gets no new requests; those that run may end.", "Drain it"],
+      Pin: ["Pin this endpoint's weight?", "keeps this weight, whatever the law says.", "Pin it"],
+      Undo: ["Undo for this endpoint?",
+        "loses pins, factors and drains: law and health decide again.", "Undo"],
+    };
+
+    function askToAct(verb, pool, endpoint) {
+      pending = { verb, pool, address: endpoint.address };
+      const [title, text, yes] = questions[verb];
+      byId("act-title").textContent = title;
+      byId("act-text").textContent = `${endpoint.address} of pool ${pool} ${text}`;
+      byId("act-yes").textContent = yes;
+      byId("act-error").textContent = "";
+      byId("act-weight").value = endpoint.effective_weight;
+      byId("act-weight-label").hidden = verb !== "Pin";
+      byId("act-for-label").hidden = verb === "Undo";
+      byId("act-for").value = "";
+      byId("act-dialog").showModal();
+    }
+
+    async function act() {
+      const { verb, pool, address } = pending;
+      const query = new URLSearchParams();
+      if (verb === "Pin") query.set("weight", byId("act-weight").value);
+      if (verb !== "Undo" && byId("act-for").value) query.set("for", byId("act-for").value);
+      const resource = { Drain: "drain", Pin: "pin", Undo: "reset" }[verb];
+      const path = `api/v1/pools/${encodeURIComponent(pool)}/endpoints/`
+        + `${encodeURIComponent(address)}/${resource}?${query}`;
+      byId("act-yes").disabled = true;
+      try {
+        const answer = await fetch(path, {
+          method: "POST", headers: authorization(), signal: AbortSignal.timeout(10000),
+        });
+        if (answer.ok) {
+          byId("act-dialog").close();
+        } else {
+          const text = await answer.text();
+          let detail = text;
+          try {
+            detail = JSON.parse(text).detail ?? text;
+          } catch {
+            // Plain text says it as it is.
+          }
+          byId("act-error").textContent = `${answer.status}: ${detail.slice(0, 500)}`;
+        }
+      } catch (error) {
+        byId("act-error").textContent = `steelyard does not answer: ${error.message}`;
+      } finally {
+        byId("act-yes").disabled = false;
+      }
+    }
+
+    function beginActions() {
+      byId("token-button").addEventListener("click", () => askForToken(""));
+      byId("token-cancel").addEventListener("click", () => byId("token-dialog").close());
+      byId("token-forget").addEventListener("click", () => setToken(""));
+      byId("token-dialog").querySelector("form").addEventListener("submit", (event) => {
+        event.preventDefault();
+        setToken(byId("token").value.trim());
+      });
+      byId("act-no").addEventListener("click", () => byId("act-dialog").close());
+      byId("act-dialog").querySelector("form").addEventListener("submit", (event) => {
+        event.preventDefault();
+        act();
+      });
+    }
+
+    // Server-sent events read through fetch, so that a token can be sent; connects again by itself.
+    const silenceMax = 8000;
+    const pauses = [500, 1000, 2000, 4000, 8000, 15000];
+    let tries = 0;
+    let lostAt = null;
+    let current = null;
+    let wake = null;
+
+    function setLink(state, text) {
+      document.body.className = state;
+      put(byId("link"), text);
+    }
+
+    function lose(why, pause) {
+      lostAt ??= Date.now() / 1000;
+      setLink("lost", "not connected");
+      const banner = byId("banner");
+      banner.hidden = false;
+      put(banner, `Connection lost since ${clock(lostAt)}: ${why}. What is shown is of then; `
+        + `trying again every ${Math.max(1, Math.round(pause / 1000))} s.`);
+    }
+
+    function found() {
+      tries = 0;
+      lostAt = null;
+      byId("banner").hidden = true;
+      setLink("live", "● live");
+    }
+
+    function take(event) {
+      const data = JSON.parse(event.data);
+      if (event.name === "history") {
+        history = data;
+        lastTime = data.time;
+      } else if (event.name === "status") {
+        const begun = performance.now();
+        show(data);
+        found();
+        // For whoever wants to know what an update costs.
+        document.documentElement.dataset.updateMilliseconds =
+          (performance.now() - begun).toFixed(1);
+      }
+    }
+
+    /// The fields of one event: lines up to an empty one.
+    function parse(block) {
+      const event = { name: "message", data: "" };
+      for (const line of block.split("\n")) {
+        if (line.startsWith("event: ")) event.name = line.slice(7);
+        else if (line.startsWith("data: ")) event.data += line.slice(6);
+      }
+      return event;
+    }
+
+    async function readStream(body, isSilent) {
+      const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        isSilent();
+        text += value;
+        for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+          const event = parse(text.slice(0, end));
+          text = text.slice(end + 2);
+          if (event.data) take(event);
+        }
+      }
+    }
+
+    async function connect() {
+      current = new AbortController();
+      const controller = current;
+      let timer = null;
+      const watch = () => {
+        clearTimeout(timer);
+        timer = setTimeout(() => controller.abort(), silenceMax);
+      };
+      watch();
+      try {
+        const answer = await fetch("api/v1/status/events", {
+          headers: authorization(), cache: "no-store", signal: controller.signal,
+        });
+        if (answer.status === 401 || answer.status === 403) {
+          askForToken(token() === "" ? "steelyard asks for a read or write token."
+            : "steelyard does not take this token.");
+          return "a token is needed";
+        }
+        if (!answer.ok) return `steelyard answers ${answer.status}`;
+        await readStream(answer.body, watch);
+        return "the stream ended";
+      } catch {
+        return "steelyard does not answer";
+      } finally {
+        clearTimeout(timer);
+      }
+    }
+
+    async function follow() {
+      for (;;) {
+        const why = await connect();
+        const pause = pauses[Math.min(tries, pauses.length - 1)];
+        tries += 1;
+        lose(why, pause);
+        // Not all pages come back in the same moment.
+        const jitter = 1 + Math.random() / 4;
+        await new Promise((resolve) => {
+          wake = resolve;
+          setTimeout(resolve, pause * jitter);
+        });
+      }
+    }
+
+    function reconnect() {
+      tries = 0;
+      current?.abort();
+      wake?.();
+    }
+
+    begin();
+    }
+    </script>
+    </body>
+    </html>
+
+    """#
+}

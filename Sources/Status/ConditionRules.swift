@@ -47,11 +47,14 @@ enum ConditionRules {
           .singleEndpointLeft, nil,
           "only \(eligible[0].address) of \(primaries.count) endpoints is eligible"))
     }
-    let out = primaries.filter { $0.eligibility == .ejected || $0.eligibility == .stalled }
-    if out.count >= 2, out.count * 2 >= primaries.count {
+    // Those that an operator drained are no fault. None at all is worse, and told already.
+    let all = pool.endpoints.count
+    let out = pool.endpoints.filter {
+      [.ejected, .unhealthy, .stalled].contains($0.eligibility)
+    }
+    if all > 1, out.count < all, out.count * 2 >= all {
       found.append(
-        Finding(
-          .ejectedShareHigh, nil, "\(out.count) of \(primaries.count) endpoints are ejected"))
+        Finding(.ejectedShareHigh, nil, "\(out.count) of \(all) endpoints are out of service"))
     }
   }
 
@@ -136,7 +139,7 @@ enum ConditionRules {
       let who = pool.isFrozen ? "an operator" : "steelyard, as most of the pool hangs"
       found.append(Finding(.weightsFrozen, nil, "weights are frozen by \(who)"))
     }
-    if let ratio = pool.demandRatio, ratio > 1 {
+    if let ratio = pool.demandRatio, pool.isCapacityKnown, ratio > 1 {
       found.append(
         Finding(
           .forecastOverCapacity, nil, "expected requests are \(percent(ratio)) of the capacity"))
@@ -161,6 +164,17 @@ enum ConditionRules {
     if endpoint.row.reason.kind == .expired {
       found.append(
         Finding(.lawFallingBack, address, "no number to go by: \(endpoint.row.reason.detail)"))
+    }
+    for use in endpoint.utilisations {
+      guard let limit = UtilisationLimit.all.first(where: { $0.signal == use.name }) else {
+        continue
+      }
+      let text = "\(use.name) at \(percent(use.ratio))"
+      if use.ratio > limit.alarm {
+        found.append(Finding(limit.alarmAlert, address, text))
+      } else if use.ratio > limit.normal {
+        found.append(Finding(limit.normalAlert, address, text))
+      }
     }
     guard let history else { return }
     let turns = history.turns.count(since: now - turnsSpan)
@@ -189,4 +203,26 @@ enum ConditionRules {
   private static func seconds(_ value: Double) -> String {
     value < 1 ? short(value * 1000) + " ms" : short(value) + " s"
   }
+}
+
+/// What a machine may be used up to, by the names that presets give such signals.
+struct UtilisationLimit: Sendable {
+  let signal: String
+  let normal: Double
+  let alarm: Double
+  let normalAlert: Alert
+  let alarmAlert: Alert
+
+  static let all = [
+    UtilisationLimit(
+      signal: "cpu", normal: 0.70, alarm: 0.85, normalAlert: .cpuHigh, alarmAlert: .cpuVeryHigh),
+    UtilisationLimit(
+      signal: "memory", normal: 0.80, alarm: 0.90, normalAlert: .memoryHigh,
+      alarmAlert: .memoryVeryHigh),
+    UtilisationLimit(
+      signal: "gpu", normal: 0.80, alarm: 0.90, normalAlert: .gpuHigh, alarmAlert: .gpuVeryHigh),
+    UtilisationLimit(
+      signal: "disk_io", normal: 0.70, alarm: 0.85, normalAlert: .diskIOHigh,
+      alarmAlert: .diskIOVeryHigh),
+  ]
 }

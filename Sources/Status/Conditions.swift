@@ -77,12 +77,21 @@ enum Alert: String, Sendable, CaseIterable {
   case endpointFlapping = "SteelyardEndpointFlapping"
   case endpointRestarting = "SteelyardEndpointRestarting"
   case forecastOverCapacity = "SteelyardForecastOverCapacity"
+  case cpuHigh = "InferenceCPUHigh"
+  case cpuVeryHigh = "InferenceCPUVeryHigh"
+  case memoryHigh = "InferenceMemoryHigh"
+  case memoryVeryHigh = "InferenceMemoryVeryHigh"
+  case gpuHigh = "InferenceGPUHigh"
+  case gpuVeryHigh = "InferenceGPUVeryHigh"
+  case diskIOHigh = "InferenceDiskIOHigh"
+  case diskIOVeryHigh = "InferenceDiskIOVeryHigh"
 
   var severity: Severity {
     switch self {
     case .noEligibleEndpoint, .serviceInterrupted, .backupServing: .disaster
     case .singleEndpointLeft, .ejectedShareHigh, .errorRateHigh, .responseTimeHigh,
-      .successRateVeryLow, .queueVeryLong:
+      .successRateVeryLow, .queueVeryLong, .cpuVeryHigh, .memoryVeryHigh, .gpuVeryHigh,
+      .diskIOVeryHigh:
       .critical
     default: .warning
     }
@@ -97,6 +106,8 @@ enum Alert: String, Sendable, CaseIterable {
     case .serviceInterrupted: .seconds(20)
     case .scrapeFailing, .signalsStale, .lawFallingBack: .seconds(10)
     case .forecastOverCapacity, .requestRateHigh: .seconds(30)
+    case .cpuHigh, .cpuVeryHigh, .gpuHigh, .gpuVeryHigh, .diskIOHigh, .diskIOVeryHigh:
+      .seconds(30)
     default: .seconds(5)
     }
   }

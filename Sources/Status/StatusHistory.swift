@@ -128,9 +128,10 @@ struct EndpointHistory: Sendable {
   private(set) var rateChart = ChartRing()
   /// Changes between taking new exchanges and not.
   private(set) var turns = EventTimes()
-  /// Changes of the target weight's direction, of more than a tenth of the base weight.
+  /// Changes of the target weight's direction, of more than a quarter of the greater.
   private(set) var reversals = EventTimes()
   private(set) var restarts = EventTimes()
+  private static let reversalMin = 0.25
   private var takesNew: Bool?
   private var lastRestarts: UInt64?
   /// The last extreme of the target ÷ base weight, and where it went from there.
@@ -167,12 +168,13 @@ struct EndpointHistory: Sendable {
       return
     }
     let move = factor - last
+    let isNotable = abs(move) > Self.reversalMin * max(factor, last)
     if move * direction >= 0 {
       // Further the same way, or the first step of any size.
-      if direction == 0, abs(move) <= 0.1 { return }
+      if direction == 0, !isNotable { return }
       if move != 0 { direction = move > 0 ? 1 : -1 }
       extreme = factor
-    } else if abs(move) > 0.1 {
+    } else if isNotable {
       direction = -direction
       extreme = factor
       reversals.note(now)

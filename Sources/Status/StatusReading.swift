@@ -62,6 +62,8 @@ package struct PoolReading: Sendable {
   /// nil: nobody has to wait.
   package var queue: QueueReading?
   package var demandRatio: Double?
+  /// How many requests the endpoints serve at once is known: `demandRatio` is no guess.
+  package var isCapacityKnown = false
   package var forecast: Double?
   /// Requests that a breaker refused, ever.
   package var breakerRefusals: UInt64 = 0
@@ -99,6 +101,8 @@ package struct EndpointReading: Sendable {
   package var ejections: UInt64 = 0
   /// Why its last scrape failed.
   package var scrapeFailure: String?
+  /// Of its machine, by the signals' names, 0…1; only what may be believed.
+  package var utilisations: [(name: String, ratio: Double)] = []
   /// How often its pages said that the process behind them began anew.
   package var restarts: UInt64 = 0
 

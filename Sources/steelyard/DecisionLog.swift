@@ -11,11 +11,14 @@ struct DecisionLog {
   let tuning: [TuningChange]
   let scrapes: [ScrapeChange]
 
+  /// Of changes of weights, which are many, so that the others are not lost among them.
+  private static let weightsMax = 20
+
   /// In no order. Requires: `now` and `wall` are of the same moment.
   func decisions(now: Nanoseconds, wall: Nanoseconds) -> [Decision] {
     func at(_ instant: Nanoseconds) -> Nanoseconds { wall - (now - instant) }
     var found: [Decision] = []
-    for change in weights {
+    for change in weights.suffix(Self.weightsMax) {
       found.append(
         Decision(
           wall: at(change.at), kind: .weight, pool: change.pool, endpoint: "\(change.endpoint)",

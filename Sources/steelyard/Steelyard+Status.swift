@@ -86,6 +86,7 @@ extension Steelyard {
         oldestWait: gate.oldest.map { max(now - $0, .zero) } ?? .zero)
     }
     reading.demandRatio = controller.demand[index].ratio
+    reading.isCapacityKnown = controller.demand[index].basis == .slots
     reading.forecast = controller.demand[index].forecast.expected(.fiveMinutes)
     let resilience = balancer.metrics.resilience
     for endpoint in pool.endpoints {
@@ -129,11 +130,25 @@ extension Steelyard {
     }
     let count = controller.endpoints[slot]?.scrapes.count ?? 0
     for index in 0..<count {
+      addUtilisations(slot, index, now, &reading)
       if let failure = controller.endpoints[slot]?.scrapes[index].statistics.failure {
         reading.scrapeFailure = reading.scrapeFailure ?? failure.kind.label
       }
       reading.restarts &+= controller.endpoints[slot]?.scrapes[index].restartCount ?? 0
     }
     return reading
+  }
+
+  /// The signals of one page that say how far the endpoint's machine is used.
+  private func addUtilisations(
+    _ slot: Int, _ index: Int, _ now: Nanoseconds, _ reading: inout EndpointReading
+  ) {
+    guard let signals = controller.endpoints[slot]?.scrapes[index].source.signals else { return }
+    for (place, signal) in signals.enumerated() where signal.isRatio {
+      guard controller.endpoints[slot]?.scrapes[index].freshness(place, now: now).isUsable == true,
+        let value = controller.endpoints[slot]?.scrapes[index].signals[place].value
+      else { continue }
+      reading.utilisations.append((signal.name, value))
+    }
   }
 }

@@ -54,8 +54,11 @@ import Testing
         for i in 0...1 { $0.endpoints[i].eligibility = .ejected }
       }, alerts: ["BackupServing", "EjectedShareHigh"]),
     Row(
-      name: "one left", act: { $0.endpoints[0].eligibility = .unhealthy },
-      alerts: ["SingleEndpointLeft"]),
+      name: "one left", endpointCount: 3,
+      act: {
+        $0.endpoints[0].eligibility = .unhealthy
+        $0.endpoints[1].eligibility = .drained
+      }, alerts: ["SingleEndpointLeft"]),
     Row(
       name: "half ejected", endpointCount: 4,
       act: { for i in 0...1 { $0.endpoints[i].eligibility = i == 0 ? .ejected : .stalled } },
@@ -79,7 +82,12 @@ import Testing
     Row(name: "budget", act: { $0.pool.budgetRefusals += 1 }, alerts: ["RetryBudgetSpent"]),
     Row(name: "frozen", act: { $0.pool.isFrozen = true }, alerts: ["WeightsFrozen"]),
     Row(
-      name: "over capacity", act: { $0.pool.demandRatio = 1.2 }, alerts: ["ForecastOverCapacity"]),
+      name: "over capacity",
+      act: {
+        $0.pool.demandRatio = 1.2
+        $0.pool.isCapacityKnown = true
+      }, alerts: ["ForecastOverCapacity"]),
+    Row(name: "over a guess", act: { $0.pool.demandRatio = 1.2 }, alerts: []),
     Row(
       name: "more than expected",
       act: {
@@ -102,7 +110,7 @@ import Testing
       name: "in and out",
       act: {
         $0.endpoints[0].eligibility = Int($0.now.seconds) % 2 == 0 ? .ready : .ejected
-      }, alerts: ["EndpointFlapping", "SingleEndpointLeft"]),
+      }, alerts: ["EndpointFlapping", "SingleEndpointLeft", "EjectedShareHigh"]),
     Row(
       name: "drained and back",
       act: {
@@ -116,6 +124,22 @@ import Testing
       name: "up in steps",
       act: { $0.endpoints[0].row.target = Double(Int($0.now.seconds) % 1000) / 100 }, alerts: []),
     Row(
+      name: "machines", endpointCount: 4,
+      act: {
+        $0.endpoints[0].utilisations = [("cpu", 0.71), ("memory", 0.91), ("queue", 9)]
+        $0.endpoints[1].utilisations = [("cpu", 0.86), ("memory", 0.81)]
+        $0.endpoints[2].utilisations = [("gpu", 0.81), ("disk_io", 0.71)]
+        $0.endpoints[3].utilisations = [("gpu", 0.91), ("disk_io", 0.86)]
+      },
+      alerts: [
+        "CPUHigh", "CPUVeryHigh", "MemoryHigh", "MemoryVeryHigh", "GPUHigh", "GPUVeryHigh",
+        "DiskIOHigh", "DiskIOVeryHigh",
+      ]),
+    Row(
+      name: "machines at their limits",
+      act: { $0.endpoints[0].utilisations = [("cpu", 0.70), ("memory", 0.8), ("gpu", 0.8)] },
+      alerts: []),
+    Row(
       name: "restarts", act: { $0.endpoints[0].restarts = UInt64($0.now.seconds) / 15 },
       alerts: ["EndpointRestarting"]),
   ]
@@ -128,7 +152,7 @@ import Testing
 
   @Test func everyAlertButTheSlowOnesHasARow() {
     let told = Self.rows.reduce(into: Set<String>()) { $0.formUnion($1.alerts) }
-    let known = Set(Alert.allCases.map { String($0.rawValue.dropFirst("Steelyard".count)) })
+    let known = Set(Alert.allCases.map { World.short($0.rawValue) })
     // Needs minutes of history: it has a test of its own.
     #expect(known.subtracting(told) == ["ProcessingTimeHigh"])
   }

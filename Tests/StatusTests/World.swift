@@ -41,7 +41,15 @@ struct World {
 
   var snapshot: StatusSnapshot { history.snapshot(decisions: []) ?? StatusSnapshot() }
   var conditions: [Condition] { snapshot.conditions }
-  var alerts: Set<String> { Set(conditions.map { String($0.alert.dropFirst("Steelyard".count)) }) }
+  var alerts: Set<String> { Set(conditions.map { Self.short($0.alert) }) }
+
+  /// Without what all alerts' names begin with.
+  static func short(_ alert: String) -> String {
+    for prefix in ["Steelyard", "Inference"] where alert.hasPrefix(prefix) {
+      return String(alert.dropFirst(prefix.count))
+    }
+    return alert
+  }
 }
 
 extension EndpointReading {

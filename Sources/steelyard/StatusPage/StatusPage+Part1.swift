@@ -86,24 +86,26 @@ extension StatusPage {
     .tile .value { font-size: 1.2rem; font-weight: 650; }
     .tile .more { color: var(--quiet); font-size: .87rem; min-height: 1.3em; }
     .spark { display: block; width: 100%; height: 2rem; }
-    td .spark { width: 7rem; height: 1.5rem; }
+    td .spark { width: 6rem; height: 1.5rem; margin-left: auto; }
     .spark path { fill: none; stroke: var(--chart); stroke-width: 1.5;
       vector-effect: non-scaling-stroke; }
     .wide { overflow-x: auto; }
     table { border-collapse: collapse; width: 100%; }
     th, td { padding: .3rem .55rem; text-align: right; border-bottom: 1px solid var(--line);
-      vertical-align: middle; }
-    th { background: var(--head); font-weight: 600; white-space: nowrap; }
-    th button { border: 0; background: none; padding: 0; font-weight: 600; }
+      vertical-align: middle; white-space: nowrap; }
+    thead th { background: var(--head); font-weight: 600; white-space: normal; line-height: 1.25; }
+    tbody th { font-weight: 400; }
+    th button { border: 0; background: none; padding: 0; font-weight: 600; text-align: inherit; }
     th[aria-sort] button::after { content: " ↑"; }
     th[aria-sort="descending"] button::after { content: " ↓"; }
     .left { text-align: left; }
     .address { font-weight: 600; white-space: nowrap; }
     .state { white-space: nowrap; font-weight: 600; }
-    .reason { max-width: 24rem; font-size: .9rem; color: var(--quiet); overflow-wrap: anywhere; }
+    .reason { min-width: 14rem; max-width: 26rem; font-size: .87rem; line-height: 1.3;
+      color: var(--quiet); overflow-wrap: anywhere; white-space: normal; }
     .sub { display: block; font-size: .82rem; color: var(--quiet); white-space: nowrap;
       font-weight: 400; }
-    .share { min-width: 8.5rem; }
+    .share { min-width: 8rem; }
     .bar { position: relative; height: .55rem; background: var(--head); border-radius: .2rem;
       border: 1px solid var(--line); margin-top: .2rem; }
     .bar i { position: absolute; left: 0; top: 0; bottom: 0; background: var(--fill);
@@ -130,17 +132,19 @@ extension StatusPage {
       .banner { margin-left: .7rem; margin-right: .7rem; }
       .pool { padding: .2rem .7rem .8rem; }
       .tiles { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
-      table, tbody, tr, td { display: block; }
+      table, tbody, tr, td, tbody th { display: block; }
       thead { position: absolute; width: 1px; height: 1px; overflow: hidden;
         clip-path: inset(50%); }
       tr { border: 1px solid var(--line); border-radius: .4rem; margin: .5rem 0; padding: .3rem 0; }
-      td { display: flex; justify-content: space-between; gap: 1rem; border: 0; text-align: right;
-        padding: .15rem .7rem; }
-      td::before { content: attr(data-label); color: var(--quiet); font-weight: 400;
-        white-space: nowrap; }
-      .left, .decisions td { text-align: right; white-space: normal; overflow-wrap: anywhere; }
+      td, tbody th { display: flex; justify-content: space-between; gap: 1rem; border: 0;
+        text-align: right; padding: .15rem .7rem; }
+      td::before, tbody th::before { content: attr(data-label); color: var(--quiet);
+        font-weight: 400;    white-space: nowrap; }
+      .left, .decisions td { text-align: right; white-space: normal; }
+      .left, .decisions td { overflow-wrap: anywhere; }
       .decisions td:last-child { width: auto; }
-      .reason { max-width: none; }
+      .reason { min-width: 0; max-width: none; }
+      .sub { white-space: normal; }
       .share > div { width: 60%; }
       .scroll { border: 0; background: none; }
       .decisions tr { background: var(--card); }
@@ -373,8 +377,8 @@ extension StatusPage {
       ["Errors", (e) => e.error_ratio ?? -1, ""],
       ["p50", (e) => e.p50_seconds ?? -1, ""],
       ["p99", (e) => e.p99_seconds ?? -1, ""],
-      ["First byte p99", (e) => e.first_byte_p99_seconds ?? -1, ""],
-      ["Ejections", (e) => e.ejections, ""],
+      ["1st byte p99", (e) => e.first_byte_p99_seconds ?? -1, ""],
+      ["Ejected", (e) => e.ejections, ""],
       ["2 minutes", null, ""],
       ["Change", null, "acts"],
     ];
@@ -398,10 +402,6 @@ extension StatusPage {
         this.cells[0].append(this.address, this.role);
         this.state = make("span", "state");
         this.tuning = make("span", "sub");
-        this.cells[1].append(this.state, this.tuning);
-        this.weight = make("span");
-        this.weights = make("span", "sub");
-        this.cells[2].append(this.weight, this.weights);
 
     """#
 }

@@ -2,6 +2,10 @@
 
 extension StatusPage {
   static let part2 = #"""
+        this.cells[1].append(this.state, this.tuning);
+        this.weight = make("span");
+        this.weights = make("span", "sub");
+        this.cells[2].append(this.weight, this.weights);
         this.share = make("div");
         this.shareText = make("span");
         const bar = make("div", "bar");
@@ -80,7 +84,8 @@ extension StatusPage {
         (p) => p.queue ? `oldest waits ${seconds(p.queue.oldest_wait_seconds)}` : "",
         "queue_length", (p) => p.queue ? p.queue.length : null, (v) => number(v, 6)],
       ["Demand of capacity", (p) => percent(p.demand_ratio),
-        (p) => `${number(p.forecast_requests_per_second)} requests/s in 5 min`, null, null, null],
+        (p) => p.forecast_requests_per_second === null ? "no forecast yet"
+          : `${number(p.forecast_requests_per_second)} requests/s in 5 min`, null, null, null],
     ];
 
     class PoolSection {
@@ -397,11 +402,6 @@ extension StatusPage {
         view.filter = event.target.value;
         arrange();
       });
-      byId("tools").addEventListener("submit", (event) => event.preventDefault());
-      beginActions();
-      follow();
-    }
-
 
     """#
 }

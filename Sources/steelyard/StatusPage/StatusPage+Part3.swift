@@ -2,6 +2,11 @@
 
 extension StatusPage {
   static let part3 = #"""
+      byId("tools").addEventListener("submit", (event) => event.preventDefault());
+      beginActions();
+      follow();
+    }
+
     // The token, kept in this tab, and the changes that are made with it, each after a question.
     const tokenKey = "steelyard token";
 

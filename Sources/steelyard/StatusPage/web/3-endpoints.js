@@ -16,8 +16,8 @@ const columns = [
   ["Errors", (e) => e.error_ratio ?? -1, ""],
   ["p50", (e) => e.p50_seconds ?? -1, ""],
   ["p99", (e) => e.p99_seconds ?? -1, ""],
-  ["First byte p99", (e) => e.first_byte_p99_seconds ?? -1, ""],
-  ["Ejections", (e) => e.ejections, ""],
+  ["1st byte p99", (e) => e.first_byte_p99_seconds ?? -1, ""],
+  ["Ejected", (e) => e.ejections, ""],
   ["2 minutes", null, ""],
   ["Change", null, "acts"],
 ];

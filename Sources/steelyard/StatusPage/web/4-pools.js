@@ -16,7 +16,8 @@ const tiles = [
     (p) => p.queue ? `oldest waits ${seconds(p.queue.oldest_wait_seconds)}` : "",
     "queue_length", (p) => p.queue ? p.queue.length : null, (v) => number(v, 6)],
   ["Demand of capacity", (p) => percent(p.demand_ratio),
-    (p) => `${number(p.forecast_requests_per_second)} requests/s in 5 min`, null, null, null],
+    (p) => p.forecast_requests_per_second === null ? "no forecast yet"
+      : `${number(p.forecast_requests_per_second)} requests/s in 5 min`, null, null, null],
 ];
 
 class PoolSection {

@@ -34,6 +34,7 @@ let package = Package(
     room("Status", ["Exposition", "Fleet", "Primitives"]),
     room("Controller", ["Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Balancer", ["CSystem", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
+    room("Events", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
     room("Demo", ["CSystem", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
     room(
       "Simulation",
@@ -41,8 +42,8 @@ let package = Package(
     .executableTarget(
       name: "steelyard",
       dependencies: [
-        "Balancer", "CSystem", "Configuration", "Controller", "Demo", "Exposition", "Fleet", "HTTP",
-        "IO", "Primitives", "Simulation", "Status",
+        "Balancer", "CSystem", "Configuration", "Controller", "Demo", "Events", "Exposition",
+        "Fleet", "HTTP", "IO", "Primitives", "Simulation", "Status",
       ],
       // scripts/embed-page makes Swift of it.
       exclude: ["StatusPage/web"], swiftSettings: strict),
@@ -69,6 +70,7 @@ let package = Package(
     suite("Configuration", ["Fleet", "Primitives"]),
     suite("Controller", ["Fleet", "Exposition", "HTTP", "IO", "Primitives"]),
     suite("Status", ["Exposition", "Fleet", "Primitives"]),
+    suite("Events", ["Fleet", "HTTP", "IO", "Primitives"]),
     suite("Demo", ["Fleet", "Primitives"]),
     .testTarget(
       name: "LoadBenchTests", dependencies: ["load-bench", "Primitives"], swiftSettings: strict),

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -286,6 +288,69 @@ static inline void sy_timestamp(int64_t seconds, int milliseconds, char *out) {
   out[count] = 0;
 }
 static inline void sy_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
+// Starts a program in a process group of its own: no input, output and errors into one pipe whose
+// reading end (*output, it does not block) is ours, no other descriptor, no signal blocked or
+// ignored. The thread waits until the program has replaced its copy of us. Gives the process's id.
+static inline long sy_spawn(char *const *words, char *const *environment, int *output) {
+  int ends[2];
+  if (syscall(SYS_pipe2, ends, O_CLOEXEC) < 0) return -(long)errno;
+  (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t all, none;
+  sigfillset(&all), sigemptyset(&none);
+  pid_t pid = 0;
+  posix_spawn_file_actions_init(&actions), posix_spawnattr_init(&attributes);
+  int code = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
+  if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  if (code == 0) code = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+  if (code == 0) {
+    (void)posix_spawnattr_setpgroup(&attributes, 0);
+    (void)posix_spawnattr_setsigdefault(&attributes, &all);
+    (void)posix_spawnattr_setsigmask(&attributes, &none);
+    (void)posix_spawnattr_setflags(
+        &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    code = posix_spawn(&pid, words[0], &actions, &attributes, words, environment);
+  }
+  posix_spawn_file_actions_destroy(&actions), posix_spawnattr_destroy(&attributes);
+  close(ends[1]);
+  if (code != 0) {
+    close(ends[0]);
+    return -(long)code;
+  }
+  *output = ends[0];
+  return pid;
+}
+// Whether the child has ended: its id stays taken until sy_reap.
+static inline int sy_has_ended(int pid) {
+  siginfo_t info;
+  memset(&info, 0, sizeof info);
+  long result;
+  do result = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+  while (result < 0 && errno == EINTR);
+  return result < 0 || info.si_pid != 0;
+}
+// Waits for the child's end: its exit code, or 256 + the signal that ended it, or -errno.
+static inline long sy_reap(int pid) {
+  int status = 0;
+  long result;
+  do result = waitpid(pid, &status, 0);
+  while (result < 0 && errno == EINTR);
+  if (result < 0) return -(long)errno;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+// To every process of a group.
+static inline void sy_kill_group(int group, int number) { (void)kill(-group, number); }
+// The line of this number of the environment, or nothing.
+static inline const char *sy_environment(int index) {
+  extern char **environ;
+  for (int i = 0; environ != 0 && environ[i] != 0; i++)
+    if (i == index) return environ[i];
+  return 0;
+}
+// Ended children wait to be reaped, whoever started us had them ignored.
+static inline void sy_keep_children(void) { signal(SIGCHLD, SIG_DFL); }
 static inline void sy_thread_name(const char *name) { (void)pthread_setname_np(pthread_self(), name); }
 // The TCP addresses of a host name: at most `room` of them, 16 bytes each into `bytes` (IPv4 in the
 // first 4), 4 or 16 into `counts`. Gives how many, or what getaddrinfo(3) says, below 0.

@@ -54,6 +54,10 @@ struct Decoder {
         "connections_per_client", &fleet.limits.connectionsPerClient,
         Form<Int>.count(1...60_000).or("none"))
     }
+    scope.section("log") { log in
+      log.read("level", &fleet.log.level, .choice)
+      log.read("format", &fleet.log.format, .choice)
+    }
     decodeAccessLog(&scope)
     decodeNames(&scope)
     decodeTracing(in: &scope)
@@ -61,6 +65,7 @@ struct Decoder {
     let listenerNodes = scope.items("listeners", required: true)
     let poolEntries = scope.named("pools", required: true)
     let pools = decodePools(poolEntries ?? [])
+    decodeHooks(&scope)
     scope.put("listeners", .sequence((listenerNodes ?? []).map { decodeListener($0) }))
     scope.put("pools", .mapping(pools))
     return scope.finish()

@@ -12,7 +12,9 @@ public struct Fleet: Sendable, Equatable {
   public var limits = Limits()
   /// How long a graceful end waits for running exchanges.
   public var shutdownTimeout: Nanoseconds = .seconds(30)
+  public var log = LogPolicy()
   public var accessLog = AccessLogPolicy()
+  public var hooks: [HookPolicy] = []
   public var names = NamePolicy()
   public var tracing = Tracing()
   public var hints = ClientHints()

@@ -6,9 +6,11 @@ public enum FleetDifference {
   public static func lines(from old: Fleet, to new: Fleet) -> [String] {
     var lines: [String] = []
     if old.adminTokens != new.adminTokens { lines.append("admin tokens changed") }
+    if old.log != new.log { lines.append("log changed") }
     if old.accessLog != new.accessLog { lines.append("access_log changed") }
     if old.shutdownTimeout != new.shutdownTimeout { lines.append("shutdown_timeout changed") }
     if old.names != new.names { lines.append("dns changed") }
+    if old.hooks != new.hooks { lines.append("hooks changed") }
     compare(
       old.listeners.map { ("listener \($0.address)", named($0, in: old)) },
       new.listeners.map { ("listener \($0.address)", named($0, in: new)) }, &lines)

@@ -41,6 +41,13 @@ package struct NotifySocket: ~Copyable {
 
 /// The process's environment. Only before other threads exist.
 package enum Environment {
+  /// What is left of it, `NAME=value` each.
+  package static var lines: [String] {
+    var found: [String] = []
+    while let line = sy_environment(Int32(found.count)) { found.append(String(cString: line)) }
+    return found
+  }
+
   /// A variable's value; it is taken out, so that no child inherits it.
   package static func take(_ name: String) -> String? {
     guard let value = getenv(name) else { return nil }

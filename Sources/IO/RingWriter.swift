@@ -36,6 +36,8 @@ public final class RingWriter: Sendable {
   private static let calmMilliseconds: Int32 = 100
 
   public let rings: [LineRing]
+  /// Producers wake the writer at every line, so that it sleeps while there is none.
+  private let isPrompt: Bool
   private let orders = Mutex(Orders())
   private let current = Mutex(Destination.none)
   private let waker: Waker
@@ -46,8 +48,9 @@ public final class RingWriter: Sendable {
 
   /// Starts the thread, which sleeps until there is a destination. Errors: eventfd's and
   /// pthread_create's.
-  public init(rings: [LineRing], name: String) throws(IOError) {
+  public init(rings: [LineRing], name: String, isPrompt: Bool = false) throws(IOError) {
     self.rings = rings
+    self.isPrompt = isPrompt
     waker = try Waker()
     _ = try ThreadHandle.start(name: name) { [self] in run() }
   }
@@ -61,6 +64,9 @@ public final class RingWriter: Sendable {
     else { return }
     if isWaiting.exchange(false, ordering: .relaxed) { waker.wake() }
   }
+
+  /// To be called after every `append` where the writer is prompt.
+  public func wake() { waker.wake() }
 
   /// The last write failed. Any thread.
   public var isFailing: Bool { failureCode.load(ordering: .relaxed) != 0 }
@@ -158,7 +164,8 @@ public final class RingWriter: Sendable {
 
   private func wait(_ target: Target, _ moved: Int) {
     var milliseconds = moved > 0 ? Self.busyMilliseconds : Self.calmMilliseconds
-    if target.destination == .none { milliseconds = -1 }
+    let isIdle = isPrompt && rings.allSatisfy { $0.pendingCount == 0 }
+    if target.destination == .none || isIdle { milliseconds = -1 }
     isWaiting.store(true, ordering: .relaxed)
     waker.wait(milliseconds: milliseconds)
     isWaiting.store(false, ordering: .relaxed)
@@ -207,7 +214,12 @@ public final class RingWriter: Sendable {
   /// How many bytes were taken; 0 where none can be now.
   private func write(_ target: Target, _ bytes: UnsafeRawBufferPointer, _ limit: Int) -> Int {
     if !target.isRegular, sy_poll(target.fd, 1, 0) == 0 { return 0 }
-    let count = min(limit, target.isRegular ? Self.writeMax : Self.pipeMax)
+    var count = min(limit, target.isRegular ? Self.writeMax : Self.pipeMax)
+    // Others may write to the same pipe: between lines, as far as a line is no longer than that.
+    if !target.isRegular {
+      let head = UnsafeRawBufferPointer(rebasing: bytes[..<count])
+      if let last = head.lastIndex(of: 0x0A) { count = last + 1 }
+    }
     let written = sy_write(target.fd, bytes.baseAddress, count)
     if written > 0 {
       failureCode.store(0, ordering: .relaxed)

@@ -1,6 +1,8 @@
 // A line of the log for each change that somebody asked for at the admin address, refused ones too.
 // Done ones are never left out; of refused ones ten a minute are written, the others counted.
 // Never a token: only what the parameters that there are were set to.
+import Events
+import Fleet
 import HTTP
 import Primitives
 
@@ -46,7 +48,7 @@ struct AuditLog {
   }
 
   /// Writes a line, unless there were too many of its kind.
-  mutating func write(_ entry: Entry, to log: Log, now: Nanoseconds) {
+  mutating func write(_ entry: Entry, to log: LogDriver, now: Nanoseconds) {
     if entry.refusal != nil {
       if now >= windowEnd {
         windowEnd = now + Self.window
@@ -65,9 +67,9 @@ struct AuditLog {
         "action": entry.action, "pool": entry.pool ?? "none",
         "endpoint": entry.endpoint ?? "none",
         "parameters": entry.parameters.isEmpty ? "none" : entry.parameters,
-        "status": "\(entry.status)", "outcome": entry.refusal == nil ? "done" : "refused",
-        "detail": entry.refusal ?? "none", "left_out": "\(leftOut)",
-      ])
+        "status": entry.status, "outcome": entry.refusal == nil ? "done" : "refused",
+        "detail": entry.refusal ?? "none", "left_out": leftOut,
+      ], isLimited: false)
     leftOut = 0
   }
 

@@ -3,6 +3,7 @@ import Balancer
 import CSystem
 import Controller
 import Demo
+import Events
 import Exposition
 import Fleet
 import IO
@@ -50,20 +51,22 @@ final class DemoCommand {
     self.options = options
     faults = options.faults.sorted { $0.at < $1.at }
     let waker: Waker
+    let log: LogDriver
     do throws(IOError) {
       waker = try Waker()
       signals = try SignalWatcher([SIGTERM, SIGINT, SIGHUP], waker: waker)
       Machine.raiseOpenFilesLimit()
       world = try DemoWorld(options: options)
+      log = try LogDriver(isQuiet: true)
     } catch {
       throw StartError(error)
     }
-    steelyard = try Self.steelyard(world, options, waker, Log(isQuiet: true))
+    steelyard = try Self.steelyard(world, options, waker, log)
     terminal = Terminal.isTerminal ? Terminal() : nil
   }
 
   private static func steelyard(
-    _ world: DemoWorld, _ options: DemoOptions, _ waker: Waker, _ log: Log
+    _ world: DemoWorld, _ options: DemoOptions, _ waker: Waker, _ log: LogDriver
   ) throws(StartError) -> Steelyard {
     var fleet = Fleet()
     fleet.admin = .loopback(port: 0)
@@ -113,6 +116,7 @@ final class DemoCommand {
     steelyard.beginStop()
     world.stop()
     steelyard.balancer.join()
+    steelyard.log.finish()
     return .ok
   }
 

@@ -2,6 +2,7 @@
 import Balancer
 import CSystem
 import Configuration
+import Events
 import Fleet
 import IO
 import Primitives
@@ -11,31 +12,35 @@ enum ServeCommand {
     guard let path = arguments.first else { throw UsageError("serve: FILE is missing") }
     guard arguments.count == 1 else { throw UsageError("serve: one FILE, please") }
     if path.hasPrefix("-") { throw UsageError("serve: unknown option \(path)") }
-    let log = Log()
     do throws(ConfigurationLoader.Failure) {
       let fleet = try ConfigurationLoader.load(path).fleet
-      return serve(fleet, path, log)
+      return serve(fleet, path)
     } catch {
       Console.error(error.message)
       return error.exitCode
     }
   }
 
-  private static func serve(_ fleet: Fleet, _ path: String, _ log: Log) -> ExitCode {
-    var service = ServiceNotice(log: log)
+  private static func serve(_ fleet: Fleet, _ path: String) -> ExitCode {
+    var service = ServiceNotice()
     let waker: Waker
     let signals: SignalWatcher
+    let log: LogDriver
     do throws(IOError) {
       waker = try Waker()
       signals = try SignalWatcher([SIGTERM, SIGINT, SIGHUP, SIGUSR1], waker: waker)
+      log = try LogDriver()
     } catch {
       return fail(StartError(error))
     }
+    log.use(fleet.log)
+    service.open(log: log)
     let steelyard: Steelyard
     do throws(StartError) {
       steelyard = try Steelyard(fleet, path: path, waker: waker, log: log)
       try steelyard.start()
     } catch {
+      log.finish()
       return fail(error)
     }
     service.ready(steelyard, now: Clock.now)
@@ -52,18 +57,18 @@ enum ServeCommand {
         default:
           if steelyard.stopsAt != nil {
             log.write(.warning, "ended by a second signal")
+            log.finish()
             return .ok
           }
           log.write(
-            .info, "ending", ["signal": "\(signal)", "in_flight": "\(steelyard.balancer.inFlight)"])
+            .info, "ending", ["signal": Int(signal), "in_flight": steelyard.balancer.inFlight])
           steelyard.beginStop()
           service.stopping(now: Clock.now)
         }
       }
       if let deadline = steelyard.stopsAt, steelyard.balancer.isEnded || Clock.now > deadline {
         steelyard.balancer.join()
-        steelyard.finishLog()
-        log.write(.info, "ended")
+        steelyard.finishLogs()
         return .ok
       }
     }

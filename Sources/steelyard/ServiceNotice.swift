@@ -2,6 +2,7 @@
 // reloading, ending, a line of status, and that the control loop turns (sd_notify(3)). Nothing is
 // sent where nobody asked; a manager that does not read never holds the loop up.
 import Balancer
+import Events
 import Fleet
 import IO
 import Primitives
@@ -27,15 +28,22 @@ struct ServiceNotice: ~Copyable {
   private var waiting: [String] = []
   private var isRefused = false
   private var hasFailed = false
-  private let log: Log
+  private var log: LogDriver?
+  private let name: String?
+  private let period: String?
+  private let process: String?
 
   /// Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and takes them out of the environment.
   /// Requires: no other thread exists.
-  init(log: Log) {
+  init() {
+    name = Environment.take("NOTIFY_SOCKET")
+    period = Environment.take("WATCHDOG_USEC")
+    process = Environment.take("WATCHDOG_PID")
+  }
+
+  /// Opens what the environment names. Nothing is told before.
+  mutating func open(log: LogDriver) {
     self.log = log
-    let name = Environment.take("NOTIFY_SOCKET")
-    let period = Environment.take("WATCHDOG_USEC")
-    let process = Environment.take("WATCHDOG_PID")
     guard let name, !name.isEmpty else { return }
     do throws(IOError) {
       socket = try NotifySocket(name)
@@ -134,7 +142,7 @@ struct ServiceNotice: ~Copyable {
     } catch {
       if !error.isLocalShortage { waiting = [] }
       if !hasFailed {
-        log.write(.warning, "the service manager cannot be told", ["reason": error.reason])
+        log?.write(.warning, "the service manager cannot be told", ["reason": error.reason])
       }
       hasFailed = true
     }

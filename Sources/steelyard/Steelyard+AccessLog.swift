@@ -1,6 +1,7 @@
 // The access log's part of the program: opened at start, opened anew by signals and reloads, its
 // troubles in the log, its last lines written at the end.
 import Balancer
+import Events
 import Fleet
 import IO
 
@@ -44,12 +45,16 @@ extension Steelyard {
     }
   }
 
-  /// Writes what is left of the access log. Requires: the workers have ended.
-  func finishLog() {
+  /// Writes what is left of the access log, then of the log. Requires: the workers have ended, and
+  /// nothing more happens.
+  func finishLogs() {
     let left = accessLog.finish()
     if left > 0 {
-      log.write(.error, "the end of the access log is lost", ["bytes": "\(left)"])
+      log.write(.error, "the end of the access log is lost", ["bytes": left])
     }
+    hooks.finish(log)
+    log.write(.info, "ended")
+    log.finish()
   }
 }
 

@@ -1,6 +1,7 @@
 // What the admin server answers: the status page, metrics, health, and the API.
 import Balancer
 import Controller
+import Events
 import Fleet
 import HTTP
 import IO
@@ -8,7 +9,7 @@ import Primitives
 
 extension Steelyard {
   /// The tokens of a configuration. Errors: a token that cannot be read.
-  static func access(_ fleet: Fleet, _ log: Log) throws(StartError) -> AdminAccess {
+  static func access(_ fleet: Fleet, _ log: LogDriver) throws(StartError) -> AdminAccess {
     var access = AdminAccess(isLoopback: fleet.admin.isLoopback)
     access.readToken = try token(fleet.adminTokens.read, "read_token", log)
     access.writeToken = try token(fleet.adminTokens.write, "write_token", log)
@@ -30,7 +31,7 @@ extension Steelyard {
   }
 
   private static func token(
-    _ source: TokenSource?, _ key: String, _ log: Log
+    _ source: TokenSource?, _ key: String, _ log: LogDriver
   ) throws(StartError) -> Secret? {
     guard let source else { return nil }
     do throws(TokenReader.Failure) {

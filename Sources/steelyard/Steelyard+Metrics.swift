@@ -1,5 +1,6 @@
 // The answer at /metrics: the format that the client likes best, filled by all that know families.
 import Balancer
+import Events
 import Controller
 import Exposition
 import Fleet
@@ -51,6 +52,7 @@ extension Steelyard {
       NameMetrics(watch: names.watch).write(to: &$0)
       AccessLogMetrics(driver: accessLog).write(to: &$0)
       adminCounts.write(to: &$0)
+      EventMetrics(log: log, hooks: hooks.queue).write(to: &$0)
     }
     // The next page is about as large.
     metricsByteCapacity = bytes.count + bytes.count / 8 + 4_096

@@ -3,6 +3,7 @@
 import Balancer
 import Configuration
 import Controller
+import Events
 import Fleet
 import IO
 import Primitives
@@ -36,20 +37,28 @@ extension Steelyard {
       let fleet = try ConfigurationLoader.load(path).fleet
       do throws(StartError) {
         let lines = try reload(fleet, now: now)
-        log.write(.info, "configuration reloaded", ["file": path, "changes": "\(lines.count)"])
+        log.write(
+          .info, "configuration reloaded", ["file": path, "changes": lines.count],
+          isLimited: false)
         for line in lines.prefix(Self.linesMax) {
-          log.write(.info, "configuration change", ["change": line])
+          log.write(.info, "configuration change", ["change": line], isLimited: false)
         }
         if lines.count > Self.linesMax {
-          log.write(.info, "more changes", ["left_out": "\(lines.count - Self.linesMax)"])
+          log.write(
+            .info, "more changes", ["left_out": lines.count - Self.linesMax], isLimited: false)
         }
+        let reloaded = Occurrence(
+          .configurationReloaded, reason: "\(lines.count) changes", at: Clock.wall)
+        hooks.offer(reloaded, now: now, log)
         return .success(lines)
       } catch {
         log.write(.error, "reload refused", ["file": path, "reason": error.message])
         return .failure(Problem(409, error.message))
       }
     } catch {
-      Console.error(error.message)
+      for line in error.message.split(separator: "\n").prefix(Self.linesMax) {
+        log.write(.error, "configuration error", ["text": String(line)])
+      }
       log.write(
         .error, "reload refused, the configuration in force is unchanged", ["file": path])
       guard case .invalid(let errors) = error else {
@@ -91,6 +100,9 @@ extension Steelyard {
       throw error
     }
     names = next
+    log.use(fleet.log)
+    hooks.apply(fleet.hooks, log)
+    events.keep(fleet)
     var lines = FleetDifference.lines(from: configured, to: fleet)
     if fleet.adminTokens == configured.adminTokens, !nextAccess.hasTokens(of: access) {
       lines.append("admin tokens changed")

@@ -2,6 +2,7 @@
 // here happens on the control thread; the balancer's workers have threads of their own.
 import Balancer
 import Controller
+import Events
 import Fleet
 import IO
 import Primitives
@@ -39,7 +40,8 @@ final class Steelyard {
   /// Where the admin server listens, with the port that was chosen.
   let adminAddress: SocketAddress
   let waker: Waker
-  let log: Log
+  let log: LogDriver
+  let hooks: HookDriver
   /// The errno that was last said of the access log.
   var loggedFailure: Int32 = 0
   private var io: IOLoop
@@ -50,7 +52,7 @@ final class Steelyard {
   var audit = AuditLog()
   var controller: Controller
   private var probes = ProbeDriver(tag: probeTag, userAgent: "steelyard/\(Version.number)")
-  private var events = EventLog()
+  var events = EventLog()
   var endpointLabels = EndpointLabels()
   /// What the next metrics page may need.
   var metricsByteCapacity = 65_536
@@ -78,9 +80,13 @@ final class Steelyard {
 
   /// Opens every address; nothing is accepted yet. Errors: an address in use, a fleet too large.
   init(
-    _ configured: Fleet, path: String? = nil, waker: Waker, log: Log
+    _ configured: Fleet, path: String? = nil, waker: Waker, log: LogDriver
   ) throws(StartError) {
     self.log = log
+    log.use(configured.log)
+    hooks = HookDriver(
+      waker: waker, userAgent: "steelyard/\(Version.number)", environment: Environment.lines)
+    hooks.apply(configured.hooks, log)
     self.waker = waker
     self.path = path
     self.configured = configured
@@ -142,7 +148,7 @@ final class Steelyard {
       throw StartError(error)
     }
     for address in balancer.addresses {
-      log.write(.info, "listening", ["listener": "\(address)"])
+      log.write(.info, "listening", ["listener": "\(address)"], isLimited: false)
     }
     log.write(.info, "admin listening", ["address": "\(adminAddress)"])
     noteReadiness()
@@ -170,6 +176,7 @@ final class Steelyard {
       probes.closeIdle(&io)
     }
     if stopsAt == nil { probes.start(&controller, &io, wall: wall) }
+    hooks.turn(log)
     if io.now >= nextTick {
       nextTick = io.now + Self.tickInterval
       tick()
@@ -186,13 +193,17 @@ final class Steelyard {
     observeSlots(now: io.now)
     if let rows = controller.tick(now: io.now) { board.publish(rows: rows) }
     if unreadiness != nil { noteReadiness() }
-    for report in balancer.takeReports() { log.write(.error, report) }
+    for report in balancer.takeReports() { log.write(.error, "worker says", ["report": report]) }
     noteLogFailure()
-    events.write(controller, to: log)
+    let now = io.now
+    for each in events.write(controller, evidence, to: log, now: now) {
+      hooks.offer(each, now: now, log)
+    }
     events.write(names.watch, to: log)
     if let event = observeStatus(now: io.now, isWatched: admin.hasStreams) {
       admin.push(event, &io)
     }
+    log.turn(now: now)
   }
 
   /// Once there were weights that rest on something, reloads change nothing about that.
@@ -209,5 +220,6 @@ final class Steelyard {
     stopsAt = deadline
     unreadiness = "ending"
     balancer.beginStop(deadline: deadline)
+    hooks.stop(log)
   }
 }

@@ -43,6 +43,9 @@ import Testing
           body_bytes: 1GiB # default
           replay_bytes: 64MiB # default
           connections_per_client: none # default
+        log:
+          level: info # default
+          format: logfmt # default
         access_log:
           path: none # default
           format: logfmt # default
@@ -58,6 +61,7 @@ import Testing
           served_by: false # default
         hints:
           trusted: [] # default
+        hooks: [] # default
         listeners:
           - listen: "0.0.0.0:80"
             head_timeout: 10s # default

@@ -1,13 +1,12 @@
-// Bytes of clients as text that cannot break a line of the access log: JSON strings (RFC 8259 §7),
+// Bytes of strangers as text that cannot break a line of a log: JSON strings (RFC 8259 §7),
 // logfmt values, and nginx's escape for its combined format.
 // HOT PATH: no allocation, no lock, no existential, no clock.
-import HTTP
 
 extension HeadWriter {
   /// The inside of a JSON string: quotes, backslashes, control characters (C0, DEL, C1) and what
   /// some programs take for a line's end (U+2028, U+2029) are escaped, other valid UTF-8 stays,
   /// each other byte becomes U+FFFD.
-  mutating func append(json bytes: UnsafeRawBufferPointer) {
+  public mutating func append(json bytes: UnsafeRawBufferPointer) {
     var start = 0
     var index = 0
     while index < bytes.count {
@@ -56,7 +55,7 @@ extension HeadWriter {
   }
 
   /// A logfmt value: bare where it is safe, else in quotes, escaped as in JSON.
-  mutating func append(logfmt bytes: UnsafeRawBufferPointer) {
+  public mutating func append(logfmt bytes: UnsafeRawBufferPointer) {
     let isBare =
       !bytes.isEmpty
       && bytes.allSatisfy {
@@ -73,7 +72,7 @@ extension HeadWriter {
 
   /// As nginx writes variables: `"`, `\` and all but visible ASCII and blanks as `\xHH`; nothing
   /// at all as `-`.
-  mutating func append(combined bytes: UnsafeRawBufferPointer) {
+  public mutating func append(combined bytes: UnsafeRawBufferPointer) {
     if bytes.isEmpty { append("-") }
     var start = 0
     for index in 0..<bytes.count {

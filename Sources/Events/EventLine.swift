@@ -1,0 +1,129 @@
+// One event as one line of steelyard's own log, logfmt or JSON. Pure: everything is an argument,
+// the line is written into memory that somebody else owns.
+// Invariant: whatever the values hold, it is one line of at most `byteCountMax` bytes.
+import CSystem
+package import Fleet
+package import HTTP
+package import Primitives
+
+/// What may stand behind a key: text, or a number.
+package protocol LogValue {
+  /// The value as it is shown.
+  var shown: String { get }
+  /// In JSON it needs no quotes.
+  var isNumber: Bool { get }
+}
+
+extension String: LogValue {
+  package var shown: String { self }
+  package var isNumber: Bool { false }
+}
+
+extension Int: LogValue {
+  package var shown: String { description }
+  package var isNumber: Bool { true }
+}
+
+extension UInt64: LogValue {
+  package var shown: String { description }
+  package var isNumber: Bool { true }
+}
+
+extension Double: LogValue {
+  package var shown: String { description }
+  /// JSON has no infinities.
+  package var isNumber: Bool { isFinite }
+}
+
+/// Writes lines.
+package enum EventLine {
+  /// The longest line.
+  package static let byteCountMax = 8_192
+  /// What is left of a long value, before it is escaped.
+  package static let valueBytesMax = 1_024
+  /// Kept free for each key that comes after a value.
+  private static let reserve = 64
+
+  /// Appends a line with its end. Keys are ASCII words of at most 32 bytes; at most 24 of them.
+  /// Requires: room for `byteCountMax`. Allocates.
+  package static func write(
+    _ format: LogPolicy.Format, _ level: LogPolicy.Level, _ message: String,
+    _ pairs: KeyValuePairs<String, any LogValue>, at wall: Nanoseconds,
+    to writer: inout HeadWriter
+  ) {
+    assert(pairs.count <= 24)
+    let isJSON = format == .json
+    append(isJSON ? "{\"time\":\"" : "time=", to: &writer)
+    append(timestamp(wall), to: &writer)
+    append(isJSON ? "\",\"level\":\"" : " level=", to: &writer)
+    append(level.rawValue, to: &writer)
+    append(isJSON ? "\",\"msg\":" : " msg=", to: &writer)
+    append(value: message, format, isQuoted: true, rest: pairs.count, to: &writer)
+    var rest = pairs.count
+    for (key, value) in pairs {
+      rest -= 1
+      append(isJSON ? ",\"" : " ", to: &writer)
+      append(key, to: &writer)
+      append(isJSON ? "\":" : "=", to: &writer)
+      if value.isNumber {
+        append(value.shown, to: &writer)
+      } else {
+        append(value: value.shown, format, isQuoted: isJSON, rest: rest, to: &writer)
+      }
+    }
+    append(isJSON ? "}\n" : "\n", to: &writer)
+  }
+
+  /// RFC 3339 with milliseconds, in UTC.
+  package static func timestamp(_ wall: Nanoseconds) -> String {
+    let (seconds, rest) = wall.rawValue.quotientAndRemainder(dividingBy: 1_000_000_000)
+    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 32) { room in
+      guard let base = room.baseAddress else { return "" }
+      sy_timestamp(seconds, Int32(rest / 1_000_000), base)
+      return String(cString: base)
+    }
+  }
+
+  private static func append(_ text: String, to writer: inout HeadWriter) {
+    var text = text
+    text.withUTF8 { writer.append(UnsafeRawBufferPointer($0)) }
+  }
+
+  /// As much of the value as there is room for; escaped, a byte may become six.
+  private static func append(
+    value: String, _ format: LogPolicy.Format, isQuoted: Bool, rest: Int,
+    to writer: inout HeadWriter
+  ) {
+    let end = byteCountMax - reserve * (rest + 1)
+    var limit = valueBytesMax
+    while true {
+      var attempt = writer
+      var text = cut(value, to: limit)
+      text.withUTF8 { bytes in
+        let bytes = UnsafeRawBufferPointer(bytes)
+        if isQuoted {
+          attempt.append("\"")
+          attempt.append(json: bytes)
+          attempt.append("\"")
+        } else {
+          attempt.append(logfmt: bytes)
+        }
+      }
+      if attempt.count <= end, !attempt.hasOverflowed || limit == 0 {
+        writer = attempt
+        return
+      }
+      limit /= 2
+    }
+  }
+
+  /// The first bytes of a text, up to the end of a character, and a sign that there was more.
+  private static func cut(_ text: String, to limit: Int) -> String {
+    guard text.utf8.count > limit else { return text }
+    var index = text.utf8.index(text.startIndex, offsetBy: limit)
+    while index > text.startIndex, index.samePosition(in: text.unicodeScalars) == nil {
+      index = text.utf8.index(before: index)
+    }
+    return text[..<index] + "…"
+  }
+}

@@ -1,0 +1,137 @@
+// What changed since the last look: endpoints that went out or came back, pools that have none
+// left, weights that were frozen. Pure: the caller says what there is to see.
+package import Fleet
+package import Primitives
+
+/// Transitions of endpoints and pools. Bounded by the fleet's size.
+package struct FleetWatch {
+  /// An endpoint now.
+  package struct View {
+    package var slot: Int
+    package var address: SocketAddress
+    /// The controller's word.
+    package var eligibility: Eligibility
+    /// Some worker leaves it alone.
+    package var isEjected: Bool
+    /// How often one began to.
+    package var ejectionCount: UInt64
+
+    package init(
+      slot: Int, address: SocketAddress, eligibility: Eligibility, isEjected: Bool,
+      ejectionCount: UInt64
+    ) {
+      self.slot = slot
+      self.address = address
+      self.eligibility = eligibility
+      self.isEjected = isEjected
+      self.ejectionCount = ejectionCount
+    }
+  }
+
+  /// Something that changed.
+  package enum Change: Equatable {
+    case endpoint(SocketAddress, slot: Int, from: Eligibility, to: Eligibility)
+    /// No endpoint is ready; what they are instead.
+    case without(reason: String)
+    case recovered
+    case frozen
+  }
+
+  private struct Memory {
+    var pool: String
+    var address: SocketAddress
+    var state: Eligibility
+    var ejectionCount: UInt64
+  }
+
+  private struct PoolMemory {
+    var isWithout = false
+    var isFrozen = false
+  }
+
+  private var endpoints: [Int: Memory] = [:]
+  private var pools: [String: PoolMemory] = [:]
+
+  package init() {}
+
+  /// Forgets pools that are gone. To be called after a reload.
+  package mutating func keep(pools names: Set<String>) {
+    pools = pools.filter { names.contains($0.key) }
+    endpoints = endpoints.filter { names.contains($0.value.pool) }
+  }
+
+  /// Looks at a pool. An endpoint that is seen for the first time has changed nothing.
+  package mutating func look(
+    at pool: String, isFrozen: Bool, count: Int, _ view: (Int) -> View,
+    _ tell: (Change) -> Void
+  ) {
+    var readyCount = 0
+    var outCounts = [Int](repeating: 0, count: Eligibility.allCases.count)
+    for index in 0..<count {
+      let view = view(index)
+      let state = look(at: view, pool, tell)
+      if state.takesNewExchanges {
+        readyCount += 1
+      } else {
+        outCounts[Int(state.rawValue)] += 1
+      }
+    }
+    var memory = pools[pool] ?? PoolMemory()
+    if memory.isWithout != (readyCount == 0) {
+      memory.isWithout = readyCount == 0
+      tell(memory.isWithout ? .without(reason: Self.summary(outCounts)) : .recovered)
+    }
+    if memory.isFrozen != isFrozen {
+      memory.isFrozen = isFrozen
+      if isFrozen { tell(.frozen) }
+    }
+    pools[pool] = memory
+  }
+
+  /// The endpoint's state as people know it.
+  private mutating func look(
+    at view: View, _ pool: String, _ tell: (Change) -> Void
+  ) -> Eligibility {
+    let before = endpoints[view.slot].flatMap {
+      $0.address == view.address && $0.pool == pool ? $0 : nil
+    }
+    // An ejection may have ended before anybody looked.
+    let wasEjected = before.map { view.ejectionCount > $0.ejectionCount && $0.state != .ejected }
+    let isOut = view.isEjected || wasEjected ?? false
+    let state = view.eligibility.takesNewExchanges && isOut ? .ejected : view.eligibility
+    endpoints[view.slot] = Memory(
+      pool: pool, address: view.address, state: state, ejectionCount: view.ejectionCount)
+    if let old = before?.state, old != state {
+      tell(.endpoint(view.address, slot: view.slot, from: old, to: state))
+    }
+    return state
+  }
+
+  private static func summary(_ counts: [Int]) -> String {
+    let parts = Eligibility.allCases.compactMap { state in
+      let count = counts[Int(state.rawValue)]
+      return count > 0 ? "\(count) \(state.label)" : nil
+    }
+    return parts.isEmpty ? "no endpoints" : parts.joined(separator: ", ")
+  }
+}
+
+extension FleetWatch.Change {
+  /// The event for hooks; nil where there is none.
+  package var event: HookEvent? {
+    switch self {
+    case .without: .poolWithoutEndpoint
+    case .recovered: .poolRecovered
+    case .frozen: .weightsFrozen
+    case .endpoint(_, _, let old, let new):
+      switch new {
+      case .ready, .starting: old.takesNewExchanges ? nil : .endpointReady
+      case .unhealthy: .endpointUnhealthy
+      case .stalled: .endpointStalled
+      case .ejected: .endpointEjected
+      case .draining: .endpointDraining
+      case .drained: .endpointDrained
+      }
+    }
+  }
+}

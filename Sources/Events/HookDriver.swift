@@ -1,0 +1,218 @@
+// Runs hooks: a thread for each run, whose number the hooks' policies bound, so that neither a slow
+// disk nor a command that hangs holds up the control loop. Starts and ends are lines of the log.
+package import Fleet
+package import IO
+package import Primitives
+import Synchronization
+
+/// Control thread only.
+package final class HookDriver {
+  /// What came of a run.
+  private struct Report: Sendable {
+    let id: UInt64
+    let outcome: HookQueue.Outcome
+    let reason: String
+    let output: [UInt8]
+    let seconds: Double
+  }
+
+  /// What the threads share.
+  private final class Mailbox: Sendable {
+    let reports = Mutex<[Report]>([])
+    let isStopped = Atomic<Bool>(false)
+  }
+
+  private struct Run {
+    let thread: ThreadHandle
+    let start: HookQueue.Start
+  }
+
+  /// What is kept of a command's output.
+  private static let outputBytesMax = 1_024
+  /// How long the end waits for commands that were told to end.
+  private static let finishTime = ChildProcess.grace + .seconds(1)
+
+  private let waker: Waker
+  private let userAgent: String
+  private let environment: [String]
+  private let mailbox = Mailbox()
+  private var runs: [UInt64: Run] = [:]
+  package private(set) var queue = HookQueue()
+
+  /// `waker` is woken when a run ends; `environment` is this process's.
+  package init(waker: Waker, userAgent: String, environment: [String]) {
+    self.waker = waker
+    self.userAgent = userAgent
+    self.environment = environment
+  }
+
+  /// Takes another configuration. Runs under way go on.
+  package func apply(_ policies: [HookPolicy], _ log: LogDriver) {
+    if !policies.isEmpty { ChildProcess.prepare() }
+    for each in queue.apply(policies) { noteDrop(each, "the hook is gone", log) }
+  }
+
+  /// Takes an event; it begins what is to be done with the next `turn`.
+  package func offer(_ occurrence: Occurrence, now: Nanoseconds, _ log: LogDriver) {
+    if queue.isIdle || mailbox.isStopped.load(ordering: .relaxed) { return }
+    if queue.offer(occurrence, now: now) { noteDrop(occurrence, "too many wait", log) }
+  }
+
+  /// Takes the ends of runs and begins others. Never waits.
+  package func turn(_ log: LogDriver) {
+    if queue.runningCount > 0 { takeReports(log) }
+    if mailbox.isStopped.load(ordering: .relaxed) { return }
+    while let start = queue.next() { begin(start, log) }
+  }
+
+  /// Tells runs to end, and begins no other.
+  package func stop(_ log: LogDriver) {
+    mailbox.isStopped.store(true, ordering: .relaxed)
+    for each in queue.apply([]) { noteDrop(each, "ending", log) }
+  }
+
+  /// Waits a moment for runs that were told to end. Requires: `stop`.
+  package func finish(_ log: LogDriver) {
+    let deadline = Clock.now + Self.finishTime
+    while queue.runningCount > 0, Clock.now < deadline {
+      Clock.pause(.milliseconds(5))
+      takeReports(log)
+    }
+  }
+
+  // MARK: One run
+
+  private func begin(_ start: HookQueue.Start, _ log: LogDriver) {
+    log.write(
+      .info, "hook started",
+      [
+        "event": start.occurrence.event.rawValue, "pool": start.occurrence.pool,
+        "endpoint": start.occurrence.endpointText, "action": start.policy.action.title,
+      ])
+    do throws(IOError) {
+      let thread = try Self.launch(start, mailbox, waker, userAgent, environment)
+      runs[start.id] = Run(thread: thread, start: start)
+    } catch {
+      end(
+        start,
+        Report(id: start.id, outcome: .failed, reason: error.reason, output: [], seconds: 0), log)
+    }
+  }
+
+  private static func launch(
+    _ start: HookQueue.Start, _ mailbox: Mailbox, _ waker: Waker, _ userAgent: String,
+    _ own: [String]
+  ) throws(IOError) -> ThreadHandle {
+    try ThreadHandle.start(name: "hook") {
+      let report = carryOut(start, mailbox, userAgent, own)
+      mailbox.reports.withLock { $0.append(report) }
+      waker.wake()
+    }
+  }
+
+  /// On the run's thread.
+  private static func carryOut(
+    _ start: HookQueue.Start, _ mailbox: Mailbox, _ userAgent: String, _ own: [String]
+  ) -> Report {
+    let began = Clock.now
+    func report(
+      _ outcome: HookQueue.Outcome, _ reason: String, _ output: [UInt8] = []
+    ) -> Report {
+      Report(
+        id: start.id, outcome: outcome, reason: reason, output: output,
+        seconds: (Clock.now - began).seconds)
+    }
+    let isStopped = { mailbox.isStopped.load(ordering: .relaxed) }
+    switch start.policy.action {
+    case .post(let target):
+      let ending = HookPostDriver.post(
+        start.occurrence.json, to: target, userAgent: userAgent, timeout: start.policy.timeout,
+        isStopped: isStopped)
+      switch ending {
+      case .answered(let status):
+        return report((200...299).contains(status) ? .ok : .failed, "status \(status)")
+      case .failed(let reason): return report(.failed, reason)
+      case .timedOut: return report(.timeout, "")
+      case .stopped: return report(.failed, "ending")
+      }
+    case .run(let words):
+      do throws(IOError) {
+        let (ending, output) = try ChildProcess.run(
+          start.occurrence.words(words), environment: start.occurrence.environment(from: own),
+          timeout: start.policy.timeout, outputBytesMax: outputBytesMax, isStopped: isStopped)
+        switch ending {
+        case .exited(let code): return report(code == 0 ? .ok : .failed, "exit \(code)", output)
+        case .signaled(let number): return report(.failed, "signal \(number)", output)
+        case .timedOut: return report(.timeout, "", output)
+        case .stopped: return report(.failed, "ending", output)
+        }
+      } catch {
+        return report(.failed, "cannot be started: \(error.reason)")
+      }
+    }
+  }
+
+  private func takeReports(_ log: LogDriver) {
+    let reports = mailbox.reports.withLock { reports in
+      defer { reports = [] }
+      return reports
+    }
+    for report in reports {
+      guard let run = runs.removeValue(forKey: report.id) else { continue }
+      // It has said its last word.
+      run.thread.join()
+      end(run.start, report, log)
+    }
+  }
+
+  private func end(_ start: HookQueue.Start, _ report: Report, _ log: LogDriver) {
+    queue.ended(report.id, report.outcome)
+    let (event, pool) = (start.occurrence.event.rawValue, start.occurrence.pool)
+    let endpoint = start.occurrence.endpointText
+    var output = String(decoding: report.output, as: UTF8.self)
+    while output.last?.isWhitespace == true { output.removeLast() }
+    let seconds = (report.seconds * 1_000).rounded() / 1_000
+    switch report.outcome {
+    case .ok:
+      log.write(
+        .info, "hook done",
+        [
+          "event": event, "pool": pool, "endpoint": endpoint, "seconds": seconds,
+          "output": output,
+        ])
+    case .timeout:
+      log.write(
+        .warning, "hook timed out",
+        [
+          "event": event, "pool": pool, "endpoint": endpoint, "seconds": seconds,
+          "output": output,
+        ])
+    case .failed, .dropped:
+      log.write(
+        .warning, "hook failed",
+        [
+          "event": event, "pool": pool, "endpoint": endpoint, "reason": report.reason,
+          "seconds": seconds, "output": output,
+        ])
+    }
+  }
+
+  private func noteDrop(_ occurrence: Occurrence, _ reason: String, _ log: LogDriver) {
+    log.write(
+      .warning, "hook dropped",
+      [
+        "event": occurrence.event.rawValue, "pool": occurrence.pool,
+        "endpoint": occurrence.endpointText, "reason": reason,
+      ])
+  }
+}
+
+extension HookPolicy.Action {
+  /// The program's path, or where the request goes.
+  fileprivate var title: String {
+    switch self {
+    case .run(let words): words.first ?? ""
+    case .post(let target): "http://\(target.address)\(target.path)"
+    }
+  }
+}

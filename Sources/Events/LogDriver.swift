@@ -1,0 +1,116 @@
+// Steelyard's own log: lines from the control thread to standard error through a ring and a thread
+// of its own, so that a pipe that nobody reads or a full disk never holds up the control loop.
+// Invariant: a line that was asked for is written, suppressed, or dropped and counted.
+package import Fleet
+import HTTP
+package import IO
+package import Primitives
+
+/// Control thread only.
+package final class LogDriver {
+  /// Why a line was lost.
+  package enum Drop: Int, CaseIterable {
+    /// Standard error takes lines slower than they come, or not at all.
+    case slow
+    /// Writing fails: it is closed, or its disk is full.
+    case failing
+
+    package var label: String {
+      switch self {
+      case .slow: "slow"
+      case .failing: "failing"
+      }
+    }
+  }
+
+  /// What waits to be written at most.
+  private static let ringBytes = 256 << 10
+  /// How long the end waits for lines that are not written yet.
+  private static let finishTime = Nanoseconds.seconds(1)
+
+  /// The demonstration's table owns the terminal: only errors are written.
+  private let isQuiet: Bool
+  private let ring: LineRing
+  private let writer: RingWriter
+  private let room: UnsafeMutableRawBufferPointer
+  private var policy = LogPolicy()
+  private var limiter = LineLimiter()
+  /// Lost since the log last said so.
+  private var lostCount = 0
+  /// Lines written, by level.
+  package private(set) var lineCounts: [LogPolicy.Level: UInt64] = [:]
+  /// Lines left out because there were too many of their kind.
+  package private(set) var suppressedCount: UInt64 = 0
+  private var dropCounts = [UInt64](repeating: 0, count: Drop.allCases.count)
+
+  /// Errors: eventfd's and pthread_create's.
+  package init(isQuiet: Bool = false) throws(IOError) {
+    self.isQuiet = isQuiet
+    ring = LineRing(byteCount: Self.ringBytes)
+    writer = try RingWriter(rings: [ring], name: "log", isPrompt: true)
+    try writer.redirect(to: .standardError)
+    room = .allocate(byteCount: EventLine.byteCountMax, alignment: 8)
+  }
+
+  deinit { room.deallocate() }
+
+  /// From now on.
+  package func use(_ policy: LogPolicy) { self.policy = policy }
+
+  /// Whether lines of this level are written at all.
+  package func shows(_ level: LogPolicy.Level) -> Bool {
+    level >= policy.level && (!isQuiet || level == .error)
+  }
+
+  /// Writes a line with the keys in this order. The message is a constant; what varies stands
+  /// behind keys. What operators ordered is not `isLimited`.
+  package func write(
+    _ level: LogPolicy.Level, _ message: String,
+    _ pairs: KeyValuePairs<String, any LogValue> = [:], isLimited: Bool = true
+  ) {
+    guard shows(level) else { return }
+    if isLimited, !limiter.admits(message, now: Clock.now) {
+      suppressedCount += 1
+      return
+    }
+    append(level, message, pairs)
+  }
+
+  /// Notes that events of the kind of this message were lost before they could be told.
+  package func addLost(_ level: LogPolicy.Level, _ message: String, _ count: Int) {
+    guard shows(level), count > 0 else { return }
+    suppressedCount += UInt64(count)
+    limiter.addLost(message, count, now: Clock.now)
+  }
+
+  /// Says what was suppressed and lost; once in a while.
+  package func turn(now: Nanoseconds) {
+    for each in limiter.ended(now: now) where shows(.warning) {
+      append(.warning, "lines suppressed", ["of": each.message, "count": each.count])
+    }
+    guard lostCount > 0, ring.pendingCount == 0, shows(.warning) else { return }
+    let count = lostCount
+    lostCount = 0
+    append(.warning, "lines lost", ["count": count])
+  }
+
+  /// Writes what is left, for a second at most. No line after it.
+  package func finish() { _ = writer.finish(deadline: Clock.now + Self.finishTime) }
+
+  /// Lines lost for this reason, ever.
+  package func dropCount(_ drop: Drop) -> UInt64 { dropCounts[drop.rawValue] }
+
+  private func append(
+    _ level: LogPolicy.Level, _ message: String, _ pairs: KeyValuePairs<String, any LogValue>
+  ) {
+    var line = HeadWriter(room)
+    EventLine.write(policy.format, level, message, pairs, at: Clock.wall, to: &line)
+    if ring.append(line.written) {
+      lineCounts[level, default: 0] += 1
+      writer.wake()
+    } else {
+      dropCounts[(writer.isFailing ? Drop.failing : .slow).rawValue] += 1
+      lostCount += 1
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import Fleet
+import Primitives
+import Testing
+
+@testable import Events
+
+@Suite struct FleetWatchTests {
+  private func view(
+    _ slot: Int, _ state: Eligibility = .ready, ejected: Bool = false, count: UInt64 = 0,
+    port: UInt16? = nil
+  ) -> FleetWatch.View {
+    FleetWatch.View(
+      slot: slot, address: .loopback(port: port ?? UInt16(slot + 1)), eligibility: state,
+      isEjected: ejected, ejectionCount: count)
+  }
+
+  private func look(
+    _ watch: inout FleetWatch, _ views: [FleetWatch.View], isFrozen: Bool = false
+  ) -> [FleetWatch.Change] {
+    var changes: [FleetWatch.Change] = []
+    watch.look(at: "text", isFrozen: isFrozen, count: views.count, { views[$0] }) {
+      changes.append($0)
+    }
+    return changes
+  }
+
+  private func events(
+    _ watch: inout FleetWatch, _ views: [FleetWatch.View], isFrozen: Bool = false
+  ) -> [HookEvent] {
+    look(&watch, views, isFrozen: isFrozen).compactMap(\.event)
+  }
+
+  @Test func theFirstSightIsNoChange() {
+    var watch = FleetWatch()
+    #expect(events(&watch, [view(0, .starting), view(1, .unhealthy), view(2)]).isEmpty)
+    #expect(events(&watch, [view(0, .ready), view(1, .unhealthy), view(2)]).isEmpty)
+    #expect(events(&watch, [view(0), view(1), view(2)]) == [.endpointReady])
+  }
+
+  @Test(arguments: [
+    (Eligibility.unhealthy, HookEvent.endpointUnhealthy), (.stalled, .endpointStalled),
+    (.draining, .endpointDraining), (.drained, .endpointDrained),
+  ])
+  func everyWayOutHasItsEvent(_ state: Eligibility, _ event: HookEvent) {
+    var watch = FleetWatch()
+    #expect(events(&watch, [view(0), view(1)]).isEmpty)
+    #expect(events(&watch, [view(0), view(1, state)]) == [event])
+    #expect(events(&watch, [view(0), view(1, state)]).isEmpty)
+    #expect(events(&watch, [view(0), view(1)]) == [.endpointReady])
+  }
+
+  @Test func ejectionsAreSeenEvenWhereTheyAreOver() {
+    var watch = FleetWatch()
+    #expect(events(&watch, [view(0), view(1)]).isEmpty)
+    #expect(events(&watch, [view(0, ejected: true, count: 1), view(1)]) == [.endpointEjected])
+    // Another worker ejects it too: nothing new.
+    #expect(events(&watch, [view(0, ejected: true, count: 2), view(1)]).isEmpty)
+    #expect(events(&watch, [view(0, count: 2), view(1)]) == [.endpointReady])
+    #expect(events(&watch, [view(0, count: 3), view(1)]) == [.endpointEjected])
+    #expect(events(&watch, [view(0, count: 3), view(1)]) == [.endpointReady])
+    // Health's word counts more.
+    #expect(
+      events(&watch, [view(0, .unhealthy, ejected: true, count: 4), view(1)])
+        == [.endpointUnhealthy])
+  }
+
+  @Test func aPoolWithNoneLeftSaysWhatTheyAre() {
+    var watch = FleetWatch()
+    #expect(look(&watch, [view(0), view(1), view(2)]).isEmpty)
+    let changes = look(&watch, [view(0, .unhealthy), view(1, .unhealthy), view(2, .drained)])
+    #expect(changes.last == .without(reason: "2 unhealthy, 1 drained"))
+    let back = events(&watch, [view(0, .unhealthy), view(1, .unhealthy), view(2)])
+    #expect(back == [.endpointReady, .poolRecovered])
+    #expect(look(&watch, []) == [.without(reason: "no endpoints")])
+  }
+
+  @Test func freezingIsToldOnce() {
+    var watch = FleetWatch()
+    #expect(events(&watch, [view(0)], isFrozen: true) == [.weightsFrozen])
+    #expect(events(&watch, [view(0)], isFrozen: true).isEmpty)
+    #expect(events(&watch, [view(0)]).isEmpty)
+    #expect(events(&watch, [view(0)], isFrozen: true) == [.weightsFrozen])
+  }
+
+  @Test func aSlotsNextEndpointIsAnotherOne() {
+    var watch = FleetWatch()
+    #expect(events(&watch, [view(0, .unhealthy), view(1)]).isEmpty)
+    #expect(events(&watch, [view(0, port: 9), view(1)]).isEmpty)
+    watch.keep(pools: [])
+    #expect(events(&watch, [view(0, .unhealthy, port: 9), view(1)]).isEmpty)
+  }
+}

@@ -1,4 +1,4 @@
-// What hooks are to be run, and when: the policy's events and pools, cooldown for each event of each
+// What hooks are to be run, and when: the policy's events and pools, a cooldown for each event of an
 // endpoint, runs at once, a bounded wait. Pure: time is an argument.
 // Invariant: of a hook at most `concurrency` runs are under way and `waitingMax` wait.
 package import Fleet
@@ -18,6 +18,7 @@ package struct HookQueue: Sendable {
   }
 
   private struct CooldownKey: Hashable {
+    /// The first of those that count as one.
     let event: HookEvent
     let pool: String
     let endpoint: SocketAddress?
@@ -53,10 +54,11 @@ package struct HookQueue: Sendable {
     counts[event]?[outcome] ?? 0
   }
 
-  /// Events that a hook is for, or was for when there was something to count, in their order.
+  /// Events that a hook is for, or was for when something came of it, in their order.
   package var countedEvents: [HookEvent] {
     HookEvent.allCases.filter { event in
-      counts[event] != nil || lanes.contains { $0.policy.events.contains(event) }
+      counts[event] != nil || events.values.contains(event)
+        || lanes.contains { $0.policy.events.contains(event) }
     }
   }
 
@@ -80,7 +82,8 @@ package struct HookQueue: Sendable {
     var isDropped = false
     for index in lanes.indices where wants(lanes[index].policy, occurrence) {
       let key = CooldownKey(
-        event: occurrence.event, pool: occurrence.pool, endpoint: occurrence.endpoint)
+        event: occurrence.event.isOut ? .endpointEjected : occurrence.event, pool: occurrence.pool,
+        endpoint: occurrence.endpoint)
       if let until = lanes[index].cooling[key], now < until { continue }
       let isFull = lanes[index].waiting.count >= HookPolicy.waitingMax
       guard !isFull, cool(index, key, now) else {

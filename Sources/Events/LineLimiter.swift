@@ -8,7 +8,7 @@ package struct LineLimiter {
   /// Lines of one kind in one window.
   package static let burstMax = 32
   /// A window begins with its first line.
-  package static let window = Nanoseconds.seconds(10)
+  package static let window = Nanoseconds.seconds(5)
   private static let kindsMax = 256
 
   /// Lines that were not written.

@@ -24,7 +24,7 @@ package final class LogDriver {
   }
 
   /// What waits to be written at most.
-  private static let ringBytes = 256 << 10
+  private static let ringBytes = 128 << 10
   /// How long the end waits for lines that are not written yet.
   private static let finishTime = Nanoseconds.seconds(1)
 

@@ -16,6 +16,15 @@ public enum HookEvent: String, Sendable, CaseIterable {
   case scrapeFailing = "scrape_failing"
   case scrapeRecovered = "scrape_recovered"
   case configurationReloaded = "config_reloaded"
+
+  /// The endpoint went out of service. One that dies does so in more than one way, one after the
+  /// other: for a hook's cooldown they are one event.
+  public var isOut: Bool {
+    switch self {
+    case .endpointEjected, .endpointStalled, .endpointUnhealthy: true
+    default: false
+    }
+  }
 }
 
 /// One entry of `hooks`.
@@ -53,7 +62,7 @@ public struct HookPolicy: Sendable, Equatable {
   public var timeout: Nanoseconds = .seconds(10)
   /// Runs at once. Range 1...16.
   public var concurrency = 1
-  /// Not again for the same event of the same endpoint. Range 0...24 h.
+  /// Not again for the same event of the same endpoint, where `isOut` is one event. Range 0...24 h.
   public var cooldown: Nanoseconds = .seconds(60)
 
   public init(events: [HookEvent], action: Action) {

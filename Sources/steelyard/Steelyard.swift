@@ -176,11 +176,11 @@ final class Steelyard {
       probes.closeIdle(&io)
     }
     if stopsAt == nil { probes.start(&controller, &io, wall: wall) }
-    hooks.turn(log)
     if io.now >= nextTick {
       nextTick = io.now + Self.tickInterval
       tick()
     }
+    hooks.turn(log)
   }
 
   private func serveAdmin(_ event: IOEvent) {

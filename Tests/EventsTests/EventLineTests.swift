@@ -63,11 +63,13 @@ private func line(
     #expect(isTame)
     guard format == .json else { return }
     let read = try JSONDecoder().decode(Read.self, from: Data(text.utf8))
-    #expect(read.msg == "m" && read.a == read.b)
-    if value.utf8.count <= EventLine.valueBytesMax {
-      #expect(read.a == value)
-    } else {
-      #expect(read.a.hasSuffix("…") && value.hasPrefix(read.a.dropLast()))
+    #expect(read.msg == "m")
+    for back in [read.a, read.b] {
+      if value.utf8.count <= EventLine.valueBytesMax {
+        #expect(back == value)
+      } else {
+        #expect(back.hasSuffix("…") && value.hasPrefix(back.dropLast()))
+      }
     }
   }
 

@@ -58,6 +58,19 @@ private func apply(_ policies: [HookPolicy], _ queue: inout HookQueue) -> [Occur
     #expect(queue.count(.endpointEjected, .dropped) == 0)
   }
 
+  @Test func oneThatDiesInSeveralWaysIsOneEvent() {
+    var queue = queue(policy([.endpointEjected, .endpointUnhealthy, .endpointReady]))
+    for (event, starts) in [
+      (HookEvent.endpointEjected, true), (.endpointUnhealthy, false), (.endpointReady, true),
+      (.endpointEjected, false),
+    ] {
+      _ = queue.offer(happened(event), now: .zero)
+      let start = queue.next()
+      #expect((start != nil) == starts, "\(event)")
+      if let start { queue.ended(start.id, .ok) }
+    }
+  }
+
   @Test func moreThanMayRunWaitAndMoreThanMayWaitAreDropped() {
     var queue = queue(policy(concurrency: 2, cooldown: .zero))
     var droppedCount = 0

@@ -114,7 +114,7 @@ def _load():
         series("Queue of the pool", "Requests that wait until an endpoint has room.", "short",
                [target(total("pool", select("steelyard_queue_length", POOL)), "{{pool}}")]),
         series("Tunnels", "WebSockets and other upgrades that are open now.", "short",
-               [target(total(BOTH, select("steelyard_endpoint_tunnels", ENDPOINT)), NAME)]),
+               [target(total(BOTH, select("steelyard_endpoint_tunnels_open", ENDPOINT)), NAME)]),
         series("Tunnel traffic", "Bytes through tunnels, by who gets them, and tunnels begun.",
                "Bps", [_rates("steelyard_endpoint_tunnel_bytes_total", "to")]),
         series("Tunnels begun", "Exchanges that became tunnels.", "ops",

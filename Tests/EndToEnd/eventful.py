@@ -131,6 +131,7 @@ class Eventful:
             {"match": {"path": "/said"}, "respond": {"status": 200}}]
         made = {
             "admin": {"listen": "127.0.0.1:0"}, "workers": 1, "dns": {"interval": "1s"},
+            "tracing": {"traceparent": "make"},
             "access_log": {"path": "/dev/full"},
             "listeners": [
                 {"listen": "127.0.0.1:0", "routes": routes},

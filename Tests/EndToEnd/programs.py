@@ -337,6 +337,7 @@ class Prometheus(Program):
             "prometheus", directory,
             [find("prometheus"), f"--config.file={file}",
              f"--storage.tsdb.path={Path(directory) / 'data'}",
+             "--enable-feature=exemplar-storage",
              f"--web.listen-address=127.0.0.1:{self.port}", *options])
         self.wait_for_port("127.0.0.1", self.port)
 

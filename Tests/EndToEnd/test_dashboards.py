@@ -250,6 +250,11 @@ def test_every_question_has_an_answer(module_stage, tmp_path):
         wrong = [f"{asked[n][0]}, {asked[n][1]}: {why}: {asked[n][2]['expr']}"
                  for n, why in open_.items()]
         raise AssertionError("\n".join(wrong)) from None
+    exemplars = fleet.prometheus.api(
+        "/api/v1/query_exemplars?query=steelyard_request_duration_seconds_bucket"
+        f"&start={begin}&end={time.time()}")
+    assert {"trace_id"} == {key for one in exemplars for found in one["exemplars"]
+                            for key in found["labels"]}
     print(f"{len(asked)} questions answered; all had happened after {happened - begin:.1f} s, "
           f"all were answered after {time.time() - begin:.1f} s")
 
@@ -274,3 +279,11 @@ def test_the_examples_for_grafana_say_what_its_files_say():
     path = re.search(r"^    options:\n      path: (\S+)$", provider, re.M)[1]
     documentation = (ROOT / "docs/dashboards.md").read_text()
     assert f"`{path}/`" in documentation and "`--enable-feature=exemplar-storage`" in documentation
+
+
+def test_every_alert_of_the_rules_is_shown_where_it_fires():
+    rules = (ROOT / "config/prometheus/alerts.yml").read_text()
+    alerts = re.findall(r"^ +- alert: (\w+)$", rules, re.M)
+    [table] = [panel for panel in panels("overview") if panel["title"] == "Firing alerts"]
+    shown = re.search(r'alertname=~"([^"]+)"', table["targets"][0]["expr"])[1]
+    assert len(alerts) > 20 and [one for one in alerts if not re.fullmatch(shown, one)] == []

@@ -66,12 +66,10 @@ class Engine:
 
 
 class Eventful:
-    """Causes everything, and waits until Prometheus has seen it. `families`: those there are."""
+    """Causes everything, and waits until Prometheus has seen it."""
 
-    def __init__(self, stage, directory, families):
-        self.stage = stage
+    def __init__(self, stage, directory):
         self.directory = directory
-        self.families = families
         self.engines = [Engine(stage) for _ in range(3)]
         self.single = Engine(stage)
         self.named = Engine(stage, "127.0.0.2")
@@ -89,7 +87,6 @@ class Eventful:
             *(f"{one.admin[0]}:{one.admin[1]}" for one in (self.steelyard, self.fast)),
             rules=RULES)
         self._stops = threading.Event()
-        self._threads = []
         stage.keep(self)
 
     def stop(self):
@@ -110,7 +107,8 @@ class Eventful:
         text = self._pool(
             [*(one.address for one in self.engines), f"gpu.test:{self.named.port}"],
             balance="round_robin", slow_start="0s", ejection={"fail_timeout": "1s"},
-            queue={"max_concurrent": 6, "max_length": 4, "timeout": "300ms"})
+            queue={"max_concurrent": 6, "max_length": 4, "timeout": "300ms"},
+            thresholds={"request_rate": "100/s"})
         single = self._pool([self.single.address], breakers={"max_requests": 2})
         # What the law wants and what is differ all the time.
         single["weights"]["dry_run"] = True
@@ -119,8 +117,6 @@ class Eventful:
         many = {
             "endpoints": [f"127.0.1.{n}:{self.many.port}" for n in range(1, 41)],
             "health": text["health"], "weights": {"law": "static"}}
-        if "steelyard_pool_expected_requests_per_second" in self.families:
-            text["thresholds"] = {"request_rate": "100/s"}
         limit = {"key": {"header": "authorization"}, "rate": "1/m", "burst": 1, "max_keys": 64}
         routes = [
             {"match": {"path_prefix": "/"}, "pool": "text"},
@@ -129,7 +125,8 @@ class Eventful:
             {"match": {"path_prefix": "/spare/"}, "pool": "spare", "rewrite": "/"},
             {"match": {"path": "/moved"}, "redirect": {"status": 308, "location": "/"}},
             {"match": {"path": "/said"}, "respond": {"status": 200}}]
-        made = {
+        hook = {"on": ["endpoint_ejected", "endpoint_unhealthy"], "run": [find("true")]}
+        return {
             "admin": {"listen": "127.0.0.1:0"}, "workers": 1, "dns": {"interval": "1s"},
             "tracing": {"traceparent": "make"},
             "access_log": {"path": "/dev/full"},
@@ -137,11 +134,8 @@ class Eventful:
                 {"listen": "127.0.0.1:0", "routes": routes},
                 {"listen": f"127.0.0.1:{self.port}", "pool": "text", "proxy_protocol": True,
                  "trusted_proxies": ["127.0.0.0/8"]}],
-            "pools": {"text": text, "single": single, "spare": spare, "many": many}}
-        if "steelyard_hook_runs_total" in self.families:
-            made["hooks"] = [{"on": ["endpoint_ejected", "endpoint_unhealthy"],
-                              "run": [find("true")]}]
-        return made
+            "pools": {"text": text, "single": single, "spare": spare, "many": many},
+            "hooks": [hook]}
 
     def _fast_configuration(self):
         long = dict.fromkeys(["connect", "send", "first_byte", "idle"], "10m")
@@ -185,9 +179,7 @@ class Eventful:
         self._begin(run)
 
     def _begin(self, run):
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        self._threads.append(thread)
+        threading.Thread(target=run, daemon=True).start()
 
     def _ask(self, target, method="GET", **options):
         """The status, None where the answer was cut."""

@@ -22,8 +22,8 @@ struct MetricSection {
 enum Catalogue {
   /// In the order of the document.
   static let sections: [MetricSection] = [
-    .traffic, .queues, .weights, .demand, .thresholds, .signals, .hostNames, .accessLog, .admin,
-    .process,
+    .traffic, .queues, .weights, .demand, .thresholds, .signals, .hostNames, .accessLog, .events,
+    .admin, .process,
   ]
 
   static var families: [MetricFamily] { sections.flatMap(\.families) }

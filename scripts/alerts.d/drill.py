@@ -40,6 +40,10 @@ class Drill:
             directory / "prometheus", self.steelyard.admin, self.alertmanager, factor))
         for case in self.cases:
             case.start_load(self.steelyard.address)
+        # Before the first scrape there is no steelyard, which is an alert of its own.
+        wait_for(lambda: self.prometheus.query('up{job="steelyard"}') == 1, "the first scrape")
+        time.sleep(3)
+        self.receiver.forget()
 
     def _keep(self, one):
         self.running.append(one)

@@ -7,7 +7,9 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
+import wire
 import yaml
 from programs import Program, find, free_port
 
@@ -64,6 +66,8 @@ class Receiver:
 
         self.lock = threading.Lock()
         self.fired, self.resolved, self.all = {}, {}, []
+        # Fingerprints that fire, by alert name and pool: one may have several.
+        self.burning = {}
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -74,13 +78,25 @@ class Receiver:
             for alert in alerts:
                 labels = alert["labels"]
                 key = (labels["alertname"], labels.get("pool", ""))
+                burning = self.burning.setdefault(key, set())
                 if alert["status"] == "firing":
+                    burning.add(alert["fingerprint"])
+                    self.resolved.pop(key, None)
                     if key not in self.fired:
                         self.fired[key] = now
                         self.all.append((receiver, labels, alert["annotations"]))
-                    self.resolved.pop(key, None)
-                else:
-                    self.resolved.setdefault(key, now)
+                elif alert["fingerprint"] in burning:
+                    burning.discard(alert["fingerprint"])
+                    if not burning:
+                        self.resolved[key] = now
+
+    def forget(self):
+        """What fired until now is no longer known."""
+        with self.lock:
+            self.fired.clear()
+            self.resolved.clear()
+            self.burning.clear()
+            self.all.clear()
 
     def stop(self):
         self.server.shutdown()
@@ -135,3 +151,12 @@ class Watch(Program):
             f"--storage.tsdb.path={directory / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}", "--rules.alert.resend-delay=1s"])
         self.wait_for_port("127.0.0.1", self.port)
+
+    def query(self, expression):
+        """The value of the one series that is the answer; None where there is none."""
+        with wire.Connection(("127.0.0.1", self.port)) as connection:
+            response = connection.exchange("GET", f"/api/v1/query?query={quote(expression)}")
+        if response.status != 200:
+            return None
+        result = json.loads(response.content)["data"]["result"]
+        return float(result[0]["value"][1]) if len(result) == 1 else None

@@ -15,7 +15,7 @@ site.addsitedir(str(_packages[0]))
 from selenium import webdriver  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 
-AXE = _packages[0] / "axe_selenium_python/node_modules/axe-core/axe.min.js"
+AXE = _packages[0] / "axe_core_python/axe.min.js"
 
 
 class Browser(webdriver.Chrome):

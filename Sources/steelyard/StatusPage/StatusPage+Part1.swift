@@ -86,12 +86,12 @@ extension StatusPage {
     .tile .value { font-size: 1.2rem; font-weight: 650; }
     .tile .more { color: var(--quiet); font-size: .87rem; min-height: 1.3em; }
     .spark { display: block; width: 100%; height: 2rem; }
-    td .spark { width: 6rem; height: 1.5rem; margin-left: auto; }
+    td .spark { width: 4.5rem; height: 1.5rem; margin-left: auto; }
     .spark path { fill: none; stroke: var(--chart); stroke-width: 1.5;
       vector-effect: non-scaling-stroke; }
     .wide { overflow-x: auto; }
     table { border-collapse: collapse; width: 100%; }
-    th, td { padding: .3rem .55rem; text-align: right; border-bottom: 1px solid var(--line);
+    th, td { padding: .3rem .42rem; text-align: right; border-bottom: 1px solid var(--line);
       vertical-align: middle; white-space: nowrap; }
     thead th { background: var(--head); font-weight: 600; white-space: normal; line-height: 1.25; }
     tbody th { font-weight: 400; }
@@ -101,10 +101,11 @@ extension StatusPage {
     .left { text-align: left; }
     .address { font-weight: 600; white-space: nowrap; }
     .state { white-space: nowrap; font-weight: 600; }
-    .reason { min-width: 14rem; max-width: 26rem; font-size: .87rem; line-height: 1.3;
+    .reason { min-width: 11rem; max-width: 26rem; font-size: .87rem; line-height: 1.3;
       color: var(--quiet); overflow-wrap: anywhere; white-space: normal; }
     .sub { display: block; font-size: .82rem; color: var(--quiet); white-space: nowrap;
       font-weight: 400; }
+    .sub:empty { display: none; }
     .share { min-width: 8rem; }
     .bar { position: relative; height: .55rem; background: var(--head); border-radius: .2rem;
       border: 1px solid var(--line); margin-top: .2rem; }
@@ -131,15 +132,17 @@ extension StatusPage {
       header, main, footer { padding-left: .7rem; padding-right: .7rem; }
       .banner { margin-left: .7rem; margin-right: .7rem; }
       .pool { padding: .2rem .7rem .8rem; }
+      header dl { flex-basis: 100%; order: 1; }
+      header button { margin-left: auto; }
       .tiles { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
       table, tbody, tr, td, tbody th { display: block; }
       thead { position: absolute; width: 1px; height: 1px; overflow: hidden;
         clip-path: inset(50%); }
       tr { border: 1px solid var(--line); border-radius: .4rem; margin: .5rem 0; padding: .3rem 0; }
-      td, tbody th { display: flex; justify-content: space-between; gap: 1rem; border: 0;
+      td, tbody th { display: flex; justify-content: flex-end; gap: .7rem; border: 0;
         text-align: right; padding: .15rem .7rem; }
       td::before, tbody th::before { content: attr(data-label); color: var(--quiet);
-        font-weight: 400;    white-space: nowrap; }
+        font-weight: 400; white-space: nowrap; margin-right: auto; }
       .left, .decisions td { text-align: right; white-space: normal; }
       .left, .decisions td { overflow-wrap: anywhere; }
       .decisions td:last-child { width: auto; }
@@ -180,14 +183,14 @@ extension StatusPage {
         <ul id="conditions" class="conditions" aria-live="polite" aria-relevant="additions"></ul>
       </section>
       <form id="tools" class="tools" role="search">
-        <label>Filter <input id="filter" type="search" autocomplete="off" spellcheck="false"
+        <label>Filter <input id="filter" type="search" spellcheck="false"
           placeholder="address, state, reason, pool"></label>
         <label>Sort by <select id="sort"></select></label>
         <button type="button" id="direction" aria-label="Ascending">↑</button>
         <span id="shown" role="status"></span>
       </form>
       <div id="pools"></div>
-      <section aria-labelledby="decisions-title">
+      <section>
         <h2 id="decisions-title">Recent decisions</h2>
         <div class="scroll" tabindex="0" role="region" aria-labelledby="decisions-title">
           <table class="decisions" role="table">
@@ -369,6 +372,7 @@ extension StatusPage {
     const columns = [
       ["Endpoint", (e) => e.address, "left"],
       ["State", (e) => Object.keys(glyphs).indexOf(e.state), "left"],
+      ["Change", null, "acts"],
       ["Weight", (e) => e.effective_weight, ""],
       ["Reason", (e) => e.reason, "left reason"],
       ["Traffic / weight", (e) => (e.traffic_share ?? 0) - e.weight_share, "share"],
@@ -380,8 +384,10 @@ extension StatusPage {
       ["1st byte p99", (e) => e.first_byte_p99_seconds ?? -1, ""],
       ["Ejected", (e) => e.ejections, ""],
       ["2 minutes", null, ""],
-      ["Change", null, "acts"],
     ];
+
+    // Where a column stands.
+    const at = Object.fromEntries(columns.map(([title], index) => [title, index]));
 
     const view = { sort: -1, isDescending: false, filter: "" };
 
@@ -396,12 +402,6 @@ extension StatusPage {
           cell.dataset.label = title;
           this.node.append(cell);
           return cell;
-        });
-        this.address = make("span", "address");
-        this.role = make("span", "sub");
-        this.cells[0].append(this.address, this.role);
-        this.state = make("span", "state");
-        this.tuning = make("span", "sub");
 
     """#
 }

@@ -2,10 +2,16 @@
 
 extension StatusPage {
   static let part2 = #"""
+        });
+        this.address = make("span", "address");
+        this.role = make("span", "sub");
+        this.cells[0].append(this.address, this.role);
+        this.state = make("span", "state");
+        this.tuning = make("span", "sub");
         this.cells[1].append(this.state, this.tuning);
         this.weight = make("span");
         this.weights = make("span", "sub");
-        this.cells[2].append(this.weight, this.weights);
+        this.cells[at.Weight].append(this.weight, this.weights);
         this.share = make("div");
         this.shareText = make("span");
         const bar = make("div", "bar");
@@ -13,22 +19,22 @@ extension StatusPage {
         this.mark = make("b");
         bar.append(this.traffic, this.mark);
         this.share.append(this.shareText, bar);
-        this.cells[4].append(this.share);
+        this.cells[at["Traffic / weight"]].append(this.share);
         this.spark = new Spark(`Requests a second of ${endpoint.address}`, (v) => number(v));
-        this.cells[12].append(this.spark.node);
+        this.cells[at["2 minutes"]].append(this.spark.node);
         this.buttons = ["Drain", "Pin", "Undo"].map((verb) => {
           const button = make("button", "", verb);
           button.type = "button";
           button.setAttribute("aria-label", `${verb} ${endpoint.address} of ${pool}`);
           button.addEventListener("click", () => act(verb, pool, this.endpoint));
-          this.cells[13].append(button);
+          this.cells[at.Change].append(button);
           return button;
         });
       }
 
       show(endpoint, shareMax, mayWrite) {
         this.endpoint = endpoint;
-        const put2 = (index, text) => put(this.cells[index], text);
+        const putCell = (title, text) => put(this.cells[at[title]], text);
         put(this.address, endpoint.address);
         put(this.role, endpoint.backup ? "backup" : "");
         put(this.state, `${glyphs[endpoint.state] ?? "?"} ${endpoint.state}`);
@@ -38,21 +44,21 @@ extension StatusPage {
         put(this.tuning, endpoint.tuning ? `${endpoint.tuning} by an operator` : "");
         put(this.weight, number(endpoint.effective_weight));
         put(this.weights,
-          `base ${number(endpoint.base_weight)}, target ${number(endpoint.target_weight)}`);
-        put2(3, endpoint.reason_text);
+          `base ${number(endpoint.base_weight)} → ${number(endpoint.target_weight)}`);
+        putCell("Reason", endpoint.reason_text);
         put(this.shareText,
           `${percent(endpoint.traffic_share)} / ${percent(endpoint.weight_share)}`);
         const width = (share) => `${Math.min(100, shareMax > 0 ? 100 * share / shareMax : 0)}%`;
         this.traffic.style.width = width(endpoint.traffic_share ?? 0);
         this.mark.style.left = width(endpoint.weight_share);
-        put2(5, number(endpoint.in_flight, 6));
-        put2(6, number(endpoint.requests_per_second));
-        put2(7, percent(endpoint.error_ratio));
-        put2(8, seconds(endpoint.p50_seconds));
-        put2(9, seconds(endpoint.p99_seconds));
-        put2(10, seconds(endpoint.first_byte_p99_seconds));
-        put2(11, number(endpoint.ejections, 6));
-        this.cells[13].hidden = !mayWrite;
+        putCell("In flight", number(endpoint.in_flight, 6));
+        putCell("Requests/s", number(endpoint.requests_per_second));
+        putCell("Errors", percent(endpoint.error_ratio));
+        putCell("p50", seconds(endpoint.p50_seconds));
+        putCell("p99", seconds(endpoint.p99_seconds));
+        putCell("1st byte p99", seconds(endpoint.first_byte_p99_seconds));
+        putCell("Ejected", number(endpoint.ejections, 6));
+        this.cells[at.Change].hidden = !mayWrite;
         this.buttons[0].disabled = endpoint.tuning === "drained";
         this.buttons[2].disabled = endpoint.tuning === null;
       }
@@ -162,7 +168,7 @@ extension StatusPage {
         });
         this.tiles[5].node.hidden = pool.queue === null;
         this.tiles[6].node.hidden = pool.demand_ratio === null;
-        this.heads[13].hidden = !mayWrite;
+        this.heads[at.Change].hidden = !mayWrite;
         let shareMax = 0;
         for (const e of pool.endpoints) {
           shareMax = Math.max(shareMax, e.weight_share, e.traffic_share ?? 0);
@@ -267,7 +273,7 @@ extension StatusPage {
       }
       showDecisions(status.decisions);
       // Rows do not move under somebody's hands.
-      const isHeld = byId("pools").contains(document.activeElement);
+      const isHeld = document.activeElement?.closest("tbody") !== null;
       if (isChanged || !isHeld && performance.now() - arrangedAt > 5000) arrange();
     }
 
@@ -371,9 +377,13 @@ extension StatusPage {
       putAttribute(byId("direction"), "aria-label", view.isDescending ? "Descending" : "Ascending");
     }
 
+    // Names go up first, numbers down.
+    function goesDown(index) {
+      return index >= 0 && ![at.Endpoint, at.State, at.Reason].includes(index);
+    }
+
     function sortBy(index) {
-      // Names go up first, numbers down.
-      view.isDescending = view.sort === index ? !view.isDescending : index > 3;
+      view.isDescending = view.sort === index ? !view.isDescending : goesDown(index);
       view.sort = index;
       arrange();
     }
@@ -391,17 +401,7 @@ extension StatusPage {
       });
       select.addEventListener("change", () => {
         view.sort = Number(select.value);
-        view.isDescending = view.sort > 3;
-        arrange();
-      });
-      byId("direction").addEventListener("click", () => {
-        view.isDescending = !view.isDescending;
-        arrange();
-      });
-      byId("filter").addEventListener("input", (event) => {
-        view.filter = event.target.value;
-        arrange();
-      });
+        view.isDescending = goesDown(view.sort);
 
     """#
 }

@@ -2,6 +2,16 @@
 
 extension StatusPage {
   static let part3 = #"""
+        arrange();
+      });
+      byId("direction").addEventListener("click", () => {
+        view.isDescending = !view.isDescending;
+        arrange();
+      });
+      byId("filter").addEventListener("input", (event) => {
+        view.filter = event.target.value;
+        arrange();
+      });
       byId("tools").addEventListener("submit", (event) => event.preventDefault());
       beginActions();
       follow();

@@ -8,6 +8,7 @@ const glyphs = {
 const columns = [
   ["Endpoint", (e) => e.address, "left"],
   ["State", (e) => Object.keys(glyphs).indexOf(e.state), "left"],
+  ["Change", null, "acts"],
   ["Weight", (e) => e.effective_weight, ""],
   ["Reason", (e) => e.reason, "left reason"],
   ["Traffic / weight", (e) => (e.traffic_share ?? 0) - e.weight_share, "share"],
@@ -19,8 +20,10 @@ const columns = [
   ["1st byte p99", (e) => e.first_byte_p99_seconds ?? -1, ""],
   ["Ejected", (e) => e.ejections, ""],
   ["2 minutes", null, ""],
-  ["Change", null, "acts"],
 ];
+
+// Where a column stands.
+const at = Object.fromEntries(columns.map(([title], index) => [title, index]));
 
 const view = { sort: -1, isDescending: false, filter: "" };
 
@@ -44,7 +47,7 @@ class EndpointRow {
     this.cells[1].append(this.state, this.tuning);
     this.weight = make("span");
     this.weights = make("span", "sub");
-    this.cells[2].append(this.weight, this.weights);
+    this.cells[at.Weight].append(this.weight, this.weights);
     this.share = make("div");
     this.shareText = make("span");
     const bar = make("div", "bar");
@@ -52,22 +55,22 @@ class EndpointRow {
     this.mark = make("b");
     bar.append(this.traffic, this.mark);
     this.share.append(this.shareText, bar);
-    this.cells[4].append(this.share);
+    this.cells[at["Traffic / weight"]].append(this.share);
     this.spark = new Spark(`Requests a second of ${endpoint.address}`, (v) => number(v));
-    this.cells[12].append(this.spark.node);
+    this.cells[at["2 minutes"]].append(this.spark.node);
     this.buttons = ["Drain", "Pin", "Undo"].map((verb) => {
       const button = make("button", "", verb);
       button.type = "button";
       button.setAttribute("aria-label", `${verb} ${endpoint.address} of ${pool}`);
       button.addEventListener("click", () => act(verb, pool, this.endpoint));
-      this.cells[13].append(button);
+      this.cells[at.Change].append(button);
       return button;
     });
   }
 
   show(endpoint, shareMax, mayWrite) {
     this.endpoint = endpoint;
-    const put2 = (index, text) => put(this.cells[index], text);
+    const putCell = (title, text) => put(this.cells[at[title]], text);
     put(this.address, endpoint.address);
     put(this.role, endpoint.backup ? "backup" : "");
     put(this.state, `${glyphs[endpoint.state] ?? "?"} ${endpoint.state}`);
@@ -77,21 +80,21 @@ class EndpointRow {
     put(this.tuning, endpoint.tuning ? `${endpoint.tuning} by an operator` : "");
     put(this.weight, number(endpoint.effective_weight));
     put(this.weights,
-      `base ${number(endpoint.base_weight)}, target ${number(endpoint.target_weight)}`);
-    put2(3, endpoint.reason_text);
+      `base ${number(endpoint.base_weight)} → ${number(endpoint.target_weight)}`);
+    putCell("Reason", endpoint.reason_text);
     put(this.shareText,
       `${percent(endpoint.traffic_share)} / ${percent(endpoint.weight_share)}`);
     const width = (share) => `${Math.min(100, shareMax > 0 ? 100 * share / shareMax : 0)}%`;
     this.traffic.style.width = width(endpoint.traffic_share ?? 0);
     this.mark.style.left = width(endpoint.weight_share);
-    put2(5, number(endpoint.in_flight, 6));
-    put2(6, number(endpoint.requests_per_second));
-    put2(7, percent(endpoint.error_ratio));
-    put2(8, seconds(endpoint.p50_seconds));
-    put2(9, seconds(endpoint.p99_seconds));
-    put2(10, seconds(endpoint.first_byte_p99_seconds));
-    put2(11, number(endpoint.ejections, 6));
-    this.cells[13].hidden = !mayWrite;
+    putCell("In flight", number(endpoint.in_flight, 6));
+    putCell("Requests/s", number(endpoint.requests_per_second));
+    putCell("Errors", percent(endpoint.error_ratio));
+    putCell("p50", seconds(endpoint.p50_seconds));
+    putCell("p99", seconds(endpoint.p99_seconds));
+    putCell("1st byte p99", seconds(endpoint.first_byte_p99_seconds));
+    putCell("Ejected", number(endpoint.ejections, 6));
+    this.cells[at.Change].hidden = !mayWrite;
     this.buttons[0].disabled = endpoint.tuning === "drained";
     this.buttons[2].disabled = endpoint.tuning === null;
   }

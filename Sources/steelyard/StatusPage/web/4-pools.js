@@ -94,7 +94,7 @@ class PoolSection {
     });
     this.tiles[5].node.hidden = pool.queue === null;
     this.tiles[6].node.hidden = pool.demand_ratio === null;
-    this.heads[13].hidden = !mayWrite;
+    this.heads[at.Change].hidden = !mayWrite;
     let shareMax = 0;
     for (const e of pool.endpoints) {
       shareMax = Math.max(shareMax, e.weight_share, e.traffic_share ?? 0);

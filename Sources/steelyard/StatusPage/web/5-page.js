@@ -36,7 +36,7 @@ function show(status) {
   }
   showDecisions(status.decisions);
   // Rows do not move under somebody's hands.
-  const isHeld = byId("pools").contains(document.activeElement);
+  const isHeld = document.activeElement?.closest("tbody") !== null;
   if (isChanged || !isHeld && performance.now() - arrangedAt > 5000) arrange();
 }
 
@@ -140,9 +140,13 @@ function arrange() {
   putAttribute(byId("direction"), "aria-label", view.isDescending ? "Descending" : "Ascending");
 }
 
+// Names go up first, numbers down.
+function goesDown(index) {
+  return index >= 0 && ![at.Endpoint, at.State, at.Reason].includes(index);
+}
+
 function sortBy(index) {
-  // Names go up first, numbers down.
-  view.isDescending = view.sort === index ? !view.isDescending : index > 3;
+  view.isDescending = view.sort === index ? !view.isDescending : goesDown(index);
   view.sort = index;
   arrange();
 }
@@ -160,7 +164,7 @@ function begin() {
   });
   select.addEventListener("change", () => {
     view.sort = Number(select.value);
-    view.isDescending = view.sort > 3;
+    view.isDescending = goesDown(view.sort);
     arrange();
   });
   byId("direction").addEventListener("click", () => {

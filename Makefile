@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-alerts deb bench bench-parser bench-scrape bench-control bench-sockets bench-faults bench-instructions profile dashboards docs format lint clean
+.PHONY: help run build test test-alerts deb bench bench-parser bench-scrape bench-control bench-sockets bench-faults bench-instructions profile dashboards docs screenshots format lint clean
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -90,6 +90,11 @@ profile: ## where a request's time goes: flame graph and summary (ARGS="--second
 
 dashboards: ## write dashboards/*.json anew from scripts/dashboards.d
 	@scripts/dashboards $(ARGS)
+
+screenshots: ## pictures of the status page into results/screenshots (ARGS="healthy dark")
+	@scripts/setup test
+	@$(RELEASE)
+	@scripts/screenshots --binary $(BINARY) $(ARGS)
 
 docs: ## make docs/metrics.md from the catalogue of metrics
 	@$(SWIFT_BUILD) --product steelyard

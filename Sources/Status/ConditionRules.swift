@@ -85,7 +85,7 @@ enum ConditionRules {
     if sums.ended >= 1 && sums.errors >= sums.ended || isMute {
       found.append(Finding(.serviceInterrupted, nil, "requests come, and none is answered well"))
     }
-    if let expected = limits.requestRate, let rate = sums.rate, rate > 1.5 * expected {
+    if let expected = limits.requestRate?.perSecond, let rate = sums.rate, rate > 1.5 * expected {
       found.append(
         Finding(
           .requestRateHigh, nil,
@@ -100,12 +100,12 @@ enum ConditionRules {
     let limits = pool.thresholds
     guard sums.ended >= eventsMin, let mean = sums.meanDuration else { return }
     let text = "the mean response time is \(seconds(mean))"
-    if mean > limits.responseTime.alarm {
+    if mean > limits.responseTime.alarm.seconds {
       found.append(Finding(.responseTimeHigh, nil, text))
-    } else if mean > limits.responseTime.normal {
+    } else if mean > limits.responseTime.normal.seconds {
       found.append(Finding(.responseTimeElevated, nil, text))
     }
-    if let tail = sums.durations.quantile(0.99), tail > limits.p99 {
+    if let tail = sums.durations.quantile(0.99), tail > limits.p99.seconds {
       found.append(Finding(.tailLatencyHigh, nil, "p99 of the response time is \(seconds(tail))"))
     }
     if let usual = history.usualDuration, mean > 2 * usual {
@@ -122,9 +122,9 @@ enum ConditionRules {
     if let queue = pool.queue {
       let text =
         "\(queue.length) requests wait, the oldest for \(seconds(queue.oldestWait.seconds))"
-      if Double(queue.length) > limits.queueLength.alarm {
+      if queue.length > limits.queueLength.alarm {
         found.append(Finding(.queueVeryLong, nil, text))
-      } else if Double(queue.length) > limits.queueLength.normal {
+      } else if queue.length > limits.queueLength.normal {
         found.append(Finding(.queueLong, nil, text))
       }
     }
@@ -151,7 +151,7 @@ enum ConditionRules {
     _ now: Nanoseconds, _ found: inout [Finding]
   ) {
     let address = endpoint.address
-    if Double(endpoint.connections) > pool.thresholds.endpointConnections {
+    if endpoint.connections > UInt64(pool.thresholds.endpointConnections) {
       found.append(
         Finding(.endpointConnectionsHigh, address, "\(endpoint.connections) connections"))
     }

@@ -69,7 +69,8 @@ package struct PoolReading: Sendable {
   package var breakerRefusals: UInt64 = 0
   /// Retries that the budget refused, ever.
   package var budgetRefusals: UInt64 = 0
-  package var thresholds = StatusThresholds()
+  /// What the numbers are compared with.
+  package var thresholds = ThresholdPolicy()
   package var endpoints: [EndpointReading] = []
 
   /// A pool without endpoints.
@@ -112,34 +113,6 @@ package struct EndpointReading: Sendable {
     self.row = row
     eligibility = row.eligibility
   }
-}
-
-/// What a pool's numbers are compared with; the defaults of `thresholds` in the configuration.
-package struct StatusThresholds: Sendable, Equatable {
-  /// Beyond `normal` is a warning, beyond `alarm` is critical.
-  package struct Levels: Sendable, Equatable {
-    package var normal: Double
-    package var alarm: Double
-
-    /// Two levels of one number.
-    package init(normal: Double, alarm: Double) {
-      self.normal = normal
-      self.alarm = alarm
-    }
-  }
-  package var errorRatio = Levels(normal: 0.01, alarm: 0.05)
-  /// Mean duration of an exchange in seconds.
-  package var responseTime = Levels(normal: 0.1, alarm: 0.5)
-  /// In seconds.
-  package var p99 = 0.2
-  package var endpointConnections = 5_000.0
-  package var queueLength = Levels(normal: 10, alarm: 50)
-  package var successRatio = Levels(normal: 0.99, alarm: 0.95)
-  /// Requests a second that are expected; nil: not said.
-  package var requestRate: Double?
-
-  /// The defaults.
-  package init() {}
 }
 
 /// Something that was decided or found out lately.

@@ -76,6 +76,7 @@ extension Steelyard {
   ) -> PoolReading {
     var reading = PoolReading(name: pool.name)
     let policy = controller.policy(ofPool: index)
+    reading.thresholds = pool.thresholds
     reading.balance = pool.balance.rawValue
     reading.law = policy.law.rawValue
     reading.isDryRun = policy.isDryRun

@@ -134,7 +134,7 @@ def test_events_are_a_history_and_then_a_status_each_second(stage):
 
 def test_a_stream_that_nobody_reads_is_let_go_and_others_go_on(stage):
     # Many endpoints, so that what is not read grows fast.
-    addresses = [f"127.0.0.{i // 250 + 2}:{2000 + i}" for i in range(1000)]
+    addresses = [f"127.0.0.{i // 250 + 2}:{2000 + i}" for i in range(2000)]
     steelyard = stage.steelyard(minimal(addresses))
     wait_for(lambda: status(steelyard), "the first reading")
     lazy = socket.socket()

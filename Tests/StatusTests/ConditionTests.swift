@@ -91,7 +91,7 @@ import Testing
     Row(
       name: "more than expected",
       act: {
-        $0.pool.thresholds.requestRate = 10
+        $0.pool.thresholds.requestRate = .init(10, per: .second)
         $0.endpoints[0].serve(16, lasting: 0.01)
       }, alerts: ["RequestRateHigh"]),
     Row(

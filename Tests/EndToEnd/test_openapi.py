@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 from conftest import minimal
-from programs import ROOT
+from programs import ROOT, wait_for
+from wire import Connection
 
 DESCRIPTION = ROOT / "docs/openapi.yaml"
 TOOLS = ROOT / ".build/test-venv/bin"
@@ -35,7 +36,16 @@ def schemathesis(steelyard, directory, *options):
 def guarded(stage):
     configuration = minimal(ADDRESSES)
     configuration["admin"].update(read_token={"env": "READ"}, write_token={"env": "WRITE"})
-    return stage.steelyard(configuration, environment={"READ": READ, "WRITE": WRITE})
+    steelyard = stage.steelyard(configuration, environment={"READ": READ, "WRITE": WRITE})
+    # There is no status before the first second is over.
+    wait_for(lambda: ask(steelyard, "/api/v1/status") != 503, "the first reading")
+    return steelyard
+
+
+def ask(steelyard, target):
+    with Connection(steelyard.admin) as connection:
+        token = [("Authorization", f"Bearer {READ}")]
+        return connection.exchange("GET", target, fields=token).status
 
 
 def test_the_description_is_one(tmp_path):

@@ -1,5 +1,5 @@
-// What hooks are to be run, and when: the policy's events and pools, a cooldown for each event of an
-// endpoint, runs at once, a bounded wait. Pure: time is an argument.
+// What hooks are to be run, and when: the policy's events and pools, a cooldown for each event of
+// an endpoint, runs at once, a bounded wait. Pure: time is an argument.
 // Invariant: of a hook at most `concurrency` runs are under way and `waitingMax` wait.
 package import Fleet
 package import Primitives

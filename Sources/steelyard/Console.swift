@@ -1,5 +1,5 @@
-// What commands say on the standard streams, and `serve` before it has read its configuration: plain
-// text, written at once.
+// What commands say on the standard streams, and `serve` before it has read its configuration:
+// plain text, written at once.
 import CSystem
 
 /// Whole lines to the standard streams.

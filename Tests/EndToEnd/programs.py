@@ -185,6 +185,20 @@ class Steelyard(Program):
         is_text = isinstance(configuration, str)
         self.file.write_text(configuration if is_text else json.dumps(configuration, indent=2))
 
+    def text(self):
+        """Its log so far. A thread writes that: what the control thread said before is in it."""
+        def is_written():
+            try:
+                tasks = [task for task in Path(f"/proc/{self.pid}/task").iterdir()
+                         if (task / "comm").read_text() == "log\n"]
+                # It sleeps only when there is no line left, and a line wakes it at once.
+                return all(" S " in (task / "stat").read_text() for task in tasks)
+            except OSError:
+                return True
+
+        wait_for(is_written, "the log to be written", interval=0.002)
+        return super().text()
+
     def events(self, message=None):
         events = [logfmt(line) for line in self.text().splitlines()]
         return [event for event in events if message is None or event.get("msg") == message]

@@ -117,6 +117,12 @@ package final class Balancer {
     (0..<evidence.slotCount).reduce(0) { $0 + evidence.sum(.inFlight, $1) }
   }
 
+  /// Rings at every worker. Its loop answers with its next turn, which begins at once.
+  package func ringWorkers() { wake() }
+
+  /// The first worker that has not answered yet.
+  package var silentWorker: Int? { bells.wakers.firstIndex { !$0.isAnswered } }
+
   private func wake() { for waker in bells.wakers { waker.wake() } }
 
   // A tag that was taken for nothing is free again: on an error `tags` stays what it was.

@@ -139,6 +139,9 @@ public final class Waker: Sendable {
     _ = sy_write(fd, &one, 8)
   }
 
+  /// The loop has begun a turn since the last `wake`. Any thread.
+  public var isAnswered: Bool { sy_poll(fd, 0, 0) == 0 }
+
   /// For a thread that has no loop: sleeps until `wake`, or so many milliseconds (−1: for ever).
   func wait(milliseconds: Int32) {
     guard sy_poll(fd, 0, milliseconds) != 0 else { return }

@@ -1,6 +1,7 @@
 // What the service manager (systemd, or whatever else set NOTIFY_SOCKET) is told, and when: ready,
-// reloading, ending, a line of status, and that the control loop turns (sd_notify(3)). Nothing is
-// sent where nobody asked; a manager that does not read never holds the loop up.
+// reloading, ending, a line of status, and that the loops turn (sd_notify(3)): the control loop by
+// itself, the workers' because they answered the last ring. Nothing is sent where nobody asked; a
+// manager that does not read never holds the loop up.
 import Balancer
 import Events
 import Fleet
@@ -27,6 +28,7 @@ struct ServiceNotice: ~Copyable {
   /// What the manager had no room for; it is sent first.
   private var waiting: [String] = []
   private var isRefused = false
+  private var silentWorker: Int?
   private var hasFailed = false
   private var log: LogDriver?
   private let name: String?
@@ -88,7 +90,7 @@ struct ServiceNotice: ~Copyable {
   mutating func turn(_ steelyard: Steelyard, now: Nanoseconds) {
     guard socket != nil else { return }
     var lines: [String] = []
-    if let watchdogInterval, now >= watchdogDueAt {
+    if let watchdogInterval, now >= watchdogDueAt, areWorkersAlive(steelyard) {
       watchdogDueAt = now + watchdogInterval
       lines.append("WATCHDOG=1")
     }
@@ -110,6 +112,22 @@ struct ServiceNotice: ~Copyable {
       }
     }
     if !lines.isEmpty || !waiting.isEmpty { send(lines) }
+  }
+
+  /// Every worker has answered the last ring; rings anew. While a graceful end runs, workers may be
+  /// gone.
+  private mutating func areWorkersAlive(_ steelyard: Steelyard) -> Bool {
+    if steelyard.stopsAt != nil { return true }
+    if let index = steelyard.balancer.silentWorker {
+      if silentWorker != index {
+        log?.write(.error, "a worker does not answer", ["worker": "\(index)"])
+      }
+      silentWorker = index
+      return false
+    }
+    silentWorker = nil
+    steelyard.balancer.ringWorkers()
+    return true
   }
 
   /// What `systemctl status` shows.

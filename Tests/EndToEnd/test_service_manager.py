@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from conftest import minimal
@@ -95,6 +96,30 @@ def test_a_refused_reload_is_ready_again_and_says_so(stage, manager):
     steelyard.write(minimal([endpoint.address]))
     steelyard.send_signal(signal.SIGHUP)
     assert "refused" not in manager.wait("READY", 3)["STATUS"]
+
+
+def threads(pid):
+    """By name."""
+    return {Path(f"{task}/comm").read_text().strip(): int(task.name)
+            for task in Path(f"/proc/{pid}/task").iterdir()}
+
+
+def test_the_watchdog_is_not_fed_while_a_worker_stands_still(stage, manager):
+    period = 0.6
+    endpoint = stage.endpoint(text())
+    steelyard = stage.steelyard(
+        minimal([endpoint.address]) | {"workers": 2},
+        {**manager.environment, "WATCHDOG_USEC": str(int(period * 1e6))})
+    manager.wait("WATCHDOG", 3)
+    with frozen(threads(steelyard.pid)["worker-1"]):
+        wait_for(lambda: steelyard.events("a worker does not answer"), "a word in the log")
+        seen = manager.count("WATCHDOG")
+        time.sleep(2 * period)
+        assert manager.count("WATCHDOG") == seen
+        # It is the worker alone that stands still.
+        assert steelyard.admin_status("/healthz") == 200
+    manager.wait("WATCHDOG", seen + 3)
+    assert [event["worker"] for event in steelyard.events("a worker does not answer")] == ["1"]
 
 
 def test_the_watchdog_is_fed_twice_a_period_while_the_control_loop_turns(stage, manager):

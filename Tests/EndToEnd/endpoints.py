@@ -141,7 +141,11 @@ class Endpoint:
             threading.Thread(target=self._serve, args=(accepted,), daemon=True).start()
 
     def _serve(self, accepted):
-        with Exchange(self, accepted) as exchange:
+        try:
+            exchange = Exchange(self, accepted)
+        except OSError:
+            return  # Closed by `stop` before it began.
+        with exchange:
             while exchange.keeps_alive and exchange.read_request():
                 try:
                     self.answer(exchange)

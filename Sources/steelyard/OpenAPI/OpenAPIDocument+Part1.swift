@@ -371,8 +371,8 @@ extension OpenAPIDocument {
       schemas:
         Duration:
           type: string
-          description: "A number and `ms`, `s`, `m` or `h`: 250ms, 2s, 1.5m, 1h."
-          pattern: "^[1-9][0-9]{0,3}(ms|s|m|h)$"
+          description: "A number and `ms`, `s`, `m` or `h`: 250ms, 2s, 10m, 1h."
+          pattern: "^([1-9][0-9]{0,3}(ms|s|m)|[1-9][0-9]{0,2}h)$"
         Problem:
           type: object
           description: RFC 9457.

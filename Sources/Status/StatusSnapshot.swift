@@ -92,7 +92,7 @@ extension StatusHistory {
       pools[pool.name].map { $0.snapshot(of: pool) }
     }
     result.requestsPerSecond = result.pools.reduce(0) { $0 + ($1.traffic.requestsPerSecond ?? 0) }
-    let newest = decisions.sorted { $0.wall > $1.wall }
+    let newest = (decisions + ejections).sorted { $0.wall > $1.wall }
     result.decisions = Array(newest.prefix(StatusSnapshot.decisionsMax))
     let all = conditions.all
     result.conditionCount = all.count

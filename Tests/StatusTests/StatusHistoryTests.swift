@@ -147,4 +147,22 @@ import Testing
     let told = world.history.snapshot(decisions: decisions)?.decisions ?? []
     #expect(told.map(\.wall) == (30..<80).reversed().map { .seconds($0) })
   }
+
+  @Test func whatWorkersEjectIsADecisionToo() {
+    var world = World(endpointCount: 2)
+    world.run(2)
+    world.endpoints[1].eligibility = .ejected
+    world.run(3)
+    world.endpoints[1].eligibility = .ready
+    // The controller tells of this one.
+    world.endpoints[0].eligibility = .unhealthy
+    world.run(2)
+    let told = world.snapshot.decisions
+    #expect(told.map(\.text) == ["ejected → ready, by workers", "ready → ejected, by workers"])
+    #expect(Set(told.map(\.endpoint)) == ["10.0.0.2:8000"])
+    world.run(200) {
+      $0.endpoints[0].eligibility = Int($0.now.seconds) % 2 == 0 ? .ready : .ejected
+    }
+    #expect(world.history.ejections.count == StatusSnapshot.decisionsMax)
+  }
 }

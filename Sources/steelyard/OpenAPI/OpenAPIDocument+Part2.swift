@@ -76,9 +76,11 @@ extension OpenAPIDocument {
             - workers
             - connections
             - requests_per_second
+            - own_errors_per_second
             - write
             - pools
             - decisions
+            - condition_count
             - conditions
           properties:
             version: {type: string}
@@ -89,6 +91,10 @@ extension OpenAPIDocument {
             workers: {type: integer, minimum: 1}
             connections: {type: integer, minimum: 0}
             requests_per_second: {$ref: "#/components/schemas/Known"}
+            own_errors_per_second:
+              type: number
+              minimum: 0
+              description: Answers of 500 and above that steelyard gave in an endpoint's place.
             write:
               type: string
               enum: [open, token, none]
@@ -107,6 +113,10 @@ extension OpenAPIDocument {
                   pool: {type: string, nullable: true}
                   endpoint: {type: string, nullable: true}
                   text: {type: string}
+            condition_count:
+              type: integer
+              minimum: 0
+              description: How many conditions hold, those beyond the first 100 too.
             conditions:
               type: array
               description: What the alert rules would say, where that can be told within seconds.

@@ -16,6 +16,7 @@ package final class AdmissionBoard: Sendable {
     /// An index is never given to another pool: an exchange may still hold a place of it.
     var gates: [PoolGate] = []
     var tables: [String: RateTable] = [:]
+    var refusals: [String: RefusalCounts] = [:]
   }
   private let state = Mutex(State())
 
@@ -48,6 +49,16 @@ package final class AdmissionBoard: Sendable {
         }
       }
       state.tables = tables
+    }
+  }
+
+  /// What is counted of the pool's refusals, made where there is nothing yet. Allocates.
+  package func refusals(of pool: String) -> RefusalCounts {
+    state.withLock { state in
+      if let counts = state.refusals[pool] { return counts }
+      let counts = RefusalCounts(name: pool, workerCount: workerCount)
+      state.refusals[pool] = counts
+      return counts
     }
   }
 

@@ -120,7 +120,13 @@ extension Worker {
       endDownstream(id, closes: kept.closes || !state.pointee.request.isComplete)
       return
     }
-    if let slot { countExchange(id, slot: slot, .serverError) }
+    if let slot {
+      countExchange(id, slot: slot, .serverError)
+    } else if let refusal = RefusalCounts.Reason(reason),
+      state.pointee.fleetRevision == plan.fleetRevision
+    {
+      plan.pools[state.pointee.pool].refusals.count(refusal, worker: index)
+    }
     respond(id, reason)
   }
 

@@ -69,6 +69,7 @@ struct WorkerPlan {
     var queue: PlannedQueue
     /// Indices into `WorkerPlan.limits`.
     var limits = 0..<0
+    let refusals: RefusalCounts
   }
   struct PlannedEndpoint {
     var address: KernelAddress
@@ -159,7 +160,8 @@ struct WorkerPlan {
         retries: pool.retries, budget: budget, breakers: pool.breakers,
         keepAlive: pool.keepAlive, host: Array((pool.host ?? "").utf8), key: KeyPlan(pool),
         affinity: Affinity(pool), proxyHeader: pool.proxyProtocol,
-        queue: PlannedQueue(pool, gates: gates), limits: scopes.range(of: .pool(index)))
+        queue: PlannedQueue(pool, gates: gates), limits: scopes.range(of: .pool(index)),
+        refusals: admission.refusals(of: pool.name))
     }
     (tracing, wishes) = (fleet.tracing, fleet.hints)
     adopt(table, now: now, isFirst: true)

@@ -70,8 +70,10 @@ enum ConditionRules {
       } else if ratio > limits.errorRatio.normal {
         found.append(Finding(.errorRateElevated, nil, text))
       }
+    }
+    if let ratio = history.failureRatio, sums.errors + history.refusals.increase >= eventsMin {
       let success = 1 - ratio
-      let good = "\(percent(success)) of the answers are good"
+      let good = "\(percent(success)) of the requests succeed"
       if success < limits.successRatio.alarm {
         found.append(Finding(.successRateVeryLow, nil, good))
       } else if success < limits.successRatio.normal {
@@ -82,7 +84,7 @@ enum ConditionRules {
     let isMute =
       sums.ended == 0 && sums.attempts >= 1
       && history.lastMean.map { $0 * 3 < CounterWindow.length.seconds } ?? false
-    if sums.ended >= 1 && sums.errors >= sums.ended || isMute {
+    if history.failureRatio ?? 0 >= 1 || isMute {
       found.append(Finding(.serviceInterrupted, nil, "requests come, and none is answered well"))
     }
     if let expected = limits.requestRate?.perSecond, let rate = sums.rate, rate > 1.5 * expected {

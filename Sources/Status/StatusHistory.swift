@@ -53,6 +53,7 @@ package struct StatusHistory: Sendable {
 struct PoolHistory: Sendable {
   private(set) var endpoints: [SocketAddress: EndpointHistory] = [:]
   private(set) var breakerRefusals = CounterWindow()
+  private(set) var refusals = CounterWindow()
   private(set) var budgetRefusals = CounterWindow()
   private(set) var totals = TrafficSums()
   /// Of the last reading: who was ejected since the one before, or is back, in words.
@@ -66,6 +67,11 @@ struct PoolHistory: Sendable {
   private(set) var usualDuration: Double?
   /// Mean duration of the last window in which an exchange ended.
   private(set) var lastMean: Double?
+  /// Errors and refusals of all that was asked for; nil where nothing was.
+  var failureRatio: Double? {
+    let asked = totals.ended + refusals.increase
+    return asked > 0 ? min(1, (totals.errors + refusals.increase) / asked) : nil
+  }
   private var usual = (seconds: 0.0, count: 0.0)
   private var begunAt: Nanoseconds?
 
@@ -91,6 +97,7 @@ struct PoolHistory: Sendable {
     endpoints = next
     lastMean = totals.meanDuration ?? lastMean
     breakerRefusals.take(Double(pool.breakerRefusals), now: now)
+    refusals.take(Double(pool.refusals), now: now)
     budgetRefusals.take(Double(pool.budgetRefusals), now: now)
     rateChart.append(totals.rate)
     errorChart.append(totals.errorRatio)

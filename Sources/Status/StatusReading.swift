@@ -67,6 +67,8 @@ package struct PoolReading: Sendable {
   package var forecast: Double?
   /// Requests that a breaker refused, ever.
   package var breakerRefusals: UInt64 = 0
+  /// Requests that were refused because no endpoint could be asked, ever.
+  package var refusals: UInt64 = 0
   /// Retries that the budget refused, ever.
   package var budgetRefusals: UInt64 = 0
   /// What the numbers are compared with.

@@ -8,6 +8,7 @@ import Primitives
 struct AdmissionMetrics {
   private let fleet: Fleet
   private let gates: [(labels: Labels, gate: PoolGate, lengthMax: Int)]
+  private let refusals: [(labels: Labels, counts: RefusalCounts)]
   private let limits: [(labels: Labels, table: RateTable)]
   private let now: Nanoseconds
 
@@ -21,6 +22,7 @@ struct AdmissionMetrics {
       else { return nil }
       return (Labels(["pool": pool.name]), gate, pool.queue.lengthMax)
     }
+    refusals = fleet.pools.map { (Labels(["pool": $0.name]), board.refusals(of: $0.name)) }
     limits = RateScope.all(of: fleet).flatMap { scope in
       scope.limits.map { limit in
         let labels = Labels([
@@ -46,6 +48,11 @@ struct AdmissionMetrics {
     let outcomes = Labels.each(PoolGate.Outcome.self, "outcome", \.label)
     for (labels, gate, _) in gates {
       for (outcome, label) in outcomes { writer.sample(gate.sum(outcome), labels, label) }
+    }
+    writer.open(.poolRefusalsTotal)
+    let reasons = Labels.each(RefusalCounts.Reason.self, "reason", \.label)
+    for (labels, counts) in refusals {
+      for (reason, label) in reasons { writer.sample(counts.sum(reason), labels, label) }
     }
     writer.open(.rateLimitRequestsTotal)
     for (labels, table) in limits {

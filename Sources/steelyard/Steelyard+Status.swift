@@ -89,6 +89,8 @@ extension Steelyard {
     reading.demandRatio = controller.demand[index].ratio
     reading.isCapacityKnown = controller.demand[index].basis == .slots
     reading.forecast = controller.demand[index].forecast.expected(.fiveMinutes)
+    let refusals = balancer.admission.refusals(of: pool.name)
+    reading.refusals = RefusalCounts.Reason.allCases.reduce(0) { $0 &+ refusals.sum($1) }
     let resilience = balancer.metrics.resilience
     for endpoint in pool.endpoints {
       let slot = endpoint.slot

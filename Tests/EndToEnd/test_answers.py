@@ -144,6 +144,11 @@ def test_a_refused_connection_is_tried_elsewhere(stage):
     assert len(endpoint.requests) == 40
 
 
+def refusals(steelyard):
+    return {labels["reason"]: value for labels, value in steelyard.metrics().series(
+        "steelyard_pool_refusals_total", pool="text") if value}
+
+
 def test_503_where_no_endpoint_may_be_used(stage):
     endpoint = stage.endpoint(echo)
     steelyard = stage.steelyard(minimal([{"address": endpoint.address, "weight": 0}]))
@@ -151,6 +156,9 @@ def test_503_where_no_endpoint_may_be_used(stage):
     assert error(response, 503) == "no_endpoint"
     assert response.one("Retry-After") is not None
     assert endpoint.received_byte_count == 0
+    assert refusals(steelyard) == {"no_endpoint": 1}
+    # What an endpoint had a part in is counted there.
+    assert steelyard.metrics().sum("steelyard_requests_total") == 0
 
 
 def test_504_where_no_first_byte_comes(stage):

@@ -171,6 +171,8 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(stage):
     assert outcomes(steelyard) == {"admitted": 3, "full": 3, "timeout": 0, "canceled": 0}
     assert steelyard.metrics().value(
         "steelyard_local_responses_total", reason="queue_full", status="503") == 3
+    assert steelyard.metrics().value("steelyard_pool_refusals_total", reason="queue_full") == 3
+    assert steelyard.metrics().sum("steelyard_pool_refusals_total") == 3
 
 
 def test_who_waits_too_long_is_told_so_and_does_not_reach_the_endpoint(stage):

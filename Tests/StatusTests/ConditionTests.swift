@@ -32,6 +32,18 @@ import Testing
       name: "all fails", act: { $0.endpoints[0].serve(10, lasting: 0.02, errors: 10) },
       alerts: ["ErrorRateHigh", "SuccessRateVeryLow", "ServiceInterrupted"]),
     Row(
+      name: "3 % refused",
+      act: {
+        $0.endpoints[0].serve(97, lasting: 0.02)
+        $0.pool.refusals += 3
+      }, alerts: ["SuccessRateLow"]),
+    Row(
+      name: "all refused",
+      act: {
+        for i in $0.endpoints.indices { $0.endpoints[i].eligibility = .unhealthy }
+        $0.pool.refusals += 10
+      }, alerts: ["NoEligibleEndpoint", "SuccessRateVeryLow", "ServiceInterrupted"]),
+    Row(
       name: "slow", act: { $0.endpoints[0].serve(100, lasting: 0.15) },
       alerts: ["ResponseTimeElevated"]),
     Row(

@@ -5,6 +5,7 @@ from grafana import (
     quantile, rate, ratio, select, series, stat, steps, table, target, total)
 
 REQUESTS = "steelyard_requests_total"
+REFUSALS = "steelyard_pool_refusals_total"
 DURATION = "steelyard_request_duration_seconds"
 FIRST_BYTE = "steelyard_request_first_byte_seconds"
 FAILED = 'code=~"5xx|truncated"'
@@ -62,10 +63,12 @@ def _traffic():
                              rate("steelyard_endpoint_attempts_total", ENDPOINT)),
                        "{{pool}} {{endpoint}}")],
                limits=steps((0.01, ORANGE), (0.05, RED))),
-        series("Success ratio and objective", "One less the error ratio, the pool's thresholds "
-               "for it, and the objective that error budgets are made of.", "percentunit", [
+        series("Success ratio and objective", "Of all requests, those that no endpoint was asked "
+               "for too; the pool's thresholds for it, and the objective that error budgets are "
+               "made of.", "percentunit", [
                    target("1 - " + ratio(
-                       "pool", rate(REQUESTS, POOL, FAILED), rate(REQUESTS, POOL)), "{{pool}}"),
+                       "pool", rate(REQUESTS, POOL, FAILED) + " or " + rate(REFUSALS, POOL),
+                       rate(REQUESTS, POOL) + " or " + rate(REFUSALS, POOL)), "{{pool}}"),
                    level("steelyard_pool_threshold_success_ratio"),
                    level("steelyard_pool_threshold_objective_ratio", label=None,
                          legend="{{pool}} objective")], low=None, high=1),
@@ -74,6 +77,10 @@ def _traffic():
                "reqps", [target(
                    total("reason, status", rate("steelyard_local_responses_total", ANY)) + " > 0",
                    "{{status}} {{reason}}")], size=(12, 8), stacked=True),
+        series("Refusals by pool", "Requests answered 503 because no endpoint could be asked, by "
+               "reason: nobody is there, queue or breaker refused them.", "reqps",
+               [target(total("pool, reason", rate(REFUSALS, POOL)) + " > 0",
+                       "{{pool}} {{reason}}")], size=(12, 8), stacked=True),
         series("Answers of routes", "Redirects and fixed answers that routes give.", "reqps",
                [target(total("action, code", rate("steelyard_route_answers_total", ANY)),
                        "{{action}} {{code}}")], size=(12, 8), stacked=True)]

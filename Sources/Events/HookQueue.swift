@@ -30,6 +30,8 @@ package struct HookQueue: Sendable {
     var running: Set<UInt64> = []
     /// Until when it is not run again.
     var cooling: [CooldownKey: Nanoseconds] = [:]
+    /// When it is worth while to look for those that have rested.
+    var purgeAt = Nanoseconds.zero
   }
 
   /// Endpoints' events that a hook remembers.
@@ -131,6 +133,9 @@ package struct HookQueue: Sendable {
     let pause = lanes[index].policy.cooldown
     if pause == .zero { return true }
     if lanes[index].cooling.count >= Self.coolingMax {
+      // A storm does not look through all of them each time.
+      guard now >= lanes[index].purgeAt else { return false }
+      lanes[index].purgeAt = now + .seconds(1)
       lanes[index].cooling = lanes[index].cooling.filter { now < $0.value }
       guard lanes[index].cooling.count < Self.coolingMax else { return false }
     }

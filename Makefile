@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-alerts deb bench bench-parser bench-scrape bench-control bench-sockets bench-faults bench-instructions profile dashboards docs screenshots format lint clean
+.PHONY: help run build test test-alerts deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-instructions profile dashboards docs screenshots format lint clean
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -71,6 +71,11 @@ bench-scrape: ## what it costs to scrape 1 000 endpoints every second
 	@scripts/setup bench
 	@$(RELEASE)
 	@scripts/bench-scrape --binary $(BINARY) $(ARGS)
+
+bench-page: ## what a page at /metrics costs, with 100 and 1 000 endpoints (ARGS="--rounds 9")
+	@scripts/setup bench
+	@$(RELEASE)
+	@scripts/bench-page --binary $(BINARY) $(ARGS)
 
 bench-control: ## the control law against peers' policies in simulation (ARGS="--seeds 1,2")
 	@$(SWIFT_BUILD) -c release --product control-bench

@@ -73,6 +73,11 @@ package final class TimingMetrics: Sendable {
     DurationHistogram.snapshot(of: blocks, at: slot * TimingLayout.cellsPerSlot)
   }
 
+  /// The same without quantiles.
+  package func firstByteBuckets(slot: Int) -> HistogramSnapshot {
+    DurationHistogram.buckets(of: blocks, at: slot * TimingLayout.cellsPerSlot)
+  }
+
   /// From the whole request head until the endpoint that answered was sent it, less the wait in
   /// the queue.
   package var overheads: ShortHistogramSnapshot {

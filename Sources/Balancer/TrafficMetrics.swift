@@ -129,6 +129,11 @@ package final class TrafficMetrics: Sendable {
       of: blocks, at: slot * Self.cellsPerSlot + Self.countersPerSlot)
   }
 
+  /// The same without quantiles.
+  package func durationBuckets(slot: Int) -> HistogramSnapshot {
+    DurationHistogram.buckets(of: blocks, at: slot * Self.cellsPerSlot + Self.countersPerSlot)
+  }
+
   /// Answers that steelyard gave itself.
   package func locals(_ reason: LocalReason) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[local(reason)] }

@@ -73,4 +73,14 @@ public enum DurationHistogram {
     }
     return snapshot
   }
+
+  /// The same without quantiles, for pages: a tenth of the reads.
+  public static func buckets(of blocks: [CellBlock], at base: Int) -> HistogramSnapshot {
+    var snapshot = HistogramSnapshot(fine: [])
+    for block in blocks {
+      for index in 0..<bucketCount { snapshot.buckets[index] &+= block[base &+ index] }
+      snapshot.sumSeconds += Double(block[base &+ sumOffset]) / 1e9
+    }
+    return snapshot
+  }
 }

@@ -8,10 +8,14 @@ public struct HistogramSnapshot: Hashable, Sendable {
   public internal(set) var buckets = [UInt64](repeating: 0, count: DurationHistogram.bucketCount)
   /// The sum of all durations.
   public internal(set) var sumSeconds = 0.0
-  var fine = [UInt64](repeating: 0, count: DurationHistogram.fineCount)
+  /// Empty where quantiles are not asked for.
+  var fine: [UInt64]
 
   /// Nothing counted.
-  public init() {}
+  public init() { fine = [UInt64](repeating: 0, count: DurationHistogram.fineCount) }
+
+  /// The same, without what quantiles need.
+  init(fine: [UInt64]) { self.fine = fine }
 
   /// How many durations were counted.
   public var count: UInt64 { buckets.reduce(0, &+) }
@@ -26,7 +30,8 @@ public struct HistogramSnapshot: Hashable, Sendable {
   }
 
   /// The duration in seconds that a share `q` of all is not above (nearest rank), with a relative
-  /// error of at most 1/16 from 33 µs to 2 199 s. Nil where nothing was counted or `q` is NaN.
+  /// error of at most 1/16 from 33 µs to 2 199 s. Nil where nothing was counted, `q`
+  /// is NaN, or the snapshot is one of buckets alone.
   public func quantile(_ q: Double) -> Double? {
     let total = fine.reduce(0, &+)
     guard total > 0, !q.isNaN else { return nil }

@@ -43,16 +43,15 @@ extension MetricsWriter {
     let byteCount =
       lineByteCount * (buckets.count + 2)
       + (hasExemplars ? Self.exemplarByteCount * buckets.count : 0)
-    let start = page.count
     page.write(atMost: byteCount) { cursor in
       cursor.put(name)
       cursor.put(Self.bucketSuffix)
       cursor.put(labels.text)
       if !labels.text.isEmpty { cursor.put(UInt8(ascii: ",")) }
-      let headByteCount = cursor.position - cursor.first - start
+      let headByteCount = cursor.position - cursor.first
       var cumulative: UInt64 = 0
       for (index, count) in buckets.enumerated() {
-        if index > 0 { cursor.put(from: start, byteCount: headByteCount) }
+        if index > 0 { cursor.repeatFirst(headByteCount) }
         cumulative &+= count
         cursor.put(bounds[index])
         cursor.put(cumulative)

@@ -1,56 +1,44 @@
 // The bytes of a page while it is written: room is made once a line, then bytes are copied without
-// a check each. What is behind `count` is zeros.
+// a check each.
 import CSystem
 
 /// Grows by doubling.
 struct PageBuffer {
-  private var storage: [UInt8]
-  private(set) var count = 0
+  /// What was written.
+  private(set) var bytes: [UInt8] = []
 
-  init(byteCapacity: Int) { storage = [UInt8](repeating: 0, count: max(256, byteCapacity)) }
-
-  /// A copy of what was written.
-  var bytes: [UInt8] { Array(storage[..<count]) }
+  init(byteCapacity: Int) { bytes.reserveCapacity(byteCapacity) }
 
   /// What was written, without a copy; the buffer is empty afterwards.
   mutating func take() -> [UInt8] {
-    storage.removeLast(storage.count - count)
-    count = 0
-    defer { storage = [] }
-    return storage
+    defer { bytes = [] }
+    return bytes
   }
 
-  /// Lets `body` write at most `byteCount` bytes. `first` of the cursor is the page's first byte.
+  /// Lets `body` write at most `byteCount` bytes.
   @inline(__always)
   mutating func write(atMost byteCount: Int, _ body: (inout PageCursor) -> Void) {
-    if storage.count - count < byteCount { grow(byteCount) }
-    let start = count
-    let written = storage.withUnsafeMutableBufferPointer { buffer -> Int in
-      guard let base = buffer.baseAddress else { return 0 }
-      var cursor = PageCursor(first: base, position: base + start)
-      body(&cursor)
-      return cursor.position - base - start
+    if bytes.capacity - bytes.count < byteCount { grow(byteCount) }
+    bytes.append(addingCapacity: byteCount) { span in
+      span.withUnsafeMutableBufferPointer { buffer, count in
+        guard let first = buffer.baseAddress else { return }
+        var cursor = PageCursor(first: first, position: first)
+        body(&cursor)
+        count = cursor.position - first
+        assert(count <= byteCount, "more than was asked for")
+      }
     }
-    assert(written <= byteCount, "more than was asked for")
-    count += written
   }
 
   @inline(never)
   private mutating func grow(_ byteCount: Int) {
-    var larger = [UInt8](repeating: 0, count: storage.count + max(storage.count, byteCount))
-    let written = count
-    larger.withUnsafeMutableBufferPointer { to in
-      storage.withUnsafeBufferPointer { from in
-        guard let to = to.baseAddress, let from = from.baseAddress else { return }
-        memcpy(to, from, written)
-      }
-    }
-    storage = larger
+    bytes.reserveCapacity(2 * max(bytes.count, byteCount))
   }
 }
 
 /// Where the next byte goes. Requires: room was made for all that is put.
 struct PageCursor {
+  /// Where its first byte went.
   let first: UnsafeMutablePointer<UInt8>
   var position: UnsafeMutablePointer<UInt8>
 
@@ -71,9 +59,9 @@ struct PageCursor {
     for byte in text.utf8 { put(byte) }
   }
 
-  /// A piece of the page once more.
-  @inline(__always) mutating func put(from offset: Int, byteCount: Int) {
-    memcpy(position, first + offset, byteCount)
+  /// The first bytes that it put, once more.
+  @inline(__always) mutating func repeatFirst(_ byteCount: Int) {
+    memcpy(position, first, byteCount)
     position += byteCount
   }
 

@@ -35,8 +35,8 @@ struct AdminResponse {
   var fields: [(name: String, value: String)] = []
   /// All of the content, or the beginning of a stream.
   var body: [UInt8]
-  /// May be sent in the gzip coding; then `fields` has a `Vary` that names Accept-Encoding.
-  var isCompressible = false
+  /// May be sent in the gzip coding.
+  private(set) var isCompressible = false
   /// The connection stays and gets what is pushed.
   var isStream = false
 
@@ -60,5 +60,14 @@ struct AdminResponse {
   init(contentType: String, body: [UInt8]) {
     self.contentType = contentType
     self.body = body
+  }
+
+  /// The same, to be sent with gzip where the client likes that; `fields` are those of the request
+  /// that decide about it.
+  func compressible(varyingBy fields: String) -> AdminResponse {
+    var response = self
+    response.isCompressible = true
+    response.fields.append(("Vary", fields))
+    return response
   }
 }

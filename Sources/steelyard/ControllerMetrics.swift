@@ -5,24 +5,42 @@ import Fleet
 import Primitives
 
 struct ControllerMetrics {
+  /// What a page says of one scrape source of one endpoint. The state itself is large, and would be
+  /// copied once for each family.
+  private struct Scrape {
+    let statistics: ProbeStatistics
+    let labels: Labels
+    /// Of each signal: names, number, freshness.
+    let names: [SignalLabels]
+    let readings: [(value: Double?, freshness: Freshness)]
+  }
+
   private let controller: Controller
-  private let now: Nanoseconds
-  /// Every scrape source of every endpoint with its labels.
-  private var scrapes: [(state: ScrapeState, labels: Labels)] = []
-  private var probes: [(state: HealthProbe, labels: Labels)] = []
+  private var scrapes: [Scrape] = []
+  private var probes: [(statistics: ProbeStatistics, labels: Labels)] = []
   private var watchdogs: [(state: Watchdog, labels: Labels)] = []
 
-  /// Requires: `labels` are those of the controller's fleet.
+  /// Requires: `endpoints` are those of the controller's fleet.
   init(_ controller: Controller, _ endpoints: EndpointLabels, now: Nanoseconds) {
     self.controller = controller
-    self.now = now
-    for state in controller.endpoints.compactMap({ $0 }) {
+    let names = controller.fleet.pools.map { pool in
+      pool.weights.scrapes.map { $0.signals.map { SignalLabels($0) } }
+    }
+    for state in controller.endpoints {
+      guard let state else { continue }
       let labels = endpoints[state.endpoint.slot]
-      for scrape in state.scrapes {
+      for (index, scrape) in state.scrapes.enumerated() {
         let port = scrape.source.port ?? state.endpoint.address.port
-        scrapes.append((scrape, labels.adding("page", ":\(port)\(scrape.source.path)")))
+        scrapes.append(
+          Scrape(
+            statistics: scrape.statistics,
+            labels: labels.adding("page", ":\(port)\(scrape.source.path)"),
+            names: names[state.pool][index],
+            readings: scrape.signals.indices.map {
+              (scrape.signals[$0].value, scrape.freshness($0, now: now))
+            }))
       }
-      if let health = state.health { probes.append((health, labels)) }
+      if let health = state.health { probes.append((health.statistics, labels)) }
       if controller.fleet.pools[state.pool].watchdog.isOn {
         watchdogs.append((state.watchdog, labels))
       }
@@ -38,53 +56,48 @@ struct ControllerMetrics {
 
   private func writeScrapes(to writer: inout MetricsWriter) {
     writer.open(.scrapeAttemptsTotal)
-    for (state, labels) in scrapes { writer.sample(state.statistics.attempts, labels) }
+    for scrape in scrapes { writer.sample(scrape.statistics.attempts, scrape.labels) }
     writer.open(.scrapeFailuresTotal)
     let kinds = Labels.each(ProbeFailure.Kind.self, "reason", \.label)
-    for (state, labels) in scrapes {
+    for scrape in scrapes {
       for (kind, reason) in kinds {
-        writer.sample(state.statistics.failures(kind), labels, reason)
+        writer.sample(scrape.statistics.failures(kind), scrape.labels, reason)
       }
     }
     writer.open(.scrapeDurationSeconds)
-    for (state, labels) in scrapes {
-      if let duration = state.statistics.lastDuration { writer.sample(duration.seconds, labels) }
+    for scrape in scrapes {
+      if let duration = scrape.statistics.lastDuration {
+        writer.sample(duration.seconds, scrape.labels)
+      }
     }
     writer.open(.scrapeLastSuccessTimestampSeconds)
-    for (state, labels) in scrapes {
-      if let wall = state.statistics.lastSuccessWall { writer.sample(wall.seconds, labels) }
+    for scrape in scrapes {
+      if let wall = scrape.statistics.lastSuccessWall { writer.sample(wall.seconds, scrape.labels) }
     }
     writer.open(.scrapeParseErrorsTotal)
-    for (state, labels) in scrapes { writer.sample(state.statistics.parseErrors, labels) }
+    for scrape in scrapes { writer.sample(scrape.statistics.parseErrors, scrape.labels) }
   }
 
   private func writeSignals(to writer: inout MetricsWriter) {
-    // Few names, many samples.
-    var names: [String: SignalLabels] = [:]
-    for signal in scrapes.flatMap(\.state.source.signals) where names[signal.name] == nil {
-      names[signal.name] = SignalLabels(signal.name)
-    }
     writer.open(.signalValue)
-    for (state, labels) in scrapes {
-      for (signal, reading) in zip(state.source.signals, state.signals) {
-        guard let value = reading.value else { continue }
-        writer.sample(value, labels, names[signal.name]?.own ?? .none)
+    for scrape in scrapes {
+      for (name, reading) in zip(scrape.names, scrape.readings) {
+        if let value = reading.value { writer.sample(value, scrape.labels, name.own) }
       }
     }
     writer.open(.signalThreshold)
-    for (state, labels) in scrapes {
-      for signal in state.source.signals {
-        guard let thresholds = signal.thresholds, let name = names[signal.name] else { continue }
-        writer.sample(thresholds.normal, labels, name.normal)
-        writer.sample(thresholds.alarm, labels, name.alarm)
+    for scrape in scrapes {
+      for name in scrape.names {
+        guard let thresholds = name.thresholds else { continue }
+        writer.sample(thresholds.normal, scrape.labels, name.normal)
+        writer.sample(thresholds.alarm, scrape.labels, name.alarm)
       }
     }
     writer.open(.signalFreshness)
-    for (state, labels) in scrapes {
-      for (index, signal) in state.source.signals.enumerated() {
-        let freshness = state.freshness(index, now: now)
-        for (each, label) in names[signal.name]?.freshnesses ?? [] {
-          writer.sample(each == freshness ? 1 : 0, labels, label)
+    for scrape in scrapes {
+      for (name, reading) in zip(scrape.names, scrape.readings) {
+        for (freshness, label) in name.freshnesses {
+          writer.sample(freshness == reading.freshness ? 1 : 0, scrape.labels, label)
         }
       }
     }
@@ -92,21 +105,21 @@ struct ControllerMetrics {
 
   private func writeHealth(to writer: inout MetricsWriter) {
     writer.open(.healthProbesTotal)
-    for (state, labels) in probes { writer.sample(state.statistics.attempts, labels) }
+    for (statistics, labels) in probes { writer.sample(statistics.attempts, labels) }
     writer.open(.healthFailuresTotal)
     let kinds = Labels.each(ProbeFailure.Kind.self, "reason", \.label)
-    for (state, labels) in probes {
+    for (statistics, labels) in probes {
       for (kind, reason) in kinds {
-        writer.sample(state.statistics.failures(kind), labels, reason)
+        writer.sample(statistics.failures(kind), labels, reason)
       }
     }
     writer.open(.healthDurationSeconds)
-    for (state, labels) in probes {
-      if let duration = state.statistics.lastDuration { writer.sample(duration.seconds, labels) }
+    for (statistics, labels) in probes {
+      if let duration = statistics.lastDuration { writer.sample(duration.seconds, labels) }
     }
     writer.open(.healthLastSuccessTimestampSeconds)
-    for (state, labels) in probes {
-      if let wall = state.statistics.lastSuccessWall { writer.sample(wall.seconds, labels) }
+    for (statistics, labels) in probes {
+      if let wall = statistics.lastSuccessWall { writer.sample(wall.seconds, labels) }
     }
   }
 
@@ -125,16 +138,18 @@ struct ControllerMetrics {
   }
 }
 
-/// The labels of a signal's samples, beside those of its page.
+/// A signal's thresholds, and the labels of its samples beside those of its page.
 private struct SignalLabels {
+  let thresholds: (normal: Double, alarm: Double)?
   let own: Labels
   let normal: Labels
   let alarm: Labels
   let freshnesses: [(value: Freshness, labels: Labels)]
 
-  init(_ name: String) {
-    let own = Labels(["signal": name])
+  init(_ signal: SignalSpec) {
+    let own = Labels(["signal": signal.name])
     self.own = own
+    thresholds = signal.thresholds.map { ($0.normal, $0.alarm) }
     normal = own.adding("level", "normal")
     alarm = own.adding("level", "alarm")
     freshnesses = Freshness.allCases.map { ($0, own.adding("freshness", $0.label)) }

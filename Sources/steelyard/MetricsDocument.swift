@@ -48,8 +48,35 @@ enum MetricsDocument {
       not ask for is better than one that reads nothing, and `Content-Type` says what it is.
     * `_created` is not exported: it would be one more line for each counter, and
       `process_start_time_seconds` tells when they began.
-    * All names are classic ones (`[a-zA-Z0-9_:]`), so every `escaping=` of Prometheus 3 leaves
-      them as they are; label values are UTF-8.
+    * All names are classic ones (`[a-zA-Z0-9_:]`): the schemes `allow-utf-8`, `underscores` and
+      `values` of Prometheus 3 leave them as they are. Who asks for `dots` gets `underscores`, and
+      `Content-Type` says so. Label values are UTF-8.
+    * Each bucket of `steelyard_request_duration_seconds` shows the last request in it that was
+      traced, in OpenMetrics only: ` # {trace_id="…"} seconds time`. Prometheus keeps these with
+      `--enable-feature=exemplar-storage`.
+
+    ## Compression and cost
+
+    A page of more than 1 KB is sent with gzip where `Accept-Encoding` allows it and does not like
+    it less than none; `gzip;q=0` and HTTP/1.0 get it plain. A page of more than 128 KB is sent
+    piece by piece: health probes, weights and other clients have their turn in between. Pages
+    that wait for their clients hold 64 MB together at most, the next one is refused with 503; a
+    client that takes nothing for a minute is let go.
+
+    Rendering takes 12 ms for 1 000 endpoints, 166 lines each, and 2 ms for 100 (one core of a
+    cloud machine, `make bench-page`; `ms head` is the time until the page is rendered and its
+    head is there, `ms CPU` includes sending):
+
+    ```text
+    endpoints  format                lines      MB  MB sent  ms best  ms head   ms all  ms CPU
+          100  text                  16899    1.69    1.69      1.2      1.8      2.9     1.3
+          100  OpenMetrics, gzip     16925    1.70    0.09      1.8      2.1      5.4     4.7
+         1000  text                 166300   16.81   16.81     11.4     12.3     24.8    18.7
+         1000  OpenMetrics          166325   16.89   16.89     11.8     13.1     24.0    20.0
+         1000  OpenMetrics, gzip    166325   16.89    0.73     12.2     13.9     46.7    50.0
+    ```
+
+    With hundreds of endpoints, give Prometheus a `scrape_timeout` and a `sample_limit` to match.
 
     """
 

@@ -97,11 +97,11 @@ struct MetricsPage {
       let exemplars =
         hasExemplars
         ? traffic.timing.exemplars(slot: endpoint.slot, wallOffset: wall - now) : []
-      writer.histogram(traffic.durations(slot: endpoint.slot), labels, exemplars: exemplars)
+      writer.histogram(traffic.durationBuckets(slot: endpoint.slot), labels, exemplars: exemplars)
     }
     writer.open(.requestFirstByteSeconds)
     for (endpoint, labels) in labels.all {
-      writer.histogram(traffic.timing.firstBytes(slot: endpoint.slot), labels)
+      writer.histogram(traffic.timing.firstByteBuckets(slot: endpoint.slot), labels)
     }
     writer.open(.requestOverheadSeconds)
     writer.histogram(traffic.timing.overheads)

@@ -114,7 +114,7 @@ extension Steelyard {
         contentType: "application/json", body: PoolStatus.json(.all(controller, now: now)))
     case .status:
       try requireNoParameters(request)
-      return try statusAnswer()
+      return try statusAnswer().compressible(varyingBy: "Accept-Encoding")
     case .statusEvents:
       try requireNoParameters(request)
       return beginStatusEvents()

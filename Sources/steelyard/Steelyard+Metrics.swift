@@ -31,10 +31,8 @@ extension Steelyard {
       let isKnown = ["allow-utf-8", "underscores", "values"].contains(escaping)
       contentType += "; escaping=\(isKnown ? escaping : "underscores")"
     }
-    var response = AdminResponse(contentType: contentType, body: metricsPage(format))
-    response.fields = [("Vary", "Accept, Accept-Encoding")]
-    response.isCompressible = true
-    return response
+    return AdminResponse(contentType: contentType, body: metricsPage(format))
+      .compressible(varyingBy: "Accept, Accept-Encoding")
   }
 
   private func metricsPage(_ format: MetricsWriter.Format) -> [UInt8] {

@@ -123,6 +123,12 @@ def test_accept_encoding_decides(steelyard, accept_encoding, version, is_gzip):
     assert head.content == b"" and head.one("Content-Encoding") == response.one("Content-Encoding")
 
 
+def test_the_status_is_compressed_as_well(steelyard):
+    response = ask(steelyard, target="/api/v1/status", Accept_Encoding="gzip")
+    assert (response.one("Content-Encoding"), response.one("Vary")) == ("gzip", "Accept-Encoding")
+    assert json.loads(gzip.decompress(response.content))["pools"][0]["name"] == "text"
+
+
 def test_what_is_short_is_not_compressed(steelyard):
     response = ask(steelyard, target="/healthz", Accept_Encoding="gzip")
     assert response.one("Content-Encoding") is None and response.content == b"ok\n"
@@ -136,8 +142,8 @@ def test_series_are_there_from_the_start_and_go_with_their_endpoint(stage):
     assert len(counters) > 20
     for family in counters:
         found = re.findall(rf"^{family}_total(?:{{.*}})? (\S+)$", page, re.M)
-        # Names and rate limits that are not configured have no series at all.
-        assert found or re.search("dns_|rate_limit_|scrape_|watchdog_", family), family
+        # Names, hooks and limits that are not configured have no series at all.
+        assert found or re.search("dns_|hook_|rate_limit_|scrape_|watchdog_", family), family
     assert set(re.findall(r'^steelyard_requests_total{.*endpoint="(.*?)"', page, re.M)) == set(fleet)
     steelyard.write({**minimal(fleet[1:], health={"path": "/"}), "admin": {"listen": "127.0.0.1:0"}})
     assert run_steelyard(

@@ -96,6 +96,14 @@ import Testing
     #expect(DurationHistogram.snapshot(of: [], at: 3) == HistogramSnapshot())
   }
 
+  @Test func bucketsAloneAreTheSameWithoutQuantiles() {
+    let blocks = [observed([1_000_000], base: 3), observed([2_000_000_000, 4], base: 3)]
+    let whole = DurationHistogram.snapshot(of: blocks, at: 3)
+    let alone = DurationHistogram.buckets(of: blocks, at: 3)
+    #expect(alone.buckets == whole.buckets && alone.sumSeconds == whole.sumSeconds)
+    #expect(alone.quantile(0.5) == nil && whole.quantile(0.5) != nil)
+  }
+
   @Test func theDifferenceOfTwoSnapshotsIsWhatCameBetween() {
     let early = [Int64](Self.durations.prefix(900)).filter { $0 < 1 << 45 }
     let late = [Int64](Self.durations.suffix(700))

@@ -146,4 +146,79 @@ import Testing
     #expect(own.suffix(2).map(\.name) == ["d_seconds_sum", "d_seconds_count"])
     #expect(own.suffix(2).map(\.value) == [701.512, 5])
   }
+
+  @Test func anExemplarStandsBehindItsBucketInOpenMetricsOnly() {
+    let cells = CellBlock(count: DurationHistogram.cellCount + ExemplarCells.cellCount)
+    let base = DurationHistogram.cellCount
+    DurationHistogram.observe(.milliseconds(30), in: cells, at: 0)
+    ExemplarCells.store(
+      .milliseconds(30), traceHigh: 0x4BF9_2F35_77B3_4DA6, traceLow: 0x00CE_929D_0E0E_4736,
+      at: .milliseconds(250), in: cells, base: base)
+    let exemplars = ExemplarCells.read(
+      from: [cells], base: base, wallOffset: .seconds(1_763_750_000))
+    let snapshot = DurationHistogram.snapshot(of: [cells], at: 0)
+    func page(_ format: MetricsWriter.Format) -> [UInt8] {
+      var writer = MetricsWriter(format)
+      writer.open(MetricFamily("d_seconds", .histogram, help: "h"))
+      writer.histogram(snapshot, Labels(["pool": "p"]), exemplars: exemplars)
+      return writer.finished()
+    }
+    let lines = String(decoding: page(.openMetrics), as: UTF8.self).split(separator: "\n")
+    #expect(
+      lines.filter { $0.contains(" # ") && !$0.hasPrefix("#") } == [
+        #"d_seconds_bucket{pool="p",le="0.05"} 1 # {trace_id="4bf92f3577b34da600ce929d0e0e4736"} "#
+          + "0.03 \(MetricsWriter.text(exemplars[3]?.time ?? 0))"
+      ])
+    #expect(openMetricsError(page(.openMetrics)) == nil)
+    #expect(!String(decoding: page(.text), as: UTF8.self).contains("trace_id"))
+  }
+
+  @Test func labelsInTwoPiecesAreOnePairOfBraces() {
+    let page = text { writer in
+      writer.open(MetricFamily("x", .gauge, help: "h"))
+      writer.sample(1, Labels(["a": "1"]), Labels(["b": "2"]))
+      writer.sample(2, .none, Labels(["b": "2"]))
+      writer.sample(3, Labels(["a": "1"]), .none)
+      writer.sample(4)
+    }
+    #expect(page.hasSuffix("\nx{a=\"1\",b=\"2\"} 1\nx{b=\"2\"} 2\nx{a=\"1\"} 3\nx 4\n"))
+  }
+
+  @Test func aPageGrowsBeyondTheRoomThatWasReserved() {
+    var writer = MetricsWriter(byteCapacity: 0)
+    writer.open(MetricFamily("x_total", .counter, help: String(repeating: "long ", count: 100)))
+    let long = Labels(["a": String(repeating: "é\"", count: 3_000)])
+    for index in 0..<50 { writer.sample(UInt64(index), long) }
+    let page = ReadPage(writer.finished())
+    #expect(page.errors.isEmpty)
+    #expect(page.samples.map(\.value) == (0..<50).map(Double.init))
+    #expect(writer.bytes.isEmpty)
+  }
+
+  @Test(
+    arguments: [
+      ("a_seconds", .gauge, "seconds", "a_seconds"),
+      ("a_seconds_total", .counter, "seconds", "a_seconds"),
+      ("a_bytes", .gauge, "bytes", "a_bytes"),
+      ("a_ratio", .histogram, "ratio", "a_ratio"), ("a_total", .counter, nil, "a"),
+      ("a_requests_per_second", .gauge, nil, "a_requests_per_second"),
+      ("seconds", .gauge, nil, "seconds"),
+      ("build_info", .info, nil, "build"), ("b_seconds_info", .info, nil, "b_seconds"),
+      ("a_total", .gauge, nil, "a_total"),
+    ] as [(String, MetricType, String?, String)])
+  func unitAndNameOfAFamily(_ name: String, _ type: MetricType, _ unit: String?, _ head: String) {
+    let family = MetricFamily(name, type, help: "h.")
+    #expect(family.unit == unit && family.openMetricsName == head)
+    #expect(family.meaning == "h")
+  }
+
+  @Test func typesThatTheTextFormatLacksAreTheNearest() {
+    let page = text { writer in
+      writer.open(MetricFamily("build_info", .info, help: "h"))
+      writer.sample(1, Labels(["version": "1"]))
+      writer.open(MetricFamily("u", .unknown, help: "h"))
+    }
+    #expect(page.contains("# TYPE build_info gauge\nbuild_info{version=\"1\"} 1\n"))
+    #expect(page.contains("# TYPE u untyped\n"))
+  }
 }

@@ -30,14 +30,16 @@ class Cut(Exception):
 class Connection:
     """A client's connection. Every read has the connection's time-out."""
 
+    # What stands in Host unless a request says otherwise.
+    host = "test.example"
+
     def __init__(self, address, timeout=30, source=None):
         """`source` is the client's own IP address, where it is not the kernel's choice."""
         self.socket = socket.create_connection(
             address, timeout=timeout, source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
-        # What stands in Host unless a request says otherwise.
-        self.host = getattr(address, "host", "test.example")
+        self.host = getattr(address, "host", self.host)
 
     def __enter__(self):
         return self

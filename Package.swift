@@ -32,6 +32,8 @@ let package = Package(
     room("Exposition", ["CSystem", "Primitives"]),
     room("Configuration", ["CYAML", "Fleet", "Primitives"]),
     room("Status", ["Exposition", "Fleet", "Primitives"]),
+    room("Terminal", ["CSystem", "IO"]),
+    room("Manual", []),
     room("Controller", ["Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Balancer", ["CSystem", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Events", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
@@ -43,7 +45,7 @@ let package = Package(
       name: "steelyard",
       dependencies: [
         "Balancer", "CSystem", "Configuration", "Controller", "Demo", "Events", "Exposition",
-        "Fleet", "HTTP", "IO", "Primitives", "Simulation", "Status",
+        "Fleet", "HTTP", "IO", "Manual", "Primitives", "Simulation", "Status", "Terminal",
       ],
       // scripts/embed-page makes Swift of it.
       exclude: ["StatusPage/web"], swiftSettings: strict),
@@ -70,6 +72,8 @@ let package = Package(
     suite("Configuration", ["Fleet", "Primitives"]),
     suite("Controller", ["Fleet", "Exposition", "HTTP", "IO", "Primitives"]),
     suite("Status", ["Exposition", "Fleet", "Primitives"]),
+    suite("Terminal"),
+    suite("Manual"),
     suite("Events", ["Fleet", "HTTP", "IO", "Primitives"]),
     suite("Demo", ["Fleet", "Primitives"]),
     .testTarget(

@@ -107,6 +107,19 @@ static inline int sy_poll(int fd, int is_write, int milliseconds) {
   struct pollfd entry = {.fd = fd, .events = is_write ? POLLOUT : POLLIN};
   return poll(&entry, 1, milliseconds) > 0;
 }
+// Waits until one of two descriptors can be read: bit 0 for the first, bit 1 for the second.
+static inline int sy_poll_two(int first, int second, int milliseconds) {
+  struct pollfd entries[2] = {{.fd = first, .events = POLLIN}, {.fd = second, .events = POLLIN}};
+  if (poll(entries, 2, milliseconds) <= 0) return 0;
+  return (entries[0].revents != 0) | (entries[1].revents != 0) << 1;
+}
+// Hours, minutes and seconds of the machine's own time, for people: hh * 10000 + mm * 100 + ss.
+static inline int sy_time_of_day(long long seconds) {
+  time_t time = (time_t)seconds;
+  struct tm parts;
+  if (!localtime_r(&time, &parts)) return 0;
+  return parts.tm_hour * 10000 + parts.tm_min * 100 + parts.tm_sec;
+}
 // The permissions of what a path names, and whether it is a regular file.
 static inline long sy_mode(const char *path, int *is_regular) {
   struct stat status;

@@ -4,7 +4,7 @@
 /// Guesses at what an operator meant.
 package enum Suggestion {
   /// What `word` was meant to be among `candidates`; nil where nothing is near.
-  static func best(for word: String, among candidates: [String]) -> String? {
+  package static func best(for word: String, among candidates: [String]) -> String? {
     let plain = word.lowercased().replacing("-", with: "_")
     if let candidate = candidates.first(where: { $0 == plain }) { return candidate }
     for meant in synonyms[plain] ?? [] where candidates.contains(meant) { return meant }

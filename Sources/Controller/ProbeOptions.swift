@@ -90,27 +90,6 @@ package struct ProbeOptions: Sendable, Equatable {
   package var timeout = Nanoseconds.seconds(5)
   package var isJSON = false
 
-  package static let help = """
-    usage: steelyard probe URL [--preset NAME] [--interval 1s] [--timeout 5s] [--json]
-
-    Fetches a metrics page twice and says which presets fit it, what every signal comes to, which
-    load the headroom law would see, and what is missing or wrong. Without a path in URL the
-    preset's is taken, or /metrics; without a port the preset's, or 80.
-
-      --preset NAME     read it with this preset (steelyard presets lists them)
-      --interval TIME   between the two fetches: rates need it (1s; 100ms to 5m)
-      --timeout TIME    for each fetch (5s)
-      --json            the result as JSON
-
-    exit codes: 0 a preset fits, 64 usage, 69 no page, or none that a preset fits, 70 the system
-                refused something
-
-    examples:
-      steelyard probe http://10.0.0.1:8000/metrics
-      steelyard probe 10.0.0.1:8501 --preset tfserving
-      steelyard probe http://gpu-7:9400 --interval 5s
-    """
-
   package static func parse(_ arguments: [String]) throws(ProbeUsageError) -> ProbeOptions {
     var options: ProbeOptions?
     var (interval, timeout) = (Nanoseconds.seconds(1), Nanoseconds.seconds(5))

@@ -27,26 +27,8 @@ package struct DemoOptions: Sendable, Equatable {
 
   package init() {}
 
-  package static let help = """
-    usage: steelyard demo [--seconds N] [--balance POLICY] [--rate N] [--seed N] [--fault FAULT]...
-
-    Runs four inference endpoints of speeds 1, 1, 2 and 4, twice, a balancer in front and one
-    stream of requests that goes to both sets: to one under equal static weights, to the other
-    under weights that follow the endpoints' metrics. On a terminal it shows a live table with
-    keys; at the end, or after --seconds, it compares the two. Without a terminal it prints lines
-    and ends after 30 s.
-
-      --seconds N       end after N seconds
-      --balance POLICY  round_robin (the default), least_request or random, for both sets
-      --rate N          requests a second to each set (88; all four together can do 160)
-      --seed N          of the random arrivals and sizes (1)
-      --fault FAULT     ENDPOINT:MODE@SECONDS, MODE is slow, hang, fail, die or recover
-
-    examples:
-      steelyard demo
-      steelyard demo --seconds 30 --fault 4:slow@5 --fault 4:recover@15
-      steelyard demo --balance least_request --fault 2:hang@5
-    """
+  /// What --balance takes: the demo's requests are all alike, there is nothing to hash.
+  package static let policies = [BalancePolicy.roundRobin, .leastRequest, .random]
 
   package static func parse(_ arguments: [String]) throws(DemoUsageError) -> DemoOptions {
     var options = DemoOptions()
@@ -74,10 +56,8 @@ package struct DemoOptions: Sendable, Equatable {
       }
       self.seed = seed
     case "--balance":
-      // The demo's requests are all alike: there is nothing to hash.
-      let policies = [BalancePolicy.roundRobin, .leastRequest, .random]
-      guard let policy = policies.first(where: { $0.rawValue == value }) else {
-        let names = policies.map(\.rawValue).joined(separator: " or ")
+      guard let policy = Self.policies.first(where: { $0.rawValue == value }) else {
+        let names = Self.policies.map(\.rawValue).joined(separator: " or ")
         throw DemoUsageError(message: "demo: --balance takes \(names), not \(value)")
       }
       balance = policy

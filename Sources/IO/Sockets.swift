@@ -143,8 +143,17 @@ public final class Waker: Sendable {
   public var isAnswered: Bool { sy_poll(fd, 0, 0) == 0 }
 
   /// For a thread that has no loop: sleeps until `wake`, or so many milliseconds (−1: for ever).
-  func wait(milliseconds: Int32) {
+  package func wait(milliseconds: Int32) {
     guard sy_poll(fd, 0, milliseconds) != 0 else { return }
+    clear()
+  }
+
+  /// The same; also ends when another descriptor can be read.
+  package func wait(orReading other: Int32, milliseconds: Int32) {
+    if sy_poll_two(fd, other, milliseconds) & 1 != 0 { clear() }
+  }
+
+  private func clear() {
     var count: UInt64 = 0
     _ = sy_read(fd, &count, 8)
   }

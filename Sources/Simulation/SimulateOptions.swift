@@ -21,36 +21,6 @@ package struct SimulateOptions: Sendable, Equatable {
 
   package init() {}
 
-  package static let help = """
-    usage: steelyard simulate FILE [options]
-           steelyard simulate --list-policies
-
-    Says how a fleet would do under several load-balancing policies, without touching it. FILE
-    describes the endpoints (how many, how fast, how many requests at a time), the traffic and what
-    goes wrong; every policy gets the same arrivals on a virtual clock. `steelyard` is the real
-    picker and control law of this program; peers' policies are modelled after their documentation.
-    The table has the medians over the seeds; latencies include those of requests that were given
-    up, and p99 is compared with that of the first policy.
-
-      --policies A,B   instead of those in FILE; the first is compared with
-      --seeds 1,2,3    instead of those in FILE
-      --csv FILE       one row for each policy and seed
-      --shares FILE    CSV: requests sent to each endpoint in each second
-      --svg FILE       a plot: p99, failures, and who got the requests under the first policy
-      --print          the scenario with every value in force, nothing is run
-      --list-policies  the policies and what they do
-
-    FILE needs `endpoints` alone; config/scenarios has examples with every key explained.
-
-    exit codes: 0 done, 64 usage, 66 FILE missing or unreadable, 73 an output cannot be written,
-                78 errors in FILE
-
-    examples:
-      steelyard simulate config/scenarios/one-slow.yaml
-      steelyard simulate my-fleet.yaml --policies least_request_true,steelyard --svg plot.svg
-      steelyard simulate my-fleet.yaml --seeds 1,2,3,4,5 --csv runs.csv
-    """
-
   package static func parse(
     _ arguments: [String]
   ) throws(SimulateUsageError) -> SimulateOptions {

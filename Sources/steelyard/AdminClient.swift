@@ -14,11 +14,13 @@ enum AdminClient {
     var text: String { String(decoding: content, as: UTF8.self) }
   }
 
-  private static let timeout = Nanoseconds.seconds(10)
+  /// A longer answer is no answer: a status of ten thousand endpoints has a tenth of this.
+  private static let byteCountMax = 64 << 20
 
   /// Sends a request without content and waits for its answer.
   static func send(
-    _ method: String, _ path: String, to address: SocketAddress, token: Secret? = nil
+    _ method: String, _ path: String, to address: SocketAddress, token: Secret? = nil,
+    timeout: Nanoseconds = .seconds(10)
   ) throws(Failure) -> Answer {
     var io = try loop()
     let id: ConnectionID
@@ -39,12 +41,17 @@ enum AdminClient {
       let event = io.next()
       switch event.kind {
       case .none: io.wait()
-      case .received: received += io.received
+      case .received:
+        received += io.received
+        guard received.count <= byteCountMax else {
+          throw Failure(message: "\(address) answers with more than 64 MiB")
+        }
       case .eof, .hangup: return try answer(received, address)
       case .failed:
         if received.isEmpty { throw unreachable(address) }
         return try answer(received, address)
-      case .timeout: throw Failure(message: "\(address) did not answer within 10 s")
+      case .timeout:
+        throw Failure(message: "\(address) did not answer within \(Int(timeout.seconds)) s")
       case .connected, .drained, .accepted, .moved, .woken: break
       }
     }

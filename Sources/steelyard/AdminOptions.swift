@@ -11,7 +11,12 @@ struct AdminOptions {
   var deadline: String?
   var isJSON = false
   var isUndo = false
+  var isOnce = false
+  var sort: String?
+  var interval: String?
   var words: [String] = []
+
+  var session: AdminSession { AdminSession(address: address, token: token) }
 
   /// The environment's STEELYARD_ADMIN and STEELYARD_TOKEN hold where no option says otherwise.
   init(_ command: String, _ arguments: [String]) throws(UsageError) {
@@ -19,23 +24,27 @@ struct AdminOptions {
     var tokenFile: String?
     var rest = arguments[...]
     while let argument = rest.popFirst() {
+      let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       func value() throws(UsageError) -> String {
+        if parts.count == 2 { return String(parts[1]) }
         guard let value = rest.popFirst() else {
           throw UsageError("\(command): \(argument) needs a value")
         }
         return value
       }
-      switch argument {
+      switch argument.hasPrefix("-") ? String(parts[0]) : "" {
       case "--admin": given = try value()
       case "--token-file": tokenFile = try value()
       case "--pool": pool = try value()
       case "--for": lasts = try value()
-      case "--deadline" where command == "drain": deadline = try value()
+      case "--deadline": deadline = try value()
+      case "--sort": sort = try value()
+      case "--interval": interval = try value()
+      case "--once": isOnce = true
       case "--json": isJSON = true
       case "--undo": isUndo = true
-      default:
-        if argument.hasPrefix("-") { throw UsageError("\(command): unknown option \(argument)") }
-        words.append(argument)
+      case "": words.append(argument)
+      default: throw UsageError("\(command): unknown option \(argument)")
       }
     }
     if let text = given ?? Self.environment("STEELYARD_ADMIN") {

@@ -8,6 +8,7 @@ import Exposition
 import Fleet
 import IO
 import Primitives
+import Terminal
 
 final class DemoCommand {
   private static let redrawInterval = Nanoseconds.milliseconds(500)
@@ -25,7 +26,7 @@ final class DemoCommand {
   private let world: DemoWorld
   private let steelyard: Steelyard
   private let signals: SignalWatcher
-  private let terminal: Terminal?
+  private let terminal: TerminalDriver?
   private let startedAt = Clock.now
   private var faults: [DemoOptions.Fault]
   private var chosen = 0
@@ -62,7 +63,7 @@ final class DemoCommand {
       throw StartError(error)
     }
     steelyard = try Self.steelyard(world, options, waker, log)
-    terminal = Terminal.isTerminal ? Terminal() : nil
+    terminal = TerminalDriver.isUsable ? TerminalDriver() : nil
   }
 
   private static func steelyard(
@@ -122,7 +123,9 @@ final class DemoCommand {
 
   /// Handles the keys that were pressed; true when one of them ends the demo.
   private func readKeys() -> Bool {
-    while let key = terminal?.key() {
+    guard let terminal else { return false }
+    guard let keys = terminal.typed() else { return true }
+    for key in keys {
       switch key {
       case UInt8(ascii: "1")...UInt8(ascii: "4"): chosen = Int(key - UInt8(ascii: "1"))
       case UInt8(ascii: "s"): set(.slow(5), endpoint: chosen)
@@ -188,7 +191,11 @@ final class DemoCommand {
     let states = modes.enumerated().map { "\($0 + 1) \($1.label)" }.joined(separator: ", ")
     lines.append("endpoint \(chosen + 1) is chosen; \(states)")
     lines.append("1-4 choose · s slow ×5 · h hang · f fail fast · k kill · r recover · q quit")
-    terminal.show(lines)
+    let size = terminal.size
+    terminal.show(
+      lines.prefix(size.rows).map {
+        ScreenLine($0).rendered(.monochrome, columns: size.columns)
+      })
   }
 
   private func rows(_ pool: Int, _ now: Nanoseconds) -> [DemoRow] {

@@ -2,19 +2,6 @@
 import Exposition
 
 enum MetricsCommand {
-  static let help = """
-    usage: steelyard metrics [--markdown]
-
-    Lists every family of metrics that steelyard exports at /metrics of its admin address: its
-    name, type and labels. With --markdown it prints docs/metrics.md, which says what they mean.
-
-    exit codes: 0, 64 usage
-
-    examples:
-      steelyard metrics
-      steelyard metrics | grep seconds
-    """
-
   static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
     switch arguments {
     case []: Console.out(table, terminator: "")

@@ -3,19 +3,6 @@ import Configuration
 import Fleet
 
 enum PresetsCommand {
-  static let help = """
-    usage: steelyard presets [show NAME]
-
-    Lists the presets that `scrape: [{preset: NAME}]` knows. With show it prints one as YAML: an
-    item of `scrape` with every signal in full, to be read, or pasted into a file and changed.
-
-    exit codes: 0, 64 usage
-
-    examples:
-      steelyard presets
-      steelyard presets show vllm
-    """
-
   static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
     guard let verb = arguments.first else {
       let width = Preset.all.map(\.name.count).max() ?? 0

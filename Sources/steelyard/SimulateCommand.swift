@@ -6,6 +6,7 @@ import IO
 import Primitives
 import Simulation
 import Synchronization
+import Terminal
 
 enum SimulateCommand {
   static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
@@ -115,7 +116,7 @@ final class SimulationRuns: Sendable {
   /// Returns when all is done.
   private func showProgress() {
     let start = Clock.now
-    guard isatty(2) == 1 else { return }
+    guard TerminalDriver.palette(of: 2, hasEscapes: true) != .plain else { return }
     var nextDraw = start + Self.patience
     var hasDrawn = false
     while done.load(ordering: .acquiring) < jobs.count {

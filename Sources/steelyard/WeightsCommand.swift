@@ -5,12 +5,7 @@ import Primitives
 
 enum WeightsCommand {
   private typealias Options = AdminOptions
-
-  /// Why a command ends without having done its work.
-  private struct Stop: Error {
-    let code: ExitCode
-    let message: String
-  }
+  private typealias Stop = CommandFailure
 
   // MARK: Commands
 
@@ -62,7 +57,7 @@ enum WeightsCommand {
       guard
         let answer = AdminJSON.read(
           ReloadChanges.self, try ask(options, "POST", "reload").content)
-      else { throw notUnderstood }
+      else { throw Stop.notUnderstood }
       let summary = answer.changes.isEmpty ? "reloaded: nothing has changed" : "reloaded:"
       for line in [summary] + answer.changes { Console.out(line) }
     }
@@ -102,41 +97,12 @@ enum WeightsCommand {
   private static func ask(
     _ options: Options, _ method: String, _ path: String
   ) throws(Stop) -> AdminClient.Answer {
-    let answer: AdminClient.Answer
-    do throws(AdminClient.Failure) {
-      answer = try AdminClient.send(
-        method, AdminResource.apiPrefix + path, to: options.address, token: options.token)
-    } catch {
-      throw Stop(code: .unavailable, message: error.message)
-    }
-    guard answer.status == 200 else { throw refusal(answer, options) }
-    return answer
-  }
-
-  private static func refusal(_ answer: AdminClient.Answer, _ options: Options) -> Stop {
-    var text = answer.text.split(separator: "\n").prefix(200).joined(separator: "\n")
-    if let problem = Problem.read(answer.content) {
-      text = ([problem.detail] + problem.errors).joined(separator: "\n")
-    }
-    switch answer.status {
-    case 401:
-      return Stop(
-        code: .noPermission,
-        message: "not allowed: \(options.address) "
-          + (options.token == nil ? "wants a token" : "does not know this token")
-          + "; give it with --token-file FILE, or in STEELYARD_TOKEN")
-    case 403: return Stop(code: .noPermission, message: "not allowed: \(text)")
-    default: return Stop(code: .refused, message: "refused: \(text)")
-    }
-  }
-
-  private static var notUnderstood: Stop {
-    Stop(code: .unavailable, message: "the admin server's answer is not understood")
+    try options.session.ask(method, path)
   }
 
   private static func pools(_ options: Options) throws(Stop) -> [PoolStatus] {
     let answer = try ask(options, "GET", "pools")
-    guard let pools = PoolStatus.read(answer.content) else { throw notUnderstood }
+    guard let pools = PoolStatus.read(answer.content) else { throw Stop.notUnderstood }
     return pools.filter { options.pool == nil || $0.name == options.pool }
   }
 
@@ -167,7 +133,7 @@ enum WeightsCommand {
     let query = pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&")
     let answer = try ask(options, "POST", "pools/\(PercentText.encoded(pool))/\(verb)\(query)")
     guard let change = AdminJSON.read(ChangeAnswer.self, answer.content) else {
-      throw notUnderstood
+      throw Stop.notUnderstood
     }
     Console.out(change.result)
   }

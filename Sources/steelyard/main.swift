@@ -1,43 +1,83 @@
 // The command line: which command, and what a wrong one is answered with.
 import CSystem
+import Configuration
+import Manual
 
 func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
-  guard let command = arguments.first else {
-    Console.error(Help.overview)
+  guard let name = arguments.first else {
+    Console.error(CommandTable.overview)
     return .usage
   }
   let rest = Array(arguments.dropFirst())
-  switch command {
-  case "help", "-h", "--help":
-    guard let topic = rest.first else {
-      Console.out(Help.overview)
-      return .ok
-    }
-    guard let text = Help.text(for: topic) else { throw UsageError("help: no command \(topic)") }
-    Console.out(text)
-    return .ok
+  switch name {
+  case "-h", "--help":
+    return try help(rest)
   case "version", "--version", "-V":
     Console.out("steelyard \(Version.number)")
     return .ok
   default: break
   }
-  guard let help = Help.text(for: command) else { throw UsageError("no command \(command)") }
+  guard let command = CommandTable.find(name) else {
+    let names = CommandTable.all.map(\.name)
+    let hint = Suggestion.hint(for: name, among: names).map { "; \($0)" } ?? ""
+    throw UsageError("no command \(name)\(hint)")
+  }
   if rest.contains("--help") || rest.contains("-h") {
-    Console.out(help)
+    Console.out(HelpText.of(command))
     return .ok
   }
-  switch command {
+  try requireKnownOptions(rest, of: command)
+  switch name {
   case "check": return try CheckCommand.run(rest)
+  case "completion": return try CompletionCommand.run(rest)
   case "demo": return try DemoCommand.run(rest)
-  case "simulate": return try SimulateCommand.run(rest)
-  case "weights": return try WeightsCommand.run(rest)
   case "drain": return try WeightsCommand.drain(rest)
-  case "reload": return try WeightsCommand.reload(rest)
   case "explain": return try WeightsCommand.explain(rest)
-  case "presets": return try PresetsCommand.run(rest)
+  case "help": return try help(rest)
   case "metrics": return try MetricsCommand.run(rest)
+  case "presets": return try PresetsCommand.run(rest)
   case "probe": return try ProbeCommand.run(rest)
+  case "reload": return try WeightsCommand.reload(rest)
+  case "simulate": return try SimulateCommand.run(rest)
+  case "top": return try TopCommand.run(rest)
+  case "weights": return try WeightsCommand.run(rest)
   default: return try ServeCommand.run(rest)
+  }
+}
+
+func help(_ words: [String]) throws(UsageError) -> ExitCode {
+  guard words.count <= 1 else { throw UsageError("help: one COMMAND, please") }
+  switch words.first {
+  case nil: Console.out(CommandTable.overview)
+  case "--man": Console.out(ManualPage.text, terminator: "")
+  case let topic?:
+    guard let command = CommandTable.find(topic) else {
+      throw UsageError("help: no command \(topic)")
+    }
+    Console.out(HelpText.of(command))
+  }
+  return .ok
+}
+
+/// Every option stands in the table of commands; parsers see no other.
+func requireKnownOptions(
+  _ arguments: [String], of command: CommandSpec
+) throws(UsageError) {
+  var rest = arguments[...]
+  while let argument = rest.popFirst() {
+    guard argument.hasPrefix("-"), argument != "-" else { continue }
+    let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let option = command.options.first(where: { $0.name == parts[0] }) else {
+      let names = command.options.map { $0.name.dropFirst(2).replacing("-", with: "_") }
+      let word = String(parts[0].drop { $0 == "-" })
+      let guess = Suggestion.best(for: word, among: names.map { String($0) })
+      let hint = guess.map { "; did you mean --\($0.replacing("_", with: "-"))?" } ?? ""
+      throw UsageError("\(command.name): unknown option \(argument)\(hint)")
+    }
+    if option.value == nil, parts.count == 2 {
+      throw UsageError("\(command.name): \(option.name) takes no value")
+    }
+    if option.value != nil, parts.count == 1 { _ = rest.popFirst() }
   }
 }
 

@@ -1,0 +1,84 @@
+// What a command of the program is: the one source of its help, its completions and its part of the
+// manual page, and of which options its parser is given.
+
+/// What may stand in a place of a command line, for completion.
+package enum WordKind: Sendable, Equatable {
+  case text
+  case file
+  case pool
+  case endpoint
+  /// An endpoint or a pool.
+  case target
+  case choice([String])
+}
+
+/// An option.
+package struct OptionSpec: Sendable, Equatable {
+  /// With its dashes.
+  package let name: String
+  /// What the value is called; nil: it takes none.
+  package let value: String?
+  package let kind: WordKind
+  package let text: String
+
+  package init(_ name: String, _ value: String, _ kind: WordKind, _ text: String) {
+    (self.name, self.value, self.kind, self.text) = (name, value, kind, text)
+  }
+
+  /// One that takes no value.
+  package init(_ name: String, text: String) {
+    (self.name, value, kind, self.text) = (name, nil, .text, text)
+  }
+
+  /// `--pool POOL`.
+  package var label: String { value.map { "\(name) \($0)" } ?? name }
+}
+
+/// A list of names with their meanings under a title: signals, exit codes, words.
+package struct ListSpec: Sendable, Equatable {
+  package let title: String
+  package let rows: [(name: String, text: String)]
+
+  package init(_ title: String, _ rows: [(name: String, text: String)]) {
+    (self.title, self.rows) = (title, rows)
+  }
+
+  package static func == (a: ListSpec, b: ListSpec) -> Bool {
+    a.title == b.title && a.rows.elementsEqual(b.rows, by: ==)
+  }
+}
+
+/// A command.
+package struct CommandSpec: Sendable {
+  package let name: String
+  /// How the overview shows it: with its most important word.
+  package let label: String
+  /// Half a line for the overview.
+  package let summary: String
+  /// Command lines without the program's name.
+  package let synopsis: [String]
+  /// Paragraphs.
+  package let text: [String]
+  package var options: [OptionSpec] = []
+  package var lists: [ListSpec] = []
+  /// In order of the codes.
+  package var exits: [(code: Int, text: String)] = []
+  /// Command lines with the program's name, or of the shell.
+  package let examples: [String]
+  /// What stands in the first, second… place; the last place with `isRepeated`.
+  package var words: [WordKind] = []
+  /// What stands behind a first word, where that depends on it.
+  package var wordsAfter: [String: [WordKind]] = [:]
+
+  package init(
+    _ name: String, label: String? = nil, summary: String, synopsis: [String], text: [String],
+    examples: [String]
+  ) {
+    self.name = name
+    self.label = label ?? name
+    self.summary = summary
+    self.synopsis = synopsis
+    self.text = text
+    self.examples = examples
+  }
+}

@@ -1,0 +1,164 @@
+// The columns of the table of endpoints: what stands in them, how they are sorted, and which go
+// first where there is little room.
+
+/// An endpoint within its pool.
+package struct FleetRow: Sendable, Equatable {
+  package var pool: String
+  package var endpoint: EndpointReport
+  /// Place in the report: the configured order.
+  package var place: Int
+
+  /// Who it is, whatever is said of it.
+  package struct Identity: Sendable, Equatable {
+    package var pool: String
+    package var address: String
+  }
+  package var identity: Identity { Identity(pool: pool, address: endpoint.address) }
+}
+
+/// A column of the table of endpoints, by the name that `--sort` takes.
+package enum FleetColumn: String, Sendable, CaseIterable {
+  case pool, endpoint, state, base, target, weight, share, traffic
+  case inFlight = "in_flight"
+  case connections, rate, errors, p50, p99
+  case firstByte = "first_byte"
+  case ejections, reason
+
+  /// The least wanted last: what goes first where there is little room.
+  static let byPriority: [FleetColumn] = [
+    .endpoint, .state, .weight, .rate, .errors, .pool, .p99, .inFlight, .traffic, .p50, .share,
+    .reason, .firstByte, .target, .base, .ejections, .connections,
+  ]
+
+  package var title: String {
+    switch self {
+    case .inFlight: "in fl"
+    case .rate: "req/s"
+    case .errors: "err %"
+    case .firstByte: "1st b"
+    case .connections: "conns"
+    case .ejections: "ejected"
+    case .share: "share %"
+    case .traffic: "traf %"
+    default: rawValue
+    }
+  }
+
+  /// Texts stand to the left and sort upwards, numbers to the right and sort downwards.
+  package var isText: Bool {
+    switch self {
+    case .pool, .endpoint, .state, .reason: true
+    default: false
+    }
+  }
+
+  package func cell(_ row: FleetRow) -> (text: String, tone: Tone) {
+    let one = row.endpoint
+    switch self {
+    case .pool: return (row.pool, .normal)
+    case .endpoint: return (one.address, .strong)
+    case .state: return Self.state(one)
+    case .base: return (Quantity.weight(one.baseWeight), .normal)
+    case .target: return (Quantity.weight(one.targetWeight), .normal)
+    case .weight: return (Quantity.weight(one.effectiveWeight), .strong)
+    case .share: return (Quantity.percent(one.weightShare), .normal)
+    case .traffic: return (Quantity.percent(one.trafficShare), .normal)
+    case .inFlight: return (Quantity.count(one.inFlight), .normal)
+    case .connections: return (Quantity.count(one.connections), .normal)
+    case .rate: return (Quantity.rate(one.requestsPerSecond), .normal)
+    case .errors: return (Quantity.percent(one.errorRatio), Self.errorTone(one.errorRatio))
+    case .p50: return (Quantity.duration(one.p50Seconds), .normal)
+    case .p99: return (Quantity.duration(one.p99Seconds), .normal)
+    case .firstByte: return (Quantity.duration(one.firstByteP50Seconds), .normal)
+    case .ejections:
+      return (Quantity.count(one.ejections), one.ejections ?? 0 > 0 ? .warning : .normal)
+    case .reason: return (one.reasonText ?? one.reason ?? "", .faint)
+    }
+  }
+
+  private static func state(_ one: EndpointReport) -> (String, Tone) {
+    let state = one.state ?? Quantity.unknown
+    let notes = [one.tuning, one.backup == true ? "backup" : nil].compactMap(\.self)
+    let tone: Tone =
+      switch state {
+      case "ready": .good
+      case "starting", "draining": .warning
+      case "unhealthy", "ejected": .bad
+      default: .normal
+      }
+    // A drained endpoint is draining anyway.
+    let shown = notes.filter { !($0 == "drained" && state == "draining") }
+    return (([state] + shown).joined(separator: ", "), tone)
+  }
+
+  static func errorTone(_ ratio: Double?) -> Tone {
+    guard let ratio else { return .normal }
+    return ratio >= 0.05 ? .bad : ratio >= 0.01 ? .warning : .normal
+  }
+
+  private func number(_ one: EndpointReport) -> Double? {
+    switch self {
+    case .base: one.baseWeight
+    case .target: one.targetWeight
+    case .weight: one.effectiveWeight
+    case .share: one.weightShare
+    case .traffic: one.trafficShare
+    case .inFlight: one.inFlight
+    case .connections: one.connections
+    case .rate: one.requestsPerSecond
+    case .errors: one.errorRatio
+    case .p50: one.p50Seconds
+    case .p99: one.p99Seconds
+    case .firstByte: one.firstByteP50Seconds
+    case .ejections: one.ejections
+    case .pool, .endpoint, .state, .reason: nil
+    }
+  }
+
+  /// The rows by this column, `isReversed` the other way round; what is unknown always comes last,
+  /// equals stay in the configured order. By pool is the configured order.
+  package func sorted(_ rows: [FleetRow], isReversed: Bool) -> [FleetRow] {
+    switch self {
+    case .pool: return isReversed ? rows.reversed() : rows
+    case .endpoint, .state, .reason:
+      let keyed = rows.map { (row: $0, key: cell($0).text) }
+      return keyed.sorted { a, b in
+        if a.key == b.key { return a.row.place < b.row.place }
+        return (a.key < b.key) != isReversed
+      }.map(\.row)
+    default:
+      let keyed = rows.map { (row: $0, key: number($0.endpoint)) }
+      return keyed.sorted { a, b in
+        switch (a.key, b.key) {
+        case (let x?, let y?) where x != y: return (x > y) != isReversed
+        case (.some, nil): return true
+        case (nil, .some): return false
+        default: return a.row.place < b.row.place
+        }
+      }.map(\.row)
+    }
+  }
+}
+
+extension FleetReport {
+  /// Every endpoint in the configured order; of one pool, and those that a filter leaves: each of
+  /// its words has to stand somewhere in pool, address, state or reason.
+  package func rows(pool: String? = nil, filter: String = "") -> [FleetRow] {
+    let words = filter.lowercased().split(separator: " ")
+    var rows: [FleetRow] = []
+    for one in pools where pool == nil || one.name == pool {
+      for endpoint in one.endpoints {
+        let row = FleetRow(pool: one.name, endpoint: endpoint, place: rows.count)
+        guard !words.isEmpty else {
+          rows.append(row)
+          continue
+        }
+        let state = FleetColumn.state.cell(row).text
+        let text = "\(one.name) \(endpoint.address) \(state) \(endpoint.reasonText ?? "")"
+          .lowercased()
+        if words.allSatisfy({ text.contains($0) }) { rows.append(row) }
+      }
+    }
+    return rows
+  }
+}

@@ -1,0 +1,96 @@
+// Tables in so many columns of a terminal: widths after what stands in them, columns that are
+// wanted least left out until the rest fits, the last text column cut to what is left.
+
+/// A table's cells as safe text, and their places.
+package struct TableLayout: Sendable {
+  package struct Column: Sendable {
+    package var title: String
+    package var isRight: Bool
+    /// Smaller goes later where there is little room.
+    package var priority: Int
+    /// It is cut to this before another column goes; nil: it is never cut.
+    package var widthMin: Int?
+    package var widthMax = 40
+
+    package init(_ title: String, isRight: Bool = true, priority: Int, widthMin: Int? = nil) {
+      self.title = title
+      self.isRight = isRight
+      self.priority = priority
+      self.widthMin = widthMin
+    }
+  }
+
+  package typealias Cell = (text: String, tone: Tone)
+
+  private let columns: [Column]
+  /// Of each column; nil where it is left out.
+  package private(set) var widths: [Int?]
+  private let gap: String
+
+  /// For a table with these rows within `width` columns.
+  package init(_ columns: [Column], _ rows: [[Cell]], width: Int) {
+    self.columns = columns
+    gap = String(repeating: " ", count: width >= 80 ? 2 : 1)
+    widths = [Int?](repeating: nil, count: columns.count)
+    var wanted = columns.map { SafeText.width(SafeText.of($0.title)) }
+    for row in rows {
+      for (index, cell) in row.enumerated() {
+        wanted[index] = max(wanted[index], SafeText.width(SafeText.of(cell.text)))
+      }
+    }
+    for index in columns.indices { wanted[index] = min(wanted[index], columns[index].widthMax) }
+    var left = width + gap.count
+    var cutable: [Int] = []
+    for index in columns.indices.sorted(by: { columns[$0].priority < columns[$1].priority }) {
+      let least = min(wanted[index], columns[index].widthMin ?? wanted[index])
+      guard least + gap.count <= left else {
+        // The first one has to be there, however narrow it gets.
+        if widths.allSatisfy({ $0 == nil }) { widths[index] = max(1, left - gap.count) }
+        if columns[index].widthMin != nil { continue }
+        break
+      }
+      widths[index] = least
+      left -= least + gap.count
+      if least < wanted[index] { cutable.append(index) }
+    }
+    // What is left goes to those that were cut, in their order of priority.
+    for index in cutable {
+      guard let width = widths[index] else { continue }
+      let more = min(left, wanted[index] - width)
+      widths[index] = width + more
+      left -= more
+    }
+  }
+
+  /// The titles; `sorted` is the column that the rows are sorted by.
+  package func header(sorted: Int? = nil, isDescending: Bool = false) -> ScreenLine {
+    var line = ScreenLine()
+    for (index, column) in columns.enumerated() {
+      guard let width = widths[index] else { continue }
+      if line.width > 0 { line.append(gap) }
+      let isSorted = index == sorted
+      // Not wider for the mark: columns must not jump.
+      var title = column.title
+      if isSorted {
+        let mark = isDescending ? "▾" : "▴"
+        title =
+          SafeText.width(title) < width ? title + mark : String(title.prefix(width - 1)) + mark
+      }
+      line.append(
+        SafeText.fitted(title, to: width, isRight: column.isRight), isSorted ? .notice : .title)
+    }
+    return line
+  }
+
+  package func line(_ row: [Cell]) -> ScreenLine {
+    var line = ScreenLine()
+    for (index, column) in columns.enumerated() {
+      guard let width = widths[index] else { continue }
+      if line.width > 0 { line.append(gap) }
+      line.append(
+        SafeText.fitted(SafeText.of(row[index].text), to: width, isRight: column.isRight),
+        row[index].tone)
+    }
+    return line
+  }
+}

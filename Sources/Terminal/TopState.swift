@@ -1,0 +1,263 @@
+// What a person at `steelyard top` looks at and is being asked: a pure machine from keys to what
+// is to be done. Orders need a confirmation that names the endpoint.
+
+/// What an operator wants changed.
+package struct TopOrder: Sendable, Equatable {
+  package enum Action: Sendable, Equatable {
+    case drain, undo
+    /// The weight as it was typed.
+    case pin(String)
+  }
+  package var target: FleetRow.Identity
+  package var action: Action
+
+  package var question: String {
+    switch action {
+    case .drain: "drain \(target.address) of pool \(target.pool): no new requests?"
+    case .undo: "undo what was said of \(target.address) of pool \(target.pool)?"
+    case .pin(let weight): "pin \(target.address) of pool \(target.pool) to weight \(weight)?"
+    }
+  }
+}
+
+/// What is to be done after a key.
+package enum TopEffect: Sendable, Equatable {
+  case nothing, redraw, quit
+  case order(TopOrder)
+}
+
+package struct TopState: Sendable {
+  package enum Mode: Sendable, Equatable {
+    case table, help
+    case confirm(TopOrder)
+    case weight(FleetRow.Identity, text: String)
+    case filter(text: String, before: String)
+    /// 0 is all pools.
+    case pools(chosen: Int)
+  }
+
+  package static let inputMax = 60
+
+  package private(set) var mode = Mode.table
+  package private(set) var report: FleetReport?
+  package private(set) var sort: FleetColumn
+  package private(set) var isReversed = false
+  package private(set) var pool: String?
+  package private(set) var filter = ""
+  package private(set) var chosen: FleetRow.Identity?
+  /// Those that are shown, sorted.
+  package private(set) var rows: [FleetRow] = []
+  /// The first row on the screen; kept by `scroll`.
+  package private(set) var offset = 0
+  /// Rows on the screen, for paging.
+  package private(set) var pageRows = 10
+  /// Said at the bottom until the next key.
+  package var message: (text: String, tone: Tone)?
+  /// Since when nobody answers, as text, and why.
+  package private(set) var lost: (since: String, reason: String)?
+  package let address: String
+  private let hasToken: Bool
+
+  package init(address: String, hasToken: Bool, sort: FleetColumn = .pool, pool: String? = nil) {
+    (self.address, self.hasToken, self.sort, self.pool) = (address, hasToken, sort, pool)
+  }
+
+  /// A new reading.
+  package mutating func take(_ report: FleetReport) {
+    self.report = report
+    lost = nil
+    arrange()
+  }
+
+  /// Nobody answers; `time` is now, for people.
+  package mutating func lose(_ reason: String, at time: String) {
+    lost = (lost?.since ?? time, reason)
+  }
+
+  private mutating func arrange() {
+    rows = sort.sorted(report?.rows(pool: pool, filter: filter) ?? [], isReversed: isReversed)
+    let isThere = rows.contains { $0.identity == chosen }
+    if !isThere { chosen = rows.indices.contains(chosenIndex) ? rows[chosenIndex].identity : nil }
+    rememberIndex()
+  }
+
+  /// Where the chosen row stood when it was last seen: its neighbour follows when it goes.
+  private var lastIndex = 0
+  private var chosenIndex: Int { min(lastIndex, max(0, rows.count - 1)) }
+  private mutating func rememberIndex() {
+    if let index = rows.firstIndex(where: { $0.identity == chosen }) { lastIndex = index }
+  }
+
+  /// Makes the chosen row one of those on a screen of so many rows.
+  package mutating func scroll(rowCount: Int) {
+    pageRows = max(1, rowCount)
+    let index = chosenIndex
+    if index < offset { offset = index }
+    if index >= offset + pageRows { offset = index - pageRows + 1 }
+    offset = max(0, min(offset, rows.count - pageRows))
+  }
+
+  /// Text is asked for: what is pasted may be part of it.
+  package var takesText: Bool {
+    switch mode {
+    case .filter, .weight: true
+    default: false
+    }
+  }
+
+  // MARK: Keys
+
+  package mutating func press(_ key: Key) -> TopEffect {
+    message = nil
+    switch mode {
+    case .table: return pressInTable(key)
+    case .help:
+      mode = .table
+      return .redraw
+    case .confirm(let order):
+      mode = .table
+      if key == .character("y") || key == .character("Y") { return .order(order) }
+      message = ("nothing was changed", .normal)
+      return .redraw
+    case .weight(let target, let text): return pressInWeight(key, target, text)
+    case .filter(let text, let before): return pressInFilter(key, text, before)
+    case .pools(let chosen): return pressInPools(key, chosen)
+    }
+  }
+
+  private mutating func pressInTable(_ key: Key) -> TopEffect {
+    switch key {
+    case .up, .character("k"): move(by: -1)
+    case .down, .character("j"): move(by: 1)
+    case .pageUp: move(by: -pageRows)
+    case .pageDown: move(by: pageRows)
+    case .home, .character("g"): move(by: -rows.count)
+    case .end, .character("G"): move(by: rows.count)
+    case .character("s"), .character(">"), .right: turnSort(by: 1)
+    case .character("<"), .left: turnSort(by: -1)
+    case .character("r"):
+      isReversed.toggle()
+      arrange()
+    case .character("p"):
+      let names = report?.pools.map(\.name) ?? []
+      mode = .pools(chosen: pool.flatMap { names.firstIndex(of: $0) }.map { $0 + 1 } ?? 0)
+    case .character("/"): mode = .filter(text: filter, before: filter)
+    case .escape:
+      filter = ""
+      arrange()
+    case .character("d"): ask(.drain)
+    case .character("u"): ask(.undo)
+    case .character("w"):
+      if let chosen, mayChange() { mode = .weight(chosen, text: "") }
+    case .character("?"), .character("h"): mode = .help
+    case .character("q"): return .quit
+    case .redraw: return .redraw
+    default: return .nothing
+    }
+    return .redraw
+  }
+
+  private mutating func move(by count: Int) {
+    guard !rows.isEmpty else { return }
+    lastIndex = max(0, min(rows.count - 1, chosenIndex + count))
+    chosen = rows[lastIndex].identity
+  }
+
+  private mutating func turnSort(by step: Int) {
+    let all = FleetColumn.allCases
+    let index = all.firstIndex(of: sort) ?? 0
+    sort = all[(index + step + all.count) % all.count]
+    isReversed = false
+    arrange()
+  }
+
+  private mutating func ask(_ action: TopOrder.Action) {
+    guard let chosen, mayChange() else { return }
+    mode = .confirm(TopOrder(target: chosen, action: action))
+  }
+
+  private mutating func mayChange() -> Bool {
+    if lost != nil {
+      message = ("nobody answers: nothing can be changed now", .warning)
+    } else if report?.write == "none" {
+      message = ("this admin address takes no changes: configure admin.write_token", .warning)
+    } else if report?.write == "token", !hasToken {
+      message = ("changes need a token: --token-file FILE, or STEELYARD_TOKEN", .warning)
+    } else {
+      return true
+    }
+    return false
+  }
+
+  // MARK: Questions
+
+  /// The text after a key of a line that is typed; nil: the key is no part of it.
+  private static func typed(_ key: Key, _ text: String) -> String? {
+    switch key {
+    case .character(let character): text.count < inputMax ? text + String(character) : text
+    case .backspace: String(text.dropLast())
+    case .clearLine: ""
+    default: nil
+    }
+  }
+
+  private mutating func pressInWeight(
+    _ key: Key, _ target: FleetRow.Identity, _ text: String
+  ) -> TopEffect {
+    if let text = Self.typed(key, text) {
+      mode = .weight(target, text: text)
+    } else if key == .enter {
+      guard let weight = Double(text), weight.isFinite, weight >= 0 else {
+        mode = .table
+        message = ("a weight is a number such as 0.5", .warning)
+        return .redraw
+      }
+      mode = .confirm(TopOrder(target: target, action: .pin(text)))
+    } else if key == .escape {
+      mode = .table
+      message = ("nothing was changed", .normal)
+    }
+    return .redraw
+  }
+
+  private mutating func pressInFilter(_ key: Key, _ text: String, _ before: String) -> TopEffect {
+    if let text = Self.typed(key, text) {
+      mode = .filter(text: text, before: before)
+      filter = text
+    } else if key == .escape {
+      mode = .table
+      filter = before
+    } else if key == .enter {
+      mode = .table
+    } else {
+      return .nothing
+    }
+    arrange()
+    return .redraw
+  }
+
+  private mutating func pressInPools(_ key: Key, _ chosen: Int) -> TopEffect {
+    let names = report?.pools.map(\.name) ?? []
+    let at: Int
+    switch key {
+    case .up, .character("k"): at = chosen - 1
+    case .down, .character("j"), .character("p"): at = chosen + 1
+    case .pageUp: at = chosen - 10
+    case .pageDown: at = chosen + 10
+    case .home: at = 0
+    case .end: at = names.count
+    case .enter:
+      pool = chosen > 0 && chosen <= names.count ? names[chosen - 1] : nil
+      mode = .table
+      offset = 0
+      arrange()
+      return .redraw
+    case .escape, .character("q"):
+      mode = .table
+      return .redraw
+    default: return .nothing
+    }
+    mode = .pools(chosen: max(0, min(names.count, at)))
+    return .redraw
+  }
+}

@@ -1,0 +1,52 @@
+// Requests of the command line to a running steelyard, and what their refusals mean to a person.
+import HTTP
+import Primitives
+
+/// Why a command ends without having done its work.
+struct CommandFailure: Error {
+  let code: ExitCode
+  let message: String
+  /// A steelyard that has just begun has nothing to tell yet.
+  var isEarly = false
+
+  static let notUnderstood = CommandFailure(
+    code: .unavailable, message: "the admin server's answer is not understood")
+}
+
+/// Where a running steelyard listens for orders, and the token for it.
+struct AdminSession: Sendable {
+  let address: SocketAddress
+  let token: Secret?
+  var timeout = Nanoseconds.seconds(10)
+
+  /// The answer to a request below /api/v1/, which was 200. Blocks until then.
+  func ask(_ method: String, _ path: String) throws(CommandFailure) -> AdminClient.Answer {
+    let answer: AdminClient.Answer
+    do throws(AdminClient.Failure) {
+      answer = try AdminClient.send(
+        method, AdminResource.apiPrefix + path, to: address, token: token, timeout: timeout)
+    } catch {
+      throw CommandFailure(code: .unavailable, message: error.message)
+    }
+    guard answer.status == 200 else { throw refusal(answer) }
+    return answer
+  }
+
+  private func refusal(_ answer: AdminClient.Answer) -> CommandFailure {
+    var text = answer.text.split(separator: "\n").prefix(200).joined(separator: "\n")
+    if let problem = Problem.read(answer.content) {
+      text = ([problem.detail] + problem.errors).joined(separator: "\n")
+    }
+    switch answer.status {
+    case 401:
+      return CommandFailure(
+        code: .noPermission,
+        message: "not allowed: \(address) "
+          + (token == nil ? "wants a token" : "does not know this token")
+          + "; give it with --token-file FILE, or in STEELYARD_TOKEN")
+    case 403: return CommandFailure(code: .noPermission, message: "not allowed: \(text)")
+    case 503: return CommandFailure(code: .unavailable, message: text, isEarly: true)
+    default: return CommandFailure(code: .refused, message: "refused: \(text)")
+    }
+  }
+}

@@ -1,0 +1,48 @@
+// `steelyard completion`: files for shells, and the live names that these ask for.
+import Fleet
+import Manual
+import Primitives
+import Terminal
+
+enum CompletionCommand {
+  /// A shell waits for us.
+  private static let patience = Nanoseconds.seconds(1)
+  private static let namesMax = 2_000
+
+  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
+    guard let word = arguments.first(where: { !$0.hasPrefix("-") }) else {
+      throw UsageError("completion: which shell? bash, zsh or fish")
+    }
+    switch word {
+    case "bash": Console.out(CompletionScript.bash(CommandTable.all), terminator: "")
+    case "zsh": Console.out(CompletionScript.zsh(CommandTable.all), terminator: "")
+    case "fish": Console.out(CompletionScript.fish(CommandTable.all), terminator: "")
+    case "pools", "endpoints", "targets":
+      let options = try AdminOptions("completion", arguments)
+      for name in names(word, options.session) { Console.out(name) }
+    default: throw UsageError("completion: no shell \(word); there are bash, zsh and fish")
+    }
+    return .ok
+  }
+
+  /// What cannot be asked for is nothing. Names that could steer a terminal are left out.
+  private static func names(_ word: String, _ session: AdminSession) -> [String] {
+    var session = session
+    session.timeout = patience
+    let answer: AdminClient.Answer
+    do throws(CommandFailure) {
+      answer = try session.ask("GET", "pools")
+    } catch {
+      return []
+    }
+    let pools = PoolStatus.read(answer.content) ?? []
+    var names: [String] = []
+    if word != "pools" {
+      // An endpoint may be in several pools.
+      var seen: Set<String> = []
+      names = pools.flatMap(\.endpoints).map(\.address).filter { seen.insert($0).inserted }
+    }
+    if word != "endpoints" { names += pools.map(\.name) }
+    return Array(names.filter { $0 == SafeText.of($0) && !$0.hasPrefix("-") }.prefix(namesMax))
+  }
+}

@@ -1,0 +1,183 @@
+// `steelyard top`: the status of a running steelyard in a terminal, kept up to date, with keys;
+// once as text or JSON for scripts.
+import CSystem
+import Configuration
+import Fleet
+import IO
+import Primitives
+import Terminal
+
+enum TopCommand {
+  /// How long a steelyard that has just begun may have nothing to tell.
+  private static let patience = Nanoseconds.seconds(5)
+
+  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
+    let options = try AdminOptions("top", arguments)
+    guard options.words.isEmpty else {
+      throw UsageError("top: unknown word \(options.words[0]); the pool is named by --pool")
+    }
+    let sort = try column(options.sort)
+    let interval = try interval(options.interval)
+    do throws(CommandFailure) {
+      if options.isJSON {
+        Console.out(try json(options.session), terminator: "")
+        return .ok
+      }
+      var state = TopState(
+        address: "\(options.address)", hasToken: options.token != nil, sort: sort,
+        pool: options.pool)
+      let report = try patiently { () throws(CommandFailure) in
+        try TopFeed.report(options.session)
+      }
+      if let pool = options.pool, !report.pools.contains(where: { $0.name == pool }) {
+        throw CommandFailure(code: .refused, message: "there is no pool \(pool)")
+      }
+      state.take(report)
+      if options.isOnce || !TerminalDriver.isUsable {
+        printOnce(state)
+        return .ok
+      }
+      return try TopView(state, options.session, interval: interval).run()
+    } catch {
+      Console.error("steelyard: \(error.message)")
+      return error.code
+    }
+  }
+
+  private static func column(_ name: String?) throws(UsageError) -> FleetColumn {
+    guard let name else { return .pool }
+    if let column = FleetColumn(rawValue: name) { return column }
+    let names = FleetColumn.allCases.map(\.rawValue)
+    let hint = Suggestion.hint(for: name, among: names).map { "; \($0)" } ?? ""
+    throw UsageError(
+      "top: no column \(name)\(hint); there are \(names.joined(separator: ", "))")
+  }
+
+  private static func interval(_ text: String?) throws(UsageError) -> Nanoseconds {
+    guard let text else { return .seconds(1) }
+    let digits =
+      text.hasSuffix("ms") ? text.dropLast(2) : text.hasSuffix("s") ? text.dropLast() : ""
+    let unit = text.hasSuffix("ms") ? 0.001 : 1
+    guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == 0x2E }),
+      let number = Double(digits), (0.2...60).contains(number * unit)
+    else { throw UsageError("top: --interval takes 200ms to 60s, not \(text)") }
+    return .seconds(number * unit)
+  }
+
+  // MARK: Once
+
+  /// Asks again while a steelyard that has just begun has nothing to tell.
+  private static func patiently<Value>(
+    _ ask: () throws(CommandFailure) -> Value
+  ) throws(CommandFailure) -> Value {
+    let end = Clock.now + patience
+    while true {
+      do throws(CommandFailure) {
+        return try ask()
+      } catch {
+        guard error.isEarly, Clock.now < end else { throw error }
+        Clock.pause(.milliseconds(200))
+      }
+    }
+  }
+
+  private static func json(_ session: AdminSession) throws(CommandFailure) -> String {
+    let answer = try patiently { () throws(CommandFailure) in try session.ask("GET", "status") }
+    guard AdminJSON.read(FleetReport.self, answer.content) != nil else {
+      throw CommandFailure.notUnderstood
+    }
+    return answer.text
+  }
+
+  private static func printOnce(_ state: TopState) {
+    let width = isatty(1) == 1 ? TerminalDriver().size.columns : 120
+    let palette = TerminalDriver.palette(of: 1)
+    let text = state.plainText(columns: width).map { line in
+      palette == .plain
+        ? SafeText.cut(line.plain, to: width)
+        : line.rendered(palette, columns: width, isFilled: false)
+    }
+    Console.out(text.joined(separator: "\n"))
+  }
+}
+
+/// The screen that is kept up to date.
+private final class TopView {
+  private let terminal = TerminalDriver()
+  private let palette = TerminalDriver.palette(of: 1, hasEscapes: true)
+  private let waker: Waker
+  private let signals: SignalWatcher
+  private let feed: TopFeed
+  private var state: TopState
+  private var keys = KeyReader()
+
+  init(
+    _ state: TopState, _ session: AdminSession, interval: Nanoseconds
+  ) throws(CommandFailure) {
+    self.state = state
+    var session = session
+    session.timeout = .seconds(5)
+    do throws(IOError) {
+      waker = try Waker()
+      signals = try SignalWatcher(
+        [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH], waker: waker)
+      feed = try TopFeed(session, interval: interval, reader: waker)
+      try feed.start()
+    } catch {
+      throw CommandFailure(code: .internalError, message: "the system refused: \(error)")
+    }
+  }
+
+  func run() -> ExitCode {
+    terminal.begin()
+    defer { terminal.restore() }
+    draw()
+    while true {
+      // The rest of an escape sequence comes at once, or it was the key itself.
+      terminal.wait(waker, milliseconds: keys.isWaiting ? 50 : 1_000)
+      for signal in signals.take() {
+        switch signal {
+        case SIGTSTP: terminal.suspend()
+        case SIGCONT: terminal.begin()
+        case SIGWINCH: terminal.forget()
+        default: return .ok
+        }
+      }
+      guard let bytes = terminal.typed() else { return .ok }
+      let wasWaiting = keys.isWaiting
+      var pressed = keys.read(bytes, takesPaste: state.takesText)
+      if bytes.isEmpty, wasWaiting { pressed += keys.flush() }
+      for key in pressed {
+        switch state.press(key) {
+        case .quit: return .ok
+        case .order(let order): feed.send(order)
+        case .redraw: if key == .redraw { terminal.forget() }
+        case .nothing: break
+        }
+      }
+      for news in feed.takeNews() { take(news) }
+      draw()
+    }
+  }
+
+  private func take(_ news: TopFeed.News) {
+    switch news {
+    case .report(let report): state.take(report)
+    case .lost(let failure): state.lose(failure.message, at: Self.timeOfDay)
+    case .done(let text): state.message = (text, .good)
+    case .refused(let text): state.message = (text, .bad)
+    }
+  }
+
+  private static var timeOfDay: String {
+    let time = Int(sy_time_of_day(Clock.wall.rawValue / 1_000_000_000))
+    func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    return "\(two(time / 10_000)):\(two(time / 100 % 100)):\(two(time % 100))"
+  }
+
+  private func draw() {
+    let (columns, rows) = terminal.size
+    let lines = state.screen(columns: columns, rows: rows)
+    terminal.show(lines.map { $0.rendered(palette, columns: columns) })
+  }
+}

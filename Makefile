@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-alerts deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-instructions profile dashboards docs screenshots format lint clean
+.PHONY: help run build test test-alerts deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-instructions profile dashboards docs screenshots screenshot-top format lint clean
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -101,9 +101,18 @@ screenshots: ## pictures of the status page into results/screenshots (ARGS="heal
 	@$(RELEASE)
 	@scripts/screenshots --binary $(BINARY) $(ARGS)
 
-docs: ## make docs/metrics.md from the catalogue of metrics
+screenshot-top: ## a picture of steelyard top, docs/images/top.png
+	@scripts/setup test
+	@$(RELEASE)
+	@scripts/screenshot-top --binary $(BINARY) $(ARGS)
+
+docs: ## make docs/metrics.md, the manual page and completions from the program's tables
 	@$(SWIFT_BUILD) --product steelyard
 	@$(BUILD)/debug/steelyard metrics --markdown > docs/metrics.md
+	@$(BUILD)/debug/steelyard help --man > docs/steelyard.1
+	@$(BUILD)/debug/steelyard completion bash > config/completions/steelyard.bash
+	@$(BUILD)/debug/steelyard completion zsh > config/completions/_steelyard
+	@$(BUILD)/debug/steelyard completion fish > config/completions/steelyard.fish
 
 format: ## let swift format rewrite the sources
 	@swift format format --in-place --parallel $(SWIFT_FILES)

@@ -65,14 +65,14 @@ extension CompletionScript {
       """
   }
 
-  /// After `*:: :` the words begin with what follows the first one.
+  /// After `*:: :` the words begin with the one that says what follows.
   private static func zshAfter(_ command: CommandSpec) -> String {
     guard !command.wordsAfter.isEmpty else { return "" }
     var text = "            if [[ $state == words ]]; then\n"
     text += "              case $line[1]:$CURRENT in\n"
     for (word, kinds) in command.wordsAfter.sorted(by: { $0.key < $1.key }) {
       for (index, kind) in kinds.enumerated() where kind != .text {
-        text += "                \(word):\(index + 1)) \(zshCall(kind)) && ret=0 ;;\n"
+        text += "                \(word):\(index + 2)) \(zshCall(kind)) && ret=0 ;;\n"
       }
     }
     return text + "              esac\n            fi\n"
@@ -82,9 +82,10 @@ extension CompletionScript {
     switch kind {
     case .text: " "
     case .file: "_files"
-    case .pool: "_steelyard_names pools"
-    case .endpoint: "_steelyard_names endpoints"
-    case .target: "_steelyard_names targets"
+    // In braces: else _arguments would give it options of compadd.
+    case .pool: "{_steelyard_names pools}"
+    case .endpoint: "{_steelyard_names endpoints}"
+    case .target: "{_steelyard_names targets}"
     case .choice(let words): "(\(words.joined(separator: " ")))"
     }
   }
@@ -94,7 +95,7 @@ extension CompletionScript {
       let suffix = words.allSatisfy { $0.hasSuffix("=") } ? "-S '' " : ""
       return "compadd \(suffix)-- \(words.joined(separator: " "))"
     }
-    return zshAction(kind)
+    return String(zshAction(kind).filter { $0 != "{" && $0 != "}" })
   }
 
   /// Text within an _arguments specification.

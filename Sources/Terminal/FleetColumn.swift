@@ -82,12 +82,12 @@ package enum FleetColumn: String, Sendable, CaseIterable {
     let tone: Tone =
       switch state {
       case "ready": .good
-      case "starting", "draining": .warning
-      case "unhealthy", "ejected": .bad
+      case "starting", "draining", "drained": .warning
+      case "unhealthy", "ejected", "stalled": .bad
       default: .normal
       }
     // A drained endpoint is draining anyway.
-    let shown = notes.filter { !($0 == "drained" && state == "draining") }
+    let shown = notes.filter { !($0 == "drained" && (state == "draining" || state == "drained")) }
     return (([state] + shown).joined(separator: ", "), tone)
   }
 

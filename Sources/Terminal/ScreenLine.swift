@@ -89,7 +89,9 @@ package struct ScreenLine: Sendable, Equatable {
     for span in spans where left > 0 {
       let text = SafeText.cut(span.text, to: left)
       left -= SafeText.width(text)
-      let codes = [palette.parameters(of: span.tone), inverse].compactMap(\.self)
+      // Inverse colours are bars that hide the text: who is chosen is told by the bar alone.
+      let own = inverse == nil || span.tone == .strong ? palette.parameters(of: span.tone) : nil
+      let codes = [own, inverse].compactMap(\.self)
       result += codes.isEmpty ? text : "\u{1b}[\(codes.joined(separator: ";"))m\(text)\u{1b}[0m"
     }
     guard isFilled, left > 0 else { return result }

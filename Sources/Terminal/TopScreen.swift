@@ -69,7 +69,8 @@ extension TopState {
     }
     if columns >= 80 {
       line.append(
-        "  revision \(Quantity.count(report.revision))  \(Quantity.count(report.workers)) workers",
+        "  revision \(Quantity.count(report.revision))  \(Quantity.count(report.workers)) worker"
+          + (report.workers == 1 ? "" : "s"),
         .faint)
     }
     return line
@@ -88,7 +89,7 @@ extension TopState {
       let count = conditions.count { $0.severity == severity }
       if count > 0 {
         line.append("  ")
-        line.append("\(count) \(severity)", Self.tone(of: severity))
+        line.append("\(count) \(severity)\(count == 1 ? "" : "s")", Self.tone(of: severity))
       }
     }
     return line
@@ -168,7 +169,7 @@ extension TopState {
   private var tableColumns: [TableLayout.Column] {
     FleetColumn.allCases.enumerated().map { index, column in
       let priority = FleetColumn.byPriority.firstIndex(of: column) ?? index
-      let widthMin: Int? = column == .reason ? 12 : column == .pool ? 6 : nil
+      let widthMin: Int? = column == .reason ? 24 : column == .pool ? 12 : nil
       var result = TableLayout.Column(
         column.title, isRight: !column.isText, priority: priority, widthMin: widthMin)
       if column == .reason { result.widthMax = 200 }

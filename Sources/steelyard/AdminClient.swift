@@ -37,6 +37,7 @@ enum AdminClient {
     _ = bytes.withUnsafeBytes { io.send(id, $0) }
     io.setDeadline(id, io.now + timeout)
     var received: [UInt8] = []
+    var end: Int?
     while true {
       let event = io.next()
       switch event.kind {
@@ -46,6 +47,9 @@ enum AdminClient {
         guard received.count <= byteCountMax else {
           throw Failure(message: "\(address) answers with more than 64 MiB")
         }
+        if end == nil { end = Self.end(of: received) }
+        // Not everybody closes where that was asked for.
+        if let end, received.count >= end { return try answer(received, address) }
       case .eof, .hangup: return try answer(received, address)
       case .failed:
         if received.isEmpty { throw unreachable(address) }
@@ -71,15 +75,30 @@ enum AdminClient {
         + "(--admin ADDRESS)")
   }
 
-  private static func answer(
-    _ bytes: [UInt8], _ address: SocketAddress
-  ) throws(Failure) -> Answer {
+  /// Where an answer ends that tells its length, once its head is complete.
+  private static func end(of bytes: [UInt8]) -> Int? { measure(bytes)?.end }
+
+  private static func measure(
+    _ bytes: [UInt8]
+  ) -> (status: Int, start: Int, end: Int)? {
     var parser = HeadParser()
     var head = ResponseHead()
     let verdict = bytes.withUnsafeBytes { parser.parse($0, answering: .get, into: &head) }
-    guard verdict == .complete, case .length(let count) = head.framing,
-      bytes.count >= head.end + count
-    else { throw Failure(message: "\(address) does not answer like steelyard's admin server") }
-    return Answer(status: head.status, content: Array(bytes[head.end..<head.end + count]))
+    guard verdict == .complete else { return nil }
+    switch head.framing {
+    case .length(let count) where count <= byteCountMax:
+      return (head.status, head.end, head.end + count)
+    case .none: return (head.status, head.end, head.end)
+    default: return nil
+    }
+  }
+
+  private static func answer(
+    _ bytes: [UInt8], _ address: SocketAddress
+  ) throws(Failure) -> Answer {
+    guard let found = measure(bytes), bytes.count >= found.end else {
+      throw Failure(message: "\(address) does not answer like steelyard's admin server")
+    }
+    return Answer(status: found.status, content: Array(bytes[found.start..<found.end]))
   }
 }

@@ -235,27 +235,6 @@ def test_a_server_that_hangs_holds_up_no_key(stage):
         steelyard.send_signal(signal.SIGCONT)
 
 
-def test_hostile_names_do_not_steer_the_terminal(stage):
-    configuration = minimal(["127.0.0.1:9"])
-    configuration["pools"][HOSTILE] = {"endpoints": ["127.0.0.2:9"]}
-    steelyard = stage.steelyard(configuration)
-    terminal = top(stage, steelyard)
-    terminal.wait("127.0.0.2:9", "the table")
-    assert "\u202e" not in terminal.raw.decode() and "\u200d" not in terminal.raw.decode()
-    line = terminal.line("127.0.0.2:9")
-    assert line.startswith("\ufffdevil 漢"), line
-    # A wide name moves nothing: addresses of both rows begin in the same column.
-    cells = {}
-    for y in range(terminal.screen.lines):
-        shown = "".join(terminal.screen.buffer[y][x].data or "\0" for x in range(120))
-        for address in ("127.0.0.1:9 ", "127.0.0.2:9 "):
-            if address in shown and "ready" in shown:
-                cells[address] = shown.index(address)
-    assert len(cells) == 2 and len(set(cells.values())) == 1, terminal.text
-    once = run(steelyard, "top", "--once")
-    assert "\u202e" not in once and "漢字" in once
-
-
 class Impostor:
     """Not steelyard: answers the status with what it was given."""
 
@@ -266,9 +245,33 @@ class Impostor:
         self.endpoint = stage.endpoint(answer)
 
 
+def test_hostile_names_do_not_steer_the_terminal(stage):
+    status = {"write": "open", "pools": [
+        {"name": name, "endpoints": [{"address": address, "state": "ready"}]}
+        for name, address in [("text", "127.0.0.1:9"), (HOSTILE, "127.0.0.2:9")]]}
+    server = Impostor(stage, json.dumps(status).encode())
+    command = ["top", "--admin", server.endpoint.address]
+    terminal = stage.keep(Terminal([str(BINARY), *command], columns=160))
+    terminal.wait("127.0.0.2:9", "the table")
+    assert "\u202e" not in terminal.raw.decode() and "\u200d" not in terminal.raw.decode()
+    line = next(line for line in terminal.lines if "127.0.0.2:9 " in line)
+    assert line.startswith("\ufffdevil 漢"), line
+    # A wide name moves nothing: addresses of both rows begin in the same column.
+    cells = {}
+    for y in range(terminal.screen.lines):
+        shown = "".join(terminal.screen.buffer[y][x].data or "\0" for x in range(160))
+        for address in ("127.0.0.1:9 ", "127.0.0.2:9 "):
+            if address in shown and "ready" in shown:
+                cells[address] = shown.index(address)
+    assert len(cells) == 2 and len(set(cells.values())) == 1, terminal.text
+    once = run_steelyard(*command, "--once").stdout
+    assert "\u202e" not in once and "漢字" in once
+
+
 @pytest.mark.parametrize("content", [
     b"{}", b"[]", b"", b"<html>", b'{"pools":[{"name":1}]}', b'{"pools":[' * 5000,
-    b'{"pools":[],"version":"\xff\xfe"}'])
+    b'{"pools":[],"version":"\xff\xfe"}'],
+    ids=["object", "list", "nothing", "page", "number", "deep", "no UTF-8"])
 def test_answers_that_are_no_status_are_refused(stage, content):
     server = Impostor(stage, content)
     for options in (["--once"], ["--json"]):
@@ -338,9 +341,12 @@ def test_once_is_a_plain_table_and_json_the_status(stage):
 def test_once_sorts(stage):
     live, steelyard = two_pools(stage)
     run(steelyard, "weights", "pin", "10.99.0.2:80", "7")
-    lines = run(steelyard, "top", "--once", "--sort", "weight").splitlines()
-    rows = [line for line in lines if ":80 " in line or live[0].address in line]
-    assert "10.99.0.2:80" in rows[0], rows
+
+    def first():
+        lines = run(steelyard, "top", "--once", "--sort", "weight").splitlines()
+        return next(line for line in lines if ":80 " in line or live[0].address in line)
+
+    wait_for(lambda: "10.99.0.2:80" in first(), "the pinned one on top")
 
 
 @pytest.mark.parametrize("environment, is_coloured", [

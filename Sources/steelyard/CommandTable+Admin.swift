@@ -13,9 +13,9 @@ extension CommandTable {
       text: [
         """
         Shows pools, endpoints with their weights and why, what is wrong and what was decided \
-        lately, kept up to date. The key ? lists the keys: arrows choose an endpoint, s < > r sort, \
-        / filters, p chooses a pool, d drains, w pins a weight, u undoes; each of these asks first. \
-        Without a terminal it prints once.
+        lately, kept up to date. The key ? lists the keys: arrows choose an endpoint, s < > r \
+        sort, / filters, p chooses a pool, d drains, w pins a weight, u undoes; each of these \
+        three asks first. Without a terminal it prints once.
         """
       ],
       examples: [

@@ -47,7 +47,8 @@ extension CommandTable {
       text: [
         """
         Lists the presets that `scrape: [{preset: NAME}]` knows. With show it prints one as YAML: \
-        an item of `scrape` with every signal in full, to be read, or pasted into a file and changed.
+        an item of `scrape` with every signal in full, to be read, or pasted into a file and \
+        changed.
         """
       ],
       examples: ["steelyard presets", "steelyard presets show vllm"])

@@ -115,7 +115,7 @@ def test_drain_pin_and_undo_ask_first_and_change_the_fleet(stage):
     terminal.wait("(y/n)", "the question again")
     terminal.type("y")
     terminal.wait(f"{address}: drain: in force", "the order's answer")
-    assert row(steelyard, address)["eligibility"] == "draining"
+    wait_for(lambda: row(steelyard, address)["eligibility"] == "draining", "the drain")
     terminal.wait(lambda _: "draining" in terminal.line(address), "the state")
     terminal.type("u")
     terminal.wait(f"undo what was said of {address}", "the question")

@@ -78,15 +78,18 @@ import Testing
     #expect(line.rendered(.colours, columns: 20).contains("\u{1b}[31mbad"))
   }
 
-  @Test(arguments: [
-    (true, nil, "xterm", Palette.colours), (true, "", "xterm", .colours),
-    (true, "1", "xterm", .plain), (false, nil, "xterm", .plain), (true, nil, "dumb", .plain),
-    (true, nil, nil, .plain), (true, nil, "", .plain),
-  ])
-  func coloursAreForTerminalsThatWantThem(
-    isTerminal: Bool, noColor: String?, term: String?, palette: Palette
-  ) {
-    #expect(Palette.of(isTerminal: isTerminal, noColor: noColor, term: term) == palette)
+  static let outputs: [(isTerminal: Bool, noColor: String?, term: String?, palette: Palette)] = [
+    (true, nil, "xterm", .colours), (true, "", "xterm", .colours), (true, "1", "xterm", .plain),
+    (false, nil, "xterm", .plain), (true, nil, "dumb", .plain), (true, nil, nil, .plain),
+    (true, nil, "", .plain),
+  ]
+
+  @Test func coloursAreForTerminalsThatWantThem() {
+    for one in Self.outputs {
+      let palette = Palette.of(
+        isTerminal: one.isTerminal, noColor: one.noColor, term: one.term)
+      #expect(palette == one.palette, "\(one)")
+    }
   }
 
   @Test func aWholeScreenNeedsSequencesButNoColours() {

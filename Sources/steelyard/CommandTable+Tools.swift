@@ -89,7 +89,8 @@ extension CommandTable {
         """
         Says how a fleet would do under several load-balancing policies, without touching it. FILE \
         describes the endpoints (how many, how fast, how many requests at a time), the traffic and \
-        what goes wrong; every policy gets the same arrivals on a virtual clock. `steelyard` is the \
+        what goes wrong; every policy gets the same arrivals on a virtual clock. `steelyard` is \
+        the \
         real picker and control law of this program; peers' policies are modelled after their \
         documentation. The table has the medians over the seeds; latencies include those of \
         requests that were given up, and p99 is compared with that of the first policy.

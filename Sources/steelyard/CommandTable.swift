@@ -59,7 +59,8 @@ enum CommandTable {
       synopsis: ["serve FILE"],
       text: [
         """
-        Reads FILE (YAML or JSON), listens, proxies, scrapes the endpoints' metrics and moves their \
+        Reads FILE (YAML or JSON), listens, proxies, scrapes the endpoints' metrics and moves \
+        their \
         weights. Logs go to standard error, one line an event.
         """
       ],
@@ -121,7 +122,8 @@ enum CommandTable {
         """
         Prints a file that teaches the shell to complete steelyard's commands, options and values. \
         Pools and endpoints are asked of the running steelyard at the admin address; where nobody \
-        answers within a second there are none. `pools`, `endpoints` and `targets` (both) print these \
+        answers within a second there are none. `pools`, `endpoints` and `targets` (both) print \
+        these \
         names, one a line, and always end with exit code 0.
         """
       ],

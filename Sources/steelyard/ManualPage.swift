@@ -11,14 +11,17 @@ enum ManualPage {
           "DESCRIPTION",
           [
             """
-            steelyard is an HTTP load balancer. It scrapes the Prometheus metrics of every endpoint, \
+            steelyard is an HTTP load balancer. It scrapes the Prometheus metrics of every \
+            endpoint, \
             computes weights that follow their load, and hands them to the balancer in the same \
             process: nothing is rewritten, reloaded or dropped. It exports metrics of its own, and \
             says for every weight why it is what it is.
             """,
             """
-            One file says what listens where, which requests go to which pool of endpoints, and how \
-            their weights are found. A file with one listener, one pool and two addresses is enough; \
+            One file says what listens where, which requests go to which pool of endpoints, and \
+            how \
+            their weights are found. A file with one listener, one pool and two addresses is \
+            enough; \
             `steelyard check --print FILE` shows every other value in force.
             """,
           ])

@@ -160,7 +160,7 @@ struct EndpointHistory: Sendable {
   private(set) var rateChart = ChartRing()
   /// Changes between taking new exchanges and not.
   private(set) var turns = EventTimes()
-  /// Changes of the target weight's direction, of more than a quarter of the greater.
+  /// Changes of the effective weight's direction, of more than a quarter of the greater.
   private(set) var reversals = EventTimes()
   private(set) var restarts = EventTimes()
   private static let reversalMin = 0.25
@@ -168,7 +168,7 @@ struct EndpointHistory: Sendable {
   private(set) var state: Eligibility?
   private var takesNew: Bool?
   private var lastRestarts: UInt64?
-  /// The last extreme of the target ÷ base weight, and where it went from there.
+  /// The last extreme of the effective ÷ base weight, and where it went from there.
   private var extreme: Double?
   private var direction = 0.0
 
@@ -197,7 +197,7 @@ struct EndpointHistory: Sendable {
 
   private mutating func noteWeight(_ row: WeightRow, _ now: Nanoseconds) {
     guard row.base > 0 else { return }
-    let factor = row.target / row.base
+    let factor = row.effective / row.base
     guard let last = extreme else {
       extreme = factor
       return

@@ -130,11 +130,11 @@ import Testing
       }, alerts: []),
     Row(
       name: "up and down",
-      act: { $0.endpoints[0].row.target = Int($0.now.seconds) % 4 < 2 ? 0.5 : 1 },
+      act: { $0.endpoints[0].row.effective = Int($0.now.seconds) % 4 < 2 ? 0.5 : 1 },
       alerts: ["WeightsOscillating"]),
     Row(
       name: "up in steps",
-      act: { $0.endpoints[0].row.target = Double(Int($0.now.seconds) % 1000) / 100 }, alerts: []),
+      act: { $0.endpoints[0].row.effective = Double(Int($0.now.seconds) % 1000) / 100 }, alerts: []),
     Row(
       name: "machines", endpointCount: 4,
       act: {

@@ -226,7 +226,7 @@ CALL = re.compile(r"\blog\??\.write\(|\bself\.append\(|(?<!func )\bappend\((?=\.
 def calls():
     """Message → (levels, keys), of every call of the log in the sources."""
     found = {}
-    for file in [*(ROOT / "Sources/steelyard").glob("*.swift"),
+    for file in [*(ROOT / "Sources/steelyard").rglob("*.swift"),
                  *(ROOT / "Sources/Events").glob("*.swift")]:
         source = file.read_text()
         for match in CALL.finditer(source):

@@ -98,6 +98,6 @@ def test_no_package_dependency_and_no_unsafe_flags():
 
 
 def test_the_program_exports_families_of_its_catalogue_only():
-    for file in (ROOT / "Sources/steelyard").glob("*.swift"):
+    for file in (ROOT / "Sources/steelyard").rglob("*.swift"):
         if not file.name.startswith("Catalogue"):
             assert "MetricFamily(" not in code(file.read_text()), f"{file}: belongs in Catalogue*"

@@ -1,6 +1,7 @@
 """A drill: steelyard, Prometheus, Alertmanager and a receiver on a stage, pools that are broken and
 healed, and how long each alert took."""
 
+import sys
 import time
 
 import wire
@@ -10,6 +11,11 @@ from watchers import Alertmanager, Receiver, Watch
 
 # Until an alert has come, or is gone: the longest wait of the quickened rules and a busy machine.
 DEADLINE = 150
+
+
+def say(progress):
+    """What goes on, for who waits; results go to standard output."""
+    print(f"alerts: {progress}", file=sys.stderr, flush=True)
 
 
 class Drill:
@@ -63,7 +69,11 @@ class Drill:
 
     def warm_up(self, seconds):
         """Lets it run in peace; gives what fired nevertheless, as (alert, pool)."""
-        time.sleep(seconds)
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            say(f"{left:.0f} s to go, {self.requests()} requests, "
+                f"{len(self.receiver.fired)} alerts")
+            time.sleep(min(left, 30))
         return sorted(self.receiver.fired)
 
     def break_and_heal(self):
@@ -74,6 +84,7 @@ class Drill:
         for key, case in wanted.items():
             broken[key] = time.monotonic()
             case.fault.break_it(case)
+        say(f"{len(broken)} faults caused; waiting for their alerts")
         missing = self._wait(wanted, self.receiver.fired)
         assert not missing, f"did not fire: {missing}"
         fired = dict(self.receiver.fired)
@@ -81,6 +92,7 @@ class Drill:
         for key, case in wanted.items():
             healed[key] = time.monotonic()
             case.fault.heal_it(case)
+        say("healed; waiting for the alerts' ends")
         for case in self.cases:
             # The one that is broken by its clients.
             if case.load.ended.is_set():

@@ -48,7 +48,9 @@ class Drill:
             case.start_load(self.steelyard.address)
         # Before the first scrape there is no steelyard, which is an alert of its own.
         wait_for(lambda: self.prometheus.query('up{job="steelyard"}') == 1, "the first scrape")
-        time.sleep(3)
+        wait_for(
+            lambda: self.prometheus.query('count(ALERTS{alertstate="firing"})') is None
+            and not self.alertmanager.active(), "the alerts of the start to go", DEADLINE)
         self.receiver.forget()
 
     def _keep(self, one):

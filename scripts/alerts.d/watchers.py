@@ -125,6 +125,13 @@ class Alertmanager(Program):
             f"--web.listen-address=127.0.0.1:{self.port}"])
         self.wait_for_port("127.0.0.1", self.port)
 
+    def active(self):
+        """The alerts that it would tell of now."""
+        with wire.Connection(("127.0.0.1", self.port)) as connection:
+            response = connection.exchange("GET", "/api/v2/alerts?active=true")
+        assert response.status == 200, response.content
+        return json.loads(response.content)
+
 
 class Watch(Program):
     """Prometheus with the shipped scrape jobs and rules; `steelyard` is (host, port) of its admin

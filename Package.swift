@@ -27,7 +27,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     room("Primitives", []),
     room("IO", ["CSystem", "Primitives"]),
-    room("HTTP", ["CSystem", "CZlib", "Primitives"]),
+    room("HTTP", ["CSystem", "Primitives"]),
     room("Fleet", ["Primitives"]),
     room("Exposition", ["CSystem", "Primitives"]),
     room("Configuration", ["CYAML", "Fleet", "Primitives"]),
@@ -44,7 +44,8 @@ let package = Package(
     .executableTarget(
       name: "steelyard",
       dependencies: [
-        "Balancer", "CSystem", "Configuration", "Controller", "Demo", "Events", "Exposition",
+        "Balancer", "CSystem", "CZlib", "Configuration", "Controller", "Demo", "Events",
+        "Exposition",
         "Fleet", "HTTP", "IO", "Manual", "Primitives", "Simulation", "Status", "Terminal",
       ],
       // scripts/embed-page makes Swift of it.

@@ -12,7 +12,7 @@ NAMES = [str(file.relative_to(ROOT)) for file in SOURCES]
 
 # Who may import whom; rooms that are not named import nothing of ours but Primitives.
 ROOMS = {
-    "IO": {"CSystem"}, "HTTP": {"CSystem", "CZlib"}, "Exposition": {"CSystem"}, "Fleet": set(),
+    "IO": {"CSystem"}, "HTTP": {"CSystem"}, "Exposition": {"CSystem"}, "Fleet": set(),
     "Configuration": {"CYAML", "Fleet"},
     "Status": {"Exposition", "Fleet"},
     "Manual": set(),

@@ -3,7 +3,7 @@
 import CZlib
 
 /// Compresses one content. Not for several threads.
-package final class GzipStream {
+final class GzipStream {
   /// The fastest: pages of metrics repeat themselves so much that more effort wins little.
   private static let level: Int32 = 1
   private static let roomByteCount = 65_536
@@ -13,7 +13,7 @@ package final class GzipStream {
   private var isEnded = false
 
   /// Nil where there is no memory for it (about 270 KB).
-  package init?() {
+  init?() {
     stream = .allocate(capacity: 1)
     stream.initialize(to: z_stream())
     guard sy_gzip_begin(stream, Self.level) == Z_OK else {
@@ -29,7 +29,7 @@ package final class GzipStream {
 
   /// Takes all of `bytes` and appends what has come of it, which may be nothing before the last
   /// piece. Requires: nothing follows the last piece.
-  package func append(_ bytes: UnsafeRawBufferPointer, isLast: Bool, to out: inout [UInt8]) {
+  func append(_ bytes: UnsafeRawBufferPointer, isLast: Bool, to out: inout [UInt8]) {
     precondition(!isEnded, "nothing follows the last piece")
     isEnded = isLast
     // zlib does not write to its input.

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import HTTP
+@testable import steelyard
 
 @Suite struct GzipStreamTests {
   private func compressed(_ pieces: [[UInt8]]) throws -> [UInt8] {

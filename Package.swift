@@ -45,8 +45,8 @@ let package = Package(
       name: "steelyard",
       dependencies: [
         "Balancer", "CSystem", "CZlib", "Configuration", "Controller", "Demo", "Events",
-        "Exposition",
-        "Fleet", "HTTP", "IO", "Manual", "Primitives", "Simulation", "Status", "Terminal",
+        "Exposition", "Fleet", "HTTP", "IO", "Manual", "Primitives", "Simulation", "Status",
+        "Terminal",
       ],
       // scripts/embed-page makes Swift of it.
       exclude: ["StatusPage/web"], swiftSettings: strict),

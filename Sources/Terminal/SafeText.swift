@@ -35,6 +35,12 @@ package enum SafeText {
     return String(result)
   }
 
+  /// `text` safe line by line: its line ends stay.
+  package static func lines(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false)
+      .map { of(String($0)) }.joined(separator: "\n")
+  }
+
   /// The columns that safe text takes.
   package static func width(_ text: String) -> Int {
     var width = 0

@@ -104,8 +104,9 @@ extension Steelyard {
     hooks.apply(fleet.hooks, log)
     events.keep(fleet)
     var lines = FleetDifference.lines(from: configured, to: fleet)
-    if fleet.adminTokens == configured.adminTokens, !nextAccess.hasTokens(of: access) {
-      lines.append("admin tokens changed")
+    if !nextAccess.hasTokens(of: access) {
+      if fleet.adminTokens == configured.adminTokens { lines.append("admin tokens changed") }
+      mustEndStreams = true
     }
     configured = fleet
     access = nextAccess

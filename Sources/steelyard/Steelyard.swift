@@ -68,6 +68,8 @@ final class Steelyard {
   let path: String?
   /// Connections of probes are of another fleet.
   var mustCloseProbes = false
+  /// Streams of events began under other tokens.
+  var mustEndStreams = false
   private var nextTick: Nanoseconds
   var status = StatusHistory()
   /// When the status takes its next reading.
@@ -170,6 +172,10 @@ final class Steelyard {
     }
     let now = io.now
     admin.work(&io) { request in self.answer(request, now) }
+    if mustEndStreams {
+      mustEndStreams = false
+      admin.endStreams(&io)
+    }
     takeNames()
     if mustCloseProbes {
       mustCloseProbes = false

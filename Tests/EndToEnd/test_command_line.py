@@ -1,15 +1,17 @@
 """Every command's help, options, completion in real shells, and the manual page."""
 
+import json
 import os
 import re
 import subprocess
 
 import pytest
 from conftest import minimal
+from endpoints import text
 from programs import BINARY, ROOT, find, run_steelyard
 from screen import Terminal
 
-USAGE = 64
+USAGE, REFUSED = 64, 65
 OVERVIEW = run_steelyard("--help").stdout
 COMMANDS = re.findall(r"^  ([a-z]+)(?: \S+)?  +\S", OVERVIEW, re.M)
 # What a value has to be for its option's parser to go on to the next complaint.
@@ -231,6 +233,32 @@ def test_zsh_completes(shells):
         found = shells("zsh", line)
         assert set(expected) <= set(found), (line, found)
         assert not [word for word in found if word not in expected and word in COMMANDS], found
+
+
+STRANGE = "a\x1b]0;owned\x07\n\x9b31mb\u202e"
+
+
+@pytest.mark.parametrize("words, status, answer", [
+    (["weights"], 200, {"pools": [{
+        "name": STRANGE, "law": STRANGE, "balance": STRANGE, "is_frozen": False,
+        "is_dry_run": False, "endpoints": [{
+            "address": "127.0.0.1:9", "eligibility": STRANGE, "is_backup": False,
+            "base_weight": 1, "target_weight": 1, "weight": 1, "share": 1, "reason": STRANGE,
+            "detail": STRANGE, "in_flight": 0, "completed": 0, "failed": 0}]}]}),
+    (["explain", "text"], 200, STRANGE),
+    (["reload"], 200, {"changes": [STRANGE]}),
+    (["weights", "freeze", "text"], 200, {"result": STRANGE}),
+    (["reload"], 409, {"title": "x", "status": 409, "detail": STRANGE, "errors": [STRANGE]}),
+    (["reload"], 409, STRANGE)])
+def test_a_strange_server_does_not_steer_the_terminal(stage, words, status, answer):
+    content = answer if isinstance(answer, str) else json.dumps(answer)
+    server = stage.endpoint(text(content.encode(), status=status))
+    done = run_steelyard(*words, "--admin", server.address)
+    assert done.returncode == (0 if status == 200 else REFUSED), done.stderr
+    shown = done.stdout + done.stderr
+    assert "owned" in shown and "31mb" in shown
+    assert not [c for c in shown if (c < " " and c != "\n") or "\x7f" <= c < "\xa0"
+                or c == "\u202e"], shown
 
 
 def test_nobody_at_the_admin_address_holds_up_no_shell(shells):

@@ -2,6 +2,7 @@
 nobody else when somebody does not read."""
 
 import json
+import signal
 import socket
 import time
 
@@ -258,3 +259,32 @@ def test_tokens_are_asked_for_as_anywhere(stage):
         assert stream.head.startswith("HTTP/1.1 200 ")
         events = [stream.event() for _ in range(2)]
         assert events[1]["data"]["write"] == "token"
+
+
+def test_a_change_of_tokens_ends_the_streams(stage, tmp_path):
+    file = tmp_path / "read.token"
+    file.write_text("read-token-0123456789")
+    configuration = minimal(["127.0.0.1:9"])
+    configuration["admin"]["read_token"] = {"file": str(file)}
+    steelyard = stage.steelyard(configuration)
+
+    def stream_of(token):
+        stream = stage.keep(Stream(steelyard, fields=f"Authorization: Bearer {token}\r\n"))
+        assert stream.head.startswith("HTTP/1.1 200 ")
+        return stream
+
+    stream = stream_of("read-token-0123456789")
+
+    def reload():
+        before = len(steelyard.events("configuration reloaded"))
+        steelyard.send_signal(signal.SIGHUP)
+        wait_for(lambda: len(steelyard.events("configuration reloaded")) > before, "the reload")
+
+    reload()
+    for _ in range(3):
+        stream.event()
+    file.write_text("another-token-0123456789")
+    reload()
+    while stream.socket.recv(65536):
+        pass
+    assert stream_of("another-token-0123456789").event()

@@ -63,6 +63,11 @@ struct AdminServer: ~Copyable {
     }
   }
 
+  /// Ends every stream: who still may have one begins another.
+  mutating func endStreams(_ io: inout IOLoop) {
+    for id in streams { close(id, &io) }
+  }
+
   /// Handles an event of a connection with `tag`.
   mutating func handle(
     _ event: IOEvent, _ io: inout IOLoop, answer: (AdminRequest) -> AdminResponse

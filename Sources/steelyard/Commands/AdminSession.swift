@@ -1,6 +1,7 @@
 // Requests of the command line to a running steelyard, and what their refusals mean to a person.
 import HTTP
 import Primitives
+import Terminal
 
 /// Why a command ends without having done its work.
 struct CommandFailure: Error {
@@ -8,6 +9,9 @@ struct CommandFailure: Error {
   let message: String
   /// A steelyard that has just begun has nothing to tell yet.
   var isEarly = false
+
+  /// Tells it on stderr. Parts of the message may be a server's words, and that may be anybody.
+  func say() { Console.error("steelyard: \(SafeText.lines(message))") }
 
   static let notUnderstood = CommandFailure(
     code: .unavailable, message: "the admin server's answer is not understood")

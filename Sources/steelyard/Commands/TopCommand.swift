@@ -39,7 +39,7 @@ enum TopCommand {
       }
       return try TopView(state, options.session, interval: interval).run()
     } catch {
-      Console.error("steelyard: \(error.message)")
+      error.say()
       return error.code
     }
   }

@@ -2,6 +2,7 @@
 import Controller
 import HTTP
 import Primitives
+import Terminal
 
 enum WeightsCommand {
   private typealias Options = AdminOptions
@@ -59,7 +60,7 @@ enum WeightsCommand {
           ReloadChanges.self, try ask(options, "POST", "reload").content)
       else { throw Stop.notUnderstood }
       let summary = answer.changes.isEmpty ? "reloaded: nothing has changed" : "reloaded:"
-      for line in [summary] + answer.changes { Console.out(line) }
+      for line in [summary] + answer.changes { Console.out(SafeText.of(line)) }
     }
   }
 
@@ -78,7 +79,7 @@ enum WeightsCommand {
         let path = "pools/\(PercentText.encoded(name))/explain?format=text"
         texts.append(try ask(options, "GET", path).text)
       }
-      Console.out(texts.joined(separator: "\n"), terminator: "")
+      Console.out(SafeText.lines(texts.joined(separator: "\n")), terminator: "")
     }
   }
 
@@ -87,7 +88,7 @@ enum WeightsCommand {
       try work()
       return .ok
     } catch {
-      Console.error("steelyard: \(error.message)")
+      error.say()
       return error.code
     }
   }
@@ -135,7 +136,7 @@ enum WeightsCommand {
     guard let change = AdminJSON.read(ChangeAnswer.self, answer.content) else {
       throw Stop.notUnderstood
     }
-    Console.out(change.result)
+    Console.out(SafeText.of(change.result))
   }
 
   // MARK: Table
@@ -170,12 +171,15 @@ enum WeightsCommand {
         endpoint.reason + (endpoint.detail.isEmpty ? "" : ": \(endpoint.detail)"),
       ])
     }
-    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    var text = "pool \(pool.name): law \(pool.law), balance \(pool.balance)"
+    rows = rows.map { $0.map(SafeText.of) }
+    let widths = rows[0].indices.map { column in
+      rows.map { SafeText.width($0[column]) }.max() ?? 0
+    }
+    var text = SafeText.of("pool \(pool.name): law \(pool.law), balance \(pool.balance)")
     text += (pool.isFrozen ? ", frozen" : "") + (pool.isDryRun ? ", dry run" : "") + "\n"
     for row in rows {
       for (column, cell) in row.enumerated() {
-        let pad = String(repeating: " ", count: widths[column] - cell.count)
+        let pad = String(repeating: " ", count: widths[column] - SafeText.width(cell))
         let isNumber = (2...7).contains(column)
         let isLast = column == row.count - 1
         text += isLast ? cell : (isNumber ? pad + cell : cell + pad) + "  "

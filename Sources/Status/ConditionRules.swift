@@ -29,17 +29,18 @@ enum ConditionRules {
 
   private static func addEligibility(_ pool: PoolReading, _ found: inout [Finding]) {
     let primaries = pool.endpoints.filter { !$0.isBackup }
-    let eligible = primaries.filter { $0.eligibility.takesNewExchanges }
-    let hasBackup = pool.endpoints.contains { $0.isBackup && $0.eligibility.takesNewExchanges }
+    let eligible = primaries.filter(\.mayServe)
     if eligible.isEmpty {
+      // Where states look well, the weights are the reason.
+      let idle = pool.endpoints.count { $0.eligibility.takesNewExchanges && !$0.mayServe }
+      let note = idle > 0 ? "; weight 0: \(idle)" : ""
       // A pool that was configured without any endpoint has none too.
-      if hasBackup {
-        found.append(
-          Finding(.backupServing, nil, "none of \(primaries.count) primaries, a backup serves"))
+      if pool.endpoints.contains(where: { $0.isBackup && $0.mayServe }) {
+        let text = "none of \(primaries.count) primaries, a backup serves\(note)"
+        found.append(Finding(.backupServing, nil, text))
       } else {
-        found.append(
-          Finding(.noEligibleEndpoint, nil, "none of \(pool.endpoints.count) endpoints is eligible")
-        )
+        let text = "none of \(pool.endpoints.count) endpoints is eligible\(note)"
+        found.append(Finding(.noEligibleEndpoint, nil, text))
       }
     } else if eligible.count == 1, primaries.count > 1 {
       found.append(
@@ -205,6 +206,11 @@ enum ConditionRules {
   private static func seconds(_ value: Double) -> String {
     value < 1 ? short(value * 1000) + " ms" : short(value) + " s"
   }
+}
+
+extension EndpointReading {
+  /// With weight 0 an endpoint gets nothing, whatever its state; the alert rules say so too.
+  fileprivate var mayServe: Bool { eligibility.takesNewExchanges && row.effective > 0 }
 }
 
 /// What a machine may be used up to, by the names that presets give such signals.

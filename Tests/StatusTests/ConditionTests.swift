@@ -60,6 +60,20 @@ import Testing
       act: { for i in $0.endpoints.indices { $0.endpoints[i].eligibility = .unhealthy } },
       alerts: ["NoEligibleEndpoint"]),
     Row(
+      name: "all weights are 0",
+      act: { for i in $0.endpoints.indices { $0.endpoints[i].row.effective = 0 } },
+      alerts: ["NoEligibleEndpoint"]),
+    Row(
+      name: "primaries of weight 0 and a backup", endpointCount: 3,
+      act: {
+        $0.endpoints[2].isBackup = true
+        for i in 0...1 { $0.endpoints[i].row.effective = 0 }
+      }, alerts: ["BackupServing"]),
+    Row(
+      name: "one that is left, the others of weight 0", endpointCount: 3,
+      act: { for i in 0...1 { $0.endpoints[i].row.effective = 0 } },
+      alerts: ["SingleEndpointLeft"]),
+    Row(
       name: "a backup serves", endpointCount: 3,
       act: {
         $0.endpoints[2].isBackup = true

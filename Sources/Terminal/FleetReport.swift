@@ -74,6 +74,11 @@ package struct EndpointReport: Sendable, Equatable, Decodable {
   package var tuning: String?
 
   package init(address: String) { self.address = address }
+
+  /// New ones, by its state and its weight.
+  var takesRequests: Bool {
+    (state == "ready" || state == "starting") && effectiveWeight ?? 0 > 0
+  }
 }
 
 /// Something that was decided lately.

@@ -63,6 +63,22 @@ package enum SafeText {
     return String(result) + "…"
   }
 
+  /// The same with the ellipsis in the middle: beginning and end stay.
+  package static func cutWithin(_ text: String, to columns: Int) -> String {
+    guard columns > 2, width(text) > columns else { return cut(text, to: columns) }
+    let head = cut(text, to: columns / 2 + 1)
+    var end = String.UnicodeScalarView()
+    var left = columns - width(head)
+    for scalar in text.unicodeScalars.reversed() {
+      left -= width(scalar)
+      if left < 0 { break }
+      end.append(scalar)
+    }
+    // A mark without what it stands on would go to the ellipsis.
+    while let last = end.last, width(last) == 0 { end.removeLast() }
+    return head + String(String.UnicodeScalarView(end.reversed()))
+  }
+
   /// Safe text in exactly so many columns.
   package static func fitted(_ text: String, to columns: Int, isRight: Bool = false) -> String {
     let cut = cut(text, to: columns)

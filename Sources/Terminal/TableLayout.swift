@@ -11,12 +11,18 @@ package struct TableLayout: Sendable {
     /// It is cut to this before another column goes; nil: it is never cut.
     package var widthMin: Int?
     package var widthMax = 40
+    /// Names often differ at their end only: it stays where one is cut.
+    package var isName: Bool
 
-    package init(_ title: String, isRight: Bool = true, priority: Int, widthMin: Int? = nil) {
+    package init(
+      _ title: String, isRight: Bool = true, priority: Int, widthMin: Int? = nil,
+      isName: Bool = false
+    ) {
       self.title = title
       self.isRight = isRight
       self.priority = priority
       self.widthMin = widthMin
+      self.isName = isName
     }
   }
 
@@ -87,9 +93,10 @@ package struct TableLayout: Sendable {
     for (index, column) in columns.enumerated() {
       guard let width = widths[index] else { continue }
       if line.width > 0 { line.append(gap) }
+      let safe = SafeText.of(row[index].text)
+      let text = column.isName ? SafeText.cutWithin(safe, to: width) : safe
       line.append(
-        SafeText.fitted(SafeText.of(row[index].text), to: width, isRight: column.isRight),
-        row[index].tone)
+        SafeText.fitted(text, to: width, isRight: column.isRight), row[index].tone)
     }
     return line
   }

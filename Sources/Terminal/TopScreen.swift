@@ -41,16 +41,19 @@ extension TopState {
     var lines = [titleLine(columns)]
     if rowCount >= 6 { lines.append(summaryLine) }
     if let lost {
+      lines = lines.map(\.faded)
       var line = ScreenLine("no answer since \(lost.since): ", .bad)
       line.append("\(lost.reason); asking again", .bad)
       lines.append(line)
     }
     let conditions = report?.conditions ?? []
     let conditionsMax = rowCount == .max ? conditions.count : rowCount / 8
-    for condition in conditions.prefix(conditionsMax) { lines.append(Self.line(of: condition)) }
-    guard rowCount >= 16, let pools = report?.pools, !pools.isEmpty else { return lines }
-    lines.append(ScreenLine())
-    return lines + poolLines(pools, columns, rowCount == .max ? pools.count : max(1, rowCount / 5))
+    var rest = conditions.prefix(conditionsMax).map(Self.line)
+    if rowCount >= 16, let pools = report?.pools, !pools.isEmpty {
+      rest.append(ScreenLine())
+      rest += poolLines(pools, columns, rowCount == .max ? pools.count : max(1, rowCount / 5))
+    }
+    return lines + (lost == nil ? rest : rest.map(\.faded))
   }
 
   private func titleLine(_ columns: Int) -> ScreenLine {
@@ -92,6 +95,9 @@ extension TopState {
         line.append("\(count) \(severity)\(count == 1 ? "" : "s")", Self.tone(of: severity))
       }
     }
+    // A server tells of the first hundred.
+    let more = (report.conditionCount ?? 0) - Double(conditions.count)
+    if more > 0 { line.append("  and \(Quantity.count(more)) more", .warning) }
     return line
   }
 
@@ -116,7 +122,7 @@ extension TopState {
   // MARK: Pools
 
   private static let poolColumns = [
-    TableLayout.Column("pool", isRight: false, priority: 0, widthMin: 8),
+    TableLayout.Column("pool", isRight: false, priority: 0, widthMin: 8, isName: true),
     TableLayout.Column("ready", priority: 4), TableLayout.Column("req/s", priority: 1),
     TableLayout.Column("err %", priority: 2), TableLayout.Column("p50", priority: 5),
     TableLayout.Column("p99", priority: 3), TableLayout.Column("1st b p50", priority: 9),
@@ -171,7 +177,8 @@ extension TopState {
       let priority = FleetColumn.byPriority.firstIndex(of: column) ?? index
       let widthMin: Int? = column == .reason ? 24 : column == .pool ? 12 : nil
       var result = TableLayout.Column(
-        column.title, isRight: !column.isText, priority: priority, widthMin: widthMin)
+        column.title, isRight: !column.isText, priority: priority, widthMin: widthMin,
+        isName: column == .pool)
       if column == .reason { result.widthMax = 200 }
       return result
     }

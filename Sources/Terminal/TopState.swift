@@ -10,14 +10,21 @@ package struct TopOrder: Sendable, Equatable {
   }
   package var target: FleetRow.Identity
   package var action: Action
+  /// Nobody else of the pool takes new requests: without it they are refused.
+  package var isOfLast = false
 
   package var question: String {
+    let who = "\(target.address) of pool \(target.pool)"
     switch action {
-    case .drain: "drain \(target.address) of pool \(target.pool): no new requests?"
-    case .undo: "undo what was said of \(target.address) of pool \(target.pool)?"
-    case .pin(let weight): "pin \(target.address) of pool \(target.pool) to weight \(weight)?"
+    case .drain: return "drain \(who)" + (isOfLast ? Self.warning : ": no new requests?")
+    case .undo: return "undo what was said of \(who)?"
+    case .pin(let weight):
+      return "pin \(who) to weight \(weight)"
+        + (isOfLast && Double(weight) == 0 ? Self.warning : "?")
     }
   }
+
+  private static let warning = ", the last that takes requests?"
 }
 
 /// What is to be done after a key.
@@ -173,7 +180,13 @@ package struct TopState: Sendable {
 
   private mutating func ask(_ action: TopOrder.Action) {
     guard let chosen, mayChange() else { return }
-    mode = .confirm(TopOrder(target: chosen, action: action))
+    mode = .confirm(TopOrder(target: chosen, action: action, isOfLast: isLast(chosen)))
+  }
+
+  private func isLast(_ target: FleetRow.Identity) -> Bool {
+    let endpoints = report?.pools.first { $0.name == target.pool }?.endpoints ?? []
+    let takers = endpoints.filter(\.takesRequests)
+    return takers.count == 1 && takers[0].address == target.address
   }
 
   private mutating func mayChange() -> Bool {
@@ -212,7 +225,7 @@ package struct TopState: Sendable {
         message = ("a weight is a number such as 0.5", .warning)
         return .redraw
       }
-      mode = .confirm(TopOrder(target: target, action: .pin(text)))
+      mode = .confirm(TopOrder(target: target, action: .pin(text), isOfLast: isLast(target)))
     } else if key == .escape {
       mode = .table
       message = ("nothing was changed", .normal)

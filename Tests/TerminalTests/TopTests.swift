@@ -79,6 +79,52 @@ import Testing
     }
   }
 
+  @Test func whoeverTakesAwayTheLastIsTold() {
+    var report = Self.report()
+    let warning = "the last that takes requests"
+    func question(_ keys: String) -> String {
+      var state = TopState(address: "", hasToken: false)
+      state.take(report)
+      _ = press(&state, keys)
+      return state.screen(columns: 120, rows: 24).last?.plain ?? ""
+    }
+    // Of three, one has weight 0 and one is draining.
+    for keys in ["jjd", "jjw0\r", "jjw0.0\r"] {
+      #expect(question(keys).contains(warning), "\(keys)")
+    }
+    for keys in ["d", "jd", "jju", "jjw1\r"] {
+      #expect(!question(keys).contains(warning), "\(keys)")
+    }
+    report.pools[0].endpoints[0].effectiveWeight = 1
+    #expect(!question("jjd").contains(warning))
+  }
+
+  @Test func moreConditionsThanAreToldAreCounted() {
+    var report = Self.report()
+    var one = ConditionReport()
+    one.severity = "warning"
+    report.conditions = Array(repeating: one, count: 100)
+    report.conditionCount = 240
+    var state = TopState(address: "", hasToken: false)
+    state.take(report)
+    let lines = state.screen(columns: 120, rows: 30).map(\.plain)
+    #expect(lines[1].hasSuffix("100 warnings  and 140 more"), "\(lines[1])")
+  }
+
+  @Test func longPoolNamesKeepTheirEnds() {
+    let names = ["east", "west"].map { "llama-70b-instruct-production-\($0)" }
+    let report = FleetReport(
+      pools: names.map { PoolReport(name: $0, endpoints: [EndpointReport(address: "10.0.0.1:80")]) }
+    )
+    var state = TopState(address: "", hasToken: false)
+    state.take(report)
+    let lines = state.screen(columns: 80, rows: 30).map(\.plain)
+    // In the table of pools, and in that of endpoints.
+    for end in ["east", "west"] {
+      #expect(lines.count { $0.contains("…") && $0.contains("\(end) ") } == 2, "\(lines)")
+    }
+  }
+
   @Test(arguments: ["n", "q", "\u{1b}", "\r", "d"])
   func whatIsNoYesChangesNothing(key: String) {
     var state = Self.state()
@@ -188,6 +234,9 @@ import Testing
     #expect(lines.contains { $0.plain.contains("no answer since 12:00:00") })
     let row = lines.first { $0.plain.contains("10.0.0.2:80") }
     #expect(row?.spans.allSatisfy { $0.tone == .faint } == true)
+    // Only that it is lost is no old news.
+    let loud = lines.filter { $0.spans.contains { $0.tone != .faint } }.map(\.plain)
+    #expect(loud == ["no answer since 12:00:00: nobody answers; asking again"])
     _ = press(&state, "d")
     #expect(state.mode == .table)
     state.take(Self.report())

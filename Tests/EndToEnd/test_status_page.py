@@ -2,8 +2,10 @@
 colour schemes and on a narrow screen, with hostile names, 200 endpoints and a server that goes."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import wire
@@ -321,6 +323,50 @@ def test_a_lost_server_is_told_and_found_again(stage, browser):
     browser.wait(lambda: "live" in browser.text("#link"), "the page to be live again")
     assert not browser.find_element(By.ID, "banner").is_displayed()
     assert browser.texts("tbody .address") == fleet.addresses
+
+
+def test_what_is_shown_is_of_when_it_came(stage, browser):
+    fleet = Fleet(stage)
+    fleet.open(browser)
+    fleet.steelyard.send_signal(signal.SIGSTOP)
+    stopped = time.time()
+    # The silence is noticed later: here an hour later, by the page's clock.
+    browser.js("const real = Date.now; Date.now = () => real() + 3600e3")
+    fleet.steelyard.send_signal(signal.SIGKILL)
+    browser.wait(lambda: "Connection lost since" in browser.text("#banner"), "the banner")
+    moments = [time.strftime("%H:%M:%S", time.localtime(stopped + late)) for late in range(-3, 3)]
+    assert any(f"since {moment}:" in browser.text("#banner") for moment in moments), (
+        browser.text("#banner"), moments)
+    # A tab among others shows its title alone.
+    assert browser.title == "✖ not connected, steelyard"
+
+
+def test_a_wrong_token_is_told_once_and_a_right_one_forgets_it(stage, browser):
+    fleet = Fleet(stage)
+    fleet.open(browser)
+    browser.js("""
+      const banner = document.getElementById("banner");
+      window.told = [];
+      new MutationObserver(() => window.told.push(banner.textContent))
+        .observe(banner, { childList: true });""")
+
+    def say(token):
+        browser.find_element(By.ID, "token-button").click()
+        text = browser.text("#token-text")
+        browser.find_element(By.ID, "token").clear()
+        browser.find_element(By.ID, "token").send_keys(token, Keys.ENTER)
+        return text
+
+    assert say("wrong-token-0123456789").startswith("A read token shows")
+    browser.wait(lambda: "does not take this token" in browser.text("#token-dialog"), "a no")
+    browser.find_element(By.ID, "token-cancel").click()
+    # Two more tries, each refused.
+    browser.wait(lambda: "every 2 s" in browser.text("#banner"), "more tries")
+    assert not browser.js("return document.getElementById('token-dialog').open")
+    assert say(WRITE).startswith("A read token shows")
+    browser.wait(lambda: "live" in browser.text("#link"), "the page to be live")
+    told = browser.js("return window.told")
+    assert told and all("does not take this token" in text for text in told), told
 
 
 def test_a_token_is_asked_for_where_reading_needs_one(stage, browser):

@@ -336,8 +336,14 @@ extension StatusPage {
         node.item.remove();
         conditionNodes.delete(key);
       }
-      const count = status.condition_count;
-      document.title = count > 0 ? `▲ ${count} steelyard` : "steelyard";
+      showTitle();
+    }
+
+    /// Of a tab that nobody looks at, the title is all that is seen.
+    function showTitle() {
+      const count = lastStatus?.condition_count ?? 0;
+      if (document.body.className === "lost") document.title = "✖ not connected, steelyard";
+      else document.title = count > 0 ? `▲ ${count} steelyard` : "steelyard";
     }
 
     let shownDecisions = "";
@@ -396,12 +402,6 @@ extension StatusPage {
       columns.forEach(([title, key], index) => {
         if (!key) return;
         const option = make("option", "", title);
-        option.value = String(index);
-        select.append(option);
-      });
-      select.addEventListener("change", () => {
-        view.sort = Number(select.value);
-        view.isDescending = goesDown(view.sort);
 
     """#
 }

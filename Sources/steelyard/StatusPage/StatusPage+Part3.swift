@@ -2,6 +2,12 @@
 
 extension StatusPage {
   static let part3 = #"""
+        option.value = String(index);
+        select.append(option);
+      });
+      select.addEventListener("change", () => {
+        view.sort = Number(select.value);
+        view.isDescending = goesDown(view.sort);
         arrange();
       });
       byId("direction").addEventListener("click", () => {
@@ -28,9 +34,11 @@ extension StatusPage {
       return token() === "" ? {} : { Authorization: `Bearer ${token()}` };
     }
 
+    const tokenText = byId("token-text").textContent;
+
     function askForToken(reason) {
       const dialog = byId("token-dialog");
-      if (reason) byId("token-text").textContent = reason;
+      put(byId("token-text"), reason || tokenText);
       if (dialog.open) return;
       byId("token").value = token();
       dialog.showModal();
@@ -117,27 +125,31 @@ extension StatusPage {
     const silenceMax = 8000;
     const pauses = [500, 1000, 2000, 4000, 8000, 15000];
     let tries = 0;
-    let lostAt = null;
+    let heardAt = null;
+    let isAsked = false;
+    let refused = null;
     let current = null;
     let wake = null;
 
     function setLink(state, text) {
       document.body.className = state;
       put(byId("link"), text);
+      showTitle();
     }
 
     function lose(why, pause) {
-      lostAt ??= Date.now() / 1000;
       setLink("lost", "not connected");
       const banner = byId("banner");
       banner.hidden = false;
-      put(banner, `Connection lost since ${clock(lostAt)}: ${why}. What is shown is of then; `
-        + `trying again every ${Math.max(1, Math.round(pause / 1000))} s.`);
+      const again = `trying again every ${Math.max(1, Math.round(pause / 1000))} s.`;
+      put(banner, heardAt === null ? `Not connected: ${why}; ${again}`
+        : `Connection lost since ${clock(heardAt)}: ${why}. What is shown is of then; ${again}`);
     }
 
     function found() {
       tries = 0;
-      lostAt = null;
+      refused = null;
+      heardAt = Date.now() / 1000;
       byId("banner").hidden = true;
       setLink("live", "● live");
     }
@@ -197,9 +209,12 @@ extension StatusPage {
           headers: authorization(), cache: "no-store", signal: controller.signal,
         });
         if (answer.status === 401 || answer.status === 403) {
-          askForToken(token() === "" ? "steelyard asks for a read or write token."
-            : "steelyard does not take this token.");
-          return "a token is needed";
+          const why = token() === "" ? "steelyard asks for a read or write token"
+            : "steelyard does not take this token";
+          // Once: whoever cancels is not asked again and again.
+          if (refused !== token()) askForToken(why + ".");
+          refused = token();
+          return why;
         }
         if (!answer.ok) return `steelyard answers ${answer.status}`;
         await readStream(answer.body, watch);
@@ -213,7 +228,10 @@ extension StatusPage {
 
     async function follow() {
       for (;;) {
+        isAsked = false;
         const why = await connect();
+        // With another token, that is no loss.
+        if (isAsked) continue;
         const pause = pauses[Math.min(tries, pauses.length - 1)];
         tries += 1;
         lose(why, pause);
@@ -228,6 +246,8 @@ extension StatusPage {
 
     function reconnect() {
       tries = 0;
+      refused = null;
+      isAsked = true;
       current?.abort();
       wake?.();
     }

@@ -99,8 +99,14 @@ function showConditions(status) {
     node.item.remove();
     conditionNodes.delete(key);
   }
-  const count = status.condition_count;
-  document.title = count > 0 ? `▲ ${count} steelyard` : "steelyard";
+  showTitle();
+}
+
+/// Of a tab that nobody looks at, the title is all that is seen.
+function showTitle() {
+  const count = lastStatus?.condition_count ?? 0;
+  if (document.body.className === "lost") document.title = "✖ not connected, steelyard";
+  else document.title = count > 0 ? `▲ ${count} steelyard` : "steelyard";
 }
 
 let shownDecisions = "";

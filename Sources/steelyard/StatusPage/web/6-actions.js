@@ -9,9 +9,11 @@ function authorization() {
   return token() === "" ? {} : { Authorization: `Bearer ${token()}` };
 }
 
+const tokenText = byId("token-text").textContent;
+
 function askForToken(reason) {
   const dialog = byId("token-dialog");
-  if (reason) byId("token-text").textContent = reason;
+  put(byId("token-text"), reason || tokenText);
   if (dialog.open) return;
   byId("token").value = token();
   dialog.showModal();

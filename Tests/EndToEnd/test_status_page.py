@@ -369,6 +369,53 @@ def test_a_wrong_token_is_told_once_and_a_right_one_forgets_it(stage, browser):
     assert told and all("does not take this token" in text for text in told), told
 
 
+def test_an_answer_is_for_the_question_that_was_asked(stage, browser):
+    fleet = Fleet(stage)
+    fleet.open(browser, WRITE)
+    one, two = fleet.addresses
+
+    def click(found):
+        browser.js("document.querySelector(arguments[0]).click()", found)
+
+    fleet.steelyard.send_signal(signal.SIGSTOP)
+    click(f'[aria-label="Pin {one} of text"]')
+    browser.js("document.getElementById('act-weight').value = '0.5'")
+    click("#act-yes")
+    click("#act-no")
+    click(f'[aria-label="Drain {two} of text"]')
+    fleet.steelyard.send_signal(signal.SIGCONT)
+    browser.wait(lambda: "pinned" in browser.text("tbody tr"), "the pin to be shown")
+    assert browser.js("return document.getElementById('act-dialog').open")
+    assert two in browser.text("#act-text")
+    click("#act-yes")
+    browser.wait(lambda: fleet.states() == ["ready", "draining"], "the drain")
+
+
+def test_who_takes_away_the_last_endpoint_is_told(stage, browser):
+    fleet = Fleet(stage)
+    fleet.open(browser, WRITE)
+
+    def warning(verb, address):
+        browser.js("document.querySelector(arguments[0]).click()",
+                   f'[aria-label="{verb} {address} of text"]')
+        shown = browser.text("#act-warning")
+        browser.find_element(By.ID, "act-no").click()
+        return shown
+
+    one, two = fleet.addresses
+    assert warning("Drain", two) == warning("Pin", two) == ""
+    order(fleet, one, "pin?weight=0")
+    browser.wait(lambda: "pinned" in browser.text("tbody tr"), "the pin")
+    assert "will be refused" in warning("Drain", two)
+    assert "with weight 0" in warning("Pin", two)
+    assert warning("Drain", one) == warning("Undo", one) == ""
+    # What cannot be pressed looks so: there is nothing to undo.
+    assert browser.js("""
+      return [...document.querySelectorAll(".acts button")]
+        .map((one) => getComputedStyle(one).opacity < 1)""") == [
+            False, False, False, False, False, True]
+
+
 def test_a_token_is_asked_for_where_reading_needs_one(stage, browser):
     fleet = Fleet(stage, admin={"read_token": {"env": "READ"}})
     browser.get("http://%s:%d/" % fleet.steelyard.admin)

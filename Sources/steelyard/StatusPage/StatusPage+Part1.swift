@@ -49,7 +49,8 @@ extension StatusPage {
     button, input, select { font: inherit; color: inherit; background: var(--card);
       border: 1px solid var(--quiet); border-radius: .35rem; padding: .22rem .6rem; }
     button { cursor: pointer; }
-    button:hover { border-color: var(--accent); color: var(--accent); }
+    button:disabled { opacity: .4; cursor: default; }
+    button:hover:enabled { border-color: var(--accent); color: var(--accent); }
     .banner { margin: .7rem auto 0; max-width: 107.5rem; padding: .6rem 1rem; border-radius: .4rem;
       border: 2px solid var(--bad); background: var(--card); color: var(--bad); font-weight: 600; }
     .lost main { opacity: .62; filter: grayscale(1); }
@@ -127,6 +128,7 @@ extension StatusPage {
     dialog label { display: block; margin: .5rem 0; }
     dialog input, dialog select { width: 100%; }
     .buttons { display: flex; flex-wrap: wrap; gap: .6rem; }
+    #act-warning:empty { display: none; }
     .error { color: var(--bad); font-weight: 600; }
     @media (max-width: 60rem) {
       header, main, footer { padding-left: .7rem; padding-right: .7rem; }
@@ -225,6 +227,7 @@ extension StatusPage {
       <form>
         <h2 id="act-title"></h2>
         <p id="act-text"></p>
+        <p id="act-warning" class="error"></p>
         <label id="act-weight-label">Weight
           <input id="act-weight" type="number" min="0" max="1000000" step="any"></label>
         <label id="act-for-label">For
@@ -399,9 +402,6 @@ extension StatusPage {
           const cell = make(index === 0 ? "th" : "td", name);
           if (index === 0) cell.scope = "row";
           cell.setAttribute("role", index === 0 ? "rowheader" : "cell");
-          cell.dataset.label = title;
-          this.node.append(cell);
-          return cell;
 
     """#
 }

@@ -2,6 +2,9 @@
 
 extension StatusPage {
   static let part2 = #"""
+          cell.dataset.label = title;
+          this.node.append(cell);
+          return cell;
         });
         this.address = make("span", "address");
         this.role = make("span", "sub");
@@ -399,9 +402,6 @@ extension StatusPage {
       const none = make("option", "", "configuration");
       none.value = "-1";
       select.append(none);
-      columns.forEach(([title, key], index) => {
-        if (!key) return;
-        const option = make("option", "", title);
 
     """#
 }

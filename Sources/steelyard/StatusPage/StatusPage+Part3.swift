@@ -2,6 +2,9 @@
 
 extension StatusPage {
   static let part3 = #"""
+      columns.forEach(([title, key], index) => {
+        if (!key) return;
+        const option = make("option", "", title);
         option.value = String(index);
         select.append(option);
       });
@@ -51,6 +54,14 @@ extension StatusPage {
       reconnect();
     }
 
+    /// Without this endpoint nobody of the pool takes new requests.
+    function isLast(pool, address) {
+      const endpoints = lastStatus.pools.find((one) => one.name === pool)?.endpoints ?? [];
+      const takers = endpoints.filter(
+        (e) => ["ready", "starting"].includes(e.state) && e.effective_weight > 0);
+      return takers.length === 1 && takers[0].address === address;
+    }
+
     let pending = null;
 
     const questions = {
@@ -67,6 +78,10 @@ extension StatusPage {
       byId("act-text").textContent = `${endpoint.address} of pool ${pool} ${text}`;
       byId("act-yes").textContent = yes;
       byId("act-error").textContent = "";
+      byId("act-warning").textContent = !isLast(pool, endpoint.address) || verb === "Undo" ? ""
+        : verb === "Drain" ? "It is the last of the pool that takes requests: they will be refused."
+          : "It is the last of the pool that takes requests: with weight 0 they are refused.";
+      byId("act-yes").disabled = false;
       byId("act-weight").value = endpoint.effective_weight;
       byId("act-weight-label").hidden = verb !== "Pin";
       byId("act-for-label").hidden = verb === "Undo";
@@ -75,7 +90,8 @@ extension StatusPage {
     }
 
     async function act() {
-      const { verb, pool, address } = pending;
+      const question = pending;
+      const { verb, pool, address } = question;
       const query = new URLSearchParams();
       if (verb === "Pin") query.set("weight", byId("act-weight").value);
       if (verb !== "Undo" && byId("act-for").value) query.set("for", byId("act-for").value);
@@ -87,10 +103,12 @@ extension StatusPage {
         const answer = await fetch(path, {
           method: "POST", headers: authorization(), signal: AbortSignal.timeout(10000),
         });
+        const text = await answer.text();
+        // Meanwhile somebody may have been asked something else.
+        if (pending !== question) return;
         if (answer.ok) {
           byId("act-dialog").close();
         } else {
-          const text = await answer.text();
           let detail = text;
           try {
             detail = JSON.parse(text).detail ?? text;
@@ -100,9 +118,10 @@ extension StatusPage {
           byId("act-error").textContent = `${answer.status}: ${detail.slice(0, 500)}`;
         }
       } catch (error) {
+        if (pending !== question) return;
         byId("act-error").textContent = `steelyard does not answer: ${error.message}`;
       } finally {
-        byId("act-yes").disabled = false;
+        if (pending === question) byId("act-yes").disabled = false;
       }
     }
 

@@ -26,6 +26,14 @@ function setToken(value) {
   reconnect();
 }
 
+/// Without this endpoint nobody of the pool takes new requests.
+function isLast(pool, address) {
+  const endpoints = lastStatus.pools.find((one) => one.name === pool)?.endpoints ?? [];
+  const takers = endpoints.filter(
+    (e) => ["ready", "starting"].includes(e.state) && e.effective_weight > 0);
+  return takers.length === 1 && takers[0].address === address;
+}
+
 let pending = null;
 
 const questions = {
@@ -42,6 +50,10 @@ function askToAct(verb, pool, endpoint) {
   byId("act-text").textContent = `${endpoint.address} of pool ${pool} ${text}`;
   byId("act-yes").textContent = yes;
   byId("act-error").textContent = "";
+  byId("act-warning").textContent = !isLast(pool, endpoint.address) || verb === "Undo" ? ""
+    : verb === "Drain" ? "It is the last of the pool that takes requests: they will be refused."
+      : "It is the last of the pool that takes requests: with weight 0 they are refused.";
+  byId("act-yes").disabled = false;
   byId("act-weight").value = endpoint.effective_weight;
   byId("act-weight-label").hidden = verb !== "Pin";
   byId("act-for-label").hidden = verb === "Undo";
@@ -50,7 +62,8 @@ function askToAct(verb, pool, endpoint) {
 }
 
 async function act() {
-  const { verb, pool, address } = pending;
+  const question = pending;
+  const { verb, pool, address } = question;
   const query = new URLSearchParams();
   if (verb === "Pin") query.set("weight", byId("act-weight").value);
   if (verb !== "Undo" && byId("act-for").value) query.set("for", byId("act-for").value);
@@ -62,10 +75,12 @@ async function act() {
     const answer = await fetch(path, {
       method: "POST", headers: authorization(), signal: AbortSignal.timeout(10000),
     });
+    const text = await answer.text();
+    // Meanwhile somebody may have been asked something else.
+    if (pending !== question) return;
     if (answer.ok) {
       byId("act-dialog").close();
     } else {
-      const text = await answer.text();
       let detail = text;
       try {
         detail = JSON.parse(text).detail ?? text;
@@ -75,9 +90,10 @@ async function act() {
       byId("act-error").textContent = `${answer.status}: ${detail.slice(0, 500)}`;
     }
   } catch (error) {
+    if (pending !== question) return;
     byId("act-error").textContent = `steelyard does not answer: ${error.message}`;
   } finally {
-    byId("act-yes").disabled = false;
+    if (pending === question) byId("act-yes").disabled = false;
   }
 }
 

@@ -301,6 +301,7 @@ static inline void sy_timestamp(int64_t seconds, int milliseconds, char *out) {
   out[count] = 0;
 }
 static inline void sy_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
+static inline void sy_ignore_sigusr1(void) { signal(SIGUSR1, SIG_IGN); }
 // Starts a program in a process group of its own: no input, output and errors into one pipe whose
 // reading end (*output, it does not block) is ours, no other descriptor, no signal blocked or
 // ignored. The thread waits until the program has replaced its copy of us. Gives the process's id.

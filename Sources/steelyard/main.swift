@@ -27,6 +27,9 @@ func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
     return .ok
   }
   try requireKnownOptions(rest, of: command)
+  // A rotation of logs tells all that are called steelyard; it is no reason to end, with a
+  // terminal left as it stood.
+  if name != "serve" { sy_ignore_sigusr1() }
   switch name {
   case "check": return try CheckCommand.run(rest)
   case "completion": return try CompletionCommand.run(rest)

@@ -188,6 +188,17 @@ def test_however_it_ends_the_terminal_is_as_it_was(stage, how):
     assert terminal.raw.rfind(b"\x1b[?2004l") > terminal.raw.rfind(b"\x1b[?2004h")
 
 
+def test_a_rotation_of_logs_does_not_end_it(stage):
+    steelyard = stage.steelyard(minimal(["127.0.0.1:9"]))
+    terminal = top(stage, steelyard)
+    terminal.wait("127.0.0.1:9", "the table")
+    terminal.kill(signal.SIGUSR1)
+    terminal.type("?")
+    terminal.wait("any key goes back", "help")
+    terminal.type("xq")
+    assert terminal.ended() == 0
+
+
 def test_ctrl_z_gives_the_terminal_back_and_fg_goes_on(stage):
     steelyard = stage.steelyard(minimal(["127.0.0.1:9"]))
     terminal = top(stage, steelyard)

@@ -64,7 +64,7 @@ enum CommandTable {
         weights. Logs go to standard error, one line an event.
         """
       ],
-      examples: ["steelyard serve config/minimal.yaml", "kill -HUP $(pidof steelyard)"])
+      examples: ["steelyard serve config/minimal.yaml", "systemctl reload steelyard"])
     one.words = [.file]
     one.lists = [
       ListSpec(

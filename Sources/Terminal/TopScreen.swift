@@ -203,15 +203,21 @@ extension TopState {
       line.isChosen = rows[place].identity == chosen
       lines.append(line)
     }
-    if rows.isEmpty, report != nil {
-      lines.append(ScreenLine("no endpoint is shown: Esc takes the filter away", .faint))
-    }
+    if rows.isEmpty, let report { lines.append(emptiness(report)) }
     let left = room - lines.count - 1
     if left >= 2, wanted > 0 {
       lines.append(ScreenLine())
       lines += decisionLines(left, columns)
     }
     return Array(lines.prefix(room))
+  }
+
+  private func emptiness(_ report: FleetReport) -> ScreenLine {
+    if let pool, !report.pools.contains(where: { $0.name == pool }) {
+      return ScreenLine("there is no pool \(pool) any more: p chooses another", .warning)
+    }
+    let text = filter.isEmpty ? "no endpoint" : "no endpoint is shown: Esc takes the filter away"
+    return ScreenLine(text, .faint)
   }
 
   private func decisionLines(_ countMax: Int, _ columns: Int) -> [ScreenLine] {

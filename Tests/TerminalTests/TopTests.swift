@@ -99,6 +99,25 @@ import Testing
     #expect(!question("jjd").contains(warning))
   }
 
+  @Test func aTableWithoutRowsSaysWhy() {
+    func shows(_ text: String, _ state: TopState) -> Bool {
+      var state = state
+      return state.screen(columns: 120, rows: 30).contains { $0.plain == text }
+    }
+    var state = TopState(address: "", hasToken: false, pool: "image")
+    state.take(Self.report())
+    _ = press(&state, "/nobody\r")
+    #expect(shows("no endpoint is shown: Esc takes the filter away", state))
+    _ = state.press(.escape)
+    var report = Self.report()
+    report.pools[1].endpoints = []
+    state.take(report)
+    #expect(shows("no endpoint", state))
+    report.pools.removeLast()
+    state.take(report)
+    #expect(shows("there is no pool image any more: p chooses another", state))
+  }
+
   @Test func moreConditionsThanAreToldAreCounted() {
     var report = Self.report()
     var one = ConditionReport()

@@ -357,6 +357,9 @@ def test_a_wrong_token_is_told_once_and_a_right_one_forgets_it(stage, browser):
         browser.find_element(By.ID, "token").send_keys(token, Keys.ENTER)
         return text
 
+    say("token\u20130123456789abcdef")
+    assert "visible ASCII characters only" in browser.text("#token-dialog")
+    browser.find_element(By.ID, "token-cancel").click()
     assert say("wrong-token-0123456789").startswith("A read token shows")
     browser.wait(lambda: "does not take this token" in browser.text("#token-dialog"), "a no")
     browser.find_element(By.ID, "token-cancel").click()

@@ -103,7 +103,10 @@ function beginActions() {
   byId("token-forget").addEventListener("click", () => setToken(""));
   byId("token-dialog").querySelector("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    setToken(byId("token").value.trim());
+    const value = byId("token").value.trim();
+    // No other can be sent.
+    if (/^[\x21-\x7e]*$/.test(value)) setToken(value);
+    else askForToken("A token is of visible ASCII characters only.");
   });
   byId("act-no").addEventListener("click", () => byId("act-dialog").close());
   byId("act-dialog").querySelector("form").addEventListener("submit", (event) => {

@@ -178,8 +178,10 @@ extension TopState {
       let widthMin: Int? = column == .reason ? 24 : column == .pool ? 12 : nil
       var result = TableLayout.Column(
         column.title, isRight: !column.isText, priority: priority, widthMin: widthMin,
-        isName: column == .pool)
+        isName: column == .pool || column == .endpoint)
       if column == .reason { result.widthMax = 200 }
+      // The longest address is one of IPv6 with its port.
+      if column == .endpoint { result.widthMax = 47 }
       return result
     }
   }
@@ -253,7 +255,12 @@ extension TopState {
   private func footer(_ columns: Int) -> ScreenLine {
     switch mode {
     case .confirm(let order):
-      var line = ScreenLine(SafeText.cut(SafeText.of(order.question), to: columns - 6), .warning)
+      let (long, short) = (SafeText.of(order.question), SafeText.of(order.shortQuestion))
+      // Of whom it is must not be cut off.
+      let text =
+        SafeText.width(short) < columns - 6
+        ? SafeText.cut(long, to: columns - 6) : SafeText.cutWithin(short, to: columns - 6)
+      var line = ScreenLine(text, .warning)
       line.append(" (y/n)", .strong)
       return line
     case .weight(let target, let text):

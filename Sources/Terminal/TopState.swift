@@ -14,17 +14,26 @@ package struct TopOrder: Sendable, Equatable {
   package var isOfLast = false
 
   package var question: String {
-    let who = "\(target.address) of pool \(target.pool)"
+    let (who, pool) = (target.address, target.pool)
+    let warning = ", the last of pool \(pool) that takes requests?"
     switch action {
-    case .drain: return "drain \(who)" + (isOfLast ? Self.warning : ": no new requests?")
-    case .undo: return "undo what was said of \(who)?"
-    case .pin(let weight):
-      return "pin \(who) to weight \(weight)"
-        + (isOfLast && Double(weight) == 0 ? Self.warning : "?")
+    case .drain where isOfLast: return "drain \(who)" + warning
+    case .drain: return "drain \(who) of pool \(pool): no new requests?"
+    case .undo: return "undo what was said of \(who) of pool \(pool)?"
+    case .pin(let weight) where isOfLast && Double(weight) == 0:
+      return "pin \(who) to weight \(weight)" + warning
+    case .pin(let weight): return "pin \(who) of pool \(pool) to weight \(weight)?"
     }
   }
 
-  private static let warning = ", the last that takes requests?"
+  /// The same where there is no room for it.
+  package var shortQuestion: String {
+    switch action {
+    case .drain: "drain \(target.address)?"
+    case .undo: "undo \(target.address)?"
+    case .pin(let weight): "pin to \(weight) \(target.address)?"
+    }
+  }
 }
 
 /// What is to be done after a key.

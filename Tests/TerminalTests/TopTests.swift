@@ -81,7 +81,7 @@ import Testing
 
   @Test func whoeverTakesAwayTheLastIsTold() {
     var report = Self.report()
-    let warning = "the last that takes requests"
+    let warning = "the last of pool text that takes requests"
     func question(_ keys: String) -> String {
       var state = TopState(address: "", hasToken: false)
       state.take(report)
@@ -141,6 +141,24 @@ import Testing
     // In the table of pools, and in that of endpoints.
     for end in ["east", "west"] {
       #expect(lines.count { $0.contains("…") && $0.contains("\(end) ") } == 2, "\(lines)")
+    }
+  }
+
+  @Test(arguments: [40, 80, 120])
+  func longAddressesKeepTheirPorts(columns: Int) {
+    let addresses = [8_000, 8_001].map { "[2001:db8:85a3:8d3:1319:8a2e:370:1b58]:\($0)" }
+    let pool = PoolReport(name: "text", endpoints: addresses.map { EndpointReport(address: $0) })
+    var report = FleetReport(pools: [pool])
+    report.write = "open"
+    for (index, port) in ["8000", "8001"].enumerated() {
+      var state = TopState(address: "", hasToken: false)
+      state.take(report)
+      _ = press(&state, String(repeating: "j", count: index) + "d")
+      let lines = state.screen(columns: columns, rows: 24)
+      let row = lines.first { $0.isChosen }?.plain ?? ""
+      #expect(row.contains("]:\(port)"), "\(row)")
+      let question = lines.last?.rendered(.plain, columns: columns) ?? ""
+      #expect(question.contains("]:\(port)") && question.contains("(y/n)"), "\(question)")
     }
   }
 

@@ -288,6 +288,24 @@ def test_it_is_accessible_and_fits(stage, browser):
     press(browser, Keys.ESCAPE)
 
 
+def test_long_addresses_fit_a_dialog_on_a_narrow_screen(stage, browser):
+    address = "[2001:db8:85a3:8d3:1319:8a2e:370:1b58]:8000"
+    configuration = minimal([address], weights={"law": "static"})
+    configuration["admin"]["write_token"] = {"env": "WRITE"}
+    steelyard = stage.steelyard(configuration, environment={"WRITE": WRITE})
+    browser.resize(320, 640)
+    browser.get("http://%s:%d/" % steelyard.admin)
+    browser.js("sessionStorage.setItem('steelyard token', arguments[0])", WRITE)
+    browser.get("http://%s:%d/" % steelyard.admin)
+    browser.wait(lambda: browser.text(".acts button"), "the buttons")
+    browser.js("document.querySelector('.acts button').click()")
+    assert address in browser.text("#act-text")
+    assert browser.js("""
+      const dialog = document.getElementById("act-dialog");
+      return dialog.scrollWidth <= dialog.clientWidth""")
+    assert browser.js("return document.documentElement.scrollWidth") <= 320
+
+
 def test_hostile_bytes_of_an_endpoint_stay_text(stage, browser):
     hostile = stage.endpoint(text(HOSTILE.encode(), status=500))
     fleet = Fleet(stage)

@@ -123,7 +123,8 @@ extension StatusPage {
     .decisions thead th { position: sticky; top: 0; }
     footer { color: var(--quiet); padding-bottom: 1.5rem; }
     dialog { color: var(--text); background: var(--card); border: 1px solid var(--quiet);
-      border-radius: .6rem; max-width: min(30rem, 92vw); padding: .5rem 1.4rem 1rem; }
+      border-radius: .6rem; max-width: min(30rem, 92vw); padding: .5rem 1.4rem 1rem;
+      overflow-wrap: anywhere; }
     dialog::backdrop { background: #0009; }
     dialog label { display: block; margin: .5rem 0; }
     dialog input, dialog select { width: 100%; }
@@ -401,7 +402,6 @@ extension StatusPage {
         this.cells = columns.map(([title, , name], index) => {
           const cell = make(index === 0 ? "th" : "td", name);
           if (index === 0) cell.scope = "row";
-          cell.setAttribute("role", index === 0 ? "rowheader" : "cell");
 
     """#
 }

@@ -2,6 +2,7 @@
 
 extension StatusPage {
   static let part2 = #"""
+          cell.setAttribute("role", index === 0 ? "rowheader" : "cell");
           cell.dataset.label = title;
           this.node.append(cell);
           return cell;
@@ -401,7 +402,6 @@ extension StatusPage {
       const select = byId("sort");
       const none = make("option", "", "configuration");
       none.value = "-1";
-      select.append(none);
 
     """#
 }

@@ -2,6 +2,7 @@
 
 extension StatusPage {
   static let part3 = #"""
+      select.append(none);
       columns.forEach(([title, key], index) => {
         if (!key) return;
         const option = make("option", "", title);

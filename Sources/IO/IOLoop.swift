@@ -114,6 +114,7 @@ public struct IOLoop: ~Copyable {
   deinit {
     for index in 0..<capacity where slots[index].generation & 1 == 1 {
       sy_close(slots[index].fd)
+      output.discard(slots[index].output)
     }
     for listener in listeners { sy_close(listener.fd) }
     sy_close(epoll)

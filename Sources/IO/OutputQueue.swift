@@ -108,6 +108,15 @@ struct OutputPool: ~Copyable {
     queue = OutputQueue()
   }
 
+  /// Gives a queue's memory back to the system. Requires: neither queue nor pool is used again.
+  func discard(_ queue: OutputQueue) {
+    var block = queue.first
+    while let current = block {
+      block = current == queue.last ? nil : current.pointee.next
+      UnsafeMutableRawPointer(current).deallocate()
+    }
+  }
+
   private func content(of block: UnsafeMutablePointer<OutputBlock>) -> UnsafeMutableRawPointer {
     UnsafeMutableRawPointer(block + 1)
   }

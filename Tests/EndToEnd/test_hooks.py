@@ -114,6 +114,24 @@ def test_a_webhook_gets_json(stage):
         silent.close()
 
 
+def test_webhooks_that_reach_nobody_cost_no_memory_for_ever(stage):
+    hook = {"on": ["config_reloaded"], "post": f"http://{dead()}/", "cooldown": "0s",
+            "concurrency": 16}
+    address = stage.endpoint(text()).address
+    steelyard = stage.steelyard(minimal([address]) | {"hooks": [hook] * 16})
+
+    def fail(count):
+        with Connection(steelyard.admin) as admin:
+            while runs(steelyard, "config_reloaded", "failed") < count:
+                for _ in range(8):
+                    assert admin.exchange("POST", "/api/v1/reload").status == 200
+
+    fail(600)
+    before = steelyard.rss_bytes()
+    fail(2_400)
+    assert steelyard.rss_bytes() < before + (3 << 20)
+
+
 def test_what_hangs_is_ended_with_its_children(stage, tmp_path):
     pids = tmp_path / "pids"
     command = script(tmp_path, "hang.sh", f"""

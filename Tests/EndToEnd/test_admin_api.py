@@ -1,10 +1,12 @@
 """Tokens, methods, problems and the audit of the admin API, with the real program and its commands."""
 
+import grp
 import json
 import os
 import re
 import signal
 import stat
+import subprocess
 
 import pytest
 from conftest import minimal
@@ -312,6 +314,19 @@ def test_a_flood_of_refusals_does_not_flood_the_log(stage):
             assert connection.exchange("POST", "/api/v1/reload").status == 403
     # The window may have turned once meanwhile.
     assert 10 <= len(steelyard.events("audit")) <= 20
+
+
+def test_the_page_makes_a_token_that_the_packages_user_can_read(tmp_path):
+    page = (ROOT / "docs/admin-api.md").read_text()
+    lines = re.findall(r"^# (.*/write\.token)$", page, re.M)
+    group = grp.getgrgid(os.getegid()).gr_name
+    assert "-g steelyard " in lines[0]
+    script = "\n".join(lines).replace("/etc/steelyard", str(tmp_path)).replace(
+        "-g steelyard ", f"-g {group} ")
+    subprocess.run(["sh", "-ec", script], check=True, timeout=30)
+    file = tmp_path / "write.token"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert len(file.read_text()) == 65
 
 
 def test_answers_are_counted_by_class(stage):

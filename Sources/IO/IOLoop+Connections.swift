@@ -96,6 +96,9 @@ extension IOLoop {
     slots[Int(id.index)].output.byteCount
   }
 
+  /// Whether sending failed: nothing more goes out, and `.failed` comes once reading is not paused.
+  public func hasFailed(_ id: ConnectionID) -> Bool { slots[Int(id.index)].failure != 0 }
+
   /// Bytes that the peer has not taken: those that wait here, and those in the kernel, which is
   /// asked.
   /// The kernel may hold megabytes of them and say nothing for long while the peer reads slowly.

@@ -116,7 +116,8 @@ final class Steelyard {
     hints = HintBoard(slotCount: slots.count)
     do throws(IOError) {
       io = try IOLoop(
-        connectionsMax: 1_024 + 4 * slots.count, unsentBytesMax: 64 << 20, waker: waker)
+        connectionsMax: AdminServer.connectionsMax + 4 * slots.count, unsentBytesMax: 64 << 20,
+        waker: waker)
     } catch {
       throw StartError(error)
     }

@@ -4,7 +4,9 @@ import grp
 import json
 import os
 import re
+import resource
 import signal
+import socket
 import stat
 import subprocess
 
@@ -314,6 +316,61 @@ def test_a_flood_of_refusals_does_not_flood_the_log(stage):
             assert connection.exchange("POST", "/api/v1/reload").status == 403
     # The window may have turned once meanwhile.
     assert 10 <= len(steelyard.events("audit")) <= 20
+
+
+def test_idle_clients_leave_probes_and_other_clients_their_room(stage):
+    def once(exchange):
+        exchange.answer(b"ok", fields=[("Connection", "close")])
+        exchange.keeps_alive = False
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    endpoint = stage.endpoint(once)
+    steelyard = stage.steelyard(minimal(
+        [endpoint.address], health={"path": "/", "interval": "500ms", "timeout": "400ms"}))
+    idle = []
+    try:
+        # More than the control loop has room for.
+        for _ in range(1400):
+            idle.append(socket.create_connection(steelyard.admin, timeout=30))
+        with Connection(steelyard.admin) as connection:
+            assert connection.exchange("GET", "/healthz").status == 200
+        assert idle[0].recv(1) == b""
+        checks = len(endpoint.requests)
+        wait_for(lambda: len(endpoint.requests) > checks + 1, "health checks")
+    finally:
+        for one in idle:
+            one.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_client_that_does_not_read_gets_no_further_answer_made(stage):
+    steelyard = stage.steelyard(minimal(["127.0.0.1:9"]))
+    name = "steelyard_admin_requests_total"
+    page = len(steelyard.admin_get("/").content)
+    # As many as one read takes; more than sockets hold the answers of.
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    count = 16_000 // len(request)
+    lazy = Connection(steelyard.admin)
+    try:
+        lazy.send(request * count)
+        wait_for(lambda: steelyard.metrics().value(name, code="2xx") > 10, "the first answers")
+        assert steelyard.metrics().value(name, code="2xx") < count
+        assert all(len(lazy.read_response().content) == page for _ in range(count))
+    finally:
+        lazy.close()
+
+
+def test_a_client_that_ends_its_side_gets_long_answers_whole(stage):
+    steelyard = stage.steelyard(minimal([f"127.0.0.1:{20_000 + index}" for index in range(60)]))
+    request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with Connection(steelyard.admin) as connection:
+        connection.send(request * 2)
+        connection.socket.shutdown(socket.SHUT_WR)
+        for _ in range(2):
+            content = connection.read_response().content
+            assert len(content) > 256 << 10 and content.endswith(b"\n")
+        assert connection.is_closed()
 
 
 def test_the_page_makes_a_token_that_the_packages_user_can_read(tmp_path):

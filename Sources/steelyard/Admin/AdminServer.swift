@@ -1,6 +1,7 @@
 // The admin listener: small requests without content answered from memory, on the control thread's
-// loop, and streams of events. Bounds: the loop's connections, a 16 KB head, ten seconds for it, a
-// minute between requests, 32 streams with 4 MB unsent each, 64 MB of long answers on their way.
+// loop, and streams of events. Bounds: 1024 connections, a 16 KB head, ten seconds for it, a minute
+// between requests, 32 streams with 4 MB unsent each, 64 MB of long answers on their way.
+// Invariant: one request of a connection is answered a turn, and none before its last answer went.
 import HTTP
 import IO
 import Primitives
@@ -8,6 +9,8 @@ import Primitives
 /// Admin connections. Control thread only; `answer` decides what a path says.
 struct AdminServer: ~Copyable {
   static let tag: UInt32 = 1
+  /// The loop's other connections are the probes': clients leave them theirs.
+  static let connectionsMax = 1_024
   private static let headTimeout = Nanoseconds.seconds(10)
   private static let idleTimeout = Nanoseconds.seconds(60)
   private static let streamsMax = 32
@@ -25,20 +28,35 @@ struct AdminServer: ~Copyable {
   private var streams: Set<ConnectionID> = []
   /// Long answers on their way; their connections read nothing meanwhile.
   private var bodies: [ConnectionID: AdminBody] = [:]
-  /// Who the connections came from.
-  private var clients: [ConnectionID: String] = [:]
+  /// Connections with another request, which waits for its turn; they read nothing meanwhile.
+  private var waiting: Set<ConnectionID> = []
+  /// Who the connections came from, and when they last did anything.
+  private var clients: [ConnectionID: Client] = [:]
+  private var useCount: UInt64 = 0
   private let counts: AdminCounts
+
+  private struct Client {
+    let name: String
+    /// In the order of use.
+    var lastUse: UInt64
+  }
 
   init(counts: AdminCounts) { self.counts = counts }
 
-  /// Whether the next turn must not wait: a long answer could go on.
+  /// Whether the next turn must not wait: a long answer, or another one, could go on.
   func hasWork(_ io: borrowing IOLoop) -> Bool {
     bodies.keys.contains { io.unsentByteCount($0) < AdminBody.pieceByteCount }
+      || waiting.contains { io.unsentByteCount($0) == 0 }
   }
 
-  /// Sends a piece of each long answer whose client takes it. Call once a turn, after its events.
+  /// Sends a piece of each long answer whose client takes it, and answers requests that wait. Call
+  /// once a turn, after its events.
   mutating func work(_ io: inout IOLoop, answer: (AdminRequest) -> AdminResponse) {
     for (id, body) in bodies where io.unsentByteCount(id) < AdminBody.pieceByteCount {
+      if io.hasFailed(id) {
+        close(id, &io)
+        continue
+      }
       _ = body.next().withUnsafeBytes { io.send(id, $0) }
       io.setDeadline(id, io.now + Self.idleTimeout)
       guard body.isDone else { continue }
@@ -49,6 +67,15 @@ struct AdminServer: ~Copyable {
         io.setPaused(id, false)
         respond(id, &io, answer)
       }
+    }
+    for id in waiting where io.unsentByteCount(id) == 0 {
+      if io.hasFailed(id) {
+        close(id, &io)
+        continue
+      }
+      waiting.remove(id)
+      io.setPaused(id, false)
+      respond(id, &io, answer)
     }
   }
 
@@ -75,9 +102,12 @@ struct AdminServer: ~Copyable {
     let id = event.id
     switch event.kind {
     case .accepted:
+      if clients.count == Self.connectionsMax { closeOldest(&io) }
       inputs[id] = []
       let (address, port) = io.acceptedPeer
-      clients[id] = address.isV4 ? "\(address):\(port)" : "[\(address)]:\(port)"
+      let name = address.isV4 ? "\(address):\(port)" : "[\(address)]:\(port)"
+      let use = nextUse()
+      clients[id] = Client(name: name, lastUse: use)
       io.setReadLimit(id, HeadParser.byteCountMax)
       io.setDeadline(id, io.now + Self.idleTimeout)
     case .received:
@@ -89,7 +119,8 @@ struct AdminServer: ~Copyable {
     case .drained: if ending.contains(id), bodies[id] == nil { close(id, &io) }
     case .eof where streams.contains(id), .hangup where streams.contains(id): close(id, &io)
     case .eof where bodies[id] != nil: ending.insert(id)
-    case .hangup where bodies[id] != nil: close(id, &io)
+    // A client that ended its side still reads; one that is gone lets sending fail.
+    case .hangup where bodies[id] != nil || waiting.contains(id): break
     case .eof, .hangup: if io.unsentByteCount(id) == 0 { close(id, &io) } else { ending.insert(id) }
     case .failed, .timeout: close(id, &io)
     case .none, .connected, .moved, .woken: break
@@ -101,51 +132,70 @@ struct AdminServer: ~Copyable {
     clients[id] = nil
     ending.remove(id)
     streams.remove(id)
+    waiting.remove(id)
     bodies[id] = nil
     io.close(id)
   }
 
-  /// Answers every whole request of the input.
+  private mutating func nextUse() -> UInt64 {
+    useCount += 1
+    return useCount
+  }
+
+  /// Makes room. Whoever asked for something a moment ago is not the one that goes, nor a stream.
+  private mutating func closeOldest(_ io: inout IOLoop) {
+    var oldest: (id: ConnectionID, use: UInt64)?
+    for (id, client) in clients where !streams.contains(id) {
+      if client.lastUse < oldest?.use ?? .max { oldest = (id, client.lastUse) }
+    }
+    if let oldest { close(oldest.id, &io) }
+  }
+
+  /// Answers the next request of the input, if it is whole.
   private mutating func respond(
     _ id: ConnectionID, _ io: inout IOLoop, _ answer: (AdminRequest) -> AdminResponse
   ) {
-    while let input = inputs[id], !input.isEmpty, bodies[id] == nil {
-      var head = RequestHead()
-      let (verdict, request) = input.withUnsafeBytes { bytes in
-        let verdict = parser.parse(bytes, into: &head)
-        return (verdict, verdict == .complete ? Self.request(bytes, head, parser) : nil)
-      }
-      switch verdict {
-      case .incomplete: return
-      case .rejected(let error):
-        let problem = Problem(error.status, "the request is malformed: \(error.label)")
-        send(id, &io, AdminResponse(problem), isHead: false, closes: true)
-        return
-      case .complete:
-        inputs[id]?.removeFirst(head.end)
-        guard var request else { return }
-        request.method = head.method
-        request.client = clients[id] ?? ""
-        request.hasContent = head.framing != .none && head.framing != .length(0)
-        // Content is not read: the connection ends, so that it cannot be taken for a request.
-        let closes = !head.isPersistent || request.hasContent || head.minorVersion == 0
-        var response = answer(request)
-        if response.isStream {
-          if head.method == .get, streams.count < Self.streamsMax {
-            beginStream(id, &io, response)
-            return
-          }
-          response = AdminResponse(
-            Problem(503, "no more than \(Self.streamsMax) streams at once, by GET"))
+    guard let input = inputs[id], !input.isEmpty, bodies[id] == nil else { return }
+    var head = RequestHead()
+    let (verdict, request) = input.withUnsafeBytes { bytes in
+      let verdict = parser.parse(bytes, into: &head)
+      return (verdict, verdict == .complete ? Self.request(bytes, head, parser) : nil)
+    }
+    switch verdict {
+    case .incomplete: return
+    case .rejected(let error):
+      let problem = Problem(error.status, "the request is malformed: \(error.label)")
+      send(id, &io, AdminResponse(problem), isHead: false, closes: true)
+      return
+    case .complete:
+      inputs[id]?.removeFirst(head.end)
+      guard var request else { return }
+      request.method = head.method
+      request.client = clients[id]?.name ?? ""
+      let use = nextUse()
+      clients[id]?.lastUse = use
+      request.hasContent = head.framing != .none && head.framing != .length(0)
+      // Content is not read: the connection ends, so that it cannot be taken for a request.
+      let closes = !head.isPersistent || request.hasContent || head.minorVersion == 0
+      var response = answer(request)
+      if response.isStream {
+        if head.method == .get, streams.count < Self.streamsMax {
+          beginStream(id, &io, response)
+          return
         }
-        let mayGzip =
-          head.minorVersion == 1
-          && QualityList(request.fields["accept-encoding"] ?? "").prefersGzip
-        send(
-          id, &io, response, isHead: head.method == .head, mayGzip: mayGzip, closes: closes)
-        if closes { return }
-        io.setDeadline(id, io.now + Self.idleTimeout)
+        response = AdminResponse(
+          Problem(503, "no more than \(Self.streamsMax) streams at once, by GET"))
       }
+      let mayGzip =
+        head.minorVersion == 1
+        && QualityList(request.fields["accept-encoding"] ?? "").prefersGzip
+      send(
+        id, &io, response, isHead: head.method == .head, mayGzip: mayGzip, closes: closes)
+      if closes { return }
+      io.setDeadline(id, io.now + Self.idleTimeout)
+      guard bodies[id] == nil, inputs[id]?.isEmpty == false else { return }
+      waiting.insert(id)
+      io.setPaused(id, true)
     }
   }
 

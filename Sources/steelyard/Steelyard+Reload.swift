@@ -33,6 +33,12 @@ extension Steelyard {
     guard let path else {
       return .failure(Problem(409, "this steelyard was not started with a file"))
     }
+    // Nobody would accept what its listeners open.
+    if stopsAt != nil {
+      let problem = Problem(409, "steelyard is ending; nothing was changed")
+      log.write(.error, "reload refused", ["file": path, "reason": problem.detail])
+      return .failure(problem)
+    }
     do throws(ConfigurationLoader.Failure) {
       let fleet = try ConfigurationLoader.load(path).fleet
       do throws(StartError) {

@@ -91,6 +91,27 @@ def test_nobody_there_is_said(stage):
     assert done.returncode == UNREACHABLE
 
 
+def test_nothing_is_reloaded_once_an_end_has_begun(stage):
+    held = Held()
+    endpoint = stage.endpoint(held)
+    first, second = free_port(), free_port()
+    steelyard = stage.steelyard(listening(first)([endpoint.address]))
+    with Connection(("127.0.0.1", first)) as client:
+        client.send_request("GET", "/")
+        assert held.begun.wait(30)
+        steelyard.send_signal(signal.SIGTERM)
+        wait_for(lambda: steelyard.events("ending"), "the end")
+        done = reload(steelyard, listening(first, second)([endpoint.address]))
+        assert done.returncode == REFUSED and "ending" in done.stderr
+        # A listener that is open, and that nobody serves, would let clients hang.
+        assert not accepts(("127.0.0.1", second))
+        held.release.set()
+        assert client.read_response().content == b"first second"
+    assert steelyard.wait() == 0
+    (refused,) = steelyard.events("reload refused")
+    assert "ending" in refused["reason"]
+
+
 def test_a_stream_outlives_its_endpoint_its_pool_and_its_listener(stage):
     held = Held()
     first, second = free_port(), free_port()

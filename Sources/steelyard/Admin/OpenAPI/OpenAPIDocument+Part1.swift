@@ -174,7 +174,7 @@ extension OpenAPIDocument {
           description: >-
             Also reads the token files again. A file with errors changes nothing: 422 with each of
             them. 409 is a good file that cannot be taken, such as one with another number of
-            workers.
+            workers, or any once a graceful end has begun.
           operationId: reload
           security: [{write: []}]
           responses:

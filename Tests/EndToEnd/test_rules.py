@@ -75,6 +75,18 @@ def test_alerts_say_what_and_how_bad_and_where_to_read_on():
         assert re.match(r"Steelyard|Inference", name)
 
 
+def test_the_texts_of_alerts_are_fit_to_be_read():
+    """In every expectation of the cases: a label that is not there leaves no gap, a small number is
+    no milli-something, and none has more digits than anybody reads."""
+    for file in TESTS:
+        for case in yaml.safe_load(file.read_text())["tests"]:
+            for alert in [one for asked in case["alert_rule_test"] for one in asked["exp_alerts"]]:
+                notes = alert["exp_annotations"]
+                text = f"{notes['summary']} {notes['description']}"
+                bad = re.findall(r"  |\d{8}|\d[mun] (?!\d)|<no value>|%!|NaN|Inf", text)
+                assert not bad, f"{case['name']}: {text}"
+
+
 def test_every_alert_has_a_runbook_and_a_row_and_nothing_else_has():
     headings = re.findall(r"^### (\w+)$", (ROOT / "docs/runbooks.md").read_text(), re.M)
     assert sorted(headings) == sorted(ALERTS)

@@ -1,11 +1,15 @@
 """Alerts arrive: things are broken behind a real Prometheus and Alertmanager with the shipped rules,
 quickened. `make test-alerts` breaks everything; this is a part of it."""
 
+import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
+import wire
 import yaml
+from programs import Program, find, free_port, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "scripts/alerts.d"))
@@ -39,6 +43,73 @@ def test_alerts_come_and_go(tmp_path):
 def _alerts():
     groups = yaml.safe_load((FILES / "alerts.yml").read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
+
+
+def test_several_steelyards_with_a_token_are_watched_as_the_documentation_says(stage, tmp_path):
+    asked = []
+
+    def page(exchange):
+        asked.append(exchange.request)
+        exchange.answer(b"my_waiting 1\n")
+
+    shared, own = stage.endpoint(page), stage.endpoint(page)
+    token = tmp_path / "steelyard.token"
+    token.write_text("0123456789abcdef0123456789abcdef\n")
+    token.chmod(0o600)
+
+    def steelyard(*endpoints):
+        return stage.steelyard({
+            "admin": {"listen": "127.0.0.1:0", "read_token": {"file": str(token)}},
+            "listeners": [{"listen": "127.0.0.1:0", "pool": "text"}],
+            "pools": {"text": {
+                "endpoints": [one.address for one in endpoints],
+                "weights": {"law": "static", "scrape": [{
+                    "path": "/metrics",
+                    "signals": [{"name": "waiting", "metric": "my_waiting"}]}]}}}})
+
+    pair = [steelyard(shared), steelyard(shared, own)]
+    admin = ["%s:%d" % one.admin for one in pair]
+    port = free_port()
+    file = tmp_path / "prometheus.yml"
+    file.write_text(json.dumps(_as_documented(admin, token)))
+    prometheus = stage.keep(Program("prometheus", tmp_path, [
+        find("prometheus"), f"--config.file={file}", f"--storage.tsdb.path={tmp_path / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}"]))
+    prometheus.wait_for_port("127.0.0.1", port)
+
+    def targets():
+        with wire.Connection(("127.0.0.1", port)) as connection:
+            answer = connection.exchange("GET", "/api/v1/targets")
+        # Prometheus refuses until it is ready.
+        found = json.loads(answer.content)["data"]["activeTargets"] if answer.status == 200 else []
+        return sorted(
+            (one["labels"]["job"], one["labels"]["instance"], one["labels"].get("endpoint"))
+            for one in found if one["health"] == "up")
+
+    # A page that both name is read once.
+    expected = sorted([("steelyard", one, None) for one in admin] + [
+        ("inference", one.address, one.address) for one in (shared, own)])
+    wait_for(lambda: targets() == expected, "the targets to be read")
+    readers = [one for one in asked if one.one("User-Agent").startswith("Prometheus")]
+    assert readers and all(one.one("Authorization") is None for one in readers)
+
+
+def _as_documented(admin, token):
+    """The shipped configuration with the jobs that docs/alerting.md shows, here and now."""
+    text = (ROOT / "docs/alerting.md").read_text()
+    shown = re.search(r"^```yaml\n(scrape_configs:.*?)^```", text, re.M | re.S)[1]
+    for documented, real in [
+            ("/etc/prometheus/steelyard.token", str(token)), ("10.0.0.8:9900", admin[0]),
+            ("10.0.0.9:9900", admin[1]), ("refresh_interval: 15s", "refresh_interval: 1s")]:
+        assert documented in shown
+        shown = shown.replace(documented, real)
+    changed = {job["job_name"]: job for job in yaml.safe_load(shown)["scrape_configs"]}
+    jobs = yaml.safe_load((FILES / "prometheus.yml").read_text())["scrape_configs"]
+    for job in jobs:
+        job.update(changed.get(job["job_name"], {}))
+        if "http_sd_configs" in job:
+            job["http_sd_configs"] = changed["inference"]["http_sd_configs"]
+    return {"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}
 
 
 def test_every_fault_is_of_an_alert_that_there_is_and_has_a_pool_of_its_own():

@@ -123,6 +123,7 @@ class Eventful:
             {"match": {"path_prefix": "/limited/"}, "pool": "text", "rate_limits": [limit]},
             {"match": {"path_prefix": "/single/"}, "pool": "single", "rewrite": "/"},
             {"match": {"path_prefix": "/spare/"}, "pool": "spare", "rewrite": "/"},
+            {"match": {"path_prefix": "/nameless/"}, "pool": "nameless"},
             {"match": {"path": "/moved"}, "redirect": {"status": 308, "location": "/"}},
             {"match": {"path": "/said"}, "respond": {"status": 200}}]
         hook = {"on": ["endpoint_ejected", "endpoint_unhealthy"], "run": [find("true")]}
@@ -134,7 +135,9 @@ class Eventful:
                 {"listen": "127.0.0.1:0", "routes": routes},
                 {"listen": f"127.0.0.1:{self.port}", "pool": "text", "proxy_protocol": True,
                  "trusted_proxies": ["127.0.0.0/8"]}],
-            "pools": {"text": text, "single": single, "spare": spare, "many": many},
+            # The last has a name without an address, so no endpoint.
+            "pools": {"text": text, "single": single, "spare": spare, "many": many,
+                      "nameless": {"endpoints": ["nobody.test:80"]}},
             "hooks": [hook]}
 
     def _fast_configuration(self):

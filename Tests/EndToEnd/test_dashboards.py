@@ -227,7 +227,8 @@ def test_every_question_has_an_answer(module_stage, tmp_path):
     viewer = Viewer(fleet.prometheus, begin)
     variables = {name: viewer.variables(name) for name in NAMES}
     assert len(variables["overview"]["instance"]) == 2
-    assert variables["overview"]["pool"] == ["many", "single", "spare", "text"]
+    assert variables["overview"]["pool"] == [
+        "many", "nameless", "single", "spare", "text"]
     assert len(variables["overview"]["endpoint"]) == 47
     asked = list(targets())
     open_ = {number: None for number in range(len(asked))}

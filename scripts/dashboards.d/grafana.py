@@ -223,7 +223,9 @@ SOURCE_VARIABLE = {
     "hide": 0, "refresh": 1, "regex": "", "skipUrlSync": False, "multi": False,
     "includeAll": False, "options": [], "current": {}}
 INSTANCE = variable("instance", "Steelyard", "label_values(steelyard_build_info, instance)")
-POOLS = variable("pool", "Pool", f"label_values(steelyard_endpoint_weight{{{ANY}}}, pool)")
+# Of a family that a pool without any endpoint has, too.
+POOLS = variable(
+    "pool", "Pool", f"label_values(steelyard_pool_threshold_objective_ratio{{{ANY}}}, pool)")
 # `.*` and not a list: hundreds of addresses would not fit into a query.
 ENDPOINTS = variable(
     "endpoint", "Endpoint", f"label_values(steelyard_endpoint_weight{{{POOL}}}, endpoint)",

@@ -59,6 +59,10 @@ class Exchange(wire.Connection):
             return None
         self.request = Request(method, target, version, fields)
         self.has_read_content = False
+        if self.request.one("Transfer-Encoding") is None and not int(
+                self.request.one("Content-Length") or 0):
+            # Before the answer, so that whoever has it finds the request.
+            self.read_content()
         return self.request
 
     def read_content(self):
@@ -105,17 +109,20 @@ class Endpoint:
     failures: list = field(default_factory=list)
 
     def __post_init__(self):
-        self.listening = socket.socket()
+        is_v6 = ":" in self.host
+        self.listening = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET)
         self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listening.bind((self.host, self.port))
         self.listening.listen(512)
         self.port = self.listening.getsockname()[1]
         self.accepted = []
+        self.lock = threading.Lock()
+        self.is_stopped = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def address(self):
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def stop(self):
         try:
@@ -123,6 +130,8 @@ class Endpoint:
         except OSError:
             pass
         self.listening.close()
+        with self.lock:
+            self.is_stopped = True
         for accepted in self.accepted:
             try:
                 accepted.shutdown(socket.SHUT_RDWR)
@@ -136,8 +145,12 @@ class Endpoint:
                 accepted, _ = self.listening.accept()
             except OSError:
                 return
-            self.accepted.append(accepted)
-            self.connection_count += 1
+            with self.lock:
+                if self.is_stopped:
+                    accepted.close()
+                    return
+                self.accepted.append(accepted)
+                self.connection_count += 1
             threading.Thread(target=self._serve, args=(accepted,), daemon=True).start()
 
     def _serve(self, accepted):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from conftest import minimal
-from endpoints import Endpoint, echo, text
+from endpoints import echo, text
 from programs import free_port
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -168,27 +168,9 @@ def test_served_by_names_the_endpoint(stage, steelyard):
     assert silent.get("/").all("X-Served-By") == ["me"]
     telling = stage.steelyard(minimal([named.address]) | {"tracing": {"served_by": True}})
     assert telling.get("/").all("X-Served-By") == [named.address]
-    six = stage.keep(_V6(text()))
+    six = stage.endpoint(text(), host="::1")
     telling = stage.steelyard(minimal([six.address]) | {"tracing": {"served_by": True}})
     assert telling.get("/").one("X-Served-By") == f"[::1]:{six.port}"
-
-
-class _V6(Endpoint):
-    """An endpoint on the IPv6 loopback."""
-
-    def __post_init__(self):
-        import socket
-        import threading
-        self.listening = socket.socket(socket.AF_INET6)
-        self.listening.bind(("::1", 0))
-        self.listening.listen(16)
-        self.port = self.listening.getsockname()[1]
-        self.accepted = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def address(self):
-        return f"[::1]:{self.port}"
 
 
 @pytest.fixture(scope="module")

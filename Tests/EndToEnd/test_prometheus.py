@@ -36,7 +36,8 @@ def test_prometheus_scrapes_us(stage):
     weights = wait_for(
         lambda: query("steelyard_endpoint_weight{pool=%22text%22}"), "the weights to be stored")
     assert weights == {one.address: n for n, one in enumerate(endpoints, 1)}
-    assert sum(query("sum(steelyard_requests_total)by(endpoint)").values()) == 20
+    wait_for(lambda: sum(query("sum(steelyard_requests_total)by(endpoint)").values()) == 20,
+             "the requests to be stored")
     assert query("histogram_quantile(0.5,sum(steelyard_request_duration_seconds_bucket)by(le))")
 
 
@@ -112,5 +113,10 @@ def test_what_autoscalers_ask_for_has_an_answer(stage):
     assert page.value("steelyard_pool_requests_per_second", pool="text") > 1
     assert page.value("steelyard_pool_demand_ratio", pool="text", basis="slots") < 1
     assert page.series("steelyard_pool_forecast_requests_per_second") == []
-    pool, = json.loads(steelyard.admin_get("/api/v1/status").content)["pools"]
-    assert 0 < pool["demand_ratio"] < 1 and pool["forecast_requests_per_second"] is None
+
+    def pool():
+        return json.loads(steelyard.admin_get("/api/v1/status").content)["pools"][0]
+
+    # The status is of the last whole second, and a moment older than the metrics.
+    wait_for(lambda: pool()["demand_ratio"] is not None, "the status")
+    assert 0 < pool()["demand_ratio"] < 1 and pool()["forecast_requests_per_second"] is None

@@ -168,6 +168,8 @@ def test_a_fixed_answer_needs_no_endpoint(stage):
         assert busy.status == 503 and json.loads(busy.content) == {"error": "later"}
         assert busy.one("Content-Type") == "application/json"
         assert connection.exchange("GET", "/").content == b"from the endpoint"
+    # A client may have its answer a moment before the worker has counted it.
+    wait_for(lambda: steelyard.metrics().sum("steelyard_requests_total") == 1, "its count")
     metrics = steelyard.metrics()
     assert metrics.value("steelyard_route_answers_total", action="respond", code="2xx") == 5
     assert metrics.value("steelyard_route_answers_total", action="respond", code="5xx") == 1

@@ -131,7 +131,7 @@ def test_checks_may_have_a_port_of_their_own(stage):
 def test_the_start_period_forgives_until_the_first_success(stage):
     one = Checked(stage)
     one.status = 503
-    steelyard = start(stage, one, start_period="3s")
+    steelyard = start(stage, one, start_period="60s")
     wait_for(lambda: len(one.checks) >= 6, "failed checks")
     assert states(steelyard)[one.address] == "starting"
     one.status = 200

@@ -257,8 +257,8 @@ def test_an_endpoint_that_dies_is_restarted_and_serves_again(stage, tmp_path):
         # The first start too is the hook's.
         wait_for(lambda: steelyard.get("/").status == 200, "the server")
         (first,) = pids.read_text().split()
-        done = steelyard.events("hook done")
-        assert any(each.get("output") == f"restarted 127.0.0.1:{port}" for each in done)
+        wait_for(lambda: any(each.get("output") == f"restarted 127.0.0.1:{port}"
+                             for each in steelyard.events("hook done")), "the hook's own end")
         wait_for((tmp_path / "back").exists, "the word that it is back")
         steelyard.write(with_hooks(
             [f"127.0.0.1:{port}"],

@@ -85,15 +85,15 @@ class Terminal:
             raise AssertionError(f"{error}\n{self.text}") from None
 
     def line(self, start):
-        """The first line with this text in it."""
-        return next((line for line in self.lines if start in line), None)
+        """The first line with this text in it; empty where half of a picture has none."""
+        return next((line for line in self.lines if start in line), "")
 
     def chosen(self):
-        """The text of the line that is shown inverse."""
+        """The text of the line that is shown inverse; empty where half of a picture has none."""
         for y in range(self.screen.lines):
             if self.screen.buffer[y][0].reverse:
                 return self.lines[y]
-        return None
+        return ""
 
     def colours(self):
         return {cell.fg for row in self.screen.buffer.values() for cell in row.values()} - {

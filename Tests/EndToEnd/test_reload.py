@@ -222,22 +222,20 @@ def test_fifty_reloads_under_load_fail_no_request(stage):
 
     steelyard = stage.steelyard(configuration(0))
     stop = threading.Event()
-    failures, counts = [], []
+    failures, counts = [], [0] * 8
 
-    def client():
-        count = 0
+    def client(number):
         try:
             with Connection(("127.0.0.1", first)) as connection:
                 while not stop.is_set():
                     response = connection.exchange("GET", "/")
                     if (response.status, response.content) != (200, b"ok"):
                         failures.append(response)
-                    count += 1
+                    counts[number] += 1
         except (Cut, OSError) as failure:
             failures.append(failure)
-        counts.append(count)
 
-    clients = [threading.Thread(target=client) for _ in range(8)]
+    clients = [threading.Thread(target=client, args=(number,)) for number in range(8)]
     for one in clients:
         one.start()
     for number in range(1, 51):
@@ -249,10 +247,11 @@ def test_fifty_reloads_under_load_fail_no_request(stage):
             steelyard.send_signal(signal.SIGHUP)
             wait_for(
                 lambda: len(steelyard.events("configuration reloaded")) > before, "the reload")
+    wait_for(lambda: failures or min(counts) > 50, "answers to everybody")
     stop.set()
     for one in clients:
         one.join()
-    assert failures == [] and len(counts) == 8 and min(counts) > 50
+    assert failures == []
     page = steelyard.metrics()
     assert page.sum("steelyard_local_responses_total") == 0
     # A client may have its answer a moment before the worker has counted it.

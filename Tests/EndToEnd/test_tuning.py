@@ -53,7 +53,7 @@ def test_a_drained_endpoint_gets_nothing_until_it_is_taken_back(fleet):
 
 
 def test_a_pin_steers_and_ends_by_itself(fleet):
-    assert fleet.cli("weights", "pin", fleet.addresses[0], "9", "--for", "2s").returncode == OK
+    assert fleet.cli("weights", "pin", fleet.addresses[0], "9", "--for", "1h").returncode == OK
     row = wait_for(
         lambda: next((row for row in fleet.rows() if row["weight"] == 9), None), "the pin")
     assert row["reason"] == "pinned"
@@ -62,6 +62,7 @@ def test_a_pin_steers_and_ends_by_itself(fleet):
     page = fleet.steelyard.metrics()
     labels = {"pool": "text", "endpoint": fleet.addresses[0], "reason": "pinned"}
     assert page.value("steelyard_endpoint_weight_reason", **labels) == 1
+    assert fleet.cli("weights", "pin", fleet.addresses[0], "9", "--for", "1s").returncode == OK
     wait_for(lambda: fleet.rows()[0]["reason"] != "pinned", "its end")
     wait_for(lambda: fleet.steelyard.events("tuning expired"), "a line in the log")
 

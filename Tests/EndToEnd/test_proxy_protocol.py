@@ -164,11 +164,11 @@ def test_fields_are_believed_of_whom_the_header_names(steelyard):
 class HeaderEndpoint(Endpoint):
     """Takes a header off every connection; `headers` has them."""
 
-    headers = None
+    def __post_init__(self):
+        self.headers = []
+        super().__post_init__()
 
     def _serve(self, accepted):
-        if self.headers is None:
-            self.headers = []
         with Exchange(self, accepted) as exchange:
             try:
                 if exchange.take(1) == b"P":

@@ -273,7 +273,9 @@ def test_a_backup_takes_over_from_endpoints_that_died(stage):
     fleet.endpoints[0].stop()
     # Retried at the backup, then sent there at once: no client notices.
     assert set(fleet.answers(plain(20))) == {b"two"}
-    assert fleet.state(0) == "ejected"
+    # It rests for half a second at a time.
+    wait_for(lambda: set(fleet.answers(plain(1))) == {b"two"} and fleet.state(0) == "ejected",
+             "the ejection")
     stage.endpoint(text(b"one"), port=port)
     wait_for(lambda: set(fleet.answers(plain(5))) == {b"one"}, "the primary")
 

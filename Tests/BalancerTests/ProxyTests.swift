@@ -195,15 +195,18 @@ private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     let closed = try BlockingSocket.listen().address
     let proxy = try Proxy([closed, endpoint.address])
     let client = try proxy.client()
+    let begun = Clock.now
     for _ in 0..<20 {
       try client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
       #expect(client.receiveMessage().hasSuffix("\r\n\r\nok"))
     }
     #expect(proxy.isQuiet())
     #expect(proxy.sum(.completed, 1) == 20)
-    // Two in a row ejected it; until then each pick of it failed.
-    #expect(proxy.sum(.failed, 0) == 2)
-    #expect(proxy.evidence.isEjected(proxy.fleet.pools[0].endpoints[0].slot, now: Clock.now))
+    // Two in a row ejected it; until then each pick of it failed. Then a trial each half second,
+    // as many as a busy machine leaves time for.
+    let trialsMax = Int((Clock.now - begun).seconds / 0.5)
+    #expect((2...2 + UInt64(trialsMax)).contains(proxy.sum(.failed, 0)))
+    #expect(proxy.sum(.ejections, 0) == 1)
   }
 
   @Test func anEndpointThatFailsCostsAGetNothingAndAPostItsAnswers() throws {

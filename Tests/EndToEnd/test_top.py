@@ -48,11 +48,10 @@ def test_it_shows_pools_endpoints_and_traffic(stage):
     live, steelyard = two_pools(stage)
     stage.keep(Load(steelyard.address, 2, 0.02))
     terminal = top(stage, steelyard, columns=160, rows=40)
-    terminal.wait("text", "the first picture")
+    lines = lambda: [terminal.line(one.address) for one in live]
+    terminal.wait(lambda _: all(line.split()[:1] == ["text"] and " ready " in line
+                                for line in lines()), "the first picture")
     assert terminal.lines[0].startswith("steelyard ") and "ready" in terminal.lines[0]
-    for one in live:
-        line = terminal.line(one.address)
-        assert line.split()[:1] == ["text"] and " ready " in line, line
     # Rates come with the traffic: the row has numbers where it had none.
     terminal.wait(
         lambda _: all("ms" in terminal.line(one.address) for one in live), "quantiles")
@@ -65,7 +64,7 @@ def test_keys_choose_sort_filter_and_show_one_pool(stage):
     run(steelyard, "weights", "pin", "10.99.0.2:80", "7")
     terminal = top(stage, steelyard, rows=36)
     terminal.wait("10.99.0.3:80", "the table")
-    assert live[0].address in terminal.chosen()
+    terminal.wait(lambda _: live[0].address in terminal.chosen(), "the first row to be chosen")
     terminal.type(DOWN + "jj")
     terminal.wait(lambda _: "10.99.0.2:80" in terminal.chosen(), "the fourth row")
     terminal.type("k\x1bOA")
@@ -265,7 +264,8 @@ def test_hostile_names_do_not_steer_the_terminal(stage):
     server = Impostor(stage, json.dumps(status).encode())
     command = ["top", "--admin", server.endpoint.address]
     terminal = stage.keep(Terminal([str(BINARY), *command], columns=160))
-    terminal.wait("127.0.0.2:9", "the table")
+    terminal.wait(lambda _: all(
+        "ready" in terminal.line(f"127.0.0.{n}:9 ") for n in (1, 2)), "the table")
     assert "\u202e" not in terminal.raw.decode() and "\u200d" not in terminal.raw.decode()
     line = next(line for line in terminal.lines if "127.0.0.2:9 " in line)
     assert line.startswith("\ufffdevil 漢"), line
@@ -376,7 +376,8 @@ def test_colours_on_a_terminal_only(stage, environment, is_coloured):
         return
     whole = top(stage, steelyard, environment=environment)
     whole.wait("127.0.0.1:9", "the table")
-    assert bool(whole.colours()) == is_coloured and whole.chosen()
+    whole.wait(
+        lambda _: bool(whole.colours()) == is_coloured and whole.chosen(), "a chosen row")
 
 
 @pytest.mark.parametrize("words, code, part", [

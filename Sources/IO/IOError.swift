@@ -21,6 +21,7 @@ public struct IOError: Error, Sendable, Equatable, CustomStringConvertible {
     }
   }
   public var isNoSuchFile: Bool { code == ENOENT }
+  public var isAccessDenied: Bool { code == EACCES }
 
   /// The system's words for the errno. Allocates.
   public var reason: String { Self.reason(code) }

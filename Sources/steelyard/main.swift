@@ -85,7 +85,7 @@ func requireKnownOptions(
 }
 
 do throws(UsageError) {
-  exit(try run(Array(CommandLine.arguments.dropFirst())).rawValue)
+  exit(Console.end(try run(Array(CommandLine.arguments.dropFirst()))).rawValue)
 } catch {
   Console.error("steelyard: \(error.message); see: steelyard --help")
   exit(ExitCode.usage.rawValue)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -11,7 +12,7 @@ from endpoints import text
 from programs import BINARY, ROOT, find, run_steelyard
 from screen import Terminal
 
-USAGE, REFUSED = 64, 65
+USAGE, REFUSED, CANNOT_CREATE = 64, 65, 73
 OVERVIEW = run_steelyard("--help").stdout
 COMMANDS = re.findall(r"^  ([a-z]+)(?: \S+)?  +\S", OVERVIEW, re.M)
 # What a value has to be for its option's parser to go on to the next complaint.
@@ -233,6 +234,27 @@ def test_zsh_completes(shells):
         found = shells("zsh", line)
         assert set(expected) <= set(found), (line, found)
         assert not [word for word in found if word not in expected and word in COMMANDS], found
+
+
+@pytest.mark.parametrize("words", [
+    ["presets"], ["metrics"], ["help", "--man"], ["check", "--print", "config/minimal.yaml"],
+    ["top", "--json"], ["weights"]])
+def test_words_that_are_lost_are_no_success(stage, words):
+    """A full disk under standard output; a reader that has had enough is well."""
+    if words[0] in ("top", "weights"):
+        steelyard = stage.steelyard(minimal(["127.0.0.1:9"]))
+        words = [*words, "--admin", "{}:{}".format(*steelyard.admin)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [BINARY, *words], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == CANNOT_CREATE, done.stderr
+    assert "cannot write to standard output: No space left on device" in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        done = subprocess.run(
+            [BINARY, *words], cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode in (0, -signal.SIGPIPE) and done.stderr == ""
 
 
 STRANGE = "a\x1b]0;owned\x07\n\x9b31mb\u202e"

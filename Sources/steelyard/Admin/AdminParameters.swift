@@ -45,7 +45,8 @@ struct AdminParameters {
         "\(name) must be a number from \(Decimal.text(range.lowerBound)) to "
           + Decimal.text(range.upperBound) + (text.map { ", not \(Self.shown($0))" } ?? ""))
     }
-    return value
+    // Not -0, which would be shown.
+    return value == 0 ? 0 : value
   }
 
   mutating func duration(_ name: String) throws(Problem) -> Nanoseconds? {

@@ -50,8 +50,10 @@ enum TokenReader {
         nature.isRegular
         ? try FileReader.read(path, byteCountMax: Secret.byteCountRange.upperBound + 2) : nil
     } catch {
+      let help =
+        error.isAccessDenied ? "the user that steelyard runs as has to be able to read it" : advice
       throw Failure(
-        isMissing: true, message: "cannot read the token file \(path): \(error.reason): \(advice)")
+        isMissing: true, message: "cannot read the token file \(path): \(error.reason): \(help)")
     }
     guard let bytes, let token = Secret(withoutNewline(bytes)) else {
       throw Failure(

@@ -101,3 +101,17 @@ def test_the_program_exports_families_of_its_catalogue_only():
     for file in (ROOT / "Sources/steelyard").rglob("*.swift"):
         if not file.name.startswith("Catalogue"):
             assert "MetricFamily(" not in code(file.read_text()), f"{file}: belongs in Catalogue*"
+
+
+def test_tables_of_documents_are_tables():
+    """A header, a line of dashes, and as many columns in every row: else it is shown as text."""
+    count = 0
+    for file in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        text = re.sub(r"^```.*?^```", "", file.read_text(), flags=re.M | re.S)
+        for table in re.findall(r"(?:^\|.*\n)+", text, re.M):
+            rows = table.splitlines()
+            assert len(rows) > 1 and re.fullmatch(r"\|[\s:|-]+\|", rows[1]), f"{file}: {rows[0]}"
+            columns = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
+            assert len(columns) == 1, f"{file}: {rows[0]}"
+            count += 1
+    assert count > 50

@@ -60,6 +60,8 @@ struct Exchange: ~Copyable {
   var traceHigh: UInt64 = 0
   var traceLow: UInt64 = 0
   var admission = AdmissionState()
+  /// An index into the present plan; nil before a route is chosen, and once the pool is gone.
+  var pool: Int?
   /// What was sent upstream, kept until a response begins or it no longer fits.
   var replay = Replay()
   var kept = KeptAnswer()
@@ -76,9 +78,6 @@ struct Exchange: ~Copyable {
   /// The route's limit of `contentCount`.
   var contentMax = 0
   var replayBytesMax = 0
-  /// An index into the plan of `fleetRevision`; of no use with another.
-  var pool = 0
-  var fleetRevision: UInt64 = 0
   var pace = BodyPace(rate: nil)
 }
 

@@ -420,6 +420,17 @@ package struct TriedSet: Sendable, Equatable {
     return false
   }
 
+  /// The same endpoints at the positions that they have now; nil for one that is gone.
+  package func moved(_ position: (Int) -> Int?) -> TriedSet {
+    var moved = TriedSet()
+    for old in [older, newer] {
+      for index in stride(from: 3, through: 0, by: -1) where old[index] >= 0 {
+        if let new = position(Int(old[index])) { moved.insert(new) }
+      }
+    }
+    return moved
+  }
+
   /// Forgets the oldest when eight are known.
   package mutating func insert(_ position: Int) {
     older = SIMD4(newer[3], older[0], older[1], older[2])

@@ -224,12 +224,11 @@ extension Worker {
 
   /// The position of the endpoint that the client asks for, where it may be used. Once: a retry
   /// goes elsewhere.
-  mutating func takeHint(_ id: ConnectionID) -> Int? {
+  mutating func takeHint(_ id: ConnectionID, _ pool: Int) -> Int? {
     let state = slab.exchange(id)
     let client = state.pointee.client
     guard client.hintPort != 0 else { return nil }
     state.pointee.client.hintPort = 0
-    let pool = state.pointee.pool
     for (position, slot) in plan.pools[pool].slots.enumerated() {
       guard let endpoint = plan.endpoints[slot], endpoint.port == client.hintPort,
         endpoint.ip == client.hint

@@ -18,6 +18,14 @@ extension Worker {
     endLease(id, outcome)
   }
 
+  /// The slot of the endpoint that is asked. Requires: an attempt runs.
+  mutating func leasedSlot(_ id: ConnectionID) -> Int {
+    guard let slot = slab.exchange(id).pointee.lease?.slot else {
+      preconditionFailure("no attempt runs")
+    }
+    return slot
+  }
+
   private mutating func endLease(_ id: ConnectionID, _ outcome: AttemptOutcome) {
     leaveSlot(id)
     let state = slab.exchange(id)
@@ -46,7 +54,7 @@ extension Worker {
   mutating func exchangeCompleted(_ id: ConnectionID, upstreamIsClean: Bool) {
     let state = slab.exchange(id)
     let upstream = state.pointee.upstream
-    let slot = state.pointee.lease?.slot ?? 0
+    let slot = leasedSlot(id)
     let isRequestDone = state.pointee.request.isComplete
     state.pointee.upstream = .none
     if upstreamIsClean, isRequestDone, slab.upstream[Int(upstream.index)].isPersistent,

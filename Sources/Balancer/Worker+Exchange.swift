@@ -64,11 +64,11 @@ extension Worker {
       respond(id, .headTooLarge)
       return
     }
-    state.pointee.pool = plan.routes[route].pool
-    state.pointee.fleetRevision = plan.fleetRevision
+    let pool = plan.routes[route].pool
+    state.pointee.pool = pool
     state.pointee.timeouts = plan.routes[route].timeouts
     state.pointee.retriesLeft = Int8(clamping: plan.routes[route].retriesMax)
-    state.pointee.replayBytesMax = plan.pools[state.pointee.pool].retries.replayBytesMax
+    state.pointee.replayBytesMax = plan.pools[pool].retries.replayBytesMax
     state.pointee.isIdempotent = head.method.isIdempotent || plan.routes[route].isIdempotent
     admit(id)
   }
@@ -124,11 +124,14 @@ extension Worker {
   /// Picks an endpoint and sends it what is in the replay block.
   mutating func attempt(_ id: ConnectionID) {
     let state = slab.exchange(id)
-    guard let position = pick(id) else {
+    guard let pool = state.pointee.pool else {
+      answerFailed(id, .noEndpoint)
+      return
+    }
+    guard let position = pick(id, pool) else {
       if !waitsForSlot(id) { answerUnpicked(id) }
       return
     }
-    let pool = state.pointee.pool
     let sheds = plan.pools[pool].picker.sheds(
       position, load: leases.load, tunnels: leases.tunnels, hints: context.hints,
       timeout: state.pointee.timeouts.firstByte)
@@ -162,26 +165,22 @@ extension Worker {
     }
   }
 
-  private mutating func pick(_ id: ConnectionID) -> Int? {
+  private mutating func pick(_ id: ConnectionID, _ pool: Int) -> Int? {
     let state = slab.exchange(id)
-    // After a reload in mid-exchange the pool may be another: no further attempt then.
-    guard state.pointee.fleetRevision == plan.fleetRevision else { return nil }
-    let pool = state.pointee.pool
     refresh(pool)
     guard hasRoom(pool) else { return nil }
     let position =
-      plan.pools[pool].queue.capacities.isEmpty ? pickPosition(id) : occupySlot(id)
+      plan.pools[pool].queue.capacities.isEmpty ? pickPosition(id, pool) : occupySlot(id, pool)
     guard let position else { return nil }
     state.pointee.tried.insert(position)
     return position
   }
 
   /// The picker's choice for the exchange.
-  mutating func pickPosition(_ id: ConnectionID) -> Int? {
+  mutating func pickPosition(_ id: ConnectionID, _ pool: Int) -> Int? {
     let state = slab.exchange(id)
-    let pool = state.pointee.pool
-    let isRepeatable = isRepeatable(id)
-    if let position = takeHint(id) { return position }
+    let isRepeatable = isRepeatable(id, pool)
+    if let position = takeHint(id, pool) { return position }
     return plan.pools[pool].picker.pick(
       now: io.now, load: leases.load, tunnels: leases.tunnels, hints: context.hints,
       tried: state.pointee.tried, key: state.pointee.pickKey, room: room(pool),

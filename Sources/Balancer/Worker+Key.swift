@@ -19,11 +19,10 @@ extension Worker {
   /// Tells the client where its session is, unless it knows.
   mutating func writeAffinity(_ client: ConnectionID, to writer: inout HeadWriter) {
     let state = slab.exchange(client)
-    // After a reload in mid-exchange the positions may be others: the next answer tells.
-    guard state.pointee.fleetRevision == plan.fleetRevision,
-      let slot = state.pointee.lease?.slot, let position = plan.endpoints[slot]?.position,
-      position != state.pointee.pickKey.session
+    // An endpoint that a reload took away is none to come back to.
+    guard let pool = state.pointee.pool, let slot = state.pointee.lease?.slot,
+      let position = plan.endpoints[slot]?.position, position != state.pointee.pickKey.session
     else { return }
-    plan.pools[state.pointee.pool].affinity?.write(position, to: &writer)
+    plan.pools[pool].affinity?.write(position, to: &writer)
   }
 }

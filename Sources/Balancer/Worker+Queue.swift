@@ -23,13 +23,13 @@ extension Worker {
   /// upstream lies in the replay block.
   mutating func admit(_ id: ConnectionID) {
     let state = slab.exchange(id)
-    let gate = plan.pools[state.pointee.pool].queue.gate
-    guard gate >= 0 else {
+    guard let pool = state.pointee.pool, plan.pools[pool].queue.gate >= 0 else {
       attempt(id)
       return
     }
+    let gate = plan.pools[pool].queue.gate
     state.pointee.admission.gate = gate
-    switch plan.pools[state.pointee.pool].queue.concurrency {
+    switch plan.pools[pool].queue.concurrency {
     case .unlimited: attempt(id)
     case .total(let limit):
       if gates[gate].waitingCount == 0, gates[gate].tryEnter(limit) {
@@ -37,26 +37,24 @@ extension Worker {
         noteAdmission(id)
         attempt(id)
       } else {
-        wait(id)
+        wait(id, pool)
       }
-    case .slots: if gates[gate].waitingCount == 0 { attempt(id) } else { wait(id) }
+    case .slots: if gates[gate].waitingCount == 0 { attempt(id) } else { wait(id, pool) }
     }
   }
 
   /// Waits where no endpoint has a free slot. False where it is not for that that there is none.
   mutating func waitsForSlot(_ id: ConnectionID) -> Bool {
     let state = slab.exchange(id)
-    guard state.pointee.admission.gate >= 0,
-      state.pointee.fleetRevision == plan.fleetRevision,
-      hasRoom(state.pointee.pool), plan.pools[state.pointee.pool].picker.isFull
+    guard state.pointee.admission.gate >= 0, let pool = state.pointee.pool, hasRoom(pool),
+      plan.pools[pool].picker.isFull
     else { return false }
-    wait(id)
+    wait(id, pool)
     return true
   }
 
-  private mutating func wait(_ id: ConnectionID) {
+  private mutating func wait(_ id: ConnectionID, _ pool: Int) {
     let state = slab.exchange(id)
-    let pool = state.pointee.pool
     let gate = state.pointee.admission.gate
     guard gates[gate].tryWait(plan.pools[pool].queue.lengthMax) else {
       gates[gate].count(.full, worker: index)
@@ -90,7 +88,7 @@ extension Worker {
   // MARK: Out
 
   /// Takes the exchange out of the line.
-  private mutating func stopWaiting(_ id: ConnectionID) {
+  mutating func stopWaiting(_ id: ConnectionID) {
     let state = slab.exchange(id)
     let gate = state.pointee.admission.gate
     state.pointee.admission.isWaiting = false
@@ -189,16 +187,12 @@ extension Worker {
     let pool = poolOfGate[gate]
     while let worker = gates[gate].nextWorker {
       if worker != index {
-        if pool < 0 || hasQueueRoom(pool) { bells.ring(worker) }
+        // What waits for a pool that is gone is answered where it waits, with the new plan.
+        if pool >= 0, hasQueueRoom(pool) { bells.ring(worker) }
         return
       }
-      guard let place = waiting.first(gate), let id = io.openID(at: Int32(place)) else { return }
-      guard pool >= 0 else {
-        gates[gate].count(.canceled, worker: index)
-        stopWaiting(id)
-        answerFailed(id, .noEndpoint)
-        continue
-      }
+      guard pool >= 0, let place = waiting.first(gate), let id = io.openID(at: Int32(place))
+      else { return }
       switch plan.pools[pool].queue.concurrency {
       case .unlimited: noteAdmission(id)
       case .total(let limit):
@@ -207,7 +201,7 @@ extension Worker {
         noteAdmission(id)
       case .slots:
         // Without an endpoint that may be used at all, waiting is of no use: `attempt` says so.
-        if occupySlot(id) == nil, plan.pools[pool].picker.isFull { return }
+        if occupySlot(id, pool) == nil, plan.pools[pool].picker.isFull { return }
       }
       if isRecheck { gates[gate].countRescue(worker: index) }
       stopWaiting(id)
@@ -229,9 +223,8 @@ extension Worker {
 
   /// Picks among the endpoints that have a slot free, and takes it. Taken over from `letIn` where
   /// that has picked already.
-  mutating func occupySlot(_ id: ConnectionID) -> Int? {
+  mutating func occupySlot(_ id: ConnectionID, _ pool: Int) -> Int? {
     let state = slab.exchange(id)
-    let pool = state.pointee.pool
     if state.pointee.admission.occupied >= 0 {
       return plan.endpoints[state.pointee.admission.occupied]?.position
     }
@@ -239,7 +232,7 @@ extension Worker {
     setRoom(pool)
     // A breaker refuses what there are slots for.
     guard hasRoom(pool) else { return nil }
-    while let position = pickPosition(id) {
+    while let position = pickPosition(id, pool) {
       let slot = plan.pools[pool].slots[position]
       if context.admission.slots.tryEnter(slot, plan.pools[pool].queue.capacities[position]) {
         state.pointee.admission.occupied = slot
@@ -257,28 +250,6 @@ extension Worker {
       let count = context.admission.slots[plan.pools[pool].slots[position]]
       plan.pools[pool].picker.setRoom(
         position, count < plan.pools[pool].queue.capacities[position])
-    }
-  }
-
-  // MARK: Reloads
-
-  /// Takes the gates of a new fleet. Those that wait go on waiting for the pool of the same name;
-  /// where there is none any more they are answered at the end of the turn. Allocates.
-  mutating func adoptGates() {
-    gates = context.admission.gates
-    waiting.setLineCount(gates.count)
-    while isDue.count < gates.count { isDue.append(false) }
-    poolOfGate = gates.map { gate in plan.pools.firstIndex { $0.name == gate.name } ?? -1 }
-    for gate in gates.indices {
-      var place = waiting.first(gate)
-      while let waiter = place {
-        let state = slab.exchange(waiter)
-        state.pointee.pool = max(0, poolOfGate[gate])
-        state.pointee.fleetRevision = plan.fleetRevision
-        state.pointee.tried = TriedSet()
-        state.pointee.pickKey.session = nil
-        place = waiting.next(after: waiter)
-      }
     }
   }
 }

@@ -17,11 +17,12 @@ extension Worker {
     // Table and listeners are published one after the other: a wake-up follows the second.
     guard let bindings = context.control.bindings(of: table.fleetRevision) else { return }
     revision = table.revision
-    let before = plan.endpoints
+    let (before, pools) = (plan.endpoints, plan.pools)
     plan.rebuild(
       table, tags: bindings.map(\.tag), hints: context.hints, context.admission, now: io.now)
     beginBudgets()
     adoptGates()
+    carryExchanges(from: pools)
     noteRoomEverywhere()
     closeIdleConnections(before)
     if stopsAt == nil { adoptListeners(bindings) }

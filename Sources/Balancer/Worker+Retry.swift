@@ -10,7 +10,7 @@ extension Worker {
   /// The attempt failed before a byte of a response was passed on. Tries another endpoint where
   /// that is safe, else answers.
   mutating func attemptFailed(_ id: ConnectionID, _ reason: LocalReason, isUnsent: Bool) {
-    let slot = slab.exchange(id).pointee.lease?.slot ?? 0
+    let slot = leasedSlot(id)
     let isRefused = isUnsent && reason == .connectFailed
     releaseAttempt(id, isRefused ? .failed(.refused) : reason.outcome)
     if let cause = cause(id, reason, slot, isUnsent: isUnsent), mayRepeat(id, cause, slot) {
@@ -30,15 +30,14 @@ extension Worker {
     switch reason {
     case .connectFailed, .badResponse: return .cut
     case .firstByteTimeout, .sendTimeout:
-      guard state.pointee.fleetRevision == plan.fleetRevision else { return nil }
+      guard let pool = state.pointee.pool else { return nil }
       // Of an endpoint that is ejected this is no sign of overload, and comes once at a time.
-      return plan.pools[state.pointee.pool].retries.repeatsTimeouts
-        || isEjected(slot, state.pointee.pool) ? .timeout : nil
+      return plan.pools[pool].retries.repeatsTimeouts || isEjected(slot, pool) ? .timeout : nil
     default: return nil
     }
   }
 
-  /// The endpoint rests or is only being tried. Requires: the exchange's plan is the present one.
+  /// The endpoint rests or is only being tried.
   private mutating func isEjected(_ slot: Int, _ pool: Int) -> Bool {
     guard let endpoint = plan.endpoints[slot], endpoint.pool == pool else { return false }
     return plan.pools[pool].picker.candidates[endpoint.position].health.isHalfOpen
@@ -50,9 +49,8 @@ extension Worker {
     _ id: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
   ) -> Bool {
     let state = slab.exchange(id)
-    guard let slot = state.pointee.lease?.slot, state.pointee.fleetRevision == plan.fleetRevision
+    guard let slot = state.pointee.lease?.slot, let pool = state.pointee.pool
     else { return false }
-    let pool = state.pointee.pool
     let isTrial = head.status >= 500 && isEjected(slot, pool)
     guard isTrial || plan.pools[pool].retries.statuses.contains(head.status),
       mayRepeat(id, .status, slot)
@@ -70,22 +68,26 @@ extension Worker {
     let retry = RetryCase(
       cause, isIdempotent: state.pointee.isIdempotent, isKept: isKept(id),
       retriesLeft: Int(state.pointee.retriesLeft))
-    if let refusal = refusal(id, retry) {
+    guard let pool = state.pointee.pool else {
+      context.metrics.resilience.count(worker: index, slot: slot, .noEndpoint)
+      return false
+    }
+    if let refusal = refusal(id, retry, pool) {
       context.metrics.resilience.count(worker: index, slot: slot, refusal)
       return false
     }
     state.pointee.retriesLeft -= 1
     context.metrics.resilience.count(worker: index, slot: slot, cause)
     leases.countRetry(slot, isCharged: retry.isCharged)
-    if retry.isCharged { plan.pools[state.pointee.pool].budget.withdraw() }
+    if retry.isCharged { plan.pools[pool].budget.withdraw() }
     return true
   }
 
-  private mutating func refusal(_ id: ConnectionID, _ retry: RetryCase) -> RetryRefusal? {
+  private mutating func refusal(
+    _ id: ConnectionID, _ retry: RetryCase, _ pool: Int
+  ) -> RetryRefusal? {
     let state = slab.exchange(id)
-    guard state.pointee.fleetRevision == plan.fleetRevision else { return .noEndpoint }
     if let refusal = retry.refusal { return refusal }
-    let pool = state.pointee.pool
     if !retry.mayReturn,
       !plan.pools[pool].picker.hasOther(
         load: leases.load, tried: state.pointee.tried, room: room(pool))
@@ -122,10 +124,8 @@ extension Worker {
     }
     if let slot {
       countExchange(id, slot: slot, .serverError)
-    } else if let refusal = RefusalCounts.Reason(reason),
-      state.pointee.fleetRevision == plan.fleetRevision
-    {
-      plan.pools[state.pointee.pool].refusals.count(refusal, worker: index)
+    } else if let refusal = RefusalCounts.Reason(reason), let pool = state.pointee.pool {
+      plan.pools[pool].refusals.count(refusal, worker: index)
     }
     respond(id, reason)
   }
@@ -133,9 +133,8 @@ extension Worker {
   /// No endpoint was picked: the pool has none that may be used, or none with room.
   mutating func answerUnpicked(_ id: ConnectionID) {
     let state = slab.exchange(id)
-    let pool = state.pointee.pool
-    guard state.pointee.fleetRevision == plan.fleetRevision,
-      plan.pools[pool].picker.hasEligible, let first = plan.pools[pool].slots.first
+    guard let pool = state.pointee.pool, plan.pools[pool].picker.hasEligible,
+      let first = plan.pools[pool].slots.first
     else {
       answerFailed(id, .noEndpoint)
       return
@@ -184,9 +183,8 @@ extension Worker {
   // MARK: Budgets and breakers
 
   /// Whether an endpoint that is only tried may fail this request without the client seeing it.
-  mutating func isRepeatable(_ id: ConnectionID) -> Bool {
+  mutating func isRepeatable(_ id: ConnectionID, _ pool: Int) -> Bool {
     let state = slab.exchange(id)
-    let pool = state.pointee.pool
     guard plan.pools[pool].picker.isTroubled, state.pointee.isIdempotent,
       state.pointee.retriesLeft > 0, state.pointee.request.isComplete, isKept(id)
     else { return false }

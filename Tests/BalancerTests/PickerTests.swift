@@ -381,3 +381,24 @@ private struct Bench {
     #expect(pick(&picker, hints, session: 0) == 1)
   }
 }
+
+@Suite struct TriedSetTests {
+  @Test func triedEndpointsAreKnownAtTheirNewPositions() {
+    var tried = TriedSet()
+    for position in [4, 0, 2, 7, 1] { tried.insert(position) }
+    // The one at 2 is gone, the others stand the other way round.
+    let moved = tried.moved { $0 == 2 ? nil : 9 - $0 }
+    #expect((0..<12).filter { moved.contains($0) } == [2, 5, 8, 9])
+    #expect(TriedSet().moved { $0 }.isEmpty)
+    #expect(tried.moved { $0 } == tried)
+  }
+
+  @Test func theOldestIsForgottenFirstAlsoAfterAMove() {
+    var tried = TriedSet()
+    for position in 0..<8 { tried.insert(position) }
+    var moved = tried.moved { $0 + 10 }
+    moved.insert(30)
+    #expect(!moved.contains(10))
+    #expect((11...17).allSatisfy { moved.contains($0) } && moved.contains(30))
+  }
+}

@@ -1,0 +1,77 @@
+// What exchanges in flight keep when the fleet changes: their pool, found again by its name, the
+// endpoints that they tried, found again by their slots, their place in the queue, and what they
+// count for in the limits. Only an exchange whose pool is gone gets no further attempt.
+import Fleet
+import HTTP
+import IO
+import Primitives
+
+extension Worker {
+  /// Takes the gates of a new fleet, by index as the board has them. Allocates.
+  mutating func adoptGates() {
+    gates = context.admission.gates
+    waiting.setLineCount(gates.count)
+    while isDue.count < gates.count { isDue.append(false) }
+    poolOfGate = gates.map { gate in plan.pools.firstIndex { $0.name == gate.name } ?? -1 }
+  }
+
+  /// Makes the exchanges of the plan that had the pools `before` those of the present plan. One
+  /// that waits for a pool that is gone is answered. Once a new fleet, after `adoptGates`.
+  mutating func carryExchanges(from before: [WorkerPlan.PlannedPool]) {
+    let poolNow = before.map { old in plan.pools.firstIndex { $0.name == old.name } }
+    for place in 0..<io.capacity {
+      guard let id = io.openID(at: Int32(place)), io.tag(id) != Self.upstreamTag,
+        let exchange = slab.downstream[place].exchange, let old = exchange.pointee.pool
+      else { continue }
+      exchange.pointee.pool = poolNow[old]
+      guard let pool = poolNow[old] else {
+        if exchange.pointee.admission.isWaiting { answerStranded(id, before[old].refusals) }
+        continue
+      }
+      let slots = before[old].slots
+      exchange.pointee.tried = exchange.pointee.tried.moved { position(of: slots[$0], in: pool) }
+      if let session = exchange.pointee.pickKey.session {
+        exchange.pointee.pickKey.session = position(of: slots[session], in: pool)
+      }
+      if slab.downstream[place].phase == .exchange { carryAdmission(exchange, pool) }
+    }
+  }
+
+  /// An endpoint keeps its slot as long as it is in its pool.
+  private mutating func position(of slot: Int, in pool: Int) -> Int? {
+    guard let endpoint = plan.endpoints[slot], endpoint.pool == pool else { return nil }
+    return endpoint.position
+  }
+
+  /// The pool that the exchange waits for is gone.
+  private mutating func answerStranded(_ id: ConnectionID, _ refusals: RefusalCounts) {
+    gates[slab.exchange(id).pointee.admission.gate].count(.canceled, worker: index)
+    stopWaiting(id)
+    refusals.count(.noEndpoint, worker: index)
+    answerFailed(id, .noEndpoint)
+  }
+
+  /// Lets an exchange that began under other limits count for those of the present plan. It runs
+  /// already, so it is let in whether or not there is room.
+  private mutating func carryAdmission(_ exchange: UnsafeMutablePointer<Exchange>, _ pool: Int) {
+    if exchange.pointee.admission.gate < 0 {
+      guard plan.pools[pool].queue.gate >= 0 else { return }
+      exchange.pointee.admission.gate = plan.pools[pool].queue.gate
+      exchange.pointee.admission.isAdmitted = true
+    }
+    guard !exchange.pointee.admission.isWaiting else { return }
+    switch plan.pools[pool].queue.concurrency {
+    case .unlimited: break
+    case .total:
+      if !exchange.pointee.admission.holdsPlace {
+        let gate = exchange.pointee.admission.gate
+        exchange.pointee.admission.holdsPlace = gates[gate].tryEnter(.max)
+      }
+    case .slots:
+      guard exchange.pointee.admission.occupied < 0, let slot = exchange.pointee.lease?.slot,
+        plan.endpoints[slot] != nil, context.admission.slots.tryEnter(slot, .max)
+      else { return }
+      exchange.pointee.admission.occupied = slot
+    }
+  }
+}

@@ -64,6 +64,10 @@ struct Downstream {
   var clientCell: Int32 = -1
   var peerPort: UInt16 = 0
   var phase = DownstreamPhase.head
+  /// While it lingers: how many deadlines have passed.
+  var lingering: UInt8 = 0
+  /// While it lingers: bytes came since the last deadline.
+  var hasSentMore = false
   var hasDeadlineForHead = false
   /// A PROXY header said where the peer connected to.
   var hasDestination = false

@@ -70,7 +70,7 @@ struct ForwardedRequest {
   /// Path and query in origin form, the matched part of the path replaced.
   private func writeTarget(to writer: inout HeadWriter) {
     var start = head.targetStart
-    if !rewrite.isEmpty {
+    if !rewrite.isEmpty, !head.isAsterisk {
       writer.append(rewrite)
       // A path that was left out matched as "/".
       start = min(start + matchedCount, head.pathEnd)
@@ -98,6 +98,7 @@ struct ForwardedRequest {
       case .tracestate: isDropped = !keepsState
       case .upgrade: isDropped = !head.asksUpgrade
       case .host: isDropped = dropsHost
+      case .maxForwards: isDropped = head.maxForwards > 0
       case .expect: isDropped = !head.expectsContinue
       default:
         isDropped =
@@ -125,6 +126,11 @@ struct ForwardedRequest {
       writer.append("\r\n")
     }
     writeIdentifiers(to: &writer)
+    if head.maxForwards > 0 {
+      writer.append("Max-Forwards: ")
+      writer.append(number: Int(head.maxForwards) - 1)
+      writer.append("\r\n")
+    }
     if head.asksUpgrade { writer.append("Connection: Upgrade\r\n") }
     writer.append(head.minorVersion == 0 ? "Via: 1.0 steelyard\r\n" : "Via: 1.1 steelyard\r\n")
   }
@@ -209,6 +215,8 @@ struct ForwardedResponse {
   let confirmsKeepAlive: Bool
   let closes: Bool
   var added = ResponseFields()
+  /// For an answer that came without (RFC 9110 §6.6.1); empty: none is added.
+  var date = UnsafeRawBufferPointer(start: nil, count: 0)
 
   func write(to writer: inout HeadWriter, _ parser: borrowing HeadParser) {
     writePassed(to: &writer, parser)
@@ -228,7 +236,8 @@ struct ForwardedResponse {
     for index in 0..<parser.fieldCount {
       let field = parser.fields[index]
       let isDropped =
-        field.name.isHopByHop && !(field.name == .upgrade && head.isUpgrade)
+        field.name.isHopByHop && !(field.name == .upgrade && head.keepsUpgrade)
+        || field.name == .contentLength && head.forbidsLength
         || head.connection.namesFields && parser.isNamedByConnection(field, in: bytes)
         || field.name == .xRequestID && !added.requestID.isEmpty
         || field.name == .xServedBy && added.servedBy != nil
@@ -241,9 +250,13 @@ struct ForwardedResponse {
   func writeOwn(to writer: inout HeadWriter) {
     if isChunked { writer.append("Transfer-Encoding: chunked\r\n") }
     added.write(to: &writer)
-    if head.isUpgrade {
-      writer.append("Connection: Upgrade\r\n")
-    } else if closes {
+    if !date.isEmpty {
+      writer.append("Date: ")
+      writer.append(date)
+      writer.append("\r\n")
+    }
+    if head.keepsUpgrade { writer.append("Connection: Upgrade\r\n") }
+    if closes {
       writer.append("Connection: close\r\n")
     } else if confirmsKeepAlive {
       writer.append("Connection: keep-alive\r\n")

@@ -23,6 +23,8 @@ package struct RouteTable: Sendable {
   }
   private struct Entry {
     var isExact: Bool
+    /// It serves every path of a pool, and so `OPTIONS *` too (RFC 9110 §9.3.7).
+    var takesAsterisk: Bool
     var path: Word
     /// Ends in `methods` and `conditions`; they begin where those of the entry before end.
     var methodEnd: Int32
@@ -46,8 +48,8 @@ package struct RouteTable: Sendable {
   package init(_ routes: [Route]) {
     var rows: [Row] = []
     for (index, route) in routes.enumerated() {
-      if route.match.hosts.isEmpty { rows.append(Row(nil, route.match, index)) }
-      for host in route.match.hosts { rows.append(Row(host, route.match, index)) }
+      if route.match.hosts.isEmpty { rows.append(Row(nil, route, index)) }
+      for host in route.match.hosts { rows.append(Row(host, route, index)) }
     }
     rows.sort { $0.isBefore($1) }
     for (index, row) in rows.enumerated() {
@@ -69,7 +71,11 @@ package struct RouteTable: Sendable {
       let end = Int(group.end)
       if isMember(group, host, bytes) {
         for index in first..<end
-        where isPath(entries[index], path, bytes) && isFulfilled(index, head, bytes, parser) {
+        where
+          (head.isAsterisk
+          ? entries[index].takesAsterisk : isPath(entries[index], path, bytes))
+          && isFulfilled(index, head, bytes, parser)
+        {
           return Int(entries[index].route)
         }
       }
@@ -186,9 +192,11 @@ package struct RouteTable: Sendable {
     let host: HostPattern?
     let match: RouteMatch
     let index: Int
+    let takesAsterisk: Bool
 
-    init(_ host: HostPattern?, _ match: RouteMatch, _ index: Int) {
-      (self.host, self.match, self.index) = (host, match, index)
+    init(_ host: HostPattern?, _ route: Route, _ index: Int) {
+      (self.host, match, self.index) = (host, route.match, index)
+      takesAsterisk = match.path == .prefix("/") && route.action.pool != nil
     }
 
     /// What decides, the largest first: exact over wildcard over any host, then length.
@@ -250,7 +258,8 @@ package struct RouteTable: Sendable {
     let path = word(row.match.path.text)
     entries.append(
       Entry(
-        isExact: isExact, path: path, methodEnd: Int32(methods.count),
+        isExact: isExact, takesAsterisk: row.takesAsterisk, path: path,
+        methodEnd: Int32(methods.count),
         conditionEnd: Int32(conditions.count), route: Int32(row.index)))
   }
 }

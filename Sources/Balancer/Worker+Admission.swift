@@ -56,7 +56,7 @@ extension Worker {
       context.metrics.countLocal(worker: index, .tooManyConnections)
       var writer = HeadWriter(scratch)
       LocalReason.tooManyConnections.write(
-        to: &writer, date: date.current(), isHead: false, closes: true, retryAfter: 1)
+        to: &writer, date: date.current(turn: turn), isHead: false, closes: true, retryAfter: 1)
       io.send(id, writer.written)
       closeDownstream(id)
       return false

@@ -46,7 +46,8 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     let received = UnsafeRawBufferPointer(io.received)
     switch state.pointee.phase {
-    case .lingering, .closing: break
+    case .lingering: state.pointee.hasSentMore = true
+    case .closing: break
     case .preface: receivePreface(id, tag, received)
     case .tunnel: tunnelReceived(fromClient: id, received)
     case .exchange:
@@ -101,14 +102,15 @@ extension Worker {
   /// Content of the running request: checked, then passed on as it is.
   private mutating func relayRequest(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
     let state = slab.exchange(id)
-    guard let count = readRequestContent(id, bytes) else { return }
+    guard let relayed = readRequestContent(id, bytes) else { return }
     let upstream = state.pointee.upstream
-    let passed = UnsafeRawBufferPointer(rebasing: bytes[0..<count])
+    let passed = UnsafeRawBufferPointer(
+      start: bytes.baseAddress.map { $0 + relayed.start }, count: relayed.end - relayed.start)
     remember(passed, for: id)
     let isSent = io.send(upstream, passed)
     setUploadDeadlines(id)
     if state.pointee.request.isComplete {
-      let rest = UnsafeRawBufferPointer(rebasing: bytes[count...])
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[relayed.consumedCount...])
       if !rest.isEmpty { holdPipelined(id, rest) }
     } else {
       if !isSent { io.setPaused(id, true) }
@@ -139,32 +141,27 @@ extension Worker {
     }
   }
 
-  /// Reads the framing of request content. Returns how many of the bytes belong to the request;
-  /// nil when it was refused and the exchange is over.
+  /// Reads the framing of request content and moves together what of it is passed on. nil when it
+  /// was refused and the exchange is over.
   mutating func readRequestContent(
     _ id: ConnectionID, _ bytes: UnsafeRawBufferPointer
-  ) -> Int? {
+  ) -> ContentReader.Relayed? {
     let state = slab.exchange(id)
-    var offset = 0
-    while true {
-      switch state.pointee.request.next(bytes, &offset) {
-      case .content(let count):
-        state.pointee.contentCount += count
-        if state.pointee.contentCount > state.pointee.contentMax {
-          refuseContent(id, .contentTooLarge)
-          return nil
-        }
-      case .more, .complete:
-        // A length can be read to its end and no further: what follows stays in the kernel.
-        let remaining = state.pointee.request.remainingCount ?? Self.headReadMax
-        io.setReadLimit(id, state.pointee.request.isComplete ? Self.headReadMax : remaining)
-        noteReceived(id, offset)
-        return offset
-      case .malformed(let error):
-        refuseContent(id, LocalReason(error))
-        return nil
-      }
+    let relayed = state.pointee.request.relay(UnsafeMutableRawBufferPointer(mutating: bytes))
+    state.pointee.contentCount += relayed.contentCount
+    if state.pointee.contentCount > state.pointee.contentMax {
+      refuseContent(id, .contentTooLarge)
+      return nil
     }
+    if let error = relayed.error {
+      refuseContent(id, LocalReason(error))
+      return nil
+    }
+    // A length can be read to its end and no further: what follows stays in the kernel.
+    let remaining = state.pointee.request.remainingCount ?? Self.headReadMax
+    io.setReadLimit(id, state.pointee.request.isComplete ? Self.headReadMax : remaining)
+    noteReceived(id, relayed.consumedCount)
+    return relayed
   }
 
   /// The request turned out wrong after its head was accepted.
@@ -247,7 +244,7 @@ extension Worker {
     let state = slab.downstream + Int(id.index)
     switch state.pointee.phase {
     case .lingering, .closing:
-      if io.unsentByteCount(id) == 0 || !takesBytes(id) { cut(id) }
+      if io.unsentByteCount(id) > 0 ? !takesBytes(id) : !goesOnLingering(id) { cut(id) }
     case .preface: refusePreface(id)
     case .tunnel: cutTunnel(id)
     case .head:
@@ -274,6 +271,19 @@ extension Worker {
         refuseContent(id, .contentTimeout)
       }
     }
+  }
+
+  /// At the deadline of a client that was answered before it had sent everything: whether it sent
+  /// more meanwhile. To close earlier would reset the connection, and the answer might be lost.
+  private mutating func goesOnLingering(_ id: ConnectionID) -> Bool {
+    let state = slab.downstream + Int(id.index)
+    guard state.pointee.phase == .lingering, state.pointee.hasSentMore,
+      state.pointee.lingering < Self.lingerCountMax
+    else { return false }
+    state.pointee.lingering += 1
+    state.pointee.hasSentMore = false
+    io.setDeadline(id, io.now + Self.lingerTime)
+    return true
   }
 
   /// The client closed, half-closed or was cut: an exchange that still runs has no reader, so the

@@ -106,7 +106,8 @@ extension Worker {
     let closes = closesAfterAnswer(id)
     var writer = HeadWriter(scratch)
     reason.write(
-      to: &writer, date: date.current(), isHead: state.pointee.method == .head, closes: closes,
+      to: &writer, date: date.current(turn: turn), isHead: state.pointee.method == .head,
+      closes: closes,
       retryAfter: retryAfter,
       added: slab.downstream[Int(id.index)].phase == .exchange
         ? responseFields(id) : ResponseFields())
@@ -144,6 +145,7 @@ extension Worker {
       state.pointee.phase = .lingering
       io.setPaused(id, false)
       io.finish(id)
+      state.pointee.lingering = 0
       io.setDeadline(id, io.now + Self.lingerTime)
       if io.unsentByteCount(id) > 0 { setSendDeadline(id) }
     } else if io.unsentByteCount(id) == 0 {

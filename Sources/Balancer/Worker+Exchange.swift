@@ -37,16 +37,20 @@ extension Worker {
       return
     }
     let rest = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
-    guard let count = readRequestContent(id, rest) else { return }
-    let content = UnsafeRawBufferPointer(rebasing: rest[0..<count])
-    let next = UnsafeRawBufferPointer(rebasing: rest[count...])
+    guard let relayed = readRequestContent(id, rest) else { return }
+    let content = UnsafeRawBufferPointer(rebasing: rest[0..<relayed.end])
+    let next = UnsafeRawBufferPointer(rebasing: rest[relayed.consumedCount...])
     if let route, let wait = rateLimitWait(id, route, head, bytes) {
       keepPipelined(id, next)
       respond(id, .rateLimited, retryAfter: wait)
       return
     }
-    if let route, plan.routes[route].pool < 0 {
-      answer(id, byRoute: route, head, bytes, rest: next)
+    if head.maxForwards == 0 {
+      answer(id, with: plan.lastHop, head, bytes, rest: next)
+      return
+    }
+    if let route, plan.routes[route].pool < 0, let fixed = plan.routes[route].answer {
+      answer(id, with: fixed, head, bytes, rest: next)
       return
     }
     let isWritten = writeUpstreamHead(id, route, head, noted, bytes, content)

@@ -154,9 +154,8 @@ extension Worker {
     if isOld, head.framing == .chunked { return }
     let rest = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
     var content = ContentReader(head.framing)
-    var offset = 0
-    while case .content = content.next(rest, &offset) {}
-    guard content.isComplete else { return }
+    let relayed = content.relay(UnsafeMutableRawBufferPointer(mutating: rest))
+    guard relayed.error == nil, content.isComplete else { return }
     release(&state.pointee.kept.held)
     guard let block = blocks.take() else { return }
     let closes =
@@ -166,10 +165,10 @@ extension Worker {
     let forwarded = ForwardedResponse(
       head: head, bytes: bytes, isChunked: head.framing == .chunked,
       confirmsKeepAlive: isOld && state.pointee.isPersistent, closes: closes,
-      added: responseFields(id))
+      added: responseFields(id), date: ownDate(head))
     forwarded.write(to: &writer, responses)
     state.pointee.kept.headCount = Int32(writer.count)
-    writer.append(UnsafeRawBufferPointer(rebasing: rest[0..<offset]))
+    writer.append(UnsafeRawBufferPointer(rebasing: rest[0..<relayed.end]))
     guard !writer.hasOverflowed else {
       blocks.give(block)
       return

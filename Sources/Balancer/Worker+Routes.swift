@@ -7,17 +7,16 @@ import IO
 import Primitives
 
 extension Worker {
-  /// Answers as the route says. `bytes` begin with the head, `rest` is what follows the request;
-  /// neither is needed afterwards.
+  /// Answers as the route says, or OPTIONS that may be forwarded no further (RFC 9110 §7.6.2).
+  /// `bytes` begin with the head, `rest` is what follows the request; neither is needed afterwards.
   mutating func answer(
-    _ id: ConnectionID, byRoute route: Int, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
-    rest: UnsafeRawBufferPointer
+    _ id: ConnectionID, with answer: RouteAnswer, _ head: RequestHead,
+    _ bytes: UnsafeRawBufferPointer, rest: UnsafeRawBufferPointer
   ) {
-    guard let answer = plan.routes[route].answer else { return }
     let closes = closesAfterAnswer(id)
     var writer = HeadWriter(scratch)
     answer.write(
-      to: &writer, date: date.current(),
+      to: &writer, date: date.current(turn: turn),
       target: UnsafeRawBufferPointer(rebasing: bytes[head.targetStart..<head.targetEnd]),
       isHead: head.method == .head, closes: closes)
     keepPipelined(id, rest)

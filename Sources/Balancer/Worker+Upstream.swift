@@ -40,7 +40,7 @@ extension Worker {
       if !slab.exchange(client).pointee.isUpstreamPaused {
         io.setDeadline(id, io.now + slab.exchange(client).pointee.timeouts.idle)
       }
-      relayResponse(id, client, UnsafeRawBufferPointer(io.received), before: nil)
+      relayResponse(id, client, UnsafeRawBufferPointer(io.received))
     }
   }
 
@@ -117,14 +117,20 @@ extension Worker {
     let state = slab.upstream + Int(id.index)
     let exchange = slab.exchange(client)
     if head.status >= 400, repeatsAnswer(client, head, bytes) { return }
+    let isOld = exchange.pointee.minorVersion == 0
+    exchange.pointee.unwrapsChunks = isOld && head.framing == .chunked
+    exchange.pointee.response = ContentReader(head.framing)
+    let relayed = readResponse(client, UnsafeRawBufferPointer(rebasing: bytes[head.end...]))
+    guard relayed.error == nil else {
+      // Nothing was passed on yet.
+      attemptFailed(client, .badResponse, isUnsent: false)
+      return
+    }
     state.pointee.phase = .content
     state.pointee.isPersistent = head.isPersistent
     dropReplay(client)
     io.setReadLimit(id, IOLoop.readMax)
     exchange.pointee.status = head.status
-    exchange.pointee.response = ContentReader(head.framing)
-    let isOld = exchange.pointee.minorVersion == 0
-    exchange.pointee.unwrapsChunks = isOld && head.framing == .chunked
     exchange.pointee.closesAfter =
       !exchange.pointee.isPersistent || exchange.pointee.unwrapsChunks
       || head.framing == .untilClose || stopsAt != nil
@@ -133,7 +139,7 @@ extension Worker {
     let forwarded = ForwardedResponse(
       head: head, bytes: bytes, isChunked: head.framing == .chunked && !isOld,
       confirmsKeepAlive: isOld && exchange.pointee.isPersistent,
-      closes: exchange.pointee.closesAfter, added: responseFields(client))
+      closes: exchange.pointee.closesAfter, added: responseFields(client), date: ownDate(head))
     forwarded.writePassed(to: &writer, responses)
     writeAffinity(client, to: &writer)
     forwarded.writeOwn(to: &writer)
@@ -148,63 +154,47 @@ extension Worker {
     // From here on the response's time-outs count, not the request's.
     if !exchange.pointee.request.isComplete { setClientDeadline(client, nil) }
     let content = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
-    relayResponse(id, client, content, before: writer.written)
+    passOn(id, client, content, relayed, before: writer.written)
   }
 
-  /// Passes content on, with the head in front of it where there is one. The bytes are the loop's
-  /// or the connection's input; they are not needed afterwards.
-  private mutating func relayResponse(
-    _ id: ConnectionID, _ client: ConnectionID, _ bytes: UnsafeRawBufferPointer,
-    before head: UnsafeRawBufferPointer?
-  ) {
-    if !bytes.isEmpty { leases.notePiece(slab.upstream[Int(id.index)].slot) }
+  /// The date that an answer without one is given; empty where it has one.
+  mutating func ownDate(_ head: ResponseHead) -> UnsafeRawBufferPointer {
+    head.hasDate ? UnsafeRawBufferPointer(start: nil, count: 0) : date.current(turn: turn)
+  }
+
+  /// Reads the framing of response content and moves together what of it is passed on.
+  private mutating func readResponse(
+    _ client: ConnectionID, _ bytes: UnsafeRawBufferPointer
+  ) -> ContentReader.Relayed {
     let exchange = slab.exchange(client)
-    if exchange.pointee.unwrapsChunks {
-      if let head {
-        io.send(client, head)
-        noteSent(client, head: head.count, content: 0)
-      }
-      relayUnwrapped(id, client, bytes)
-      return
-    }
-    var offset = 0
-    var isMalformed = false
-    loop: while true {
-      switch exchange.pointee.response.next(bytes, &offset) {
-      case .content: continue
-      case .more, .complete: break loop
-      case .malformed:
-        isMalformed = true
-        break loop
-      }
-    }
-    if isMalformed {
+    // For HTTP/1.0 clients: the chunks' content alone (RFC 9112 §7.1.3).
+    return exchange.pointee.response.relay(
+      UnsafeMutableRawBufferPointer(mutating: bytes),
+      contentOnly: exchange.pointee.unwrapsChunks)
+  }
+
+  /// Passes content on. The bytes are the loop's; they are not needed afterwards.
+  private mutating func relayResponse(
+    _ id: ConnectionID, _ client: ConnectionID, _ bytes: UnsafeRawBufferPointer
+  ) {
+    let relayed = readResponse(client, bytes)
+    guard relayed.error == nil else {
       abortExchange(client, .failed(.status), code: .truncated)
       return
     }
-    send(client, head, UnsafeRawBufferPointer(rebasing: bytes[0..<offset]))
-    afterRelay(id, client, leftOver: bytes.count - offset)
+    passOn(id, client, bytes, relayed, before: nil)
   }
 
-  /// For HTTP/1.0 clients: the chunks' content alone (RFC 9112 §7.1.3).
-  private mutating func relayUnwrapped(
-    _ id: ConnectionID, _ client: ConnectionID, _ bytes: UnsafeRawBufferPointer
+  /// Passes on what was read of the content, with the head in front of it where there is one.
+  private mutating func passOn(
+    _ id: ConnectionID, _ client: ConnectionID, _ bytes: UnsafeRawBufferPointer,
+    _ relayed: ContentReader.Relayed, before head: UnsafeRawBufferPointer?
   ) {
-    let exchange = slab.exchange(client)
-    var offset = 0
-    while true {
-      switch exchange.pointee.response.next(bytes, &offset) {
-      case .content(let count):
-        io.send(client, UnsafeRawBufferPointer(rebasing: bytes[offset - count..<offset]))
-        noteSent(client, head: 0, content: count)
-      case .more, .complete:
-        afterRelay(id, client, leftOver: bytes.count - offset)
-        return
-      case .malformed:
-        abortExchange(client, .failed(.status), code: .truncated)
-        return
-      }
-    }
+    if !bytes.isEmpty { leases.notePiece(slab.upstream[Int(id.index)].slot) }
+    let content = UnsafeRawBufferPointer(
+      start: bytes.baseAddress.map { $0 + relayed.start }, count: relayed.end - relayed.start)
+    send(client, head, content)
+    afterRelay(id, client, leftOver: bytes.count - relayed.consumedCount)
   }
 
   /// Sends head and content, at once where they can be put together: into the room before the

@@ -31,7 +31,10 @@ struct Worker: ~Copyable {
   static let headReadMax = 16_384
   /// From here on content is moved by the kernel: less is as fast copied.
   static let moveMin = 16_384
+  /// After an answer to a request that is not whole: a client that sends nothing for so long is
+  /// cut, and any client after so many times that.
   static let lingerTime = Nanoseconds.seconds(2)
+  static let lingerCountMax: UInt8 = 15
 
   let index: Int
   let context: WorkerContext

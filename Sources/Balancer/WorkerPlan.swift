@@ -79,6 +79,8 @@ struct WorkerPlan {
     var position: Int
   }
 
+  /// To OPTIONS that may be forwarded no further.
+  let lastHop = RouteAnswer(FixedAnswer())
   private(set) var tracing = Tracing()
   private(set) var wishes = ClientHints()
   private(set) var fleetRevision: UInt64 = 0

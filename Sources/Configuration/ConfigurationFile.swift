@@ -33,6 +33,8 @@ struct Decoder {
   var poolIndices: [String: Int] = [:]
   /// The line where an address is listened on; nil for a default.
   var listenLines: [SocketAddress: Int?] = [:]
+  /// Where the endpoints that are addresses stand in the file.
+  var endpointOffsets: [(address: SocketAddress, offset: Int)] = []
 
   static let timeoutRange = Nanoseconds.milliseconds(1)...Nanoseconds.seconds(86_400)
 
@@ -67,6 +69,7 @@ struct Decoder {
     let pools = decodePools(poolEntries ?? [])
     decodeHooks(&scope)
     scope.put("listeners", .sequence((listenerNodes ?? []).map { decodeListener($0) }))
+    refuseOwnListeners()
     scope.put("pools", .mapping(pools))
     return scope.finish()
   }

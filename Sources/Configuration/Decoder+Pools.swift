@@ -23,7 +23,7 @@ extension Decoder {
     return outputs
   }
 
-  private func decode(_ pool: inout Pool, in scope: inout Scope) {
+  private mutating func decode(_ pool: inout Pool, in scope: inout Scope) {
     scope.read("balance", &pool.balance, .choice)
     decodeHash(&pool, in: &scope)
     decodeAffinity(&pool, in: &scope)
@@ -50,7 +50,7 @@ extension Decoder {
     decodeThresholds(&pool, in: &scope)
   }
 
-  private func decodeEndpoints(_ pool: inout Pool, in scope: inout Scope) {
+  private mutating func decodeEndpoints(_ pool: inout Pool, in scope: inout Scope) {
     let weights = Form<Double>.number(0...1_000_000)
     let concurrencies = Form<Double>.number(1...100_000).or("learned")
     var lines: [String: Int] = [:]
@@ -79,6 +79,7 @@ extension Decoder {
         outputs.append(item.finish())
       }
       guard let place else { continue }
+      if case .address(let address) = place { endpointOffsets.append((address, offset)) }
       let shown = append(endpoint, at: place, to: &pool)
       let line = report.source.position(of: offset).line
       if let first = lines.updateValue(line, forKey: shown) {

@@ -11,6 +11,9 @@ struct ByteClasses: ~Copyable {
   static let target: UInt8 = 4
   /// RFC 3986 §3.2.2 and §3.2.3, IPv6 in brackets: host and port; no userinfo, no list.
   static let authority: UInt8 = 8
+  /// RFC 3986 §3.2.2 unreserved and sub-delims without ",": a host that is a name or an IPv4
+  /// address, percent-encoding apart.
+  static let registeredName: UInt8 = 16
 
   private let table: UnsafeMutablePointer<UInt8>
 
@@ -32,7 +35,15 @@ struct ByteClasses: ~Copyable {
     if byte == 0x09 || byte >= 0x20 && byte != 0x7F { result |= fieldValue }
     if byte > 0x20 && byte < 0x7F && byte != 0x23 { result |= target }
     if isAlphanumeric || isOne(of: "-._~!$&'()*+;=:[]%") { result |= authority }
+    if isAlphanumeric || isOne(of: "-._~!$&'()*+;=") { result |= registeredName }
     return result
+  }
+
+  /// Whether the byte is a tchar (RFC 9110 §5.6.2), without a table: a bit for each of ASCII.
+  @inline(__always) static func isToken(_ byte: UInt8) -> Bool {
+    let low: UInt64 = 0x03FF_6CFA_0000_0000
+    let high: UInt64 = 0x57FF_FFFF_C7FF_FFFE
+    return byte < 0x80 && (byte < 0x40 ? low : high) >> UInt64(byte & 0x3F) & 1 != 0
   }
 
   @inline(__always) func isMember(_ byte: UInt8, _ wanted: UInt8) -> Bool {

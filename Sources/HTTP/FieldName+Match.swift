@@ -8,7 +8,9 @@ extension FieldName {
     switch count {
     case 2: return isEqual(name, "te") ? .te : .other
     case 3: return isEqual(name, "via") ? .via : .other
-    case 4: return isEqual(name, "host") ? .host : .other
+    case 4:
+      if isEqual(name, "host") { return .host }
+      return isEqual(name, "date") ? .date : .other
     case 6: return isEqual(name, "expect") ? .expect : .other
     case 7:
       if isEqual(name, "upgrade") { return .upgrade }
@@ -19,6 +21,7 @@ extension FieldName {
       if isEqual(name, "connection") { return .connection }
       return isEqual(name, "keep-alive") ? .keepAlive : .other
     case 11: return isEqual(name, "traceparent") ? .traceparent : .other
+    case 12: return isEqual(name, "max-forwards") ? .maxForwards : .other
     case 14:
       if isEqual(name, "content-length") { return .contentLength }
       if isLike(name, count, "content-length") { return .counterfeit }

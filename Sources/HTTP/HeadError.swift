@@ -10,7 +10,7 @@ public enum HeadError: UInt8, Error, Sendable, CaseIterable {
   case missingHost, severalHosts, badHost
   case badContentLength, severalContentLengths, lengthAndTransferEncoding
   case badTransferEncoding, unknownTransferCoding, transferCodingBefore11
-  case badConnectionOption, unknownExpectation, methodRefused
+  case badConnectionOption, unknownExpectation, methodRefused, badMaxForwards
   case badChunkSize, badChunkExtension, badChunkEnd, badTrailer, contentTooLarge
 
   /// The status of the answer (RFC 9110 §15.5, §15.6; RFC 6585 §5 for 431).
@@ -25,8 +25,8 @@ public enum HeadError: UInt8, Error, Sendable, CaseIterable {
     case .badMethod, .badTarget, .badVersion, .badStatusLine, .badLineEnd, .foldedLine,
       .badFieldName, .badFieldValue, .missingHost, .severalHosts, .badHost, .badContentLength,
       .severalContentLengths, .lengthAndTransferEncoding, .badTransferEncoding,
-      .transferCodingBefore11, .badConnectionOption, .badChunkSize, .badChunkExtension,
-      .badChunkEnd, .badTrailer:
+      .transferCodingBefore11, .badConnectionOption, .badMaxForwards, .badChunkSize,
+      .badChunkExtension, .badChunkEnd, .badTrailer:
       400
     }
   }
@@ -58,6 +58,7 @@ public enum HeadError: UInt8, Error, Sendable, CaseIterable {
     case .badConnectionOption: "bad_connection_option"
     case .unknownExpectation: "unknown_expectation"
     case .methodRefused: "method_refused"
+    case .badMaxForwards: "bad_max_forwards"
     case .badChunkSize: "bad_chunk_size"
     case .badChunkExtension: "bad_chunk_extension"
     case .badChunkEnd: "bad_chunk_end"

@@ -13,7 +13,7 @@ extension HeadParser {
       if field.name == .host {
         hostCount += 1
         if hostCount > 1 { throw .severalHosts }
-        guard classes.skip(bytes, start, end, ByteClasses.authority) == end else { throw .badHost }
+        guard start == end || isHostAndPort(bytes, start, end) else { throw .badHost }
         if !head.isAbsoluteForm { (head.authorityStart, head.authorityEnd) = (start, end) }
       } else {
         guard isWord(bytes, start, end, "100-continue") else { throw .unknownExpectation }
@@ -27,6 +27,7 @@ extension HeadParser {
     head.connection = try connectionOptions(bytes)
     // `Content-Length: 0` has nothing to continue with.
     if head.framing == .none { head.expectsContinue = false }
+    if head.method == .options, has(.maxForwards) { head.maxForwards = try maxForwards(bytes) }
     head.asksUpgrade =
       head.connection.upgrade && head.minorVersion >= 1 && head.framing == .none
       && namesTunnel(bytes)
@@ -38,6 +39,8 @@ extension HeadParser {
     let (length, isChunked) = try framingFields(bytes, minorVersion: head.minorVersion)
     head.connection = try connectionOptions(bytes)
     head.isUpgrade = head.status == 101 && head.connection.upgrade && namesTunnel(bytes)
+    head.keepsUpgrade = head.isUpgrade || head.status == 426 && has(.upgrade)
+    head.hasDate = has(.date)
     if method == .head || head.status < 200 || head.status == 204 || head.status == 304 {
       head.framing = .none
     } else if isChunked {
@@ -105,6 +108,23 @@ extension HeadParser {
     return value
   }
 
+  /// RFC 9110 §7.6.2: one number. More than nine digits are as good as the largest of nine.
+  private func maxForwards(_ bytes: UnsafePointer<UInt8>) throws(HeadError) -> Int32 {
+    var value: Int32 = -1
+    for index in 0..<fieldCount where fields[index].name == .maxForwards {
+      guard value < 0, fields[index].valueStart < fields[index].valueEnd else {
+        throw .badMaxForwards
+      }
+      value = 0
+      for place in Int(fields[index].valueStart)..<Int(fields[index].valueEnd) {
+        guard bytes[place] >= 0x30, bytes[place] <= 0x39 else { throw .badMaxForwards }
+        let next = Int64(value) * 10 + Int64(bytes[place] - 0x30)
+        value = Int32(min(next, 999_999_999))
+      }
+    }
+    return value
+  }
+
   private func connectionOptions(
     _ bytes: UnsafePointer<UInt8>
   ) throws(HeadError) -> ConnectionOptions {
@@ -136,7 +156,7 @@ extension HeadParser {
     case .other, .forwarded, .xRequestID, .traceparent, .tracestate, .xServedBy,
       .steelyardEndpoint, .steelyardOther, .counterfeit:
       options.namesFields = true
-    case .te, .trailer, .proxyConnection, .http2Settings: break
+    case .te, .trailer, .proxyConnection, .http2Settings, .date, .maxForwards: break
     // To name a field that every party needs would make us delete it (RFC 9110 §7.6.1).
     case .connection, .contentLength, .transferEncoding, .host, .expect, .via, .xForwardedFor,
       .xForwardedProto, .xForwardedHost, .xForwardedOther, .xRealIP:

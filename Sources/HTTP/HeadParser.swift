@@ -188,7 +188,9 @@ public struct HeadParser: ~Copyable {
       guard end - start > 7, isHTTP(bytes + start) else { throw .badTarget }
       let authority = classes.skip(bytes, start + 7, end, ByteClasses.authority)
       let next = authority < end ? bytes[authority] : 0x2F
-      guard authority > start + 7, next == 0x2F || next == 0x3F else { throw .badTarget }
+      guard next == 0x2F || next == 0x3F, isHostAndPort(bytes, start + 7, authority) else {
+        throw .badTarget
+      }
       head.isAbsoluteForm = true
       (head.authorityStart, head.authorityEnd) = (start + 7, authority)
       head.targetStart = authority

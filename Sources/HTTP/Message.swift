@@ -46,7 +46,7 @@ public enum FieldName: UInt8, Sendable {
   case forwarded
   /// `X-Forwarded-` and something else.
   case xForwardedOther
-  case xRequestID, traceparent, tracestate, xServedBy
+  case xRequestID, traceparent, tracestate, xServedBy, date, maxForwards
   /// A client's wish for an endpoint, and other fields of our own.
   case steelyardEndpoint, steelyardOther
   /// A framing field's name, or one of the `X-` names above, with "_" in the place of "-": many endpoints cannot tell them.
@@ -108,6 +108,9 @@ public enum FieldName: UInt8, Sendable {
   public var framing = Framing.none
   public var connection = ConnectionOptions()
   public var expectsContinue = false
+  /// How often OPTIONS may still be forwarded (RFC 9110 §7.6.2); −1: nothing is said, or it is
+  /// another method.
+  public var maxForwards: Int32 = -1
   /// The client offers to go on in another protocol, and it is one that may be passed on
   /// (RFC 9110 §7.8).
   public var asksUpgrade = false
@@ -130,7 +133,13 @@ public enum FieldName: UInt8, Sendable {
   public var connection = ConnectionOptions()
   /// A 101 that says to which protocol (RFC 9110 §15.2.2).
   public var isUpgrade = false
+  /// `Upgrade` is meant for the client: of a 101, or of a 426 (RFC 9110 §15.5.22).
+  public var keepsUpgrade = false
+  public var hasDate = false
   @inlinable public init() {}
+
+  /// No `Content-Length` may stand in it (RFC 9110 §8.6).
+  @inlinable public var forbidsLength: Bool { status < 200 || status == 204 }
 
   /// 1xx but not 101: the final head is still to come (RFC 9110 §15.2).
   @inlinable public var isInterim: Bool { status < 200 && status != 101 }

@@ -3,15 +3,25 @@ import Fleet
 import Primitives
 
 extension Decoder {
-  /// Absent, every threshold is its default.
+  private enum Learned: String, CaseIterable { case learned }
+
+  /// Absent, every threshold is its default. A profile's name alone stands for all of its numbers.
   func decodeThresholds(_ pool: inout Pool, in scope: inout Scope) {
+    var profile = ThresholdPolicy.Profile.learned
+    if isWord(scope.node("thresholds")) {
+      scope.read("thresholds", &profile, .choice)
+      pool.thresholds = profile.policy
+      return
+    }
     let ratio = Form<Double>.number(0...1)
     let time = Form<Nanoseconds>.duration(.milliseconds(1) ... .seconds(86_400))
     let count = Form<Int>.count(0...1_000_000)
     scope.section("thresholds") { section in
+      section.read("profile", &profile, .choice)
+      pool.thresholds = profile.policy
       decodeLevels("error_ratio", &pool.thresholds.errorRatio, ratio, in: &section)
-      decodeLevels("response_time", &pool.thresholds.responseTime, time, in: &section)
-      section.read("p99", &pool.thresholds.p99, time)
+      decodeResponseTime(&pool.thresholds.responseTime, time, in: &section)
+      section.read("p99", &pool.thresholds.p99, time.or(Learned.learned.rawValue))
       section.read(
         "endpoint_connections", &pool.thresholds.endpointConnections, .count(1...1_000_000))
       decodeLevels("queue_length", &pool.thresholds.queueLength, count, in: &section)
@@ -20,6 +30,28 @@ extension Decoder {
       section.read("objective", &pool.thresholds.objectiveRatio, .number(0.5...0.99999))
       section.read(
         "request_rate", &pool.thresholds.requestRate, Form<RateLimit.Rate>.rate.or("none"))
+    }
+  }
+
+  private func isWord(_ node: Node?) -> Bool {
+    if case .scalar(let scalar)? = node?.content { return !scalar.isNull }
+    return false
+  }
+
+  // `learned`, or levels; a level that is not given is that of the profile `web`.
+  private func decodeResponseTime(
+    _ levels: inout ThresholdPolicy.Levels<Nanoseconds>?, _ form: Form<Nanoseconds>,
+    in scope: inout Scope
+  ) {
+    let isGiven = scope.has("response_time")
+    if isWord(scope.node("response_time")) || !isGiven && levels == nil {
+      var word = Learned.learned
+      scope.read("response_time", &word, .choice)
+      levels = nil
+    } else {
+      var given = levels ?? ThresholdPolicy.webResponseTime
+      decodeLevels("response_time", &given, form, in: &scope)
+      levels = given
     }
   }
 

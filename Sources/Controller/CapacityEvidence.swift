@@ -74,6 +74,8 @@ package struct CapacityEvidence: Sendable, Equatable {
     /// Now: requests in flight, and the sum of how long each has run already, seconds.
     package var inFlight = 0.0
     package var outstandingSeconds = 0.0
+    /// For how long it has had requests and given no content of an answer, seconds.
+    package var silentSeconds = 0.0
     package init() {}
   }
   package private(set) var sums = Sums()
@@ -107,6 +109,8 @@ package struct CapacityEvidence: Sendable, Equatable {
     let bad = max(0, now.failed - last.failed)
     // What gets no request can show nothing: its bad times must not be held against it for long.
     let isIdle = now.inFlight == 0 && good == 0 && bad == 0
+    let isSilent = !isIdle && good == 0 && now.pieces <= last.pieces
+    sums.silentSeconds = isSilent ? sums.silentSeconds + passed : 0
     let decay = exponential(-passed / (isIdle ? idleTau ?? tau : tau))
     sums.completions = sums.completions * decay + good
     sums.seconds = sums.seconds * decay + max(0, now.seconds - last.seconds)

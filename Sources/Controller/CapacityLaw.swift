@@ -13,6 +13,8 @@ func exponential(_ x: Double) -> Double { exp(x) }
 package struct CapacityPool: Sendable, Equatable {
   /// The median over the endpoints of the mean response time, seconds; 0 while unknown.
   package var fleetResponse = 0.0
+  /// `fleetResponse` is no longer the time of the quickest answers alone.
+  package private(set) var isResponseKnown = false
   /// How many balancers send requests to the endpoints, this one included.
   package var balancers = 1.0
   /// Most endpoints time out: weights stay as they are.
@@ -34,6 +36,12 @@ package struct CapacityPool: Sendable, Equatable {
 
   /// Whether others send requests too.
   package var hasOthers: Bool { balancers >= 1.3 }
+
+  /// The first answers of a pool are its quickest ones. By Little's law as many answers as requests
+  /// are in flight have ended after about one mean response time; so many, and three, are needed.
+  mutating func noteAnswers(completions: Double, inFlight: Double) {
+    if completions >= 3, completions >= inFlight { isResponseKnown = true }
+  }
 
   /// A scrape of one of `endpointCount` endpoints said that much load, of which our part was `own`.
   package mutating func noteLoad(total: Double, own: Double, endpointCount: Int) {
@@ -87,6 +95,8 @@ package enum CapacityLaw {
   static let exponent = 0.9
   static let prior = 2.0
   static let deadBand = 0.5
+  /// A shorter silence is no hang, seconds: connections are opened, processes are scheduled.
+  static let silenceMin = 1.0
 
   /// Verdicts in the order of `evidence`; `bases` are the base weights, > 0 where they count. A
   /// wrong estimate costs at most `floorRatio`, and its inverse.
@@ -100,6 +110,12 @@ package enum CapacityLaw {
       scratch.append(each.seconds / each.completions)
     }
     if let median = medianInPlace(&scratch) { pool.fleetResponse = median }
+    var (completions, inFlight) = (0.0, 0.0)
+    for each in evidence {
+      completions += each.completions
+      inFlight += each.inFlight
+    }
+    pool.noteAnswers(completions: completions, inFlight: inFlight)
     var verdicts = evidence.map { gather($0, pool) }
     scratch.removeAll(keepingCapacity: true)
     for (index, verdict) in verdicts.enumerated() where verdict.seconds > 0 && bases[index] > 0 {
@@ -137,7 +153,7 @@ package enum CapacityLaw {
       }
     }
     verdict.response = max(count > 0.5 ? verdict.seconds / count : 0, pool.fleetResponse)
-    if evidence.inFlight > 0 {
+    if evidence.inFlight > 0, pool.isResponseKnown {
       let usual = 3 * verdict.response * (evidence.inFlight + 1)
       verdict.stuckSeconds = max(0, evidence.outstandingSeconds - usual)
       verdict.seconds += verdict.stuckSeconds
@@ -155,14 +171,16 @@ package enum CapacityLaw {
     verdict.capacity = expected * exp(verdict.deviation)
   }
 
-  /// Where most busy endpoints hang, the pool is at fault and not one endpoint.
+  /// Where most busy endpoints hang, the pool is at fault and not one endpoint. An endpoint that
+  /// gives content does not hang, however long its requests run: their times may differ widely.
   private static func noteOverload(
     _ verdicts: [CapacityVerdict], _ evidence: [CapacityEvidence.Sums], _ pool: inout CapacityPool
   ) {
     var (busy, stuck) = (0, 0)
     for (index, verdict) in verdicts.enumerated() where evidence[index].inFlight > 0 {
       busy += 1
-      if verdict.stuckSeconds > 0 { stuck += 1 }
+      let silenceMin = max(silenceMin, 3 * verdict.response)
+      if verdict.stuckSeconds > 0, evidence[index].silentSeconds >= silenceMin { stuck += 1 }
     }
     pool.isFrozen = busy > 2 && stuck * 2 > busy
   }

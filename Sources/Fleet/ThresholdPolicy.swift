@@ -1,5 +1,6 @@
 // What an operator takes for normal and what for an alarm, pool by pool. Nothing here steers: the
 // numbers are exported as metrics; alert rules, dashboards and the status page compare with them.
+// Where the file names no response time, the pool's own past does (`ResponseBaseline` in Status).
 public import Primitives
 
 /// The thresholds of a pool.
@@ -16,11 +17,10 @@ public struct ThresholdPolicy: Sendable, Equatable {
   }
   /// Share of the answers that are 5xx or cut. Range 0...1, ascending.
   public var errorRatio = Levels(normal: 0.01, alarm: 0.05)
-  /// Mean duration of an exchange. Range 1 ms...24 h, ascending.
-  public var responseTime = Levels<Nanoseconds>(
-    normal: .milliseconds(100), alarm: .milliseconds(500))
-  /// 99th percentile of the durations. Range 1 ms...24 h.
-  public var p99: Nanoseconds = .milliseconds(200)
+  /// Mean duration of an exchange. Range 1 ms...24 h, ascending; nil: learned.
+  public var responseTime: Levels<Nanoseconds>?
+  /// 99th percentile of the durations. Range 1 ms...24 h; nil: learned.
+  public var p99: Nanoseconds?
   /// Connections to one endpoint. Range 1...1_000_000.
   public var endpointConnections = 5_000
   /// Requests that wait: in steelyard's queue, and in one endpoint. Range 0...1_000_000, ascending.
@@ -33,6 +33,29 @@ public struct ThresholdPolicy: Sendable, Equatable {
   public var requestRate: RateLimit.Rate?
 
   public init() {}
+
+  /// Sets of thresholds that have a name in the file.
+  public enum Profile: String, Sendable, CaseIterable {
+    /// Response times follow the pool.
+    case learned
+    /// Fixed response times, for pages, classifiers and embeddings.
+    case web
+
+    /// All the thresholds of this name.
+    public var policy: ThresholdPolicy {
+      var policy = ThresholdPolicy()
+      guard self == .web else { return policy }
+      policy.responseTime = ThresholdPolicy.webResponseTime
+      policy.p99 = ThresholdPolicy.webP99
+      return policy
+    }
+  }
+
+  /// Of the profile `web`; learned thresholds are never stricter.
+  public static let webResponseTime = Levels<Nanoseconds>(
+    normal: .milliseconds(100), alarm: .milliseconds(500))
+  /// Of the profile `web`; a learned threshold is never stricter.
+  public static let webP99 = Nanoseconds.milliseconds(200)
 }
 
 extension RateLimit.Rate {

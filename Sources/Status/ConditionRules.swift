@@ -11,7 +11,7 @@ enum ConditionRules {
   private static let turnsMax = 4
   private static let turnsSpan = Nanoseconds.seconds(300)
   private static let reversalsMax = 6
-  private static let reversalsSpan = Nanoseconds.seconds(120)
+  private static let reversalsSpan = Nanoseconds.seconds(300)
   private static let restartsMax = 2
   private static let restartsSpan = Nanoseconds.seconds(600)
 
@@ -99,17 +99,25 @@ enum ConditionRules {
   private static func addTimes(
     _ pool: PoolReading, _ history: PoolHistory, _ found: inout [Finding]
   ) {
-    let sums = history.totals
-    let limits = pool.thresholds
-    guard sums.ended >= eventsMin, let mean = sums.meanDuration else { return }
+    let limits = ResponseLimits(pool.thresholds, history.baseline)
+    // Ten seconds, or a minute where fewer requests end: a few long ones are no slow pool.
+    let isBusy = history.totals.ended >= ResponseBaseline.meanCountMin
+    let sums = isBusy ? history.totals : history.baseline.lastMinute
+    guard sums.ended >= ResponseBaseline.meanCountMin, let mean = sums.meanDuration else { return }
     let text = "the mean response time is \(seconds(mean))"
-    if mean > limits.responseTime.alarm.seconds {
-      found.append(Finding(.responseTimeHigh, nil, text))
-    } else if mean > limits.responseTime.normal.seconds {
-      found.append(Finding(.responseTimeElevated, nil, text))
+    if let levels = limits.mean {
+      let usual = limits.usualMean.map { ": \(seconds($0)) is usual" } ?? ""
+      if mean > levels.alarm.seconds {
+        let limit = "\(text), more than \(seconds(levels.alarm.seconds))\(usual)"
+        found.append(Finding(.responseTimeHigh, nil, limit))
+      } else if mean > levels.normal.seconds {
+        let limit = "\(text), more than \(seconds(levels.normal.seconds))\(usual)"
+        found.append(Finding(.responseTimeElevated, nil, limit))
+      }
     }
-    if let tail = sums.durations.quantile(0.99), tail > limits.p99.seconds {
-      found.append(Finding(.tailLatencyHigh, nil, "p99 of the response time is \(seconds(tail))"))
+    if let limit = limits.p99, let tail = sums.durations.quantile(0.99), tail > limit.seconds {
+      let words = "p99 of the response time is \(seconds(tail)), more than "
+      found.append(Finding(.tailLatencyHigh, nil, words + seconds(limit.seconds)))
     }
     if let usual = history.usualDuration, mean > 2 * usual {
       found.append(
@@ -168,17 +176,7 @@ enum ConditionRules {
       found.append(
         Finding(.lawFallingBack, address, "no number to go by: \(endpoint.row.reason.detail)"))
     }
-    for use in endpoint.utilisations {
-      guard let limit = UtilisationLimit.all.first(where: { $0.signal == use.name }) else {
-        continue
-      }
-      let text = "\(use.name) at \(percent(use.ratio))"
-      if use.ratio > limit.alarm {
-        found.append(Finding(limit.alarmAlert, address, text))
-      } else if use.ratio > limit.normal {
-        found.append(Finding(limit.normalAlert, address, text))
-      }
-    }
+    addUtilisations(endpoint, pool, &found)
     guard let history else { return }
     let turns = history.turns.count(since: now - turnsSpan)
     if turns >= turnsMax {
@@ -187,13 +185,37 @@ enum ConditionRules {
     }
     let reversals = history.reversals.count(since: now - reversalsSpan)
     if reversals >= reversalsMax {
-      found.append(
-        Finding(.weightsOscillating, address, "up and down \(reversals) times within 2 minutes"))
+      let text = "halved or doubled \(reversals) times within 5 minutes"
+      found.append(Finding(.weightsOscillating, address, text))
     }
     let restarts = history.restarts.count(since: now - restartsSpan)
     if restarts >= restartsMax {
       found.append(
         Finding(.endpointRestarting, address, "started anew \(restarts) times within 10 minutes"))
+    }
+  }
+
+  /// Busy is what a GPU is bought for: it is too busy where requests wait for it.
+  private static func addUtilisations(
+    _ endpoint: EndpointReading, _ pool: PoolReading, _ found: inout [Finding]
+  ) {
+    for use in endpoint.utilisations {
+      guard let limit = use.thresholds, let alerts = UtilisationAlerts.of(signal: use.name) else {
+        continue
+      }
+      var text = "\(use.name) at \(percent(use.ratio))"
+      var (isNotable, isAlarming) = (true, true)
+      if use.name == "gpu" {
+        let waiting = pool.waiting
+        isNotable = waiting > Double(pool.thresholds.queueLength.normal)
+        isAlarming = waiting > Double(pool.thresholds.queueLength.alarm)
+        text += ", and \(short(waiting)) requests wait"
+      }
+      if use.ratio > limit.alarm, isAlarming {
+        found.append(Finding(alerts.alarm, endpoint.address, text))
+      } else if use.ratio > limit.normal, isNotable {
+        found.append(Finding(alerts.normal, endpoint.address, text))
+      }
     }
   }
 
@@ -213,24 +235,22 @@ extension EndpointReading {
   fileprivate var mayServe: Bool { eligibility.takesNewExchanges && row.effective > 0 }
 }
 
-/// What a machine may be used up to, by the names that presets give such signals.
-struct UtilisationLimit: Sendable {
-  let signal: String
-  let normal: Double
-  let alarm: Double
-  let normalAlert: Alert
-  let alarmAlert: Alert
+extension PoolReading {
+  /// Requests that wait: here, or in the endpoint where most do.
+  fileprivate var waiting: Double {
+    endpoints.reduce(Double(queue?.length ?? 0)) { max($0, $1.waiting ?? 0) }
+  }
+}
 
-  static let all = [
-    UtilisationLimit(
-      signal: "cpu", normal: 0.70, alarm: 0.85, normalAlert: .cpuHigh, alarmAlert: .cpuVeryHigh),
-    UtilisationLimit(
-      signal: "memory", normal: 0.80, alarm: 0.90, normalAlert: .memoryHigh,
-      alarmAlert: .memoryVeryHigh),
-    UtilisationLimit(
-      signal: "gpu", normal: 0.80, alarm: 0.90, normalAlert: .gpuHigh, alarmAlert: .gpuVeryHigh),
-    UtilisationLimit(
-      signal: "disk_io", normal: 0.70, alarm: 0.85, normalAlert: .diskIOHigh,
-      alarmAlert: .diskIOVeryHigh),
-  ]
+/// Which alerts there are on a machine's signals; what is too much, the signals say.
+private enum UtilisationAlerts {
+  static func of(signal: String) -> (normal: Alert, alarm: Alert)? {
+    switch signal {
+    case "cpu": (.cpuHigh, .cpuVeryHigh)
+    case "memory": (.memoryHigh, .memoryVeryHigh)
+    case "gpu": (.gpuHigh, .gpuVeryHigh)
+    case "disk_io": (.diskIOHigh, .diskIOVeryHigh)
+    default: nil
+    }
+  }
 }

@@ -4,7 +4,7 @@ import Exposition
 import Fleet
 package import Primitives
 
-/// Pure; about 10 KB an endpoint that has traffic, 2 KB one that has none.
+/// Pure; about 10 KB an endpoint that has traffic, 2 KB one that has none, 4 KB a pool.
 package struct StatusHistory: Sendable {
   /// Between two readings.
   package static let interval = Nanoseconds.seconds(1)
@@ -63,6 +63,7 @@ struct PoolHistory: Sendable {
   private(set) var p99Chart = ChartRing()
   private(set) var inFlightChart = ChartRing()
   private(set) var queueChart = ChartRing()
+  private(set) var baseline = ResponseBaseline()
   /// Mean duration over about ten minutes, weighed by exchanges; nil before two minutes are over.
   private(set) var usualDuration: Double?
   /// Mean duration of the last window in which an exchange ended.
@@ -104,6 +105,7 @@ struct PoolHistory: Sendable {
     p99Chart.append(totals.durations.quantile(0.99))
     inFlightChart.append(Double(totals.inFlight))
     queueChart.append(pool.queue.map { Double($0.length) })
+    baseline.take(totals, pool.thresholds, now: now)
     learnUsual(now)
   }
 
@@ -143,6 +145,14 @@ struct TrafficSums: Sendable {
     firstBytes = sum
   }
 
+  /// Adds what another span had; rates stay what they are.
+  mutating func add(_ other: TrafficSums) {
+    ended += other.ended
+    errors += other.errors
+    durationSum += other.durationSum
+    durations.add(other.durations)
+  }
+
   /// nil where nothing ended.
   var errorRatio: Double? { ended > 0 ? min(1, errors / ended) : nil }
   /// nil where nothing ended.
@@ -160,10 +170,11 @@ struct EndpointHistory: Sendable {
   private(set) var rateChart = ChartRing()
   /// Changes between taking new exchanges and not.
   private(set) var turns = EventTimes()
-  /// Changes of the effective weight's direction, of more than a quarter of the greater.
+  /// Changes of the effective weight's direction, of more than half of the greater: smaller
+  /// ones are the noise of estimates from few requests.
   private(set) var reversals = EventTimes()
   private(set) var restarts = EventTimes()
-  private static let reversalMin = 0.25
+  private static let reversalMin = 0.5
   /// Of the last reading.
   private(set) var state: Eligibility?
   private var takesNew: Bool?

@@ -104,8 +104,10 @@ package struct EndpointReading: Sendable {
   package var ejections: UInt64 = 0
   /// Why its last scrape failed.
   package var scrapeFailure: String?
-  /// Of its machine, by the signals' names, 0…1; only what may be believed.
-  package var utilisations: [(name: String, ratio: Double)] = []
+  /// Of its machine; only what may be believed.
+  package var utilisations: [UtilisationReading] = []
+  /// Requests that wait inside it, by its signal `waiting`; nil: it does not say.
+  package var waiting: Double?
   /// How often its pages said that the process behind them began anew.
   package var restarts: UInt64 = 0
 
@@ -114,6 +116,23 @@ package struct EndpointReading: Sendable {
     self.address = address
     self.row = row
     eligibility = row.eligibility
+  }
+}
+
+/// A signal that says how far the endpoint's machine is used.
+package struct UtilisationReading: Sendable, Equatable {
+  /// The signal's name, such as `cpu`.
+  package var name: String
+  /// 0…1.
+  package var ratio: Double
+  /// The signal's own; nil: it has none, and nothing is too much.
+  package var thresholds: SignalSpec.Thresholds?
+
+  /// A signal's name, its value 0…1, and its thresholds.
+  package init(name: String, ratio: Double, thresholds: SignalSpec.Thresholds?) {
+    self.name = name
+    self.ratio = ratio
+    self.thresholds = thresholds
   }
 }
 

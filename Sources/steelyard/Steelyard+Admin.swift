@@ -6,6 +6,7 @@ import Fleet
 import HTTP
 import IO
 import Primitives
+import Status
 
 extension Steelyard {
   /// The tokens of a configuration. Errors: a token that cannot be read.
@@ -164,8 +165,11 @@ extension Steelyard {
       }
       isText = choice == 1
     }
-    guard let text = Explanation.text(pool: pool, of: controller, now: now) else {
+    guard var text = Explanation.text(pool: pool, of: controller, now: now) else {
       throw Problem(404, TuningError.noPool(AdminParameters.shown(pool)).message)
+    }
+    if let configured = controller.fleet.pools.first(where: { $0.name == pool }) {
+      text += "\nthresholds: \(status.limits(of: pool, configured.thresholds).words)\n"
     }
     if isText {
       return AdminResponse(contentType: "text/plain; charset=utf-8", body: Array(text.utf8))

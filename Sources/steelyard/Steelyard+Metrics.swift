@@ -45,7 +45,7 @@ extension Steelyard {
     let bytes = page.render {
       AdmissionMetrics(balancer.admission, table.fleet, now: now).write(to: &$0)
       DemandMetrics(controller).write(to: &$0)
-      ThresholdMetrics(table.fleet).write(to: &$0)
+      ThresholdMetrics(table.fleet, status).write(to: &$0)
       ControllerMetrics(controller, endpointLabels, now: now).write(to: &$0)
       NameMetrics(watch: names.watch).write(to: &$0)
       AccessLogMetrics(driver: accessLog).write(to: &$0)

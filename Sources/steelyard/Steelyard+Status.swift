@@ -142,16 +142,22 @@ extension Steelyard {
     return reading
   }
 
-  /// The signals of one page that say how far the endpoint's machine is used.
+  /// The signals of one page that say how far the endpoint's machine is used, and how many
+  /// requests wait in it.
   private func addUtilisations(
     _ slot: Int, _ index: Int, _ now: Nanoseconds, _ reading: inout EndpointReading
   ) {
     guard let signals = controller.endpoints[slot]?.scrapes[index].source.signals else { return }
-    for (place, signal) in signals.enumerated() where signal.isRatio {
+    for (place, signal) in signals.enumerated() where signal.isRatio || signal.name == "waiting" {
       guard controller.endpoints[slot]?.scrapes[index].freshness(place, now: now).isUsable == true,
         let value = controller.endpoints[slot]?.scrapes[index].signals[place].value
       else { continue }
-      reading.utilisations.append((signal.name, value))
+      if signal.name == "waiting" {
+        reading.waiting = max(reading.waiting ?? 0, value)
+      } else {
+        reading.utilisations.append(
+          UtilisationReading(name: signal.name, ratio: value, thresholds: signal.thresholds))
+      }
     }
   }
 }

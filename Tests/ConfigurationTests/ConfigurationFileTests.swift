@@ -172,13 +172,12 @@ import Testing
                 - {weight: 1} # default
               scrape: [] # default
             thresholds:
+              profile: learned # default
               error_ratio:
                 normal: 0.01 # default
                 alarm: 0.05 # default
-              response_time:
-                normal: 100ms # default
-                alarm: 500ms # default
-              p99: 200ms # default
+              response_time: learned # default
+              p99: learned # default
               endpoint_connections: 5000 # default
               queue_length:
                 normal: 10 # default

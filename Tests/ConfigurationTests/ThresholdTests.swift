@@ -17,7 +17,8 @@ import Testing
   @Test func whatIsNotGivenIsTheDefault() throws {
     #expect(try thresholds("thresholds: {}") == ThresholdPolicy())
     var expected = ThresholdPolicy()
-    expected.responseTime.alarm = .seconds(2)
+    #expect(expected.responseTime == nil && expected.p99 == nil)
+    expected.responseTime = .init(normal: .milliseconds(100), alarm: .seconds(2))
     #expect(try thresholds("thresholds: {response_time: {alarm: 2s}}") == expected)
   }
 
@@ -39,6 +40,28 @@ import Testing
     #expect(read.requestRate?.perSecond == 1.5)
   }
 
+  @Test func aProfileIsAllOfItsNumbersAndEachCanBeChanged() throws {
+    var web = ThresholdPolicy()
+    web.responseTime = .init(normal: .milliseconds(100), alarm: .milliseconds(500))
+    web.p99 = .milliseconds(200)
+    #expect(try thresholds("thresholds: web") == web)
+    #expect(try thresholds("thresholds: {profile: web}") == web)
+    #expect(try thresholds("thresholds: learned") == ThresholdPolicy())
+    web.p99 = nil
+    web.responseTime?.alarm = .seconds(1)
+    #expect(
+      try thresholds("thresholds: {profile: web, p99: learned, response_time: {alarm: 1s}}") == web)
+    web.responseTime = nil
+    #expect(
+      try thresholds("thresholds: {profile: web, p99: learned, response_time: learned}") == web)
+  }
+
+  @Test func aWordThatIsNoProfileIsRefused() {
+    let found = messages(pooled("thresholds: wbe"))
+    #expect(found.count == 1)
+    #expect(found[0].hasSuffix("`thresholds` must be `learned` or `web`, not `wbe`"))
+  }
+
   @Test(arguments: [
     ("error_ratio: 0.01", "`error_ratio` must be a mapping, not `0.01`"),
     ("error_ratio: {normal: 1%}", "`normal` must be a number, not `1%`"),
@@ -53,7 +76,7 @@ import Testing
       "`normal` (1s) must be less than `alarm` (200ms)"
     ),
     ("response_time: {normal: 0s}", "`normal` must be 1ms to 24h, not `0s`"),
-    ("p99: 200", "`p99` must be a duration, not `200`"),
+    ("p99: 200", "`p99` must be a duration, or `learned`, not `200`"),
     (
       "endpoint_connections: 0",
       "`endpoint_connections` must be a whole number 1 to 1000000, not `0`"
@@ -62,6 +85,8 @@ import Testing
     ("success_ratio: {alarm: 0.99}", "`alarm` (0.99) must be less than `normal` (0.99 by default)"),
     ("objective: 1", "`objective` must be 0.5 to 0.99999, not `1`"),
     ("request_rate: 100", "`request_rate` must be a rate, or `none`, not `100`"),
+    ("profile: fast", "`profile` must be `learned` or `web`, not `fast`"),
+    ("response_time: 1s", "`response_time` must be `learned`, not `1s`"),
     ("error: {}", "unknown key `error` in `thresholds`"),
   ])
   func refuses(_ text: String, _ message: String) {

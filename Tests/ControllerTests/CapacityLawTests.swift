@@ -122,7 +122,7 @@ private func factors(
     var cells = hanging.last ?? EvidenceReading()
     cells.inFlight = 12
     cells.outstandingSeconds = 100
-    hanging.take(cells, passed: 0.1, tau: 10)
+    hanging.take(cells, passed: 1, tau: 10)
     var pool = CapacityPool()
     let well = steady(10, 0.1, seconds: 20)
     _ = CapacityLaw.verdicts(
@@ -131,6 +131,69 @@ private func factors(
     _ = CapacityLaw.verdicts(
       [hanging, well, well].map(\.sums), bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
     #expect(!pool.isFrozen)
+  }
+
+  /// A pool whose requests began at 0 and of which `answered` endpoints gave a quick answer.
+  private func beginning(_ count: Int, answered: Int) -> [CapacityEvidence] {
+    (0..<count).map { index in
+      var evidence = CapacityEvidence()
+      var cells = EvidenceReading()
+      evidence.take(cells, passed: 0, tau: 10)
+      for tick in 1...50 {
+        cells.inFlight = 2
+        cells.outstandingSeconds = 0.2 * Double(tick)
+        if tick == 1, index < answered { (cells.completed, cells.seconds) = (1, 0.05) }
+        evidence.take(cells, passed: 0.1, tau: 10)
+      }
+      return evidence
+    }
+  }
+
+  @Test(arguments: [0, 1, 5, 31])
+  func aPoolWhoseTrafficBeginsIsNotTakenForHanging(answered: Int) {
+    var pool = CapacityPool()
+    let evidence = beginning(60, answered: answered)
+    let verdicts = CapacityLaw.verdicts(
+      evidence.map(\.sums), bases: [Double](repeating: 1, count: 60), floorRatio: 0.05,
+      pool: &pool)
+    #expect(!pool.isFrozen)
+    #expect(verdicts.allSatisfy { $0.stuckSeconds == 0 })
+  }
+
+  @Test func requestsThatTakeAHundredTimesAsLongAsOthersAreNoHang() {
+    // One of a hundred takes 50 s, the others half a second, so that those in flight are old.
+    var well = steady(10, 0.5, seconds: 30)
+    var cells = well.last ?? EvidenceReading()
+    var pool = CapacityPool()
+    for _ in 0..<100 {
+      cells.completed += 1
+      cells.seconds += 0.5
+      cells.inFlight = 10
+      cells.outstandingSeconds = 10 * 25
+      well.take(cells, passed: 0.1, tau: 10)
+      _ = CapacityLaw.verdicts(
+        [well, well, well].map(\.sums), bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
+      #expect(!pool.isFrozen)
+    }
+  }
+
+  @Test func aShortSilenceAfterAnIdleTimeIsNoHang() {
+    var pool = CapacityPool()
+    var cold = steady(100, 0.002, seconds: 20)
+    var cells = cold.last ?? EvidenceReading()
+    _ = CapacityLaw.verdicts(
+      [cold, cold, cold].map(\.sums), bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
+    cells.inFlight = 0
+    cells.outstandingSeconds = 0
+    for _ in 0..<600 { cold.take(cells, passed: 0.1, tau: 10) }
+    for tick in 1...8 {
+      cells.inFlight = 4
+      cells.outstandingSeconds = 0.4 * Double(tick)
+      cold.take(cells, passed: 0.1, tau: 10)
+      _ = CapacityLaw.verdicts(
+        [cold, cold, cold].map(\.sums), bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
+      #expect(!pool.isFrozen)
+    }
   }
 
   @Test func whatWasBeforeAnEjectionSaysNothingOfWhatComesBack() {

@@ -108,7 +108,7 @@ class Eventful:
             [*(one.address for one in self.engines), f"gpu.test:{self.named.port}"],
             balance="round_robin", slow_start="0s", ejection={"fail_timeout": "1s"},
             queue={"max_concurrent": 6, "max_length": 4, "timeout": "300ms"},
-            thresholds={"request_rate": "100/s"})
+            thresholds={"profile": "web", "request_rate": "100/s"})
         single = self._pool([self.single.address], breakers={"max_requests": 2})
         # What the law wants and what is differ all the time.
         single["weights"]["dry_run"] = True

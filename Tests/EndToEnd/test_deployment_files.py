@@ -51,6 +51,21 @@ def test_the_embedded_configurations_pass_the_check(tmp_path):
         assert done.returncode == 0, done.stderr
 
 
+def test_each_example_says_which_thresholds_its_pools_have():
+    files = [CONFIG / "example.yaml", CONFIG / "node-exporter.yaml", CONFIG / "compose/steelyard.yaml",
+             CONFIG / "debian/steelyard.yaml", *CONFIG.glob("examples/*.yaml")]
+    configurations = [(file.name, yaml.safe_load(file.read_text())) for file in files]
+    configurations.append(
+        ("kubernetes", yaml.safe_load(of_kind("ConfigMap")["data"]["steelyard.yaml"])))
+    pools = [(name, pool) for name, one in configurations for pool in one["pools"].values()]
+    assert len(pools) > 10
+    for name, pool in pools:
+        said = pool.get("thresholds")
+        assert said in ("learned", "web") or "profile" in (said or {}), name
+    # The least that starts says it in words.
+    assert "thresholds: learned" in (CONFIG / "minimal.yaml").read_text()
+
+
 def test_the_image_has_the_program_where_everybody_looks_for_it():
     assert 'ENTRYPOINT ["/usr/bin/steelyard"]' in DOCKERFILE
     assert re.search(r"^COPY --from=build \S+/release/steelyard /usr/bin/steelyard$", DOCKERFILE, re.M)

@@ -15,6 +15,7 @@ UNKNOWN = {
     "steelyard_pool_forecast_requests_per_second",
     "steelyard_pool_forecast_upper_requests_per_second",
     "steelyard_pool_forecast_error_requests_per_second",
+    "steelyard_pool_usual_response_seconds",
     "steelyard_dns_resolutions_total",
     "steelyard_dns_last_success_timestamp_seconds",
     "steelyard_dns_addresses",
@@ -30,7 +31,7 @@ def with_everything(addresses):
     return {
         **minimal(
             addresses, health={"path": "/", "interval": "200ms", "timeout": "100ms"},
-            queue={"max_concurrent": 10}, thresholds={"request_rate": "100/s"},
+            queue={"max_concurrent": 10}, thresholds={"profile": "web", "request_rate": "100/s"},
             rate_limits=[{"key": "client_ip", "rate": "1000/s"}],
             weights={
                 "law": "headroom", "interval": "100ms", "scrape": [{"preset": "json"}]}),

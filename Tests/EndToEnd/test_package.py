@@ -122,6 +122,33 @@ def test_a_package_says_what_it_is_and_needs(package):
         assert (place in names) == (ROOT / source).exists(), place
 
 
+def _anchors(page):
+    """What a link to a part of the page may say: its headings, as they are commonly written."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    headings = re.findall(r"^#+ +(.+?) *$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+def test_every_link_of_the_documentation_leads_to_a_file_of_the_package(package, tmp_path):
+    subprocess.run(["dpkg-deb", "-x", package, tmp_path], check=True, timeout=60)
+    pages = sorted((tmp_path / "usr/share/doc/steelyard").rglob("*.md"))
+    links, broken = 0, []
+    for page in pages:
+        text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if re.match(r"[a-z]+:", target):
+                continue
+            links += 1
+            path, _, anchor = target.partition("#")
+            file = page.parent / path if path else page
+            if not file.exists() or anchor and anchor not in _anchors(file):
+                broken.append(f"{page.name}: {target}")
+    assert not broken
+    assert len(pages) > 25 and links > 150
+    named = set(re.findall(r"config/scenarios/[\w-]+\.yaml", "".join(p.read_text() for p in pages)))
+    assert named and all((tmp_path / "usr/share/doc/steelyard" / one).exists() for one in named)
+
+
 def test_the_same_sources_make_the_same_bytes(packages):
     one, two = packages
     assert one.read_bytes() == two.read_bytes()

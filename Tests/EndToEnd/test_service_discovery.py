@@ -69,9 +69,11 @@ def test_a_host_name_is_its_addresses_and_a_reload_changes_them(stage):
 def test_thresholds_are_metrics_and_a_reload_changes_them(stage):
     address = stage.endpoint(text()).address
     configuration = minimal([address])
+    configuration["pools"]["text"]["thresholds"] = "web"
     configuration["pools"]["other"] = {
         "endpoints": [address],
         "thresholds": {"response_time": {"normal": "2s", "alarm": "8s"}, "request_rate": "90/m"}}
+    configuration["pools"]["new"] = {"endpoints": [address]}
     steelyard = stage.steelyard(configuration)
     page = steelyard.metrics()
     expected = {
@@ -88,6 +90,10 @@ def test_thresholds_are_metrics_and_a_reload_changes_them(stage):
     assert rates == [({"pool": "other"}, 1.5)]
     times = "steelyard_pool_threshold_response_time_seconds"
     assert page.value(times, pool="other", level="alarm") == 8
+    # What is learned has no sample while too little is known: no rule compares with a guess.
+    for learned in [times, "steelyard_pool_threshold_p99_seconds",
+                    "steelyard_pool_usual_response_seconds"]:
+        assert not page.series(learned, pool="new")
     configuration["pools"]["text"]["thresholds"] = {"response_time": {"alarm": "1s"}}
     steelyard.write(configuration)
     steelyard.send_signal(1)

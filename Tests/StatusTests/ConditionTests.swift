@@ -4,6 +4,19 @@ import Testing
 
 @testable import Status
 
+/// A preset's signals.
+private enum Machine: String {
+  case cpu, memory, gpu
+  case disk = "disk_io"
+}
+
+/// One of them with the preset's thresholds.
+private func use(_ machine: Machine, _ ratio: Double) -> UtilisationReading {
+  let signals = Preset.all.flatMap(\.signals)
+  let thresholds = signals.first { $0.name == machine.rawValue && $0.thresholds != nil }?.thresholds
+  return UtilisationReading(name: machine.rawValue, ratio: ratio, thresholds: thresholds)
+}
+
 @Suite struct ConditionTests {
   /// A fault, for how long it acts, and the alerts that hold then; `quiet` has to be silent.
   struct Row: CustomTestStringConvertible {
@@ -44,14 +57,26 @@ import Testing
         $0.pool.refusals += 10
       }, alerts: ["NoEligibleEndpoint", "SuccessRateVeryLow", "ServiceInterrupted"]),
     Row(
-      name: "slow", act: { $0.endpoints[0].serve(100, lasting: 0.15) },
+      name: "of any speed, while nothing is usual yet",
+      act: { $0.endpoints[0].serve(100, lasting: 20) }, alerts: []),
+    Row(
+      name: "slow",
+      act: {
+        $0.pool.thresholds = ThresholdPolicy.Profile.web.policy
+        $0.endpoints[0].serve(100, lasting: 0.15)
+      },
       alerts: ["ResponseTimeElevated"]),
     Row(
-      name: "very slow", act: { $0.endpoints[0].serve(100, lasting: 0.8) },
+      name: "very slow",
+      act: {
+        $0.pool.thresholds = ThresholdPolicy.Profile.web.policy
+        $0.endpoints[0].serve(100, lasting: 0.8)
+      },
       alerts: ["ResponseTimeHigh", "TailLatencyHigh"]),
     Row(
       name: "a slow tail",
       act: {
+        $0.pool.thresholds = ThresholdPolicy.Profile.web.policy
         $0.endpoints[0].serve(95, lasting: 0.02)
         $0.endpoints[1].serve(5, lasting: 0.4)
       }, alerts: ["TailLatencyHigh"]),
@@ -144,27 +169,60 @@ import Testing
       }, alerts: []),
     Row(
       name: "up and down",
-      act: { $0.endpoints[0].row.effective = Int($0.now.seconds) % 4 < 2 ? 0.5 : 1 },
+      act: { $0.endpoints[0].row.effective = Int($0.now.seconds) % 4 < 2 ? 0.4 : 1 },
       alerts: ["WeightsOscillating"]),
+    Row(
+      name: "a weight that trembles", seconds: 280,
+      act: {
+        let second = Int($0.now.seconds)
+        $0.endpoints[0].row.effective = [0.7, 1.2, 0.9, 1.3, 0.75][second % 5]
+      }, alerts: []),
     Row(
       name: "up in steps",
       act: { $0.endpoints[0].row.effective = Double(Int($0.now.seconds) % 1000) / 100 }, alerts: []),
     Row(
       name: "machines", endpointCount: 4,
       act: {
-        $0.endpoints[0].utilisations = [("cpu", 0.71), ("memory", 0.91), ("queue", 9)]
-        $0.endpoints[1].utilisations = [("cpu", 0.86), ("memory", 0.81)]
-        $0.endpoints[2].utilisations = [("gpu", 0.81), ("disk_io", 0.71)]
-        $0.endpoints[3].utilisations = [("gpu", 0.91), ("disk_io", 0.86)]
+        $0.endpoints[0].utilisations = [use(.cpu, 0.71), use(.memory, 0.91)]
+        $0.endpoints[1].utilisations = [use(.cpu, 0.86), use(.memory, 0.81)]
+        $0.endpoints[2].utilisations = [use(.disk, 0.71)]
+        $0.endpoints[3].utilisations = [use(.disk, 0.86)]
       },
       alerts: [
-        "CPUHigh", "CPUVeryHigh", "MemoryHigh", "MemoryVeryHigh", "GPUHigh", "GPUVeryHigh",
-        "DiskIOHigh", "DiskIOVeryHigh",
+        "CPUHigh", "CPUVeryHigh", "MemoryHigh", "MemoryVeryHigh", "DiskIOHigh", "DiskIOVeryHigh",
       ]),
     Row(
+      name: "GPUs that work and keep nobody waiting",
+      act: { $0.endpoints[0].utilisations = [use(.gpu, 1)] }, alerts: []),
+    Row(
+      name: "a GPU that keeps some waiting",
+      act: {
+        $0.endpoints[0].utilisations = [use(.gpu, 1)]
+        $0.endpoints[1].waiting = 11
+      }, alerts: ["GPUHigh"]),
+    Row(
+      name: "a GPU that keeps many waiting",
+      act: {
+        $0.endpoints[0].utilisations = [use(.gpu, 0.91)]
+        $0.endpoints[0].waiting = 51
+      }, alerts: ["GPUVeryHigh"]),
+    Row(
+      name: "thresholds of the file's own",
+      act: {
+        $0.endpoints[0].utilisations = [
+          UtilisationReading(
+            name: "cpu", ratio: 0.6, thresholds: .init(normal: 0.3, alarm: 0.5)),
+          UtilisationReading(
+            name: "memory", ratio: 0.97, thresholds: .init(normal: 0.98, alarm: 0.99)),
+          UtilisationReading(name: "disk_io", ratio: 1, thresholds: nil),
+        ]
+      }, alerts: ["CPUVeryHigh"]),
+    Row(
       name: "machines at their limits",
-      act: { $0.endpoints[0].utilisations = [("cpu", 0.70), ("memory", 0.8), ("gpu", 0.8)] },
-      alerts: []),
+      act: {
+        $0.endpoints[0].utilisations = [use(.cpu, 0.70), use(.memory, 0.8), use(.gpu, 0.8)]
+        $0.endpoints[0].waiting = 60
+      }, alerts: []),
     Row(
       name: "restarts", act: { $0.endpoints[0].restarts = UInt64($0.now.seconds) / 15 },
       alerts: ["EndpointRestarting"]),

@@ -253,9 +253,10 @@ FAULTS = [
           lambda case: _lines(case, node_memory_MemTotal_bytes=100, node_memory_MemAvailable_bytes=5),
           lambda case: _lines(case, node_memory_MemTotal_bytes=100, node_memory_MemAvailable_bytes=60),
           options={"weights": {"law": "static", "scrape": [{"preset": "node", "port": "endpoint"}]}}),
-    Fault("gpu", "InferenceGPUVeryHigh", "a GPU is at 97 %",
-          lambda case: _lines(case, **{'DCGM_FI_DEV_GPU_UTIL{gpu="0"}': 97}),
+    Fault("gpu", "InferenceGPUVeryHigh", "a GPU is at 97 %, and 60 requests wait for it",
+          lambda case: _lines(case, my_waiting=60, **{'DCGM_FI_DEV_GPU_UTIL{gpu="0"}': 97}),
           lambda case: _lines(case, **{'DCGM_FI_DEV_GPU_UTIL{gpu="0"}': 40}),
-          options={"weights": {"law": "static", "scrape": [{"preset": "dcgm", "port": "endpoint"}]}}),
+          options={"weights": {"law": "static", "scrape": [
+              {"preset": "dcgm", "port": "endpoint"}, *_page()["scrape"]]}}),
 ]
 BY_POOL = {fault.pool: fault for fault in FAULTS}

@@ -70,10 +70,11 @@ def _failures():
     return "Failures and retries", [
         series("Failed attempts", "Refused, cut, timed out, or answered 5xx.", "ops",
                [_rates("steelyard_endpoint_failures_total")]),
-        series("Failure ratio", "Of the attempts. The lines are 1 % and 5 %.", "percentunit",
+        series("Failure ratio", "Of the attempts, and the pool's thresholds for errors.",
+               "percentunit",
                [target(ratio(BOTH, rate("steelyard_endpoint_failures_total", ENDPOINT),
-                             rate("steelyard_endpoint_attempts_total", ENDPOINT)), NAME)],
-               limits=steps((0.01, ORANGE), (0.05, RED))),
+                             rate("steelyard_endpoint_attempts_total", ENDPOINT)), NAME),
+                level("steelyard_pool_threshold_error_ratio")]),
         series("Ejections and readmissions", "A worker's decisions: each worker ejects by itself.",
                "ops", [
                    target(total(BOTH, rate("steelyard_endpoint_ejections_total", ENDPOINT)),

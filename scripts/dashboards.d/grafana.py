@@ -85,7 +85,7 @@ def _dashed(pattern, color):
 # Every legend that ends so is a line that the measured one is compared with.
 DASHED = [
     _dashed("/(^| )normal$/", ORANGE), _dashed("/(^| )(alarm|limit)$/", RED),
-    _dashed("/(^| )(objective|capacity|expected)$/", BLUE)]
+    _dashed("/(^| )(objective|capacity|expected|usual)$/", BLUE)]
 
 
 def steps(*levels, color=GREEN):

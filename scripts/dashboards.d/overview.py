@@ -12,6 +12,10 @@ FAILED = 'code=~"5xx|truncated"'
 FIRING = 'ALERTS{alertstate="firing", alertname=~"Steelyard.+|Inference.+"}'
 
 
+USUAL = "steelyard_pool_usual_response_seconds"
+MEAN = 'statistic="mean"'
+
+
 def _whole(part, whole):
     return f"sum({part}) / (sum({whole}) > 0)"
 
@@ -21,16 +25,13 @@ def _now():
     return "Now", [
         stat("Requests", "Exchanges that ended, a second.", "reqps",
              f"sum({rate(REQUESTS, ENDPOINT)})"),
-        stat("Error ratio", "Share of the exchanges that ended with 5xx or a cut response. "
-             "Orange from 1 %, red from 5 %.", "percentunit",
-             _whole(rate(REQUESTS, ENDPOINT, FAILED), rate(REQUESTS, ENDPOINT)),
-             steps((0.01, ORANGE), (0.05, RED))),
-        stat("Mean duration", "From the whole request head to the last byte of the response. "
-             "Orange from 100 ms, red from 500 ms.", "s",
-             _whole(rate(DURATION + "_sum", ENDPOINT), rate(DURATION + "_count", ENDPOINT)),
-             steps((0.1, ORANGE), (0.5, RED))),
-        stat("p99 duration", "99 of 100 exchanges were shorter. Orange from 200 ms.", "s",
-             quantile(0.99, "", DURATION, ENDPOINT), steps((0.2, ORANGE))),
+        stat("Error ratio", "Share of the exchanges that ended with 5xx or a cut response.",
+             "percentunit",
+             _whole(rate(REQUESTS, ENDPOINT, FAILED), rate(REQUESTS, ENDPOINT))),
+        stat("Mean duration", "From the whole request head to the last byte of the response.",
+             "s", _whole(rate(DURATION + "_sum", ENDPOINT), rate(DURATION + "_count", ENDPOINT))),
+        stat("p99 duration", "99 of 100 exchanges were shorter.", "s",
+             quantile(0.99, "", DURATION, ENDPOINT)),
         stat("Endpoints ready", "Share of the endpoints that may take new exchanges.",
              "percentunit", f"avg({ready})", steps((0.5, ORANGE), (0.999, "green"), color=RED)),
         stat("Alerts firing", "Alerts of the rules for steelyard and for inference servers.",
@@ -57,12 +58,12 @@ def _traffic():
                           "{{pool}}"),
                    level("steelyard_pool_threshold_error_ratio")]),
         series("Failed attempts by endpoint", "Attempts that were refused, cut, timed out or "
-               "answered 5xx, over all attempts: what clients would see without retries. The "
-               "lines are 1 % and 5 %.", "percentunit",
+               "answered 5xx, over all attempts: what clients would see without retries; "
+               "and the pool's thresholds for errors.", "percentunit",
                [target(ratio("pool, endpoint", rate("steelyard_endpoint_failures_total", ENDPOINT),
                              rate("steelyard_endpoint_attempts_total", ENDPOINT)),
-                       "{{pool}} {{endpoint}}")],
-               limits=steps((0.01, ORANGE), (0.05, RED))),
+                       "{{pool}} {{endpoint}}"),
+                level("steelyard_pool_threshold_error_ratio")]),
         series("Success ratio and objective", "Of all requests, those that no endpoint was asked "
                "for too; the pool's thresholds for it, and the objective that error budgets are "
                "made of.", "percentunit", [
@@ -89,8 +90,9 @@ def _traffic():
 def _duration():
     return "Duration", [
         series("Mean duration by pool", "From the whole request head to the last byte of the "
-               "response, and the pool's thresholds.", "s", [
+               "response, and the pool's thresholds; `usual` is what they are learned from.", "s", [
                    target(mean("pool", DURATION, POOL), "{{pool}}"),
+                   target(f"max by (pool) ({select(USUAL, POOL, MEAN)})", "{{pool}} usual"),
                    level("steelyard_pool_threshold_response_time_seconds")]),
         series("p50 and p99 duration by pool", "Half of the exchanges, and 99 of 100, were "
                "shorter. Points are exemplars: they carry the trace of one exchange.", "s", [
@@ -101,12 +103,13 @@ def _duration():
                "response: how long a client waits for its first token.", "s", [
                    target(quantile(0.5, "pool", FIRST_BYTE, POOL), "{{pool}} p50"),
                    target(quantile(0.99, "pool", FIRST_BYTE, POOL), "{{pool}} p99")]),
-        series("Mean duration by endpoint", "The lines are 100 ms and 500 ms.", "s",
-               [target(mean("pool, endpoint", DURATION, ENDPOINT), "{{pool}} {{endpoint}}")],
-               limits=steps((0.1, ORANGE), (0.5, RED))),
-        series("p99 duration by endpoint", "The line is 200 ms.", "s",
+        series("Mean duration by endpoint", "And the pool's thresholds.", "s",
+               [target(mean("pool, endpoint", DURATION, ENDPOINT), "{{pool}} {{endpoint}}"),
+                level("steelyard_pool_threshold_response_time_seconds")]),
+        series("p99 duration by endpoint", "And the pool's threshold.", "s",
                [target(quantile(0.99, "pool, endpoint", DURATION, ENDPOINT),
-                       "{{pool}} {{endpoint}}")], limits=steps((0.2, RED))),
+                       "{{pool}} {{endpoint}}"),
+                level("steelyard_pool_threshold_p99_seconds")]),
         series("p99 first byte by endpoint", "Slow prefills and queues inside an endpoint show "
                "here first.", "s",
                [target(quantile(0.99, "pool, endpoint", FIRST_BYTE, ENDPOINT),

@@ -1,17 +1,19 @@
-// Families of what the configuration takes for normal.
+// Families of what is normal and what an alarm.
 import Exposition
 
 extension MetricSection {
   static let thresholds = MetricSection(
     "Thresholds",
     text: """
-      What the configuration takes for normal and for an alarm, constant until a reload:
-      [alert rules](alerting.md) and dashboards compare with them. `level` is `normal` or `alarm`.
+      What is normal and what an alarm: [alert rules](alerting.md), dashboards and the status page
+      compare with these. They come from the configuration; response times are learned where it
+      names none, and have no sample before that. `level` is `normal` or `alarm`.
       """,
     [
       .poolThresholdErrorRatio,
       .poolThresholdResponseTimeSeconds,
       .poolThresholdP99Seconds,
+      .poolUsualResponseSeconds,
       .poolThresholdEndpointConnections,
       .poolThresholdQueueLength,
       .poolThresholdSuccessRatio,
@@ -28,6 +30,11 @@ extension MetricFamily {
     "steelyard_pool_threshold_response_time_seconds", "Mean duration of an exchange")
   static let poolThresholdP99Seconds = threshold(
     "steelyard_pool_threshold_p99_seconds", "99th percentile of the durations; `alarm` only")
+  static let poolUsualResponseSeconds = MetricFamily(
+    "steelyard_pool_usual_response_seconds", .gauge, ["pool", "statistic"],
+    help: "What response times are usual for the pool, by statistic: mean, p99.",
+    meaning: "What is usual, from the pool's last hour and week; no sample while too little is "
+      + "known. `statistic` is `mean` or `p99`")
   static let poolThresholdEndpointConnections = threshold(
     "steelyard_pool_threshold_endpoint_connections", "Connections to one endpoint; `alarm` only")
   static let poolThresholdQueueLength = threshold(
@@ -50,6 +57,6 @@ extension MetricFamily {
   private static func threshold(_ name: String, _ meaning: String) -> MetricFamily {
     MetricFamily(
       name, .gauge, ["pool", "level"],
-      help: "Threshold of the configuration, by level: normal, alarm.", meaning: meaning)
+      help: "Threshold of the pool, by level: normal, alarm.", meaning: meaning)
   }
 }

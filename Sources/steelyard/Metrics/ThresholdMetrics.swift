@@ -1,29 +1,27 @@
-// What alert rules and dashboards need to know of the configuration, as gauges: the thresholds of
-// each pool, and which endpoints are backups.
+// What alert rules and dashboards compare with, as gauges: the thresholds of each pool, those that
+// the file names and those that are learned; and which endpoints are backups.
 import Exposition
 import Fleet
 import Primitives
+import Status
 
-/// Constant until a reload.
+/// Constant until a reload, but for what is learned.
 struct ThresholdMetrics {
   private let fleet: Fleet
   private let pools: [(policy: ThresholdPolicy, labels: Labels)]
+  private let limits: [ResponseLimits]
 
-  init(_ fleet: Fleet) {
+  init(_ fleet: Fleet, _ status: StatusHistory) {
     self.fleet = fleet
     pools = fleet.pools.map { ($0.thresholds, Labels(["pool": $0.name])) }
+    limits = fleet.pools.map { status.limits(of: $0.name, $0.thresholds) }
   }
 
   func write(to writer: inout MetricsWriter) {
     write(.poolThresholdErrorRatio, &writer) {
       ($0.errorRatio.normal, $0.errorRatio.alarm)
     }
-    write(.poolThresholdResponseTimeSeconds, &writer) {
-      ($0.responseTime.normal.seconds, $0.responseTime.alarm.seconds)
-    }
-    write(.poolThresholdP99Seconds, &writer) {
-      (nil, $0.p99.seconds)
-    }
+    writeResponseTimes(to: &writer)
     write(.poolThresholdEndpointConnections, &writer) { (nil, Double($0.endpointConnections)) }
     write(.poolThresholdQueueLength, &writer) {
       (Double($0.queueLength.normal), Double($0.queueLength.alarm))
@@ -42,6 +40,25 @@ struct ThresholdMetrics {
       for endpoint in pool.endpoints {
         writer.sample(endpoint.isBackup ? 1 : 0, labels.adding("endpoint", "\(endpoint.address)"))
       }
+    }
+  }
+
+  /// No sample where a threshold is neither named nor learned yet.
+  private func writeResponseTimes(to writer: inout MetricsWriter) {
+    writer.open(.poolThresholdResponseTimeSeconds)
+    for (limit, (_, labels)) in zip(limits, pools) {
+      guard let mean = limit.mean else { continue }
+      writer.sample(mean.normal.seconds, labels.adding("level", "normal"))
+      writer.sample(mean.alarm.seconds, labels.adding("level", "alarm"))
+    }
+    writer.open(.poolThresholdP99Seconds)
+    for (limit, (_, labels)) in zip(limits, pools) {
+      if let p99 = limit.p99 { writer.sample(p99.seconds, labels.adding("level", "alarm")) }
+    }
+    writer.open(.poolUsualResponseSeconds)
+    for (limit, (_, labels)) in zip(limits, pools) {
+      if let mean = limit.usualMean { writer.sample(mean, labels.adding("statistic", "mean")) }
+      if let p99 = limit.usualP99 { writer.sample(p99, labels.adding("statistic", "p99")) }
     }
   }
 

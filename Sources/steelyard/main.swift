@@ -40,6 +40,7 @@ func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
   case "metrics": return try MetricsCommand.run(rest)
   case "presets": return try PresetsCommand.run(rest)
   case "probe": return try ProbeCommand.run(rest)
+  case "rules": return try RulesCommand.run(rest)
   case "reload": return try WeightsCommand.reload(rest)
   case "simulate": return try SimulateCommand.run(rest)
   case "top": return try TopCommand.run(rest)

@@ -1,13 +1,14 @@
 """The rules of config/prometheus: the real tools take them, every alert has a case in which it fires
 and one in which it does not, and what they name exists."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
-from programs import find
+from programs import find, run_steelyard
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "config/prometheus"
@@ -73,6 +74,37 @@ def test_alerts_say_what_and_how_bad_and_where_to_read_on():
         assert set(notes) == {"summary", "description", "runbook_url"}, name
         assert notes["runbook_url"] == f"docs/runbooks.md#{name.lower()}"
         assert re.match(r"Steelyard|Inference", name)
+
+
+def test_links_to_runbooks_lead_to_one_absolute_address(tmp_path):
+    def links(path, *options):
+        done = run_steelyard("rules", path, *options)
+        assert done.returncode == 0, done.stderr
+        if str(path).endswith(".json"):
+            return {one["url"] for one in json.loads(done.stdout)["links"] if one.get("url")}
+        groups = yaml.safe_load(done.stdout)["groups"]
+        file = tmp_path / "alerts.yml"
+        file.write_text(done.stdout)
+        return {rule["annotations"]["runbook_url"].partition("#")[0]
+                for group in groups for rule in group["rules"]}
+
+    own = "https://wiki.example/runbooks?v=1&page=a"
+    built = links(FOLDER / "alerts.yml")
+    assert len(built) == 1 and next(iter(built)).startswith("https://")
+    assert links(FOLDER / "alerts.yml", "--runbooks", own) == {own}
+    _run(find("promtool"), "check", "rules", tmp_path / "alerts.yml")
+    # What was rendered once can be rendered again, and a dashboard as well.
+    assert links(tmp_path / "alerts.yml", "--runbooks", own) == {own}
+    file = tmp_path / "alerts.yml"
+    file.write_text(run_steelyard("rules", FOLDER / "alerts.yml").stdout)
+    assert links(file, "--runbooks", own) == {own}
+    board = ROOT / "dashboards/overview.json"
+    assert links(board) == built and links(board, "--runbooks", own) == {own}
+    for bad in ["wiki.example", "ftp://a/b", "https://a/#b", 'https://a/"', "https://a/{{b}}",
+                "https://a b"]:
+        assert run_steelyard("rules", FOLDER / "alerts.yml", "--runbooks", bad).returncode == 64, bad
+    assert run_steelyard("rules", FOLDER / "recording.yml").returncode == 65
+    assert run_steelyard("rules", tmp_path / "none.yml").returncode == 66
 
 
 def test_the_texts_of_alerts_are_fit_to_be_read():

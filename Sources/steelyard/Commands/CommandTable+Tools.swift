@@ -76,6 +76,34 @@ extension CommandTable {
     return one
   }()
 
+  static let rules: CommandSpec = {
+    var one = CommandSpec(
+      "rules", label: "rules [FILE]",
+      summary: "alert rules, or a dashboard, with links to runbooks at an address of your own",
+      synopsis: ["rules [FILE] [--runbooks URL]"],
+      text: [
+        """
+        Prints FILE, alert rules or a dashboard, with all its links to runbooks leading to URL. \
+        Without FILE it is \
+        the package's, /usr/share/steelyard/prometheus/alerts.yml.
+        """
+      ],
+      examples: [
+        "steelyard rules --runbooks https://wiki.example/runbooks > /etc/prometheus/alerts.yml",
+        "steelyard rules config/prometheus/alerts.yml",
+      ])
+    one.words = [.file]
+    one.options = [
+      OptionSpec(
+        "--runbooks", "URL", .text, "where the runbooks are (\(Version.runbooks))")
+    ]
+    one.exits = [
+      (0, "done"), (64, "usage"), (65, "FILE has no link to runbooks"),
+      (66, "FILE missing or unreadable"),
+    ]
+    return one
+  }()
+
   static let simulate: CommandSpec = {
     var one = CommandSpec(
       "simulate", label: "simulate FILE",

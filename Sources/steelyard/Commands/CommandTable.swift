@@ -5,14 +5,14 @@ import Manual
 enum CommandTable {
   /// In the order of the overview.
   static let all: [CommandSpec] = [
-    serve, check, top, weights, drain, reload, explain, probe, presets, metrics, simulate, demo,
-    completion, help,
+    serve, check, top, weights, drain, reload, explain, probe, presets, metrics, rules, simulate,
+    demo, completion, help,
   ]
 
   /// Here and not made of `all`: that has the help of help.
   private static let commandNames = [
     "serve", "check", "top", "weights", "drain", "reload", "explain", "probe", "presets",
-    "metrics", "simulate", "demo", "completion", "help",
+    "metrics", "rules", "simulate", "demo", "completion", "help",
   ]
 
   static func find(_ name: String) -> CommandSpec? { all.first { $0.name == name } }

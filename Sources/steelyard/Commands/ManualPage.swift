@@ -31,7 +31,7 @@ enum ManualPage {
           "FILES",
           rows: [
             ("/etc/steelyard/steelyard.yaml", "the configuration of the packaged service"),
-            ("/usr/share/doc/steelyard/examples", "configurations with every key explained"),
+            ("/usr/share/doc/steelyard/config", "configurations with every key explained"),
             ("/usr/share/steelyard/prometheus", "rules and alerts for Prometheus"),
             ("/usr/share/steelyard/dashboards", "dashboards for Grafana"),
           ]),

@@ -1,0 +1,65 @@
+// `steelyard rules`: alert rules, or a dashboard, whose links to runbooks lead to one address. In
+// the source tree the links of rules are relative; `Version.runbooks` is what they become unless
+// told otherwise.
+import Configuration
+
+enum RulesCommand {
+  /// Where the package has the rules.
+  private static let packaged = "/usr/share/steelyard/prometheus/alerts.yml"
+  private static let relative = "docs/runbooks.md"
+
+  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
+    var address = Version.runbooks
+    var file: String?
+    var rest = arguments[...]
+    while let argument = rest.popFirst() {
+      if argument == "--runbooks" {
+        guard let value = rest.popFirst() else { throw UsageError("rules: --runbooks needs URL") }
+        address = value
+      } else if argument.hasPrefix("-") {
+        throw UsageError("rules: unknown option \(argument)")
+      } else if file == nil {
+        file = argument
+      } else {
+        throw UsageError("rules: one FILE, please")
+      }
+    }
+    guard isAddress(address) else {
+      throw UsageError("rules: --runbooks needs an http:// or https:// address without #")
+    }
+    let path = file ?? packaged
+    do throws(ConfigurationLoader.Failure) {
+      let text = String(decoding: try ConfigurationLoader.bytes(path), as: UTF8.self)
+      guard let made = rendered(text, address) else {
+        Console.error("steelyard: \(path) has no link to runbooks")
+        return .refused
+      }
+      Console.out(made, terminator: "")
+      return .ok
+    } catch {
+      Console.error(error.message)
+      return error.exitCode
+    }
+  }
+
+  /// Nothing that YAML, JSON or Prometheus' templates would read as something else.
+  private static func isAddress(_ text: String) -> Bool {
+    let bytes = Array(text.utf8)
+    guard text.hasPrefix("http://") || text.hasPrefix("https://"), bytes.count <= 1_024 else {
+      return false
+    }
+    return bytes.allSatisfy { $0 > 0x20 && $0 < 0x7F && !"\"'#<>\\^`{|}".utf8.contains($0) }
+  }
+
+  /// nil where there is no link.
+  private static func rendered(_ text: String, _ address: String) -> String? {
+    var changed = text
+    for old in [relative, Version.runbooks] {
+      changed = changed.replacing("runbook_url: \(old)#", with: "runbook_url: \(address)#")
+      changed = changed.replacing("\"url\": \"\(old)\"", with: "\"url\": \"\(address)\"")
+    }
+    return changed.contains("runbook_url: \(address)#")
+      || changed.contains("\"url\": \"\(address)\"")
+      ? changed : nil
+  }
+}

@@ -2,6 +2,7 @@
 back, without a reload and without a failed request."""
 
 import collections
+import json
 import threading
 
 from conftest import minimal
@@ -125,3 +126,42 @@ def test_a_page_that_is_gone_neither_ejects_nor_freezes(stage, tmp_path):
     assert steelyard.metrics().value(
         "steelyard_endpoint_eligibility", endpoint=lost, state="ready") == 1
     assert {steelyard.get("/hello").one("X-Endpoint") for _ in range(60)} == {"n1", "n2"}
+
+
+def test_weights_are_not_frozen_when_the_traffic_of_a_healthy_pool_begins(stage):
+    begun = threading.Semaphore(0)
+    proceed = threading.Event()
+
+    def answer(exchange):
+        begun.release()
+        assert proceed.wait(30)
+        exchange.answer(b"done")
+
+    fleet = [stage.endpoint(answer).address for _ in range(6)]
+    steelyard = stage.steelyard(minimal(fleet))
+    statuses = []
+
+    def ask():
+        with steelyard.connect() as connection:
+            statuses.append(connection.exchange("GET", "/").status)
+
+    clients = [threading.Thread(target=ask, daemon=True) for _ in range(12)]
+    for client in clients:
+        client.start()
+    for _ in clients:
+        assert begun.acquire(timeout=30)
+    # Two readings a second apart: many turns of the control loop with no answer known.
+    seen = set()
+
+    def is_seen():
+        status = json.loads(steelyard.admin_get("/api/v1/status").content)
+        if status["pools"][0]["in_flight"] == 12:
+            seen.add(status["time"])
+        return len(seen) >= 2
+
+    wait_for(is_seen, "two readings of the requests in flight")
+    proceed.set()
+    for client in clients:
+        client.join(30)
+    assert statuses == [200] * 12
+    assert "weights frozen" not in steelyard.text()

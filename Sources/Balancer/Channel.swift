@@ -30,6 +30,16 @@ struct HeldBytes {
     guard let block else { return UnsafeRawBufferPointer(start: nil, count: 0) }
     return UnsafeRawBufferPointer(start: block + start, count: end - start)
   }
+
+  /// Where the first occurrence of the text ends; nil where there is none.
+  func endOfFirst(_ text: UnsafeRawBufferPointer) -> UnsafeMutableRawPointer? {
+    guard let block, let wanted = text.baseAddress, end - start >= text.count else { return nil }
+    for offset in start...end - text.count
+    where memcmp(block + offset, wanted, text.count) == 0 {
+      return block + offset + text.count
+    }
+    return nil
+  }
 }
 
 enum DownstreamPhase: UInt8 {
@@ -77,7 +87,8 @@ struct Upstream {
   var phase = UpstreamPhase.connecting
   var downstream = ConnectionID.none
   var slot = 0
-  /// It carried an exchange before: the endpoint may have closed it meanwhile.
+  /// It carried an exchange before and no byte of this one's answer has come: the endpoint may have
+  /// closed it meanwhile.
   var isReused = false
   var isPersistent = false
   /// Exchanges that it has carried, the present one included.
@@ -88,6 +99,13 @@ struct Upstream {
   var isPrivate = false
   /// The beginning of a response head.
   var input = HeldBytes()
+  /// Bytes of the request that the kernel took or that wait.
+  var sentCount = 0
+  /// What the endpoint said in `Keep-Alive: timeout`, −1 where it said nothing.
+  var keepAliveSeconds: Int32 = -1
+  // While it is idle: since when, and until when it may be used.
+  var idleSince = Nanoseconds.zero
+  var idleUntil = Nanoseconds.zero
   // The idle list of its endpoint.
   var previous = ConnectionID.none
   var next = ConnectionID.none
@@ -147,8 +165,15 @@ struct ChannelSlab: ~Copyable {
 
 /// Idle upstream connections of each endpoint, the newest first.
 struct IdleStore: ~Copyable {
+  /// An endpoint that closes a connection so soon after an answer does so after each: its idle
+  /// time-out would be seconds.
+  private static let earlyMax = Nanoseconds.milliseconds(500)
+  /// So long this is remembered.
+  private static let memory = Nanoseconds.seconds(2)
+
   private let heads: UnsafeMutablePointer<ConnectionID>
   private let counts: UnsafeMutablePointer<Int32>
+  private let earlyUntil: UnsafeMutablePointer<Nanoseconds>
   let slotCount: Int
 
   init(slotCount: Int) {
@@ -157,11 +182,14 @@ struct IdleStore: ~Copyable {
     heads.initialize(repeating: .none, count: slotCount)
     counts = .allocate(capacity: slotCount)
     counts.initialize(repeating: 0, count: slotCount)
+    earlyUntil = .allocate(capacity: slotCount)
+    earlyUntil.initialize(repeating: .zero, count: slotCount)
   }
 
   deinit {
     heads.deallocate()
     counts.deallocate()
+    earlyUntil.deallocate()
   }
 
   func count(_ slot: Int) -> Int { Int(counts[slot]) }
@@ -170,6 +198,17 @@ struct IdleStore: ~Copyable {
   var countsBySlot: UnsafePointer<Int32> { UnsafePointer(counts) }
 
   func newest(_ slot: Int) -> ConnectionID? { heads[slot] == .none ? nil : heads[slot] }
+
+  /// Whether the endpoint has lately closed connections right after an answer, unannounced.
+  func endsEarly(_ slot: Int, now: Nanoseconds) -> Bool { now < earlyUntil[slot] }
+
+  /// A connection ended while it was idle, or when it was taken again.
+  mutating func noteEnd(_ connection: Upstream, now: Nanoseconds) {
+    if now - connection.idleSince <= Self.earlyMax { noteEarlyEnd(connection.slot, now: now) }
+  }
+
+  /// A connection ended right after an answer.
+  mutating func noteEarlyEnd(_ slot: Int, now: Nanoseconds) { earlyUntil[slot] = now + Self.memory }
 
   mutating func insert(_ id: ConnectionID, in slab: borrowing ChannelSlab) {
     let entry = slab.upstream + Int(id.index)

@@ -24,6 +24,12 @@ struct KeptAnswer {
   var closes = false
 }
 
+/// Which attempt's interim answers (RFC 9110 §15.2) the client was sent: those of one, whatever
+/// comes of it.
+enum InterimSource: UInt8 {
+  case none, sent, sentBefore
+}
+
 /// A running exchange.
 struct Exchange: ~Copyable {
   // Blank at the beginning of each.
@@ -48,6 +54,13 @@ struct Exchange: ~Copyable {
   var isIdempotent = false
   /// The running attempt is a repeat.
   var isRepeat = false
+  /// It waits for its next attempt, at the endpoint that failed.
+  var isPausing = false
+  /// Such waits so far.
+  var pauseCount: Int8 = 0
+  var interims = InterimSource.none
+  /// Heads of interim answers in this attempt.
+  var interimByteCount: Int32 = 0
   var tunnel = TunnelEnds()
   /// At most 7.
   var retriesLeft: Int8 = 0

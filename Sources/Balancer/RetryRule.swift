@@ -2,6 +2,7 @@
 // where it may be repeated (RFC 9110 §9.2.2, or the route says so), and never once a byte of an
 // answer was passed on. The budget is asked after this.
 // HOT PATH: no allocation, no lock, no existential, no clock.
+package import Primitives
 
 /// How an attempt failed before its answer began, as far as a repeat is concerned.
 package enum RetryCause: Int, CaseIterable, Sendable {
@@ -13,6 +14,8 @@ package enum RetryCause: Int, CaseIterable, Sendable {
   case status
   /// No first byte in time.
   case timeout
+  /// A kept connection that the endpoint had closed already: sent again on a new one, to it.
+  case stale
 
   package var label: String {
     switch self {
@@ -20,6 +23,7 @@ package enum RetryCause: Int, CaseIterable, Sendable {
     case .cut: "cut"
     case .status: "status"
     case .timeout: "timeout"
+    case .stale: "stale"
     }
   }
 }
@@ -78,4 +82,16 @@ package struct RetryCase: Sendable {
 
   /// Whether it may go to the endpoint that failed where there is no other.
   package var mayReturn: Bool { cause == .unsent || cause == .cut }
+}
+
+/// How long a repeat at the endpoint that failed waits: it may be better by then, and the requests
+/// that failed together do not come back together.
+package enum RetryPause {
+  private static let first = 0.025
+
+  /// 25 ms, doubled with each pause before, 1.6 s at most, and up to a half more by chance.
+  /// `count` is how many there were; `chance` is uniform in 0..<1.
+  package static func length(after count: Int, chance: Double) -> Nanoseconds {
+    .seconds(first * Double(1 << min(max(count, 0), 6)) * (1 + chance / 2))
+  }
 }

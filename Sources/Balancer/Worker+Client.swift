@@ -17,6 +17,8 @@ struct ClientIdentity {
   var isPeerTrusted = false
   /// Bytes of the request identifier behind the exchange; 0: none.
   var requestIDCount: UInt8 = 0
+  /// The identifier was made here.
+  var isRequestIDMade = false
 }
 
 extension Worker {
@@ -163,7 +165,29 @@ extension Worker {
     case .make:
       let (high, low) = identifiers.next()
       state.pointee.client.requestIDCount = UInt8(RequestID.write(high, low, to: room))
+      state.pointee.client.isRequestIDMade = true
     }
+  }
+
+  /// Counts the last digit of an identifier that was made here up by one, before the request goes
+  /// to the same endpoint again: an endpoint may refuse one that it knows, or mix the two up.
+  /// Requires: the request is kept.
+  mutating func renewRequestID(_ id: ConnectionID) {
+    let state = slab.exchange(id)
+    let text = requestID(id)
+    guard state.pointee.client.isRequestIDMade, let last = text.last,
+      let end = state.pointee.replay.first.endOfFirst(text)
+    else { return }
+    let next: UInt8
+    switch last {
+    case UInt8(ascii: "9"): next = UInt8(ascii: "a")
+    case UInt8(ascii: "f"): next = UInt8(ascii: "0")
+    default: next = last + 1
+    }
+    end.storeBytes(of: next, toByteOffset: -1, as: UInt8.self)
+    ExchangeSlab.requestIDRoom(state).storeBytes(
+      of: next, toByteOffset: text.count - 1, as: UInt8.self)
+    if state.pointee.isLogged { records.set(.requestID, Int(id.index), text) }
   }
 
   /// What the request's head is rewritten with. Uses `scratch`.

@@ -25,7 +25,7 @@ extension Worker {
     let state = slab.exchange(id)
     let upstream = state.pointee.upstream
     let other = slab.upstream + Int(upstream.index)
-    guard other.pointee.phase == .head else {
+    guard other.pointee.phase == .head, !state.pointee.isUpstreamPaused else {
       state.pointee.pace.hold(now: io.now)
       return
     }

@@ -107,7 +107,8 @@ extension Worker {
     let passed = UnsafeRawBufferPointer(
       start: bytes.baseAddress.map { $0 + relayed.start }, count: relayed.end - relayed.start)
     remember(passed, for: id)
-    let isSent = io.send(upstream, passed)
+    sendCounted(passed, to: upstream)
+    let isSent = io.unsentByteCount(upstream) == 0
     setUploadDeadlines(id)
     if state.pointee.request.isComplete {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[relayed.consumedCount...])
@@ -236,6 +237,10 @@ extension Worker {
       exchange.pointee.isUpstreamPaused = false
       setClientDeadline(id, nil)
       io.setPaused(exchange.pointee.upstream, false)
+      guard exchange.pointee.hasResponse else {
+        setUploadDeadlines(id)
+        return
+      }
       io.setDeadline(exchange.pointee.upstream, io.now + exchange.pointee.timeouts.idle)
     }
   }
@@ -262,7 +267,11 @@ extension Worker {
       if queueTimeout(id) { return }
       if io.now >= slab.exchange(id).pointee.endsAt {
         exchangeTimedOut(id)
-      } else if slab.exchange(id).pointee.hasResponse {
+      } else if slab.exchange(id).pointee.isPausing {
+        endPause(id)
+      } else if slab.exchange(id).pointee.hasResponse
+        || slab.exchange(id).pointee.isUpstreamPaused
+      {
         // It does not read its response.
         if takesBytes(id) { return }
         io.resetOnClose(id)

@@ -120,6 +120,7 @@ extension Worker {
   mutating func closeExchange(_ id: ConnectionID) {
     guard let exchange = slab.downstream[Int(id.index)].exchange else { return }
     dropReplay(id)
+    stopPausing(id)
     leaveAdmission(id)
     assert(exchange.pointee.lease == nil && exchange.pointee.upstream == .none)
     slab.downstream[Int(id.index)].exchange = nil

@@ -147,11 +147,13 @@ extension Worker {
     state.pointee.lease = leases.take(slot, now: io.now)
     if state.pointee.isRepeat { leases.countRepeat(slot, isBeginning: true) }
     noteAttempt(id, slot: slot)
-    let header = plan.pools[pool].proxyHeader
-    if header == .none, let upstream = takeIdle(slot) {
-      send(id, to: upstream, slot: slot)
-      return
-    }
+    if plan.pools[pool].proxyHeader == .none, sendOnKept(id, slot) { return }
+    connectAndSend(id, slot)
+  }
+
+  /// Sends on a new connection to the endpoint that the exchange has a lease of.
+  mutating func connectAndSend(_ id: ConnectionID, _ slot: Int) {
+    let header = plan.endpoints[slot].map { plan.pools[$0.pool].proxyHeader } ?? .none
     do throws(IOError) {
       let upstream = try connect(to: slot)
       if header != .none {
@@ -211,15 +213,10 @@ extension Worker {
     return upstream
   }
 
-  private mutating func takeIdle(_ slot: Int) -> ConnectionID? {
-    guard let upstream = idle.newest(slot) else { return nil }
-    idle.remove(upstream, in: slab)
-    slab.upstream[Int(upstream.index)].isReused = true
-    slab.upstream[Int(upstream.index)].phase = .head
-    return upstream
-  }
-
-  private mutating func send(_ id: ConnectionID, to upstream: ConnectionID, slot: Int) {
+  /// Sends what there is of the request. False where the connection was closed before a byte of it
+  /// was taken.
+  @discardableResult
+  mutating func send(_ id: ConnectionID, to upstream: ConnectionID, slot: Int) -> Bool {
     let state = slab.exchange(id)
     let other = slab.upstream + Int(upstream.index)
     state.pointee.upstream = upstream
@@ -230,12 +227,17 @@ extension Worker {
     other.pointee.exchangeCount += 1
     // A head and short content in one read; long content is better not read at all.
     io.setReadLimit(upstream, Self.headReadMax)
-    let isSent = sendReplay(state.pointee.replay, to: upstream)
+    state.pointee.interimByteCount = 0
+    if state.pointee.interims == .sent { state.pointee.interims = .sentBefore }
+    other.pointee.sentCount = 0
+    sendReplay(state.pointee.replay, to: upstream)
+    let isSent = io.unsentByteCount(upstream) == 0
     if other.pointee.phase == .connecting {
       io.setDeadline(upstream, io.now + state.pointee.timeouts.connect)
     } else {
       setUploadDeadlines(id)
     }
     if !state.pointee.request.isComplete { io.setPaused(id, !isSent) }
+    return !io.hasFailed(upstream) || !isUntaken(upstream, isEnded: io.wasEndedFirst(upstream))
   }
 }

@@ -98,15 +98,20 @@ extension Worker {
     if !replays.append(rest, to: &state.pointee.replay) { dropReplay(id) }
   }
 
-  /// Sends what is kept. True when nothing is left unsent.
-  mutating func sendReplay(_ replay: Replay, to upstream: ConnectionID) -> Bool {
-    var isSent = io.send(upstream, replay.first.bytes)
+  /// Sends what is kept.
+  mutating func sendReplay(_ replay: Replay, to upstream: ConnectionID) {
+    sendCounted(replay.first.bytes, to: upstream)
     var cursor = replays.chain(replay)
-    while let place = cursor {
-      isSent = io.send(upstream, place.bytes)
+    while !io.hasFailed(upstream), let place = cursor {
+      sendCounted(place.bytes, to: upstream)
       cursor = place.next
     }
-    return isSent
+  }
+
+  /// Sends bytes of the request, and counts them where the kernel did not refuse them.
+  mutating func sendCounted(_ bytes: UnsafeRawBufferPointer, to upstream: ConnectionID) {
+    io.send(upstream, bytes)
+    if !io.hasFailed(upstream) { slab.upstream[Int(upstream.index)].sentCount += bytes.count }
   }
 
   /// Forgets what was sent, and an answer that was kept.

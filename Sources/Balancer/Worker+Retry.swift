@@ -8,17 +8,56 @@ import Primitives
 
 extension Worker {
   /// The attempt failed before a byte of a response was passed on. Tries another endpoint where
-  /// that is safe, else answers.
-  mutating func attemptFailed(_ id: ConnectionID, _ reason: LocalReason, isUnsent: Bool) {
+  /// that is safe, else answers. `isStale`: its connection was closed while it was kept, which says
+  /// nothing of the endpoint.
+  mutating func attemptFailed(
+    _ id: ConnectionID, _ reason: LocalReason, isUnsent: Bool, isStale: Bool = false
+  ) {
     let slot = leasedSlot(id)
     let isRefused = isUnsent && reason == .connectFailed
-    releaseAttempt(id, isRefused ? .failed(.refused) : reason.outcome)
+    releaseAttempt(
+      id, isStale ? .abandoned : isRefused ? .failed(.refused) : reason.outcome)
     if let cause = cause(id, reason, slot, isUnsent: isUnsent), mayRepeat(id, cause, slot) {
       slab.exchange(id).pointee.isRepeat = true
-      attempt(id)
+      attemptAgain(id)
       return
     }
     answerFailed(id, reason, slot: slot)
+  }
+
+  /// At once at another endpoint; where there is none, after a pause at one that has failed.
+  private mutating func attemptAgain(_ id: ConnectionID) {
+    let state = slab.exchange(id)
+    guard let pool = state.pointee.pool,
+      !plan.pools[pool].picker.hasOther(
+        load: leases.load, tried: state.pointee.tried, room: room(pool))
+    else {
+      attempt(id)
+      return
+    }
+    let pause = RetryPause.length(after: Int(state.pointee.pauseCount), chance: random.unit())
+    state.pointee.isPausing = true
+    state.pointee.pauseCount += 1
+    pausingCount += 1
+    renewRequestID(id)
+    setClientDeadline(id, io.now + pause)
+    // There is nobody yet to take the rest of the request.
+    if !state.pointee.request.isComplete { io.setPaused(id, true) }
+  }
+
+  /// The pause before an attempt is over.
+  mutating func endPause(_ id: ConnectionID) {
+    stopPausing(id)
+    setClientDeadline(id, nil)
+    attempt(id)
+  }
+
+  /// Nothing happens where the exchange does not pause.
+  mutating func stopPausing(_ id: ConnectionID) {
+    let state = slab.exchange(id)
+    guard state.pointee.isPausing else { return }
+    state.pointee.isPausing = false
+    pausingCount -= 1
   }
 
   /// What the failure is to the retry rules; nil where it is never a reason to repeat.

@@ -1,5 +1,4 @@
-// Upstream connections: response heads and content on to the client, cut and late endpoints, and
-// the store of idle connections.
+// Upstream connections: response heads and content on to the client, cut and late endpoints.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -32,7 +31,7 @@ extension Worker {
     let state = slab.upstream + Int(id.index)
     switch state.pointee.phase {
     // Nothing was asked, so nothing can be an answer.
-    case .idle: closeIdle(id)
+    case .idle: endIdle(id)
     case .tunnel: tunnelReceived(fromEndpoint: id, UnsafeRawBufferPointer(io.received))
     case .connecting, .head: receiveHead(id)
     case .content:
@@ -46,6 +45,8 @@ extension Worker {
 
   private mutating func receiveHead(_ id: ConnectionID) {
     let state = slab.upstream + Int(id.index)
+    // With a byte of the answer it is as good as new.
+    state.pointee.isReused = false
     var bytes = UnsafeRawBufferPointer(io.received)
     if state.pointee.input.block != nil {
       guard hold(bytes, in: &state.pointee.input) else {
@@ -70,13 +71,14 @@ extension Worker {
           return
         }
         io.setReadLimit(id, Self.headReadMax)
+        if io.unsentByteCount(client) > 0 { awaitReader(client, of: id) }
         return
       case .rejected:
         attemptFailed(client, .badResponse, isUnsent: false)
         return
       case .complete:
         if head.isInterim {
-          passInterim(client, head, rest)
+          guard passInterim(client, head, rest) else { return }
           offset += head.end
           continue
         }
@@ -92,21 +94,6 @@ extension Worker {
         beginResponse(id, client, head, rest)
         return
       }
-    }
-  }
-
-  /// 100 and 103 go to clients that can read them (RFC 9110 §15.2).
-  private mutating func passInterim(
-    _ client: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
-  ) {
-    guard slab.exchange(client).pointee.minorVersion >= 1 else { return }
-    var writer = HeadWriter(scratch)
-    let forwarded = ForwardedResponse(
-      head: head, bytes: bytes, isChunked: false, confirmsKeepAlive: false, closes: false)
-    forwarded.write(to: &writer, responses)
-    if !writer.hasOverflowed {
-      io.send(client, writer.written)
-      noteSent(client, head: writer.count, content: 0)
     }
   }
 
@@ -128,6 +115,7 @@ extension Worker {
     }
     state.pointee.phase = .content
     state.pointee.isPersistent = head.isPersistent
+    state.pointee.keepAliveSeconds = Int32(responses.keepAliveSeconds(in: bytes) ?? -1)
     dropReplay(client)
     io.setReadLimit(id, IOLoop.readMax)
     exchange.pointee.status = head.status
@@ -229,17 +217,19 @@ extension Worker {
       exchangeCompleted(client, upstreamIsClean: leftOver == 0)
       return
     }
-    if io.unsentByteCount(client) > 0 {
-      // The client is slower than the endpoint: no more is read until it has caught up.
-      exchange.pointee.isUpstreamPaused = true
-      io.setPaused(id, true)
-      io.setDeadline(id, nil)
-      setSendDeadline(client)
-    }
+    if io.unsentByteCount(client) > 0 { awaitReader(client, of: id) }
     // What has a length is not looked at: the rest of a long one goes by in the kernel.
     if let rest = exchange.pointee.response.remainingCount, rest >= Self.moveMin {
       io.move(id, to: client, byteCount: rest)
     }
+  }
+
+  /// The client is slower than the endpoint: no more is read until it has caught up.
+  private mutating func awaitReader(_ client: ConnectionID, of id: ConnectionID) {
+    slab.exchange(client).pointee.isUpstreamPaused = true
+    io.setPaused(id, true)
+    io.setDeadline(id, nil)
+    setSendDeadline(client)
   }
 
   /// Content of the response went on to the client.
@@ -260,8 +250,9 @@ extension Worker {
   mutating func upstreamGone(_ id: ConnectionID, isEOF: Bool) {
     let state = slab.upstream[Int(id.index)]
     switch state.phase {
-    case .idle: closeIdle(id)
+    case .idle: endIdle(id)
     case .connecting: attemptFailed(state.downstream, .connectFailed, isUnsent: true)
+    case .head where isStale(id): staleEnded(id, isEOF: isEOF)
     case .head: attemptFailed(state.downstream, .connectFailed, isUnsent: false)
     case .tunnel:
       if isEOF {
@@ -288,43 +279,5 @@ extension Worker {
     case .tunnel: cutTunnel(state.downstream)
     case .content: abortExchange(state.downstream, .failed(.timeout), code: .truncated)
     }
-  }
-
-  // MARK: Idle
-
-  /// Puts a connection that has finished its exchange into the store, or closes it.
-  mutating func keepUpstream(_ id: ConnectionID) {
-    let state = slab.upstream + Int(id.index)
-    let slot = state.pointee.slot
-    guard stopsAt == nil, !state.pointee.isPrivate, let endpoint = plan.endpoints[slot] else {
-      closeUpstream(id)
-      return
-    }
-    let policy = plan.pools[endpoint.pool].keepAlive
-    guard idle.count(slot) < policy.connectionsMax,
-      state.pointee.exchangeCount < policy.requestsMax ?? .max,
-      !isNeededElsewhere(slot, endpoint.pool)
-    else {
-      closeUpstream(id)
-      return
-    }
-    release(&state.pointee.input)
-    state.pointee.phase = .idle
-    state.pointee.downstream = .none
-    io.setPaused(id, false)
-    io.setDeadline(id, io.now + policy.idle)
-    idle.insert(id, in: slab)
-  }
-
-  mutating func closeIdle(_ id: ConnectionID) {
-    idle.remove(id, in: slab)
-    closeUpstream(id)
-  }
-
-  mutating func closeUpstream(_ id: ConnectionID) {
-    let state = slab.upstream + Int(id.index)
-    release(&state.pointee.input)
-    connections.closed(state.pointee.slot)
-    io.close(id)
   }
 }

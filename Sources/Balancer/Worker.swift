@@ -77,6 +77,8 @@ struct Worker: ~Copyable {
   var isDue: [Bool] = []
   var isAnyDue = false
   var recheckAt = Nanoseconds.distantFuture
+  /// Exchanges that pause before an attempt.
+  var pausingCount = 0
 
   init(
     index: Int, context: WorkerContext, bells: WorkerBells, seed: UInt64,
@@ -134,7 +136,7 @@ struct Worker: ~Copyable {
   }
 
   private mutating func isIdle() -> Bool {
-    leases.count == 0 && waiting.count == 0 && !hasUnsent()
+    leases.count == 0 && waiting.count == 0 && pausingCount == 0 && !hasUnsent()
   }
 
   private mutating func dispatchTurn() {

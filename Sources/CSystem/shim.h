@@ -85,6 +85,14 @@ static inline long sy_recv(int fd, void *bytes, size_t count) {
   while (result == -EINTR);
   return result;
 }
+// Whether something can be received: 1 for a byte, which stays, 0 at the end, else -errno.
+static inline long sy_peek(int fd) {
+  char byte;
+  long result;
+  do result = sy_direct(SYS_recvfrom, fd, (long)&byte, 1, MSG_PEEK | MSG_DONTWAIT, 0, 0);
+  while (result == -EINTR);
+  return result;
+}
 static inline long sy_send(int fd, const void *bytes, size_t count) {
   long result;
   do result = sy_direct(SYS_sendto, fd, (long)bytes, (long)count, MSG_NOSIGNAL, 0, 0);

@@ -204,6 +204,30 @@ extension HeadParser {
     return (start, stop)
   }
 
+  /// For how many seconds the sender keeps the connection, as the last head's `Keep-Alive` fields
+  /// say: the least `timeout`, at most 1_000_000; nil where there is none (RFC 2068 §19.7.1.1).
+  /// Requires: `buffer` is what was parsed.
+  public func keepAliveSeconds(in buffer: UnsafeRawBufferPointer) -> Int? {
+    guard has(.keepAlive), let bytes = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    else { return nil }
+    var least: Int?
+    for index in 0..<fieldCount where fields[index].name == .keepAlive {
+      var rest = Int(fields[index].valueStart)
+      while let (start, stop) = nextOption(bytes, &rest, Int(fields[index].valueEnd)) {
+        let name = 8  // "timeout="
+        guard stop > start + name, isWord(bytes, start, start + name, "timeout=") else { continue }
+        var seconds = 0
+        var digit = start + name
+        while digit < stop, bytes[digit] >= 0x30, bytes[digit] <= 0x39 {
+          seconds = min(1_000_000, seconds * 10 + Int(bytes[digit] - 0x30))
+          digit += 1
+        }
+        if digit == stop { least = min(least ?? seconds, seconds) }
+      }
+    }
+    return least
+  }
+
   /// Whether the last head's `Connection` fields name this field.
   /// Requires: `buffer` is what was parsed.
   public func isNamedByConnection(_ field: Field, in buffer: UnsafeRawBufferPointer) -> Bool {

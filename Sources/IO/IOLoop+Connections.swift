@@ -99,6 +99,23 @@ extension IOLoop {
   /// Whether sending failed: nothing more goes out, and `.failed` comes once reading is not paused.
   public func hasFailed(_ id: ConnectionID) -> Bool { slots[Int(id.index)].failure != 0 }
 
+  /// After a failure to send: whether the peer had closed its side before it refused our bytes.
+  /// Then `untakenByteCount` is exact: the peer's end acknowledged all that it had received.
+  public func wasEndedFirst(_ id: ConnectionID) -> Bool {
+    slots[Int(id.index)].failure == Int16(EPIPE)
+  }
+
+  /// Whether bytes, the peer's end or a failure have come and were not reported yet. A system call
+  /// only where an event or the last read leaves it open.
+  public mutating func hasInput(_ id: ConnectionID) -> Bool {
+    assert(isOpen(id))
+    let slot = slots + Int(id.index)
+    guard slot.pointee.isReadable else { return false }
+    if slot.pointee.failure != 0 || sy_peek(slot.pointee.fd) != -Int(EAGAIN) { return true }
+    slot.pointee.isReadable = false
+    return false
+  }
+
   /// Bytes that the peer has not taken: those that wait here, and those in the kernel, which is
   /// asked.
   /// The kernel may hold megabytes of them and say nothing for long while the peer reads slowly.

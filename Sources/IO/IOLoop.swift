@@ -189,6 +189,21 @@ public struct IOLoop: ~Copyable {
     readyBudget = -1
     now = Clock.now
     if now >= listenersResumeAt { resumeListeners() }
+    noteBatch()
+  }
+
+  /// Notes which connections have something to read before the first event of the turn is reported:
+  /// the owner may then ask it of any other connection (`hasInput`).
+  private mutating func noteBatch() {
+    for position in 0..<eventCount {
+      let data = sy_event_data(events + position)
+      guard data & Self.listenerBit == 0 else { continue }
+      let index = Int(truncatingIfNeeded: data & 0xFFFF_FFFF)
+      guard slots[index].generation == UInt32(truncatingIfNeeded: data >> 32),
+        !slots[index].isConnecting
+      else { continue }
+      noteReadable(index, sy_event_bits(events + position))
+    }
   }
 
   /// The next completion of this turn; `.none` when the turn is over.
@@ -247,7 +262,6 @@ public struct IOLoop: ~Copyable {
       enqueue(index)
       return report(.connected, index)
     }
-    noteReadable(index, bits)
     if bits & EPOLLOUT.rawValue != 0, slots[index].output.byteCount > 0, flush(index) {
       slots[index].isDrainedDue = true
     }

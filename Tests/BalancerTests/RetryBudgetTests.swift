@@ -176,3 +176,17 @@ import Testing
     #expect(bytes.withUnsafeBytes { none.append($0, to: &replay) } == false)
   }
 }
+
+@Suite struct RetryPauseTests {
+  @Test func doublesFromTwentyFiveMillisecondsAndEnds() {
+    let least = [25, 50, 100, 200, 400, 800, 1600, 1600].map { Nanoseconds.milliseconds($0) }
+    #expect((0..<8).map { RetryPause.length(after: $0, chance: 0) } == least)
+    #expect(RetryPause.length(after: 127, chance: 0) == .milliseconds(1600))
+  }
+
+  @Test func differsByChanceAndIsNeverShorter() {
+    let lengths = [0, 0.25, 0.5, 0.75, 0.999].map { RetryPause.length(after: 1, chance: $0) }
+    #expect(lengths == lengths.sorted() && Set(lengths).count == lengths.count)
+    #expect(lengths[0] == .milliseconds(50) && lengths[4] < .milliseconds(75))
+  }
+}

@@ -1,6 +1,7 @@
 """Failed attempts that are made again elsewhere, and those that must not be."""
 
 import random
+import signal
 import threading
 import time
 
@@ -169,6 +170,64 @@ def test_no_endpoint_is_asked_twice_while_there_is_another(stage):
         assert steelyard.connect().exchange("POST", "/", content=b"x").status == 200
         assert all(len(one.requests) <= count for one in bad)
         assert len(good.requests) == count
+
+
+def test_a_repeat_at_the_same_endpoint_waits_and_has_another_identifier(stage):
+    came = []
+
+    def cut(exchange):
+        exchange.read_content()
+        came.append((time.monotonic(), exchange.request.one("X-Request-Id")))
+        raise Cut()
+
+    bad = stage.endpoint(cut)
+    steelyard = stage.steelyard(pooled(
+        [bad.address], IDEMPOTENT, retries={"max": 3}, ejection={"max_fails": 0}))
+    with steelyard.connect() as connection:
+        response = connection.exchange("POST", "/", content=b"x" * 40_000)
+        assert response.status == 502
+        (first, name), *repeats = came
+        last = first
+        for count, (at, other) in enumerate(repeats):
+            assert at - last >= 0.025 * 2 ** count - 0.001
+            last = at
+            # Whoever looks for one finds them all.
+            assert other[:31] == name[:31] and len(other) == 32
+        assert len({name, *(other for _, other in repeats)}) == 4
+        assert response.one("X-Request-Id") == repeats[-1][1]
+        # A client's own is the client's.
+        came.clear()
+        connection.exchange("GET", "/", fields=[("X-Request-Id", "mine")])
+        assert [other for _, other in came] == ["mine"] * 4
+    assert [request.content for request in bad.requests[:4]] == [b"x" * 40_000] * 4
+
+
+def test_a_repeat_elsewhere_is_made_at_once_under_the_same_identifier(stage):
+    bad = [stage.endpoint(text(b"broken", status=503)) for _ in range(2)]
+    good = stage.endpoint(text(b"fine"))
+    steelyard = stage.steelyard(pooled(
+        [one.address for one in [*bad, good]], ejection={"max_fails": 0}))
+    assert steelyard.get("/").status == 200
+    names = [one.requests[0].one("X-Request-Id") for one in [*bad, good]]
+    assert len(set(names)) == 1
+
+
+def test_an_exchange_that_pauses_ends_with_its_client_its_time_and_the_program(stage):
+    def refused(count, **options):
+        configuration = pooled([f"127.0.0.1:{free_port()}"], retries={"max": count}, **options)
+        return stage.steelyard(configuration)
+
+    steelyard = refused(7, timeouts={"exchange": "300ms"})
+    assert steelyard.get("/").status == 504
+    with steelyard.connect() as connection:
+        connection.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
+    steelyard = refused(5)
+    with steelyard.connect() as connection:
+        connection.send_request("GET", "/")
+        wait_for(lambda: metric(steelyard, "steelyard_retries_total") > 0, "the first repeat")
+        steelyard.send_signal(signal.SIGTERM)
+        assert connection.read_response().status == 502
+    assert steelyard.wait() == 0
 
 
 # What is passed on when nothing helps

@@ -56,6 +56,25 @@ private func parse(_ text: String, answering method: Method = .get) -> (HeadVerd
     #expect(parse(text).0 == .rejected(error))
   }
 
+  @Test(
+    arguments: [
+      ("", nil), ("timeout=5", 5), ("timeout=0", 0), ("TimeOut=5", 5), ("timeout=5, max=100", 5),
+      ("max=100,timeout=5", 5), ("timeout=9, timeout=4", 4),
+      ("timeout=4\r\nKeep-Alive: timeout=9", 4),
+      ("timeout=99999999999999999999", 1_000_000), ("timeout=", nil), ("timeout=x", nil),
+      ("timeout=5s", nil), ("timeout=-5", nil), ("timeout = 5", nil), ("timeouts=5", nil),
+      ("5", nil),
+    ] as [(String, Int?)])
+  func readsForHowLongTheConnectionIsKept(value: String, seconds: Int?) {
+    var parser = HeadParser()
+    var head = ResponseHead()
+    let text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: \(value)\r\n\r\n"
+    Array(text.utf8).withUnsafeBytes {
+      #expect(parser.parse($0, answering: .get, into: &head) == .complete)
+      #expect(parser.keepAliveSeconds(in: $0) == seconds)
+    }
+  }
+
   @Test func isIncompleteAtEveryCut() {
     let bytes = Array("HTTP/1.1 200 Fine\r\nContent-Length: 3\r\nX: y\r\n\r\n".utf8)
     for end in 0..<bytes.count {

@@ -41,6 +41,7 @@ private final class Pair {
   func isOpen(_ id: ConnectionID) -> Bool { io.isOpen(id) }
   func unsent(_ id: ConnectionID) -> Int { io.unsentByteCount(id) }
   var received: [UInt8] { Array(io.received) }
+  func hasInput(_ id: ConnectionID) -> Bool { io.hasInput(id) }
 
   func send(_ id: ConnectionID, _ bytes: [UInt8]) -> Bool {
     bytes.withUnsafeBytes { io.send(id, $0) }
@@ -62,6 +63,31 @@ private struct Missing: Error {}
     // The other direction is still open.
     #expect(pair.send(pair.server, Array("pong".utf8)))
     #expect(pair.nextEvent().kind == .received)
+  }
+
+  @Test func inputIsKnownBeforeItIsReportedOnceTheTurnHasBegun() throws {
+    let pair = try Pair()
+    #expect(!pair.hasInput(pair.server) && !pair.hasInput(pair.client))
+    #expect(pair.send(pair.client, [1]) && pair.send(pair.server, [2]))
+    pair.io.wait(until: Clock.now + .seconds(20))
+    #expect(pair.hasInput(pair.server) && pair.hasInput(pair.client))
+    #expect(pair.nextEvent().kind == .received && pair.nextEvent().kind == .received)
+    #expect(!pair.hasInput(pair.server) && !pair.hasInput(pair.client))
+    pair.io.finish(pair.client)
+    pair.io.wait(until: Clock.now + .seconds(20))
+    #expect(pair.hasInput(pair.server))
+    #expect(pair.nextEvent().kind == .eof)
+  }
+
+  @Test func whatAReadLeavesIsInputAndNothingMoreIsNot() throws {
+    let pair = try Pair()
+    pair.io.setReadLimit(pair.server, 4)
+    #expect(pair.send(pair.client, Array("goodbyes".utf8)))
+    #expect(pair.nextEvent().kind == .received && pair.received == Array("good".utf8))
+    #expect(pair.hasInput(pair.server))
+    #expect(pair.nextEvent().kind == .received && pair.received == Array("byes".utf8))
+    // As many as were asked for: only the kernel knows that there are no more.
+    #expect(!pair.hasInput(pair.server))
   }
 
   @Test func whatThePeerHasNotTakenIsCountedAlsoInTheKernel() throws {

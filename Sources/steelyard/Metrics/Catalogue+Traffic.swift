@@ -74,10 +74,11 @@ extension MetricFamily {
     meaning: "Exchanges that hold a lease on the endpoint now")
   static let retriesTotal = MetricFamily(
     "steelyard_retries_total", .counter, ["pool", "endpoint", "reason"],
-    help: "Attempts made again elsewhere, by the endpoint that failed and how it did.",
+    help: "Attempts made again, by the endpoint that failed and how it did.",
     meaning:
-      "Attempts made again elsewhere because this endpoint failed: `unsent`, `cut`, `status`, "
-      + "`timeout` ([retries](retries.md))")
+      "Attempts made again because this endpoint failed: `unsent`, `cut`, `status`, `timeout`; and "
+      + "`stale`: at the endpoint itself, which had closed the kept connection "
+      + "([retries](retries.md))")
   static let retriesRefusedTotal = MetricFamily(
     "steelyard_retries_refused_total", .counter, ["pool", "endpoint", "reason"],
     help: "Failed attempts that were not made again, by the endpoint that failed and why not.",

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-alerts deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-instructions profile dashboards docs screenshots screenshot-top format lint clean
+.PHONY: help run build test test-alerts deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-refusals bench-instructions profile dashboards docs screenshots screenshot-top format lint clean
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -66,6 +66,12 @@ bench-faults: ## break endpoints behind steelyard, nginx, HAProxy and Envoy (ARG
 	@$(RELEASE)
 	@$(RELEASE:steelyard=socket-race)
 	@scripts/faults --binary $(BINARY) --race-binary $(BUILD)/release/socket-race $(ARGS)
+
+bench-refusals: ## full endpoints and a missing model, beside nginx and HAProxy (ARGS="--seeds 1")
+	@scripts/setup bench
+	@$(RELEASE)
+	@$(RELEASE:steelyard=socket-race)
+	@scripts/refusals --binary $(BINARY) --race-binary $(BUILD)/release/socket-race $(ARGS)
 
 bench-scrape: ## what it costs to scrape 1 000 endpoints every second
 	@scripts/setup bench

@@ -14,13 +14,15 @@ package struct Arrival: Sendable, Equatable {
 /// An endless stream of requests.
 package struct ArrivalSchedule: Sendable {
   private let rate: Double
+  private let isConstant: Bool
   private var random: RandomSource
   /// The first that was not taken yet.
   package private(set) var next: Arrival
 
-  /// Requires: rate > 0 requests a second.
-  package init(rate: Double, seed: UInt64, start: Nanoseconds) {
+  /// Requires: rate > 0 requests a second. `isConstant`: each is one unit of work.
+  package init(rate: Double, seed: UInt64, start: Nanoseconds, isConstant: Bool = false) {
     self.rate = rate
+    self.isConstant = isConstant
     random = RandomSource(seed: seed)
     next = Arrival(at: start, work: 1, isStream: false)
     step()
@@ -36,7 +38,8 @@ package struct ArrivalSchedule: Sendable {
   private mutating func step() {
     let gap = -log(1 - random.unit()) / rate
     // A tail without an end would make single requests decide the p99.
-    let work = min(6, max(0.05, -log(1 - random.unit())))
+    let drawn = min(6, max(0.05, -log(1 - random.unit())))
+    let work = isConstant ? 1 : drawn
     next = Arrival(at: next.at + .seconds(gap), work: work, isStream: random.index(below: 4) == 0)
   }
 }

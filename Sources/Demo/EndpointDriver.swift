@@ -38,6 +38,8 @@ package struct EndpointDriver: ~Copyable {
   package let addresses: [SocketAddress]
   private let setSize: Int
   private let keepsArrivals: Bool
+  /// What a server with a full queue answers.
+  package var fullStatus = 503
   /// The requests that each server took; empty unless they are kept.
   package private(set) var arrivals: [EndpointArrival] = []
   private var connections: [ConnectionID: Connection] = [:]
@@ -235,6 +237,10 @@ package struct EndpointDriver: ~Copyable {
       send(id, 500, "application/json", Self.failure, &io)
       return
     }
+    if servers[server].mode == .rejecting {
+      send(id, 404, "application/json", "{\"error\":\"no such model\"}", &io)
+      return
+    }
     guard let work, work.isFinite, work > 0, work <= 1_000 else {
       send(id, 400, "application/json", "{\"error\":\"the work is not what is expected\"}", &io)
       return
@@ -243,7 +249,7 @@ package struct EndpointDriver: ~Copyable {
     let job = nextJob
     nextJob += 1
     guard servers[server].arrive(job, work: work, now: io.now) else {
-      send(id, 503, "application/json", "{\"error\":\"the queue is full\"}", &io)
+      send(id, fullStatus, "application/json", "{\"error\":\"the queue is full\"}", &io)
       return
     }
     pages[server].begin(job, at: io.now)
@@ -287,7 +293,8 @@ package struct EndpointDriver: ~Copyable {
   private func send(
     _ id: ConnectionID, _ status: Int, _ type: String, _ body: String, _ io: inout IOLoop
   ) {
-    let head = "HTTP/1.1 \(status) \(status == 200 ? "OK" : "Refused")\r\nContent-Type: \(type)\r\n"
+    var head = "HTTP/1.1 \(status) \(status == 200 ? "OK" : "Refused")\r\nContent-Type: \(type)\r\n"
+    if status == fullStatus { head += "Retry-After: 1\r\n" }
     write(id, head + "Content-Length: \(body.utf8.count)\r\n\r\n" + body, &io)
   }
 

@@ -10,6 +10,12 @@ package struct RaceField: Sendable, Equatable, Codable {
   package var unitSeconds: Double
   /// How much of its cache an endpoint uses when all slots work.
   package var fullCacheRatio: Double
+  /// Requests that may wait at an endpoint; nil: as many as come. One more is refused at once, with
+  /// `fullStatus` (nil: 503).
+  package var queueMax: Int?
+  package var fullStatus: Int?
+  /// Every request is one unit of work; nil or false: exponential, of that mean.
+  package var isConstant: Bool?
 
   package init(speeds: [Double], slots: Int, unitSeconds: Double, fullCacheRatio: Double = 0.5) {
     self.fullCacheRatio = fullCacheRatio
@@ -35,6 +41,8 @@ package struct RaceField: Sendable, Equatable, Codable {
 package enum RaceScenario: String, Sendable, CaseIterable, Codable {
   /// Nothing happens.
   case steady
+  /// One answers 404 at once, from before the first request on.
+  case missing
   /// A fast endpoint becomes four times slower.
   case drop4
   /// One takes requests and answers none; its health page says 200.
@@ -81,6 +89,7 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
   package func endpoint(of field: RaceField) -> Int? {
     switch self {
     case .steady: nil
+    case .missing: 0
     case .drop4: field.fastest
     case .hang, .fail, .cold, .failHeal, .hangHeal, .slowHeal, .deadHeal: field.middle
     }
@@ -99,6 +108,9 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
   /// suffers, less is offered.
   package var loadRatio: Double { self == .drop4 ? 0.7 : 0.8 }
 
+  /// What its endpoint is before the first request.
+  package var firstMode: VirtualServer.Mode { self == .missing ? .rejecting : .healthy }
+
   /// In order of time. Faults that do not heal last until the end, a death a sixth of the window.
   package func steps(seconds: Double) -> [Step] {
     let third = Nanoseconds.seconds(seconds / 3)
@@ -109,7 +121,7 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
       ]
     }
     return switch self {
-    case .steady: []
+    case .steady, .missing: []
     case .drop4: [Step(at: third, mode: .slow(Self.dropFactor))]
     case .hang: [Step(at: third, mode: .hanging)]
     case .fail: [Step(at: third, mode: .failing)]
@@ -146,7 +158,7 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
     switch self {
     case .steady, .cold, .failHeal, .hangHeal, .slowHeal, .deadHeal: field.fairShare(endpoint)
     case .drop4: field.fairShare(endpoint, ratio: 1 / Self.dropFactor)
-    case .hang, .fail: 0
+    case .hang, .fail, .missing: 0
     }
   }
 }

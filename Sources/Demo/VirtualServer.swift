@@ -15,6 +15,8 @@ package struct VirtualServer: Sendable {
     case hanging
     /// Answers 500 at once.
     case failing
+    /// Answers 404 at once: what is asked for is not there.
+    case rejecting
     /// Closed: the driver refuses connections.
     case dead
 
@@ -25,6 +27,7 @@ package struct VirtualServer: Sendable {
       case .warming: "warming"
       case .hanging: "hanging"
       case .failing: "failing"
+      case .rejecting: "rejecting"
       case .dead: "dead"
       }
     }
@@ -73,7 +76,7 @@ package struct VirtualServer: Sendable {
 
   private var rate: Double {
     switch mode {
-    case .healthy, .failing, .warming: speed
+    case .healthy, .failing, .rejecting, .warming: speed
     case .slow(let factor): speed / factor
     case .hanging, .dead: 0
     }

@@ -52,11 +52,13 @@ struct RaceDriver: ~Copyable {
     let servers = addresses.indices.map {
       VirtualServer(
         speed: field.speeds[$0 % field.speeds.count] / field.unitSeconds, slots: field.slots,
-        queueMax: Self.queueMax, fullCacheRatio: field.fullCacheRatio, now: Clock.now)
+        queueMax: field.queueMax ?? Self.queueMax, fullCacheRatio: field.fullCacheRatio,
+        now: Clock.now)
     }
     var io = try IOLoop(connectionsMax: Self.connectionsMax, waker: waker)
-    let endpoints = try EndpointDriver(
+    var endpoints = try EndpointDriver(
       servers, setSize: field.speeds.count, at: addresses, keepsArrivals: true, &io)
+    endpoints.fullStatus = field.fullStatus ?? 503
     return RaceDriver(spec, orders, proxies, io, endpoints)
   }
 
@@ -76,6 +78,7 @@ struct RaceDriver: ~Copyable {
 
   /// Runs it all; nil when the orders ended before. `say` is told of each phase that begins.
   mutating func run(_ say: (String) -> Void) throws(IOError) -> RaceReport? {
+    if spec.scenario.firstMode != .healthy { try change(spec.scenario.firstMode) }
     say("ready")
     while !orders.isGo {
       if orders.isEnded { return nil }
@@ -83,7 +86,9 @@ struct RaceDriver: ~Copyable {
     }
     load = LoadDriver(
       proxies: proxies, traffic: proxies.map { _ in PoolTraffic() },
-      schedule: ArrivalSchedule(rate: spec.rate, seed: spec.seed, start: io.now),
+      schedule: ArrivalSchedule(
+        rate: spec.rate, seed: spec.seed, start: io.now,
+        isConstant: spec.field.isConstant == true),
       form: spec.isPost == true ? .post : .query, outstandingMax: Self.outstandingMax,
       keepsRecords: true)
     measuredAt = io.now + .seconds(spec.warmUpSeconds)

@@ -51,10 +51,12 @@ struct RaceSpec: Decodable {
     let speeds = field.speeds
     guard (1...64).contains(speeds.count), speeds.allSatisfy({ $0 > 0 && $0 <= 1_000 }),
       (1...1_000).contains(field.slots), (0.001...100).contains(field.unitSeconds),
-      (0...1).contains(field.fullCacheRatio)
+      (0...1).contains(field.fullCacheRatio), (0...100_000).contains(field.queueMax ?? 0),
+      (400...599).contains(field.fullStatus ?? 503)
     else {
       throw SpecError(
-        message: "1 to 64 speeds above 0, 1 to 1000 slots, a unit of 1 ms up, a ratio of 0 to 1")
+        message: "1 to 64 speeds above 0, 1 to 1000 slots, a unit of 1 ms up, a ratio of 0 to 1, "
+          + "up to 100000 waiting, a status of 400 to 599")
     }
     guard (1...3_600).contains(seconds), (0...600).contains(warmUpSeconds),
       (0.01...2).contains(loadRatio ?? 1)

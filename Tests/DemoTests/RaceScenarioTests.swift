@@ -11,7 +11,7 @@ import Testing
     #expect(abs(field.fairShare(7, ratio: 0.25) - 1.0 / 14) < 1e-12)
   }
 
-  @Test(arguments: zip(RaceScenario.allCases, [nil, 7, 3, 3, 3, 3, 3, 3, 3]))
+  @Test(arguments: zip(RaceScenario.allCases, [nil, 0, 7, 3, 3, 3, 3, 3, 3, 3]))
   func troubleComesToOneEndpoint(scenario: RaceScenario, endpoint: Int?) {
     #expect(scenario.endpoint(of: field) == endpoint)
   }

@@ -222,6 +222,7 @@ package struct Controller: Sendable {
         let policy = fleet.pools[pool].health
       {
         endpoints[id.slot]?.health?.restarted(policy, now: now)
+        reschedule(id.slot, -1)
       }
       noteScrape(id.slot, index, before: before, now)
       takeWork(id.slot, index, sentAt: attempt.sentAt, now: now)
@@ -243,6 +244,10 @@ package struct Controller: Sendable {
     guard let state = endpoints[slot] else { return }
     let failure = state.scrapes[index].statistics.failure
     guard failure?.kind != before else { return }
+    if failure == nil {
+      endpoints[slot]?.health?.showedLife(now: now)
+      reschedule(slot, -1)
+    }
     let source = state.scrapes[index].source
     scrapeLog.append(
       ScrapeChange(
@@ -255,6 +260,8 @@ package struct Controller: Sendable {
     _ slot: Int, before: Eligibility, _ now: Nanoseconds, cause: Watchdog.Cause? = nil
   ) {
     guard let state = endpoints[slot], state.eligibility != before else { return }
+    // What requests found of it is older than what its checks say now.
+    if before == .unhealthy, state.eligibility.takesNewExchanges { hints.tell(.checked, slot) }
     healthLog.append(
       HealthChange(
         at: now, pool: fleet.pools[state.pool].name, endpoint: state.endpoint.address, old: before,

@@ -22,6 +22,8 @@ public final class HintBoard: Sendable {
     case stalled
     /// It stood still, and was seen at work again.
     case recovered
+    /// Its health checks failed, and are good again.
+    case checked
   }
 
   private enum Column: Int, CaseIterable {

@@ -65,6 +65,8 @@ struct Exchange: ~Copyable {
   /// At most 7.
   var retriesLeft: Int8 = 0
   var status = 0
+  /// What the answer asks for, where it refuses the request; else 0.
+  var retryAfterSeconds: UInt16 = 0
   var contentCount = 0
   var client = ClientIdentity()
   var tried = TriedSet()

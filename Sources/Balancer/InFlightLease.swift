@@ -23,11 +23,14 @@ package struct InFlightLease: ~Copyable {
 
 /// How an attempt at an endpoint came out, as the endpoint's own success or failure.
 package enum AttemptOutcome: Sendable, Equatable {
-  /// A complete answer below 500, but for 429.
+  /// A complete answer below 400.
   case completed
-  /// 429 (RFC 6585 §4): the endpoint has more than it wants. No failure of its, but no work done
-  /// either; quick refusals must not look like speed.
-  case overloaded
+  /// 429 (RFC 6585 §4) or 503: the endpoint has more than it wants. No failure of its, but no work
+  /// done either. How long it asks to be left alone (Retry-After), zero where it does not.
+  case overloaded(Nanoseconds)
+  /// Another 4xx: the client's fault, or the endpoint's where its mates give none. No work done:
+  /// a quick error is no speed.
+  case rejected
   case failed(AttemptFailure)
   /// The client went away, or the endpoint was never reached: says nothing of the endpoint.
   case abandoned
@@ -37,12 +40,14 @@ package enum AttemptOutcome: Sendable, Equatable {
 }
 
 extension AttemptOutcome {
-  /// Of a complete answer.
-  init(status: Int) {
-    switch status {
-    case 429: self = .overloaded
-    case 500...: self = .failed(.status)
-    default: self = .completed
+  /// Of a complete answer. `failures` are the statuses that count as the endpoint's failure.
+  init(status: Int, failures: RetryStatuses, retryAfter: Nanoseconds = .zero) {
+    if status < 400 {
+      self = .completed
+    } else if failures.contains(status) {
+      self = .failed(.status)
+    } else {
+      self = status == 429 || status == 503 ? .overloaded(retryAfter) : .rejected
     }
   }
 }
@@ -53,7 +58,7 @@ extension LocalReason {
     switch self {
     case .connectFailed: .failed(.unreachable)
     case .connectTimeout, .firstByteTimeout, .sendTimeout, .exchangeTimeout: .failed(.timeout)
-    case .badResponse: .failed(.status)
+    case .badResponse: .failed(.malformed)
     default: .abandoned
     }
   }
@@ -136,10 +141,18 @@ package struct LeaseBook: ~Copyable {
     let wasHalfOpen = picker.candidates[position].health.isHalfOpen
     switch outcome {
     case .abandoned: return
-    case .completed, .overloaded:
-      if picker.succeeded(position, now: now) { publishReadmission(slot) }
-      if outcome == .completed {
-        ejectedUntil = picker.answered(position, in: took, hints: hints, now: now)
+    case .completed:
+      if picker.succeeded(position, now: now, sentAt: now - took) { publishReadmission(slot) }
+      ejectedUntil = picker.answered(position, in: took, hints: hints, now: now)
+    case .overloaded(let retryAfter):
+      ejectedUntil = picker.refused(
+        position, .overloaded, load: load[slot], retryAfter: retryAfter, hints: hints, now: now)
+    case .rejected:
+      if picker.blamesClientError(position) {
+        ejectedUntil = picker.refused(
+          position, .clientErrors, load: load[slot], hints: hints, now: now)
+      } else if picker.succeeded(position, now: now, isClientError: true) {
+        publishReadmission(slot)
       }
     case .failed(let failure):
       ejectedUntil = picker.failed(position, failure, took: took, hints: hints, now: now)
@@ -152,6 +165,12 @@ package struct LeaseBook: ~Copyable {
     }
     guard let ejectedUntil else { return }
     publishEjection(slot, until: ejectedUntil)
+    if let reason = health.reason {
+      cells.store(UInt64(max(0, now.rawValue)), at: evidence.index(.ejectedAt, slot))
+      cells.store(UInt64(reason.rawValue), at: evidence.index(.ejectionReason, slot))
+      let count = max(health.failsInRow, health.refusals.count)
+      cells.store(UInt64(count), at: evidence.index(.ejectionFailures, slot))
+    }
     // A rest after a trial in vain is the same ejection.
     if !wasHalfOpen { cells.add(1, at: evidence.index(.ejections, slot)) }
   }
@@ -190,10 +209,7 @@ package struct LeaseBook: ~Copyable {
       if failure == .timeout {
         cells.add(duration, at: evidence.index(.timedOutNanoseconds, slot))
       }
-    case .overloaded:
-      // Counts as three mean response times spent for nothing.
-      let penalty = UInt64(min(hints.fleetResponse(slot), 1e6) * 3e9)
-      cells.add(max(duration, penalty), at: evidence.index(.timedOutNanoseconds, slot))
+    case .overloaded, .rejected: cells.add(1, at: evidence.index(.refused, slot))
     case .givenUp: cells.add(duration, at: evidence.index(.timedOutNanoseconds, slot))
     case .abandoned: break
     }
@@ -231,7 +247,9 @@ package struct LeaseBook: ~Copyable {
       let from = Nanoseconds(Int64(truncatingIfNeeded: trialFrom))
       if picker.adopt(position, readmissions: readmissions, now: now) { forgetEjection(slot) }
       if ejectedUntil > nowBits, until > picker.candidates[position].adoptedUntil {
-        picker.adopt(position, ejectedUntil: until, trialFrom: from)
+        picker.adopt(
+          position, ejectedUntil: until, trialFrom: from,
+          reason: evidence.lastEjection(slot)?.reason ?? .status)
       } else if trialFrom > nowBits {
         picker.postponeTrial(position, until: from)
       }

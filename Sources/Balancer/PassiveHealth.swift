@@ -2,19 +2,34 @@
 // it again (half-open: one request at a time, three good ones), how fast it gets its share back.
 // A pure value; docs/control.md tells the rules and where their numbers come from.
 // HOT PATH: no allocation, no lock, no existential, no clock.
-import Fleet
+package import Fleet
 package import Primitives
 
 /// How a failed attempt failed.
 package enum AttemptFailure: Sendable, Equatable {
   /// No connection, at once: the process is gone, and to find that out costs no client anything.
   case refused
-  /// Cut before the answer was whole: the process is gone.
+  /// Cut before any of the answer was passed on: the process is gone.
   case unreachable
-  /// A 5xx, or an answer that is no HTTP.
+  /// Cut, or no HTTP, after a part of the answer was passed on: a client has lost it.
+  case truncated
+  /// A status that counts as a failure.
   case status
+  /// An answer that is no HTTP.
+  case malformed
   /// Given up for its time.
   case timeout
+
+  var reason: EjectionReason {
+    switch self {
+    case .refused: .refused
+    case .unreachable: .unreachable
+    case .truncated: .truncated
+    case .status: .status
+    case .malformed: .malformed
+    case .timeout: .timeout
+    }
+  }
 }
 
 /// What passive health needs to know of the pool.
@@ -39,6 +54,8 @@ package struct PassiveHealth: Sendable {
   /// The longest rest of an endpoint that cuts connections: few clients pay for trying it.
   private static let unreachableRestMax = Nanoseconds.seconds(10)
   private static let firstRest = 2.0
+  /// For how many seconds an endpoint may refuse everything, at the least.
+  private static let patience = 2.0
   /// Between two trials that cost no client anything.
   private static let freeRest = Nanoseconds.milliseconds(500)
   /// A failure that took longer is felt by the client whose request is made again.
@@ -53,18 +70,26 @@ package struct PassiveHealth: Sendable {
   /// Decayed share of failures, over about a hundred attempts.
   private(set) var slowFailureRatio = 0.0
   private var failureRatio = 0.0
-  private var failsInRow = 0
+  private(set) var failsInRow = 0
   private var samples = 0
   private var ejections = 0
   private var probesGood = 0
   private var foreignGood: UInt64 = 0
   private var wasUnreachable = false
+  /// A trial cost a client a part of its answer: until it is back, none is free.
+  private var hasTruncated = false
+  /// Of the ejection that it is in; nil where it is in none.
+  package private(set) var reason: EjectionReason?
   private var rampStart = Self.longAgo
   private var lastSuccess = Self.longAgo
   private var lastFailure = Self.longAgo
   private var suspectedAt = Self.longAgo
   private var windowStart = Self.longAgo
   private var windowFails = 0
+  /// What it refused since it completed a request.
+  private(set) var refusals = Refusals()
+  /// How many of its answers are client errors.
+  private(set) var clientErrors = ClientErrorShare()
   /// Decayed mean of its response times, seconds, and over how many since it came (back).
   private(set) var meanResponse = 0.0
   private(set) var responseCount = 0
@@ -93,9 +118,14 @@ package struct PassiveHealth: Sendable {
   /// It takes new requests again, after a probe or an operator had said no.
   mutating func beginSlowStart(now: Nanoseconds) { rampStart = now }
 
-  /// An attempt ended well. True where this ends an ejection.
-  mutating func succeeded(now: Nanoseconds) -> Bool {
+  /// An attempt that was sent at `sentAt` ended well, or with a client error that says nothing
+  /// against the endpoint. True where this ends an ejection.
+  mutating func succeeded(
+    now: Nanoseconds, sentAt: Nanoseconds? = nil, isClientError: Bool = false
+  ) -> Bool {
     samples += 1
+    clientErrors.note(isError: isClientError)
+    if !isClientError { refusals.completed(now: now, sentAt: sentAt ?? now) }
     slowFailureRatio *= 0.99
     failureRatio *= 0.9
     failsInRow = 0
@@ -113,6 +143,8 @@ package struct PassiveHealth: Sendable {
   /// It is back, by its own good answers or by those that another worker had.
   mutating func readmit(now: Nanoseconds) {
     isHalfOpen = false
+    reason = nil
+    hasTruncated = false
     ejectedUntil = .zero
     trialFrom = .zero
     failsInRow = 0
@@ -120,6 +152,8 @@ package struct PassiveHealth: Sendable {
     failureRatio = 0
     samples = 0
     responseCount = 0
+    refusals = Refusals()
+    clientErrors = ClientErrorShare()
     rampStart = now
   }
 
@@ -133,7 +167,11 @@ package struct PassiveHealth: Sendable {
 
   /// Good trials in a row until it is back. One that answered errors has to show more of them each
   /// time: half of its answers may be good ones.
-  private var probesNeeded: Int { wasUnreachable ? 3 : min(3 + 2 * max(0, ejections - 1), 9) }
+  private var probesNeeded: Int {
+    // One that had no room has some.
+    if reason == .overloaded { return 1 }
+    return wasUnreachable ? 3 : min(3 + 2 * max(0, ejections - 1), 9)
+  }
 
   /// An attempt failed after `took`. True where the endpoint is ejected by it, until
   /// `ejectedUntil`.
@@ -146,7 +184,10 @@ package struct PassiveHealth: Sendable {
     failureRatio = 0.9 * failureRatio + 0.1
     failsInRow += 1
     lastFailure = now
-    let isFree = failure != .timeout && took <= Self.quick
+    if failure == .truncated { hasTruncated = true }
+    // A refused connection is asked for elsewhere whatever the endpoint did before.
+    let isFree =
+      failure != .timeout && took <= Self.quick && (failure == .refused || !hasTruncated)
     var isHit = isHalfOpen || isAtLimit(failure, now: now, context)
     if let ratio = context.policy.errorRatio, samples >= 6, failureRatio > ratio { isHit = true }
     // Slow under overload is not broken. An operator who counts failures counts these too.
@@ -164,9 +205,41 @@ package struct PassiveHealth: Sendable {
       return false
     }
     ejections += 1
-    reject(until: now + rest(failure, isFree: isFree, context))
+    reject(until: now + rest(failure, isFree: isFree, context), failure.reason)
     if isFree { trialFrom = now + Self.freeRest }
-    wasUnreachable = failure != .status
+    switch failure {
+    case .refused, .unreachable, .timeout: wasUnreachable = true
+    case .truncated, .status, .malformed: wasUnreachable = false
+    }
+    return true
+  }
+
+  /// An attempt was answered with a refusal (429, 503, or a 4xx that is this endpoint's fault),
+  /// `load` requests are left in flight there. It is passed over for a while where others have
+  /// room. True where it is ejected by it: it completed nothing for some seconds in which others
+  /// completed requests (`othersSucceed`), and has nothing in flight that it may yet complete.
+  mutating func refused(
+    _ reason: EjectionReason, now: Nanoseconds, load: Int32, retryAfter: Nanoseconds = .zero,
+    othersSucceed: Bool, _ context: PassiveContext
+  ) -> Bool {
+    // A completed request makes room, but no model that is missing.
+    let isOverload = reason == .overloaded
+    if !isOverload { clientErrors.note(isError: true) }
+    refusals.note(now: now, load: isOverload ? load : 0, retryAfter: retryAfter)
+    if isHalfOpen {
+      probesGood = 0
+      trialFrom = max(trialFrom, now + Self.freeRest)
+      guard now >= ejectedUntil else { return false }
+    } else {
+      let patience = max(Self.patience, isOverload ? 3 * context.fleetResponse : 0)
+      guard context.mayEject, othersSucceed, refusals.count >= 3, !isOverload || load == 0,
+        now - refusals.since >= .seconds(patience)
+      else { return false }
+    }
+    ejections += 1
+    reject(until: now + rest(.status, isFree: false, context), reason)
+    trialFrom = now + Self.freeRest
+    wasUnreachable = false
     return true
   }
 
@@ -183,10 +256,11 @@ package struct PassiveHealth: Sendable {
       return windowFails >= failsMax
     }
     switch failure {
-    case .refused, .unreachable: return failsInRow >= 2
-    case .status where now - suspectedAt < context.recent: return true
-    case .status where context.othersAreClean: return failsInRow >= 2
-    case .status, .timeout: return failsInRow >= 3
+    case .refused, .unreachable, .truncated: return failsInRow >= 2
+    case .status, .malformed:
+      if now - suspectedAt < context.recent { return true }
+      return failsInRow >= (context.othersAreClean ? 2 : 3)
+    case .timeout: return failsInRow >= 3
     }
   }
 
@@ -206,12 +280,14 @@ package struct PassiveHealth: Sendable {
   mutating func ejectSlow(now: Nanoseconds, _ context: PassiveContext) -> Nanoseconds {
     ejections += 1
     responseCount = 0
-    reject(until: now + rest(.timeout, isFree: false, context))
+    reject(until: now + rest(.timeout, isFree: false, context), .slow)
     wasUnreachable = false
     return ejectedUntil
   }
 
-  private mutating func reject(until: Nanoseconds) {
+  private mutating func reject(until: Nanoseconds, _ reason: EjectionReason) {
+    self.reason = reason
+    if reason == .truncated { hasTruncated = true }
     ejectedUntil = max(ejectedUntil, until)
     trialFrom = ejectedUntil
     isHalfOpen = true
@@ -220,8 +296,10 @@ package struct PassiveHealth: Sendable {
   }
 
   /// Another worker of this process ejected it until then, and tries it for free from `trialFrom`.
-  mutating func adopt(ejectedUntil until: Nanoseconds, trialFrom from: Nanoseconds) {
-    if until > ejectedUntil { reject(until: until) }
+  mutating func adopt(
+    ejectedUntil until: Nanoseconds, trialFrom from: Nanoseconds, _ reason: EjectionReason
+  ) {
+    if until > ejectedUntil { reject(until: until, reason) }
     trialFrom = min(max(from, .zero), ejectedUntil)
   }
 
@@ -241,7 +319,7 @@ package struct PassiveHealth: Sendable {
       let until = max(ejectedUntil, now + .seconds(1.5 * max(context.interval, 0.1)))
       let from = trialFrom
       let wasHalfOpen = isHalfOpen
-      reject(until: until)
+      reject(until: until, wasHalfOpen ? reason ?? .scrapes : .scrapes)
       if wasHalfOpen { trialFrom = from }
     case .scrapeBack:
       if isHalfOpen, wasUnreachable { ejectedUntil = min(ejectedUntil, now) }
@@ -253,12 +331,17 @@ package struct PassiveHealth: Sendable {
     case .foreignOutage:
       if !isHalfOpen { suspectedAt = now }
     case .stalled:
-      reject(until: now)
+      reject(until: now, .stalled)
       // The pause was the watchdog's.
       ejectedUntil = now
       wasUnreachable = true
     case .recovered:
       if isHalfOpen { ejectedUntil = min(ejectedUntil, now) }
+    case .checked:
+      // The checks have said most of it: the first good answer to a request says the rest.
+      guard isHalfOpen else { return }
+      ejectedUntil = min(ejectedUntil, now)
+      probesGood = max(probesGood, probesNeeded - 1)
     case .foreignSuccesses:
       foreignGood += count
       if isHalfOpen, foreignGood >= 3 { ejectedUntil = min(ejectedUntil, now) }

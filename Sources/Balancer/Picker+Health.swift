@@ -7,12 +7,66 @@ package import Primitives
 extension Picker {
   /// Answers that an endpoint's mean response time is worth something after.
   private static let slowSamples = 20
+  /// How many others an endpoint's client errors are compared with.
+  private static let matesMax = 64
 
-  /// An attempt ended well. True where the endpoint came back from an ejection by it.
-  package mutating func succeeded(_ position: Int, now: Nanoseconds) -> Bool {
-    guard candidates[position].health.succeeded(now: now) else { return false }
+  /// An attempt that was sent at `sentAt` ended well. True where the endpoint came back from an
+  /// ejection by it.
+  package mutating func succeeded(
+    _ position: Int, now: Nanoseconds, sentAt: Nanoseconds? = nil, isClientError: Bool = false
+  ) -> Bool {
+    guard
+      candidates[position].health.succeeded(
+        now: now, sentAt: sentAt, isClientError: isClientError)
+    else { return false }
     recount()
     return true
+  }
+
+  /// The endpoint refused an attempt, and has `load` requests left in flight. Returns until when
+  /// it is left alone from now on, if by this.
+  package mutating func refused(
+    _ position: Int, _ reason: EjectionReason, load: Int32, retryAfter: Nanoseconds = .zero,
+    hints: HintBoard, now: Nanoseconds
+  ) -> Nanoseconds? {
+    guard ejection.failsMax != 0 else { return nil }
+    let context = context(position, hints, othersAreClean: false)
+    let isEjected = candidates[position].health.refused(
+      reason, now: now, load: load, retryAfter: retryAfter,
+      othersSucceed: othersSucceed(position), context)
+    fullUntil = max(fullUntil, candidates[position].health.refusals.until)
+    calmFrom = max(calmFrom, fullUntil)
+    guard isEjected else { return nil }
+    recount()
+    return candidates[position].health.ejectedUntil
+  }
+
+  /// Whether another endpoint completed a request since this one began to refuse all.
+  private func othersSucceed(_ position: Int) -> Bool {
+    let since = candidates[position].health.refusals.since
+    return candidates.indices.contains {
+      $0 != position && candidates[$0].health.refusals.lastCompleted >= since
+    }
+  }
+
+  /// Whether a client error is this endpoint's fault: it gives far more of them than its mates do.
+  /// Where requests are bound to endpoints by a key or a session, it may as well be the client's.
+  package func blamesClientError(_ position: Int) -> Bool {
+    guard ejection.failsMax != 0, !bindsClients else { return false }
+    let health = candidates[position].health
+    if health.isHalfOpen, health.reason == .clientErrors { return true }
+    var (ratios, answers, count) = (0.0, 0.0, 0)
+    for step in 1..<max(1, min(candidates.count, Self.matesMax + 1)) {
+      let mate = candidates[(position + step) % candidates.count]
+      guard mate.isEligible, mate.health.clientErrors.answers > 0 else { continue }
+      ratios += mate.health.clientErrors.ratio
+      answers += mate.health.clientErrors.answers
+      count += 1
+    }
+    guard count > 0 else { return false }
+    var share = health.clientErrors
+    share.note(isError: true)
+    return share.isFarAbove(mates: ratios / Double(count), matesAnswers: answers)
   }
 
   /// An attempt failed after `took`. Returns until when the endpoint is left alone from now on, if
@@ -76,12 +130,14 @@ extension Picker {
   /// Another worker of this process left the endpoint alone until then; requests that can be made
   /// again may try it from `trialFrom`.
   package mutating func adopt(
-    _ position: Int, ejectedUntil: Nanoseconds, trialFrom: Nanoseconds
+    _ position: Int, ejectedUntil: Nanoseconds, trialFrom: Nanoseconds,
+    reason: EjectionReason = .status
   ) {
     guard ejection.failsMax != 0 else { return }
     candidates[position].adoptedUntil = ejectedUntil
     guard candidates[position].health.isHalfOpen || mayEject(position) else { return }
-    candidates[position].health.adopt(ejectedUntil: ejectedUntil, trialFrom: trialFrom)
+    candidates[position].health.adopt(
+      ejectedUntil: ejectedUntil, trialFrom: trialFrom, reason)
     recount()
   }
 

@@ -62,7 +62,11 @@ package struct Picker: Sendable {
   /// What a scan of a calm pool looks at, by position.
   private(set) var ranks: [Rank] = []
   /// From when on the pool is calm: nothing rests or is full, every slow start is over.
-  private(set) var calmFrom = Nanoseconds.distantFuture
+  var calmFrom = Nanoseconds.distantFuture
+  /// From when on no endpoint is passed over for having refused a request.
+  var fullUntil = Nanoseconds.zero
+  /// A key or a session binds clients to endpoints.
+  let bindsClients: Bool
   /// Running sums of the weights, for drawing; empty up to `fullScanMax` endpoints.
   private(set) var cumulative: [Double] = []
   private var newsRevision: UInt64 = 0
@@ -75,6 +79,7 @@ package struct Picker: Sendable {
     ejection = pool.ejection
     slowStart = pool.slowStart
     shedRatio = pool.shedRatio
+    bindsClients = [.hash, .ipHash].contains(pool.balance) || pool.affinity != nil
     hasBackups = pool.endpoints.contains(where: \.isBackup)
     candidates = pool.endpoints.map { Candidate($0) }
     ranks = [Rank](repeating: Rank(slot: 0, weight: 0), count: candidates.count)
@@ -143,6 +148,7 @@ package struct Picker: Sendable {
       }
     }
     newsRevision = old.newsRevision
+    fullUntil = old.fullUntil
     recount()
   }
 
@@ -181,7 +187,7 @@ package struct Picker: Sendable {
       if candidates[position].health.isHalfOpen || !candidates[position].hasRoom { isCalm = false }
       from = max(from, candidates[position].health.rampEnd(slowStart: slowStart))
     }
-    calmFrom = isCalm ? from : .distantFuture
+    calmFrom = isCalm ? max(from, fullUntil) : .distantFuture
   }
 
   private func index(_ news: HintBoard.News, _ position: Int) -> Int {
@@ -229,14 +235,18 @@ package struct Picker: Sendable {
     return pickEjected(&scan, &random)
   }
 
-  /// Whether an endpoint that was not tried yet would take a repeat.
+  /// Whether an endpoint that was not tried yet would take a repeat. `now` where those that have
+  /// just refused a request are none.
   package func hasOther(
-    load: UnsafePointer<Int32>, tried: TriedSet, room: EndpointRoom = EndpointRoom()
+    load: UnsafePointer<Int32>, tried: TriedSet, room: EndpointRoom = EndpointRoom(),
+    avoidingFull now: Nanoseconds? = nil
   ) -> Bool {
     candidates.indices.contains { position in
       let candidate = candidates[position]
+      let load = load[candidate.slot]
+      if let now, isRefusing(candidate, now: now, load: load) { return false }
       return candidate.isEligible && candidate.weight > 0 && !tried.contains(position)
-        && room.has(candidate.slot, load: load[candidate.slot])
+        && room.has(candidate.slot, load: load)
     }
   }
 
@@ -265,6 +275,12 @@ package struct Picker: Sendable {
         case .all: break
         case .none: continue
         }
+      }
+      if scan.now < fullUntil {
+        scan.avoidsFull = true
+        let position = choose(scan, ignoresEjection: ignoresEjection, &random)
+        scan.avoidsFull = false
+        if let position { return position }
       }
       if let position = choose(scan, ignoresEjection: ignoresEjection, &random) { return position }
       if areFull(scan, ignoresEjection: ignoresEjection) {
@@ -305,6 +321,8 @@ package struct Picker: Sendable {
     let hash: UInt64?
     /// Among the backups, not the primaries.
     var isBackup = false
+    /// Passes over those that have just refused a request.
+    var avoidsFull = false
     /// The healthy ones are full: better to wait for them than to take what rests, or a backup.
     var areHealthyFull = false
 
@@ -357,6 +375,15 @@ package struct Picker: Sendable {
   func isUsable(_ position: Int, _ scan: Scan, ignoresEjection: Bool) -> Bool {
     isCandidate(position, scan, ignoresEjection: ignoresEjection)
       && hasRoom(candidates[position], scan)
+      && !(scan.avoidsFull
+        && isRefusing(
+          candidates[position], now: scan.now, load: scan.load[candidates[position].slot]))
+  }
+
+  /// It refused a request a moment ago and has no fewer in flight since.
+  @inline(__always)
+  private func isRefusing(_ candidate: Candidate, now: Nanoseconds, load: Int32) -> Bool {
+    now < fullUntil && candidate.health.refusals.isFull(now: now, load: load)
   }
 
   /// Slots and breakers allow one more.

@@ -39,6 +39,27 @@ extension Worker {
       lease, outcome, &plan.pools[endpoint.pool].picker, endpoint.position, now: io.now)
   }
 
+  /// What an answer's status says of the endpoint that gave it.
+  mutating func outcome(_ id: ConnectionID, status: Int) -> AttemptOutcome {
+    if status < 400 { return .completed }
+    let state = slab.exchange(id)
+    guard let slot = state.pointee.lease?.slot, let endpoint = plan.endpoints[slot] else {
+      return .abandoned
+    }
+    return AttemptOutcome(
+      status: status, failures: plan.pools[endpoint.pool].failures,
+      retryAfter: .seconds(Double(state.pointee.retryAfterSeconds)))
+  }
+
+  /// Keeps how long a refused request is to wait. Requires: the response's head was just parsed.
+  mutating func noteRetryAfter(
+    _ id: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
+  ) {
+    guard head.status == 429 || head.status == 503 else { return }
+    slab.exchange(id).pointee.retryAfterSeconds =
+      UInt16(responses.retryAfterSeconds(in: bytes))
+  }
+
   /// What a client that goes away says of the endpoint: something where no answer had begun for
   /// three mean response times.
   mutating func outcomeOfLeaving(_ id: ConnectionID) -> AttemptOutcome {
@@ -64,7 +85,7 @@ extension Worker {
     } else {
       closeUpstream(upstream)
     }
-    endLease(id, AttemptOutcome(status: state.pointee.status))
+    endLease(id, outcome(id, status: state.pointee.status))
     countExchange(id, slot: slot, CodeClass(status: state.pointee.status))
     logEnd(id, .success)
     // Its listener may have gone meanwhile.

@@ -82,6 +82,14 @@ extension Worker {
     return plan.pools[pool].picker.candidates[endpoint.position].health.isHalfOpen
   }
 
+  /// The endpoint is ejected, and shows once more what it was ejected for.
+  private mutating func isFailedTrial(_ status: Int, _ slot: Int, _ pool: Int) -> Bool {
+    guard isEjected(slot, pool), let position = plan.endpoints[slot]?.position else { return false }
+    if status >= 500 { return true }
+    let reason = plan.pools[pool].picker.candidates[position].health.reason
+    return reason == .clientErrors || reason == .overloaded && status == 429
+  }
+
   /// The endpoint's answer is a failure that another one shall make good, where that is safe. True
   /// where it is done; nothing of the answer was passed on. `bytes` begin with the head.
   mutating func repeatsAnswer(
@@ -90,19 +98,23 @@ extension Worker {
     let state = slab.exchange(id)
     guard let slot = state.pointee.lease?.slot, let pool = state.pointee.pool
     else { return false }
-    let isTrial = head.status >= 500 && isEjected(slot, pool)
-    guard isTrial || plan.pools[pool].retries.statuses.contains(head.status),
-      mayRepeat(id, .status, slot)
+    guard
+      isFailedTrial(head.status, slot, pool)
+        || plan.pools[pool].retries.statuses.contains(head.status),
+      mayRepeat(id, .status, slot, isOverload: head.status == 429 || head.status == 503)
     else { return false }
     keepAnswer(id, head, bytes, slot)
-    releaseAttempt(id, AttemptOutcome(status: head.status))
+    releaseAttempt(id, outcome(id, status: head.status))
     state.pointee.isRepeat = true
     attempt(id)
     return true
   }
 
   /// Whether the failed attempt at the endpoint may be made again; then it is paid for and counted.
-  private mutating func mayRepeat(_ id: ConnectionID, _ cause: RetryCause, _ slot: Int) -> Bool {
+  /// `isOverload`: only where another has room, as far as is known.
+  private mutating func mayRepeat(
+    _ id: ConnectionID, _ cause: RetryCause, _ slot: Int, isOverload: Bool = false
+  ) -> Bool {
     let state = slab.exchange(id)
     let retry = RetryCase(
       cause, isIdempotent: state.pointee.isIdempotent, isKept: isKept(id),
@@ -111,7 +123,7 @@ extension Worker {
       context.metrics.resilience.count(worker: index, slot: slot, .noEndpoint)
       return false
     }
-    if let refusal = refusal(id, retry, pool) {
+    if let refusal = refusal(id, retry, pool, isOverload: isOverload) {
       context.metrics.resilience.count(worker: index, slot: slot, refusal)
       return false
     }
@@ -123,13 +135,14 @@ extension Worker {
   }
 
   private mutating func refusal(
-    _ id: ConnectionID, _ retry: RetryCase, _ pool: Int
+    _ id: ConnectionID, _ retry: RetryCase, _ pool: Int, isOverload: Bool
   ) -> RetryRefusal? {
     let state = slab.exchange(id)
     if let refusal = retry.refusal { return refusal }
     if !retry.mayReturn,
       !plan.pools[pool].picker.hasOther(
-        load: leases.load, tried: state.pointee.tried, room: room(pool))
+        load: leases.load, tried: state.pointee.tried, room: room(pool),
+        avoidingFull: isOverload ? io.now : nil)
     {
       return .noEndpoint
     }

@@ -103,7 +103,10 @@ extension Worker {
   ) {
     let state = slab.upstream + Int(id.index)
     let exchange = slab.exchange(client)
-    if head.status >= 400, repeatsAnswer(client, head, bytes) { return }
+    if head.status >= 400 {
+      noteRetryAfter(client, head, bytes)
+      if repeatsAnswer(client, head, bytes) { return }
+    }
     let isOld = exchange.pointee.minorVersion == 0
     exchange.pointee.unwrapsChunks = isOld && head.framing == .chunked
     exchange.pointee.response = ContentReader(head.framing)
@@ -167,7 +170,7 @@ extension Worker {
   ) {
     let relayed = readResponse(client, bytes)
     guard relayed.error == nil else {
-      abortExchange(client, .failed(.status), code: .truncated)
+      abortExchange(client, .failed(.truncated), code: .truncated)
       return
     }
     passOn(id, client, bytes, relayed, before: nil)
@@ -265,7 +268,7 @@ extension Worker {
       if isEOF, exchange.pointee.response.isUntilClose {
         exchangeCompleted(state.downstream, upstreamIsClean: false)
       } else {
-        abortExchange(state.downstream, .failed(.unreachable), code: .truncated)
+        abortExchange(state.downstream, .failed(.truncated), code: .truncated)
       }
     }
   }

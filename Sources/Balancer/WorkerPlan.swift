@@ -54,6 +54,8 @@ struct WorkerPlan {
     var picker: Picker
     var slots: [Int]
     var retries: RetryPolicy
+    /// Answers that count as the endpoint's failure.
+    var failures: RetryStatuses
     var budget: RetryBudget
     var breakers: BreakerPolicy
     var keepAlive: KeepAlivePolicy
@@ -159,7 +161,8 @@ struct WorkerPlan {
       }
       return PlannedPool(
         name: pool.name, picker: picker, slots: pool.endpoints.map(\.slot),
-        retries: pool.retries, budget: budget, breakers: pool.breakers,
+        retries: pool.retries, failures: pool.failureStatuses, budget: budget,
+        breakers: pool.breakers,
         keepAlive: pool.keepAlive, host: Array((pool.host ?? "").utf8), key: KeyPlan(pool),
         affinity: Affinity(pool), proxyHeader: pool.proxyProtocol,
         queue: PlannedQueue(pool, gates: gates), limits: scopes.range(of: .pool(index)),

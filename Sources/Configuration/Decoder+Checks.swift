@@ -64,18 +64,18 @@ extension Decoder {
       let helper = Scope(nil, "", report)
       var ranges: [ClosedRange<Int>?] = []
       if case .sequence(let items) = node.content {
-        ranges = items.map { helper.decode($0, "a status", .statuses) }
+        ranges = items.map { helper.decode($0, "a status", .statuses()) }
         if items.isEmpty || items.count > 64 {
           report.error(at: node.offset, "`statuses` needs 1 to 64 items")
           ranges = [nil]
         }
       } else {
-        ranges = [helper.decode(node, "`statuses`", .statuses)]
+        ranges = [helper.decode(node, "`statuses`", .statuses())]
       }
       if !ranges.contains(nil) { set = StatusSet(ranges: ranges.compactMap(\.self)) }
     }
     let items = set.ranges.map {
-      Output.value(Form<ClosedRange<Int>>.statuses.write($0), isDefault: node == nil)
+      Output.value(Form<ClosedRange<Int>>.statuses().write($0), isDefault: node == nil)
     }
     scope.put("statuses", items.count == 1 ? items[0] : Output.sequence(items).inline)
   }
@@ -135,27 +135,6 @@ extension Scope {
     case "model": health.model == nil
     default: false
     }
-  }
-}
-
-extension Form<ClosedRange<Int>> {
-  /// `200` or `200-399`.
-  fileprivate static var statuses: Form {
-    Form(
-      read: { scalar throws(Misfit) in
-        let parts = scalar.text.split(separator: "-", omittingEmptySubsequences: false)
-        let numbers = parts.compactMap { part in
-          Decimal.isInteger(String(part)) ? Int(part) : nil
-        }
-        guard (1...2).contains(parts.count), numbers.count == parts.count,
-          let low = numbers.first, let high = numbers.last, low <= high,
-          low >= 100, high <= 599
-        else {
-          throw .expected("a status or a range such as `200-399`, 100 to 599")
-        }
-        return low...high
-      },
-      write: { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" })
   }
 }
 

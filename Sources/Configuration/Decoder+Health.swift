@@ -7,6 +7,7 @@ extension Decoder {
     scope.section("ejection") { ejection in
       ejection.read("max_fails", &pool.ejection.failsMax, Form<Int>.count(0...1_000).or("auto"))
       ejection.read("fail_timeout", &pool.ejection.failTimeout, .duration(Self.timeoutRange))
+      decodeFailures(&pool.ejection.statuses, in: &ejection)
       ejection.read(
         "error_ratio", &pool.ejection.errorRatio, Form<Double>.number(0.01...1).or("none"))
       ejection.read(
@@ -14,6 +15,25 @@ extension Decoder {
       ejection.read("max_ratio", &pool.ejection.ejectedRatioMax, .number(0...1))
       ejection.read("panic_ratio", &pool.ejection.panicRatio, .number(0...1))
     }
+  }
+
+  // `auto` or absent: those of `Pool.failureStatuses`. A list: these and no others.
+  private func decodeFailures(_ statuses: inout RetryStatuses?, in scope: inout Scope) {
+    let form = Form<ClosedRange<Int>>.statuses(400...599, example: "500-599")
+    let isAuto = !scope.has("statuses") || scope.isWord("auto", at: "statuses")
+    if isAuto {
+      let isGiven = scope.claim("statuses") != nil
+      scope.put("statuses", .value("auto", isDefault: !isGiven))
+      return
+    }
+    if let items = scope.items("statuses") {
+      let ranges = items.compactMap { scope.decode($0, "a status that is a failure", form) }
+      statuses = RetryStatuses(ranges.flatMap(Array.init))
+    }
+    let outputs = (statuses ?? RetryStatuses()).ranges.map {
+      Output.value(form.write($0), isDefault: false)
+    }
+    scope.put("statuses", Output.sequence(outputs).inline)
   }
 
   // Absent: on, with every default. `none`: off.

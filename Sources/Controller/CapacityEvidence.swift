@@ -11,6 +11,8 @@ package struct EvidenceReading: Sendable, Equatable {
   package var started = 0.0
   package var completed = 0.0
   package var failed = 0.0
+  /// Answered with 429, 503 or another error that is no failure.
+  package var refused = 0.0
   /// Sum of durations, seconds, those that were given up for their time included.
   package var seconds = 0.0
   /// Sum over completions of the foreign load at their end.
@@ -31,11 +33,12 @@ package struct EvidenceReading: Sendable, Equatable {
     started = Double(board.sum(.started, slot))
     completed = Double(board.sum(.completed, slot))
     failed = Double(board.sum(.failed, slot))
+    refused = Double(board.sum(.refused, slot))
     seconds =
       Double(board.sum(.completedNanoseconds, slot) &+ board.sum(.timedOutNanoseconds, slot)) / 1e9
     foreign = Double(board.sum(.foreignMicros, slot)) / 1e6
     readmissions = Double(board.sum(.readmissions, slot))
-    pieces = Double(board.sum(.pieces, slot)) + completed
+    pieces = Double(board.sum(.pieces, slot)) + completed + refused
     // Cells are read one by one: a request may have come or gone between.
     let ages = count &* UInt64(bitPattern: now.rawValue) &- board.sum(.outstandingStarts, slot)
     outstandingSeconds = max(0, Double(Int64(bitPattern: ages)) / 1e9)
@@ -79,7 +82,7 @@ package struct CapacityEvidence: Sendable, Equatable {
     package init() {}
   }
   package private(set) var sums = Sums()
-  /// Decayed share of the balancer's own attempts that failed.
+  /// Decayed share of the balancer's own attempts that failed or were refused.
   private(set) var failureRatio = 0.0
   /// The last page's load of others, its mean, and when the scrape was sent.
   package private(set) var foreign = 0.0
@@ -106,7 +109,7 @@ package struct CapacityEvidence: Sendable, Equatable {
     // What was before the ejection says nothing of what came back.
     if now.readmissions > last.readmissions { forget() }
     let good = max(0, now.completed - last.completed)
-    let bad = max(0, now.failed - last.failed)
+    let bad = max(0, now.failed - last.failed) + max(0, now.refused - last.refused)
     // What gets no request can show nothing: its bad times must not be held against it for long.
     let isIdle = now.inFlight == 0 && good == 0 && bad == 0
     let isSilent = !isIdle && good == 0 && now.pieces <= last.pieces
@@ -173,9 +176,12 @@ package struct CapacityEvidence: Sendable, Equatable {
     guard let completions = page.completions, let failures = page.failures, let atPage else {
       return nil
     }
+    // Whether the page counts refusals as failures, as completions or not at all is not known: what
+    // may be ours is nobody else's.
+    let ownRefused = cells.refused - atPage.refused
     let ownFailed = cells.failed - atPage.failed
     let ownGood = cells.completed - atPage.completed
-    return (failures - ownFailed, completions - failures - ownGood)
+    return (failures - ownFailed - ownRefused, completions - failures - ownGood - ownRefused)
   }
 
   /// The mean load of others as it may still be believed: it fades once scrapes fail.

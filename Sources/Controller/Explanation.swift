@@ -149,6 +149,7 @@ package struct Explanation {
       "requests",
       "\(board.sum(.inFlight, slot)) in flight, \(board.sum(.started, slot)) sent, "
         + "\(board.sum(.completed, slot)) ended well, \(board.sum(.failed, slot)) failed, "
+        + "\(board.sum(.refused, slot)) refused, "
         + "\(board.sum(.readmissions, slot)) time(s) back from ejection")
     let evidence = state.capacity.sums
     guard evidence.completions > 0.5 else { return }

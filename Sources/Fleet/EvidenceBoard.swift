@@ -11,16 +11,20 @@ public final class EvidenceBoard: Sendable {
     case inFlight
     /// Leases taken, ever.
     case started
-    /// Exchanges that ended well (status below 500, complete), ever.
+    /// Exchanges that ended well (status below 400, complete), ever.
     case completed
-    /// Exchanges that failed at the endpoint (refused, cut, timed out, 5xx), ever.
+    /// Exchanges that failed at the endpoint (refused, cut, timed out, or with a status that counts
+    /// as a failure), ever.
     case failed
+    /// Exchanges that the endpoint answered with 429, 503 or another error that is no failure of
+    /// its: no work was done, nothing broke. Ever.
+    case refused
     /// Sum of the durations of completed exchanges, nanoseconds.
     case completedNanoseconds
     /// Sum of the durations of all leases that ended but those of tunnels, nanoseconds.
     case busyNanoseconds
     /// Sum of the durations of exchanges that were given up for their time, by us or by clients,
-    /// and three mean response times for each that was refused with 429, nanoseconds.
+    /// nanoseconds.
     case timedOutNanoseconds
     /// Sum of the start times of the exchanges in flight, nanoseconds of the monotonic clock,
     /// modulo 2^64.
@@ -39,6 +43,12 @@ public final class EvidenceBoard: Sendable {
     case trialFrom
     /// How often it was ejected.
     case ejections
+    /// When the worker ejected it last, nanoseconds of the monotonic clock; 0: never.
+    case ejectedAt
+    /// Why: a raw value of `EjectionReason`.
+    case ejectionReason
+    /// How many attempts in a row had ended that way.
+    case ejectionFailures
     /// Attempts made elsewhere because one here failed, ever.
     case retries
     /// Those of them that the retry budget paid for.

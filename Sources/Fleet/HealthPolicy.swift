@@ -4,13 +4,15 @@ public import Primitives
 /// Passive ejection: an endpoint whose requests fail rests. It comes back by single requests, one
 /// at a time, three of which have to end well.
 public struct EjectionPolicy: Sendable, Equatable {
-  /// nginx's count: so many failures (refused, timed out, cut, 5xx) within `failTimeout` and the
-  /// endpoint rests for `failTimeout`. nil: steelyard's own rules, three in a row or two where the
-  /// rest of the pool is free of them, and rests that begin with 2 s and grow. 0 switches ejection
-  /// off. Range 0...1_000.
+  /// nginx's count: so many failures (refused, timed out, cut, one of the statuses) within
+  /// `failTimeout` and the endpoint rests for `failTimeout`. nil: steelyard's own rules, three in a
+  /// row or two where the rest of the pool is free of them, and rests that begin with 2 s and grow.
+  /// 0 switches ejection off. Range 0...1_000.
   public var failsMax: Int?
   /// The longest rest.
   public var failTimeout: Nanoseconds = .seconds(30)
+  /// Answers that are failures, 400...599; nil: `Pool.failureStatuses` says which.
+  public var statuses: RetryStatuses?
   /// Share of the recent attempts that may fail, from six on. Range 0.01...1; nil: no such rule.
   public var errorRatio: Double? = 0.3
   /// How many times the median response time of the others an endpoint's own may be.

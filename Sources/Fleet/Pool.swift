@@ -54,6 +54,14 @@ public struct Pool: Sendable, Equatable {
     self.endpoints = endpoints
   }
 
+  /// The answers that count as the endpoint's failure. Unless `ejection.statuses` says otherwise,
+  /// 500...599 and what is listed as worth a retry, but neither 429 nor 503: those are load.
+  public var failureStatuses: RetryStatuses {
+    ejection.statuses
+      ?? RetryStatuses(retries.statuses.statuses.filter { $0 != 429 && $0 != 503 })
+      .union(RetryStatuses(500...599, without: [503]))
+  }
+
   /// What makes an endpoint the same one after a reload; its weight is no part of it.
   public func identity(of endpoint: Endpoint) -> String { "\(name) \(endpoint.address)" }
 }

@@ -6,7 +6,7 @@ public struct RetryPolicy: Sendable, Equatable {
   /// Further attempts at an exchange. Range 0...7.
   public var retriesMax = 2
   /// Answers that are asked for again where the request may be repeated.
-  public var statuses = RetryStatuses([500, 502, 503, 504])
+  public var statuses = RetryStatuses([429, 500, 502, 503, 504])
   /// Whether a first-byte time-out is one of the failures. It doubles the load of what is slow.
   public var repeatsTimeouts = false
   /// Content of a request that is kept for a repeat, bytes; more makes it not repeatable.
@@ -55,6 +55,16 @@ public struct BreakerPolicy: Sendable, Equatable {
       default: words.3
       }
     return word >> UInt64(bit & 63) & 1 != 0
+  }
+
+  /// All of a range within 400...599, but for some.
+  public init(_ range: ClosedRange<Int>, without: [Int]) {
+    self.init(range.filter { !without.contains($0) })
+  }
+
+  /// What either of two sets has.
+  public func union(_ other: RetryStatuses) -> RetryStatuses {
+    RetryStatuses(statuses + other.statuses)
   }
 
   private mutating func insert(_ status: Int) {

@@ -4,7 +4,7 @@ import Configuration
 
 /// The words for the kinds of faults.
 enum FaultWord: String, CaseIterable {
-  case slow, antagonist, hang, fail, dead
+  case slow, antagonist, hang, fail, reject, dead
   case metricsReset = "metrics_reset"
   case metricsNaN = "metrics_nan"
   case metricsMissing = "metrics_missing"
@@ -91,10 +91,10 @@ struct FaultDecoder {
       }
       return .antagonist(low...high)
     case .hang: return .hang
-    case .fail:
+    case .fail, .reject:
       var ratio = 1.0
       scope.read("ratio", &ratio, .number(0.001...1))
-      return .fail(ratio)
+      return word == .fail ? .fail(ratio) : .reject(ratio)
     case .dead:
       var cold = 10.0
       scope.read("cold", &cold, .seconds(0...3_600))

@@ -3,6 +3,16 @@ import Balancer
 import Glibc
 import Primitives
 
+extension AttemptOutcome {
+  /// A failure to those who count every 5xx: 503 too.
+  var isServerError: Bool {
+    switch self {
+    case .failed, .overloaded: true
+    case .completed, .rejected, .abandoned, .givenUp: false
+    }
+  }
+}
+
 /// Counts what is outstanding, as every proxy does.
 class CountingPolicy: SimulatedPolicy {
   let count: Int
@@ -94,7 +104,7 @@ final class OutlierPolicy: CountingPolicy {
 
   override func note(_ request: SimulatedRequest, _ outcome: AttemptOutcome, now: Nanoseconds) {
     let index = request.endpoint
-    guard case .failed = outcome else {
+    guard outcome.isServerError else {
       failsInRow[index] = 0
       return
     }
@@ -141,7 +151,7 @@ final class PeakEWMAPolicy: CountingPolicy {
   override func note(_ request: SimulatedRequest, _ outcome: AttemptOutcome, now: Nanoseconds) {
     let index = request.endpoint
     var latency = (now - request.sentAt).seconds
-    if case .failed = outcome { latency = max(latency, 5) }
+    if outcome.isServerError { latency = max(latency, 5) }
     let keep = exp(-(now - stamp[index]).seconds / 10)
     stamp[index] = now
     cost[index] = latency > cost[index] ? latency : cost[index] * keep + latency * (1 - keep)

@@ -51,6 +51,8 @@ package enum FaultKind: Sendable, Equatable {
   case hang
   /// Answers that share of the requests 500 at once.
   case fail(Double)
+  /// Answers that share of the requests 404 at once.
+  case reject(Double)
   /// Refuses connections and cuts what runs. Comes back cold: a tenth of its speed, rising to all
   /// of it over so many seconds.
   case dead(coldSeconds: Double)

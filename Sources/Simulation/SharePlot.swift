@@ -195,6 +195,8 @@ extension FaultKind {
     case .slow(let factor): "\(ResultText.number(factor)) × slower"
     case .antagonist: "slower on and off"
     case .hang: "hangs"
+    case .reject(let ratio):
+      ratio == 1 ? "answers 404" : "answers 404 to \(ResultText.fixed(ratio * 100, 0)) %"
     case .fail(let ratio): ratio == 1 ? "fails" : "fails \(ResultText.fixed(ratio * 100, 0)) %"
     case .dead: "dead"
     case .metricsReset: "counters reset"

@@ -16,6 +16,8 @@ final class SimulatedRequest {
   /// The endpoint that has it.
   var endpoint = -1
   var sentAt = Nanoseconds.zero
+  /// What it says of the endpoint that it was not taken.
+  var refusal = AttemptOutcome.abandoned
   /// The real balancer's count of it, where there is one.
   var lease: InFlightLease?
 

@@ -34,6 +34,7 @@ extension Simulator {
         if isBegin { queue.push(Event(.antagonist, at: now, index: index)) }
       case .hang: conditions[index].isHanging = isBegin
       case .fail(let ratio): conditions[index].failRatio = isBegin ? ratio : 0
+      case .reject(let ratio): conditions[index].rejectRatio = isBegin ? ratio : 0
       case .dead(let coldSeconds): setDead(index, isBegin, cold: coldSeconds, now)
       case .metricsReset:
         if isBegin {

@@ -11,6 +11,7 @@ struct Simulator {
     var isDead = false
     var isHanging = false
     var failRatio = 0.0
+    var rejectRatio = 0.0
     var coldUntil: Nanoseconds?
     var startedAt = 0.0
     var failedCount = 0
@@ -157,17 +158,26 @@ struct Simulator {
     request.sentAt = now
     request.tried.insert(index)
     record.sent(index, now)
-    let condition = conditions[index]
-    let fails = condition.failRatio > 0 && chance.unit() < condition.failRatio
-    if condition.isDead || fails
-      || !endpoints[index].arrive(id, work: request.work, now: now)
-    {
-      if !condition.isDead { conditions[index].failedCount += 1 }
-      queue.push(
-        Event(.refusal, at: now + Self.refusalDelay, index: id, stamp: generations[id]))
+    if let refusal = refusal(index) {
+      request.refusal = refusal
+    } else if endpoints[index].arrive(id, work: request.work, now: now) {
+      expectCompletion(index, now)
       return
+    } else {
+      // 503: no more may wait.
+      request.refusal = .overloaded(.zero)
     }
-    expectCompletion(index, now)
+    if !conditions[index].isDead { conditions[index].failedCount += 1 }
+    queue.push(Event(.refusal, at: now + Self.refusalDelay, index: id, stamp: generations[id]))
+  }
+
+  /// What a fault makes of a request; nil where the endpoint takes it.
+  private mutating func refusal(_ index: Int) -> AttemptOutcome? {
+    let condition = conditions[index]
+    if condition.isDead { return .failed(.refused) }
+    if condition.failRatio > 0, chance.unit() < condition.failRatio { return .failed(.status) }
+    if condition.rejectRatio > 0, chance.unit() < condition.rejectRatio { return .rejected }
+    return nil
   }
 
   private mutating func expectCompletion(_ index: Int, _ now: Nanoseconds) {
@@ -187,11 +197,10 @@ struct Simulator {
   /// The endpoint refused it or failed it.
   private mutating func refused(_ id: Int, _ now: Nanoseconds) {
     guard let request = requests[id] else { return }
-    let index = request.endpoint
-    let isDead = conditions[index].isDead
+    let isDead = request.refusal == .failed(.refused)
     let policy = policies[request.balancer]
     let isTrial = !isDead && scenario.isReplayable && policy.repeatsTrial(request)
-    policy.ended(request, .failed(isDead ? .refused : .status), now: now)
+    policy.ended(request, request.refusal, now: now)
     if isDead || isTrial, request.retriesLeft > 0 {
       request.retriesLeft -= 1
       send(id, now)

@@ -140,25 +140,63 @@ import Testing
   }
 
   @Test(arguments: [
-    (200, AttemptOutcome.completed, #_sourceLocation), (404, .completed, #_sourceLocation),
-    (429, .overloaded, #_sourceLocation), (500, .failed(.status), #_sourceLocation),
-    (503, .failed(.status), #_sourceLocation), (599, .failed(.status), #_sourceLocation),
+    (200, AttemptOutcome.completed, AttemptOutcome.completed, #_sourceLocation),
+    (304, .completed, .completed, #_sourceLocation),
+    (401, .rejected, .rejected, #_sourceLocation),
+    (404, .rejected, .failed(.status), #_sourceLocation),
+    (429, .overloaded(.seconds(2)), .overloaded(.seconds(2)), #_sourceLocation),
+    (500, .failed(.status), .rejected, #_sourceLocation),
+    (503, .overloaded(.seconds(2)), .failed(.status), #_sourceLocation),
+    (599, .failed(.status), .rejected, #_sourceLocation),
   ])
-  func aStatusSaysHowItCameOut(status: Int, outcome: AttemptOutcome, at: SourceLocation) {
-    #expect(AttemptOutcome(status: status) == outcome, sourceLocation: at)
+  func aStatusSaysHowItCameOut(
+    status: Int, usual: AttemptOutcome, listed: AttemptOutcome, at: SourceLocation
+  ) {
+    var pool = Self.pool(1)
+    func outcome() -> AttemptOutcome {
+      AttemptOutcome(status: status, failures: pool.failureStatuses, retryAfter: .seconds(2))
+    }
+    #expect(outcome() == usual, sourceLocation: at)
+    pool.ejection.statuses = RetryStatuses([404, 503])
+    #expect(outcome() == listed, sourceLocation: at)
   }
 
-  @Test func aQuickRefusalIsTimeSpentForNothing() {
+  @Test func whatIsWorthARetryCountsAsAFailureButForLoad() {
+    var pool = Self.pool(1)
+    pool.retries.statuses = RetryStatuses([404, 429, 503])
+    let statuses = [404, 429, 500, 503, 504].filter(pool.failureStatuses.contains)
+    #expect(statuses == [404, 500, 504])
+  }
+
+  @Test func aQuickRefusalIsNeitherSpeedNorTimeSpent() {
     let evidence = EvidenceBoard(workerCount: 1, slotCount: 1)
     let hints = HintBoard(slotCount: 1)
     hints.setPool(0, fleetResponse: 0.5, interval: 1, balancers: 1)
     var book = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
     var picker = Self.picker(1)
-    book.end(book.take(0, now: .seconds(1)), .overloaded, &picker, 0, now: .seconds(1.001))
-    #expect(evidence.sum(.completed, 0) == 0)
-    #expect(evidence.sum(.failed, 0) == 0)
-    #expect(evidence.sum(.timedOutNanoseconds, 0) == 1_500_000_000)
+    for outcome in [AttemptOutcome.overloaded(.zero), .rejected] {
+      book.end(book.take(0, now: .seconds(1)), outcome, &picker, 0, now: .seconds(1.001))
+    }
+    #expect(evidence.sum(.completed, 0) + evidence.sum(.failed, 0) == 0)
+    #expect(evidence.sum(.completedNanoseconds, 0) == 0)
+    #expect(evidence.sum(.timedOutNanoseconds, 0) == 0)
+    #expect(evidence.sum(.refused, 0) == 2)
     #expect(book.count == 0)
+  }
+
+  @Test func anEjectionLeavesItsReasonAndHowManyAttemptsEndedThatWay() {
+    let evidence = EvidenceBoard(workerCount: 2, slotCount: 2)
+    var book = LeaseBook(evidence: evidence, hints: HintBoard(slotCount: 2), workerIndex: 1)
+    var picker = Self.picker(2)
+    #expect(evidence.lastEjection(0) == nil)
+    for _ in 0..<2 {
+      book.end(
+        book.take(0, now: .seconds(9)), .failed(.truncated), &picker, 0, now: .seconds(10))
+    }
+    #expect(
+      evidence.lastEjection(0)
+        == EjectionNote(reason: .truncated, count: 2, at: 10_000_000_000))
+    #expect(evidence.lastEjection(1) == nil)
   }
 
   @Test func aClientsPatienceIsATimeOutToo() {

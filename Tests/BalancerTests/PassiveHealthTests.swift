@@ -115,6 +115,28 @@ import Testing
       health.mayBePicked(now: .seconds(1002), load: 0, isRepeatable: true), sourceLocation: at)
   }
 
+  @Test func onceAClientLostAPartOfAnAnswerNoTrialIsFree() {
+    var health = PassiveHealth()
+    for _ in 0..<2 { _ = health.failed(.truncated, now: .seconds(1000), Self.context()) }
+    #expect(health.reason == .truncated)
+    func may(_ seconds: Double) -> Bool {
+      health.mayBePicked(now: .seconds(seconds), load: 0, isRepeatable: true)
+    }
+    #expect(!may(1001.9) && may(1002))
+    // Each rest is twice as long, as with any error that clients see.
+    #expect(health.failed(.truncated, now: .seconds(1002), Self.context()) == true)
+    #expect(!may(1005.9) && may(1006))
+    // Errors that could be repeated are no free trials either, until it is back.
+    #expect(health.failed(.status, now: .seconds(1006), Self.context()) == true)
+    #expect(!may(1013.9) && may(1014))
+    // A process that is gone costs nobody anything, whatever it did before.
+    #expect(health.failed(.refused, now: .seconds(1014), Self.context()) == true)
+    #expect(may(1014.5))
+    health.readmit(now: .seconds(1015))
+    for _ in 0..<3 { _ = health.failed(.status, now: .seconds(1016), Self.context()) }
+    #expect(may(1016.5))
+  }
+
   @Test func oneThatRefusesConnectionsIsTriedTwiceASecondByAnyRequest() {
     var health = PassiveHealth()
     var now = Nanoseconds.seconds(1000)
@@ -207,6 +229,21 @@ import Testing
     health.take(.recovered, count: 1, now: now, chance: 0, Self.context())
     #expect(health.mayBePicked(now: now, load: 0))
     #expect(!health.mayBePicked(now: now, load: 1))
+  }
+
+  @Test func whoseChecksAreGoodAgainIsBackAfterItsFirstGoodAnswer() {
+    var health = PassiveHealth()
+    let now = Nanoseconds.seconds(1000)
+    for _ in 0..<3 { _ = health.failed(.status, now: now, Self.context()) }
+    #expect(!health.mayBePicked(now: now, load: 0))
+    health.take(.checked, count: 1, now: now, chance: 0, Self.context())
+    #expect(health.mayBePicked(now: now, load: 0) && !health.mayBePicked(now: now, load: 1))
+    #expect(health.succeeded(now: now) == true)
+    // An answer that fails is no better for it.
+    for _ in 0..<3 { _ = health.failed(.status, now: now, Self.context()) }
+    health.take(.checked, count: 1, now: now, chance: 0, Self.context())
+    #expect(health.failed(.status, now: now, Self.context()) == true)
+    #expect(health.succeeded(now: now) == false)
   }
 
   @Test func aLostScrapeAloneEjectsNobody() {

@@ -92,7 +92,7 @@ import Testing
             affinity: none # default
             retries:
               max: 2 # default
-              statuses: [500, 502, 503, 504] # default
+              statuses: [429, 500, 502, 503, 504] # default
               timeouts: false # default
               replay_bytes: 64KiB # default
               budget:
@@ -144,6 +144,7 @@ import Testing
             ejection:
               max_fails: auto # default
               fail_timeout: 30s # default
+              statuses: auto # default
               error_ratio: 0.3 # default
               slow_ratio: none # default
               max_ratio: 0.5 # default
@@ -237,7 +238,9 @@ import Testing
           breakers:
             {max_connections: 9, max_requests: none, max_retries: 8,
              endpoint: {max_connections: 7, max_requests: 6}}
-          ejection: {max_fails: 2, error_ratio: none, slow_ratio: 12, max_ratio: 1, panic_ratio: 0}
+          ejection:
+            {max_fails: 2, statuses: [404, 500-599], error_ratio: none, slow_ratio: 12,
+             max_ratio: 1, panic_ratio: 0}
       """
     ).fleet
     var pool = Pool(name: "a", endpoints: [])
@@ -253,6 +256,7 @@ import Testing
     pool.breakers.endpointConnectionsMax = 7
     pool.breakers.endpointRequestsMax = 6
     pool.ejection.failsMax = 2
+    pool.ejection.statuses = RetryStatuses([404] + Array(500...599))
     pool.ejection.errorRatio = nil
     pool.ejection.slowRatio = 12
     pool.ejection.ejectedRatioMax = 1

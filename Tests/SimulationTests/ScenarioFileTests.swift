@@ -136,8 +136,8 @@ import Testing
           - {at: 10, kind: slwo, endpoints: 1}
                  ^
         hint: it needs a unit: `10s` or `10ms`
-        dir/a.yaml:4:20: error: `kind` must be `slow`, `antagonist`, `hang`, `fail`, `dead`, \
-        `metrics_reset`, `metrics_nan`, `metrics_missing` or `metrics_lie`, not `slwo`
+        dir/a.yaml:4:20: error: `kind` must be `slow`, `antagonist`, `hang`, `fail`, `reject`, \
+        `dead`, `metrics_reset`, `metrics_nan`, `metrics_missing` or `metrics_lie`, not `slwo`
           - {at: 10, kind: slwo, endpoints: 1}
                            ^
         hint: did you mean `slow`?

@@ -8,7 +8,8 @@ import Testing
 @Suite struct SimulatorTests {
   /// Every kind of fault, with a shape of its own.
   private static let kinds: [FaultKind] = [
-    .slow(5), .antagonist(0.2...0.6), .hang, .fail(0.5), .fail(1), .dead(coldSeconds: 3),
+    .slow(5), .antagonist(0.2...0.6), .hang, .fail(0.5), .fail(1), .reject(1), .reject(0.5),
+    .dead(coldSeconds: 3),
     .metricsReset, .metricsNaN, .metricsMissing, .metricsLie(1_000),
   ]
 

@@ -1,0 +1,81 @@
+// Answers that say that an endpoint has no room (429, 503) or does not serve what was asked (4xx
+// where the others do not): since when it gives nothing else, and how long it is passed over for
+// others that have room. Load is no failure: nothing here ejects by itself.
+// A pure value; docs/retries.md tells the rules.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import Primitives
+
+struct Refusals: Sendable {
+  /// The first wait where the answer names none; each further refusal in a row doubles it.
+  private static let firstWait = 0.025
+  private static let waitMax = 1.0
+  /// What the endpoint asks for (Retry-After, RFC 9110 §10.2.3) is kept to up to here.
+  static let retryAfterMax = Nanoseconds.seconds(5)
+
+  /// Since it completed a request.
+  private(set) var count = 0
+  private(set) var lastCompleted = Nanoseconds(.min / 4)
+  /// When the first of them came.
+  private(set) var since = Nanoseconds.zero
+  /// Passed over until then, while at least so many requests are in flight there: each one that
+  /// ends makes room.
+  private(set) var until = Nanoseconds.zero
+  private var load: Int32 = 0
+  /// Refusals since a request ended well that was sent after one.
+  private var streak = 0
+  private var notedAt = Nanoseconds.zero
+
+  /// Whether others are to be taken that have room.
+  @inline(__always)
+  func isFull(now: Nanoseconds, load: Int32) -> Bool { now < until && load >= self.load }
+
+  /// A refusal came, with `load` requests left in flight. `retryAfter` is what the endpoint asks
+  /// for, zero where it asks for nothing.
+  mutating func note(now: Nanoseconds, load: Int32, retryAfter: Nanoseconds) {
+    if count == 0 { since = now }
+    count += 1
+    streak += 1
+    notedAt = now
+    self.load = load
+    let wait = min(Self.waitMax, Self.firstWait * Double(1 << min(streak - 1, 6)))
+    until = now + (retryAfter > .zero ? min(retryAfter, Self.retryAfterMax) : .seconds(wait))
+  }
+
+  /// A request that was sent at `sentAt` was completed.
+  mutating func completed(now: Nanoseconds, sentAt: Nanoseconds) {
+    lastCompleted = now
+    count = 0
+    guard sentAt >= notedAt else { return }
+    streak = 0
+    until = .zero
+  }
+}
+
+/// Which share of an endpoint's answers are client errors, over about thirty of them.
+struct ClientErrorShare: Sendable {
+  private static let keep = 0.97
+  private(set) var answers = 0.0
+  private(set) var errors = 0.0
+
+  /// 0…1; 0 before the first answer.
+  var ratio: Double { answers > 0 ? errors / answers : 0 }
+
+  mutating func note(isError: Bool) {
+    answers = answers * Self.keep + 1
+    errors = errors * Self.keep + (isError ? 1 : 0)
+  }
+
+  /// Whether the share is too far above the mates' to be chance: three standard deviations of the
+  /// difference of two shares. `mates` is the mean of their shares, `matesAnswers` are theirs in
+  /// sum.
+  ///
+  /// Six errors in six answers beside four good ones of the mates are far enough (3.2), four are
+  /// not (2.8).
+  func isFarAbove(mates: Double, matesAnswers: Double) -> Bool {
+    let difference = ratio - mates
+    guard difference > 0, matesAnswers > 0 else { return false }
+    let pooled = (errors + mates * matesAnswers) / (answers + matesAnswers)
+    let variance = pooled * (1 - pooled) * (1 / answers + 1 / matesAnswers)
+    return difference * difference > 9 * variance
+  }
+}

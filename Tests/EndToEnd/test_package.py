@@ -145,8 +145,8 @@ def test_every_link_of_the_documentation_leads_to_a_file_of_the_package(package,
                 broken.append(f"{page.name}: {target}")
     assert not broken
     alerts = (tmp_path / "usr/share/steelyard/prometheus/alerts.yml").read_text()
-    links = re.findall(r"runbook_url: (\S+)", alerts)
-    assert links and all(re.match(r"https?://[^#]+#\w+$", one) for one in links)
+    runbooks = re.findall(r"runbook_url: (\S+)", alerts)
+    assert runbooks and all(re.match(r"https?://[^#]+#\w+$", one) for one in runbooks)
     assert len(pages) > 25 and links > 150
     named = set(re.findall(r"config/scenarios/[\w-]+\.yaml", "".join(p.read_text() for p in pages)))
     assert named and all((tmp_path / "usr/share/doc/steelyard" / one).exists() for one in named)

@@ -21,6 +21,12 @@ struct BodyPace {
     if startedAt != .distantFuture, heldSince == .distantFuture { heldSince = now }
   }
 
+  /// The process was stopped for so long: that is no time that the client took.
+  mutating func postpone(by pause: Nanoseconds) {
+    if startedAt != .distantFuture { startedAt = startedAt + pause }
+    if heldSince != .distantFuture { heldSince = heldSince + pause }
+  }
+
   /// It is the client's turn. Returns until when the next byte has to be there, where there is a
   /// limit. `received`: bytes of content so far; before the first the clock does not run, because a
   /// client may wait for "100 Continue".

@@ -7,7 +7,7 @@ package import Primitives
 /// One exchange's place in an endpoint's in-flight count.
 package struct InFlightLease: ~Copyable {
   package let slot: Int
-  package let startedAt: Nanoseconds
+  package fileprivate(set) var startedAt: Nanoseconds
   /// It became a tunnel.
   fileprivate var isTunnel = false
 
@@ -108,6 +108,14 @@ package struct LeaseBook: ~Copyable {
     cells.add(1, at: evidence.index(.started, slot))
     cells.add(UInt64(bitPattern: now.rawValue), at: evidence.index(.outstandingStarts, slot))
     return InFlightLease(slot: slot, startedAt: now)
+  }
+
+  /// The process was stopped for so long: that is no time that the endpoint took.
+  package mutating func postpone(_ lease: inout InFlightLease, by pause: Nanoseconds) {
+    lease.startedAt = lease.startedAt + pause
+    if lease.isTunnel { return }
+    cells.add(
+      UInt64(bitPattern: pause.rawValue), at: evidence.index(.outstandingStarts, lease.slot))
   }
 
   /// The attempt is answered with 101 and goes on as a tunnel: it stays in flight, but neither its

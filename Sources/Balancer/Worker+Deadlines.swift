@@ -74,6 +74,22 @@ extension Worker {
     }
   }
 
+  /// The process was stopped for so long, which is nobody's fault: no exchange is older for it.
+  mutating func excusePause(_ pause: Nanoseconds) {
+    for place in 0..<io.capacity {
+      guard let id = io.openID(at: Int32(place)), io.tag(id) != Self.upstreamTag,
+        let exchange = slab.downstream[place].exchange
+      else { continue }
+      if exchange.pointee.endsAt != .distantFuture {
+        exchange.pointee.endsAt = exchange.pointee.endsAt + pause
+      }
+      exchange.pointee.pace.postpone(by: pause)
+      guard var lease = exchange.pointee.lease.take() else { continue }
+      leases.postpone(&lease, by: pause)
+      exchange.pointee.lease = consume lease
+    }
+  }
+
   /// The exchange has taken all the time that it may.
   mutating func exchangeTimedOut(_ id: ConnectionID) {
     let state = slab.exchange(id)

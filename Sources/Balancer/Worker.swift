@@ -126,6 +126,7 @@ struct Worker: ~Copyable {
       io.wait(until: min(stopsAt ?? .distantFuture, recheckAt))
       if turn > 0, let length = io.lastTurnLength { timings.observeTurn(length) }
       turn += 1
+      if io.lastPause > .zero { excusePause(io.lastPause) }
       if context.board.revision != revision { adoptTable() }
       dispatchTurn()
       finishTurn()

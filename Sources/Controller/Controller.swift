@@ -139,6 +139,19 @@ package struct Controller: Sendable {
     return requests
   }
 
+  /// The process was stopped for so long: no probe that is under way is older for it.
+  package mutating func postpone(by pause: Nanoseconds) {
+    for slot in endpoints.indices {
+      guard let sources = endpoints[slot]?.scrapes.indices else { continue }
+      endpoints[slot]?.health?.timer.postpone(by: pause)
+      reschedule(slot, -1)
+      for source in sources {
+        endpoints[slot]?.scrapes[source].timer.postpone(by: pause)
+        reschedule(slot, source)
+      }
+    }
+  }
+
   /// nil where there is no such probe (any more).
   private func timer(_ slot: Int, _ source: Int) -> ProbeTimer? {
     if source < 0 { return endpoints[slot]?.health?.timer }

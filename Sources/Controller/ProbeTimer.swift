@@ -11,6 +11,10 @@ package struct ProbeTimer: Sendable {
     package let sentAt: Nanoseconds
     /// When nobody will report of it any more.
     let lostAt: Nanoseconds
+
+    fileprivate func later(by pause: Nanoseconds) -> Attempt {
+      Attempt(serial: serial, sentAt: sentAt + pause, lostAt: lostAt + pause)
+    }
   }
 
   /// Each interval is this share shorter or longer, at most.
@@ -56,6 +60,11 @@ package struct ProbeTimer: Sendable {
 
   /// The next one is due no later than `at`.
   package mutating func hasten(to at: Nanoseconds) { dueAt = min(dueAt, at) }
+
+  /// The process was stopped for so long: the attempt under way is no older for it.
+  package mutating func postpone(by pause: Nanoseconds) {
+    attempt = attempt?.later(by: pause)
+  }
 
   /// A new interval, after a reload. A probe that is due sooner stays due then.
   package mutating func setInterval(

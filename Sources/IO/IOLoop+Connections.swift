@@ -144,7 +144,7 @@ extension IOLoop {
   public mutating func setDeadline(_ id: ConnectionID, _ deadline: Nanoseconds?) {
     assert(isOpen(id))
     if let deadline {
-      timers.set(Int(id.index), at: deadline)
+      timers.set(Int(id.index), at: deadline - pausedTime)
     } else {
       timers.cancel(Int(id.index))
     }

@@ -11,6 +11,12 @@ public struct IOLoop: ~Copyable {
   /// The most that one read takes.
   public static let readMax = 65_536
   private static let eventsMax = 256
+  /// A process that did not run for so long was stopped, or its host was. No turn takes that long.
+  public static let pauseMin = Nanoseconds.seconds(1)
+  /// The longest single wait while a timer is set: what goes beyond it is a stop.
+  private static let waitMilliseconds: Int32 = 1_000
+  /// Turns in a row in which timers wait for events that the kernel still has.
+  private static let fullTurnsMax = 16
   private static let wakeData: UInt64 = .max
   private static let listenerBit: UInt64 = 1 << 63
 
@@ -61,6 +67,7 @@ public struct IOLoop: ~Copyable {
   private let events: UnsafeMutablePointer<epoll_event>
   private var eventCount = 0
   private var eventIndex = 0
+  private var fullTurns = 0
   /// Connections that have something to report without an event.
   private let ready: UnsafeMutablePointer<Int32>
   private var readyHead = 0
@@ -79,6 +86,11 @@ public struct IOLoop: ~Copyable {
   /// How long the turn before this one took, from the reading of the clock to the next wait; nil
   /// where that wait needed no clock.
   public private(set) var lastTurnLength: Nanoseconds?
+  /// For how long the process was stopped before this turn, at least; 0 mostly. Deadlines of
+  /// connections are that much later already.
+  public private(set) var lastPause = Nanoseconds.zero
+  /// The sum of all pauses: the clock of the timers is so far behind.
+  private(set) var pausedTime = Nanoseconds.zero
 
   /// Requires: 1...1_000_000 connections. `unsentBytesMax` bounds what all connections together
   /// may have waiting to be sent.
@@ -169,25 +181,27 @@ public struct IOLoop: ~Copyable {
   /// Waits for something to report, at most until `deadline` or the next timer. Reads the clock.
   public mutating func wait(until deadline: Nanoseconds = .distantFuture) {
     var milliseconds: Int32 = -1
-    lastTurnLength = nil
+    let before = now
+    var end: Nanoseconds?
     if readyCount > 0 {
       milliseconds = 0
-      lastTurnLength = Clock.now - now
+      end = Clock.now
     } else {
-      let next = min(deadline, min(timers.nextTick(), listenersResumeAt))
+      let next = min(deadline, min(nextTimer, listenersResumeAt))
       if next != .distantFuture {
-        let end = Clock.now
-        lastTurnLength = end - now
-        let gap = max(0, next.rawValue - end.rawValue)
-        milliseconds = Int32(min(60_000, (gap + 999_999) / 1_000_000))
+        let present = Clock.now
+        end = present
+        let gap = max(0, next.rawValue - present.rawValue)
+        milliseconds = Int32(min(Int64(Self.waitMilliseconds), (gap + 999_999) / 1_000_000))
       }
     }
-    let count = sy_epoll_wait(epoll, events, Int32(Self.eventsMax), milliseconds)
-    precondition(count >= 0, "epoll_wait fails only on a bad descriptor")
-    eventCount = count
+    lastTurnLength = end.map { $0 - before }
+    eventCount = poll(milliseconds)
     eventIndex = 0
     readyBudget = -1
     now = Clock.now
+    lastPause = .zero
+    if let end { notePause(turn: end - before, wait: now - end, asked: milliseconds) }
     if now >= listenersResumeAt { resumeListeners() }
     noteBatch()
   }
@@ -204,6 +218,30 @@ public struct IOLoop: ~Copyable {
       else { continue }
       noteReadable(index, sy_event_bits(events + position))
     }
+  }
+
+  private mutating func poll(_ milliseconds: Int32) -> Int {
+    let count = sy_epoll_wait(epoll, events, Int32(Self.eventsMax), milliseconds)
+    precondition(count >= 0, "epoll_wait fails only on a bad descriptor")
+    return count
+  }
+
+  /// When the first timer is due; `.distantFuture` where none is set.
+  private var nextTimer: Nanoseconds {
+    let tick = timers.nextTick()
+    return tick == .distantFuture ? tick : tick + pausedTime
+  }
+
+  /// A turn or a wait that took far too long is time in which the process was stopped: it counts
+  /// for no deadline, and what came in meanwhile is looked at first. A stop interrupts the wait
+  /// (signal(7)), which then reports nothing, whatever there is.
+  private mutating func notePause(turn: Nanoseconds, wait: Nanoseconds, asked: Int32) {
+    if turn >= Self.pauseMin { lastPause = turn }
+    let late = wait - .milliseconds(Int(asked))
+    if late >= Self.pauseMin { lastPause = lastPause + late }
+    guard lastPause > .zero else { return }
+    pausedTime = pausedTime + lastPause
+    if eventCount == 0 { eventCount = poll(0) }
   }
 
   /// The next completion of this turn; `.none` when the turn is over.
@@ -224,8 +262,14 @@ public struct IOLoop: ~Copyable {
       slots[index].isInReady = false
       if slots[index].generation & 1 == 1, let report = pending(index) { return report }
     }
-    let expired = timers.expired(now: now)
+    // The kernel may have more: an answer that is there comes before the end of the wait for it.
+    if eventCount == Self.eventsMax, fullTurns < Self.fullTurnsMax {
+      fullTurns += 1
+      return IOEvent(.none)
+    }
+    let expired = timers.expired(now: now - pausedTime)
     if expired >= 0 { return report(.timeout, expired) }
+    fullTurns = 0
     return IOEvent(.none)
   }
 

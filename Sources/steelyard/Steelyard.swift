@@ -161,6 +161,7 @@ final class Steelyard {
   func turn(until deadline: Nanoseconds) {
     let due = min(deadline, min(nextTick, min(controller.nextDue, names.watch.nextDue)))
     io.wait(until: admin.hasWork(io) ? io.now : due)
+    if io.lastPause > .zero { notePause(io.lastPause) }
     let wall = Clock.wall
     while true {
       let event = io.next()
@@ -188,6 +189,12 @@ final class Steelyard {
       tick()
     }
     hooks.turn(log)
+  }
+
+  /// What did not happen while the process was stopped is nobody's fault.
+  private func notePause(_ pause: Nanoseconds) {
+    controller.postpone(by: pause)
+    log.write(.warning, "process was stopped", ["seconds": DecimalText.fixed(pause.seconds)])
   }
 
   private func serveAdmin(_ event: IOEvent) {

@@ -1,4 +1,5 @@
 import CSystem
+import Glibc
 import IO
 import Primitives
 import Testing
@@ -51,6 +52,30 @@ private final class Pair {
 private struct Missing: Error {}
 
 @Suite struct IOLoopTests {
+  @Test func aStopOfTheProcessCountsForNoDeadline() throws {
+    let pair = try Pair()
+    pair.io.wait(until: pair.io.now)
+    while pair.io.next().kind != .none {}
+    pair.io.setDeadline(pair.client, pair.io.now + .milliseconds(600))
+    // No turn ends meanwhile, as if the process were stopped.
+    usleep(1_200_000)
+    let before = Clock.now
+    let event = pair.nextEvent()
+    #expect(event.kind == .timeout && event.id == pair.client)
+    #expect(Clock.now - before >= .milliseconds(500))
+  }
+
+  @Test func aStopIsToldOnceAndOnlyThen() throws {
+    let pair = try Pair()
+    pair.io.setDeadline(pair.client, pair.io.now + .seconds(60))
+    usleep(1_100_000)
+    pair.io.wait(until: Clock.now)
+    #expect(pair.io.lastPause >= .seconds(1))
+    while pair.io.next().kind != .none {}
+    pair.io.wait(until: Clock.now)
+    #expect(pair.io.lastPause == .zero)
+  }
+
   @Test func carriesBytesAndTheEnd() throws {
     let pair = try Pair()
     #expect(pair.send(pair.client, Array("ping".utf8)))

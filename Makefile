@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-alerts deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-refusals bench-instructions profile dashboards docs screenshots screenshot-top format lint clean
+.PHONY: help run build test test-alerts deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-refusals bench-instructions profile dashboards docs screenshots screenshot-top format lint clean soak
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -72,6 +72,9 @@ bench-refusals: ## full endpoints and a missing model, beside nginx and HAProxy 
 	@$(RELEASE)
 	@$(RELEASE:steelyard=socket-race)
 	@scripts/refusals --binary $(BINARY) --race-binary $(BUILD)/release/socket-race $(ARGS)
+soak: ## run for minutes while endpoints break, reloads and names change (ARGS="--minutes 20")
+	@$(RELEASE)
+	@scripts/soak --binary $(BINARY) $(ARGS)
 
 bench-scrape: ## what it costs to scrape 1 000 endpoints every second
 	@scripts/setup bench

@@ -91,6 +91,8 @@ struct Upstream {
   /// closed it meanwhile.
   var isReused = false
   var isPersistent = false
+  /// When something came from the endpoint last.
+  var heardAt = Nanoseconds.zero
   /// Exchanges that it has carried, the present one included.
   var exchangeCount = 0
   /// As for `Downstream`.

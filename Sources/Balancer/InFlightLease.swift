@@ -57,7 +57,8 @@ extension LocalReason {
   var outcome: AttemptOutcome {
     switch self {
     case .connectFailed: .failed(.unreachable)
-    case .connectTimeout, .firstByteTimeout, .sendTimeout, .exchangeTimeout: .failed(.timeout)
+    case .connectTimeout, .firstByteTimeout, .sendTimeout, .exchangeTimeout, .endpointDown:
+      .failed(.timeout)
     case .badResponse: .failed(.malformed)
     default: .abandoned
     }

@@ -8,7 +8,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
   case malformedRequest, noRoute, headTimeout, contentTimeout, contentTooLarge, targetTooLong
   case headTooLarge, unknownExpectation, notImplemented, unsupportedVersion
   case noEndpoint, overloaded, shed, breakerOpen, connectFailed, badResponse, connectTimeout
-  case firstByteTimeout, sendTimeout, exchangeTimeout
+  case firstByteTimeout, sendTimeout, exchangeTimeout, endpointDown
   case rateLimited, tooManyConnections, queueFull, queueTimeout
 
   package var status: Int {
@@ -24,6 +24,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .notImplemented: 501
     case .connectFailed, .badResponse: 502
     case .noEndpoint, .overloaded, .shed, .breakerOpen, .queueFull, .queueTimeout: 503
+    case .endpointDown: 503
     case .connectTimeout, .firstByteTimeout, .sendTimeout, .exchangeTimeout: 504
     case .unsupportedVersion: 505
     }
@@ -54,6 +55,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .firstByteTimeout: "first_byte_timeout"
     case .sendTimeout: "send_timeout"
     case .exchangeTimeout: "exchange_timeout"
+    case .endpointDown: "endpoint_down"
     case .rateLimited: "rate_limited"
     case .tooManyConnections: "too_many_connections"
     case .queueFull: "queue_full"
@@ -83,6 +85,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .firstByteTimeout: "the endpoint did not answer in time"
     case .sendTimeout: "the endpoint did not take the request in time"
     case .exchangeTimeout: "the exchange took longer than it may"
+    case .endpointDown: "the endpoint went down before it had answered"
     case .rateLimited: "too many requests; try again later"
     case .tooManyConnections: "the client has too many connections"
     case .queueFull: "too many requests wait already"

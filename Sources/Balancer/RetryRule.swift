@@ -16,6 +16,8 @@ package enum RetryCause: Int, CaseIterable, Sendable {
   case timeout
   /// A kept connection that the endpoint had closed already: sent again on a new one, to it.
   case stale
+  /// The endpoint was found to be down while it had the request.
+  case down
 
   package var label: String {
     switch self {
@@ -24,6 +26,7 @@ package enum RetryCause: Int, CaseIterable, Sendable {
     case .status: "status"
     case .timeout: "timeout"
     case .stale: "stale"
+    case .down: "down"
     }
   }
 }

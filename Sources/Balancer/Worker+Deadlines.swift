@@ -76,6 +76,7 @@ extension Worker {
 
   /// The process was stopped for so long, which is nobody's fault: no exchange is older for it.
   mutating func excusePause(_ pause: Nanoseconds) {
+    down.postpone(by: pause)
     for place in 0..<io.capacity {
       guard let id = io.openID(at: Int32(place)), io.tag(id) != Self.upstreamTag,
         let exchange = slab.downstream[place].exchange

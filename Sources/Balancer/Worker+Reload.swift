@@ -11,6 +11,7 @@ extension Worker {
     guard table.fleetRevision != plan.fleetRevision else {
       revision = table.revision
       plan.adopt(table, now: io.now)
+      takeVerdicts(table)
       noteRoomEverywhere()
       return
     }
@@ -23,6 +24,7 @@ extension Worker {
     beginBudgets()
     adoptGates()
     carryExchanges(from: pools)
+    takeVerdicts(table)
     noteRoomEverywhere()
     closeIdleConnections(before)
     if stopsAt == nil { adoptListeners(bindings) }

@@ -68,6 +68,7 @@ extension Worker {
     let state = slab.exchange(id)
     switch reason {
     case .connectFailed, .badResponse: return .cut
+    case .endpointDown: return .down
     case .firstByteTimeout, .sendTimeout:
       guard let pool = state.pointee.pool else { return nil }
       // Of an endpoint that is ejected this is no sign of overload, and comes once at a time.
@@ -112,7 +113,7 @@ extension Worker {
 
   /// Whether the failed attempt at the endpoint may be made again; then it is paid for and counted.
   /// `isOverload`: only where another has room, as far as is known.
-  private mutating func mayRepeat(
+  mutating func mayRepeat(
     _ id: ConnectionID, _ cause: RetryCause, _ slot: Int, isOverload: Bool = false
   ) -> Bool {
     let state = slab.exchange(id)

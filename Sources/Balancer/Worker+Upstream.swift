@@ -29,6 +29,7 @@ extension Worker {
 
   mutating func upstreamReceived(_ id: ConnectionID) {
     let state = slab.upstream + Int(id.index)
+    state.pointee.heardAt = io.now
     switch state.pointee.phase {
     // Nothing was asked, so nothing can be an answer.
     case .idle: endIdle(id)
@@ -242,6 +243,7 @@ extension Worker {
     let client = state.pointee.downstream
     let exchange = slab.exchange(client)
     exchange.pointee.response.skip(count)
+    state.pointee.heardAt = io.now
     leases.notePiece(state.pointee.slot)
     noteSent(client, head: 0, content: count)
     io.setDeadline(id, io.now + exchange.pointee.timeouts.idle)

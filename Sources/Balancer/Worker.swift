@@ -79,6 +79,7 @@ struct Worker: ~Copyable {
   var recheckAt = Nanoseconds.distantFuture
   /// Exchanges that pause before an attempt.
   var pausingCount = 0
+  var down: DownEndpoints
 
   init(
     index: Int, context: WorkerContext, bells: WorkerBells, seed: UInt64,
@@ -96,6 +97,7 @@ struct Worker: ~Copyable {
     slab = ChannelSlab(capacity: limits.connectionsMax)
     exchanges = ExchangeSlab(capacity: limits.connectionsMax)
     idle = IdleStore(slotCount: context.evidence.slotCount)
+    down = DownEndpoints(slotCount: context.evidence.slotCount)
     leases = LeaseBook(
       evidence: context.evidence, hints: context.hints, workerIndex: index)
     connections = ConnectionBook(evidence: context.evidence, workerIndex: index)
@@ -123,12 +125,13 @@ struct Worker: ~Copyable {
       context.control.report("worker \(index): splice(2) is refused, so long content is copied")
     }
     while true {
-      io.wait(until: min(stopsAt ?? .distantFuture, recheckAt))
+      io.wait(until: min(stopsAt ?? .distantFuture, min(recheckAt, down.endsAt)))
       if turn > 0, let length = io.lastTurnLength { timings.observeTurn(length) }
       turn += 1
       if io.lastPause > .zero { excusePause(io.lastPause) }
       if context.board.revision != revision { adoptTable() }
       dispatchTurn()
+      if io.now >= down.endsAt { endAtDownEndpoints() }
       finishTurn()
       context.metrics.publishOpenConnections(worker: index, io.connectionCount)
       if let deadline = stopsAt, isIdle() || io.now >= deadline { break }

@@ -58,6 +58,8 @@ struct WorkerPlan {
     var failures: RetryStatuses
     var budget: RetryBudget
     var breakers: BreakerPolicy
+    /// As in `MarkedDownPolicy.endAfter`.
+    var endAfter: Nanoseconds?
     var keepAlive: KeepAlivePolicy
     /// As in `ForwardedRequest`.
     var host: [UInt8]
@@ -163,6 +165,7 @@ struct WorkerPlan {
         name: pool.name, picker: picker, slots: pool.endpoints.map(\.slot),
         retries: pool.retries, failures: pool.failureStatuses, budget: budget,
         breakers: pool.breakers,
+        endAfter: pool.onMarkedDown.endAfter,
         keepAlive: pool.keepAlive, host: Array((pool.host ?? "").utf8), key: KeyPlan(pool),
         affinity: Affinity(pool), proxyHeader: pool.proxyProtocol,
         queue: PlannedQueue(pool, gates: gates), limits: scopes.range(of: .pool(index)),

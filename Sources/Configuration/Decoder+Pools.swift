@@ -41,6 +41,12 @@ extension Decoder {
     scope.read("proxy_protocol", &pool.proxyProtocol, .choice)
     decodeHealth(&pool, in: &scope)
     decodeWatchdog(&pool, in: &scope)
+    scope.section("on_marked_down") { section in
+      section.read("causes", &pool.onMarkedDown.causes, .choice)
+      section.read(
+        "end_after", &pool.onMarkedDown.endAfter,
+        Form<Nanoseconds>.duration(.zero ... .seconds(3_600)).or("none"))
+    }
     decodeEjection(&pool, in: &scope)
     scope.read("shed", &pool.shedRatio, Form<Double>.number(0.01...1).or("none"))
     scope.read("slow_start", &pool.slowStart, .duration(.zero ... .seconds(3_600)))

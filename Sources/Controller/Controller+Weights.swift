@@ -66,7 +66,8 @@ extension Controller {
         || policy.law == .capacity && pools[index].isFrozen
       let move = Move(
         isStatic: policy.law == .static, isDryRun: policy.isDryRun, floorRatio: policy.floorRatio,
-        slewStep: policy.slew * passed.seconds, isFrozen: isFrozen, now: now, pool: pool.name)
+        slewStep: policy.slew * passed.seconds, isFrozen: isFrozen,
+        downCauses: pool.onMarkedDown.causes, now: now, pool: pool.name)
       for place in targets.indices {
         // In place: a copy of the state would cost more than all the rest.
         let slot = pool.endpoints[place].slot
@@ -216,6 +217,7 @@ struct Move {
   /// The most that a factor moves.
   let slewStep: Double
   let isFrozen: Bool
+  let downCauses: MarkedDownPolicy.Causes
   let now: Nanoseconds
   let pool: String
 }
@@ -253,7 +255,7 @@ extension EndpointState {
     }
     let made = WeightRow(
       base: base, target: base * target.factor, effective: effective, eligibility: eligibility,
-      reason: WeightReason(kind))
+      reason: WeightReason(kind), isDown: isDown(move.downCauses))
     note(made, target.basis, move, &log)
     nextRow = made
     return hasMoved(to: made)
@@ -265,7 +267,8 @@ extension EndpointState {
       abs(a - b) > Controller.moveMin * max(abs(a), abs(b))
     }
     return row.base != new.base || row.eligibility != new.eligibility
-      || row.reason.kind != new.reason.kind || differ(row.target, new.target)
+      || row.isDown != new.isDown || row.reason.kind != new.reason.kind
+      || differ(row.target, new.target)
       || differ(row.effective, new.effective)
   }
 

@@ -119,6 +119,21 @@ package struct EndpointState: Sendable {
     return tuning.isDrained ? .drained : .draining
   }
 
+  /// Whether what it has in flight is taken for lost. The last check counts: one that answers again
+  /// is no longer down, even where `rise` keeps it out.
+  package func isDown(_ causes: MarkedDownPolicy.Causes) -> Bool {
+    switch eligibility {
+    case .stalled: return causes != .none
+    case .unhealthy:
+      guard let failure = health?.statistics.failure else { return false }
+      switch failure.kind {
+      case .refused, .unreachable, .timeout, .cut: return causes != .none
+      default: return causes == .any
+      }
+    default: return false
+    }
+  }
+
   /// When the last scrape that brought a page was sent, of any source.
   package var pageSentAt: Nanoseconds? { scrapes.compactMap(\.pageSentAt).max() }
 

@@ -107,6 +107,26 @@ public struct HealthPolicy: Sendable, Equatable {
   public var target: String { model.map { "/v1/models/\($0.name)" } ?? path }
 }
 
+/// What becomes of requests in flight at an endpoint that is found to be down. HAProxy has
+/// `on-marked-down shutdown-sessions`, Envoy `close_connections_on_host_health_failure`.
+public struct MarkedDownPolicy: Sendable, Equatable {
+  /// Which verdicts mean that what is in flight will not be answered.
+  public enum Causes: String, Sendable, Equatable, CaseIterable {
+    /// It is stalled, or its checks get no answer: refused, unreachable, cut or late.
+    case unreachable
+    /// The same, and checks that get a bad answer.
+    case any
+    /// None: requests keep their own time-outs.
+    case none
+  }
+  public var causes = Causes.unreachable
+  /// For so long after the verdict, and after the last byte that came from the endpoint, requests
+  /// that could not be made again elsewhere may still be answered. nil: as long as their own
+  /// time-outs allow. Range 0 s...1 h.
+  public var endAfter: Nanoseconds? = .seconds(10)
+  public init() {}
+}
+
 /// A set of status codes.
 public struct StatusSet: Sendable, Equatable {
   /// Within 100...599, at least one.

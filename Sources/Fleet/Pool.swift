@@ -30,6 +30,7 @@ public struct Pool: Sendable, Equatable {
   public var health: HealthPolicy?
   public var ejection = EjectionPolicy()
   public var watchdog = WatchdogPolicy()
+  public var onMarkedDown = MarkedDownPolicy()
   /// How long an endpoint that comes back takes to get its full share; it begins with 30 %.
   public var slowStart: Nanoseconds = .seconds(3)
   public var timeouts = ExchangeTimeouts()

@@ -81,9 +81,13 @@ public struct WeightRow: Sendable, Equatable {
   public var effective: Double
   public var eligibility: Eligibility
   public var reason: WeightReason
+  /// Requests in flight there will not be answered, by the pool's `MarkedDownPolicy`.
+  public var isDown: Bool
   public init(
-    base: Double, target: Double, effective: Double, eligibility: Eligibility, reason: WeightReason
+    base: Double, target: Double, effective: Double, eligibility: Eligibility,
+    reason: WeightReason, isDown: Bool = false
   ) {
+    self.isDown = isDown
     self.base = base
     self.target = target
     self.effective = effective

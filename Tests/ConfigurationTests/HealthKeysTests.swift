@@ -20,6 +20,7 @@ import Testing
           body: {json: a.0.b, equals: 1.5}
           start_period: 1m
         watchdog: {timeout: 7s, pause: 500ms}
+        on_marked_down: {causes: any, end_after: none}
         """))
     var expected = HealthPolicy()
     expected.path = "/up?deep=1"
@@ -35,6 +36,8 @@ import Testing
     #expect(file.fleet.pools[0].health == expected)
     #expect(file.fleet.pools[0].watchdog.timeout == .seconds(7))
     #expect(file.fleet.pools[0].watchdog.pause == .milliseconds(500))
+    #expect(file.fleet.pools[0].onMarkedDown.causes == .any)
+    #expect(file.fleet.pools[0].onMarkedDown.endAfter == nil)
     #expect(try load(file.effective).fleet == file.fleet)
   }
 
@@ -102,6 +105,15 @@ import Testing
 
   @Test(arguments: bad) func whatMakesNoSenseIsRefused(_ row: (String, String)) {
     #expect(messages(pool("health: " + row.0)) == [row.1])
+  }
+
+  @Test func whatIsMarkedDownHasDefaultsAndRanges() throws {
+    let file = try load(pool("health: {}"))
+    #expect(file.fleet.pools[0].onMarkedDown == MarkedDownPolicy())
+    #expect(file.effective.contains("on_marked_down:"))
+    #expect(
+      messages(pool("on_marked_down: {causes: page, end_after: 2h}")).map { $0.prefix(5) }
+        == ["5:30:", "5:47:"])
   }
 
   @Test func theWatchdogHasItsRanges() {

@@ -129,6 +129,33 @@ import Testing
     #expect(bench.rows.compactMap { $0?.eligibility } == [.unhealthy, .ready])
   }
 
+  @Test(arguments: MarkedDownPolicy.Causes.allCases)
+  func whatIsInFlightIsLostWhereChecksGetNoAnswer(causes: MarkedDownPolicy.Causes) throws {
+    var policy = HealthPolicy()
+    policy.interval = .seconds(1)
+    policy.timeout = .milliseconds(500)
+    var fleet = makeFleet(bases: [1, 1, 1, 1], scrapes: [], health: policy)
+    fleet.pools[0].onMarkedDown.causes = causes
+    var bench = Bench(fleet)
+    bench.run(seconds: 5) { _ in .page(200, "") }
+    #expect(bench.rows.prefix(4).map { $0?.isDown } == [false, false, false, false])
+    bench.run(seconds: 8) {
+      switch $0.id.slot {
+      case 0: .failure(.refused)
+      case 1: .failure(.timeout)
+      case 2: .page(503, "ending")
+      default: .page(200, "")
+      }
+    }
+    #expect(bench.rows.prefix(3).allSatisfy { $0?.eligibility == .unhealthy })
+    let isGone = causes != .none
+    #expect(
+      bench.rows.prefix(4).map { $0?.isDown } == [isGone, isGone, causes == .any, false])
+    // One good check is enough, though `rise` keeps it out.
+    bench.run(seconds: 1.2) { _ in .page(200, "") }
+    #expect(bench.rows.prefix(2).map { $0?.isDown } == [false, false])
+  }
+
   @Test func aRestartIsABlackoutForWhatThePageDoesNotSayAnew() throws {
     let signal = SignalSpec(
       "rate", .rate(SampleSelector(["c"])), thresholds: .init(normal: 10, alarm: 20))

@@ -82,6 +82,7 @@ private struct Rig {
     let out = rig.secondsUntil(1, .stalled)
     #expect(out < 7.5, "out after \(out) s")
     #expect(rig.eligibilities() == [.ready, .stalled, .ready])
+    #expect(rig.bench.rows.prefix(3).map { $0?.isDown } == [false, true, false])
     let change = try #require(rig.bench.controller.healthLog.entries.last)
     #expect(change.old == .ready && change.new == .stalled && change.cause == .noProgress)
     #expect(change.failure == nil)

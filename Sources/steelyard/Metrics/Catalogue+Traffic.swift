@@ -76,8 +76,8 @@ extension MetricFamily {
     "steelyard_retries_total", .counter, ["pool", "endpoint", "reason"],
     help: "Attempts made again, by the endpoint that failed and how it did.",
     meaning:
-      "Attempts made again because this endpoint failed: `unsent`, `cut`, `status`, `timeout`; and "
-      + "`stale`: at the endpoint itself, which had closed the kept connection "
+      "Attempts made again because this endpoint failed: `unsent`, `cut`, `status`, `timeout`, "
+      + "`down`; and `stale`: at the endpoint itself, which had closed the kept connection "
       + "([retries](retries.md))")
   static let retriesRefusedTotal = MetricFamily(
     "steelyard_retries_refused_total", .counter, ["pool", "endpoint", "reason"],

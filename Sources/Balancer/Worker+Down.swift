@@ -1,0 +1,116 @@
+// Requests in flight at an endpoint that is found to be down: what may be made again goes elsewhere
+// at once, the rest ends after a grace in which nothing came from the endpoint.
+// A worker goes over its exchanges once for each verdict and once for each end of a grace.
+// HOT PATH: no allocation, no lock, no existential.
+import Fleet
+import IO
+import Primitives
+
+/// The endpoints that are down, by slot, as one worker knows them.
+struct DownEndpoints {
+  /// `.distantFuture` where it is not down.
+  private(set) var since: [Nanoseconds]
+  /// nil: what is in flight there keeps its own time-outs.
+  private(set) var endAfter: [Nanoseconds?]
+  /// When exchanges may have to be ended; `.distantFuture` where none do.
+  var endsAt = Nanoseconds.distantFuture
+
+  init(slotCount: Int) {
+    since = [Nanoseconds](repeating: .distantFuture, count: slotCount)
+    endAfter = [Nanoseconds?](repeating: nil, count: slotCount)
+  }
+
+  func isDown(_ slot: Int) -> Bool { since[slot] != .distantFuture }
+
+  /// True where the endpoint was not down before.
+  mutating func take(
+    _ slot: Int, isDown: Bool, endAfter grace: Nanoseconds?, now: Nanoseconds
+  ) -> Bool {
+    guard isDown else {
+      since[slot] = .distantFuture
+      return false
+    }
+    endAfter[slot] = grace
+    guard since[slot] == .distantFuture else { return false }
+    since[slot] = now
+    return true
+  }
+
+  /// The process was stopped for so long.
+  mutating func postpone(by pause: Nanoseconds) {
+    for slot in since.indices where isDown(slot) { since[slot] = since[slot] + pause }
+    if endsAt != .distantFuture { endsAt = endsAt + pause }
+  }
+}
+
+extension Worker {
+  /// Takes what a table says of its endpoints. The verdict on one that has left the fleet stays: it
+  /// may still have exchanges.
+  mutating func takeVerdicts(_ table: WeightTable) {
+    var isNew = false
+    for slot in table.rows.indices {
+      guard let isDown = table.rows[slot]?.isDown, let endpoint = plan.endpoints[slot],
+        isDown || down.isDown(slot)
+      else { continue }
+      let grace = plan.pools[endpoint.pool].endAfter
+      if down.take(slot, isDown: isDown, endAfter: grace, now: io.now) { isNew = true }
+    }
+    guard isNew else { return }
+    down.endsAt = io.now
+    for place in 0..<io.capacity {
+      guard let id = io.openID(at: Int32(place)), io.tag(id) != Self.upstreamTag,
+        slab.downstream[place].phase == .exchange,
+        let slot = slab.downstream[place].exchange?.pointee.lease?.slot,
+        down.since[slot] == io.now
+      else { continue }
+      repeatElsewhere(id, slot)
+    }
+  }
+
+  /// Asks another endpoint, where that is safe and there is one; else the attempt goes on.
+  private mutating func repeatElsewhere(_ id: ConnectionID, _ slot: Int) {
+    let state = slab.exchange(id)
+    let upstream = state.pointee.upstream
+    guard !state.pointee.hasResponse, upstream != .none, let pool = state.pointee.pool,
+      state.pointee.retriesLeft > 0, isKept(id)
+    else { return }
+    let isUnsent = slab.upstream[Int(upstream.index)].phase == .connecting
+    guard isUnsent || state.pointee.isIdempotent,
+      plan.pools[pool].picker.hasOther(
+        load: leases.load, tried: state.pointee.tried, room: room(pool)),
+      mayRepeat(id, isUnsent ? .unsent : .down, slot)
+    else { return }
+    // Health has said what there is to say of the endpoint.
+    releaseAttempt(id, .abandoned)
+    state.pointee.isRepeat = true
+    attempt(id)
+  }
+
+  /// Ends what waited in vain, and says when to look again.
+  mutating func endAtDownEndpoints() {
+    down.endsAt = .distantFuture
+    for place in 0..<io.capacity {
+      guard let id = io.openID(at: Int32(place)), io.tag(id) != Self.upstreamTag,
+        let exchange = slab.downstream[place].exchange, let slot = exchange.pointee.lease?.slot,
+        down.isDown(slot), let grace = down.endAfter[slot], exchange.pointee.upstream != .none
+      else { continue }
+      let heardAt = slab.upstream[Int(exchange.pointee.upstream.index)].heardAt
+      // What the endpoint sent may still be on its way to a client that is slow.
+      let isClients =
+        exchange.pointee.isUpstreamPaused
+        || exchange.pointee.hasResponse && io.untakenByteCount(id) > 0
+      let due = (isClients ? io.now : max(down.since[slot], heardAt)) + grace
+      if io.now < due {
+        down.endsAt = min(down.endsAt, due)
+      } else if slab.downstream[place].phase == .tunnel {
+        cutTunnel(id)
+      } else if exchange.pointee.hasResponse {
+        abortExchange(id, .failed(.timeout), code: .truncated)
+      } else {
+        let upstream = Int(exchange.pointee.upstream.index)
+        attemptFailed(
+          id, .endpointDown, isUnsent: slab.upstream[upstream].phase == .connecting)
+      }
+    }
+  }
+}

@@ -14,6 +14,8 @@ HOSTS = [f"127.0.0.{number}" for number in range(2, 8)]
 # The name stands for one of these in turn; the rest are endpoints of their own.
 NAMED = [HOSTS[0:3], HOSTS[1:4]]
 FIXED = HOSTS[4:]
+# Asked directly and never broken: what a busy machine does to latency.
+CONTROL = "127.0.0.8"
 FAULTS = ["kill", "stop", "fail", "cut", "slow"]
 
 
@@ -67,13 +69,14 @@ class Fleet:
         """`pace`: of all that is done to it, 1 as in a long run. Not `is_repeating`: no request is
         made again, so that the soak has to fail."""
         self.pace, self.is_repeating = pace, is_repeating
-        self.port = free_port(HOSTS)
+        self.port = free_port([*HOSTS, CONTROL])
         self.hosts = room / "hosts"
         self.fault_now = None
         self.counts = dict.fromkeys([*FAULTS, "reloads", "refused reloads", "orders", "names"], 0)
         self.name_hosts(NAMED[0])
         self.endpoints = [Endpoint(room, host, self.port) for host in HOSTS]
-        for endpoint in self.endpoints:
+        self.control = Endpoint(room, CONTROL, self.port)
+        for endpoint in [*self.endpoints, self.control]:
             endpoint.program.wait_for_port(endpoint.host, endpoint.port)
         self.steelyard = Steelyard(
             room, self.configuration(0), environment={
@@ -159,7 +162,7 @@ class Fleet:
         refused = len(self.steelyard.events("reload refused"))
         if refused:
             wrong.append(f"{refused} reloads were refused")
-        for endpoint in self.endpoints:
+        for endpoint in [*self.endpoints, self.control]:
             endpoint.stop()
         return wrong
 

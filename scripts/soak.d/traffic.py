@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 
 ANSWER_SECONDS_MAX = 30
+# Connections that a burst has opened are closed after so long without use.
+IDLE_SECONDS_MAX = 30
 CONTENT = b"x" * 2_000
 
 
@@ -45,6 +47,7 @@ class Client:
     def __init__(self, address):
         self.address = address
         self.reader = self.writer = None
+        self.idle_since = 0.0
 
     def close(self):
         if self.writer:
@@ -86,6 +89,20 @@ class Client:
         return content
 
 
+async def patiently(exchange):
+    """Its result, None where it takes ANSWER_SECONDS_MAX. A time in which this very process did not
+    run, such as that of a host that stands still, counts for a second at most."""
+    task = asyncio.create_task(exchange)
+    try:
+        for _ in range(ANSWER_SECONDS_MAX):
+            done, _ = await asyncio.wait({task}, timeout=1)
+            if done:
+                return task.result()
+        return None
+    finally:
+        task.cancel()
+
+
 class Traffic:
     """`rate` requests a second until `stop`; every outcome goes to `note`."""
 
@@ -122,18 +139,25 @@ class Traffic:
         outcome = Outcome(time.monotonic(), kind)
         client = self.idle.pop() if self.idle else Client(self.address)
         try:
-            work = await asyncio.wait_for(
-                client.exchange(outcome, method, target), ANSWER_SECONDS_MAX)
-            outcome.overhead = time.monotonic() - outcome.at - work
-        except TimeoutError:
-            outcome.failure = f"no answer within {ANSWER_SECONDS_MAX} s"
+            work = await patiently(client.exchange(outcome, method, target))
+            if work is None:
+                outcome.failure = f"no answer within {ANSWER_SECONDS_MAX} s"
+            else:
+                outcome.overhead = time.monotonic() - outcome.at - work
         except (asyncio.IncompleteReadError, OSError, ValueError) as error:
             outcome.failure = f"cut: {type(error).__name__}"
         if outcome.failure:
             client.close()
         else:
-            self.idle.append(client)
+            self.keep(client)
         self.note(outcome)
+
+    def keep(self, client):
+        """The last one is taken first, so that those at the front are the oldest."""
+        client.idle_since = time.monotonic()
+        self.idle.append(client)
+        while self.idle[0].idle_since < client.idle_since - IDLE_SECONDS_MAX:
+            self.idle.pop(0).close()
 
     def close(self):
         for client in self.idle:

@@ -141,6 +141,9 @@ import Testing
             watchdog:
               timeout: 5s # default
               pause: 2s # default
+            on_marked_down:
+              causes: unreachable # default
+              end_after: 10s # default
             ejection:
               max_fails: auto # default
               fail_timeout: 30s # default

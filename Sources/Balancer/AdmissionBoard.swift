@@ -17,6 +17,7 @@ package final class AdmissionBoard: Sendable {
     var gates: [PoolGate] = []
     var tables: [String: RateTable] = [:]
     var refusals: [String: RefusalCounts] = [:]
+    var traffic: [String: PoolTraffic] = [:]
   }
   private let state = Mutex(State())
 
@@ -59,6 +60,17 @@ package final class AdmissionBoard: Sendable {
       let counts = RefusalCounts(name: pool, workerCount: workerCount)
       state.refusals[pool] = counts
       return counts
+    }
+  }
+
+  /// What is counted of the pool's requests and of clients that left, made where there is nothing
+  /// yet. Allocates.
+  package func traffic(of pool: String) -> PoolTraffic {
+    state.withLock { state in
+      if let traffic = state.traffic[pool] { return traffic }
+      let traffic = PoolTraffic(name: pool, workerCount: workerCount)
+      state.traffic[pool] = traffic
+      return traffic
     }
   }
 

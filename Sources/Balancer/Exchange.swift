@@ -44,6 +44,8 @@ struct Exchange: ~Copyable {
   var asksUpgrade = false
   /// A final response head was passed on.
   var hasResponse = false
+  /// Content of it came: servers of streams send the head before they have anything to say.
+  var hasContent = false
   /// The client is 1.0, the response chunked: only the content is passed on.
   var unwrapsChunks = false
   var closesAfter = false

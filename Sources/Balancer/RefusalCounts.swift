@@ -1,5 +1,6 @@
 // How many requests of one pool were refused because no endpoint could be asked, or no further one,
-// in cells of each worker. What an endpoint had a part in is counted there instead.
+// or because a rate limit held them back, in cells of each worker. What an endpoint had a part in
+// is counted there instead.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
@@ -7,7 +8,10 @@ import Primitives
 package final class RefusalCounts: Sendable {
   /// Why no endpoint was asked.
   package enum Reason: Int, CaseIterable, Sendable {
-    case noEndpoint, overloaded, shed, breakerOpen, queueFull, queueTimeout
+    case noEndpoint, overloaded, shed, breakerOpen, queueFull, queueTimeout, rateLimited
+
+    /// The operator's own limit for a client, and no failure of the service.
+    package var isLimit: Bool { self == .rateLimited }
 
     /// As in the reasons of local answers.
     package var label: String { local.label }
@@ -20,6 +24,7 @@ package final class RefusalCounts: Sendable {
       case .breakerOpen: .breakerOpen
       case .queueFull: .queueFull
       case .queueTimeout: .queueTimeout
+      case .rateLimited: .rateLimited
       }
     }
 
@@ -32,6 +37,7 @@ package final class RefusalCounts: Sendable {
       case .breakerOpen: self = .breakerOpen
       case .queueFull: self = .queueFull
       case .queueTimeout: self = .queueTimeout
+      case .rateLimited: self = .rateLimited
       default: return nil
       }
     }

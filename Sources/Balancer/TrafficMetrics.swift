@@ -52,6 +52,13 @@ struct TrafficBook: ~Copyable {
   }
 }
 
+extension TrafficBook {
+  /// An exchange that was counted ended with 429 (RFC 6585 §4).
+  mutating func countTooMany(slot: Int) {
+    cells.add(1, at: TrafficMetrics.tooMany(slot))
+  }
+}
+
 /// Cells of all workers: exchanges by endpoint, code class and method, durations by endpoint,
 /// answers that steelyard gave itself by status and reason.
 package final class TrafficMetrics: Sendable {
@@ -62,7 +69,8 @@ package final class TrafficMetrics: Sendable {
   package let timing: TimingMetrics
   fileprivate let blocks: [CellBlock]
 
-  fileprivate static let countersPerSlot = CodeClass.allCases.count * Method.allCases.count
+  /// One more is that of 429.
+  fileprivate static let countersPerSlot = CodeClass.allCases.count * Method.allCases.count + 1
   fileprivate static let cellsPerSlot = countersPerSlot + DurationHistogram.cellCount
 
   package init(workerCount: Int, slotCount: Int) {
@@ -79,6 +87,8 @@ package final class TrafficMetrics: Sendable {
   fileprivate static func counter(_ slot: Int, _ code: CodeClass, _ method: Method) -> Int {
     slot * cellsPerSlot + code.rawValue * Method.allCases.count + Int(method.rawValue)
   }
+
+  fileprivate static func tooMany(_ slot: Int) -> Int { slot * cellsPerSlot + countersPerSlot - 1 }
 
   private func local(_ reason: LocalReason) -> Int {
     slotCount * Self.cellsPerSlot + Int(reason.rawValue)
@@ -121,6 +131,16 @@ package final class TrafficMetrics: Sendable {
   /// Exchanges that ended, ever.
   package func exchanges(slot: Int, _ code: CodeClass, _ method: Method) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[Self.counter(slot, code, method)] }
+  }
+
+  /// Exchanges that ended with the code, of whatever method, ever.
+  package func exchanges(slot: Int, _ code: CodeClass) -> UInt64 {
+    Method.allCases.reduce(0) { $0 &+ exchanges(slot: slot, code, $1) }
+  }
+
+  /// Of the exchanges that ended with 4xx, those that ended with 429.
+  package func tooMany(slot: Int) -> UInt64 {
+    blocks.reduce(0) { $0 &+ $1[Self.tooMany(slot)] }
   }
 
   /// Durations of the exchanges that ended, from the request head to the response's last byte.

@@ -80,13 +80,19 @@ extension Worker {
   /// The response's head is there; the lease is held.
   mutating func noteFirstByte(_ id: ConnectionID) {
     let place = Int(id.index)
-    let state = slab.exchange(place)
-    if let slot = state.pointee.lease?.slot {
-      timings.observeFirstByte(
-        slot: slot, after: io.now - state.pointee.startedAt,
-        overhead: state.pointee.sentAt - state.pointee.admittedAt)
-    }
-    if state.pointee.isLogged { records[place].pointee.firstByteAt = io.now }
+    if slab.exchange(place).pointee.isLogged { records[place].pointee.firstByteAt = io.now }
+  }
+
+  /// Content of the response came, or the response is whole without any; the lease is held. The
+  /// first time is the one that counts.
+  mutating func noteContent(_ id: ConnectionID) {
+    let state = slab.exchange(id)
+    if state.pointee.hasContent { return }
+    state.pointee.hasContent = true
+    guard let slot = state.pointee.lease?.slot else { return }
+    timings.observeFirstByte(
+      slot: slot, after: io.now - state.pointee.startedAt,
+      overhead: state.pointee.sentAt - state.pointee.admittedAt)
   }
 
   /// Something was sent to the client.

@@ -74,6 +74,7 @@ extension Worker {
   /// Everything was passed on.
   mutating func exchangeCompleted(_ id: ConnectionID, upstreamIsClean: Bool) {
     let state = slab.exchange(id)
+    noteContent(id)
     let upstream = state.pointee.upstream
     let slot = leasedSlot(id)
     let isRequestDone = state.pointee.request.isComplete
@@ -100,15 +101,30 @@ extension Worker {
     let duration = io.now - state.pointee.startedAt
     traffic.countExchange(
       slot: slot, code: code, method: state.pointee.method, duration: duration)
+    if code == .clientError, state.pointee.status == 429 { traffic.countTooMany(slot: slot) }
     let (high, low) = (state.pointee.traceHigh, state.pointee.traceLow)
     guard high | low != 0 else { return }
     timings.keepExemplar(
       slot: slot, duration: duration, traceHigh: high, traceLow: low, now: io.now)
   }
 
+  /// The client left before its answer was whole.
+  private mutating func countDeparture(_ id: ConnectionID) {
+    let state = slab.exchange(id)
+    guard let pool = state.pointee.pool else { return }
+    let traffic = plan.pools[pool].traffic
+    // While it waits in the queue its content is not read.
+    let departure = PoolTraffic.Departure(
+      hasContent: state.pointee.hasContent,
+      canBlame: state.pointee.request.isComplete || state.pointee.admission.isWaiting,
+      waited: io.now - state.pointee.startedAt, patience: traffic.patience)
+    traffic.count(departure, worker: index)
+  }
+
   /// Cuts the exchange: the client cannot be told otherwise that its response is not whole.
   mutating func abortExchange(_ id: ConnectionID, _ outcome: AttemptOutcome, code: CodeClass) {
     let state = slab.exchange(id)
+    if code == .canceled { countDeparture(id) }
     if let slot = state.pointee.lease?.slot {
       countExchange(id, slot: slot, code)
     }

@@ -30,6 +30,7 @@ extension Worker {
       if let longest = plan.routes[route].timeouts.exchange {
         state.pointee.endsAt = io.now + longest
       }
+      countArrival(plan.routes[route].pool)
     }
     setClientDeadline(id, nil)
     if case .length(let length) = head.framing, length > state.pointee.contentMax {
@@ -42,6 +43,8 @@ extension Worker {
     let next = UnsafeRawBufferPointer(rebasing: rest[relayed.consumedCount...])
     if let route, let wait = rateLimitWait(id, route, head, bytes) {
       keepPipelined(id, next)
+      let pool = plan.routes[route].pool
+      if pool >= 0 { plan.pools[pool].refusals.count(.rateLimited, worker: index) }
       respond(id, .rateLimited, retryAfter: wait)
       return
     }
@@ -75,6 +78,10 @@ extension Worker {
     state.pointee.replayBytesMax = plan.pools[pool].retries.replayBytesMax
     state.pointee.isIdempotent = head.method.isIdempotent || plan.routes[route].isIdempotent
     admit(id)
+  }
+
+  private mutating func countArrival(_ pool: Int) {
+    if pool >= 0 { plan.pools[pool].traffic.countArrival(worker: index) }
   }
 
   /// Takes a place for an exchange. `closeExchange` gives it back.

@@ -30,6 +30,7 @@ extension Worker {
     }
     dropReplay(client)
     noteFirstByte(client)
+    noteContent(client)
     state.pointee.phase = .tunnel
     exchange.pointee.tunnel = TunnelEnds()
     exchange.pointee.hasResponse = true

@@ -182,7 +182,10 @@ extension Worker {
     _ id: ConnectionID, _ client: ConnectionID, _ bytes: UnsafeRawBufferPointer,
     _ relayed: ContentReader.Relayed, before head: UnsafeRawBufferPointer?
   ) {
-    if !bytes.isEmpty { leases.notePiece(slab.upstream[Int(id.index)].slot) }
+    if !bytes.isEmpty {
+      leases.notePiece(slab.upstream[Int(id.index)].slot)
+      noteContent(client)
+    }
     let content = UnsafeRawBufferPointer(
       start: bytes.baseAddress.map { $0 + relayed.start }, count: relayed.end - relayed.start)
     send(client, head, content)
@@ -245,6 +248,7 @@ extension Worker {
     exchange.pointee.response.skip(count)
     state.pointee.heardAt = io.now
     leases.notePiece(state.pointee.slot)
+    noteContent(client)
     noteSent(client, head: 0, content: count)
     io.setDeadline(id, io.now + exchange.pointee.timeouts.idle)
     afterRelay(id, client, leftOver: 0)

@@ -74,6 +74,7 @@ struct WorkerPlan {
     /// Indices into `WorkerPlan.limits`.
     var limits = 0..<0
     let refusals: RefusalCounts
+    let traffic: PoolTraffic
   }
   struct PlannedEndpoint {
     var address: KernelAddress
@@ -169,7 +170,7 @@ struct WorkerPlan {
         keepAlive: pool.keepAlive, host: Array((pool.host ?? "").utf8), key: KeyPlan(pool),
         affinity: Affinity(pool), proxyHeader: pool.proxyProtocol,
         queue: PlannedQueue(pool, gates: gates), limits: scopes.range(of: .pool(index)),
-        refusals: admission.refusals(of: pool.name))
+        refusals: admission.refusals(of: pool.name), traffic: admission.traffic(of: pool.name))
     }
     (tracing, wishes) = (fleet.tracing, fleet.hints)
     adopt(table, now: now, isFirst: true)

@@ -23,10 +23,18 @@ extension Decoder {
       decodeResponseTime(&pool.thresholds.responseTime, time, in: &section)
       section.read("p99", &pool.thresholds.p99, time.or(Learned.learned.rawValue))
       section.read(
+        "first_byte", &pool.thresholds.firstByte, time.or(Learned.learned.rawValue))
+      section.read(
         "endpoint_connections", &pool.thresholds.endpointConnections, .count(1...1_000_000))
       decodeLevels("queue_length", &pool.thresholds.queueLength, count, in: &section)
       decodeLevels(
         "success_ratio", &pool.thresholds.successRatio, ratio, descends: true, in: &section)
+      section.read("give_up_ratio", &pool.thresholds.giveUpRatio, ratio)
+      section.read("client_error_ratio", &pool.thresholds.clientErrorRatio, ratio)
+      section.read("endpoint_error_ratio", &pool.thresholds.endpointErrorRatio, ratio)
+      section.read(
+        "patience", &pool.thresholds.patience,
+        Form<Nanoseconds>.duration(.zero ... .seconds(86_400)).or(Learned.learned.rawValue))
       section.read("objective", &pool.thresholds.objectiveRatio, .number(0.5...0.99999))
       section.read(
         "request_rate", &pool.thresholds.requestRate, Form<RateLimit.Rate>.rate.or("none"))

@@ -21,12 +21,25 @@ public struct ThresholdPolicy: Sendable, Equatable {
   public var responseTime: Levels<Nanoseconds>?
   /// 99th percentile of the durations. Range 1 ms...24 h; nil: learned.
   public var p99: Nanoseconds?
+  /// 99th percentile of the times to the first byte of content. Range 1 ms...24 h; nil: learned.
+  public var firstByte: Nanoseconds?
   /// Connections to one endpoint. Range 1...1_000_000.
   public var endpointConnections = 5_000
   /// Requests that wait: in steelyard's queue, and in one endpoint. Range 0...1_000_000, ascending.
   public var queueLength = Levels(normal: 10, alarm: 50)
   /// Share of the requests that got an answer of 1xx to 4xx. Range 0...1, descending.
   public var successRatio = Levels(normal: 0.99, alarm: 0.95)
+  /// Share of the requests that are given up after a long wait (`patience`). Range 0...1.
+  public var giveUpRatio = 0.05
+  /// Share of the answers that are 4xx (429 apart), and share of the requests that get 429. Range
+  /// 0...1.
+  public var clientErrorRatio = 0.5
+  /// By how much an endpoint's share of bad attempts may exceed twice that of its mates. Range
+  /// 0...1.
+  public var endpointErrorRatio = 0.1
+  /// How long a client waits for the first byte of its answer before its leaving counts as a
+  /// failure; nil: longer than 99 of 100 answers of the last minutes took. Range 0...24 h.
+  public var patience: Nanoseconds?
   /// The service level objective, a share of good answers over 30 days. Range 0.5...0.99999.
   public var objectiveRatio = 0.999
   /// What the pool is expected to be asked for; nil: not said.
@@ -47,6 +60,7 @@ public struct ThresholdPolicy: Sendable, Equatable {
       guard self == .web else { return policy }
       policy.responseTime = ThresholdPolicy.webResponseTime
       policy.p99 = ThresholdPolicy.webP99
+      policy.firstByte = ThresholdPolicy.webP99
       return policy
     }
   }

@@ -7,7 +7,7 @@ import Primitives
 
 enum ConditionRules {
   /// Failures, slow answers and the like that a ratio or a quantile needs within the window.
-  private static let eventsMin = 3.0
+  static let eventsMin = 3.0
   private static let turnsMax = 4
   private static let turnsSpan = Nanoseconds.seconds(300)
   private static let reversalsMax = 6
@@ -21,6 +21,9 @@ enum ConditionRules {
     addTraffic(pool, history, &found)
     addTimes(pool, history, &found)
     addLimits(pool, history, &found)
+    addClients(pool, history, &found)
+    addFirstBytes(pool, history, &found)
+    addOutliers(pool, history, &found)
     for endpoint in pool.endpoints {
       addEndpoint(endpoint, pool, history.endpoints[endpoint.address], now, &found)
     }
@@ -72,7 +75,7 @@ enum ConditionRules {
         found.append(Finding(.errorRateElevated, nil, text))
       }
     }
-    if let ratio = history.failureRatio, sums.errors + history.refusals.increase >= eventsMin {
+    if let ratio = history.failureRatio, history.requests.failures(sums) >= eventsMin {
       let success = 1 - ratio
       let good = "\(percent(success)) of the requests succeed"
       if success < limits.successRatio.alarm {
@@ -81,11 +84,14 @@ enum ConditionRules {
         found.append(Finding(.successRateLow, nil, good))
       }
     }
-    // Either all that ended failed, or attempts begin and none ends although they used to.
+    // Either none that ended was answered well, or attempts begin and none ends although they used
+    // to. Answers of 4xx are neither good nor bad.
     let isMute =
       sums.ended == 0 && sums.attempts >= 1
       && history.lastMean.map { $0 * 3 < CounterWindow.length.seconds } ?? false
-    if history.failureRatio ?? 0 >= 1 || isMute {
+    let isFailing =
+      history.requests.failures(sums) >= 1 && sums.answered <= sums.errors + sums.clientErrors
+    if isFailing || isMute {
       found.append(Finding(.serviceInterrupted, nil, "requests come, and none is answered well"))
     }
     if let expected = limits.requestRate?.perSecond, let rate = sums.rate, rate > 1.5 * expected {
@@ -177,7 +183,11 @@ enum ConditionRules {
         Finding(.lawFallingBack, address, "no number to go by: \(endpoint.row.reason.detail)"))
     }
     addUtilisations(endpoint, pool, &found)
+    addCache(endpoint, &found)
     guard let history else { return }
+    if history.outages.isMost {
+      found.append(Finding(.endpointDown, address, "out of service: \(history.outage)"))
+    }
     let turns = history.turns.count(since: now - turnsSpan)
     if turns >= turnsMax {
       found.append(
@@ -221,11 +231,11 @@ enum ConditionRules {
 
   // MARK: Words
 
-  private static func short(_ value: Double) -> String { NumberWriter.text(value, digits: 3) }
+  static func short(_ value: Double) -> String { NumberWriter.text(value, digits: 3) }
 
-  private static func percent(_ ratio: Double) -> String { short(ratio * 100) + " %" }
+  static func percent(_ ratio: Double) -> String { short(ratio * 100) + " %" }
 
-  private static func seconds(_ value: Double) -> String {
+  static func seconds(_ value: Double) -> String {
     value < 1 ? short(value * 1000) + " ms" : short(value) + " s"
   }
 }

@@ -25,7 +25,8 @@ package struct Condition: Sendable, Equatable {
   /// The alert's name, such as `SteelyardQueueLong`.
   package let alert: String
   package let severity: Severity
-  package let pool: String
+  /// nil: steelyard itself.
+  package let pool: String?
   /// nil: the whole pool.
   package let endpoint: String?
   /// When it began to hold, since 1970.
@@ -77,12 +78,20 @@ enum Alert: String, Sendable, CaseIterable {
   case endpointFlapping = "SteelyardEndpointFlapping"
   case endpointRestarting = "SteelyardEndpointRestarting"
   case forecastOverCapacity = "SteelyardForecastOverCapacity"
+  case endpointDown = "SteelyardEndpointDown"
+  case endpointErrorsOutlier = "SteelyardEndpointErrorsOutlier"
+  case clientsGiveUp = "SteelyardClientsGiveUp"
+  case clientErrorsHigh = "SteelyardClientErrorsHigh"
+  case tooManyRequestsHigh = "SteelyardTooManyRequestsHigh"
+  case timeToFirstByteHigh = "SteelyardTimeToFirstByteHigh"
+  case reloadFailed = "SteelyardReloadFailed"
   case cpuHigh = "InferenceCPUHigh"
   case cpuVeryHigh = "InferenceCPUVeryHigh"
   case memoryHigh = "InferenceMemoryHigh"
   case memoryVeryHigh = "InferenceMemoryVeryHigh"
   case gpuHigh = "InferenceGPUHigh"
   case gpuVeryHigh = "InferenceGPUVeryHigh"
+  case kvCacheHigh = "InferenceKVCacheHigh"
   case diskIOHigh = "InferenceDiskIOHigh"
   case diskIOVeryHigh = "InferenceDiskIOVeryHigh"
 
@@ -90,7 +99,8 @@ enum Alert: String, Sendable, CaseIterable {
     switch self {
     case .noEligibleEndpoint, .serviceInterrupted, .backupServing: .disaster
     case .singleEndpointLeft, .ejectedShareHigh, .errorRateHigh, .responseTimeHigh,
-      .successRateVeryLow, .queueVeryLong, .cpuVeryHigh, .memoryVeryHigh, .gpuVeryHigh,
+      .successRateVeryLow, .clientsGiveUp, .clientErrorsHigh, .queueVeryLong, .cpuVeryHigh,
+      .memoryVeryHigh, .gpuVeryHigh,
       .diskIOVeryHigh:
       .critical
     default: .warning
@@ -101,12 +111,15 @@ enum Alert: String, Sendable, CaseIterable {
   var hold: Nanoseconds {
     switch self {
     case .noEligibleEndpoint, .backupServing, .singleEndpointLeft, .ejectedShareHigh: .seconds(2)
-    case .breakerOpen, .retryBudgetSpent, .endpointFlapping, .endpointRestarting: .zero
+    case .reloadFailed, .breakerOpen, .retryBudgetSpent, .endpointFlapping, .endpointRestarting:
+      .zero
     // What a window of ten seconds says, held for twenty.
     case .serviceInterrupted: .seconds(20)
-    case .scrapeFailing, .signalsStale, .lawFallingBack: .seconds(10)
+    case .scrapeFailing, .signalsStale, .lawFallingBack, .endpointErrorsOutlier,
+      .clientErrorsHigh, .tooManyRequestsHigh:
+      .seconds(10)
     case .forecastOverCapacity, .requestRateHigh: .seconds(30)
-    case .cpuHigh, .cpuVeryHigh, .gpuHigh, .gpuVeryHigh, .diskIOHigh, .diskIOVeryHigh:
+    case .kvCacheHigh, .cpuHigh, .cpuVeryHigh, .gpuHigh, .gpuVeryHigh, .diskIOHigh, .diskIOVeryHigh:
       .seconds(30)
     default: .seconds(5)
     }
@@ -122,7 +135,7 @@ struct Conditions: Sendable {
 
   private struct Key: Hashable {
     let alert: Alert
-    let pool: String
+    let pool: String?
     let endpoint: SocketAddress?
   }
   private struct Held {
@@ -139,16 +152,20 @@ struct Conditions: Sendable {
     for pool in reading.pools {
       guard let history = pools[pool.name] else { continue }
       for finding in ConditionRules.findings(pool, history, now: now) {
-        let key = Key(alert: finding.alert, pool: pool.name, endpoint: finding.endpoint)
-        var entry =
-          held[key]
-          ?? Held(since: now, sinceWall: reading.wall, seenAt: now, text: finding.text)
-        entry.seenAt = now
-        entry.text = finding.text
-        held[key] = entry
+        note(finding, pool: pool.name, reading)
       }
     }
+    for finding in ConditionRules.findings(reading) { note(finding, pool: nil, reading) }
     held = held.filter { now - $0.value.seenAt <= Self.gapMax }
+  }
+
+  private mutating func note(_ finding: Finding, pool: String?, _ reading: StatusReading) {
+    let key = Key(alert: finding.alert, pool: pool, endpoint: finding.endpoint)
+    var entry =
+      held[key] ?? Held(since: now, sinceWall: reading.wall, seenAt: now, text: finding.text)
+    entry.seenAt = now
+    entry.text = finding.text
+    held[key] = entry
   }
 
   /// The worst first, of equal ones the oldest, then by name.
@@ -162,7 +179,8 @@ struct Conditions: Sendable {
     return found.sorted { a, b in
       if a.severity != b.severity { return a.severity > b.severity }
       if a.since != b.since { return a.since < b.since }
-      return (a.pool, a.alert, a.endpoint ?? "") < (b.pool, b.alert, b.endpoint ?? "")
+      return (a.pool ?? "", a.alert, a.endpoint ?? "")
+        < (b.pool ?? "", b.alert, b.endpoint ?? "")
     }
   }
 }

@@ -74,6 +74,7 @@ struct ResponseBaseline: Sendable {
   private var forTail = Collected()
   private(set) var mean = UsualValue()
   private(set) var tail = UsualValue()
+  private(set) var firstByte = UsualValue()
 
   private struct Collected: Sendable {
     var sums = TrafficSums()
@@ -86,7 +87,7 @@ struct ResponseBaseline: Sendable {
       let begun = begunAt ?? now - CounterWindow.length
       begunAt = begun
       sums.add(slice)
-      guard now - begun >= ResponseBaseline.minute, sums.ended >= countMin else { return nil }
+      guard now - begun >= ResponseBaseline.minute, sums.answered >= countMin else { return nil }
       defer { (sums, begunAt) = (TrafficSums(), now) }
       return sums
     }
@@ -112,6 +113,9 @@ struct ResponseBaseline: Sendable {
       let number = minute.durations.quantile(0.99), minute.errorRatio ?? 0 <= errorsMax
     {
       tail.take(number, alarm: limits.p99?.seconds, now: now)
+      if let first = minute.firstBytes?.quantile(0.99) {
+        firstByte.take(first, alarm: limits.firstByte?.seconds, now: now)
+      }
     }
   }
 
@@ -130,12 +134,16 @@ package struct ResponseLimits: Sendable, Equatable {
   package let mean: ThresholdPolicy.Levels<Nanoseconds>?
   /// Of the 99th percentile; nil while neither named nor learned.
   package let p99: Nanoseconds?
+  /// Of the 99th percentile of the times to the first byte of content; the same.
+  package let firstByte: Nanoseconds?
   /// What is usual, seconds; nil while too little is known.
   package let usualMean: Double?
   package let usualP99: Double?
+  package let usualFirstByte: Double?
 
   init(_ policy: ThresholdPolicy, _ baseline: ResponseBaseline) {
     (usualMean, usualP99) = (baseline.mean.value, baseline.tail.value)
+    usualFirstByte = baseline.firstByte.value
     let web = ThresholdPolicy.webResponseTime
     mean =
       policy.responseTime
@@ -146,6 +154,9 @@ package struct ResponseLimits: Sendable, Equatable {
       }
     p99 =
       policy.p99 ?? usualP99.map { max(ThresholdPolicy.webP99, .seconds($0 * Self.p99Factor)) }
+    firstByte =
+      policy.firstByte
+      ?? usualFirstByte.map { max(ThresholdPolicy.webP99, .seconds($0 * Self.p99Factor)) }
   }
 
   /// For people: the thresholds, and what they come from.

@@ -19,6 +19,11 @@ package struct StatusHistory: Sendable {
   /// Nothing taken yet.
   package init() {}
 
+  /// By pool: how long a client waits for a first byte before its leaving counts as a failure.
+  package var patience: [(pool: String, wait: Nanoseconds)] {
+    pools.map { ($0.key, $0.value.patience) }
+  }
+
   /// Takes a reading. What is no more in it is forgotten.
   package mutating func take(_ reading: StatusReading) {
     var next: [String: PoolHistory] = [:]
@@ -53,13 +58,14 @@ package struct StatusHistory: Sendable {
 struct PoolHistory: Sendable {
   private(set) var endpoints: [SocketAddress: EndpointHistory] = [:]
   private(set) var breakerRefusals = CounterWindow()
-  private(set) var refusals = CounterWindow()
+  private(set) var requests = RequestSums()
+  private var usualFirstBytes = UsualDurations()
   private(set) var budgetRefusals = CounterWindow()
   private(set) var totals = TrafficSums()
   /// Of the last reading: who was ejected since the one before, or is back, in words.
   private(set) var ejections: [(endpoint: SocketAddress, text: String)] = []
-  private(set) var rateChart = ChartRing()
-  private(set) var errorChart = ChartRing()
+  private(set) var arrivalChart = ChartRing()
+  private(set) var failureChart = ChartRing()
   private(set) var p99Chart = ChartRing()
   private(set) var inFlightChart = ChartRing()
   private(set) var queueChart = ChartRing()
@@ -68,11 +74,14 @@ struct PoolHistory: Sendable {
   private(set) var usualDuration: Double?
   /// Mean duration of the last window in which an exchange ended.
   private(set) var lastMean: Double?
-  /// Errors and refusals of all that was asked for; nil where nothing was.
-  var failureRatio: Double? {
-    let asked = totals.ended + refusals.increase
-    return asked > 0 ? min(1, (totals.errors + refusals.increase) / asked) : nil
-  }
+  /// Failures of all that was asked for; nil where nothing was.
+  var failureRatio: Double? { requests.failureRatio(totals) }
+  /// How long a client may wait for a first byte before its leaving counts as a failure: what the
+  /// configuration says, else a wait that 99 of 100 answers of the last minutes did not need. 0
+  /// while nobody was answered: then every wait is in vain.
+  private(set) var patience = Nanoseconds.zero
+  /// Shorter waits are felt as none (Miller 1968; Nielsen 1993): who leaves so soon did not mind.
+  private static let patienceMin = Nanoseconds.milliseconds(100)
   private var usual = (seconds: 0.0, count: 0.0)
   private var begunAt: Nanoseconds?
 
@@ -98,10 +107,14 @@ struct PoolHistory: Sendable {
     endpoints = next
     lastMean = totals.meanDuration ?? lastMean
     breakerRefusals.take(Double(pool.breakerRefusals), now: now)
-    refusals.take(Double(pool.refusals), now: now)
+    requests.take(pool, now: now)
+    usualFirstBytes.take(totals.firstBytes, now: now)
+    patience =
+      pool.thresholds.patience
+      ?? usualFirstBytes.quantile(0.99).map { max(Self.patienceMin, .seconds($0)) } ?? .zero
     budgetRefusals.take(Double(pool.budgetRefusals), now: now)
-    rateChart.append(totals.rate)
-    errorChart.append(totals.errorRatio)
+    arrivalChart.append(requests.arrivals.rate)
+    failureChart.append(failureRatio)
     p99Chart.append(totals.durations.quantile(0.99))
     inFlightChart.append(Double(totals.inFlight))
     queueChart.append(pool.queue.map { Double($0.length) })
@@ -125,7 +138,11 @@ struct PoolHistory: Sendable {
 struct TrafficSums: Sendable {
   var rate: Double?
   var ended = 0.0
+  /// Ended otherwise than by their clients' leaving.
+  var answered = 0.0
   var errors = 0.0
+  var clientErrors = 0.0
+  var tooMany = 0.0
   var attempts = 0.0
   var durationSum = 0.0
   var inFlight: UInt64 = 0
@@ -135,7 +152,10 @@ struct TrafficSums: Sendable {
   mutating func add(_ endpoint: EndpointHistory) {
     if let own = endpoint.ended.rate { rate = (rate ?? 0) + own }
     ended += endpoint.ended.increase
+    answered += endpoint.answered
     errors += endpoint.errors.increase
+    clientErrors += endpoint.clientErrors.increase
+    tooMany += endpoint.tooMany.increase
     attempts += endpoint.attempts.increase
     durationSum += endpoint.durationSum.increase
     durations.add(endpoint.durations.recent)
@@ -148,13 +168,18 @@ struct TrafficSums: Sendable {
   /// Adds what another span had; rates stay what they are.
   mutating func add(_ other: TrafficSums) {
     ended += other.ended
+    answered += other.answered
     errors += other.errors
     durationSum += other.durationSum
     durations.add(other.durations)
+    guard let own = other.firstBytes else { return }
+    var sum = firstBytes ?? FineCounts()
+    sum.add(own)
+    firstBytes = sum
   }
 
-  /// nil where nothing ended.
-  var errorRatio: Double? { ended > 0 ? min(1, errors / ended) : nil }
+  /// Of the answers; nil where there were none.
+  var errorRatio: Double? { answered > 0 ? min(1, errors / answered) : nil }
   /// nil where nothing ended.
   var meanDuration: Double? { ended > 0 ? durationSum / ended : nil }
 }
@@ -163,6 +188,14 @@ struct TrafficSums: Sendable {
 struct EndpointHistory: Sendable {
   private(set) var ended = CounterWindow()
   private(set) var errors = CounterWindow()
+  private(set) var canceled = CounterWindow()
+  private(set) var failed = CounterWindow()
+  /// Out of service by a verdict, not by an operator.
+  private(set) var outages = RecentShare()
+  /// Why it was out when it last was.
+  private(set) var outage = ""
+  private(set) var clientErrors = CounterWindow()
+  private(set) var tooMany = CounterWindow()
   private(set) var attempts = CounterWindow()
   private(set) var durationSum = CounterWindow()
   private(set) var durations = DurationWindow()
@@ -186,6 +219,12 @@ struct EndpointHistory: Sendable {
   mutating func take(_ reading: EndpointReading, now: Nanoseconds) {
     ended.take(Double(reading.ended), now: now)
     errors.take(Double(reading.errors), now: now)
+    canceled.take(Double(reading.canceled), now: now)
+    failed.take(Double(reading.failed), now: now)
+    outages.append(reading.outage != nil)
+    outage = reading.outage ?? outage
+    clientErrors.take(Double(reading.clientErrors), now: now)
+    tooMany.take(Double(reading.tooMany), now: now)
     attempts.take(Double(reading.attempts), now: now)
     durationSum.take(reading.durationSum, now: now)
     durations.take(reading.durations, now: now)
@@ -205,6 +244,14 @@ struct EndpointHistory: Sendable {
     lastRestarts = reading.restarts
     noteWeight(reading.row, now)
   }
+
+  /// Attempts within the window that failed or were answered 4xx, 429 apart.
+  var badAttempts: Double {
+    failed.increase + max(0, clientErrors.increase - tooMany.increase)
+  }
+
+  /// Ended within the window, otherwise than by their clients' leaving.
+  var answered: Double { max(0, ended.increase - canceled.increase) }
 
   private mutating func noteWeight(_ row: WeightRow, _ now: Nanoseconds) {
     guard row.base > 0 else { return }

@@ -17,6 +17,7 @@ extension StatusSnapshot {
       json.put("workers", workerCount)
       json.put("connections", connections)
       json.put("requests_per_second", requestsPerSecond)
+      requests.write(to: &json)
       json.put("own_errors_per_second", ownErrorsPerSecond)
       json.put("write", write.rawValue)
       json.key("pools")
@@ -57,6 +58,8 @@ extension PoolSnapshot {
       json.put("dry_run", isDryRun)
       json.put("frozen", isFrozen)
       traffic.write(to: &json)
+      requests.write(to: &json)
+      json.put("failure_ratio", failureRatio)
       json.put("in_flight", inFlight)
       json.key("queue")
       if let queue {
@@ -98,6 +101,17 @@ extension EndpointSnapshot {
   }
 }
 
+extension RequestNumbers {
+  fileprivate func write(to json: inout JSONWriter) {
+    json.put("arrivals_per_second", arrivals)
+    json.put("answered_per_second", answered)
+    json.put("refused_per_second", refused)
+    json.put("given_up_per_second", givenUp)
+    json.put("client_errors_per_second", clientErrors)
+    json.put("server_errors_per_second", serverErrors)
+  }
+}
+
 extension TrafficNumbers {
   fileprivate func write(to json: inout JSONWriter) {
     json.put("requests_per_second", requestsPerSecond)
@@ -121,8 +135,8 @@ extension StatusHistory {
         guard let history = pools[pool.name] else { return }
         json.object { json in
           json.put("name", pool.name)
-          json.put("requests_per_second", history.rateChart)
-          json.put("error_ratio", history.errorChart)
+          json.put("arrivals_per_second", history.arrivalChart)
+          json.put("failure_ratio", history.failureChart)
           json.put("p99_seconds", history.p99Chart)
           json.put("in_flight", history.inFlightChart)
           json.put("queue_length", history.queueChart)

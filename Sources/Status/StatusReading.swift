@@ -28,6 +28,8 @@ package struct StatusReading: Sendable {
   /// Answers of 500 and above that steelyard gave in an endpoint's place, ever.
   package var ownErrors: UInt64 = 0
   package var write = WriteAccess.open
+  /// Why the last reload was refused; nil where it was not.
+  package var reloadFailure: String?
   package var pools: [PoolReading] = []
 
   /// An empty one.
@@ -67,8 +69,16 @@ package struct PoolReading: Sendable {
   package var forecast: Double?
   /// Requests that a breaker refused, ever.
   package var breakerRefusals: UInt64 = 0
+  /// Requests that took a route to the pool, ever.
+  package var arrivals: UInt64 = 0
   /// Requests that were refused because no endpoint could be asked, ever.
   package var refusals: UInt64 = 0
+  /// Requests that a rate limit refused, ever.
+  package var limited: UInt64 = 0
+  /// Requests whose clients left before the answer was whole, ever.
+  package var givenUp: UInt64 = 0
+  /// Of those, the ones that had waited longer than the pool's patience for a first byte.
+  package var overdue: UInt64 = 0
   /// Retries that the budget refused, ever.
   package var budgetRefusals: UInt64 = 0
   /// What the numbers are compared with.
@@ -94,6 +104,16 @@ package struct EndpointReading: Sendable {
   package var attempts: UInt64 = 0
   /// Of the exchanges that ended, those with 5xx or a cut response, ever.
   package var errors: UInt64 = 0
+  /// Attempts that failed, ever: refused, cut, timed out, or answered 5xx.
+  package var failed: UInt64 = 0
+  /// Why health, watchdog or workers keep it out of service; nil where they do not.
+  package var outage: String?
+  /// Of the exchanges that ended, those whose clients left, ever.
+  package var canceled: UInt64 = 0
+  /// Of the exchanges that ended, those with 4xx, ever.
+  package var clientErrors: UInt64 = 0
+  /// Of those with 4xx, the ones with 429.
+  package var tooMany: UInt64 = 0
   /// Sum of the durations of the exchanges that ended.
   package var durationSum = 0.0
   package var durations = FineCounts()

@@ -16,6 +16,8 @@ package struct StatusSnapshot: Sendable, Equatable {
   package var connections: UInt64 = 0
   /// Exchanges that ended, of all pools.
   package var requestsPerSecond = 0.0
+  /// Of all pools.
+  package var requests = RequestNumbers()
   /// Answers of 500 and above that steelyard gave itself.
   package var ownErrorsPerSecond = 0.0
   package var write = WriteAccess.none
@@ -49,6 +51,10 @@ package struct PoolSnapshot: Sendable, Equatable {
   package var isDryRun: Bool
   package var isFrozen: Bool
   package var traffic: TrafficNumbers
+  package var requests: RequestNumbers
+  /// Requests whose clients did not get what they asked for, of those that are over; nil where
+  /// none is.
+  package var failureRatio: Double?
   package var inFlight: UInt64
   package var queue: QueueReading?
   package var demandRatio: Double?
@@ -92,6 +98,7 @@ extension StatusHistory {
       pools[pool.name].map { $0.snapshot(of: pool) }
     }
     result.requestsPerSecond = result.pools.reduce(0) { $0 + ($1.traffic.requestsPerSecond ?? 0) }
+    result.requests = result.pools.reduce(RequestNumbers()) { $0 + $1.requests }
     let newest = (decisions + ejections).sorted { $0.wall > $1.wall }
     result.decisions = Array(newest.prefix(StatusSnapshot.decisionsMax))
     let all = conditions.all
@@ -129,7 +136,8 @@ extension PoolHistory {
       firstByteP99: totals.firstBytes?.quantile(0.99))
     return PoolSnapshot(
       name: pool.name, balance: pool.balance, law: pool.law, isDryRun: pool.isDryRun,
-      isFrozen: pool.isFrozen, traffic: numbers, inFlight: totals.inFlight, queue: pool.queue,
+      isFrozen: pool.isFrozen, traffic: numbers, requests: requests.numbers(totals),
+      failureRatio: failureRatio, inFlight: totals.inFlight, queue: pool.queue,
       demandRatio: pool.demandRatio, forecast: pool.forecast, endpoints: found)
   }
 
@@ -151,7 +159,7 @@ extension EndpointHistory {
   fileprivate var numbers: TrafficNumbers {
     TrafficNumbers(
       requestsPerSecond: ended.rate,
-      errorRatio: ended.increase > 0 ? min(1, errors.increase / ended.increase) : nil,
+      errorRatio: answered > 0 ? min(1, errors.increase / answered) : nil,
       p50: durations.recent.quantile(0.5), p99: durations.recent.quantile(0.99),
       firstByteP50: firstBytes?.recent.quantile(0.5),
       firstByteP99: firstBytes?.recent.quantile(0.99))

@@ -21,6 +21,12 @@ struct CounterWindow: Sendable {
     return last.count - first.count
   }
 
+  /// Seconds that the window has; nil before there are two marks.
+  var length: Double? {
+    guard marks.count > 1, let first = marks.first, let last = marks.last else { return nil }
+    return (last.at - first.at).seconds
+  }
+
   /// A second, over the window; nil before there are two marks.
   var rate: Double? {
     guard marks.count > 1, let first = marks.first, let last = marks.last else { return nil }
@@ -50,6 +56,38 @@ struct DurationWindow: Sendable {
   }
 }
 
+/// Durations of the last five to ten minutes.
+struct UsualDurations: Sendable {
+  private static let generation = Nanoseconds.seconds(300)
+  /// About as long as what a `DurationWindow` has.
+  private static let step = Nanoseconds.seconds(10)
+  private var older = FineCounts()
+  private var newer = FineCounts()
+  private var begunAt: Nanoseconds?
+  private var takenAt: Nanoseconds?
+
+  /// `recent` is what a `DurationWindow` has.
+  mutating func take(_ recent: FineCounts?, now: Nanoseconds) {
+    let begun = begunAt ?? now
+    begunAt = begun
+    if now - begun >= Self.generation {
+      (older, newer) = (newer, FineCounts())
+      begunAt = now
+    }
+    guard let recent else { return }
+    if let takenAt, now - takenAt < Self.step { return }
+    takenAt = now
+    newer.add(recent)
+  }
+
+  /// nil where nothing was measured.
+  func quantile(_ q: Double) -> Double? {
+    var all = older
+    all.add(newer)
+    return all.quantile(q)
+  }
+}
+
 /// The last points of a chart, one a second, the oldest first.
 struct ChartRing: Sendable {
   static let capacity = 120
@@ -71,6 +109,20 @@ struct ChartRing: Sendable {
   var values: [Double?] {
     (points[next...] + points[..<next]).map { $0.isNaN ? nil : Double($0) }
   }
+}
+
+/// In how many of the last thirty readings something held.
+struct RecentShare: Sendable {
+  private static let capacity = 30
+  private var points: [Bool] = []
+
+  mutating func append(_ holds: Bool) {
+    points.append(holds)
+    if points.count > Self.capacity { points.removeFirst() }
+  }
+
+  /// In more than half of so many.
+  var isMost: Bool { points.count { $0 } * 2 > Self.capacity }
 }
 
 /// When something happened, the last eight times.

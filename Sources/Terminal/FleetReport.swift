@@ -10,7 +10,12 @@ package struct FleetReport: Sendable, Equatable, Decodable {
   package var revision: Double?
   package var workers: Double?
   package var connections: Double?
-  package var requestsPerSecond: Double?
+  package var arrivalsPerSecond: Double?
+  package var answeredPerSecond: Double?
+  package var refusedPerSecond: Double?
+  package var givenUpPerSecond: Double?
+  package var clientErrorsPerSecond: Double?
+  package var serverErrorsPerSecond: Double?
   /// `open`, `token` or `none`.
   package var write: String?
   package var pools: [PoolReport]
@@ -34,8 +39,13 @@ package struct PoolReport: Sendable, Equatable, Decodable {
   package var law: String?
   package var dryRun: Bool?
   package var frozen: Bool?
-  package var requestsPerSecond: Double?
-  package var errorRatio: Double?
+  package var arrivalsPerSecond: Double?
+  package var answeredPerSecond: Double?
+  package var refusedPerSecond: Double?
+  package var givenUpPerSecond: Double?
+  package var clientErrorsPerSecond: Double?
+  package var serverErrorsPerSecond: Double?
+  package var failureRatio: Double?
   package var p50Seconds: Double?
   package var p99Seconds: Double?
   package var firstByteP50Seconds: Double?

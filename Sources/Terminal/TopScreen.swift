@@ -39,7 +39,8 @@ extension TopState {
 
   private func heading(_ columns: Int, _ rowCount: Int) -> [ScreenLine] {
     var lines = [titleLine(columns)]
-    if rowCount >= 6 { lines.append(summaryLine) }
+    if rowCount >= 6 { lines.append(requestLine) }
+    if rowCount >= 8 { lines.append(summaryLine) }
     if let lost {
       lines = lines.map(\.faded)
       var line = ScreenLine("no answer since \(lost.since): ", .bad)
@@ -79,10 +80,28 @@ extension TopState {
     return line
   }
 
+  /// What became of the requests of all pools, a second.
+  private var requestLine: ScreenLine {
+    guard let report else { return ScreenLine() }
+    var line = ScreenLine("requests/s ", .faint)
+    line.append(Quantity.rate(report.arrivalsPerSecond), .strong)
+    let parts: [(name: String, rate: Double?, tone: Tone)] = [
+      ("answered", report.answeredPerSecond, .normal),
+      ("4xx", report.clientErrorsPerSecond, .normal),
+      ("5xx", report.serverErrorsPerSecond, .bad),
+      ("refused", report.refusedPerSecond, .bad),
+      ("given up", report.givenUpPerSecond, .bad),
+    ]
+    for (name, rate, tone) in parts {
+      line.append("  \(name) ", .faint)
+      line.append(Quantity.rate(rate), rate ?? 0 > 0 ? tone : .normal)
+    }
+    return line
+  }
+
   private var summaryLine: ScreenLine {
     guard let report else { return ScreenLine() }
-    var line = ScreenLine("\(Quantity.rate(report.requestsPerSecond)) req/s", .strong)
-    line.append("  \(Quantity.count(report.connections)) connections")
+    var line = ScreenLine("\(Quantity.count(report.connections)) connections")
     let conditions = report.conditions ?? []
     guard !conditions.isEmpty else {
       line.append("  no conditions", .good)
@@ -113,7 +132,7 @@ extension TopState {
     var line = ScreenLine(condition.severity ?? "", tone(of: condition.severity))
     let name = condition.alert ?? ""
     line.append(" \(name.hasPrefix("Steelyard") ? String(name.dropFirst(9)) : name)", .strong)
-    line.append(" \(condition.pool ?? "")")
+    if let pool = condition.pool { line.append(" \(pool)") }
     if let endpoint = condition.endpoint { line.append(" \(endpoint)") }
     line.append(": \(condition.text ?? "")")
     return line
@@ -124,11 +143,14 @@ extension TopState {
   private static let poolColumns = [
     TableLayout.Column("pool", isRight: false, priority: 0, widthMin: 8, isName: true),
     TableLayout.Column("ready", priority: 4), TableLayout.Column("req/s", priority: 1),
-    TableLayout.Column("err %", priority: 2), TableLayout.Column("p50", priority: 5),
-    TableLayout.Column("p99", priority: 3), TableLayout.Column("1st b p50", priority: 9),
-    TableLayout.Column("1st b p99", priority: 10), TableLayout.Column("in fl", priority: 6),
-    TableLayout.Column("queue", priority: 7), TableLayout.Column("demand %", priority: 8),
-    TableLayout.Column("balance, law", isRight: false, priority: 11),
+    TableLayout.Column("fail %", priority: 2), TableLayout.Column("answ/s", priority: 5),
+    TableLayout.Column("4xx/s", priority: 9), TableLayout.Column("5xx/s", priority: 8),
+    TableLayout.Column("refus/s", priority: 6), TableLayout.Column("gave up/s", priority: 7),
+    TableLayout.Column("p50", priority: 10), TableLayout.Column("p99", priority: 3),
+    TableLayout.Column("1st b p50", priority: 14), TableLayout.Column("1st b p99", priority: 15),
+    TableLayout.Column("in fl", priority: 11), TableLayout.Column("queue", priority: 12),
+    TableLayout.Column("demand %", priority: 13),
+    TableLayout.Column("balance, law", isRight: false, priority: 16),
   ]
 
   private func poolLines(_ pools: [PoolReport], _ columns: Int, _ countMax: Int) -> [ScreenLine] {
@@ -157,8 +179,13 @@ extension TopState {
         "\(ready)/\(pool.endpoints.count)",
         ready == 0 ? .disaster : ready < pool.endpoints.count ? .warning : .good
       ),
-      (Quantity.rate(pool.requestsPerSecond), .normal),
-      (Quantity.percent(pool.errorRatio), FleetColumn.errorTone(pool.errorRatio)),
+      (Quantity.rate(pool.arrivalsPerSecond), .normal),
+      (Quantity.percent(pool.failureRatio), FleetColumn.errorTone(pool.failureRatio)),
+      (Quantity.rate(pool.answeredPerSecond), .normal),
+      (Quantity.rate(pool.clientErrorsPerSecond), .normal),
+      (Quantity.rate(pool.serverErrorsPerSecond), tone(ofFailures: pool.serverErrorsPerSecond)),
+      (Quantity.rate(pool.refusedPerSecond), tone(ofFailures: pool.refusedPerSecond)),
+      (Quantity.rate(pool.givenUpPerSecond), tone(ofFailures: pool.givenUpPerSecond)),
       (Quantity.duration(pool.p50Seconds), .normal),
       (Quantity.duration(pool.p99Seconds), .normal),
       (Quantity.duration(pool.firstByteP50Seconds), .normal),
@@ -169,6 +196,8 @@ extension TopState {
       (words.compactMap(\.self).joined(separator: ", "), .faint),
     ]
   }
+
+  private static func tone(ofFailures rate: Double?) -> Tone { rate ?? 0 > 0 ? .bad : .normal }
 
   // MARK: Endpoints
 

@@ -43,6 +43,8 @@ extension Steelyard {
       format, table: table, traffic: balancer.metrics, evidence: evidence, labels: endpointLabels,
       now: now, wall: Clock.wall, byteCapacity: metricsByteCapacity)
     let bytes = page.render {
+      ClientMetrics(balancer.admission, balancer.metrics, table.fleet, endpointLabels)
+        .write(to: &$0)
       AdmissionMetrics(balancer.admission, table.fleet, now: now).write(to: &$0)
       DemandMetrics(controller).write(to: &$0)
       ThresholdMetrics(table.fleet, status).write(to: &$0)
@@ -50,6 +52,7 @@ extension Steelyard {
       NameMetrics(watch: names.watch).write(to: &$0)
       AccessLogMetrics(driver: accessLog).write(to: &$0)
       adminCounts.write(to: &$0)
+      lastReload.write(to: &$0)
       EventMetrics(log: log, hooks: hooks.queue).write(to: &$0)
     }
     // The next page is about as large.

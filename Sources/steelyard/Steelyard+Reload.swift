@@ -30,6 +30,13 @@ extension Steelyard {
 
   /// Reads the file again and takes it. On an error nothing has changed.
   func reload(now: Nanoseconds) -> ReloadResult {
+    let result = readAndReload(now: now)
+    // A reload that cannot be is no failed one.
+    if path != nil, stopsAt == nil { lastReload.note(result, wall: Clock.wall) }
+    return result
+  }
+
+  private func readAndReload(now: Nanoseconds) -> ReloadResult {
     guard let path else {
       return .failure(Problem(409, "this steelyard was not started with a file"))
     }

@@ -17,6 +17,9 @@ extension Steelyard {
     statusDue = max(statusDue + StatusHistory.interval, now)
     let wall = Clock.wall
     status.take(statusReading(now: now, wall: wall))
+    for (pool, patience) in status.patience {
+      balancer.admission.traffic(of: pool).setPatience(patience)
+    }
     guard isWatched, let snapshot = statusSnapshot(now: now, wall: wall) else { return nil }
     return ServerSentEvent(name: "status", id: wall, data: snapshot.json).bytes
   }
@@ -62,6 +65,7 @@ extension Steelyard {
     reading.ownErrors = LocalReason.allCases.reduce(0) {
       $1.status >= 500 ? $0 &+ balancer.metrics.locals($1) : $0
     }
+    reading.reloadFailure = lastReload.failure
     reading.write = WriteAccess(rawValue: access.writing.rawValue) ?? .none
     let gates = balancer.admission.gates
     for (index, pool) in table.fleet.pools.enumerated() {
@@ -90,7 +94,14 @@ extension Steelyard {
     reading.isCapacityKnown = controller.demand[index].basis == .slots
     reading.forecast = controller.demand[index].forecast.expected(.fiveMinutes)
     let refusals = balancer.admission.refusals(of: pool.name)
-    reading.refusals = RefusalCounts.Reason.allCases.reduce(0) { $0 &+ refusals.sum($1) }
+    for reason in RefusalCounts.Reason.allCases {
+      let count = refusals.sum(reason)
+      if reason.isLimit { reading.limited &+= count } else { reading.refusals &+= count }
+    }
+    let traffic = balancer.admission.traffic(of: pool.name)
+    reading.arrivals = traffic.arrivalCount
+    reading.givenUp = PoolTraffic.Departure.allCases.reduce(0) { $0 &+ traffic.sum($1) }
+    reading.overdue = traffic.sum(.overdue)
     let resilience = balancer.metrics.resilience
     for endpoint in pool.endpoints {
       let slot = endpoint.slot
@@ -114,12 +125,15 @@ extension Steelyard {
     reading.inFlight = evidence.sum(.inFlight, slot)
     reading.connections = evidence.sum(.connections, slot)
     reading.attempts = evidence.sum(.started, slot)
+    reading.failed = evidence.sum(.failed, slot)
+    reading.outage = outage(slot, reading.eligibility)
     reading.ejections = evidence.sum(.ejections, slot)
     let traffic = balancer.metrics
-    for method in Method.allCases {
-      reading.errors &+= traffic.exchanges(slot: slot, .serverError, method)
-      reading.errors &+= traffic.exchanges(slot: slot, .truncated, method)
-    }
+    reading.errors =
+      traffic.exchanges(slot: slot, .serverError) &+ traffic.exchanges(slot: slot, .truncated)
+    reading.canceled = traffic.exchanges(slot: slot, .canceled)
+    reading.clientErrors = traffic.exchanges(slot: slot, .clientError)
+    reading.tooMany = traffic.tooMany(slot: slot)
     let durations = traffic.durations(slot: slot)
     reading.ended = durations.count
     reading.durationSum = durations.sumSeconds
@@ -140,6 +154,26 @@ extension Steelyard {
       reading.restarts &+= controller.endpoints[slot]?.scrapes[index].restartCount ?? 0
     }
     return reading
+  }
+
+  /// Why it is out of service: by checks, watchdog or workers.
+  private func outage(_ slot: Int, _ state: Eligibility) -> String? {
+    switch state {
+    case .unhealthy:
+      guard let failure = controller.endpoints[slot]?.health?.statistics.failure else {
+        return "unhealthy"
+      }
+      let detail = failure.detail.isEmpty ? "" : " (\(failure.detail))"
+      return "unhealthy, the last check failed: \(failure.kind.label)\(detail)"
+    case .stalled:
+      guard case .stalled(let cause)? = controller.endpoints[slot]?.watchdog.phase else {
+        return "stalled"
+      }
+      let still = controller.endpoints[slot]?.watchdog.stillness ?? 0
+      return "stalled (\(cause.label)), no work seen for \(Int(still)) s"
+    case .ejected: return "ejected, requests to it fail"
+    default: return nil
+    }
   }
 
   /// The signals of one page that say how far the endpoint's machine is used, and how many

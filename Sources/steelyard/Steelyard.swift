@@ -75,6 +75,7 @@ final class Steelyard {
   /// When the status takes its next reading.
   var statusDue: Nanoseconds
   let startedAt: Nanoseconds
+  var lastReload: ReloadOutcome
   /// Set once a graceful end has begun.
   private(set) var stopsAt: Nanoseconds?
   /// Why new requests should go elsewhere; nil: they need not.
@@ -95,6 +96,7 @@ final class Steelyard {
     access = try Self.access(configured, log)
     admin = AdminServer(counts: adminCounts)
     startedAt = Clock.now
+    lastReload = ReloadOutcome(startedAt: Clock.wall)
     do throws(IOError) {
       names = try NameDriver(waker: waker)
     } catch {

@@ -32,10 +32,17 @@ import Testing
     expected.successRatio = .init(normal: 1, alarm: 0)
     expected.objectiveRatio = 0.5
     expected.requestRate = .init(90, per: .minute)
+    expected.giveUpRatio = 0.1
+    expected.firstByte = .seconds(9)
+    expected.clientErrorRatio = 0.9
+    expected.endpointErrorRatio = 0.2
+    expected.patience = .zero
     let read = try thresholds(
       "thresholds: {error_ratio: {normal: 0, alarm: 1}, response_time: {normal: 1s, alarm: 1m}, "
         + "p99: 90s, endpoint_connections: 100, queue_length: {normal: 0, alarm: 1}, "
-        + "success_ratio: {normal: 1, alarm: 0}, objective: 0.5, request_rate: 90/m}")
+        + "success_ratio: {normal: 1, alarm: 0}, objective: 0.5, request_rate: 90/m, "
+        + "first_byte: 9s, patience: 0s, give_up_ratio: 0.1, client_error_ratio: 0.9, "
+        + "endpoint_error_ratio: 0.2}")
     #expect(read == expected)
     #expect(read.requestRate?.perSecond == 1.5)
   }
@@ -44,6 +51,7 @@ import Testing
     var web = ThresholdPolicy()
     web.responseTime = .init(normal: .milliseconds(100), alarm: .milliseconds(500))
     web.p99 = .milliseconds(200)
+    web.firstByte = .milliseconds(200)
     #expect(try thresholds("thresholds: web") == web)
     #expect(try thresholds("thresholds: {profile: web}") == web)
     #expect(try thresholds("thresholds: learned") == ThresholdPolicy())
@@ -76,6 +84,8 @@ import Testing
       "`normal` (1s) must be less than `alarm` (200ms)"
     ),
     ("response_time: {normal: 0s}", "`normal` must be 1ms to 24h, not `0s`"),
+    ("patience: 25h", "`patience` must be 0s to 24h, or `learned`, not `25h`"),
+    ("give_up_ratio: 2", "`give_up_ratio` must be 0 to 1, not `2`"),
     ("p99: 200", "`p99` must be a duration, or `learned`, not `200`"),
     (
       "endpoint_connections: 0",

@@ -48,6 +48,8 @@ class Engine:
             exchange.keeps_alive = False
             while True:
                 exchange.send(exchange.take(1))
+        if path in ("/missing", "/full"):
+            return exchange.answer(status=404 if path == "/missing" else 429)
         with self.lock:
             self.running += 1
         self.works.wait(60)
@@ -222,6 +224,12 @@ class Eventful:
             for number in range(400):
                 key = [("Authorization", f"Bearer {number % 200}")]
                 connection.exchange("GET", "/limited/work", fields=key)
+            for _ in range(20):
+                key = [("Authorization", "Bearer the same")]
+                connection.exchange("GET", "/limited/work", fields=key)
+        for _ in range(20):
+            self._ask("/missing")
+            self._ask("/full")
         for _ in range(3):
             with wire.Connection(("127.0.0.1", self.port)) as connection:
                 connection.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -272,6 +280,10 @@ class Eventful:
                 assert answer.status == 200, answer.content
         self._sees('steelyard_endpoint_weight_reason{reason="pinned"}')
         self._sees('steelyard_endpoint_eligibility{state=~"draining|drained"}')
+        self.steelyard.file.write_text("pools: [")
+        with wire.Connection(self.steelyard.admin) as connection:
+            assert connection.exchange("POST", "/api/v1/reload").status == 422
+        self._sees("steelyard_config_last_reload_successful == bool 0")
 
     # What Prometheus says
 

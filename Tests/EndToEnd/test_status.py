@@ -121,7 +121,7 @@ def test_events_are_a_history_and_then_a_status_each_second(stage):
     assert first["data"]["interval_seconds"] == 1
     (charts,) = first["data"]["pools"]
     assert charts["name"] == "text" and charts["endpoints"][0]["address"] == endpoint.address
-    assert 1 <= len(charts["requests_per_second"]) <= 120
+    assert 1 <= len(charts["arrivals_per_second"]) <= 120
     events = [stream.event() for _ in range(4)]
     assert {event["event"] for event in events} == {b"status"}
     times = [event["data"]["time"] for event in events]

@@ -55,7 +55,116 @@ private func use(_ machine: Machine, _ ratio: Double) -> UtilisationReading {
       act: {
         for i in $0.endpoints.indices { $0.endpoints[i].eligibility = .unhealthy }
         $0.pool.refusals += 10
-      }, alerts: ["NoEligibleEndpoint", "SuccessRateVeryLow", "ServiceInterrupted"]),
+      },
+      alerts: [
+        "NoEligibleEndpoint", "SuccessRateVeryLow", "ServiceInterrupted", "EndpointDown",
+      ]),
+    Row(
+      name: "every client leaves after a long wait",
+      act: {
+        $0.endpoints[0].lose(10, after: 5)
+        $0.pool.overdue += 10
+      }, alerts: ["ClientsGiveUp", "SuccessRateVeryLow", "ServiceInterrupted"]),
+    Row(
+      name: "one endpoint of six hangs", endpointCount: 6,
+      act: {
+        for i in 1...5 { $0.endpoints[i].serve(10, lasting: 0.02) }
+        $0.endpoints[0].eligibility = .stalled
+      }, alerts: ["EndpointDown"]),
+    Row(
+      name: "one that is tried again and again", endpointCount: 6,
+      act: {
+        for i in 1...5 { $0.endpoints[i].serve(10, lasting: 0.02) }
+        $0.endpoints[0].eligibility = Int($0.now.seconds) % 10 == 0 ? .ready : .ejected
+      }, alerts: ["EndpointDown", "EndpointFlapping"]),
+    Row(
+      name: "drained", endpointCount: 6, act: { $0.endpoints[0].eligibility = .drained },
+      alerts: []),
+    Row(
+      name: "4xx only", act: { for i in 0...1 { $0.endpoints[i].refuse(20) } },
+      alerts: ["ClientErrorsHigh"]),
+    Row(
+      name: "4xx for half of the requests",
+      act: {
+        for i in 0...1 {
+          $0.endpoints[i].refuse(10)
+          $0.endpoints[i].serve(10, lasting: 0.02)
+        }
+      }, alerts: []),
+    Row(
+      name: "429 only", act: { for i in 0...1 { $0.endpoints[i].refuse(20, tooMany: 20) } },
+      alerts: ["TooManyRequestsHigh"]),
+    Row(
+      name: "rate limits for most",
+      act: {
+        $0.endpoints[0].serve(10, lasting: 0.02)
+        $0.pool.limited += 11
+      }, alerts: ["TooManyRequestsHigh"]),
+    Row(
+      name: "a model is missing at one endpoint", endpointCount: 3,
+      act: {
+        $0.endpoints[0].refuse(5)
+        for i in 1...2 { $0.endpoints[i].serve(50, lasting: 0.02) }
+      }, alerts: ["EndpointErrorsOutlier"]),
+    Row(
+      name: "one endpoint fails, retries hide it", endpointCount: 3,
+      act: {
+        $0.endpoints[0].attempts += 5
+        $0.endpoints[0].failed += 2
+        for i in 1...2 { $0.endpoints[i].serve(50, lasting: 0.02) }
+      }, alerts: ["EndpointErrorsOutlier"]),
+    Row(
+      name: "clients' faults, spread over the pool", endpointCount: 3,
+      act: {
+        for i in 0...2 {
+          $0.endpoints[i].refuse(i == 0 ? 6 : 4)
+          $0.endpoints[i].serve(10, lasting: 0.02)
+        }
+      }, alerts: []),
+    Row(
+      name: "a cache nearly full",
+      act: {
+        $0.endpoints[0].utilisations = [
+          UtilisationReading(
+            name: "kv_cache", ratio: 0.96, thresholds: .init(normal: 0.8, alarm: 0.95))
+        ]
+      }, alerts: ["KVCacheHigh"]),
+    Row(
+      name: "a cache well used",
+      act: {
+        $0.endpoints[0].utilisations = [
+          UtilisationReading(
+            name: "kv_cache", ratio: 0.94, thresholds: .init(normal: 0.8, alarm: 0.95))
+        ]
+      }, alerts: []),
+    Row(
+      name: "first bytes are late",
+      act: {
+        $0.pool.thresholds.firstByte = .seconds(1)
+        $0.endpoints[0].serve(20, lasting: 0.02, firstByte: 2)
+      }, alerts: ["TimeToFirstByteHigh"]),
+    Row(
+      name: "a reload was refused", act: { $0.reloadFailure = "line 3" },
+      alerts: ["ReloadFailed"]),
+    Row(
+      name: "clients change their minds",
+      act: {
+        $0.endpoints[0].serve(10, lasting: 0.02)
+        $0.endpoints[0].lose(10, after: 0.01)
+      }, alerts: []),
+    Row(
+      name: "4xx and refusals, nothing else",
+      act: {
+        $0.endpoints[0].refuse(10)
+        $0.pool.refusals += 1
+      },
+      alerts: ["SuccessRateVeryLow", "ServiceInterrupted", "ClientErrorsHigh"]),
+    Row(
+      name: "a rate limit holds requests back",
+      act: {
+        $0.endpoints[0].serve(10, lasting: 0.02)
+        $0.pool.limited += 5
+      }, alerts: []),
     Row(
       name: "of any speed, while nothing is usual yet",
       act: { $0.endpoints[0].serve(100, lasting: 20) }, alerts: []),
@@ -83,7 +192,7 @@ private func use(_ machine: Machine, _ ratio: Double) -> UtilisationReading {
     Row(
       name: "nobody left",
       act: { for i in $0.endpoints.indices { $0.endpoints[i].eligibility = .unhealthy } },
-      alerts: ["NoEligibleEndpoint"]),
+      alerts: ["NoEligibleEndpoint", "EndpointDown"]),
     Row(
       name: "all weights are 0",
       act: { for i in $0.endpoints.indices { $0.endpoints[i].row.effective = 0 } },
@@ -103,17 +212,17 @@ private func use(_ machine: Machine, _ ratio: Double) -> UtilisationReading {
       act: {
         $0.endpoints[2].isBackup = true
         for i in 0...1 { $0.endpoints[i].eligibility = .ejected }
-      }, alerts: ["BackupServing", "EjectedShareHigh"]),
+      }, alerts: ["BackupServing", "EjectedShareHigh", "EndpointDown"]),
     Row(
       name: "one left", endpointCount: 3,
       act: {
         $0.endpoints[0].eligibility = .unhealthy
         $0.endpoints[1].eligibility = .drained
-      }, alerts: ["SingleEndpointLeft"]),
+      }, alerts: ["SingleEndpointLeft", "EndpointDown"]),
     Row(
       name: "half ejected", endpointCount: 4,
       act: { for i in 0...1 { $0.endpoints[i].eligibility = i == 0 ? .ejected : .stalled } },
-      alerts: ["EjectedShareHigh"]),
+      alerts: ["EjectedShareHigh", "EndpointDown"]),
     Row(
       name: "a pool of one", endpointCount: 1,
       act: { $0.endpoints[0].serve(10, lasting: 0.02) }, alerts: []),
@@ -300,6 +409,8 @@ private func use(_ machine: Machine, _ ratio: Double) -> UtilisationReading {
     world.run(15)
     let snapshot = world.snapshot
     #expect(snapshot.conditionCount == 151)
+    world.run(15)
+    #expect(world.snapshot.conditionCount == 301)
     #expect(snapshot.conditions.count == Conditions.countMax)
     #expect(snapshot.conditions.first?.severity == .disaster)
     #expect(snapshot.conditions.dropFirst().allSatisfy { $0.severity == .warning })

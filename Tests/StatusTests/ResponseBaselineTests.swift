@@ -18,7 +18,7 @@ private struct Pool {
     for slice in 0..<(minutes * 6) {
       now = now + .seconds(10)
       var sums = TrafficSums()
-      sums.ended = count
+      (sums.ended, sums.answered) = (count, count)
       sums.errors = errors
       sums.durationSum = count * (mean + (slice / 6 % 2 == 0 ? spread : -spread))
       baseline.take(sums, policy, now: now)

@@ -99,7 +99,7 @@ import Testing
   struct Charts: Decodable {
     struct Pool: Decodable {
       struct Endpoint: Decodable { var requests_per_second: [Double?] }
-      var requests_per_second: [Double?]
+      var arrivals_per_second: [Double?]
       var p99_seconds: [Double?]
       var queue_length: [Double?]
       var endpoints: [Endpoint]
@@ -116,8 +116,8 @@ import Testing
     let pool = try #require(read.pools.first)
     #expect(read.interval_seconds == 1)
     let rates: [Double?] = [nil, 0, 0, 0, 0, 0.8, 1.333, 1.714, 2, 2.222]
-    #expect(pool.requests_per_second == rates)
-    #expect(pool.endpoints.map(\.requests_per_second) == [pool.requests_per_second])
+    #expect(pool.arrivals_per_second == rates)
+    #expect(pool.endpoints.map(\.requests_per_second) == [rates])
     #expect(pool.p99_seconds.compactMap { $0 }.count == 5)
     #expect(pool.queue_length == [Double?](repeating: nil, count: 10))
   }

@@ -10,6 +10,9 @@ struct World {
   var now = Nanoseconds.seconds(1_000)
   var pool = PoolReading(name: "text")
   var endpoints: [EndpointReading]
+  /// Requests whose clients left while no endpoint had them.
+  var leftQueue: UInt64 = 0
+  var reloadFailure: String?
   private static let epoch = Nanoseconds.seconds(1_763_750_000)
 
   init(endpointCount: Int = 1) {
@@ -33,8 +36,17 @@ struct World {
   mutating func step(_ passed: Nanoseconds = .seconds(1)) {
     now = now + passed
     var reading = StatusReading(now: now, wall: Self.epoch + now)
+    for index in endpoints.indices {
+      let state = endpoints[index].eligibility
+      let isOut = [.ejected, .unhealthy, .stalled].contains(state)
+      endpoints[index].outage = isOut ? state.label : nil
+    }
     var pool = pool
+    reading.reloadFailure = reloadFailure
     pool.endpoints = endpoints
+    pool.givenUp = leftQueue + endpoints.reduce(0) { $0 + $1.canceled }
+    pool.arrivals =
+      pool.refusals + pool.limited + leftQueue + endpoints.reduce(0) { $0 + $1.ended }
     reading.pools = [pool]
     history.take(reading)
   }
@@ -66,6 +78,22 @@ extension EndpointReading {
     var sum = firstBytes ?? FineCounts()
     sum.add(Self.counts(count, firstByte))
     firstBytes = sum
+  }
+
+  /// Exchanges whose clients leave before any byte of an answer.
+  mutating func lose(_ count: Int, after seconds: Double) {
+    attempts += UInt64(count)
+    ended += UInt64(count)
+    canceled += UInt64(count)
+    durationSum += Double(count) * seconds
+    durations.add(Self.counts(count, seconds))
+  }
+
+  /// Answers of 4xx, of which some are 429.
+  mutating func refuse(_ count: Int, tooMany: Int = 0) {
+    serve(count, lasting: 0.002, firstByte: 0.002)
+    clientErrors += UInt64(count)
+    self.tooMany += UInt64(tooMany)
   }
 
   /// As after a restart of its counters.

@@ -127,7 +127,7 @@ import Testing
     var state = TopState(address: "", hasToken: false)
     state.take(report)
     let lines = state.screen(columns: 120, rows: 30).map(\.plain)
-    #expect(lines[1].hasSuffix("100 warnings  and 140 more"), "\(lines[1])")
+    #expect(lines[2].hasSuffix("100 warnings  and 140 more"), "\(lines[2])")
   }
 
   @Test func longPoolNamesKeepTheirEnds() {

@@ -8,7 +8,13 @@ REQUESTS = "steelyard_requests_total"
 REFUSALS = "steelyard_pool_refusals_total"
 DURATION = "steelyard_request_duration_seconds"
 FIRST_BYTE = "steelyard_request_first_byte_seconds"
+ARRIVALS = "steelyard_pool_requests_total"
+GIVEN_UP = "steelyard_pool_given_up_total"
+TOO_MANY = "steelyard_endpoint_too_many_requests_total"
 FAILED = 'code=~"5xx|truncated"'
+ANSWERED = 'code!="canceled"'
+FAULT = 'code="4xx"'
+NO_LIMIT = 'reason!="rate_limited"'
 FIRING = 'ALERTS{alertstate="firing", alertname=~"Steelyard.+|Inference.+"}'
 
 
@@ -20,14 +26,48 @@ def _whole(part, whole):
     return f"sum({part}) / (sum({whole}) > 0)"
 
 
+def _failures():
+    return (rate(REQUESTS, POOL, FAILED) + " or " + rate(REFUSALS, POOL, NO_LIMIT) + " or "
+            + rate(GIVEN_UP, POOL, 'stage="overdue"'))
+
+
+def _demands():
+    return (rate(REQUESTS, POOL, ANSWERED) + " or " + rate(REFUSALS, POOL, NO_LIMIT) + " or "
+            + rate(GIVEN_UP, POOL))
+
+
+def _client_errors():
+    """Answers of 4xx, 429 apart."""
+    return (total("pool", rate(REQUESTS, POOL, FAULT)) + " - "
+            + total("pool", rate(TOO_MANY, POOL)))
+
+
+def _bad_attempts():
+    """Attempts that failed or were answered 4xx, 429 apart."""
+    names = "pool, endpoint"
+    return (total(names, rate("steelyard_endpoint_failures_total", ENDPOINT)) + " + "
+            + total(names, rate(REQUESTS, ENDPOINT, FAULT)) + " - "
+            + total(names, rate(TOO_MANY, ENDPOINT)))
+
+
 def _now():
     ready = select("steelyard_endpoint_eligibility", ENDPOINT, 'state="ready"')
     return "Now", [
-        stat("Requests", "Exchanges that ended, a second.", "reqps",
-             f"sum({rate(REQUESTS, ENDPOINT)})"),
-        stat("Error ratio", "Share of the exchanges that ended with 5xx or a cut response.",
-             "percentunit",
-             _whole(rate(REQUESTS, ENDPOINT, FAILED), rate(REQUESTS, ENDPOINT))),
+        stat("Arrivals", "Requests that came for the pools, a second, whatever became of them.",
+             "reqps", f"sum({rate(ARRIVALS, POOL)})"),
+        stat("Answered", "By endpoints, with whatever status.", "reqps",
+             f"sum({rate(REQUESTS, ENDPOINT, ANSWERED)})"),
+        stat("4xx", "Of those answered: the client's fault, says the endpoint.", "reqps",
+             f"sum({rate(REQUESTS, ENDPOINT, FAULT)})"),
+        stat("5xx", "Of those answered: with 5xx, or cut.", "reqps",
+             f"sum({rate(REQUESTS, ENDPOINT, FAILED)})"),
+        stat("Refused", "By steelyard, without an endpoint's answer; by rate limits too.", "reqps",
+             f"sum({rate(REFUSALS, POOL)})"),
+        stat("Given up", "Their clients left before the answer was whole.", "reqps",
+             f"sum({rate(GIVEN_UP, POOL)})"),
+        stat("Failed", "Share of the requests whose clients did not get what they asked for: 5xx "
+             "or cut, refused, given up after a long wait.",
+             "percentunit", _whole(_failures(), _demands())),
         stat("Mean duration", "From the whole request head to the last byte of the response.",
              "s", _whole(rate(DURATION + "_sum", ENDPOINT), rate(DURATION + "_count", ENDPOINT))),
         stat("p99 duration", "99 of 100 exchanges were shorter.", "s",
@@ -40,9 +80,9 @@ def _now():
 
 def _traffic():
     return "Rate and errors", [
-        series("Requests by pool", "Exchanges that ended. Dashed: what was configured to be "
+        series("Requests by pool", "That came. Dashed: what was configured to be "
                "expected (`thresholds.request_rate`).", "reqps", [
-                   target(total("pool", rate(REQUESTS, POOL)), "{{pool}}"),
+                   target(total("pool", rate(ARRIVALS, POOL)), "{{pool}}"),
                    level("steelyard_pool_expected_requests_per_second", label=None,
                          legend="{{pool}} expected")]),
         series("Requests by endpoint", "Exchanges that ended, by the endpoint that answered.",
@@ -52,10 +92,10 @@ def _traffic():
         series("Requests by outcome", "`canceled`: the client went away first. `truncated`: the "
                "endpoint cut a response that had begun.", "reqps",
                [target(total("code", rate(REQUESTS, ENDPOINT)), "{{code}}")], stacked=True),
-        series("Error ratio by pool", "5xx and cut responses over all exchanges, and the pool's "
+        series("Error ratio by pool", "5xx and cut responses over all answers, and the pool's "
                "thresholds.", "percentunit", [
-                   target(ratio("pool", rate(REQUESTS, POOL, FAILED), rate(REQUESTS, POOL)),
-                          "{{pool}}"),
+                   target(ratio("pool", rate(REQUESTS, POOL, FAILED),
+                                rate(REQUESTS, POOL, ANSWERED)), "{{pool}}"),
                    level("steelyard_pool_threshold_error_ratio")]),
         series("Failed attempts by endpoint", "Attempts that were refused, cut, timed out or "
                "answered 5xx, over all attempts: what clients would see without retries; "
@@ -64,12 +104,10 @@ def _traffic():
                              rate("steelyard_endpoint_attempts_total", ENDPOINT)),
                        "{{pool}} {{endpoint}}"),
                 level("steelyard_pool_threshold_error_ratio")]),
-        series("Success ratio and objective", "Of all requests, those that no endpoint was asked "
-               "for too; the pool's thresholds for it, and the objective that error budgets are "
-               "made of.", "percentunit", [
-                   target("1 - " + ratio(
-                       "pool", rate(REQUESTS, POOL, FAILED) + " or " + rate(REFUSALS, POOL),
-                       rate(REQUESTS, POOL) + " or " + rate(REFUSALS, POOL)), "{{pool}}"),
+        series("Success ratio and objective", "Of all requests, those that steelyard refused and "
+               "those that were given up too; the pool's thresholds for it, and the objective "
+               "that error budgets are made of.", "percentunit", [
+                   target("1 - " + ratio("pool", _failures(), _demands()), "{{pool}}"),
                    level("steelyard_pool_threshold_success_ratio"),
                    level("steelyard_pool_threshold_objective_ratio", label=None,
                          legend="{{pool}} objective")], low=None, high=1),
@@ -87,6 +125,44 @@ def _traffic():
                        "{{action}} {{code}}")], size=(12, 8), stacked=True)]
 
 
+def _clients():
+    return "Clients", [
+        series("What became of requests", "Answered, refused, given up: together all that came, "
+               "but for those that still run.", "reqps", [
+                   target(f"sum({rate(REQUESTS, POOL, ANSWERED)})", "answered"),
+                   target(total("reason", rate(REFUSALS, POOL)), "refused: {{reason}}"),
+                   target(total("stage", rate(GIVEN_UP, POOL)), "given up: {{stage}}")],
+               stacked=True),
+        series("Given up by pool", "Share of the requests whose clients left `overdue`: without a byte of "
+               "an answer, after a longer wait than the pool's patience; and the threshold.",
+               "percentunit", [
+                   target(ratio("pool", rate(GIVEN_UP, POOL, 'stage="overdue"'), _demands()),
+                          "{{pool}}"),
+                   level("steelyard_pool_threshold_give_up_ratio")]),
+        series("Patience", "How long a client may wait for a first byte before its leaving counts "
+               "as a failure.", "s",
+               [target(f"max by (pool) ({select('steelyard_pool_patience_seconds', POOL)})",
+                       "{{pool}}")]),
+        series("4xx by pool", "Share of the answers that are 4xx, 429 apart, and the threshold.",
+               "percentunit", [
+                   target(f"({_client_errors()}) / "
+                          f"({total('pool', rate(REQUESTS, POOL, ANSWERED))} > 0)", "{{pool}}"),
+                   level("steelyard_pool_threshold_client_error_ratio")]),
+        series("429 by pool", "Too Many Requests: from endpoints, and from steelyard's rate limits.",
+               "reqps", [
+                   target(total("pool", rate(TOO_MANY, POOL)), "{{pool}} endpoints"),
+                   target(total("pool", rate(REFUSALS, POOL, 'reason="rate_limited"')),
+                          "{{pool}} rate limits")]),
+        series("Bad attempts by endpoint", "Share of the attempts that failed or were answered "
+               "4xx, 429 apart. The dashed line is by how much it may exceed twice that of the "
+               "other endpoints.", "percentunit", [
+                   target(f"({_bad_attempts()}) / ("
+                          + total("pool, endpoint",
+                                  rate("steelyard_endpoint_attempts_total", ENDPOINT))
+                          + " > 0)", "{{pool}} {{endpoint}}"),
+                   level("steelyard_pool_threshold_endpoint_error_ratio")])]
+
+
 def _duration():
     return "Duration", [
         series("Mean duration by pool", "From the whole request head to the last byte of the "
@@ -102,7 +178,8 @@ def _duration():
         series("First byte by pool", "From the whole request head to the first byte of the "
                "response: how long a client waits for its first token.", "s", [
                    target(quantile(0.5, "pool", FIRST_BYTE, POOL), "{{pool}} p50"),
-                   target(quantile(0.99, "pool", FIRST_BYTE, POOL), "{{pool}} p99")]),
+                   target(quantile(0.99, "pool", FIRST_BYTE, POOL), "{{pool}} p99"),
+                   level("steelyard_pool_threshold_first_byte_seconds")]),
         series("Mean duration by endpoint", "And the pool's thresholds.", "s",
                [target(mean("pool, endpoint", DURATION, ENDPOINT), "{{pool}} {{endpoint}}"),
                 level("steelyard_pool_threshold_response_time_seconds")]),
@@ -184,7 +261,7 @@ def overview():
     return {
         "uid": "steelyard-overview", "title": "Steelyard: overview",
         "description": "Rate, errors, duration, queues, demand and alerts of pools and endpoints.",
-        "rows": [_now(), _traffic(), _duration(), _queue(), _demand(), _fleet()],
+        "rows": [_now(), _traffic(), _clients(), _duration(), _queue(), _demand(), _fleet()],
         "variables": [INSTANCE, POOLS, ENDPOINTS],
         "annotations": [
             annotation(

@@ -30,7 +30,14 @@ def _now():
         stat("Open descriptors", "Of those that a process may open, the fullest. Orange from "
              "80 %.", "percentunit",
              f"max({select('process_open_fds', ANY)} / {select('process_max_fds', ANY)})",
-             steps((0.8, ORANGE), (0.95, RED)))]
+             steps((0.8, ORANGE), (0.95, RED))),
+        stat("Reloads refused", "Steelyards whose last reload was refused: the configuration "
+             "before it is in force.", "short",
+             f"count({select('steelyard_config_last_reload_successful', ANY)} == 0) or vector(0)",
+             steps((1, RED)), graph=False),
+        stat("Configuration taken", "How long ago that in force was taken, the oldest.", "s",
+             f"time() - min({select('steelyard_config_last_reload_success_timestamp_seconds', ANY)})",
+             graph=False)]
 
 
 def _process():

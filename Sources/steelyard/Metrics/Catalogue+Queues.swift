@@ -45,10 +45,10 @@ extension MetricFamily {
       + "client went away, or a reload took the pool)")
   static let poolRefusalsTotal = MetricFamily(
     "steelyard_pool_refusals_total", .counter, ["pool", "reason"],
-    help: "Requests of a pool that were refused with 503 without an endpoint, by reason.",
+    help: "Requests of a pool that steelyard refused without an endpoint's answer, by reason.",
     meaning: "Requests refused with 503 because no endpoint could be asked, or no further one: "
-      + "`no_endpoint`, `overloaded`, `shed`, `breaker_open`, `queue_full`, `queue_timeout`. With "
-      + "`steelyard_requests_total` it makes all requests of the pool")
+      + "`no_endpoint`, `overloaded`, `shed`, `breaker_open`, `queue_full`, `queue_timeout`; with "
+      + "429 because of a limit: `rate_limited`")
   static let rateLimitRequestsTotal = MetricFamily(
     "steelyard_rate_limit_requests_total", .counter, ["scope", "key", "rate", "outcome"],
     help: "Requests that a rate limit allowed or limited.",

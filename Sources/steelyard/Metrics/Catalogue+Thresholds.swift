@@ -13,6 +13,7 @@ extension MetricSection {
       .poolThresholdErrorRatio,
       .poolThresholdResponseTimeSeconds,
       .poolThresholdP99Seconds,
+      .poolThresholdFirstByteSeconds,
       .poolUsualResponseSeconds,
       .poolThresholdEndpointConnections,
       .poolThresholdQueueLength,
@@ -34,7 +35,10 @@ extension MetricFamily {
     "steelyard_pool_usual_response_seconds", .gauge, ["pool", "statistic"],
     help: "What response times are usual for the pool, by statistic: mean, p99.",
     meaning: "What is usual, from the pool's last hour and week; no sample while too little is "
-      + "known. `statistic` is `mean` or `p99`")
+      + "known. `statistic` is `mean`, `p99` or `first_byte_p99`")
+  static let poolThresholdFirstByteSeconds = threshold(
+    "steelyard_pool_threshold_first_byte_seconds",
+    "99th percentile of the times to the first byte of content; `alarm` only")
   static let poolThresholdEndpointConnections = threshold(
     "steelyard_pool_threshold_endpoint_connections", "Connections to one endpoint; `alarm` only")
   static let poolThresholdQueueLength = threshold(

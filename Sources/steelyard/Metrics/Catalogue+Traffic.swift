@@ -48,9 +48,10 @@ extension MetricFamily {
       + "In OpenMetrics each bucket has the last traced exchange as its exemplar, `trace_id`")
   static let requestFirstByteSeconds = MetricFamily(
     "steelyard_request_first_byte_seconds", .histogram, ["pool", "endpoint"],
-    help: "From the whole request head to the first byte of the response.",
-    meaning: "From the whole request head to the first byte of the response; of responses that came"
-      + " from an endpoint")
+    help: "From the whole request head to the first byte of the response's content.",
+    meaning: "From the whole request head to the first byte of the response's content, or its end "
+      + "where it has none; of responses that came from an endpoint. Servers of streams send the "
+      + "head at once, before they have a token")
   static let requestOverheadSeconds = MetricFamily(
     "steelyard_request_overhead_seconds", .histogram,
     help: "From the whole request head until the endpoint that answered was sent it, less the "

@@ -22,8 +22,9 @@ struct MetricSection {
 enum Catalogue {
   /// In the order of the document.
   static let sections: [MetricSection] = [
-    .traffic, .queues, .weights, .demand, .thresholds, .signals, .hostNames, .accessLog, .events,
-    .admin, .process,
+    .traffic, .clients, .queues, .weights, .demand, .thresholds, .signals, .hostNames, .accessLog,
+    .events,
+    .admin, .configuration, .process,
   ]
 
   static var families: [MetricFamily] { sections.flatMap(\.families) }

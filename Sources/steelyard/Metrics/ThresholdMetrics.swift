@@ -55,10 +55,18 @@ struct ThresholdMetrics {
     for (limit, (_, labels)) in zip(limits, pools) {
       if let p99 = limit.p99 { writer.sample(p99.seconds, labels.adding("level", "alarm")) }
     }
+    writer.open(.poolThresholdFirstByteSeconds)
+    for (limit, (_, labels)) in zip(limits, pools) {
+      guard let first = limit.firstByte else { continue }
+      writer.sample(first.seconds, labels.adding("level", "alarm"))
+    }
     writer.open(.poolUsualResponseSeconds)
     for (limit, (_, labels)) in zip(limits, pools) {
       if let mean = limit.usualMean { writer.sample(mean, labels.adding("statistic", "mean")) }
       if let p99 = limit.usualP99 { writer.sample(p99, labels.adding("statistic", "p99")) }
+      if let first = limit.usualFirstByte {
+        writer.sample(first, labels.adding("statistic", "first_byte_p99"))
+      }
     }
   }
 

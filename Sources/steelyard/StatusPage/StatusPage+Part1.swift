@@ -42,9 +42,13 @@ extension StatusPage {
     .link { margin: 0; color: var(--quiet); }
     .live .link { color: var(--good); }
     .lost .link { color: var(--bad); }
-    header dl { display: flex; flex-wrap: wrap; gap: .2rem 1.3rem; margin: 0; flex: 1; }
-    header dl div { display: flex; gap: .4rem; }
+    #facts { display: flex; flex-wrap: wrap; gap: .2rem 1.3rem; margin: 0; flex: 1; }
+    #outcomes { flex-basis: 100%; }
+    #facts div { display: flex; gap: .4rem; }
+    .outcomes { display: flex; flex-wrap: wrap; gap: .2rem 1.3rem; margin: .2rem 0 .6rem; }
+    .outcomes div { display: flex; gap: .4rem; }
     dt { color: var(--quiet); }
+    dd.loud { color: var(--bad); }
     dd { margin: 0; font-weight: 600; }
     button, input, select { font: inherit; color: inherit; background: var(--card);
       border: 1px solid var(--quiet); border-radius: .35rem; padding: .22rem .6rem; }
@@ -172,6 +176,7 @@ extension StatusPage {
       <p id="link" class="link" role="status">connecting …</p>
       <dl id="facts"></dl>
       <button type="button" id="token-button">Token …</button>
+      <div id="outcomes" role="group" aria-label="Requests of all pools"></div>
     </header>
     <div id="banner" class="banner" role="alert" hidden></div>
     <noscript>
@@ -397,11 +402,6 @@ extension StatusPage {
 
     class EndpointRow {
       constructor(pool, endpoint, act) {
-        this.node = make("tr");
-        this.node.setAttribute("role", "row");
-        this.cells = columns.map(([title, , name], index) => {
-          const cell = make(index === 0 ? "th" : "td", name);
-          if (index === 0) cell.scope = "row";
 
     """#
 }

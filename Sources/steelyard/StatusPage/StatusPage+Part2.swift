@@ -2,6 +2,11 @@
 
 extension StatusPage {
   static let part2 = #"""
+        this.node = make("tr");
+        this.node.setAttribute("role", "row");
+        this.cells = columns.map(([title, , name], index) => {
+          const cell = make(index === 0 ? "th" : "td", name);
+          if (index === 0) cell.scope = "row";
           cell.setAttribute("role", index === 0 ? "rowheader" : "cell");
           cell.dataset.label = title;
           this.node.append(cell);
@@ -79,10 +84,11 @@ extension StatusPage {
     // A section for each pool: its numbers with charts, and the table of its endpoints.
     const tiles = [
       // title, value, further words, chart's key, chart's number from the status, number as text
-      ["Requests/s", (p) => number(p.requests_per_second), () => "", "requests_per_second",
-        (p) => p.requests_per_second, (v) => number(v)],
-      ["Errors", (p) => percent(p.error_ratio), () => "", "error_ratio", (p) => p.error_ratio,
-        percent],
+      ["Requests/s", (p) => number(p.arrivals_per_second), () => "", "arrivals_per_second",
+        (p) => p.arrivals_per_second, (v) => number(v)],
+      ["Failed", (p) => percent(p.failure_ratio),
+        (p) => `5xx ${percent(p.error_ratio)}`, "failure_ratio",
+        (p) => p.failure_ratio, percent],
       ["Response time p99", (p) => seconds(p.p99_seconds),
         (p) => `p50 ${seconds(p.p50_seconds)}`, "p99_seconds", (p) => p.p99_seconds, seconds],
       ["First byte p99", (p) => seconds(p.first_byte_p99_seconds),
@@ -98,6 +104,33 @@ extension StatusPage {
           : `${number(p.forecast_requests_per_second)} requests/s in 5 min`, null, null, null],
     ];
 
+    // What became of requests: title, key of the status, whether more than 0 of it is no good.
+    const outcomes = [
+      ["arrivals/s", "arrivals_per_second", false], ["answered/s", "answered_per_second", false],
+      ["4xx/s", "client_errors_per_second", false], ["5xx/s", "server_errors_per_second", true],
+      ["refused/s", "refused_per_second", true], ["given up/s", "given_up_per_second", true],
+    ];
+
+    class Outcomes {
+      constructor() {
+        this.node = make("dl", "outcomes");
+        this.values = outcomes.map(([title]) => {
+          const pair = make("div");
+          const value = make("dd");
+          pair.append(make("dt", "", title), value);
+          this.node.append(pair);
+          return value;
+        });
+      }
+
+      show(status) {
+        outcomes.forEach(([, key, isBad], index) => {
+          put(this.values[index], number(status[key]));
+          putAttribute(this.values[index], "class", isBad && status[key] > 0 ? "loud" : "");
+        });
+      }
+    }
+
     class PoolSection {
       constructor(pool, act) {
         this.name = pool.name;
@@ -110,6 +143,8 @@ extension StatusPage {
         title.append(...this.chips);
         this.node.append(title);
         this.node.setAttribute("aria-label", `Pool ${pool.name}`);
+        this.outcomes = new Outcomes();
+        this.node.append(this.outcomes.node);
         const grid = make("div", "tiles");
         this.tiles = tiles.map(([name, , , key, , text]) => {
           const node = make("div", "tile");
@@ -164,6 +199,7 @@ extension StatusPage {
         const loud = [pool.dry_run ? "dry run" : "", pool.frozen ? "frozen" : ""].filter(Boolean);
         put(this.chips[2], loud.join(", "));
         this.chips[2].hidden = loud.length === 0;
+        this.outcomes.show(pool);
         tiles.forEach(([, value, more, , point], index) => {
           const tile = this.tiles[index];
           put(tile.value, value(pool));
@@ -282,12 +318,13 @@ extension StatusPage {
     }
 
     const facts = new Map();
+    const requestOutcomes = new Outcomes();
+    byId("outcomes").append(requestOutcomes.node);
 
     function showFacts(status) {
       const values = [
         ["version", status.version], ["revision", number(status.revision, 15)],
         ["up", duration(status.uptime_seconds)],
-        ["requests/s", number(status.requests_per_second)],
         ["own errors/s", number(status.own_errors_per_second)],
         ["connections", number(status.connections, 9)], ["workers", number(status.workers)],
         ["ready", status.ready ? "yes" : "no"],
@@ -301,6 +338,7 @@ extension StatusPage {
         }
         put(facts.get(name), value);
       }
+      requestOutcomes.show(status);
     }
 
     const signs = { warning: "▲ warning", critical: "◆ critical", disaster: "✖ disaster" };
@@ -312,7 +350,7 @@ extension StatusPage {
       const entries = status.conditions.map((c) =>
         [`${c.alert} ${c.pool} ${c.endpoint}`, c.severity, signs[c.severity] ?? c.severity,
           c.alert.replace(/^Steelyard/, "").replace(/([a-z])([A-Z])/g, "$1 $2"),
-          c.endpoint ? `${c.pool}, ${c.endpoint}` : c.pool, c.text,
+          [c.pool, c.endpoint].filter(Boolean).join(", "), c.text,
           `since ${clock(c.since)} (${duration(status.time - c.since)})`]);
       if (entries.length === 0) {
         entries.push(["none", "none", "✓ all is well", "", "", "No condition holds.", ""]);
@@ -364,44 +402,6 @@ extension StatusPage {
           const cell = make("td", "", texts[index]);
           cell.setAttribute("role", "cell");
           cell.dataset.label = label;
-          row.append(cell);
-        });
-        return row;
-      }));
-    }
-
-    function arrange() {
-      arrangedAt = performance.now();
-      const words = view.filter.toLowerCase().split(/\s+/).filter(Boolean);
-      let shown = 0;
-      let all = 0;
-      for (const section of sections.values()) {
-        const count = section.arrange(words);
-        section.node.hidden = words.length > 0 && count === 0;
-        shown += count;
-        all += section.rows.size;
-      }
-      put(byId("shown"), words.length > 0 ? `${shown} of ${all} endpoints` : `${all} endpoints`);
-      byId("sort").value = String(view.sort);
-      put(byId("direction"), view.isDescending ? "↓" : "↑");
-      putAttribute(byId("direction"), "aria-label", view.isDescending ? "Descending" : "Ascending");
-    }
-
-    // Names go up first, numbers down.
-    function goesDown(index) {
-      return index >= 0 && ![at.Endpoint, at.State, at.Reason].includes(index);
-    }
-
-    function sortBy(index) {
-      view.isDescending = view.sort === index ? !view.isDescending : goesDown(index);
-      view.sort = index;
-      arrange();
-    }
-
-    function begin() {
-      const select = byId("sort");
-      const none = make("option", "", "configuration");
-      none.value = "-1";
 
     """#
 }

@@ -2,6 +2,44 @@
 
 extension StatusPage {
   static let part3 = #"""
+          row.append(cell);
+        });
+        return row;
+      }));
+    }
+
+    function arrange() {
+      arrangedAt = performance.now();
+      const words = view.filter.toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      let all = 0;
+      for (const section of sections.values()) {
+        const count = section.arrange(words);
+        section.node.hidden = words.length > 0 && count === 0;
+        shown += count;
+        all += section.rows.size;
+      }
+      put(byId("shown"), words.length > 0 ? `${shown} of ${all} endpoints` : `${all} endpoints`);
+      byId("sort").value = String(view.sort);
+      put(byId("direction"), view.isDescending ? "↓" : "↑");
+      putAttribute(byId("direction"), "aria-label", view.isDescending ? "Descending" : "Ascending");
+    }
+
+    // Names go up first, numbers down.
+    function goesDown(index) {
+      return index >= 0 && ![at.Endpoint, at.State, at.Reason].includes(index);
+    }
+
+    function sortBy(index) {
+      view.isDescending = view.sort === index ? !view.isDescending : goesDown(index);
+      view.sort = index;
+      arrange();
+    }
+
+    function begin() {
+      const select = byId("sort");
+      const none = make("option", "", "configuration");
+      none.value = "-1";
       select.append(none);
       columns.forEach(([title, key], index) => {
         if (!key) return;

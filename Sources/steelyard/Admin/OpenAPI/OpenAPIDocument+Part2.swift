@@ -91,6 +91,24 @@ extension OpenAPIDocument {
             workers: {type: integer, minimum: 1}
             connections: {type: integer, minimum: 0}
             requests_per_second: {$ref: "#/components/schemas/Known"}
+            arrivals_per_second:
+              allOf: [{$ref: "#/components/schemas/Known"}]
+              description: Requests that came for a pool, whatever became of them.
+            answered_per_second:
+              allOf: [{$ref: "#/components/schemas/Known"}]
+              description: Ended with an endpoint's answer of whatever status.
+            refused_per_second:
+              allOf: [{$ref: "#/components/schemas/Known"}]
+              description: Refused by steelyard, by a rate limit too.
+            given_up_per_second:
+              allOf: [{$ref: "#/components/schemas/Known"}]
+              description: Their clients left before the answer was whole.
+            client_errors_per_second:
+              allOf: [{$ref: "#/components/schemas/Known"}]
+              description: Of those answered, with 4xx.
+            server_errors_per_second:
+              allOf: [{$ref: "#/components/schemas/Known"}]
+              description: Of those answered, with 5xx or cut.
             own_errors_per_second:
               type: number
               minimum: 0
@@ -149,6 +167,18 @@ extension OpenAPIDocument {
             p99_seconds: {$ref: "#/components/schemas/Known"}
             first_byte_p50_seconds: {$ref: "#/components/schemas/Known"}
             first_byte_p99_seconds: {$ref: "#/components/schemas/Known"}
+            arrivals_per_second: {$ref: "#/components/schemas/Known"}
+            answered_per_second: {$ref: "#/components/schemas/Known"}
+            refused_per_second: {$ref: "#/components/schemas/Known"}
+            given_up_per_second: {$ref: "#/components/schemas/Known"}
+            client_errors_per_second: {$ref: "#/components/schemas/Known"}
+            server_errors_per_second: {$ref: "#/components/schemas/Known"}
+            failure_ratio:
+              allOf: [{$ref: "#/components/schemas/Known"}]
+              description: >-
+                Of the requests that are over, those whose clients did not get what they asked for:
+                5xx or cut, refused (not by a rate limit), or given up after a wait that is long for
+                the pool.
             in_flight: {type: integer, minimum: 0}
             queue:
               type: object

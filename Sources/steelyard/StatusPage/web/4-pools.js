@@ -1,10 +1,11 @@
 // A section for each pool: its numbers with charts, and the table of its endpoints.
 const tiles = [
   // title, value, further words, chart's key, chart's number from the status, number as text
-  ["Requests/s", (p) => number(p.requests_per_second), () => "", "requests_per_second",
-    (p) => p.requests_per_second, (v) => number(v)],
-  ["Errors", (p) => percent(p.error_ratio), () => "", "error_ratio", (p) => p.error_ratio,
-    percent],
+  ["Requests/s", (p) => number(p.arrivals_per_second), () => "", "arrivals_per_second",
+    (p) => p.arrivals_per_second, (v) => number(v)],
+  ["Failed", (p) => percent(p.failure_ratio),
+    (p) => `5xx ${percent(p.error_ratio)}`, "failure_ratio",
+    (p) => p.failure_ratio, percent],
   ["Response time p99", (p) => seconds(p.p99_seconds),
     (p) => `p50 ${seconds(p.p50_seconds)}`, "p99_seconds", (p) => p.p99_seconds, seconds],
   ["First byte p99", (p) => seconds(p.first_byte_p99_seconds),
@@ -20,6 +21,33 @@ const tiles = [
       : `${number(p.forecast_requests_per_second)} requests/s in 5 min`, null, null, null],
 ];
 
+// What became of requests: title, key of the status, whether more than 0 of it is no good.
+const outcomes = [
+  ["arrivals/s", "arrivals_per_second", false], ["answered/s", "answered_per_second", false],
+  ["4xx/s", "client_errors_per_second", false], ["5xx/s", "server_errors_per_second", true],
+  ["refused/s", "refused_per_second", true], ["given up/s", "given_up_per_second", true],
+];
+
+class Outcomes {
+  constructor() {
+    this.node = make("dl", "outcomes");
+    this.values = outcomes.map(([title]) => {
+      const pair = make("div");
+      const value = make("dd");
+      pair.append(make("dt", "", title), value);
+      this.node.append(pair);
+      return value;
+    });
+  }
+
+  show(status) {
+    outcomes.forEach(([, key, isBad], index) => {
+      put(this.values[index], number(status[key]));
+      putAttribute(this.values[index], "class", isBad && status[key] > 0 ? "loud" : "");
+    });
+  }
+}
+
 class PoolSection {
   constructor(pool, act) {
     this.name = pool.name;
@@ -32,6 +60,8 @@ class PoolSection {
     title.append(...this.chips);
     this.node.append(title);
     this.node.setAttribute("aria-label", `Pool ${pool.name}`);
+    this.outcomes = new Outcomes();
+    this.node.append(this.outcomes.node);
     const grid = make("div", "tiles");
     this.tiles = tiles.map(([name, , , key, , text]) => {
       const node = make("div", "tile");
@@ -86,6 +116,7 @@ class PoolSection {
     const loud = [pool.dry_run ? "dry run" : "", pool.frozen ? "frozen" : ""].filter(Boolean);
     put(this.chips[2], loud.join(", "));
     this.chips[2].hidden = loud.length === 0;
+    this.outcomes.show(pool);
     tiles.forEach(([, value, more, , point], index) => {
       const tile = this.tiles[index];
       put(tile.value, value(pool));

@@ -41,12 +41,13 @@ function show(status) {
 }
 
 const facts = new Map();
+const requestOutcomes = new Outcomes();
+byId("outcomes").append(requestOutcomes.node);
 
 function showFacts(status) {
   const values = [
     ["version", status.version], ["revision", number(status.revision, 15)],
     ["up", duration(status.uptime_seconds)],
-    ["requests/s", number(status.requests_per_second)],
     ["own errors/s", number(status.own_errors_per_second)],
     ["connections", number(status.connections, 9)], ["workers", number(status.workers)],
     ["ready", status.ready ? "yes" : "no"],
@@ -60,6 +61,7 @@ function showFacts(status) {
     }
     put(facts.get(name), value);
   }
+  requestOutcomes.show(status);
 }
 
 const signs = { warning: "▲ warning", critical: "◆ critical", disaster: "✖ disaster" };
@@ -71,7 +73,7 @@ function showConditions(status) {
   const entries = status.conditions.map((c) =>
     [`${c.alert} ${c.pool} ${c.endpoint}`, c.severity, signs[c.severity] ?? c.severity,
       c.alert.replace(/^Steelyard/, "").replace(/([a-z])([A-Z])/g, "$1 $2"),
-      c.endpoint ? `${c.pool}, ${c.endpoint}` : c.pool, c.text,
+      [c.pool, c.endpoint].filter(Boolean).join(", "), c.text,
       `since ${clock(c.since)} (${duration(status.time - c.since)})`]);
   if (entries.length === 0) {
     entries.push(["none", "none", "✓ all is well", "", "", "No condition holds.", ""]);

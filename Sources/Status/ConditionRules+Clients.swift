@@ -1,0 +1,100 @@
+// What clients do and get that is no failure of an endpoint, and still wrong: they leave, they are
+// told that they asked amiss, they are told to come later. And what is wrong with steelyard itself.
+import Exposition
+import Fleet
+import Primitives
+
+extension ConditionRules {
+  /// What concerns no pool.
+  static func findings(_ reading: StatusReading) -> [Finding] {
+    guard let reason = reading.reloadFailure else { return [] }
+    let text = "the last reload was refused, the configuration before it is in force: \(reason)"
+    return [Finding(.reloadFailed, nil, text)]
+  }
+
+  static func addClients(
+    _ pool: PoolReading, _ history: PoolHistory, _ found: inout [Finding]
+  ) {
+    let limits = pool.thresholds
+    let sums = history.totals
+    let requests = history.requests
+    let overdue = requests.overdue.increase
+    let asked = requests.asked(sums)
+    if overdue >= eventsMin, overdue > limits.giveUpRatio * asked {
+      let wait = seconds(history.patience.seconds)
+      found.append(
+        Finding(
+          .clientsGiveUp, nil,
+          "\(percent(overdue / asked)) of the requests are given up, without any content after \(wait)"
+        ))
+    }
+    let faults = max(0, sums.clientErrors - sums.tooMany)
+    if faults >= eventsMin, faults > limits.clientErrorRatio * sums.answered {
+      found.append(
+        Finding(
+          .clientErrorsHigh, nil,
+          "\(percent(faults / sums.answered)) of the answers are 4xx, 429 apart"))
+    }
+    let limited = requests.limited.increase
+    let tooMany = sums.tooMany + limited
+    let all = asked + limited
+    if tooMany >= eventsMin, tooMany > limits.clientErrorRatio * all {
+      let who = limited * 2 > tooMany ? "by rate limits" : "by endpoints"
+      found.append(
+        Finding(
+          .tooManyRequestsHigh, nil,
+          "\(percent(tooMany / all)) of the requests get 429, most of them \(who)"))
+    }
+  }
+
+  /// How long clients wait for the first byte of content: ten seconds, or a minute where fewer
+  /// requests are answered.
+  static func addFirstBytes(
+    _ pool: PoolReading, _ history: PoolHistory, _ found: inout [Finding]
+  ) {
+    let countMin = ResponseBaseline.meanCountMin
+    let isBusy = history.totals.answered >= countMin
+    let sums = isBusy ? history.totals : history.baseline.lastMinute
+    guard sums.answered >= countMin, let tail = sums.firstBytes?.quantile(0.99),
+      let limit = ResponseLimits(pool.thresholds, history.baseline).firstByte,
+      tail > limit.seconds
+    else { return }
+    found.append(
+      Finding(
+        .timeToFirstByteHigh, nil,
+        "p99 of the time to the first byte is \(seconds(tail)), more than \(seconds(limit.seconds))"
+      ))
+  }
+
+  /// A cache that is nearly full makes an engine stop requests to make room.
+  static func addCache(_ endpoint: EndpointReading, _ found: inout [Finding]) {
+    for use in endpoint.utilisations where use.name == "kv_cache" {
+      guard let limit = use.thresholds, use.ratio > limit.alarm else { continue }
+      found.append(
+        Finding(.kvCacheHigh, endpoint.address, "its KV cache is \(percent(use.ratio)) full"))
+    }
+  }
+
+  /// Endpoints that fail or refuse far more often than their mates.
+  static func addOutliers(
+    _ pool: PoolReading, _ history: PoolHistory, _ found: inout [Finding]
+  ) {
+    let all = pool.endpoints.compactMap { endpoint in
+      history.endpoints[endpoint.address].map { (endpoint.address, $0) }
+    }
+    let attempts = all.reduce(0) { $0 + $1.1.attempts.increase }
+    let bad = all.reduce(0) { $0 + $1.1.badAttempts }
+    for (address, own) in all {
+      let mates = attempts - own.attempts.increase
+      guard own.badAttempts >= eventsMin, own.attempts.increase > 0, mates > 0 else { continue }
+      let share = min(1, own.badAttempts / own.attempts.increase)
+      let usual = min(1, (bad - own.badAttempts) / mates)
+      guard share > 2 * usual + pool.thresholds.endpointErrorRatio else { continue }
+      found.append(
+        Finding(
+          .endpointErrorsOutlier, address,
+          "\(percent(share)) of its attempts fail or are answered 4xx, \(percent(usual)) of those "
+            + "at the other endpoints"))
+    }
+  }
+}

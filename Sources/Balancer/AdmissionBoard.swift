@@ -18,6 +18,8 @@ package final class AdmissionBoard: Sendable {
     var tables: [String: RateTable] = [:]
     var refusals: [String: RefusalCounts] = [:]
     var traffic: [String: PoolTraffic] = [:]
+    /// As with gates, an index is never given to another pool.
+    var allowances: [UploadAllowance] = []
   }
   private let state = Mutex(State())
 
@@ -71,6 +73,18 @@ package final class AdmissionBoard: Sendable {
       let traffic = PoolTraffic(name: pool, workerCount: workerCount)
       state.traffic[pool] = traffic
       return traffic
+    }
+  }
+
+  /// Every allowance that there ever was.
+  package var allowances: [UploadAllowance] { state.withLock { $0.allowances } }
+
+  /// The index of the pool's allowance, made where there is none yet. Allocates.
+  package func allowance(of pool: String) -> Int {
+    state.withLock { state in
+      if let index = state.allowances.firstIndex(where: { $0.name == pool }) { return index }
+      state.allowances.append(UploadAllowance(name: pool))
+      return state.allowances.count - 1
     }
   }
 

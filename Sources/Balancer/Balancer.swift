@@ -12,6 +12,10 @@ package final class Balancer {
   private let hints: HintBoard
   private let accessLog: AccessLogDriver
   private let limits: Limits
+  /// Connections of a worker: what the system allows of `limits.connections`.
+  package var connectionsMax: Int { limits.connectionsMax }
+  /// What a worker's buffers may hold, bytes.
+  package let bufferedBytesMax: Int
   private let control: WorkerControl
   /// Queues, rate limits and connections per client.
   package let admission: AdmissionBoard
@@ -25,13 +29,18 @@ package final class Balancer {
   /// Opens the listeners of the board's fleet; nothing is accepted before `start`.
   /// Errors: an address that cannot be listened on.
   package init(
-    board: WeightBoard, evidence: EvidenceBoard, hints: HintBoard, accessLog: AccessLogDriver
+    board: WeightBoard, evidence: EvidenceBoard, hints: HintBoard, accessLog: AccessLogDriver,
+    connectionsMax: Int
   ) throws(ListenError) {
     self.board = board
     self.evidence = evidence
     self.hints = hints
     self.accessLog = accessLog
-    limits = board.table.fleet.limits
+    var limits = board.table.fleet.limits
+    limits.connectionsMax = connectionsMax
+    self.limits = limits
+    bufferedBytesMax = limits.bufferedBytesMax(
+      ofWorkers: evidence.workerCount, memory: MemoryLimit.byteCount)
     metrics = TrafficMetrics(workerCount: evidence.workerCount, slotCount: evidence.slotCount)
     control = WorkerControl(workerCount: evidence.workerCount)
     let fleet = board.table.fleet
@@ -61,7 +70,8 @@ package final class Balancer {
       let bells = bells
       let context = WorkerContext(
         board: board, evidence: evidence, hints: hints, metrics: metrics, control: control,
-        accessLog: accessLog, limits: limits, admission: admission)
+        accessLog: accessLog, limits: limits, admission: admission,
+        bufferedBytesMax: bufferedBytesMax)
       var entropy = SystemRandomNumberGenerator()
       let identifiers = IdentifierSource(&entropy)
       let thread = try ThreadHandle.start(name: "worker-\(index)") {

@@ -68,8 +68,10 @@ struct Downstream {
   var input = HeldBytes()
   /// Who the connection comes from: the socket's peer, or whom a PROXY header names.
   var peer = IPAddress.none
-  /// Bytes not taken when a deadline for sending was set: fewer at that deadline are progress.
-  var untakenNoted = 0
+  /// As `ReusableClients` has it; 0: in none of its lists.
+  var previousReusable: Int32 = 0
+  var nextReusable: Int32 = 0
+  private var untakenCount: Int32 = 0
   /// Where the client's connections are counted, −1 where they are not.
   var clientCell: Int32 = -1
   var peerPort: UInt16 = 0
@@ -81,6 +83,14 @@ struct Downstream {
   var hasDeadlineForHead = false
   /// A PROXY header said where the peer connected to.
   var hasDestination = false
+  /// It is idle between two exchanges.
+  var isKept = false
+
+  /// Bytes not taken when a deadline for sending was set: fewer at that deadline are progress.
+  var untakenNoted: Int {
+    get { Int(untakenCount) }
+    set { untakenCount = Int32(clamping: newValue) }
+  }
 }
 
 struct Upstream {
@@ -129,13 +139,13 @@ struct ChannelSlab: ~Copyable {
 
   init(capacity: Int) {
     self.capacity = capacity
-    downstream = Self.map(capacity)
+    downstream = Self.map(capacity + ReusableClients.headCount)
     upstream = Self.map(capacity)
     destinations = Self.map(capacity)
   }
 
   deinit {
-    Self.unmap(downstream, capacity)
+    Self.unmap(downstream, capacity + ReusableClients.headCount)
     Self.unmap(upstream, capacity)
     Self.unmap(destinations, capacity)
   }
@@ -198,6 +208,13 @@ struct IdleStore: ~Copyable {
 
   /// The same by slot.
   var countsBySlot: UnsafePointer<Int32> { UnsafePointer(counts) }
+
+  /// One connection of the endpoint that has the most of them; nil where there are none.
+  var spare: ConnectionID? {
+    var fullest = 0
+    for slot in 0..<slotCount where counts[slot] > counts[fullest] { fullest = slot }
+    return slotCount > 0 ? newest(fullest) : nil
+  }
 
   func newest(_ slot: Int) -> ConnectionID? { heads[slot] == .none ? nil : heads[slot] }
 

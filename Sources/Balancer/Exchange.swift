@@ -79,6 +79,7 @@ struct Exchange: ~Copyable {
   var admission = AdmissionState()
   /// An index into the present plan; nil before a route is chosen, and once the pool is gone.
   var pool: Int?
+  var upload = UploadState()
   /// What was sent upstream, kept until a response begins or it no longer fits.
   var replay = Replay()
   var kept = KeptAnswer()
@@ -87,6 +88,9 @@ struct Exchange: ~Copyable {
   var request = ContentReader(.none)
   var response = ContentReader(.none)
   var startedAt = Nanoseconds.zero
+  /// When the request had come, with the content that is waited for: its place in a queue. Until
+  /// then, when content last came.
+  var arrivedAt = Nanoseconds.zero
   /// When it was let in: with its begin, or at the end of its wait in the queue.
   var admittedAt = Nanoseconds.zero
   /// When the present endpoint was sent the request, or its connection was ready for it.

@@ -67,6 +67,8 @@ package final class TrafficMetrics: Sendable {
   /// Tunnels and PROXY protocol headers.
   package let wire: WireMetrics
   package let timing: TimingMetrics
+  /// What was done where connections or memory were short.
+  package let room: RoomMetrics
   fileprivate let blocks: [CellBlock]
 
   /// One more is that of 429.
@@ -78,6 +80,7 @@ package final class TrafficMetrics: Sendable {
     resilience = ResilienceMetrics(workerCount: workerCount, slotCount: slotCount)
     wire = WireMetrics(workerCount: workerCount, slotCount: slotCount)
     timing = TimingMetrics(workerCount: workerCount, slotCount: slotCount)
+    room = RoomMetrics(workerCount: workerCount)
     let count =
       slotCount * Self.cellsPerSlot + LocalReason.allCases.count + 2
       + 2 * CodeClass.allCases.count

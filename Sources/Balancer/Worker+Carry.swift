@@ -10,6 +10,7 @@ extension Worker {
   /// Takes the gates of a new fleet, by index as the board has them. Allocates.
   mutating func adoptGates() {
     gates = context.admission.gates
+    allowances = context.admission.allowances
     waiting.setLineCount(gates.count)
     while isDue.count < gates.count { isDue.append(false) }
     poolOfGate = gates.map { gate in plan.pools.firstIndex { $0.name == gate.name } ?? -1 }
@@ -33,7 +34,10 @@ extension Worker {
       if let session = exchange.pointee.pickKey.session {
         exchange.pointee.pickKey.session = position(of: slots[session], in: pool)
       }
-      if slab.downstream[place].phase == .exchange { carryAdmission(exchange, pool) }
+      // One whose content is waited for was not let in yet.
+      if slab.downstream[place].phase == .exchange, !exchange.pointee.upload.isAwaited {
+        carryAdmission(exchange, pool)
+      }
     }
   }
 

@@ -13,6 +13,8 @@ extension Worker {
     context.control.connections[index].add(1, at: Int(io.tag(id)))
     let place = Int(id.index)
     (slab.downstream + place).initialize(to: Downstream())
+    clientCount += 1
+    makeClientRoom()
     io.setReadLimit(id, Self.headReadMax)
     guard identifyPeer(id, io.tag(id)) else {
       refusePreface(id)
@@ -21,8 +23,10 @@ extension Worker {
     if slab.downstream[place].phase == .preface {
       // Whose it is, is not known yet.
       io.setDeadline(id, io.now + (plan.listener(io.tag(id))?.headTimeout ?? .seconds(10)))
+      reusable.append(place, .unfinished)
     } else if admitConnection(id) {
       expectHead(id)
+      reusable.append(place, .silent)
     }
   }
 
@@ -31,6 +35,7 @@ extension Worker {
     slab.downstream[Int(id.index)].phase = .head
     guard admitConnection(id) else { return }
     expectHead(id)
+    reusable.append(Int(id.index), .silent)
     if !rest.isEmpty { parseHead(id, tag, rest) }
   }
 
@@ -38,7 +43,7 @@ extension Worker {
   private mutating func expectHead(_ id: ConnectionID) {
     let state = slab.downstream + Int(id.index)
     state.pointee.hasDeadlineForHead = false
-    let timeout = plan.listener(io.tag(id))?.idleTimeout ?? .seconds(75)
+    let timeout = plan.listener(io.tag(id))?.idleTimeout ?? Self.idleTimeoutOfNone
     io.setDeadline(id, io.now + timeout)
   }
 
@@ -53,6 +58,8 @@ extension Worker {
     case .exchange:
       if slab.exchange(id).pointee.request.isComplete {
         holdPipelined(id, received)
+      } else if slab.exchange(id).pointee.upload.isAwaited {
+        contentReceived(id, received)
       } else {
         relayRequest(id, received)
       }
@@ -88,6 +95,7 @@ extension Worker {
     case .incomplete:
       if !state.pointee.hasDeadlineForHead {
         state.pointee.hasDeadlineForHead = true
+        reusable.append(Int(id.index), .unfinished)
         io.setDeadline(id, io.now + (plan.listener(tag)?.headTimeout ?? .seconds(10)))
       }
       if state.pointee.input.block == nil, !hold(bytes, in: &state.pointee.input) {
@@ -107,6 +115,7 @@ extension Worker {
     let passed = UnsafeRawBufferPointer(
       start: bytes.baseAddress.map { $0 + relayed.start }, count: relayed.end - relayed.start)
     remember(passed, for: id)
+    noteUpload(id)
     sendCounted(passed, to: upstream)
     let isSent = io.unsentByteCount(upstream) == 0
     setUploadDeadlines(id)
@@ -136,6 +145,7 @@ extension Worker {
     state.pointee.contentCount += count
     io.setReadLimit(id, state.pointee.request.remainingCount ?? Self.headReadMax)
     noteReceived(id, count)
+    noteUpload(id)
     setUploadDeadlines(id)
     if !state.pointee.request.isComplete, io.unsentByteCount(state.pointee.upstream) > 0 {
       io.setPaused(id, true)
@@ -178,7 +188,7 @@ extension Worker {
   }
 
   /// The next request came before this one was answered: it waits, and so does the client.
-  private mutating func holdPipelined(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
+  mutating func holdPipelined(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
     let state = slab.downstream + Int(id.index)
     guard hold(bytes, in: &state.pointee.input) else {
       abortExchange(id, .abandoned, code: .canceled)
@@ -211,6 +221,7 @@ extension Worker {
     } else if state.pointee.input.isEmpty {
       io.setPaused(id, false)
       io.setReadLimit(id, Self.headReadMax)
+      reusable.append(Int(id.index), .idle)
     } else {
       runnable.append(id)
     }
@@ -228,6 +239,7 @@ extension Worker {
       if state.pointee.input.isEmpty {
         io.setPaused(id, false)
         io.setReadLimit(id, Self.headReadMax)
+        reusable.append(Int(id.index), .idle)
       } else {
         runnable.append(id)
       }
@@ -264,7 +276,7 @@ extension Worker {
         closeDownstream(id)
       }
     case .exchange:
-      if queueTimeout(id) { return }
+      if queueTimeout(id) || awaitTimeout(id) { return }
       if io.now >= slab.exchange(id).pointee.endsAt {
         exchangeTimedOut(id)
       } else if slab.exchange(id).pointee.isPausing {
@@ -323,6 +335,8 @@ extension Worker {
     release(&state.pointee.input)
     closeExchange(id)
     leaveClient(id)
+    reusable.remove(Int(id.index))
+    clientCount -= 1
     context.control.connections[index].subtract(1, at: Int(io.tag(id)))
     io.close(id)
   }

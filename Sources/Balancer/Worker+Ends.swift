@@ -159,6 +159,8 @@ extension Worker {
     dropReplay(id)
     stopPausing(id)
     leaveAdmission(id)
+    giveAllowance(id)
+    if exchange.pointee.upload.isAwaited { awaitedCount -= 1 }
     assert(exchange.pointee.lease == nil && exchange.pointee.upstream == .none)
     slab.downstream[Int(id.index)].exchange = nil
     exchanges.give(exchange)
@@ -181,6 +183,7 @@ extension Worker {
     io.setReadLimit(id, IOLoop.readMax)
     if mayHaveUnread {
       state.pointee.phase = .lingering
+      reusable.append(Int(id.index), .unfinished)
       io.setPaused(id, false)
       io.finish(id)
       state.pointee.lingering = 0

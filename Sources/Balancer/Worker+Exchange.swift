@@ -52,7 +52,7 @@ extension Worker {
       answer(id, with: plan.lastHop, head, bytes, rest: next)
       return
     }
-    if let route, plan.routes[route].pool < 0, let fixed = plan.routes[route].answer {
+    if let route, plan.routes[route].pool < 0, let fixed = fixedAnswer(route) {
       answer(id, with: fixed, head, bytes, rest: next)
       return
     }
@@ -77,7 +77,8 @@ extension Worker {
     state.pointee.retriesLeft = Int8(clamping: plan.routes[route].retriesMax)
     state.pointee.replayBytesMax = plan.pools[pool].retries.replayBytesMax
     state.pointee.isIdempotent = head.method.isIdempotent || plan.routes[route].isIdempotent
-    admit(id)
+    awaitContent(
+      id, expectsContinue: head.expectsContinue, waitsFor: plan.routes[route].requestBufferBytes)
   }
 
   private mutating func countArrival(_ pool: Int) {
@@ -88,7 +89,9 @@ extension Worker {
   @discardableResult
   mutating func openExchange(_ id: ConnectionID) -> UnsafeMutablePointer<Exchange> {
     let exchange = exchanges.take()
+    reusable.remove(Int(id.index))
     exchange.pointee.startedAt = io.now
+    exchange.pointee.arrivedAt = io.now
     exchange.pointee.admittedAt = io.now
     exchange.pointee.client.address = slab.downstream[Int(id.index)].peer
     slab.downstream[Int(id.index)].exchange = exchange
@@ -213,7 +216,15 @@ extension Worker {
 
   private mutating func connect(to slot: Int) throws(IOError) -> ConnectionID {
     guard let address = plan.endpoints[slot]?.address else { throw IOError("connect", 0) }
-    let upstream = try io.connect(to: address, tag: Self.upstreamTag)
+    if io.freePlaceCount == 0 { makePlace(sparingYoung: false) }
+    let upstream: ConnectionID
+    do throws(IOError) {
+      upstream = try io.connect(to: address, tag: Self.upstreamTag)
+    } catch {
+      // Descriptors may be short though there is a place.
+      guard error.isDescriptorShortage, makePlace(sparingYoung: false) else { throw error }
+      upstream = try io.connect(to: address, tag: Self.upstreamTag)
+    }
     (slab.upstream + Int(upstream.index)).initialize(to: Upstream())
     slab.upstream[Int(upstream.index)].slot = slot
     connections.opened(slot)

@@ -64,7 +64,7 @@ extension Worker {
     state.pointee.admission.isWaiting = true
     waiting.insert(
       Int(id.index), line: gate, level: state.pointee.admission.level,
-      arrivedAt: state.pointee.startedAt)
+      arrivedAt: state.pointee.arrivedAt)
     publishHead(gate)
     setClientDeadline(id, io.now + plan.pools[pool].queue.timeout)
     // There is nobody yet to take the rest of the request.
@@ -82,7 +82,7 @@ extension Worker {
     guard !state.pointee.admission.isAdmitted else { return }
     state.pointee.admission.isAdmitted = true
     gates[state.pointee.admission.gate].countAdmitted(
-      after: io.now - state.pointee.startedAt, worker: index)
+      after: io.now - state.pointee.arrivedAt, worker: index)
   }
 
   // MARK: Out
@@ -158,6 +158,8 @@ extension Worker {
   /// The end of a turn: goes on with requests that are there already, and lets in who may begin.
   mutating func finishTurn() {
     letInWhereDue()
+    if io.isFull { acceptAgain() }
+    boundBuffers()
     guard waiting.count > 0 else {
       recheckAt = .distantFuture
       return

@@ -33,6 +33,20 @@ struct ReplayStore: ~Copyable {
       byteCount: ReplayBlock.byteCount, countMax: byteCountMax / ReplayBlock.byteCount)
   }
 
+  /// Memory of all chains.
+  var byteCount: Int { blocks.usedByteCount }
+
+  /// Memory of one chain.
+  func byteCount(of replay: Replay) -> Int {
+    var count = 0
+    var block = replay.head
+    while let current = block {
+      count += ReplayBlock.byteCount
+      block = current.pointee.next
+    }
+    return count
+  }
+
   /// Appends content to the chain. False when the worker keeps too much already; then part of the
   /// bytes may be there, and the replay has to be dropped.
   mutating func append(_ bytes: UnsafeRawBufferPointer, to replay: inout Replay) -> Bool {

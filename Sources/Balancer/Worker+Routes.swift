@@ -31,6 +31,13 @@ extension Worker {
     endDownstream(id, closes: closes)
   }
 
+  /// What the route answers now: another thing while the pool that it asks for has no endpoint.
+  mutating func fixedAnswer(_ route: Int) -> RouteAnswer? {
+    let pool = plan.routes[route].unlessEmpty
+    let isEmpty = pool >= 0 && !plan.pools[pool].picker.hasEligible
+    return isEmpty ? plan.routes[route].emptyAnswer : plan.routes[route].answer
+  }
+
   /// Whether the connection ends after an answer of our own: yes where the request is not whole.
   mutating func closesAfterAnswer(_ id: ConnectionID) -> Bool {
     let state = slab.exchange(id)

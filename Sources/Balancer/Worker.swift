@@ -20,6 +20,8 @@ struct WorkerContext: Sendable {
   let accessLog: AccessLogDriver
   let limits: Limits
   let admission: AdmissionBoard
+  /// What a worker's buffers may hold, bytes.
+  let bufferedBytesMax: Int
 }
 
 struct Worker: ~Copyable {
@@ -31,6 +33,10 @@ struct Worker: ~Copyable {
   static let headReadMax = 16_384
   /// From here on content is moved by the kernel: less is as fast copied.
   static let moveMin = 16_384
+  /// The most that one event adds to what waits to be sent.
+  static let eventBytesMax = 1 << 20
+  /// Of a client whose listener is gone.
+  static let idleTimeoutOfNone = Nanoseconds.seconds(75)
   /// After an answer to a request that is not whole: a client that sends nothing for so long is
   /// cut, and any client after so many times that.
   static let lingerTime = Nanoseconds.seconds(2)
@@ -38,10 +44,23 @@ struct Worker: ~Copyable {
 
   let index: Int
   let context: WorkerContext
+  let bufferedBytesMax: Int
+  /// When buffers are looked at again where that is dear.
+  var buffersDueAt = Nanoseconds.zero
   var io: IOLoop
   var requests: HeadParser
   var responses: HeadParser
   var slab: ChannelSlab
+  /// Clients that can be closed to make room.
+  var reusable: ReusableClients
+  /// Connections of clients.
+  var clientCount = 0
+  /// Exchanges whose content is waited for.
+  var awaitedCount = 0
+  /// Of those that the loop counts.
+  var shortagesSeen: UInt64 = 0
+  /// Clients wait in the kernel, and that was counted.
+  var isPauseCounted = false
   var exchanges: ExchangeSlab
   var idle: IdleStore
   var leases: LeaseBook
@@ -70,6 +89,8 @@ struct Worker: ~Copyable {
   let bells: WorkerBells
   var waiting: WaitQueue
   /// As the board has them, by index.
+  var allowances: [UploadAllowance] = []
+  /// As the board has them, by index.
   var gates: [PoolGate] = []
   /// The pool of each gate in the plan, −1 where it is gone.
   var poolOfGate: [Int] = []
@@ -87,14 +108,18 @@ struct Worker: ~Copyable {
   ) throws(IOError) {
     self.index = index
     self.context = context
+    bufferedBytesMax = context.bufferedBytesMax
     let limits = context.limits
     self.bells = bells
     waiting = WaitQueue(capacity: limits.connectionsMax)
-    io = try IOLoop(connectionsMax: limits.connectionsMax, waker: bells.wakers[index])
+    io = try IOLoop(
+      connectionsMax: limits.connectionsMax,
+      unsentBytesMax: context.bufferedBytesMax + Self.eventBytesMax, waker: bells.wakers[index])
     requests = HeadParser(headBytesMax: limits.headBytesMax, fieldsMax: limits.fieldsMax)
     // Endpoints may send more than clients are allowed to.
     responses = HeadParser(fieldsMax: 200)
     slab = ChannelSlab(capacity: limits.connectionsMax)
+    reusable = ReusableClients(slab.downstream, capacity: limits.connectionsMax)
     exchanges = ExchangeSlab(capacity: limits.connectionsMax)
     idle = IdleStore(slotCount: context.evidence.slotCount)
     down = DownEndpoints(slotCount: context.evidence.slotCount)
@@ -103,7 +128,7 @@ struct Worker: ~Copyable {
     connections = ConnectionBook(evidence: context.evidence, workerIndex: index)
     traffic = TrafficBook(context.metrics, workerIndex: index)
     timings = TimingBook(context.metrics.timing, workerIndex: index)
-    replays = ReplayStore(byteCountMax: limits.replayBytesMax)
+    replays = ReplayStore(byteCountMax: min(limits.replayBytesMax, context.bufferedBytesMax))
     blocks = BlockPool(byteCount: Self.blockBytes, countMax: 2 * limits.connectionsMax)
     random = RandomSource(seed: seed)
     self.identifiers = identifiers
@@ -140,7 +165,8 @@ struct Worker: ~Copyable {
   }
 
   private mutating func isIdle() -> Bool {
-    leases.count == 0 && waiting.count == 0 && pausingCount == 0 && !hasUnsent()
+    leases.count == 0 && waiting.count == 0 && pausingCount == 0 && awaitedCount == 0
+      && !hasUnsent()
   }
 
   private mutating func dispatchTurn() {
@@ -156,6 +182,7 @@ struct Worker: ~Copyable {
         if stopsAt == nil, let stop = context.control.stopsAt { beginStop(stop) }
       default:
         if event.tag == Self.upstreamTag { upstreamEvent(event) } else { downstreamEvent(event) }
+        boundQueues()
       }
     }
   }

@@ -25,10 +25,15 @@ struct WorkerPlan {
     var bodyBytesMax: Int
     var retriesMax: Int
     var isIdempotent: Bool
+    /// Content is waited for up to this size before an endpoint is asked.
+    var requestBufferBytes: Int
     /// As in `ForwardedRequest`.
     var rewrite: [UInt8]
     var matchedCount: Int
     var answer: RouteAnswer?
+    /// −1, or the pool that has to have an endpoint for `answer`; without one it is `emptyAnswer`.
+    var unlessEmpty = -1
+    var emptyAnswer: RouteAnswer?
 
     init(_ route: Route, _ fleet: Fleet) {
       pool = route.action.pool ?? -1
@@ -37,13 +42,21 @@ struct WorkerPlan {
       bodyBytesMax = route.bodyBytesMax ?? fleet.limits.bodyBytesMax
       retriesMax = route.retriesMax ?? defaults?.retries.retriesMax ?? 0
       isIdempotent = route.isIdempotent
+      requestBufferBytes = route.requestBufferBytes ?? fleet.limits.requestBufferBytes
       rewrite = Array((route.rewrite ?? "").utf8)
       matchedCount = route.match.path.text.utf8.count
       logsAccess = route.logsAccess
       switch route.action {
       case .pool: break
       case .redirect(let redirect): answer = RouteAnswer(redirect)
-      case .respond(let fixed): answer = RouteAnswer(fixed)
+      case .respond(let fixed):
+        answer = RouteAnswer(fixed)
+        guard let pool = fixed.unlessEmpty else { break }
+        unlessEmpty = pool
+        var empty = FixedAnswer()
+        empty.status = 503
+        empty.body = "no endpoint of pool \(fleet.pools[pool].name) may take requests\n"
+        emptyAnswer = RouteAnswer(empty)
       }
     }
     /// Indices into `WorkerPlan.limits`.
@@ -75,6 +88,9 @@ struct WorkerPlan {
     var limits = 0..<0
     let refusals: RefusalCounts
     let traffic: PoolTraffic
+    /// Index of its `UploadAllowance`, and the most that it may give.
+    let allowance: Int
+    let allowanceMax: Int
   }
   struct PlannedEndpoint {
     var address: KernelAddress
@@ -170,7 +186,8 @@ struct WorkerPlan {
         keepAlive: pool.keepAlive, host: Array((pool.host ?? "").utf8), key: KeyPlan(pool),
         affinity: Affinity(pool), proxyHeader: pool.proxyProtocol,
         queue: PlannedQueue(pool, gates: gates), limits: scopes.range(of: .pool(index)),
-        refusals: admission.refusals(of: pool.name), traffic: admission.traffic(of: pool.name))
+        refusals: admission.refusals(of: pool.name), traffic: admission.traffic(of: pool.name),
+        allowance: admission.allowance(of: pool.name), allowanceMax: UploadAllowance.limit(pool))
     }
     (tracing, wishes) = (fleet.tracing, fleet.hints)
     adopt(table, now: now, isFirst: true)

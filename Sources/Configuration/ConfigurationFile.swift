@@ -31,6 +31,8 @@ struct Decoder {
   /// Names of all pools in file order, those with errors too; a pool's index is its name's.
   var poolNames: [String] = []
   var poolIndices: [String: Int] = [:]
+  /// The items of `admin.ready_unless_empty`; they name pools, which are read later.
+  var readyNodes: [Node] = []
   /// The line where an address is listened on; nil for a default.
   var listenLines: [SocketAddress: Int?] = [:]
   /// Where the endpoints that are addresses stand in the file.
@@ -53,6 +55,11 @@ struct Decoder {
       limits.read("body_bytes", &fleet.limits.bodyBytesMax, .size(0...(1 << 40)))
       limits.read("replay_bytes", &fleet.limits.replayBytesMax, .size(0...(64 << 30)))
       limits.read(
+        "buffered_bytes", &fleet.limits.bufferedBytesMax,
+        Form<Int>.size((1 << 20)...(64 << 30)).or("auto"))
+      limits.read(
+        "request_buffer_bytes", &fleet.limits.requestBufferBytes, .size(0...16_384))
+      limits.read(
         "connections_per_client", &fleet.limits.connectionsPerClient,
         Form<Int>.count(1...60_000).or("none"))
     }
@@ -67,6 +74,7 @@ struct Decoder {
     let listenerNodes = scope.items("listeners", required: true)
     let poolEntries = scope.named("pools", required: true)
     let pools = decodePools(poolEntries ?? [])
+    decodeReadiness()
     decodeHooks(&scope)
     scope.put("listeners", .sequence((listenerNodes ?? []).map { decodeListener($0) }))
     refuseOwnListeners()

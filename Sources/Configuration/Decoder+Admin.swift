@@ -9,6 +9,13 @@ extension Decoder {
       note(fleet.admin, at: admin.node("listen")?.offset)
       fleet.adminTokens.read = decodeToken("read_token", in: &admin)
       fleet.adminTokens.write = decodeToken("write_token", in: &admin)
+      readyNodes = admin.items("ready_unless_empty") ?? []
+      let names = readyNodes.map { $0.scalarText ?? "" }
+      admin.put(
+        "ready_unless_empty",
+        .value(
+          "[" + names.map(YAMLText.scalar).joined(separator: ", ") + "]",
+          isDefault: !admin.has("ready_unless_empty")))
       let tokens = fleet.adminTokens
       if tokens.read != nil, tokens.read == tokens.write {
         report.error(
@@ -16,6 +23,12 @@ extension Decoder {
           hint: "who may read could change things too: give each a token of its own")
       }
     }
+  }
+
+  /// The pools that `ready_unless_empty` names. After the pools.
+  mutating func decodeReadiness() {
+    let scope = Scope(nil, "`admin`", report)
+    fleet.readyUnlessEmpty = readyNodes.compactMap { poolIndex($0, scope) }
   }
 
   // Absent or `none`: no token.

@@ -69,6 +69,7 @@ extension Decoder {
       section.read("status", &answer.status, .answerStatus)
       section.read("body", &answer.body, .body)
       section.read("content_type", &answer.contentType, .mediaType)
+      answer.unlessEmpty = decodeUnlessEmpty(&section)
       if [204, 205].contains(answer.status), !answer.body.isEmpty {
         report.error(
           at: section.offset(of: "body"), "an answer with status \(answer.status) has no body")
@@ -77,12 +78,26 @@ extension Decoder {
     route.action = .respond(answer)
   }
 
+  // Absent or `none`: no pool.
+  private func decodeUnlessEmpty(_ section: inout Scope) -> Int? {
+    let isNone = section.isWord("none", at: "unless_empty")
+    guard let node = section.claim("unless_empty"), !isNone else {
+      section.put("unless_empty", .value("none", isDefault: !isNone))
+      return nil
+    }
+    let index = poolIndex(node, section)
+    let name = index.map { YAMLText.scalar(poolNames[$0]) } ?? "none"
+    section.put("unless_empty", .value(name, isDefault: false))
+    return index
+  }
+
   private func decodePoolKeys(
     _ scope: inout Scope, _ route: inout Route, _ answersItself: Bool
   ) {
     if answersItself {
-      for key in ["rewrite", "timeouts", "body_bytes", "retries", "idempotent"] where scope.has(key)
-      {
+      for key in [
+        "rewrite", "timeouts", "body_bytes", "request_buffer_bytes", "retries", "idempotent",
+      ] where scope.has(key) {
         _ = scope.claim(key)
         report.error(
           at: scope.offset(of: key), "`\(key)` is for routes with a pool: this one answers itself")
@@ -94,6 +109,9 @@ extension Decoder {
     decodeTimeouts(&scope, &route)
     scope.read(
       "body_bytes", &route.bodyBytesMax, Form<Int>.size(0...(1 << 40)).or("inherit"))
+    scope.read(
+      "request_buffer_bytes", &route.requestBufferBytes,
+      Form<Int>.size(0...16_384).or("inherit"))
     scope.read("retries", &route.retriesMax, Form<Int>.count(0...7).or("inherit"))
     scope.read("idempotent", &route.isIdempotent, .truth)
   }

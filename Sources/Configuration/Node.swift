@@ -42,6 +42,11 @@ package struct Node {
     }
   }
 
+  /// The text of a scalar; nil where it is none.
+  var scalarText: String? {
+    if case .scalar(let scalar) = content { scalar.text } else { nil }
+  }
+
   var isUnusable: Bool { if case .unusable = content { true } else { false } }
 }
 

@@ -7,6 +7,9 @@ public struct Fleet: Sendable, Equatable {
   /// Where the admin server (metrics, status page) listens.
   public var admin: SocketAddress = .loopback(port: 9900)
   public var adminTokens = AdminTokens()
+  /// Indices into `pools`: `/readyz` is 503 while one of them has no endpoint that may take
+  /// requests.
+  public var readyUnlessEmpty: [Int] = []
   /// Event loops, each one thread; nil is one a processor.
   public var workerCount: Int?
   public var limits = Limits()
@@ -39,8 +42,21 @@ public struct Limits: Sendable, Equatable {
   public var bodyBytesMax = 1 << 30
   /// Request content that a worker keeps for repeats, in all. Range 0...64 GiB.
   public var replayBytesMax = 64 << 20
+  /// What all workers' buffers may hold, bytes: unsent bytes, held heads and content, content for
+  /// repeats. Range 1 MiB...64 GiB; nil: a quarter of the memory that the process may use, at most
+  /// 1 GiB a worker.
+  public var bufferedBytesMax: Int?
   /// Connections of one client (IPv4 address or IPv6 /64 network) over all workers. Range
   /// 1...60_000; nil: any number.
-  public var connectionsPerClient: Int?
+  public var connectionsPerClient: Int? = 10_000
+  /// Content that is waited for before an endpoint is asked, bytes as they are sent. Range
+  /// 0...16_384; 0: the endpoint is asked at once.
+  public var requestBufferBytes = 16_384
   public init() {}
+
+  /// A worker's share of `bufferedBytesMax`. `memory` is what the process may use, bytes.
+  public func bufferedBytesMax(ofWorkers count: Int, memory: Int) -> Int {
+    let share = bufferedBytesMax.map { $0 / count } ?? min(memory / 4 / count, 1 << 30)
+    return min(max(1 << 18, share), 3 << 30)
+  }
 }

@@ -16,7 +16,7 @@ public struct Listener: Sendable, Equatable {
   public var sendTimeout: Nanoseconds = .seconds(60)
   /// The least rate at which a client has to send its content, bytes a second, after ten seconds
   /// of grace. Range 1...1_000_000_000; nil: any.
-  public var bodyRateMin: Int?
+  public var bodyRateMin: Int? = 500
   /// Proxies whose `X-Forwarded-*` fields are believed; nobody's by default.
   public var trustedProxies: [AddressRange] = []
   /// Every connection begins with a PROXY protocol header. Where there are trusted proxies, only

@@ -12,6 +12,8 @@ public struct Route: Sendable, Equatable {
   public var timeouts: ExchangeTimeouts?
   /// Content of a request in bytes; nil: `Limits.bodyBytesMax`.
   public var bodyBytesMax: Int?
+  /// As `Limits.requestBufferBytes`; nil: that.
+  public var requestBufferBytes: Int?
   /// Further attempts at an exchange; nil: the pool's. Range 0...7.
   public var retriesMax: Int?
   /// Repeating a request has the effect of making it once, whatever its method: true of inference.
@@ -112,12 +114,15 @@ public struct Redirect: Sendable, Equatable {
   public static let placeholder = "{path}"
 }
 
-/// An answer that is always the same.
+/// An answer of steelyard's own.
 public struct FixedAnswer: Sendable, Equatable {
   /// 2xx, 4xx or 5xx.
   public var status = 200
   /// At most 4 KiB.
   public var body = ""
   public var contentType = "text/plain"
+  /// An index into `Fleet.pools`: while that pool has no endpoint that may take requests, the
+  /// answer is 503. nil: it is always the same.
+  public var unlessEmpty: Int?
   public init() {}
 }

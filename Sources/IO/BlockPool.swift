@@ -8,6 +8,7 @@ public struct BlockPool: ~Copyable {
   private let countMax: Int
   private var free: [UnsafeMutableRawPointer] = []
   private var count = 0
+  @usableFromInline var usedCount = 0
 
   /// Requires: byteCount > 0. At most `countMax` blocks are out at a time.
   public init(byteCount: Int, countMax: Int) {
@@ -18,14 +19,24 @@ public struct BlockPool: ~Copyable {
 
   deinit { for block in free { block.deallocate() } }
 
+  /// Memory of the blocks that are out.
+  @inlinable public var usedByteCount: Int { usedCount * byteCount }
+
   /// A block with arbitrary content, or nil when all are in use.
   public mutating func take() -> UnsafeMutableRawPointer? {
-    if let block = free.popLast() { return block }
+    if let block = free.popLast() {
+      usedCount += 1
+      return block
+    }
     guard count < countMax else { return nil }
     count += 1
+    usedCount += 1
     return UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 64)
   }
 
   /// Requires: the block came from `take` and was not given back.
-  public mutating func give(_ block: UnsafeMutableRawPointer) { free.append(block) }
+  public mutating func give(_ block: UnsafeMutableRawPointer) {
+    usedCount -= 1
+    free.append(block)
+  }
 }

@@ -20,6 +20,8 @@ public struct IOError: Error, Sendable, Equatable, CustomStringConvertible {
     default: false
     }
   }
+  /// No descriptor is left, in the process or in the system.
+  public var isDescriptorShortage: Bool { code == EMFILE || code == ENFILE }
   public var isNoSuchFile: Bool { code == ENOENT }
   public var isAccessDenied: Bool { code == EACCES }
 

@@ -150,6 +150,14 @@ extension IOLoop {
     }
   }
 
+  /// The connection's deadline; `.distantFuture` where it has none.
+  public func deadline(_ id: ConnectionID) -> Nanoseconds { timers.deadline(Int(id.index)) }
+
+  /// Whether the kernel has bytes of the peer, or its end, that were not received. A system call.
+  public func hasUnread(_ id: ConnectionID) -> Bool {
+    sy_poll(slots[Int(id.index)].fd, 0, 0) != 0
+  }
+
   /// Shuts our side down once everything is sent; the peer's side stays readable.
   public mutating func finish(_ id: ConnectionID) {
     assert(isOpen(id))

@@ -60,7 +60,7 @@ public struct IOLoop: ~Copyable {
   let pipe: MovePipe
   public let capacity: Int
   let freeStack: UnsafeMutablePointer<Int32>
-  var freeCount: Int
+  @usableFromInline var freeCount: Int
   @usableFromInline let scratch: UnsafeMutableRawPointer
   @usableFromInline var receivedCount = 0
 
@@ -77,10 +77,19 @@ public struct IOLoop: ~Copyable {
   private var listeners: [Listener] = []
   private var acceptingListener = -1
   private var areListenersPaused = false
+  /// How many more connections may be accepted before the owner is to look again; at 0 none is.
+  public var acceptRoom = Int.max
+  /// Nothing is accepted for want of room or of descriptors; tried again after a while, or by
+  /// `resumeAccepting`.
+  public private(set) var isFull = false
+  /// How often the system had no descriptor or no memory for a connection.
+  public private(set) var shortageCount: UInt64 = 0
   private var listenersResumeAt = Nanoseconds.distantFuture
 
   var timers: TimerWheel
   var output: OutputPool
+  /// Blocks in which unsent bytes wait; the pool counts them.
+  @usableFromInline let queuedBlocks: UnsafeMutablePointer<Int>
   /// The monotonic clock, read once a turn, after waiting.
   public private(set) var now: Nanoseconds
   /// How long the turn before this one took, from the reading of the clock to the next wait; nil
@@ -105,6 +114,7 @@ public struct IOLoop: ~Copyable {
     now = Clock.now
     timers = TimerWheel(capacity: connectionsMax, now: now)
     output = OutputPool(byteCountMax: unsentBytesMax)
+    queuedBlocks = output.usedCount
     guard let memory = sy_map(connectionsMax * MemoryLayout<Slot>.stride) else {
       fatalError("out of memory for \(connectionsMax) connections")
     }
@@ -138,6 +148,17 @@ public struct IOLoop: ~Copyable {
     scratch.deallocate()
   }
 
+  /// Bytes of a block in which unsent bytes wait.
+  public static let outputBlockBytes = 16_384
+
+  /// Memory in which the unsent bytes of all connections wait, in whole blocks.
+  @inlinable public var queuedByteCount: Int {
+    queuedBlocks.pointee * Self.outputBlockBytes
+  }
+
+  /// Connections that may still be opened.
+  @inlinable public var freePlaceCount: Int { freeCount }
+
   /// Connections that are open.
   public var connectionCount: Int { capacity - freeCount }
 
@@ -170,6 +191,7 @@ public struct IOLoop: ~Copyable {
 
   private mutating func resumeListeners() {
     areListenersPaused = false
+    isFull = false
     listenersResumeAt = .distantFuture
     for (index, listener) in listeners.enumerated() {
       _ = sy_epoll_add(epoll, listener.fd, EPOLLIN.rawValue, Self.listenerBit | UInt64(index))
@@ -369,7 +391,7 @@ public struct IOLoop: ~Copyable {
   /// One accepted connection, or nil when the listener has no more.
   private mutating func accept() -> IOEvent? {
     let listener = listeners[acceptingListener]
-    guard freeCount > 0 else {
+    guard freeCount > 0, acceptRoom > 0 else {
       pauseAccepting()
       return nil
     }
@@ -378,7 +400,10 @@ public struct IOLoop: ~Copyable {
     guard result >= 0 else {
       // Descriptors or memory are used up: try again later, not at once.
       let code = Int32(-result)
-      if code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM { pauseAccepting() }
+      if code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM {
+        shortageCount &+= 1
+        pauseAccepting()
+      }
       // The client went away between SYN and accept: the next one may be fine.
       if code == ECONNABORTED { return nil }
       acceptingListener = -1
@@ -390,6 +415,7 @@ public struct IOLoop: ~Copyable {
       return nil
     }
     acceptedAddress = address
+    if acceptRoom != .max { acceptRoom -= 1 }
     return IOEvent(.accepted, id, tag: listener.tag)
   }
 
@@ -419,7 +445,14 @@ public struct IOLoop: ~Copyable {
 
   private mutating func pauseAccepting() {
     pauseListeners()
-    listenersResumeAt = now + .milliseconds(100)
+    isFull = true
+    // Room is made by closing; what the system lacks comes back later.
+    listenersResumeAt = now + .milliseconds(acceptRoom > 0 ? 100 : 10)
+  }
+
+  /// There is room again: what waits to be accepted is accepted from the next turn on.
+  public mutating func resumeAccepting() {
+    if isFull { resumeListeners() }
   }
 
   // MARK: Helpers

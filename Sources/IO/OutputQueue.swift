@@ -5,7 +5,7 @@ import CSystem
 
 /// A block: this header, then content.
 struct OutputBlock {
-  static let byteCount = 16_384
+  static let byteCount = IOLoop.outputBlockBytes
   static let contentCount = byteCount - MemoryLayout<OutputBlock>.stride
   var next: UnsafeMutablePointer<OutputBlock>?
   /// The content between the two is unsent.
@@ -45,14 +45,19 @@ struct OutputPool: ~Copyable {
   private var free: UnsafeMutablePointer<OutputBlock>?
   private var blockCount = 0
   private let blockCountMax: Int
+  /// Blocks that are in queues.
+  let usedCount: UnsafeMutablePointer<Int>
 
   /// Holds at most `byteCountMax` bytes in blocks. Requires: less than 4 GB.
   init(byteCountMax: Int) {
     precondition(byteCountMax <= UInt32.max)
     blockCountMax = max(4, byteCountMax / OutputBlock.byteCount)
+    usedCount = .allocate(capacity: 1)
+    usedCount.initialize(to: 0)
   }
 
   deinit {
+    usedCount.deallocate()
     var block = free
     while let current = block {
       block = current.pointee.next
@@ -132,11 +137,13 @@ struct OutputPool: ~Copyable {
       block = UnsafeMutableRawPointer.allocate(byteCount: OutputBlock.byteCount, alignment: 64)
         .bindMemory(to: OutputBlock.self, capacity: 1)
     }
+    usedCount.pointee += 1
     block.initialize(to: OutputBlock(next: nil, start: 0, end: 0))
     return block
   }
 
   private mutating func give(_ block: UnsafeMutablePointer<OutputBlock>) {
+    usedCount.pointee -= 1
     block.pointee.next = free
     free = block
   }

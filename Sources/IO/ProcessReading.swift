@@ -55,5 +55,10 @@ public enum Machine {
 
   /// Raises the limit of open files as far as it goes; returns the limit in force.
   @discardableResult
-  public static func raiseOpenFilesLimit() -> Int { Int(sy_raise_open_files()) }
+  public static func raiseOpenFilesLimit() -> Int {
+    _ = sy_raise_open_files()
+    let limit = Int(sy_open_files_limit())
+    // RLIM_INFINITY is negative as a long.
+    return limit < 0 ? .max : limit
+  }
 }

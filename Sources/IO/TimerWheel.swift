@@ -61,6 +61,13 @@ package struct TimerWheel: ~Copyable {
     link(index, tick: wanted)
   }
 
+  /// The deadline of `index`; `.distantFuture` where it has none.
+  package func deadline(_ index: Int) -> Nanoseconds {
+    let deadline = entries[index].deadline
+    // The zero of memory that was never touched is no deadline.
+    return deadline == .max || deadline == 0 ? .distantFuture : Nanoseconds(deadline)
+  }
+
   /// Forgets the deadline of `index`. Its entry stays where it is: nearly always another deadline
   /// follows.
   package mutating func cancel(_ index: Int) { entries[index].deadline = .max }

@@ -99,7 +99,7 @@ extension Steelyard {
     case .metrics: return metrics(request)
     case .health: return AdminResponse(200, "ok")
     case .readiness:
-      return unreadiness.map { AdminResponse(503, "not ready: \($0)") }
+      return (unreadiness ?? emptyPool).map { AdminResponse(503, "not ready: \($0)") }
         ?? AdminResponse(200, "ready")
     case .discovery:
       try requireNoParameters(request)
@@ -125,6 +125,21 @@ extension Steelyard {
       return AdminResponse(json: ReloadChanges(changes: try reload(now: now).get()))
     case .pool, .endpoint: return try change(resource, request, now)
     }
+  }
+
+  /// What `admin.ready_unless_empty` says of the pools; nil where each has an endpoint that may
+  /// take requests. Passive ejection does not count: only requests end it.
+  private var emptyPool: String? {
+    let table = board.table
+    for index in table.fleet.readyUnlessEmpty {
+      let pool = table.fleet.pools[index]
+      let hasEndpoint = pool.endpoints.contains { endpoint in
+        guard let row = table.rows[endpoint.slot] else { return false }
+        return row.eligibility.takesNewExchanges && row.effective > 0
+      }
+      if !hasEndpoint { return "no endpoint of pool \(pool.name) may take requests" }
+    }
+    return nil
   }
 
   private func requireNoParameters(_ request: AdminRequest) throws(Problem) {

@@ -41,6 +41,8 @@ extension Steelyard {
     endpointLabels.update(table)
     var page = MetricsPage(
       format, table: table, traffic: balancer.metrics, evidence: evidence, labels: endpointLabels,
+      connectionsMax: balancer.connectionsMax * evidence.workerCount,
+      bufferedBytesMax: balancer.bufferedBytesMax * evidence.workerCount,
       now: now, wall: Clock.wall, byteCapacity: metricsByteCapacity)
     let bytes = page.render {
       ClientMetrics(balancer.admission, balancer.metrics, table.fleet, endpointLabels)

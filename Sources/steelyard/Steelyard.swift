@@ -44,6 +44,7 @@ final class Steelyard {
   let hooks: HookDriver
   /// The errno that was last said of the access log.
   var loggedFailure: Int32 = 0
+  var watches = RoomWatches()
   private var io: IOLoop
   private var admin: AdminServer
   let adminCounts = AdminCounts()
@@ -94,7 +95,6 @@ final class Steelyard {
     self.path = path
     self.configured = configured
     access = try Self.access(configured, log)
-    admin = AdminServer(counts: adminCounts)
     startedAt = Clock.now
     lastReload = ReloadOutcome(startedAt: Clock.wall)
     do throws(IOError) {
@@ -111,14 +111,18 @@ final class Steelyard {
     } catch {
       throw StartError(.internalError, "no room for \(fleet.endpointCount) endpoints")
     }
-    Machine.raiseOpenFilesLimit()
+    let workerCount = fleet.workerCount ?? Machine.processorCount
+    let openFilesMax = Machine.raiseOpenFilesLimit()
+    let budget = DescriptorBudget(
+      fleet, workerCount: workerCount, openFilesMax: openFilesMax)
+    admin = AdminServer(counts: adminCounts, connectionsMax: budget.adminConnectionsMax)
     board = WeightBoard(fleet: fleet, slotCount: slots.count)
     evidence = EvidenceBoard(
-      workerCount: fleet.workerCount ?? Machine.processorCount, slotCount: slots.count)
+      workerCount: workerCount, slotCount: slots.count)
     hints = HintBoard(slotCount: slots.count)
     do throws(IOError) {
       io = try IOLoop(
-        connectionsMax: AdminServer.connectionsMax + 4 * slots.count, unsentBytesMax: 64 << 20,
+        connectionsMax: budget.adminConnectionsMax + 4 * slots.count, unsentBytesMax: 64 << 20,
         waker: waker)
     } catch {
       throw StartError(error)
@@ -132,7 +136,8 @@ final class Steelyard {
       now: io.now)
     do throws(Balancer.ListenError) {
       balancer = try Balancer(
-        board: board, evidence: evidence, hints: hints, accessLog: accessLog)
+        board: board, evidence: evidence, hints: hints, accessLog: accessLog,
+        connectionsMax: budget.connectionsMax)
     } catch {
       throw StartError(listen: error.address, error.error)
     }
@@ -143,6 +148,7 @@ final class Steelyard {
     } catch {
       throw StartError(listen: fleet.admin, error)
     }
+    noteDescriptorBudget(budget, openFilesMax: openFilesMax)
   }
 
   /// Starts the workers and says where everything is.
@@ -212,6 +218,7 @@ final class Steelyard {
     for report in balancer.takeReports() { log.write(.error, "worker says", ["report": report]) }
     noteLogFailure()
     let now = io.now
+    noteRoom(now: now)
     for each in events.write(controller, evidence, to: log, now: now) {
       hooks.offer(each, now: now, log)
     }

@@ -102,7 +102,8 @@ import Testing
     let evidence = EvidenceBoard(workerCount: 2, slotCount: slots.count)
     let balancer = try Balancer(
       board: WeightBoard(fleet: fleet, slotCount: slots.count), evidence: evidence,
-      hints: HintBoard(slotCount: slots.count), accessLog: AccessLogDriver(workerCount: 2))
+      hints: HintBoard(slotCount: slots.count), accessLog: AccessLogDriver(workerCount: 2),
+      connectionsMax: fleet.limits.connectionsMax)
     try balancer.start(seed: 1)
     let target = balancer.addresses[0]
     let answered = Atomic<Int>(0)

@@ -49,7 +49,8 @@ private final class Proxy {
     hints = HintBoard(slotCount: slots.count)
     balancer = try Balancer(
       board: board, evidence: evidence, hints: hints,
-      accessLog: AccessLogDriver(workerCount: workers))
+      accessLog: AccessLogDriver(workerCount: workers),
+      connectionsMax: fleet.limits.connectionsMax)
     try balancer.start(seed: 1)
   }
 

@@ -54,8 +54,23 @@ def _process():
                    "{{instance}} limit")], log=True),
         series("Threads", "Workers, the controller, the log's and the resolver's.", "short",
                [_most("process_threads")]),
-        series("Connections", "Open now, downstream and upstream together.", "short",
-               [_most("steelyard_connections_open")]),
+        series("Connections", "Open now, downstream and upstream together, and how many may be.",
+               "short", [
+                   _most("steelyard_connections_open"),
+                   target(f"max by (instance) ({select('steelyard_connections_limit', ANY)})",
+                          "{{instance}} limit")], log=True),
+        series("Connections are short", "Idle ones closed to make room, by what they were, and "
+               "pauses in which new clients had to wait, a second.", "cps", [
+                   _rates("steelyard_connections_closed_total", "state"),
+                   target(total("instance, reason", rate("steelyard_accept_pauses_total", ANY)),
+                          "{{instance}} paused {{reason}}")]),
+        series("Buffers", "Bytes that wait to be sent or are kept for repeats, and how many may.",
+               "bytes", [
+                   _most("steelyard_buffered_bytes"),
+                   target(f"max by (instance) ({select('steelyard_buffered_bytes_limit', ANY)})",
+                          "{{instance}} limit")], log=True),
+        series("Clients cut for memory", "Those that held most when the buffers were full, a "
+               "second.", "cps", [_rates("steelyard_buffer_cuts_total")]),
         series("Connections accepted", "New ones from clients, a second; and those that were "
                "closed because their PROXY header was not right.", "cps", [
                    _rates("steelyard_connections_accepted_total"),

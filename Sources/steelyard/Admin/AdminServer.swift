@@ -1,6 +1,6 @@
 // The admin listener: small requests without content answered from memory, on the control thread's
-// loop, and streams of events. Bounds: 1024 connections, a 16 KB head, ten seconds for it, a minute
-// between requests, 32 streams with 4 MB unsent each, 64 MB of long answers on their way.
+// loop, and streams of events. Bounds: `connectionsMax` connections, a 16 KB head, ten seconds for
+// it, a minute between requests, 32 streams with 4 MB unsent each, 64 MB of long answers at once.
 // Invariant: one request of a connection is answered a turn, and none before its last answer went.
 import HTTP
 import IO
@@ -10,7 +10,7 @@ import Primitives
 struct AdminServer: ~Copyable {
   static let tag: UInt32 = 1
   /// The loop's other connections are the probes': clients leave them theirs.
-  static let connectionsMax = 1_024
+  let connectionsMax: Int
   private static let headTimeout = Nanoseconds.seconds(10)
   private static let idleTimeout = Nanoseconds.seconds(60)
   private static let streamsMax = 32
@@ -41,7 +41,10 @@ struct AdminServer: ~Copyable {
     var lastUse: UInt64
   }
 
-  init(counts: AdminCounts) { self.counts = counts }
+  init(counts: AdminCounts, connectionsMax: Int) {
+    self.counts = counts
+    self.connectionsMax = connectionsMax
+  }
 
   /// Whether the next turn must not wait: a long answer, or another one, could go on.
   func hasWork(_ io: borrowing IOLoop) -> Bool {
@@ -102,7 +105,7 @@ struct AdminServer: ~Copyable {
     let id = event.id
     switch event.kind {
     case .accepted:
-      if clients.count == Self.connectionsMax { closeOldest(&io) }
+      if clients.count >= connectionsMax { closeOldest(&io) }
       inputs[id] = []
       let (address, port) = io.acceptedPeer
       let name = address.isV4 ? "\(address):\(port)" : "[\(address)]:\(port)"

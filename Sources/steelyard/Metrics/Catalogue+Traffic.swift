@@ -25,6 +25,12 @@ extension MetricSection {
       .routeAnswersTotal,
       .connectionsAcceptedTotal,
       .connectionsOpen,
+      .connectionsLimit,
+      .connectionsClosedTotal,
+      .acceptPausesTotal,
+      .bufferedBytes,
+      .bufferedBytesLimit,
+      .bufferCutsTotal,
       .endpointTunnelsOpen,
       .endpointTunnelsTotal,
       .endpointTunnelBytesTotal,
@@ -124,6 +130,37 @@ extension MetricFamily {
   static let connectionsOpen = MetricFamily(
     "steelyard_connections_open", .gauge,
     help: "Connections open now, downstream and upstream together.")
+  static let connectionsLimit = MetricFamily(
+    "steelyard_connections_limit", .gauge,
+    help: "Connections that may be open, downstream and upstream together.",
+    meaning:
+      "How many may be: `limits.connections` of all workers, or what the limit of open files "
+      + "allows of that ([connections](overload.md#connections))")
+  static let connectionsClosedTotal = MetricFamily(
+    "steelyard_connections_closed_total", .counter, ["state"],
+    help: "Connections closed to make room for others, by what they were.",
+    meaning: "Connections closed because there were not enough: a client's that was `idle` between "
+      + "two requests, had sent nothing (`silent`) or a part of a head only (`unfinished`), and "
+      + "idle ones to endpoints (`endpoint_idle`)")
+  static let acceptPausesTotal = MetricFamily(
+    "steelyard_accept_pauses_total", .counter, ["reason"],
+    help: "How often new clients had to wait in the kernel, by what was missing.",
+    meaning: "How often new clients had to wait in the kernel: every connection was in use "
+      + "(`connections`), or there was no descriptor or memory (`system`)")
+  static let bufferedBytes = MetricFamily(
+    "steelyard_buffered_bytes", .gauge,
+    help: "Memory of bytes that wait to be sent or are kept for repeats.",
+    meaning:
+      "Memory of bytes that peers have not taken yet, and of content that is kept for repeats, "
+      + "in blocks of 16 KiB")
+  static let bufferedBytesLimit = MetricFamily(
+    "steelyard_buffered_bytes_limit", .gauge,
+    help: "What buffers may hold, bytes.",
+    meaning: "What buffers may hold: `limits.buffered_bytes` ([memory.md](memory.md))")
+  static let bufferCutsTotal = MetricFamily(
+    "steelyard_buffer_cuts_total", .counter,
+    help: "Clients cut because buffers held too much.",
+    meaning: "Clients that were cut because buffers held more than they may")
   static let endpointTunnelsOpen = MetricFamily(
     "steelyard_endpoint_tunnels_open", .gauge, ["pool", "endpoint"],
     help: "Of the exchanges in flight, those that became tunnels (WebSocket).",

@@ -13,6 +13,10 @@ struct MetricsPage {
   let traffic: TrafficMetrics
   let evidence: EvidenceBoard
   let labels: EndpointLabels
+  /// Of all workers.
+  let connectionsMax: Int
+  /// Of all workers.
+  let bufferedBytesMax: Int
   let now: Nanoseconds
   let wall: Nanoseconds
   private var writer: MetricsWriter
@@ -20,13 +24,16 @@ struct MetricsPage {
   /// Requires: `labels` are those of the table's fleet.
   init(
     _ format: MetricsWriter.Format, table: WeightTable, traffic: TrafficMetrics,
-    evidence: EvidenceBoard, labels: EndpointLabels, now: Nanoseconds, wall: Nanoseconds,
+    evidence: EvidenceBoard, labels: EndpointLabels, connectionsMax: Int, bufferedBytesMax: Int,
+    now: Nanoseconds, wall: Nanoseconds,
     byteCapacity: Int
   ) {
     self.table = table
     self.traffic = traffic
     self.evidence = evidence
     self.labels = labels
+    self.connectionsMax = connectionsMax
+    self.bufferedBytesMax = bufferedBytesMax
     self.now = now
     self.wall = wall
     writer = MetricsWriter(format, byteCapacity: byteCapacity)
@@ -185,6 +192,26 @@ struct MetricsPage {
     writer.sample(traffic.accepted)
     writer.open(.connectionsOpen)
     writer.sample(traffic.openConnections)
+    writeRoom()
+  }
+
+  private mutating func writeRoom() {
+    writer.open(.connectionsLimit)
+    writer.sample(connectionsMax)
+    writer.open(.connectionsClosedTotal)
+    for count in RoomMetrics.Count.allCases {
+      guard let state = count.closedState else { continue }
+      writer.sample(traffic.room.sum(count), Labels(["state": state]))
+    }
+    writer.open(.acceptPausesTotal)
+    writer.sample(traffic.room.sum(.pauses), Labels(["reason": "connections"]))
+    writer.sample(traffic.room.sum(.shortages), Labels(["reason": "system"]))
+    writer.open(.bufferedBytes)
+    writer.sample(traffic.room.sum(.bufferedBytes))
+    writer.open(.bufferedBytesLimit)
+    writer.sample(bufferedBytesMax)
+    writer.open(.bufferCutsTotal)
+    writer.sample(traffic.room.sum(.bufferCuts))
   }
 
   private mutating func writeProcess() {

@@ -1,0 +1,182 @@
+// Content is waited for before an endpoint is asked, up to a small size: a client that sends slowly
+// holds nothing of a pool until its content is there. Content without a length, which may be one
+// half of a conversation, is waited for a moment only, and so is a client that wants to hear "100
+// Continue"; such exchanges are a share of the pool's at most, beyond it they wait like others.
+// Invariant: an exchange that waits has no endpoint, no lease and no place in a queue.
+// HOT PATH: no allocation, no lock, no existential.
+import Fleet
+import HTTP
+import IO
+import Primitives
+
+/// An exchange's content before the endpoint gets it.
+struct UploadState {
+  private var allowanceIndex: Int32 = -1
+  /// The size from which on the endpoint is asked.
+  var waitsFor: Int32 = 0
+  /// No endpoint was asked yet.
+  var isAwaited = false
+  /// The content has no length: it is waited for a moment, then the allowance is asked.
+  var mayGoEarly = false
+
+  /// Of the pool whose allowance it holds; −1: none.
+  var allowance: Int {
+    get { Int(allowanceIndex) }
+    set { allowanceIndex = Int32(truncatingIfNeeded: newValue) }
+  }
+}
+
+extension Worker {
+  /// How long content without a length is waited for before it goes on as it comes, and how often
+  /// the allowance is asked again.
+  static let earlyTime = Nanoseconds.milliseconds(250)
+
+  /// Lets the exchange in, or waits for its content. Requires: what has come of it lies in the
+  /// replay block.
+  mutating func awaitContent(_ id: ConnectionID, expectsContinue: Bool, waitsFor: Int) {
+    let state = slab.exchange(id)
+    state.pointee.upload.waitsFor = Int32(truncatingIfNeeded: waitsFor)
+    if hasEnoughContent(id) {
+      admit(id)
+      return
+    }
+    if expectsContinue, state.pointee.contentCount == 0 {
+      if takeAllowance(id) {
+        admit(id)
+        return
+      }
+      // The endpoint has no say in it now, and the client may wait for this.
+      sendContinue(id)
+    }
+    state.pointee.upload.isAwaited = true
+    awaitedCount += 1
+    state.pointee.upload.mayGoEarly = state.pointee.request.remainingCount == nil
+    reusable.append(Int(id.index), .unfinished)
+    state.pointee.arrivedAt = io.now
+    setAwaitDeadline(id)
+    setAwaitReadLimit(id)
+  }
+
+  /// More of the content has come.
+  mutating func contentReceived(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
+    let state = slab.exchange(id)
+    guard let relayed = readRequestContent(id, bytes) else { return }
+    let count = relayed.end - relayed.start
+    let content = UnsafeRawBufferPointer(
+      start: bytes.baseAddress.map { $0 + relayed.start }, count: count)
+    // A read is no longer than the room that is left.
+    let isHeld = hold(content, in: &state.pointee.replay.first)
+    assert(isHeld)
+    state.pointee.replay.contentCount += count
+    let rest = UnsafeRawBufferPointer(rebasing: bytes[relayed.consumedCount...])
+    if !rest.isEmpty { holdPipelined(id, rest) }
+    guard slab.downstream[Int(id.index)].exchange != nil else { return }
+    if hasEnoughContent(id) {
+      endAwait(id)
+    } else {
+      state.pointee.arrivedAt = io.now
+      setAwaitDeadline(id)
+      setAwaitReadLimit(id)
+    }
+  }
+
+  /// At a deadline. False where the exchange does not wait for its content, or waits too long.
+  mutating func awaitTimeout(_ id: ConnectionID) -> Bool {
+    let state = slab.exchange(id)
+    guard state.pointee.upload.isAwaited, io.now < state.pointee.endsAt else { return false }
+    if state.pointee.upload.mayGoEarly, takeAllowance(id) {
+      endAwait(id)
+      return true
+    }
+    guard io.now < contentDeadline(id) else { return false }
+    setAwaitDeadline(id)
+    return true
+  }
+
+  /// The exchange goes on as one whose content is there.
+  private mutating func endAwait(_ id: ConnectionID) {
+    let state = slab.exchange(id)
+    state.pointee.upload.isAwaited = false
+    awaitedCount -= 1
+    (state.pointee.arrivedAt, state.pointee.admittedAt) = (io.now, io.now)
+    reusable.remove(Int(id.index))
+    setClientDeadline(id, nil)
+    io.setReadLimit(
+      id,
+      state.pointee.request.isComplete
+        ? Self.headReadMax : state.pointee.request.remainingCount ?? Self.headReadMax)
+    admit(id)
+  }
+
+  private mutating func hasEnoughContent(_ id: ConnectionID) -> Bool {
+    let state = slab.exchange(id)
+    return state.pointee.request.isComplete
+      || state.pointee.replay.contentCount >= Int(state.pointee.upload.waitsFor)
+      || roomForContent(id) <= 0
+  }
+
+  /// The content has grown: it may count like any other now.
+  mutating func noteUpload(_ id: ConnectionID) {
+    let state = slab.exchange(id)
+    guard state.pointee.upload.allowance >= 0,
+      state.pointee.request.isComplete
+        || state.pointee.contentCount >= Int(state.pointee.upload.waitsFor)
+    else { return }
+    giveAllowance(id)
+  }
+
+  // MARK: The allowance
+
+  private mutating func takeAllowance(_ id: ConnectionID) -> Bool {
+    let state = slab.exchange(id)
+    // A pool that is gone has nothing to take; `admit` says so.
+    guard let pool = state.pointee.pool else { return true }
+    let index = plan.pools[pool].allowance
+    guard allowances[index].tryTake(plan.pools[pool].allowanceMax) else { return false }
+    state.pointee.upload.allowance = index
+    return true
+  }
+
+  /// Nothing happens where it holds none.
+  mutating func giveAllowance(_ id: ConnectionID) {
+    let state = slab.exchange(id)
+    guard state.pointee.upload.allowance >= 0 else { return }
+    allowances[state.pointee.upload.allowance].giveBack()
+    state.pointee.upload.allowance = -1
+  }
+
+  // MARK: Deadlines
+
+  /// Until when more has to come.
+  private mutating func contentDeadline(_ id: ConnectionID) -> Nanoseconds {
+    let state = slab.exchange(id)
+    let timeout = plan.listener(io.tag(id))?.bodyTimeout ?? .seconds(60)
+    let late = state.pointee.pace.deadline(received: state.pointee.contentCount, now: io.now)
+    return min(state.pointee.arrivedAt + timeout, late ?? .distantFuture)
+  }
+
+  private mutating func setAwaitDeadline(_ id: ConnectionID) {
+    let deadline = contentDeadline(id)
+    let isEarly = slab.exchange(id).pointee.upload.mayGoEarly
+    setClientDeadline(id, isEarly ? min(deadline, io.now + Self.earlyTime) : deadline)
+  }
+
+  /// No more is read than the block has room for, and of content with a length no more than that.
+  private mutating func setAwaitReadLimit(_ id: ConnectionID) {
+    let state = slab.exchange(id)
+    let wanted = state.pointee.request.remainingCount ?? Self.headReadMax
+    io.setReadLimit(id, min(roomForContent(id), wanted))
+  }
+
+  /// What may be read yet: the name of a trailer field that was held back may come on top.
+  private mutating func roomForContent(_ id: ConnectionID) -> Int {
+    Self.blockBytes - TrailerName.byteCountMax - slab.exchange(id).pointee.replay.first.end
+  }
+
+  private mutating func sendContinue(_ id: ConnectionID) {
+    var writer = HeadWriter(scratch)
+    writer.append("HTTP/1.1 100 Continue\r\n\r\n")
+    io.send(id, writer.written)
+    noteSent(id, head: writer.count, content: 0)
+  }
+}

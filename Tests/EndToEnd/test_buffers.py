@@ -1,0 +1,68 @@
+"""Clients that do not read their answers: what waits for them is bounded, and who reads is served."""
+
+import socket
+import threading
+
+from conftest import minimal
+from programs import wait_for
+from wire import Connection
+
+LIMIT = 2 << 20
+CLIENTS = 100
+ANSWER = b"x" * 65_536
+
+
+def endless(exchange):
+    """Chunks, so that content is copied; until nobody takes them."""
+    exchange.begin_chunked()
+    while True:
+        exchange.chunk(ANSWER)
+
+
+def deaf(address):
+    """A client that asks and reads nothing, with the smallest buffer there is."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    client.settimeout(30)
+    client.connect(address)
+    client.sendall(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n")
+    return client
+
+
+def test_what_waits_for_clients_is_bounded(stage):
+    def answer(exchange):
+        if exchange.request.target == "/endless":
+            endless(exchange)
+        exchange.answer(b"y" * 3_000_000)
+
+    configuration = minimal([stage.endpoint(answer).address])
+    configuration["limits"] = {"buffered_bytes": LIMIT}
+    steelyard = stage.steelyard(configuration)
+    assert steelyard.get("/").status == 200
+    before = steelyard.rss_bytes()
+    clients = []
+    stop = threading.Event()
+
+    def flood():
+        while len(clients) < CLIENTS and not stop.is_set():
+            clients.append(deaf(steelyard.address))
+
+    flooding = threading.Thread(target=flood, daemon=True)
+    flooding.start()
+    wait_for(
+        lambda: steelyard.metrics().value("steelyard_buffer_cuts_total") > 20, "clients to be cut")
+    # Who reads is not the one that is cut.
+    for _ in range(5):
+        with Connection(steelyard.address) as connection:
+            response = connection.exchange("GET", "/")
+            assert response.status == 200 and len(response.content) == 3_000_000
+    stop.set()
+    flooding.join(30)
+    metrics = steelyard.metrics()
+    assert metrics.value("steelyard_buffered_bytes") <= LIMIT
+    assert metrics.value("steelyard_buffered_bytes_limit") == LIMIT
+    assert steelyard.rss_bytes() - before < LIMIT + (6 << 20)
+    line, = steelyard.events("buffers are full: the clients that hold most are cut")
+    assert line["limit_bytes"] == str(LIMIT)
+    for client in clients:
+        client.close()

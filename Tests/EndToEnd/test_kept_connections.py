@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from conftest import minimal
@@ -99,6 +100,13 @@ def no_fault(steelyard, endpoint, count):
     assert page.sum("steelyard_retries_refused_total") == 0
 
 
+def halt(program):
+    """Stops all its threads."""
+    program.send_signal(signal.SIGSTOP)
+    wait_for(lambda: all(") T " in (task / "stat").read_text()
+                         for task in Path(f"/proc/{program.pid}/task").iterdir()), "it to stop")
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_end_that_has_come_is_seen_before_the_connection_is_used(stage, method):
     """The request and the end of the kept connection come in one turn, the request first."""
@@ -117,7 +125,7 @@ def test_an_end_that_has_come_is_seen_before_the_connection_is_used(stage, metho
             closes.clear()
             assert connection.exchange(method, "/").status == 200
             kept = endpoint.accepted[-1]
-            steelyard.send_signal(signal.SIGSTOP)
+            halt(steelyard)
             connection.send_request(method, "/")
             closes.set()
             wait_for(lambda: kept.fileno() < 0, "the endpoint to close")
@@ -144,11 +152,11 @@ def test_a_request_that_no_byte_of_was_taken_is_sent_again(stage, tmp_path, meth
     endpoint, configuration = configured(stage, answer, retries={"max": 0})
     steelyard = stage.steelyard(configuration, under=[
         find("strace"), "-D", "-f", "-qq", "-o", tmp_path / "calls", "-e", "trace=sendto",
-        "-e", "inject=sendto:delay_enter=300000"])
+        "-e", "inject=sendto:delay_enter=200000"])
     with steelyard.connect() as connection:
         assert connection.exchange(method, "/", content=content).status == 200
         connection.send_request(method, "/", content=content)
-        threading.Event().wait(0.1)
+        threading.Event().wait(0.07)
         closes.set()
         assert connection.read_response(method).status == 200
     closes.set()
@@ -220,6 +228,9 @@ def test_an_endpoint_that_closes_after_each_stream_costs_no_post(stage):
     steelyard = stage.steelyard(minimal([server.address]))
     wait_for(lambda: steelyard.connect().exchange("POST", "/", content=b"hello").status == 200,
              "the endpoint")
+    # From then on it is known.
+    wait_for(lambda: steelyard.metrics().sum("steelyard_endpoint_connections") == 0,
+             "it to close")
     statuses = []
 
     def client():

@@ -10,10 +10,13 @@ package struct InFlightLease: ~Copyable {
   package fileprivate(set) var startedAt: Nanoseconds
   /// It became a tunnel.
   fileprivate var isTunnel = false
+  /// In the list of the endpoint's leases; until it became a tunnel.
+  fileprivate let entry: Int32
 
-  fileprivate init(slot: Int, startedAt: Nanoseconds) {
+  fileprivate init(slot: Int, startedAt: Nanoseconds, entry: Int32) {
     self.slot = slot
     self.startedAt = startedAt
+    self.entry = entry
   }
 
   fileprivate consuming func end() { discard self }
@@ -78,8 +81,13 @@ package struct LeaseBook: ~Copyable {
   /// Of those, the ones that are tunnels: they say nothing of how busy an endpoint is.
   package let tunnels: UnsafeMutablePointer<Int32>
   package private(set) var count = 0
+  private var outstanding: OutstandingList
 
-  package init(evidence: EvidenceBoard, hints: HintBoard, workerIndex: Int) {
+  /// `capacity`: the most leases at once.
+  package init(
+    evidence: EvidenceBoard, hints: HintBoard, workerIndex: Int, capacity: Int = 1 << 20
+  ) {
+    outstanding = OutstandingList(slotCount: evidence.slotCount, capacity: capacity)
     self.evidence = evidence
     self.hints = hints
     self.workerIndex = workerIndex
@@ -108,7 +116,22 @@ package struct LeaseBook: ~Copyable {
     cells.add(1, at: evidence.index(.inFlight, slot))
     cells.add(1, at: evidence.index(.started, slot))
     cells.add(UInt64(bitPattern: now.rawValue), at: evidence.index(.outstandingStarts, slot))
-    return InFlightLease(slot: slot, startedAt: now)
+    let entry = outstanding.append(slot, startedAt: now)
+    if own[slot] - ownTunnels[slot] == 1 { publishOldest(slot) }
+    return InFlightLease(slot: slot, startedAt: now, entry: entry)
+  }
+
+  @inline(__always)
+  private mutating func remove(_ entry: Int32, _ slot: Int) {
+    let before = outstanding.oldest(slot)
+    outstanding.remove(entry, slot)
+    if outstanding.oldest(slot) != before { publishOldest(slot) }
+  }
+
+  @inline(__always)
+  private mutating func publishOldest(_ slot: Int) {
+    let start = outstanding.oldest(slot)?.rawValue ?? 0
+    cells.store(UInt64(max(0, start)), at: evidence.index(.oldestStart, slot))
   }
 
   /// The process was stopped for so long: that is no time that the endpoint took.
@@ -128,6 +151,7 @@ package struct LeaseBook: ~Copyable {
     cells.add(1, at: evidence.index(.tunnels, lease.slot))
     let started = UInt64(bitPattern: lease.startedAt.rawValue)
     cells.add(0 &- started, at: evidence.index(.outstandingStarts, lease.slot))
+    remove(lease.entry, lease.slot)
   }
 
   /// Tells passive health of an attempt that went well and is not over.
@@ -192,6 +216,7 @@ package struct LeaseBook: ~Copyable {
     let started = UInt64(bitPattern: lease.startedAt.rawValue)
     let duration = UInt64(max(0, (now - lease.startedAt).rawValue))
     let wasTunnel = lease.isTunnel
+    let entry = lease.entry
     lease.end()
     own[slot] -= 1
     load[slot] -= 1
@@ -203,6 +228,7 @@ package struct LeaseBook: ~Copyable {
       cells.subtract(1, at: evidence.index(.tunnels, slot))
     } else {
       cells.add(0 &- started, at: evidence.index(.outstandingStarts, slot))
+      remove(entry, slot)
       cells.add(duration, at: evidence.index(.busyNanoseconds, slot))
     }
     switch outcome {

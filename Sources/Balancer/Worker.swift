@@ -124,7 +124,8 @@ struct Worker: ~Copyable {
     idle = IdleStore(slotCount: context.evidence.slotCount)
     down = DownEndpoints(slotCount: context.evidence.slotCount)
     leases = LeaseBook(
-      evidence: context.evidence, hints: context.hints, workerIndex: index)
+      evidence: context.evidence, hints: context.hints, workerIndex: index,
+      capacity: limits.connectionsMax)
     connections = ConnectionBook(evidence: context.evidence, workerIndex: index)
     traffic = TrafficBook(context.metrics, workerIndex: index)
     timings = TimingBook(context.metrics.timing, workerIndex: index)

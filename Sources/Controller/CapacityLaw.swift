@@ -15,6 +15,8 @@ package struct CapacityPool: Sendable, Equatable {
   package var fleetResponse = 0.0
   /// `fleetResponse` is no longer the time of the quickest answers alone.
   package private(set) var isResponseKnown = false
+  /// The median over the endpoints of the answers a second; 0 while unknown.
+  package var fleetRate = 0.0
   /// How many balancers send requests to the endpoints, this one included.
   package var balancers = 1.0
   /// Most endpoints time out: weights stay as they are.
@@ -61,8 +63,8 @@ package struct CapacityVerdict: Sendable, Equatable {
   package var seconds = 0.0
   /// Decayed own completions.
   package var completions = 0.0
-  /// Mean response time, seconds.
-  package var response = 0.0
+  /// The larger of its own mean response time and the pool's, seconds: what is waited for.
+  package var usualResponse = 0.0
   /// Seconds that hanging requests add.
   package var stuckSeconds = 0.0
   package var usesScraped = false
@@ -74,29 +76,14 @@ package struct CapacityVerdict: Sendable, Equatable {
   package var capacity = 0.0
 }
 
-extension CapacityVerdict {
-  /// For people.
-  var detail: String {
-    guard completions > 0.5 else { return "no requests to judge by yet" }
-    var text = Wording.fixed(factor)
-    text.reserveCapacity(64)
-    text += " × base by "
-    text += Wording.fixed(completions, 0)
-    text += " answers of "
-    text += Wording.fixed(response, 3)
-    text += " s"
-    if usesScraped { text += " and its own counters" }
-    if stuckSeconds > 0 { text += ", requests hang since \(Wording.fixed(stuckSeconds, 1)) s" }
-    return text
-  }
-}
-
 package enum CapacityLaw {
   static let exponent = 0.9
   static let prior = 2.0
   static let deadBand = 0.5
   /// A shorter silence is no hang, seconds: connections are opened, processes are scheduled.
   static let silenceMin = 1.0
+  /// With fewer answers, faded, there is nothing to judge by.
+  static let completionsMin = 0.5
 
   /// Verdicts in the order of `evidence`; `bases` are the base weights, > 0 where they count. A
   /// wrong estimate costs at most `floorRatio`, and its inverse.
@@ -106,7 +93,7 @@ package enum CapacityLaw {
   ) -> [CapacityVerdict] {
     var scratch: [Double] = []
     scratch.reserveCapacity(evidence.count)
-    for each in evidence where each.completions > 0.5 {
+    for each in evidence where each.completions > completionsMin {
       scratch.append(each.seconds / each.completions)
     }
     if let median = medianInPlace(&scratch) { pool.fleetResponse = median }
@@ -116,6 +103,11 @@ package enum CapacityLaw {
       inFlight += each.inFlight
     }
     pool.noteAnswers(completions: completions, inFlight: inFlight)
+    scratch.removeAll(keepingCapacity: true)
+    for each in evidence where each.completions > completionsMin && each.elapsed > 0 {
+      scratch.append(each.completions / each.elapsed)
+    }
+    if let median = medianInPlace(&scratch) { pool.fleetRate = median }
     var verdicts = evidence.map { gather($0, pool) }
     scratch.removeAll(keepingCapacity: true)
     for (index, verdict) in verdicts.enumerated() where verdict.seconds > 0 && bases[index] > 0 {
@@ -152,9 +144,10 @@ package enum CapacityLaw {
         verdict.usesScraped = true
       }
     }
-    verdict.response = max(count > 0.5 ? verdict.seconds / count : 0, pool.fleetResponse)
+    let mean = count > completionsMin ? verdict.seconds / count : 0
+    verdict.usualResponse = max(mean, pool.fleetResponse)
     if evidence.inFlight > 0, pool.isResponseKnown {
-      let usual = 3 * verdict.response * (evidence.inFlight + 1)
+      let usual = 3 * verdict.usualResponse * (evidence.inFlight + 1)
       verdict.stuckSeconds = max(0, evidence.outstandingSeconds - usual)
       verdict.seconds += verdict.stuckSeconds
     }
@@ -179,7 +172,7 @@ package enum CapacityLaw {
     var (busy, stuck) = (0, 0)
     for (index, verdict) in verdicts.enumerated() where evidence[index].inFlight > 0 {
       busy += 1
-      let silenceMin = max(silenceMin, 3 * verdict.response)
+      let silenceMin = max(silenceMin, 3 * verdict.usualResponse)
       if verdict.stuckSeconds > 0, evidence[index].silentSeconds >= silenceMin { stuck += 1 }
     }
     pool.isFrozen = busy > 2 && stuck * 2 > busy

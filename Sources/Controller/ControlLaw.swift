@@ -38,20 +38,6 @@ package struct LawVerdict: Sendable, Equatable {
     case nearest(LawSignal, SignalSpec.Thresholds)
     case mean([LawSignal])
   }
-
-  /// For people: what decided.
-  package var detail: String {
-    switch basis {
-    case .nearest(let signal, let thresholds):
-      let normal = Wording.fixed(thresholds.normal)
-      let alarm = Wording.fixed(thresholds.alarm)
-      return "\(signal.name) \(Wording.fixed(signal.value)) (normal \(normal), alarm \(alarm))"
-    case .mean(let ratios):
-      let parts = ratios.map { "\($0.name) \(Wording.fixed($0.value))" }.joined(separator: ", ")
-      let load = Wording.fixed(loadRatio * 100, 1)
-      return "load \(load) % (\(parts)) → \(Wording.fixed(factor))"
-    }
-  }
 }
 
 package enum ControlLaw {

@@ -1,6 +1,6 @@
 // From signals to rows: law, fallback, floor, slew. Health is put beside the weight, never into it.
-// A missing metric is neither idle nor dead: its endpoint gets what its pool mates get. A row's
-// reason is put into words only when its target moved notably.
+// A missing metric is neither idle nor dead: its endpoint gets what its pool mates get. What a
+// target rests on is kept beside it; it becomes words only where somebody reads them.
 package import Fleet
 package import Primitives
 
@@ -20,29 +20,15 @@ extension Controller {
     var basis: Basis
   }
 
-  /// What a target rests on; becomes words only where they are wanted.
-  enum Basis {
+  /// What a target rests on; `EndpointState.evidence` makes numbers for people of it.
+  enum Basis: Sendable {
     case none
     case law(LawVerdict)
-    /// The endpoint's `verdict`.
-    case capacity(guard: LawVerdict?)
-    case median(count: Int)
+    /// The endpoint's `verdict`, and what a utilisation leaves of it, 0…1.
+    case capacity(guard: LawVerdict?, ratio: Double)
+    /// `isFirst`: there was never a number.
+    case median(count: Int, isFirst: Bool)
     case unreachable(seconds: Double)
-
-    func detail(_ verdict: CapacityVerdict?) -> String {
-      switch self {
-      case .none: return ""
-      case .law(let verdict): return verdict.detail
-      case .capacity(let limit):
-        var text = (verdict ?? CapacityVerdict()).detail
-        if let limit, limit.factor < 1 { text += "; \(limit.detail)" }
-        return text
-      case .median(0): return "no endpoint of the pool has a number"
-      case .median(let count): return "median of \(count) fresh endpoints"
-      case .unreachable(let seconds):
-        return "no page for \(Wording.fixed(seconds, 0)) s: counts as load 100 %"
-      }
-    }
   }
 
   /// New rows by slot, or nil where nothing moved. Call about every 100 ms.
@@ -61,13 +47,11 @@ extension Controller {
       let targets =
         policy.law == .capacity
         ? capacityTargets(pool, verdicts, now, passed) : signalTargets(pool, now)
-      let isFrozen =
-        tuning[index].freeze != nil || pools[index].isHeld
-        || policy.law == .capacity && pools[index].isFrozen
       let move = Move(
         isStatic: policy.law == .static, isDryRun: policy.isDryRun, floorRatio: policy.floorRatio,
-        slewStep: policy.slew * passed.seconds, isFrozen: isFrozen,
-        downCauses: pool.onMarkedDown.causes, now: now, pool: pool.name)
+        slewStep: policy.slew * passed.seconds, freeze: freeze(ofPool: index),
+        downCauses: pool.onMarkedDown.causes, now: now, pool: pool.name, capacity: pools[index],
+        board: evidence)
       for place in targets.indices {
         // In place: a copy of the state would cost more than all the rest.
         let slot = pool.endpoints[place].slot
@@ -106,12 +90,14 @@ extension Controller {
         let load = endpoints[slot]?.followGuard(limit?.loadRatio ?? 0, share: guardShare) ?? 0
         if limit != nil { guardLoad = load }
       }
-      let factor = verdict.factor * (1 - (1 - policy.floorRatio) * guardLoad)
+      let ratio = 1 - (1 - policy.floorRatio) * guardLoad
+      let factor = verdict.factor * ratio
       bases += baseWeight
       weights += baseWeight * factor
-      let kind: WeightReason.Kind = verdict.completions > 0.5 ? .law : .blackout
+      let kind: WeightReason.Kind =
+        verdict.completions > CapacityLaw.completionsMin ? .law : .blackout
       targets.append(
-        Target(factor: factor, kind: kind, basis: .capacity(guard: limit)))
+        Target(factor: factor, kind: kind, basis: .capacity(guard: limit, ratio: ratio)))
     }
     if weights > 0 {
       for index in targets.indices { targets[index].factor *= bases / weights }
@@ -183,9 +169,10 @@ extension Controller {
         factor: weight, kind: .expired, basis: .unreachable(seconds: (now - seenAt).seconds))
     }
     let hasValue = state.scrapes.contains { $0.signals.contains { $0.value != nil } }
+    let isFirst = !hasValue && !isUnreachable
     return Target(
-      factor: others.median ?? 1, kind: hasValue || isUnreachable ? .expired : .blackout,
-      basis: .median(count: others.count))
+      factor: others.median ?? 1, kind: isFirst ? .blackout : .expired,
+      basis: .median(count: others.count, isFirst: isFirst))
   }
 
   /// Keeps what a law or a table gave within floor and ceiling.
@@ -216,10 +203,13 @@ struct Move {
   let floorRatio: Double
   /// The most that a factor moves.
   let slewStep: Double
-  let isFrozen: Bool
+  /// nil: weights move.
+  let freeze: FreezeCause?
   let downCauses: MarkedDownPolicy.Causes
   let now: Nanoseconds
   let pool: String
+  let capacity: CapacityPool
+  let board: EvidenceBoard
 }
 
 extension EndpointState {
@@ -235,7 +225,8 @@ extension EndpointState {
     to target: Controller.Target, _ move: Move, _ log: inout BoundedLog<WeightChange>
   ) -> Bool {
     var kind = target.kind
-    if move.isFrozen {
+    basis = target.basis
+    if move.freeze != nil {
       kind = .frozen
     } else if move.isStatic || abs(target.factor - factor) <= move.slewStep + 1e-9 {
       factor = target.factor
@@ -256,7 +247,7 @@ extension EndpointState {
     let made = WeightRow(
       base: base, target: base * target.factor, effective: effective, eligibility: eligibility,
       reason: WeightReason(kind), isDown: isDown(move.downCauses))
-    note(made, target.basis, move, &log)
+    note(made, move, &log)
     nextRow = made
     return hasMoved(to: made)
   }
@@ -272,30 +263,28 @@ extension EndpointState {
       || differ(row.effective, new.effective)
   }
 
-  /// Puts a moved target or another kind of reason into the log, in words.
+  /// Puts a moved target or another kind of reason into the log.
   private mutating func note(
-    _ made: WeightRow, _ basis: Controller.Basis, _ move: Move,
-    _ log: inout BoundedLog<WeightChange>
+    _ made: WeightRow, _ move: Move, _ log: inout BoundedLog<WeightChange>
   ) {
     // Being on the way is no news.
     let kind = made.reason.kind == .slew ? WeightReason.Kind.law : made.reason.kind
     let isSmall = abs(made.target - loggedTarget) <= Controller.loggedMoveMin * made.base
     if isSmall, kind == loggedKind { return }
-    loggedDetail = basis.detail(verdict)
+    var row = made
+    row.reason = WeightReason(
+      made.reason.kind, evidence(of: basis, move.capacity, move.board, now: move.now),
+      freeze: move.freeze)
     log.append(
       WeightChange(
-        at: move.now, pool: move.pool, endpoint: endpoint.address, old: loggedTarget,
-        new: made.target, reason: WeightReason(kind, loggedDetail)))
+        at: move.now, pool: move.pool, endpoint: endpoint.address, old: loggedTarget, row: row))
     loggedTarget = made.target
     loggedKind = kind
   }
 
   /// What the last tick made is what is published now.
   fileprivate mutating func publishRow() -> WeightRow {
-    if let nextRow {
-      row = nextRow
-      row.reason.detail = loggedDetail
-    }
+    if let nextRow { row = nextRow }
     return row
   }
 }

@@ -10,10 +10,13 @@ package struct WeightChange: Sendable, Equatable {
   package let at: Nanoseconds
   package let pool: String
   package let endpoint: SocketAddress
-  /// Target weights.
+  /// The target weight before.
   package let old: Double
-  package let new: Double
-  package let reason: WeightReason
+  /// The row after, with what the target rests on.
+  package let row: WeightRow
+
+  /// The target weight after.
+  package var new: Double { row.target }
 }
 
 /// A verdict of the health checks or of the watchdog.

@@ -56,12 +56,13 @@ package struct EndpointState: Sendable {
   package internal(set) var row: WeightRow
   /// The pool's scrape interval as its timers last heard of it.
   var toldInterval: Nanoseconds?
-  /// What the last tick made, published or not; its words are `loggedDetail`.
+  /// What the last tick made, published or not.
   var nextRow: WeightRow?
+  /// What the last tick's target rests on.
+  var basis = Controller.Basis.none
   /// The target and the kind of reason that the log last told.
   var loggedTarget: Double
   var loggedKind: WeightReason.Kind
-  var loggedDetail = ""
 
   /// `previous` is the same endpoint before a reload. Sources that did not change keep their state.
   init(
@@ -104,7 +105,7 @@ package struct EndpointState: Sendable {
     scrapeRow = previous?.scrapeRow ?? ScrapeRow()
     watchdog = previous?.watchdog ?? Watchdog()
     loggedTarget = previous?.loggedTarget ?? base
-    loggedDetail = previous?.loggedDetail ?? ""
+    basis = previous?.basis ?? .none
     loggedKind = previous?.loggedKind ?? row.reason.kind
   }
 

@@ -116,7 +116,7 @@ package struct PageFetchDriver: ~Copyable {
               Int32(truncatingIfNeeded: event.value), isConnected: isConnected))
           isOver = true
         case .timeout:
-          let seconds = Wording.fixed(request.timeout.seconds, 1)
+          let seconds = NumberWords.fixed(request.timeout.seconds, 1)
           let progress = isConnected ? exchange.progress : "no connection"
           exchange.fail(ProbeFailure(.timeout, "\(progress) within \(seconds) s"))
           isOver = true

@@ -77,7 +77,7 @@ package struct PageSurvey: Sendable, Equatable {
     }
     let verdict = ControlLaw.headroom(usable, floorRatio: WeightPolicy().floorRatio)
     load = verdict?.loadRatio
-    loadDetail = verdict?.detail
+    loadDetail = verdict?.evidence.words
   }
 
   /// Whether any signal of the preset is on the page.

@@ -32,7 +32,7 @@ package struct PoolDemand: Sendable {
     }
     if let capacity {
       parts.append("capacity \(Self.short(capacity)) by \(basis.rawValue)")
-      if let ratio { parts.append("demand \(Wording.fixed(ratio))") }
+      if let ratio { parts.append("demand \(NumberWords.fixed(ratio))") }
     } else {
       parts.append("capacity not known yet")
     }
@@ -40,7 +40,7 @@ package struct PoolDemand: Sendable {
   }
 
   private static func short(_ rate: Double) -> String {
-    Wording.fixed(rate, rate < 10 ? 2 : rate < 100 ? 1 : 0)
+    NumberWords.fixed(rate, rate < 10 ? 2 : rate < 100 ? 1 : 0)
   }
 
   /// Adds up a pool's capacity. Endpoints of which nothing is known count like the others, by the

@@ -211,7 +211,7 @@ package struct ProbeDriver: ~Copyable {
   // MARK: Reasons
 
   private func timeout(_ key: LaneKey, _ request: ProbeRequest) -> ProbeFailure {
-    let seconds = Wording.fixed(request.timeout.seconds, 1)
+    let seconds = NumberWords.fixed(request.timeout.seconds, 1)
     let progress = lanes[key].map { $0.isConnected ? $0.exchange.progress : "no connection" }
     return ProbeFailure(.timeout, "\(progress ?? "nothing") within \(seconds) s")
   }

@@ -46,7 +46,7 @@ package struct ProbeReport: Sendable, Equatable {
   private func headline(_ survey: PageSurvey) -> String {
     var parts = ["\(fetch.page?.count ?? 0) bytes"]
     if survey.format == .prometheus { parts.append("\(survey.sampleCount) samples") }
-    parts.append("\(Wording.fixed(fetch.duration.seconds * 1_000, 1)) ms")
+    parts.append("\(NumberWords.fixed(fetch.duration.seconds * 1_000, 1)) ms")
     if survey.parseErrorCount > 0 {
       parts.append("\(survey.parseErrorCount) lines refused, \(survey.firstParseError ?? "")")
     }
@@ -77,11 +77,11 @@ package struct ProbeReport: Sendable, Equatable {
       var load = ""
       if let thresholds = row.thresholds {
         let range =
-          "normal \(Wording.short(thresholds.normal)), alarm \(Wording.short(thresholds.alarm))"
-        load = row.load.map { "load \(Wording.fixed($0)) (\(range))" } ?? "(\(range))"
+          "normal \(NumberWords.short(thresholds.normal)), alarm \(NumberWords.short(thresholds.alarm))"
+        load = row.load.map { "load \(NumberWords.fixed($0)) (\(range))" } ?? "(\(range))"
       }
       return [
-        row.name, row.reading.value.map(Wording.short) ?? "-", Self.state(row.reading),
+        row.name, row.reading.value.map(NumberWords.short) ?? "-", Self.state(row.reading),
         row.role.map { "role \($0.rawValue)" } ?? "", load,
       ]
     }
@@ -102,7 +102,7 @@ package struct ProbeReport: Sendable, Equatable {
       return ["", "load (headroom): none, for no signal with `normal` and `alarm` has a number"]
     }
     var lines = [
-      "", "load (headroom): \(Wording.fixed(load)), from \(survey.loadDetail ?? preset)",
+      "", "load (headroom): \(NumberWords.fixed(load)), from \(survey.loadDetail ?? preset)",
     ]
     lines += ["", "to scrape it:", "  scrape: [\(scrapeItem(preset))]"]
     return lines

@@ -34,7 +34,10 @@ package struct FleetWatch {
     /// No endpoint is ready; what they are instead.
     case without(reason: String)
     case recovered
-    case frozen
+    /// The weights stay as they are from now on, or for another reason.
+    case frozen(FreezeCause)
+    /// They move again.
+    case unfrozen
   }
 
   private struct Memory {
@@ -46,7 +49,7 @@ package struct FleetWatch {
 
   private struct PoolMemory {
     var isWithout = false
-    var isFrozen = false
+    var freeze: FreezeCause?
   }
 
   private var endpoints: [Int: Memory] = [:]
@@ -60,37 +63,40 @@ package struct FleetWatch {
     endpoints = endpoints.filter { names.contains($0.value.pool) }
   }
 
-  /// Looks at a pool. An endpoint that is seen for the first time has changed nothing.
+  /// Looks at a pool. An endpoint that is seen for the first time has changed nothing. `tell` gets
+  /// each change and how many endpoints may take new requests after all of them.
   package mutating func look(
-    at pool: String, isFrozen: Bool, count: Int, _ view: (Int) -> View,
-    _ tell: (Change) -> Void
+    at pool: String, freeze: FreezeCause?, count: Int, _ view: (Int) -> View,
+    _ tell: (Change, _ readyCount: Int) -> Void
   ) {
     var readyCount = 0
+    var changes: [Change] = []
     var outCounts = [Int](repeating: 0, count: Eligibility.allCases.count)
     for index in 0..<count {
       let view = view(index)
-      let state = look(at: view, pool, tell)
+      let state = look(at: view, pool, &changes)
       if state.takesNewExchanges {
         readyCount += 1
       } else {
         outCounts[Int(state.rawValue)] += 1
       }
     }
+    for change in changes { tell(change, readyCount) }
     var memory = pools[pool] ?? PoolMemory()
     if memory.isWithout != (readyCount == 0) {
       memory.isWithout = readyCount == 0
-      tell(memory.isWithout ? .without(reason: Self.summary(outCounts)) : .recovered)
+      tell(memory.isWithout ? .without(reason: Self.summary(outCounts)) : .recovered, readyCount)
     }
-    if memory.isFrozen != isFrozen {
-      memory.isFrozen = isFrozen
-      if isFrozen { tell(.frozen) }
+    if memory.freeze != freeze {
+      memory.freeze = freeze
+      tell(freeze.map { .frozen($0) } ?? .unfrozen, readyCount)
     }
     pools[pool] = memory
   }
 
   /// The endpoint's state as people know it.
   private mutating func look(
-    at view: View, _ pool: String, _ tell: (Change) -> Void
+    at view: View, _ pool: String, _ changes: inout [Change]
   ) -> Eligibility {
     let before = endpoints[view.slot].flatMap {
       $0.address == view.address && $0.pool == pool ? $0 : nil
@@ -98,11 +104,11 @@ package struct FleetWatch {
     // An ejection may have ended before anybody looked.
     let wasEjected = before.map { view.ejectionCount > $0.ejectionCount && $0.state != .ejected }
     let isOut = view.isEjected || wasEjected ?? false
-    let state = view.eligibility.takesNewExchanges && isOut ? .ejected : view.eligibility
+    let state = view.eligibility.shown(isEjected: isOut)
     endpoints[view.slot] = Memory(
       pool: pool, address: view.address, state: state, ejectionCount: view.ejectionCount)
     if let old = before?.state, old != state {
-      tell(.endpoint(view.address, slot: view.slot, from: old, to: state))
+      changes.append(.endpoint(view.address, slot: view.slot, from: old, to: state))
     }
     return state
   }
@@ -123,6 +129,7 @@ extension FleetWatch.Change {
     case .without: .poolWithoutEndpoint
     case .recovered: .poolRecovered
     case .frozen: .weightsFrozen
+    case .unfrozen: nil
     case .endpoint(_, _, let old, let new):
       switch new {
       case .ready, .starting: old.takesNewExchanges ? nil : .endpointReady

@@ -29,6 +29,8 @@ public final class EvidenceBoard: Sendable {
     /// Sum of the start times of the exchanges in flight, nanoseconds of the monotonic clock,
     /// modulo 2^64.
     case outstandingStarts
+    /// When the oldest exchange in flight began, nanoseconds of the monotonic clock; 0: none runs.
+    case oldestStart
     /// Sum over completed exchanges of the load of others at their end, millionths of a request.
     case foreignMicros
     /// How often it came back after an ejection.
@@ -90,6 +92,17 @@ public final class EvidenceBoard: Sendable {
     for block in blocks {
       for column in Column.allCases { block.store(0, at: index(column, slot)) }
     }
+  }
+
+  /// When the oldest exchange in flight of all workers began, tunnels apart; nil where none runs.
+  /// Any thread.
+  public func oldestStart(_ slot: Int) -> Nanoseconds? {
+    var oldest = UInt64.max
+    for block in blocks {
+      let start = block[index(.oldestStart, slot)]
+      if start > 0 { oldest = min(oldest, start) }
+    }
+    return oldest == .max ? nil : Nanoseconds(Int64(truncatingIfNeeded: oldest))
   }
 
   /// Whether any worker leaves the endpoint alone at `now`. Any thread.

@@ -23,53 +23,11 @@ public enum Eligibility: UInt8, Sendable, CaseIterable {
   public var takesNewExchanges: Bool { self == .ready || self == .starting }
   /// Of clients that have its affinity cookie.
   public var takesSessions: Bool { takesNewExchanges || self == .draining }
-}
 
-/// Why a weight is what it is. The label has a finite set of values; `detail` is for people.
-public struct WeightReason: Sendable, Equatable {
-  public enum Kind: UInt8, Sendable, CaseIterable {
-    /// The operator's number: the law is static.
-    case base
-    /// No page has been read yet.
-    case blackout
-    /// The law, from fresh signals.
-    case law
-    /// The same, on its way to the target.
-    case slew
-    /// The last numbers, which are getting old.
-    case stale
-    /// Nothing to believe: the median of the others.
-    case expired
-    /// Most of the pool hangs: weights stay as they are.
-    case frozen
-    /// The operator's number.
-    case pinned
-    /// The law's, times the operator's factor.
-    case scaled
-    /// The base weight steers; the law only says what it would do.
-    case dryRun
-
-    public var label: String {
-      switch self {
-      case .base: "base"
-      case .blackout: "blackout"
-      case .law: "law"
-      case .slew: "slew"
-      case .stale: "stale"
-      case .expired: "expired"
-      case .frozen: "frozen"
-      case .pinned: "pinned"
-      case .scaled: "scaled"
-      case .dryRun: "dry_run"
-      }
-    }
-  }
-  public var kind: Kind
-  /// Such as `kv_cache 0.91 of 0.80…0.95`; empty where the kind says all.
-  public var detail: String
-  public init(_ kind: Kind, _ detail: String = "") {
-    self.kind = kind
-    self.detail = detail
+  /// The eligibility that metrics, log, status and API show. The controller publishes `self`; the
+  /// workers eject by themselves. Health and an operator's drain are shown before an ejection.
+  package func shown(isEjected: Bool) -> Eligibility {
+    takesNewExchanges && isEjected ? .ejected : self
   }
 }
 

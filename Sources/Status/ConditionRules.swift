@@ -152,9 +152,9 @@ enum ConditionRules {
       found.append(
         Finding(.retryBudgetSpent, nil, "failed requests are not repeated: the budget is spent"))
     }
-    if pool.isFrozen || pool.endpoints.contains(where: { $0.row.reason.kind == .frozen }) {
-      let who = pool.isFrozen ? "an operator" : "steelyard, as most of the pool hangs"
-      found.append(Finding(.weightsFrozen, nil, "weights are frozen by \(who)"))
+    if let cause = pool.freeze {
+      let why = cause == .operator ? " by an operator" : ": \(cause.rawValue)"
+      found.append(Finding(.weightsFrozen, nil, "weights are frozen\(why)"))
     }
     if let ratio = pool.demandRatio, pool.isCapacityKnown, ratio > 1 {
       found.append(
@@ -180,7 +180,7 @@ enum ConditionRules {
     }
     if endpoint.row.reason.kind == .expired {
       found.append(
-        Finding(.lawFallingBack, address, "no number to go by: \(endpoint.row.reason.detail)"))
+        Finding(.lawFallingBack, address, endpoint.row.reasonText))
     }
     addUtilisations(endpoint, pool, &found)
     addCache(endpoint, &found)

@@ -13,8 +13,6 @@ package struct StatusHistory: Sendable {
   private(set) var ownErrors = CounterWindow()
   private(set) var reading: StatusReading?
   private(set) var conditions = Conditions()
-  /// What workers did by themselves, the oldest first; the controller does not know of it.
-  private(set) var ejections: [Decision] = []
 
   /// Nothing taken yet.
   package init() {}
@@ -32,25 +30,12 @@ package struct StatusHistory: Sendable {
       // Taken out, so that its arrays change in place.
       var history = pools.removeValue(forKey: pool.name) ?? PoolHistory()
       history.take(pool, now: reading.now)
-      noteEjections(pool, history, reading.wall)
       next[pool.name] = history
     }
     pools = next
     ownErrors.take(Double(reading.ownErrors), now: reading.now)
     self.reading = reading
     conditions.take(reading, pools)
-  }
-
-  private mutating func noteEjections(
-    _ pool: PoolReading, _ history: PoolHistory, _ wall: Nanoseconds
-  ) {
-    for (endpoint, text) in history.ejections {
-      ejections.append(
-        Decision(
-          wall: wall, kind: .eligibility, pool: pool.name, endpoint: "\(endpoint)", text: text))
-    }
-    let extra = ejections.count - StatusSnapshot.decisionsMax
-    if extra > 0 { ejections.removeFirst(extra) }
   }
 }
 
@@ -62,8 +47,6 @@ struct PoolHistory: Sendable {
   private var usualFirstBytes = UsualDurations()
   private(set) var budgetRefusals = CounterWindow()
   private(set) var totals = TrafficSums()
-  /// Of the last reading: who was ejected since the one before, or is back, in words.
-  private(set) var ejections: [(endpoint: SocketAddress, text: String)] = []
   private(set) var arrivalChart = ChartRing()
   private(set) var failureChart = ChartRing()
   private(set) var p99Chart = ChartRing()
@@ -89,17 +72,9 @@ struct PoolHistory: Sendable {
     var next: [SocketAddress: EndpointHistory] = [:]
     next.reserveCapacity(pool.endpoints.count)
     totals = TrafficSums()
-    ejections = []
     for endpoint in pool.endpoints {
       var history = endpoints.removeValue(forKey: endpoint.address) ?? EndpointHistory()
-      let before = history.state
       history.take(endpoint, now: now)
-      if let before, before != endpoint.eligibility,
-        before == .ejected || endpoint.eligibility == .ejected
-      {
-        let text = "\(before.label) → \(endpoint.eligibility.label), by workers"
-        ejections.append((endpoint.address, text))
-      }
       totals.add(history)
       totals.inFlight += endpoint.inFlight
       next[endpoint.address] = history
@@ -208,8 +183,6 @@ struct EndpointHistory: Sendable {
   private(set) var reversals = EventTimes()
   private(set) var restarts = EventTimes()
   private static let reversalMin = 0.5
-  /// Of the last reading.
-  private(set) var state: Eligibility?
   private var takesNew: Bool?
   private var lastRestarts: UInt64?
   /// The last extreme of the effective ÷ base weight, and where it went from there.
@@ -234,7 +207,6 @@ struct EndpointHistory: Sendable {
       firstBytes = window
     }
     rateChart.append(ended.rate)
-    state = reading.eligibility
     let takes = reading.eligibility.takesNewExchanges
     // A drain is an operator's wish and no fault.
     let isDrain = reading.eligibility == .draining || reading.eligibility == .drained

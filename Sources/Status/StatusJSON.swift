@@ -23,15 +23,9 @@ extension StatusSnapshot {
       json.key("pools")
       json.array(pools) { json, pool in pool.write(to: &json) }
       json.key("decisions")
-      json.array(decisions) { json, decision in
-        json.object {
-          $0.put("time", wall: decision.wall.rawValue)
-          $0.put("kind", decision.kind.rawValue)
-          $0.put("pool", decision.pool)
-          $0.put("endpoint", decision.endpoint)
-          $0.put("text", decision.text)
-        }
-      }
+      json.array(decisions) { json, decision in decision.write(to: &json) }
+      json.key("weight_changes")
+      json.array(weightChanges) { json, change in change.write(to: &json) }
       json.put("condition_count", conditionCount)
       json.key("conditions")
       json.array(conditions) { json, condition in
@@ -46,6 +40,18 @@ extension StatusSnapshot {
       }
     }
     return json.bytes
+  }
+}
+
+extension Decision {
+  fileprivate func write(to json: inout JSONWriter) {
+    json.object {
+      $0.put("time", wall: wall.rawValue)
+      $0.put("kind", kind.rawValue)
+      $0.put("pool", pool)
+      $0.put("endpoint", endpoint)
+      $0.put("text", text)
+    }
   }
 }
 

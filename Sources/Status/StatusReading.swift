@@ -59,8 +59,8 @@ package struct PoolReading: Sendable {
   package var balance = ""
   package var law = ""
   package var isDryRun = false
-  /// By an operator's word.
-  package var isFrozen = false
+  /// Why its weights stay as they are; nil: they do not.
+  package var freeze: FreezeCause?
   /// nil: nobody has to wait.
   package var queue: QueueReading?
   package var demandRatio: Double?
@@ -156,20 +156,24 @@ package struct UtilisationReading: Sendable, Equatable {
   }
 }
 
-/// Something that was decided or found out lately.
+/// Something that was decided or found out lately. Changes of weights, which are many, are told
+/// apart from all else.
 package struct Decision: Sendable, Equatable {
   /// What it is about.
-  package enum Kind: String, Sendable { case weight, eligibility, tuning, scrape }
+  package enum Kind: String, Sendable {
+    case weight, eligibility, ejection, tuning, scrape, freeze, reload
+  }
   /// Since 1970.
   package var wall: Nanoseconds
   package var kind: Kind
-  package var pool: String
+  /// nil: the whole configuration.
+  package var pool: String?
   /// nil: the whole pool.
   package var endpoint: String?
   package var text: String
 
   /// `wall` is since 1970.
-  package init(wall: Nanoseconds, kind: Kind, pool: String, endpoint: String?, text: String) {
+  package init(wall: Nanoseconds, kind: Kind, pool: String?, endpoint: String?, text: String) {
     self.wall = wall
     self.kind = kind
     self.pool = pool

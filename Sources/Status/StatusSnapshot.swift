@@ -29,6 +29,11 @@ package struct StatusSnapshot: Sendable, Equatable {
   /// How many hold, those that are left out too.
   package var conditionCount = 0
 
+  /// The last changes of target weights, the newest first, at most `weightChangesMax`.
+  package var weightChanges: [Decision] = []
+
+  /// How many changes of weights are told.
+  package static let weightChangesMax = 20
   /// How many decisions are told.
   package static let decisionsMax = 50
 }
@@ -82,7 +87,9 @@ package struct EndpointSnapshot: Sendable, Equatable {
 
 extension StatusHistory {
   /// The last reading with what the ones before it say; nil before the first.
-  package func snapshot(decisions: [Decision]) -> StatusSnapshot? {
+  package func snapshot(
+    decisions: [Decision], weightChanges: [Decision] = []
+  ) -> StatusSnapshot? {
     guard let reading else { return nil }
     var result = StatusSnapshot()
     result.version = reading.version
@@ -99,8 +106,10 @@ extension StatusHistory {
     }
     result.requestsPerSecond = result.pools.reduce(0) { $0 + ($1.traffic.requestsPerSecond ?? 0) }
     result.requests = result.pools.reduce(RequestNumbers()) { $0 + $1.requests }
-    let newest = (decisions + ejections).sorted { $0.wall > $1.wall }
+    let newest = decisions.sorted { $0.wall > $1.wall }
     result.decisions = Array(newest.prefix(StatusSnapshot.decisionsMax))
+    result.weightChanges = Array(
+      weightChanges.sorted { $0.wall > $1.wall }.prefix(StatusSnapshot.weightChangesMax))
     let all = conditions.all
     result.conditionCount = all.count
     result.conditions = Array(all.prefix(Conditions.countMax))
@@ -122,7 +131,7 @@ extension PoolHistory {
         EndpointSnapshot(
           address: "\(endpoint.address)", isBackup: endpoint.isBackup,
           state: endpoint.eligibility, row: endpoint.row,
-          reasonText: Self.text(endpoint.row.reason),
+          reasonText: Self.text(endpoint.row),
           weightShare: isUsable && weightSum > 0 ? endpoint.row.effective / weightSum : 0,
           trafficShare: totals.attempts > 0
             ? history.attempts.increase / totals.attempts : nil,
@@ -136,7 +145,7 @@ extension PoolHistory {
       firstByteP99: totals.firstBytes?.quantile(0.99))
     return PoolSnapshot(
       name: pool.name, balance: pool.balance, law: pool.law, isDryRun: pool.isDryRun,
-      isFrozen: pool.isFrozen, traffic: numbers, requests: requests.numbers(totals),
+      isFrozen: pool.freeze != nil, traffic: numbers, requests: requests.numbers(totals),
       failureRatio: failureRatio, inFlight: totals.inFlight, queue: pool.queue,
       demandRatio: pool.demandRatio, forecast: pool.forecast, endpoints: found)
   }
@@ -149,8 +158,8 @@ extension PoolHistory {
     return endpoints.map { $0.eligibility.takesNewExchanges && !($0.isBackup && hasPrimary) }
   }
 
-  private static func text(_ reason: WeightReason) -> String {
-    let text = reason.detail.isEmpty ? reason.kind.label : "\(reason.kind.label): \(reason.detail)"
+  private static func text(_ row: WeightRow) -> String {
+    let text = row.reasonText
     return text.count <= 200 ? text : String(text.prefix(199)) + "…"
   }
 }

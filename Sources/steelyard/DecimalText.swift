@@ -20,8 +20,3 @@ enum DecimalText {
     return text
   }
 }
-
-extension WeightReason {
-  /// For people: the kind, and the detail where there is one.
-  var text: String { detail.isEmpty ? kind.label : "\(kind.label): \(detail)" }
-}

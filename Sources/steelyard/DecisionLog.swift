@@ -1,65 +1,63 @@
-// What the controller decided or found out lately, of all its logs, in words and wall-clock time.
+// What was decided or found out lately, of the controller's logs and the event log's notes, in
+// words and wall-clock time. Changes of weights are apart: they are many.
 import Controller
 import Fleet
 import Primitives
 import Status
 
-/// The controller's logs as one.
+/// The logs as one.
 struct DecisionLog {
-  let weights: [WeightChange]
-  let health: [HealthChange]
-  let tuning: [TuningChange]
-  let scrapes: [ScrapeChange]
+  let controller: Controller
+  let notes: BoundedLog<FleetNote>
+  /// Of the same moment.
+  let now: Nanoseconds
+  let wall: Nanoseconds
 
-  /// Of changes of weights, which are many, so that the others are not lost among them.
-  private static let weightsMax = 20
-
-  /// In no order. Requires: `now` and `wall` are of the same moment.
-  func decisions(now: Nanoseconds, wall: Nanoseconds) -> [Decision] {
-    func at(_ instant: Nanoseconds) -> Nanoseconds { wall - (now - instant) }
+  /// All but changes of weights, in no order.
+  func decisions() -> [Decision] {
     var found: [Decision] = []
-    for change in weights.suffix(Self.weightsMax) {
-      found.append(
-        Decision(
-          wall: at(change.at), kind: .weight, pool: change.pool, endpoint: "\(change.endpoint)",
-          text:
-            "target weight \(DecimalText.short(change.old)) → \(DecimalText.short(change.new)), "
-            + change.reason.text))
-    }
-    for change in health {
+    for change in controller.healthLog.entries {
       var text = "\(change.old.label) → \(change.new.label)"
-      if let failure = change.failure { text += ", health probe: \(failure.kind.label)" }
+      if let failure = change.failure { text += ", health check: \(failure.kind.label)" }
       if let cause = change.cause { text += ", \(cause.label)" }
       found.append(
-        Decision(
-          wall: at(change.at), kind: .eligibility, pool: change.pool,
-          endpoint: "\(change.endpoint)", text: text))
+        decision(change.at, .eligibility, change.pool, "\(change.endpoint)", text))
     }
-    for change in tuning {
+    for change in controller.tuningLog.entries {
       var text = change.action + (change.hasExpired ? " is over" : "")
-      if let lasts = change.lasts { text += " for \(DecimalText.short(lasts.seconds)) s" }
+      if let lasts = change.lasts { text += " for \(NumberWords.short(lasts.seconds)) s" }
       found.append(
-        Decision(
-          wall: at(change.at), kind: .tuning, pool: change.pool,
-          endpoint: change.endpoint.map { "\($0)" }, text: text))
+        decision(change.at, .tuning, change.pool, change.endpoint.map { "\($0)" }, text))
     }
-    for change in scrapes {
+    for change in controller.scrapeLog.entries {
       let text = change.failure.map { "fails: \($0.kind.label) \($0.detail)" } ?? "works again"
       found.append(
-        Decision(
-          wall: at(change.at), kind: .scrape, pool: change.pool, endpoint: "\(change.address)",
-          text: "scrape of \(change.path) \(text)"))
+        decision(
+          change.at, .scrape, change.pool, "\(change.address)", "scrape of \(change.path) \(text)"))
     }
-    return found.map(\.bounded)
+    for note in notes.entries {
+      found.append(
+        decision(note.at, note.kind, note.pool, note.endpoint.map { "\($0)" }, note.text))
+    }
+    return found
   }
-}
 
-extension Decision {
+  /// Changes of target weights, in no order.
+  func weightChanges() -> [Decision] {
+    controller.weightLog.entries.suffix(StatusSnapshot.weightChangesMax).map { change in
+      decision(
+        change.at, .weight, change.pool, "\(change.endpoint)",
+        "target weight \(NumberWords.short(change.old)) → \(NumberWords.short(change.new)), "
+          + change.row.reasonText)
+    }
+  }
+
   /// With a text of at most 200 characters.
-  fileprivate var bounded: Decision {
-    guard text.count > 200 else { return self }
-    var result = self
-    result.text = String(text.prefix(199)) + "…"
-    return result
+  private func decision(
+    _ at: Nanoseconds, _ kind: Decision.Kind, _ pool: String?, _ endpoint: String?, _ text: String
+  ) -> Decision {
+    let bounded = text.count > 200 ? String(text.prefix(199)) + "…" : text
+    return Decision(
+      wall: wall - (now - at), kind: kind, pool: pool, endpoint: endpoint, text: bounded)
   }
 }

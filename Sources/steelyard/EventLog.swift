@@ -1,26 +1,40 @@
-// Turns what the controller noted and what the boards show into log lines and events for hooks:
-// transitions only.
+// Turns what the controller noted and what the boards show into log lines, events for hooks and
+// notes for the status: transitions only. What is logged when it begins is logged when it ends.
 import Controller
 import Events
 import Fleet
 import IO
 import Primitives
+import Status
+
+/// Something that the boards showed, for the status's decisions.
+struct FleetNote: Sendable {
+  /// Monotonic.
+  let at: Nanoseconds
+  let kind: Decision.Kind
+  /// nil: the whole configuration.
+  let pool: String?
+  /// nil: the whole pool.
+  let endpoint: SocketAddress?
+  let text: String
+}
 
 struct EventLog {
-  /// Between two lines about one endpoint's weight.
-  private static let weightPause = Nanoseconds.seconds(10)
-
   private var seenWeights: UInt64 = 0
   private var seenHealth: UInt64 = 0
   private var seenScrapes: UInt64 = 0
   private var seenTuning: UInt64 = 0
   private var seenNames: UInt64 = 0
-  private var lastWeightLine: [String: (at: Nanoseconds, kind: WeightReason.Kind)] = [:]
   private var watch = FleetWatch()
+  private var ejections = EjectionWatch()
+  private var digest = WeightDigest()
+  /// Ejections, frozen weights and reloads, the oldest first.
+  private(set) var notes = BoundedLog<FleetNote>()
 
   /// Writes what happened since the last call, and gives it for the hooks.
   mutating func write(
-    _ controller: Controller, _ evidence: EvidenceBoard, to log: LogDriver, now: Nanoseconds
+    _ controller: Controller, _ evidence: EvidenceBoard, _ hints: HintBoard, to log: LogDriver,
+    now: Nanoseconds
   ) -> [Occurrence] {
     for change in Self.fresh(controller.healthLog, &seenHealth, log, "eligibility changed") {
       log.write(
@@ -40,10 +54,11 @@ struct EventLog {
       write(change, log)
       occurrences.append(Self.occurrence(change))
     }
-    for change in Self.fresh(controller.weightLog, &seenWeights, log, "target weight changed") {
-      write(change, log)
-    }
-    look(controller, evidence, log, &occurrences, now)
+    // Changes of targets come by the hundred: they are for those who look for them.
+    let weights = Self.fresh(controller.weightLog, &seenWeights, log, "target weight changed")
+    if log.shows(.debug) { for change in weights { write(change, log) } }
+    look(controller, evidence, hints, log, &occurrences, now)
+    writeDigests(controller, log, now)
     return occurrences
   }
 
@@ -68,15 +83,25 @@ struct EventLog {
     }
   }
 
+  /// Notes a reload, taken or refused.
+  mutating func noteReload(_ text: String, now: Nanoseconds) {
+    notes.append(FleetNote(at: now, kind: .reload, pool: nil, endpoint: nil, text: text))
+  }
+
   /// Forgets what is not in the fleet any more.
-  mutating func keep(_ fleet: Fleet) { watch.keep(pools: Set(fleet.pools.map(\.name))) }
+  mutating func keep(_ fleet: Fleet) {
+    let names = Set(fleet.pools.map(\.name))
+    watch.keep(pools: names)
+    digest.keep(pools: names)
+  }
 
   /// The entries that are new; those that are gone already are counted.
   private static func fresh<Entry>(
     _ entries: BoundedLog<Entry>, _ seen: inout UInt64, _ log: LogDriver, _ message: String
   ) -> ArraySlice<Entry> {
     let fresh = entries.entries(after: seen)
-    log.addLost(.warning, message, Int(entries.count - seen) - fresh.count)
+    let level = message == "target weight changed" ? LogPolicy.Level.debug : .warning
+    log.addLost(level, message, Int(entries.count - seen) - fresh.count)
     seen = entries.count
     return fresh
   }
@@ -84,26 +109,27 @@ struct EventLog {
   // MARK: Endpoints and pools
 
   private mutating func look(
-    _ controller: Controller, _ evidence: EvidenceBoard, _ log: LogDriver,
+    _ controller: Controller, _ evidence: EvidenceBoard, _ hints: HintBoard, _ log: LogDriver,
     _ occurrences: inout [Occurrence], _ now: Nanoseconds
   ) {
     for (index, pool) in controller.fleet.pools.enumerated() {
       let endpoints = pool.endpoints
-      let isOrdered = controller.tuning[index].freeze != nil
-      let isFrozen =
-        isOrdered
-        || endpoints.contains { controller.endpoints[$0.slot]?.row.reason.kind == .frozen }
-      watch.look(at: pool.name, isFrozen: isFrozen, count: endpoints.count) { place in
+      var changes: [(change: FleetWatch.Change, readyCount: Int)] = []
+      watch.look(at: pool.name, freeze: controller.freeze(ofPool: index), count: endpoints.count) {
+        place in
         let slot = endpoints[place].slot
         return FleetWatch.View(
           slot: slot, address: endpoints[place].address,
           eligibility: controller.endpoints[slot]?.eligibility ?? .ready,
           isEjected: evidence.isEjected(slot, now: now),
           ejectionCount: evidence.sum(.ejections, slot))
-      } _: { change in
-        let reason = Self.reason(change, controller, isOrdered: isOrdered)
-        Self.write(change, pool: pool.name, reason, log)
-        guard let event = change.event else { return }
+      } _: { change, readyCount in
+        changes.append((change, readyCount))
+      }
+      for (change, readyCount) in changes {
+        let left = (readyCount, endpoints.count)
+        let reason = tell(change, pool.name, left, controller, evidence, hints, log, now)
+        guard let event = change.event else { continue }
         var occurrence = Occurrence(event, pool: pool.name, reason: reason, at: Clock.wall)
         if case .endpoint(let address, _, _, _) = change { occurrence.endpoint = address }
         occurrences.append(occurrence)
@@ -111,42 +137,79 @@ struct EventLog {
     }
   }
 
-  private static func reason(
-    _ change: FleetWatch.Change, _ controller: Controller, isOrdered: Bool
+  /// Writes and notes what the controller's own notes do not say. Gives the reason for hooks.
+  private mutating func tell(
+    _ change: FleetWatch.Change, _ pool: String, _ left: (ready: Int, all: Int),
+    _ controller: Controller, _ evidence: EvidenceBoard, _ hints: HintBoard, _ log: LogDriver,
+    _ now: Nanoseconds
   ) -> String {
+    let leftText = "\(left.ready) of \(left.all) left"
     switch change {
-    case .without(let reason): return reason
-    case .recovered: return "an endpoint is ready"
-    case .frozen: return isOrdered ? "operator" : "most of the pool stands still"
-    case .endpoint(_, let slot, let old, let new):
-      let state = controller.endpoints[slot]
-      switch new {
-      case .unhealthy: return state?.health?.statistics.failure?.kind.label ?? "health check"
-      case .stalled:
-        if case .stalled(let cause) = state?.watchdog.phase { return cause.label }
-        return "watchdog"
-      case .ejected: return "attempts failed or were slow"
-      case .draining, .drained: return "operator"
-      case .ready, .starting: return "was \(old.label)"
+    case .without(let reason):
+      log.write(.error, "no endpoint is ready", ["pool": pool, "are": reason])
+      note(.eligibility, pool, nil, "no endpoint is ready: \(reason)", now)
+      return reason
+    case .recovered:
+      log.write(.info, "an endpoint is ready again", ["pool": pool])
+      note(.eligibility, pool, nil, "an endpoint is ready again", now)
+      return "an endpoint is ready"
+    case .frozen(let cause):
+      log.write(.warning, "weights frozen", ["pool": pool, "reason": cause.rawValue])
+      note(.freeze, pool, nil, "weights frozen: \(cause.rawValue)", now)
+      return cause.rawValue
+    case .unfrozen:
+      log.write(.info, "weights move again", ["pool": pool])
+      note(.freeze, pool, nil, "weights move again", now)
+      return "weights move again"
+    case .endpoint(let address, let slot, let old, let new):
+      if new == .ejected {
+        let why = ejections.begin(slot, evidence, hints, now: now)
+        log.write(
+          .warning, "endpoint ejected",
+          [
+            "pool": pool, "endpoint": "\(address)", "reason": why.label, "failures": why.failures,
+            "left": left.ready, "of": left.all,
+          ])
+        note(.ejection, pool, address, "ejected: \(why.text); \(leftText)", now)
+        return why.label
       }
+      if old == .ejected, let end = ejections.end(slot, evidence, hints, now: now) {
+        if new.takesNewExchanges {
+          log.write(
+            .info, "endpoint readmitted",
+            [
+              "pool": pool, "endpoint": "\(address)", "by": end.by.rawValue,
+              "seconds": end.seconds, "left": left.ready, "of": left.all,
+            ])
+          note(.ejection, pool, address, "\(end.by.text); \(leftText)", now)
+        }
+      }
+      if new == .drained {
+        log.write(.info, "endpoint drained", ["pool": pool, "endpoint": "\(address)"])
+        note(.eligibility, pool, address, "drained: sessions are over; \(leftText)", now)
+      }
+      return Self.reason(controller.endpoints[slot], from: old, to: new)
     }
   }
 
-  /// What the controller's own notes do not say.
-  private static func write(
-    _ change: FleetWatch.Change, pool: String, _ reason: String, _ log: LogDriver
+  private mutating func note(
+    _ kind: Decision.Kind, _ pool: String, _ endpoint: SocketAddress?, _ text: String,
+    _ now: Nanoseconds
   ) {
-    switch change {
-    case .without: log.write(.error, "no endpoint is ready", ["pool": pool, "are": reason])
-    case .recovered: log.write(.info, "an endpoint is ready again", ["pool": pool])
-    case .frozen: log.write(.warning, "weights frozen", ["pool": pool, "reason": reason])
-    case .endpoint(let address, _, _, .ejected):
-      log.write(.warning, "endpoint ejected", ["pool": pool, "endpoint": "\(address)"])
-    case .endpoint(let address, _, .ejected, let new) where new.takesNewExchanges:
-      log.write(.info, "endpoint readmitted", ["pool": pool, "endpoint": "\(address)"])
-    case .endpoint(let address, _, _, .drained):
-      log.write(.info, "endpoint drained", ["pool": pool, "endpoint": "\(address)"])
-    case .endpoint: break
+    notes.append(FleetNote(at: now, kind: kind, pool: pool, endpoint: endpoint, text: text))
+  }
+
+  private static func reason(
+    _ state: EndpointState?, from old: Eligibility, to new: Eligibility
+  ) -> String {
+    switch new {
+    case .unhealthy: return state?.health?.statistics.failure?.kind.label ?? "health check"
+    case .stalled:
+      if case .stalled(let cause) = state?.watchdog.phase { return cause.label }
+      return "watchdog"
+    case .ejected: return "attempts failed or were slow"
+    case .draining, .drained: return "operator"
+    case .ready, .starting: return "was \(old.label)"
     }
   }
 
@@ -180,23 +243,53 @@ struct EventLog {
     }
   }
 
-  private mutating func write(_ change: WeightChange, _ log: LogDriver) {
-    let key = "\(change.pool) \(change.endpoint)"
-    var level = LogPolicy.Level.info
-    if let last = lastWeightLine[key], last.kind == change.reason.kind,
-      change.at - last.at < Self.weightPause
-    {
-      level = .debug
-    } else {
-      if lastWeightLine.count > 10_000 { lastWeightLine = [:] }
-      lastWeightLine[key] = (change.at, change.reason.kind)
-    }
+  // MARK: Weights
+
+  private func write(_ change: WeightChange, _ log: LogDriver) {
     log.write(
-      level, "target weight changed",
+      .debug, "target weight changed",
       [
         "pool": change.pool, "endpoint": "\(change.endpoint)",
-        "from": DecimalText.fixed(change.old), "to": DecimalText.fixed(change.new),
-        "reason": change.reason.text,
+        "from": NumberWords.fixed(change.old, 3), "to": NumberWords.fixed(change.new, 3),
+        "reason": change.row.reason.kind.label, "why": change.row.reasonText,
       ])
+  }
+
+  /// Once a second: weights that moved by a factor of two within a minute, one line a pool, and
+  /// endpoints that reach their floor or leave it.
+  private mutating func writeDigests(
+    _ controller: Controller, _ log: LogDriver, _ now: Nanoseconds
+  ) {
+    guard digest.isDue(now) else { return }
+    for pool in controller.fleet.pools {
+      let endpoints = pool.endpoints
+      let found = digest.look(at: pool.name, count: endpoints.count, now: now) { place in
+        let slot = endpoints[place].slot
+        return WeightDigest.View(
+          slot: slot, address: endpoints[place].address,
+          weight: controller.endpoints[slot]?.row.effective ?? 0,
+          isAtFloor: controller.isAtFloor(slot))
+      }
+      func why(_ slot: Int) -> String {
+        controller.explainedRow(slot, now: now)?.reasonText ?? ""
+      }
+      if let moved = found.moved {
+        log.write(
+          .info, "weights changed",
+          [
+            "pool": pool.name, "endpoints": moved.count, "most": "\(moved.address)",
+            "from": NumberWords.fixed(moved.from, 3), "to": NumberWords.fixed(moved.to, 3),
+            "why": why(moved.slot),
+          ])
+      }
+      for floor in found.floors {
+        log.write(
+          .info, floor.isReached ? "weight at its floor" : "weight above its floor",
+          [
+            "pool": pool.name, "endpoint": "\(floor.address)",
+            "weight": NumberWords.fixed(floor.weight, 3), "why": why(floor.slot),
+          ])
+      }
+    }
   }
 }

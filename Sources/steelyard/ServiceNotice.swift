@@ -125,6 +125,9 @@ struct ServiceNotice: ~Copyable {
       silentWorker = index
       return false
     }
+    if let silentWorker {
+      log?.write(.info, "the worker answers again", ["worker": "\(silentWorker)"])
+    }
     silentWorker = nil
     steelyard.balancer.ringWorkers()
     return true
@@ -156,6 +159,7 @@ struct ServiceNotice: ~Copyable {
     do throws(IOError) {
       try socket?.send(waiting)
       waiting = []
+      if hasFailed { log?.write(.info, "the service manager can be told again") }
       hasFailed = false
     } catch {
       if !error.isLocalShortage { waiting = [] }

@@ -160,12 +160,14 @@ extension Steelyard {
     return AdminResponse(json: ChangeAnswer(result: "\(order.action.text): in force"))
   }
 
-  /// As JSON unless text is asked for, by `?format=text` or by Accept.
+  /// As JSON, which has every number, unless text is asked for, by `?format=text` or by Accept.
+  /// Text has the law's terms and all signals with `?detail=full`.
   private func explanation(
     of pool: String, _ request: AdminRequest, _ now: Nanoseconds
   ) throws(Problem) -> AdminResponse {
     var parameters = try AdminParameters(request.query)
     let format = parameters.take("format")
+    let detail = parameters.take("detail")
     try parameters.requireNoOther()
     let isText: Bool
     switch format {
@@ -180,16 +182,21 @@ extension Steelyard {
       }
       isText = choice == 1
     }
-    guard var text = Explanation.text(pool: pool, of: controller, now: now) else {
+    guard detail == nil || detail == "brief" || detail == "full" else {
+      throw Problem(400, "detail is brief or full, not \(AdminParameters.shown(detail ?? ""))")
+    }
+    guard var explanation = PoolExplanation(pool: pool, of: controller, now: now) else {
       throw Problem(404, TuningError.noPool(AdminParameters.shown(pool)).message)
     }
-    if let configured = controller.fleet.pools.first(where: { $0.name == pool }) {
-      text += "\nthresholds: \(status.limits(of: pool, configured.thresholds).words)\n"
-    }
-    if isText {
-      return AdminResponse(contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
-    }
-    return AdminResponse(json: ExplanationAnswer(pool: pool, text: text))
+    let configured = controller.fleet.pools.first { $0.name == pool }
+    let limits = status.limits(of: pool, configured?.thresholds ?? ThresholdPolicy())
+    explanation.responseNormalSeconds = limits.mean?.normal.seconds
+    explanation.responseAlarmSeconds = limits.mean?.alarm.seconds
+    explanation.p99AlarmSeconds = limits.p99?.seconds
+    guard isText else { return AdminResponse(json: explanation) }
+    var text = explanation.text(isVerbose: detail == "full")
+    text += "\nthresholds: \(limits.words)\n"
+    return AdminResponse(contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
   }
 
   private func page() -> AdminResponse {

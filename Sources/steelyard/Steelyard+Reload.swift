@@ -33,6 +33,12 @@ extension Steelyard {
     let result = readAndReload(now: now)
     // A reload that cannot be is no failed one.
     if path != nil, stopsAt == nil { lastReload.note(result, wall: Clock.wall) }
+    switch result {
+    case .success(let lines):
+      let what = lines.isEmpty ? "nothing has changed" : "\(lines.count) changes"
+      events.noteReload("configuration reloaded: \(what)", now: now)
+    case .failure(let problem): events.noteReload("reload refused: \(problem.detail)", now: now)
+    }
     return result
   }
 
@@ -135,9 +141,14 @@ extension Steelyard {
     namesDueAt = .distantFuture
     do throws(StartError) {
       try publish(configured.resolved(names.watch.table), now: now)
+      if namesAreRefused { log.write(.info, "new addresses are used") }
+      namesAreRefused = false
     } catch {
       namesDueAt = now + Self.namesPause
-      log.write(.error, "new addresses are not used", ["reason": error.message])
+      if !namesAreRefused {
+        log.write(.error, "new addresses are not used", ["reason": error.message])
+      }
+      namesAreRefused = true
     }
   }
 

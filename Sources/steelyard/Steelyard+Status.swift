@@ -47,10 +47,8 @@ extension Steelyard {
   }
 
   private func statusSnapshot(now: Nanoseconds, wall: Nanoseconds) -> StatusSnapshot? {
-    let log = DecisionLog(
-      weights: controller.weightLog.entries, health: controller.healthLog.entries,
-      tuning: controller.tuningLog.entries, scrapes: controller.scrapeLog.entries)
-    return status.snapshot(decisions: log.decisions(now: now, wall: wall))
+    let log = DecisionLog(controller: controller, notes: events.notes, now: now, wall: wall)
+    return status.snapshot(decisions: log.decisions(), weightChanges: log.weightChanges())
   }
 
   private func statusReading(now: Nanoseconds, wall: Nanoseconds) -> StatusReading {
@@ -84,7 +82,7 @@ extension Steelyard {
     reading.balance = pool.balance.rawValue
     reading.law = policy.law.rawValue
     reading.isDryRun = policy.isDryRun
-    reading.isFrozen = controller.tuning[index].freeze != nil
+    reading.freeze = controller.freeze(ofPool: index)
     if let gate, pool.queue.concurrency != .unlimited {
       reading.queue = QueueReading(
         length: gate.waitingCount, limit: pool.queue.lengthMax,
@@ -105,7 +103,9 @@ extension Steelyard {
     let resilience = balancer.metrics.resilience
     for endpoint in pool.endpoints {
       let slot = endpoint.slot
-      guard let row = table.rows[slot] else { continue }
+      guard var row = table.rows[slot] else { continue }
+      // The table's reasons are kinds only; the numbers behind them are of this moment.
+      if let explained = controller.explainedRow(slot, now: now) { row.reason = explained.reason }
       for kind in BreakerKind.allCases {
         reading.breakerRefusals &+= resilience.breakers(slot: slot, kind)
       }

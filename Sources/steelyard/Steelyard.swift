@@ -65,6 +65,8 @@ final class Steelyard {
   var names: NameDriver
   /// When addresses of names that are not in the fleet yet are to be.
   var namesDueAt = Nanoseconds.distantFuture
+  /// There is no room for them.
+  var namesAreRefused = false
   /// Where the configuration comes from; nil where from no file.
   let path: String?
   /// Connections of probes are of another fleet.
@@ -219,7 +221,7 @@ final class Steelyard {
     noteLogFailure()
     let now = io.now
     noteRoom(now: now)
-    for each in events.write(controller, evidence, to: log, now: now) {
+    for each in events.write(controller, evidence, hints, to: log, now: now) {
       hooks.offer(each, now: now, log)
     }
     events.write(names.watch, to: log)

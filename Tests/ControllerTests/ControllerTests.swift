@@ -19,7 +19,8 @@ import Testing
     bench.run(seconds: 12) { .usage(load[$0.id.slot], load[$0.id.slot]) }
     #expect((0..<4).map(bench.effective) == [4, 6, 2, 1])
     #expect(bench.kind(0) == .law)
-    #expect(bench.rows[1]?.reason.detail == "load 45.0 % (cpu 0.45, memory 0.45) → 3.00")
+    #expect(
+      bench.why(1) == "3.0 × its configured weight: load 45 % (cpu 45 %, memory 45 %)")
   }
 
   @Test func headroomShrinksTheOneThatNearsItsAlarmAndNoOther() throws {
@@ -27,7 +28,9 @@ import Testing
     bench.run(seconds: 10) { .usage($0.id.slot == 0 ? 77.5 : 20) }
     #expect(near(bench.effective(0), 2 * 0.525))
     #expect(bench.effective(1) == 2)
-    #expect(bench.rows[0]?.reason == WeightReason(.law, "cpu 0.78 (normal 0.70, alarm 0.85)"))
+    #expect(
+      bench.why(0)
+        == "0.53 × its configured weight: cpu 0.775, between normal 0.7 and alarm 0.85")
   }
 
   @Test func nothingIsPublishedWhileNothingMoves() throws {
@@ -78,7 +81,8 @@ import Testing
     #expect(bench.kind(1) == .expired)
     // The median of 0.525, 1 and 1.
     #expect(bench.effective(1) == 1)
-    #expect(bench.rows[1]?.reason.detail == "median of 3 fresh endpoints")
+    #expect(
+      bench.why(1) == "no fresh metrics: the configured weight, the median of 3 other endpoints")
     #expect(bench.effective(3) == 0)
     bench.run(seconds: 5) { .usage(load[$0.id.slot]) }
     #expect(bench.kind(1) == .law)
@@ -172,7 +176,7 @@ import Testing
       return .page(200, pages == 1 ? "process_start_time_seconds 2\nc 1\n" : "c 1\n")
     }
     #expect(bench.controller.endpoints[0]?.scrapes[0].signals[0].reading != nil)
-    #expect(bench.controller.weightLog.entries.contains { $0.reason.kind == .blackout })
+    #expect(bench.controller.weightLog.entries.contains { $0.row.reason.kind == .blackout })
   }
 
   @Test func failuresAreCountedByReasonAndLoggedOnceATransition() throws {

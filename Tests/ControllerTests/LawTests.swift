@@ -41,7 +41,10 @@ import Testing
     let verdict = ControlLaw.steps(signals, .steps306080)
     #expect(verdict?.factor == 3)
     #expect(verdict?.isStale == true)
-    #expect(verdict?.detail == "load 45.5 % (cpu 0.50, memory 0.41) → 3.00")
+    #expect(
+      verdict?.evidence
+        == .load(
+          ratio: 0.455, [.init(name: "cpu", value: 0.5), .init(name: "memory", value: 0.41)]))
     #expect(ControlLaw.steps([signals[0]], .steps306080) == nil)
   }
 
@@ -68,7 +71,7 @@ import Testing
       LawSignal(name: "kv_cache", value: 0.91, thresholds: .init(normal: 0.8, alarm: 0.95)),
     ]
     let verdict = ControlLaw.headroom(signals, floorRatio: 0.05)
-    #expect(verdict?.detail == "kv_cache 0.91 (normal 0.80, alarm 0.95)")
+    #expect(verdict?.evidence.words == "kv_cache 0.91, between normal 0.8 and alarm 0.95")
     #expect(ControlLaw.headroom([LawSignal(name: "running", value: 4)], floorRatio: 0) == nil)
   }
 

@@ -171,6 +171,8 @@ struct Bench {
 
   func effective(_ slot: Int) -> Double { rows[slot]?.effective ?? .nan }
   func target(_ slot: Int) -> Double { rows[slot]?.target ?? .nan }
+  /// Why the weight is what it is, as an operator reads it.
+  func why(_ slot: Int) -> String? { controller.explainedRow(slot, now: now)?.reasonText }
   func kind(_ slot: Int) -> WeightReason.Kind? { rows[slot]?.reason.kind }
 }
 

@@ -140,16 +140,31 @@ import Testing
     bench.run(seconds: 10) { $0.id.slot == 0 ? .usage(77.5) : .failure(.refused) }
     try Self.order(&bench, .scale(0.5), lasts: .seconds(100))
     bench.run(seconds: 0.2) { $0.id.slot == 0 ? .usage(77.5) : .failure(.refused) }
-    let text = try #require(
-      Explanation.text(pool: "text", of: bench.controller, now: bench.now))
+    let explanation = try #require(
+      PoolExplanation(pool: "text", of: bench.controller, now: bench.now))
+    let text = explanation.text(isVerbose: true)
     for part in [
-      "pool text: law headroom", "10.0.0.1:8000: weight 0.525, target 1.050, base 2.000; ready",
+      "pool text: law headroom",
+      "10.0.0.1:8000: weight 0.525, target 1.050, configured 2.000; ready",
       "cpu 0.775 (fresh", "load 0.50 of normal 0.70, alarm 0.85",
-      "cpu 0.78 (normal 0.70, alarm 0.85)", "scaled by 0.5, for another 100 s",
-      "/metrics fails: refused", "cpu (blackout)", "changed",
+      "why        scaled by an operator to 0.26 × its configured weight; the law says 0.53 × its "
+        + "configured weight: cpu 0.775, between normal 0.7 and alarm 0.85",
+      "scaled by 0.5, for another 100 s", "/metrics fails: refused", "cpu (blackout)", "changed",
     ] {
       #expect(text.contains(part), "\(part) is not in\n\(text)")
     }
-    #expect(Explanation.text(pool: "nix", of: bench.controller, now: bench.now) == nil)
+    let brief = explanation.text(isVerbose: false)
+    #expect(brief.contains("scaled by an operator") && brief.contains("/metrics fails: refused"))
+    #expect(!brief.contains("(fresh") && !brief.contains("slew"))
+    #expect(PoolExplanation(pool: "nix", of: bench.controller, now: bench.now) == nil)
+    // The same numbers as data.
+    let first = explanation.endpoints[0]
+    #expect(first.effectiveWeight == 0.525 && first.factor == 0.2625)
+    #expect(first.orders == [.init(name: "scale", value: "0.5", remainingSeconds: 99.8)])
+    let cpu = try #require(first.pages[0].signals.first { $0.name == "cpu" })
+    #expect(cpu.value == 0.775 && cpu.normal == 0.7 && cpu.alarm == 0.85)
+    #expect(cpu.freshness == "fresh" && abs((cpu.load ?? 0) - 0.5) < 1e-9)
+    let second = explanation.endpoints[1]
+    #expect(second.pages[0].failure == "refused" && second.pages[0].signals[0].value == nil)
   }
 }

@@ -87,7 +87,8 @@ private struct Rig {
     #expect(change.old == .ready && change.new == .stalled && change.cause == .noProgress)
     #expect(change.failure == nil)
     let text = try #require(
-      Explanation.text(pool: "text", of: rig.bench.controller, now: rig.bench.now))
+      PoolExplanation(pool: "text", of: rig.bench.controller, now: rig.bench.now)
+    ).text(isVerbose: false)
     #expect(text.contains("watchdog   stalled: no_progress, shows no work for "))
     rig.hung = []
     let back = rig.secondsUntil(1, .ready)

@@ -262,11 +262,11 @@ STRANGE = "a\x1b]0;owned\x07\n\x9b31mb\u202e"
 
 @pytest.mark.parametrize("words, status, answer", [
     (["weights"], 200, {"pools": [{
-        "name": STRANGE, "law": STRANGE, "balance": STRANGE, "is_frozen": False,
-        "is_dry_run": False, "endpoints": [{
-            "address": "127.0.0.1:9", "eligibility": STRANGE, "is_backup": False,
-            "base_weight": 1, "target_weight": 1, "weight": 1, "share": 1, "reason": STRANGE,
-            "detail": STRANGE, "in_flight": 0, "completed": 0, "failed": 0}]}]}),
+        "name": STRANGE, "law": STRANGE, "balance": STRANGE, "frozen": False,
+        "dry_run": False, "endpoints": [{
+            "address": "127.0.0.1:9", "state": STRANGE, "backup": False,
+            "base_weight": 1, "target_weight": 1, "effective_weight": 1, "weight_share": 1, "reason": STRANGE,
+            "reason_text": STRANGE, "in_flight": 0, "completed": 0, "failed": 0}]}]}),
     (["explain", "text"], 200, STRANGE),
     (["reload"], 200, {"changes": [STRANGE]}),
     (["weights", "freeze", "text"], 200, {"result": STRANGE}),

@@ -111,23 +111,23 @@ def test_drain_pin_and_undo_ask_first_and_change_the_fleet(stage):
     terminal.wait(f"drain {address} of pool text", "the question")
     terminal.type("n")
     terminal.wait("nothing was changed", "the answer to no")
-    assert row(steelyard, address)["eligibility"] == "ready"
+    assert row(steelyard, address)["state"] == "ready"
     terminal.type("d")
     terminal.wait("(y/n)", "the question again")
     terminal.type("y")
     terminal.wait(f"{address}: drain: in force", "the order's answer")
-    wait_for(lambda: row(steelyard, address)["eligibility"] == "draining", "the drain")
+    wait_for(lambda: row(steelyard, address)["state"] == "draining", "the drain")
     terminal.wait(lambda _: "draining" in terminal.line(address), "the state")
     terminal.type("u")
     terminal.wait(f"undo what was said of {address}", "the question")
     terminal.type("y")
-    wait_for(lambda: row(steelyard, address)["eligibility"] == "ready", "the drain's end")
+    wait_for(lambda: row(steelyard, address)["state"] == "ready", "the drain's end")
     terminal.type("w0,5\r")
     terminal.wait("a weight is a number", "a word that is no weight")
     terminal.type("w0.9\x7f25\r")
     terminal.wait(f"pin {address} of pool text to weight 0.25?", "the question")
     terminal.type("y")
-    wait_for(lambda: row(steelyard, address)["weight"] == 0.25, "the pin")
+    wait_for(lambda: row(steelyard, address)["effective_weight"] == 0.25, "the pin")
     terminal.wait(lambda _: "pinned" in terminal.line(address), "the pin in the table")
     actions = [event["action"] for event in steelyard.events("tuning")]
     assert actions == ["drain", "reset", "pin 0.25"]

@@ -43,10 +43,10 @@ def test_a_drained_endpoint_gets_nothing_until_it_is_taken_back(fleet):
     assert set(fleet.answers()) == {b"one", b"two"}
     done = fleet.cli("drain", fleet.addresses[0])
     assert (done.returncode, done.stdout) == (OK, "drain: in force\n")
-    wait_for(lambda: fleet.rows()[0]["eligibility"] == "draining", "the drain")
+    wait_for(lambda: fleet.rows()[0]["state"] == "draining", "the drain")
     assert set(fleet.answers()) == {b"two"}
     assert fleet.cli("drain", fleet.addresses[0], "--undo").returncode == OK
-    wait_for(lambda: fleet.rows()[0]["eligibility"] == "ready", "its end")
+    wait_for(lambda: fleet.rows()[0]["state"] == "ready", "its end")
     wait_for(lambda: set(fleet.answers()) == {b"one", b"two"}, "both to answer")
     actions = [event["action"] for event in fleet.steelyard.events("tuning")]
     assert actions == ["drain", "reset"]
@@ -55,7 +55,7 @@ def test_a_drained_endpoint_gets_nothing_until_it_is_taken_back(fleet):
 def test_a_pin_steers_and_ends_by_itself(fleet):
     assert fleet.cli("weights", "pin", fleet.addresses[0], "9", "--for", "1h").returncode == OK
     row = wait_for(
-        lambda: next((row for row in fleet.rows() if row["weight"] == 9), None), "the pin")
+        lambda: next((row for row in fleet.rows() if row["effective_weight"] == 9), None), "the pin")
     assert row["reason"] == "pinned"
     answers = fleet.answers(100)
     assert answers.count(b"one") >= 85
@@ -95,8 +95,9 @@ def test_nobody_at_the_admin_address_is_said_so():
 
 def test_an_explanation_goes_from_requests_to_the_weight(fleet):
     fleet.answers(60)
-    wait_for(lambda: "own view" in fleet.cli("explain", "text").stdout, "evidence")
-    said = fleet.cli("explain").stdout
+    wait_for(
+        lambda: "own view" in fleet.cli("explain", "text", "--verbose").stdout, "evidence")
+    said = fleet.cli("explain", "--verbose").stdout
     for part in ("pool text: law capacity", "mean response", fleet.addresses[1], "law "):
         assert part in said
 
@@ -106,7 +107,7 @@ def test_dry_run_shows_what_the_law_would_do_and_does_not(stage):
     assert {row["reason"] for row in fleet.rows()} <= {"dry_run", "blackout"}
     fleet.answers(20)
     wait_for(lambda: fleet.rows()[0]["reason"] == "dry_run", "the dry run")
-    assert [row["weight"] for row in fleet.rows()] == [1, 1]
+    assert [row["effective_weight"] for row in fleet.rows()] == [1, 1]
     assert fleet.cli("weights", "set", "text", "dry_run=false").returncode == OK
     wait_for(lambda: fleet.rows()[0]["reason"] == "law", "the law")
 

@@ -15,19 +15,19 @@ import Testing
   }
 
   private func look(
-    _ watch: inout FleetWatch, _ views: [FleetWatch.View], isFrozen: Bool = false
+    _ watch: inout FleetWatch, _ views: [FleetWatch.View], freeze: FreezeCause? = nil
   ) -> [FleetWatch.Change] {
     var changes: [FleetWatch.Change] = []
-    watch.look(at: "text", isFrozen: isFrozen, count: views.count, { views[$0] }) {
-      changes.append($0)
+    watch.look(at: "text", freeze: freeze, count: views.count, { views[$0] }) { change, _ in
+      changes.append(change)
     }
     return changes
   }
 
   private func events(
-    _ watch: inout FleetWatch, _ views: [FleetWatch.View], isFrozen: Bool = false
+    _ watch: inout FleetWatch, _ views: [FleetWatch.View], freeze: FreezeCause? = nil
   ) -> [HookEvent] {
-    look(&watch, views, isFrozen: isFrozen).compactMap(\.event)
+    look(&watch, views, freeze: freeze).compactMap(\.event)
   }
 
   @Test func theFirstSightIsNoChange() {
@@ -76,10 +76,25 @@ import Testing
 
   @Test func freezingIsToldOnce() {
     var watch = FleetWatch()
-    #expect(events(&watch, [view(0)], isFrozen: true) == [.weightsFrozen])
-    #expect(events(&watch, [view(0)], isFrozen: true).isEmpty)
-    #expect(events(&watch, [view(0)]).isEmpty)
-    #expect(events(&watch, [view(0)], isFrozen: true) == [.weightsFrozen])
+    #expect(events(&watch, [view(0)], freeze: .operator) == [.weightsFrozen])
+    #expect(look(&watch, [view(0)], freeze: .operator).isEmpty)
+    #expect(look(&watch, [view(0)], freeze: .mostHang) == [.frozen(.mostHang)])
+    #expect(look(&watch, [view(0)]) == [.unfrozen])
+    #expect(look(&watch, [view(0)]).isEmpty)
+    #expect(events(&watch, [view(0)], freeze: .operator) == [.weightsFrozen])
+  }
+
+  @Test func aChangeSaysHowManyAreLeft() {
+    var watch = FleetWatch()
+    var left: [Int] = []
+    for ejected in [[false, false, false], [true, true, false], [false, true, false]] {
+      watch.look(
+        at: "text", freeze: nil, count: 3,
+        { view($0, ejected: ejected[$0], count: ejected[$0] ? 1 : 0) }
+      ) { left.append($1) }
+    }
+    // Two went at once: one is left, whichever is told first.
+    #expect(left == [1, 1, 2])
   }
 
   @Test func aSlotsNextEndpointIsAnotherOne() {

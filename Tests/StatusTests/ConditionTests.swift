@@ -240,7 +240,7 @@ private func use(_ machine: Machine, _ ratio: Double) -> UtilisationReading {
       alerts: []),
     Row(name: "breaker", act: { $0.pool.breakerRefusals += 1 }, alerts: ["BreakerOpen"]),
     Row(name: "budget", act: { $0.pool.budgetRefusals += 1 }, alerts: ["RetryBudgetSpent"]),
-    Row(name: "frozen", act: { $0.pool.isFrozen = true }, alerts: ["WeightsFrozen"]),
+    Row(name: "frozen", act: { $0.pool.freeze = .operator }, alerts: ["WeightsFrozen"]),
     Row(
       name: "over capacity",
       act: {
@@ -264,7 +264,8 @@ private func use(_ machine: Machine, _ ratio: Double) -> UtilisationReading {
       name: "old numbers", act: { $0.endpoints[1].row.reason = WeightReason(.stale) },
       alerts: ["SignalsStale"]),
     Row(
-      name: "no numbers", act: { $0.endpoints[1].row.reason = WeightReason(.expired, "median") },
+      name: "no numbers",
+      act: { $0.endpoints[1].row.reason = WeightReason(.expired, .median(of: 1, isFirst: false)) },
       alerts: ["LawFallingBack"]),
     Row(
       name: "in and out",

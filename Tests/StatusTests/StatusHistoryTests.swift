@@ -148,21 +148,16 @@ import Testing
     #expect(told.map(\.wall) == (30..<80).reversed().map { .seconds($0) })
   }
 
-  @Test func whatWorkersEjectIsADecisionToo() {
-    var world = World(endpointCount: 2)
+  @Test func changesOfWeightsDoNotBuryDecisions() {
+    var world = World(endpointCount: 1)
     world.run(2)
-    world.endpoints[1].eligibility = .ejected
-    world.run(3)
-    world.endpoints[1].eligibility = .ready
-    // The controller tells of this one.
-    world.endpoints[0].eligibility = .unhealthy
-    world.run(2)
-    let told = world.snapshot.decisions
-    #expect(told.map(\.text) == ["ejected → ready, by workers", "ready → ejected, by workers"])
-    #expect(Set(told.map(\.endpoint)) == ["10.0.0.2:8000"])
-    world.run(200) {
-      $0.endpoints[0].eligibility = Int($0.now.seconds) % 2 == 0 ? .ready : .ejected
+    func decision(_ kind: Decision.Kind, _ second: Int) -> Decision {
+      Decision(
+        wall: .seconds(Double(second)), kind: kind, pool: "text", endpoint: nil, text: "\(second)")
     }
-    #expect(world.history.ejections.count == StatusSnapshot.decisionsMax)
+    let snapshot = world.history.snapshot(
+      decisions: [decision(.ejection, 1)], weightChanges: (0..<80).map { decision(.weight, $0) })
+    #expect(snapshot?.decisions.map(\.text) == ["1"])
+    #expect(snapshot?.weightChanges.map(\.text) == (60..<80).reversed().map { "\($0)" })
   }
 }

@@ -125,7 +125,8 @@ import Testing
   @Test func aSecondOfTwoHundredEndpointsIsBounded() {
     var world = World(endpointCount: 200)
     for index in world.endpoints.indices {
-      world.endpoints[index].row.reason = WeightReason(.law, String(repeating: "x", count: 5_000))
+      let signals = (0..<500).map { SignalEvidence(name: "signal\($0)", value: 0.5) }
+      world.endpoints[index].row.reason = WeightReason(.law, .load(ratio: 0.5, signals))
     }
     world.run(3) { world in
       for index in world.endpoints.indices { world.endpoints[index].serve(7, lasting: 0.0123) }

@@ -216,7 +216,7 @@ _steelyard() {
       [[ $current == -* ]] && shown=(--admin --token-file --help)
       ;;
     explain)
-      [[ $current == -* ]] && shown=(--admin --token-file --help)
+      [[ $current == -* ]] && shown=(--verbose --json --admin --token-file --help)
       [[ $current != -* && $place -eq 0 ]] && { _steelyard_names pools; }
       ;;
     probe)

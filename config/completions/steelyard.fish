@@ -70,6 +70,8 @@ complete -c steelyard -n '__fish_seen_subcommand_from drain' -l token-file -r -F
 complete -c steelyard -n '__steelyard_at drain 1' -a '(__steelyard_names endpoints)'
 complete -c steelyard -n '__fish_seen_subcommand_from reload' -l admin -x -d 'where steelyard\'s admin server listens (127.0.0.1:9900)'
 complete -c steelyard -n '__fish_seen_subcommand_from reload' -l token-file -r -F -d 'the token that it asks for, where it does'
+complete -c steelyard -n '__fish_seen_subcommand_from explain' -l verbose -d 'the law\'s terms and every signal too'
+complete -c steelyard -n '__fish_seen_subcommand_from explain' -l json -d 'as JSON, for scripts'
 complete -c steelyard -n '__fish_seen_subcommand_from explain' -l admin -x -d 'where steelyard\'s admin server listens (127.0.0.1:9900)'
 complete -c steelyard -n '__fish_seen_subcommand_from explain' -l token-file -r -F -d 'the token that it asks for, where it does'
 complete -c steelyard -n '__steelyard_at explain 1' -a '(__steelyard_names pools)'

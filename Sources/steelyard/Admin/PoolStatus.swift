@@ -7,15 +7,16 @@ import Primitives
 struct PoolStatus: Codable, Equatable {
   struct EndpointStatus: Codable, Equatable {
     var address: String
-    var eligibility: String
-    var isBackup: Bool
+    var state: String
+    var backup: Bool
     var baseWeight: Double
     var targetWeight: Double
-    var weight: Double
+    var effectiveWeight: Double
     /// Of the pool's sum over the endpoints that take new requests now, 0…1.
-    var share: Double
+    var weightShare: Double
     var reason: String
-    var detail: String
+    /// For people, with this endpoint's own numbers.
+    var reasonText: String
     var inFlight: UInt64
     var completed: UInt64
     var failed: UInt64
@@ -23,8 +24,8 @@ struct PoolStatus: Codable, Equatable {
   var name: String
   var law: String
   var balance: String
-  var isFrozen: Bool
-  var isDryRun: Bool
+  var frozen: Bool
+  var dryRun: Bool
   var endpoints: [EndpointStatus]
 
   static func all(_ controller: Controller, now: Nanoseconds) -> [PoolStatus] {
@@ -34,36 +35,37 @@ struct PoolStatus: Codable, Equatable {
         controller.endpoints[endpoint.slot].map { status($0, controller, now) }
       }
       // Backups have a share while no primary has one.
-      if endpoints.contains(where: { !$0.isBackup && $0.share > 0 && $0.weight > 0 }) {
-        for place in endpoints.indices where endpoints[place].isBackup {
-          endpoints[place].share = 0
+      if endpoints.contains(where: { !$0.backup && $0.weightShare > 0 && $0.effectiveWeight > 0 }) {
+        for place in endpoints.indices where endpoints[place].backup {
+          endpoints[place].weightShare = 0
         }
       }
-      let sum = endpoints.reduce(0) { $0 + ($1.share > 0 ? $1.weight : 0) }
+      let sum = endpoints.reduce(0) { $0 + ($1.weightShare > 0 ? $1.effectiveWeight : 0) }
       for place in endpoints.indices {
-        endpoints[place].share =
-          sum > 0 ? endpoints[place].share * endpoints[place].weight / sum : 0
+        endpoints[place].weightShare =
+          sum > 0 ? endpoints[place].weightShare * endpoints[place].effectiveWeight / sum : 0
       }
       return PoolStatus(
         name: pool.name, law: policy.law.rawValue, balance: pool.balance.rawValue,
-        isFrozen: controller.tuning[index].freeze != nil, isDryRun: policy.isDryRun,
+        frozen: controller.freeze(ofPool: index) != nil, dryRun: policy.isDryRun,
         endpoints: endpoints)
     }
   }
 
-  /// `share` is 1 where it takes requests, else 0.
+  /// `weightShare` is 1 where it takes requests, else 0.
   private static func status(
     _ state: EndpointState, _ controller: Controller, _ now: Nanoseconds
   ) -> EndpointStatus {
     let slot = state.endpoint.slot
     let evidence = controller.evidence
-    let shown = state.row.eligibility.shown(isEjected: evidence.isEjected(slot, now: now))
+    let row = controller.explainedRow(slot, now: now) ?? state.row
+    let shown = row.eligibility.shown(isEjected: evidence.isEjected(slot, now: now))
     return EndpointStatus(
-      address: "\(state.endpoint.address)", eligibility: shown.label,
-      isBackup: state.endpoint.isBackup, baseWeight: state.row.base,
-      targetWeight: state.row.target, weight: state.row.effective,
-      share: shown.takesNewExchanges ? 1 : 0, reason: state.row.reason.kind.label,
-      detail: state.row.reason.detail, inFlight: evidence.sum(.inFlight, slot),
+      address: "\(state.endpoint.address)", state: shown.label,
+      backup: state.endpoint.isBackup, baseWeight: row.base,
+      targetWeight: row.target, effectiveWeight: row.effective,
+      weightShare: shown.takesNewExchanges ? 1 : 0, reason: row.reason.kind.label,
+      reasonText: row.reasonText, inFlight: evidence.sum(.inFlight, slot),
       completed: evidence.sum(.completed, slot), failed: evidence.sum(.failed, slot))
   }
 

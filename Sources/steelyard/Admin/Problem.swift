@@ -95,9 +95,3 @@ struct ReloadChanges: Codable, Equatable {
   /// One line for each listener, pool, endpoint or host name that is another one now.
   var changes: [String]
 }
-
-/// What a weight came from, in words.
-struct ExplanationAnswer: Codable, Equatable {
-  var pool: String
-  var text: String
-}

@@ -12,6 +12,7 @@ struct AdminOptions {
   var isJSON = false
   var isUndo = false
   var isOnce = false
+  var isVerbose = false
   var sort: String?
   var interval: String?
   var words: [String] = []
@@ -42,6 +43,7 @@ struct AdminOptions {
       case "--interval": interval = try value()
       case "--once": isOnce = true
       case "--json": isJSON = true
+      case "--verbose": isVerbose = true
       case "--undo": isUndo = true
       case "": words.append(argument)
       default: throw UsageError("\(command): unknown option \(argument)")

@@ -131,16 +131,23 @@ extension CommandTable {
   static let explain: CommandSpec = {
     var one = CommandSpec(
       "explain", label: "explain [POOL]", summary: "from samples to weights, in words and numbers",
-      synopsis: ["explain [POOL] [--admin ADDRESS] [--token-file FILE]"],
+      synopsis: ["explain [POOL] [--verbose] [--json] [--admin ADDRESS] [--token-file FILE]"],
       text: [
         """
-        Says for each endpoint how its weight came to be: pages, signals with their freshness, the \
-        balancer's own evidence, the law's terms, limits and operators' orders, the last changes.
+        Says for each endpoint why its weight is what it is, in a sentence with its own numbers, \
+        what its requests, checks and pages came to, operators' orders and the last changes. \
+        `--verbose` adds every signal with its freshness, the balancer's own evidence, the law's \
+        terms and the limits; `--json` prints all of these as data, an object for each pool.
         """
       ],
-      examples: ["steelyard explain", "steelyard explain text --admin 10.0.0.9:9900"])
+      examples: [
+        "steelyard explain", "steelyard explain text --verbose",
+        "steelyard explain text --json | jq '.endpoints[] | [.address, .reason_text]'",
+      ])
     one.words = [.pool]
-    one.options = adminOptions
+    one.options =
+      [OptionSpec("--verbose", text: "the law's terms and every signal too"), jsonOption]
+      + adminOptions
     one.lists = [environment]
     one.exits = [
       (0, "done"), (64, "usage"), (65, "no such pool"), (69, "nobody answers"), (77, "no token"),

@@ -215,7 +215,7 @@ final class DemoCommand {
         weight: row.effective, share: counts[index] / total,
         inFlight: Int(steelyard.evidence.sum(.inFlight, endpoint.slot)),
         rate: counts[index] / span, p50: recent.quantile(0.5), p99: recent.quantile(0.99),
-        reason: row.reason.text)
+        reason: steelyard.controller.explainedRow(endpoint.slot, now: now)?.reasonText ?? "")
     }
   }
 

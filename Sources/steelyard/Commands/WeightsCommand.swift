@@ -74,10 +74,16 @@ enum WeightsCommand {
       } else {
         names = try pools(options).map(\.name)
       }
+      let format =
+        options.isJSON ? "json" : "text&detail=\(options.isVerbose ? "full" : "brief")"
       var texts: [String] = []
       for name in names {
-        let path = "pools/\(PercentText.encoded(name))/explain?format=text"
+        let path = "pools/\(PercentText.encoded(name))/explain?format=\(format)"
         texts.append(try ask(options, "GET", path).text)
+      }
+      if options.isJSON {
+        for text in texts { Console.out(text, terminator: "") }
+        return
       }
       Console.out(SafeText.lines(texts.joined(separator: "\n")), terminator: "")
     }
@@ -163,12 +169,12 @@ enum WeightsCommand {
     ]
     for endpoint in pool.endpoints {
       rows.append([
-        endpoint.address, endpoint.eligibility + (endpoint.isBackup ? ", backup" : ""),
+        endpoint.address, endpoint.state + (endpoint.backup ? ", backup" : ""),
         DecimalText.fixed(endpoint.baseWeight),
-        DecimalText.fixed(endpoint.targetWeight), DecimalText.fixed(endpoint.weight),
-        "\(Int((endpoint.share * 100).rounded())) %", "\(endpoint.inFlight)",
+        DecimalText.fixed(endpoint.targetWeight), DecimalText.fixed(endpoint.effectiveWeight),
+        "\(Int((endpoint.weightShare * 100).rounded())) %", "\(endpoint.inFlight)",
         "\(endpoint.failed)",
-        endpoint.reason + (endpoint.detail.isEmpty ? "" : ": \(endpoint.detail)"),
+        endpoint.reasonText,
       ])
     }
     rows = rows.map { $0.map(SafeText.of) }
@@ -176,7 +182,7 @@ enum WeightsCommand {
       rows.map { SafeText.width($0[column]) }.max() ?? 0
     }
     var text = SafeText.of("pool \(pool.name): law \(pool.law), balance \(pool.balance)")
-    text += (pool.isFrozen ? ", frozen" : "") + (pool.isDryRun ? ", dry run" : "") + "\n"
+    text += (pool.frozen ? ", frozen" : "") + (pool.dryRun ? ", dry run" : "") + "\n"
     for row in rows {
       for (column, cell) in row.enumerated() {
         let pad = String(repeating: " ", count: widths[column] - SafeText.width(cell))

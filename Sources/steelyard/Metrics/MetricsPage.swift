@@ -236,10 +236,3 @@ struct MetricsPage {
     writer.sample(process.startTimeSeconds)
   }
 }
-
-extension Eligibility {
-  /// What is shown where workers leave an endpoint alone: health's verdict counts first.
-  func shown(isEjected: Bool) -> Eligibility {
-    takesNewExchanges && isEjected ? .ejected : self
-  }
-}

@@ -210,6 +210,14 @@ extension StatusPage {
             <tbody id="decisions" role="rowgroup"></tbody>
           </table>
         </div>
+        <details>
+          <summary id="weights-title">Weight changes</summary>
+          <div class="scroll" tabindex="0" role="region" aria-labelledby="weights-title">
+            <table class="decisions" role="table" aria-labelledby="weights-title">
+              <tbody id="weights" role="rowgroup"></tbody>
+            </table>
+          </div>
+        </details>
       </section>
     </main>
     <footer>
@@ -394,14 +402,6 @@ extension StatusPage {
       ["Ejected", (e) => e.ejections, ""],
       ["2 minutes", null, ""],
     ];
-
-    // Where a column stands.
-    const at = Object.fromEntries(columns.map(([title], index) => [title, index]));
-
-    const view = { sort: -1, isDescending: false, filter: "" };
-
-    class EndpointRow {
-      constructor(pool, endpoint, act) {
 
     """#
 }

@@ -2,6 +2,14 @@
 
 extension StatusPage {
   static let part2 = #"""
+
+    // Where a column stands.
+    const at = Object.fromEntries(columns.map(([title], index) => [title, index]));
+
+    const view = { sort: -1, isDescending: false, filter: "" };
+
+    class EndpointRow {
+      constructor(pool, endpoint, act) {
         this.node = make("tr");
         this.node.setAttribute("role", "row");
         this.cells = columns.map(([title, , name], index) => {
@@ -311,7 +319,8 @@ extension StatusPage {
         for (const pool of history.pools) sections.get(pool.name)?.fill(pool);
         history = null;
       }
-      showDecisions(status.decisions);
+      showDecisions("decisions", status.decisions);
+      showDecisions("weights", status.weight_changes ?? []);
       // Rows do not move under somebody's hands.
       const isHeld = document.activeElement?.closest("tbody") !== null;
       if (isChanged || !isHeld && performance.now() - arrangedAt > 5000) arrange();
@@ -388,20 +397,11 @@ extension StatusPage {
       else document.title = count > 0 ? `▲ ${count} steelyard` : "steelyard";
     }
 
-    let shownDecisions = "";
+    const shownDecisions = new Map();
 
-    function showDecisions(decisions) {
+    function showDecisions(id, decisions) {
       const newest = decisions.length + " " + (decisions[0]?.time ?? "");
-      if (newest === shownDecisions) return;
-      shownDecisions = newest;
-      byId("decisions").replaceChildren(...decisions.map((d) => {
-        const row = make("tr");
-        row.setAttribute("role", "row");
-        const texts = [clock(d.time), d.kind, d.pool, d.endpoint ?? "the pool", d.text];
-        ["Time", "Kind", "Pool", "Endpoint", "What and why"].forEach((label, index) => {
-          const cell = make("td", "", texts[index]);
-          cell.setAttribute("role", "cell");
-          cell.dataset.label = label;
+      if (newest === shownDecisions.get(id)) return;
 
     """#
 }

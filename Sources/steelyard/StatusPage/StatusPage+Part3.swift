@@ -2,6 +2,16 @@
 
 extension StatusPage {
   static let part3 = #"""
+      shownDecisions.set(id, newest);
+      byId(id).replaceChildren(...decisions.map((d) => {
+        const row = make("tr");
+        row.setAttribute("role", "row");
+        const texts = [clock(d.time), d.kind, d.pool ?? "all",
+          d.endpoint ?? (d.pool ? "the pool" : ""), d.text];
+        ["Time", "Kind", "Pool", "Endpoint", "What and why"].forEach((label, index) => {
+          const cell = make("td", "", texts[index]);
+          cell.setAttribute("role", "cell");
+          cell.dataset.label = label;
           row.append(cell);
         });
         return row;

@@ -147,9 +147,10 @@ extension OpenAPIDocument {
           tags: [status]
           summary: How weights came to be
           description: >-
-            From samples to weights, in words and numbers: pages, signals with their freshness,
-            the balancer's own evidence, the law's terms, limits and operators' orders, the last
-            changes. The words are for people and change between releases.
+            From samples to weights: why each weight is what it is, pages, signals with their
+            freshness, the balancer's own evidence, the law's terms, limits and operators' orders,
+            the last changes. JSON has each number as data; what is not known is absent. Text, and
+            the values of `reason_text`, are for people and change between releases.
           operationId: explainPool
           parameters:
             - {$ref: "#/components/parameters/Pool"}
@@ -157,6 +158,10 @@ extension OpenAPIDocument {
               in: query
               description: Before what Accept says.
               schema: {type: string, enum: [json, text]}
+            - name: detail
+              in: query
+              description: Of text only; `full` adds the law's terms and all signals.
+              schema: {type: string, enum: [brief, full]}
           responses:
             "200":
               description: The explanation.
@@ -397,11 +402,6 @@ extension OpenAPIDocument {
           required: [changes]
           properties:
             changes: {type: array, items: {type: string}}
-          example: {changes: ["pool text changed"]}
-        Explanation:
-          type: object
-          required: [pool, text]
-          properties: {pool: {type: string}, text: {type: string}}
 
     """#
 }

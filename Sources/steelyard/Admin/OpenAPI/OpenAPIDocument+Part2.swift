@@ -2,46 +2,248 @@
 
 extension OpenAPIDocument {
   static let part2 = #"""
+          example: {changes: ["pool text changed"]}
+        Explanation:
+          type: object
+          required:
+            - pool
+            - law
+            - balance
+            - dry_run
+            - frozen
+            - floor_ratio
+            - slew_per_second
+            - slow_start_seconds
+            - evidence_decay_seconds
+            - balancers
+            - scrape_interval_seconds
+            - orders
+            - endpoints
+          properties:
+            pool: {type: string}
+            law: {type: string, enum: [capacity, headroom, steps, static]}
+            balance: {type: string, enum: [least_request, round_robin, random, ip_hash, hash]}
+            dry_run: {type: boolean}
+            frozen: {type: boolean}
+            freeze_reason: {type: string, description: Why weights stay as they are.}
+            floor_ratio: {$ref: "#/components/schemas/Ratio"}
+            slew_per_second: {type: number, minimum: 0, description: In configured weights.}
+            slow_start_seconds: {type: number, minimum: 0}
+            median_response_seconds:
+              type: number
+              minimum: 0
+              description: The median over the endpoints of the mean response time.
+            median_answers_per_second: {type: number, minimum: 0}
+            evidence_decay_seconds: {type: number, minimum: 0}
+            balancers: {type: number, minimum: 1}
+            scrape_interval_seconds: {type: number, minimum: 0}
+            response_normal_seconds:
+              type: number
+              minimum: 0
+              description: With these the pool's response times are compared, where they are known.
+            response_alarm_seconds: {type: number, minimum: 0}
+            p99_alarm_seconds: {type: number, minimum: 0}
+            orders: {type: array, items: {$ref: "#/components/schemas/Order"}}
+            endpoints:
+              type: array
+              items: {$ref: "#/components/schemas/EndpointExplanation"}
+        Order:
+          type: object
+          required: [name]
+          properties:
+            name:
+              type: string
+              enum: [freeze, law, floor, slew, dry_run, pin, scale, drain]
+            value: {type: string}
+            remaining_seconds:
+              type: number
+              description: "Absent: until it is taken back."
+            sessions_remaining_seconds:
+              type: number
+              minimum: 0
+              description: For how long clients with its cookie still come back to a drained one.
+        EndpointExplanation:
+          type: object
+          required:
+            - address
+            - state
+            - backup
+            - base_weight
+            - target_weight
+            - effective_weight
+            - reason
+            - reason_text
+            - watchdog
+            - requests
+            - pages
+            - orders
+            - changes
+          properties:
+            address: {type: string}
+            state:
+              type: string
+              description: As in `steelyard_endpoint_eligibility`.
+              enum: [ready, starting, unhealthy, stalled, ejected, draining, drained]
+            backup: {type: boolean}
+            base_weight: {type: number, minimum: 0}
+            target_weight: {type: number, minimum: 0}
+            effective_weight: {type: number, minimum: 0, description: What picks use.}
+            factor:
+              type: number
+              minimum: 0
+              description: Effective ÷ base weight.
+            reason: {type: string, description: As in `steelyard_endpoint_weight_reason`.}
+            reason_text: {type: string}
+            health:
+              type: object
+              required: [state]
+              properties:
+                state: {type: string}
+                failure: {type: string}
+                detail: {type: string}
+            watchdog:
+              type: object
+              required: [state, still_seconds]
+              properties:
+                state: {type: string, enum: [fine, stalled, trial]}
+                cause: {type: string}
+                still_seconds: {type: number, minimum: 0}
+            requests:
+              type: object
+              required: [in_flight, started, completed, failed, refused, ejections, readmissions]
+              properties:
+                in_flight: {type: integer, minimum: 0}
+                started: {type: integer, minimum: 0}
+                completed: {type: integer, minimum: 0}
+                failed: {type: integer, minimum: 0}
+                refused:
+                  type: integer
+                  minimum: 0
+                  description: Answered with an error that is no failure of the endpoint's.
+                ejections: {type: integer, minimum: 0}
+                readmissions: {type: integer, minimum: 0}
+                oldest_seconds:
+                  type: number
+                  minimum: 0
+                  description: How long the oldest request in flight has run.
+            answers: {$ref: "#/components/schemas/Answers"}
+            counters: {$ref: "#/components/schemas/Answers"}
+            others:
+              type: object
+              description: The load of other balancers.
+              required: [requests, mean_requests]
+              properties:
+                requests: {type: number, minimum: 0}
+                mean_requests: {type: number, minimum: 0}
+            terms:
+              type: object
+              description: Of the law `capacity`; docs/control.md names them.
+              required: [amount, seconds, unanswered_seconds, deviation, factor, uses_counters]
+              properties:
+                amount: {type: number}
+                seconds: {type: number}
+                unanswered_seconds: {type: number, minimum: 0}
+                deviation: {type: number}
+                factor: {type: number, minimum: 0}
+                uses_counters: {type: boolean}
+            limit:
+              type: object
+              description: The utilisation that lowers the weight.
+              required: [signal, value, normal, alarm, ratio]
+              properties:
+                signal: {type: string}
+                value: {type: number}
+                normal: {type: number}
+                alarm: {type: number}
+                ratio: {$ref: "#/components/schemas/Ratio"}
+            pages:
+              type: array
+              items:
+                type: object
+                required: [url, signals]
+                properties:
+                  url: {type: string}
+                  age_seconds: {type: number}
+                  failure: {type: string}
+                  detail: {type: string}
+                  signals:
+                    type: array
+                    items:
+                      type: object
+                      required: [name, freshness]
+                      properties:
+                        name: {type: string}
+                        value: {type: number}
+                        freshness: {type: string, enum: [fresh, stale, expired, blackout]}
+                        age_seconds: {type: number}
+                        role: {type: string}
+                        normal: {type: number}
+                        alarm: {type: number}
+                        load: {$ref: "#/components/schemas/Ratio"}
+                        absence: {type: string}
+            orders: {type: array, items: {$ref: "#/components/schemas/Order"}}
+            changes:
+              type: array
+              maxItems: 3
+              description: Of the target weight, the newest first.
+              items:
+                type: object
+                required: [age_seconds, from, to, reason, reason_text]
+                properties:
+                  age_seconds: {type: number}
+                  from: {type: number, minimum: 0}
+                  to: {type: number, minimum: 0}
+                  reason: {type: string}
+                  reason_text: {type: string}
+        Answers:
+          type: object
+          description: Recent answers, as sums that fade.
+          required: [count, mean_response_seconds]
+          properties:
+            count: {type: number, minimum: 0}
+            window_seconds: {type: number, minimum: 0}
+            mean_response_seconds: {type: number, minimum: 0}
         Ratio: {type: number, minimum: 0, maximum: 1}
         Pool:
           type: object
-          required: [name, law, balance, is_frozen, is_dry_run, endpoints]
+          required: [name, law, balance, frozen, dry_run, endpoints]
           properties:
             name: {type: string}
             law: {type: string, enum: [capacity, headroom, steps, static]}
             balance: {type: string, enum: [least_request, round_robin, random, ip_hash, hash]}
-            is_frozen: {type: boolean}
-            is_dry_run: {type: boolean}
+            frozen: {type: boolean}
+            dry_run: {type: boolean}
             endpoints: {type: array, items: {$ref: "#/components/schemas/Endpoint"}}
         Endpoint:
           type: object
           required:
             - address
-            - eligibility
-            - is_backup
+            - state
+            - backup
             - base_weight
             - target_weight
-            - weight
-            - share
+            - effective_weight
+            - weight_share
             - reason
-            - detail
+            - reason_text
             - in_flight
             - completed
             - failed
           properties:
             address: {type: string}
-            eligibility:
+            state:
               type: string
+              description: As in `steelyard_endpoint_eligibility`.
               enum: [ready, starting, unhealthy, stalled, ejected, draining, drained]
-            is_backup: {type: boolean}
+            backup: {type: boolean}
             base_weight: {type: number, minimum: 0}
             target_weight: {type: number, minimum: 0}
-            weight: {type: number, minimum: 0, description: "The effective one, which picks use."}
-            share: {$ref: "#/components/schemas/Ratio"}
+            effective_weight: {type: number, minimum: 0, description: What picks use.}
+            weight_share: {$ref: "#/components/schemas/Ratio"}
             reason:
               type: string
               description: As in `steelyard_endpoint_weight_reason`.
-            detail: {type: string}
+            reason_text: {type: string}
             in_flight: {type: integer, minimum: 0}
             completed: {type: integer, minimum: 0}
             failed: {type: integer, minimum: 0}
@@ -80,6 +282,7 @@ extension OpenAPIDocument {
             - write
             - pools
             - decisions
+            - weight_changes
             - condition_count
             - conditions
           properties:
@@ -121,16 +324,13 @@ extension OpenAPIDocument {
             decisions:
               type: array
               maxItems: 50
-              description: The newest first.
-              items:
-                type: object
-                required: [time, kind, pool, endpoint, text]
-                properties:
-                  time: {type: number}
-                  kind: {type: string, enum: [weight, eligibility, tuning, scrape]}
-                  pool: {type: string, nullable: true}
-                  endpoint: {type: string, nullable: true}
-                  text: {type: string}
+              description: All but changes of weights, the newest first.
+              items: {$ref: "#/components/schemas/Decision"}
+            weight_changes:
+              type: array
+              maxItems: 20
+              description: The last changes of target weights, the newest first.
+              items: {$ref: "#/components/schemas/Decision"}
             condition_count:
               type: integer
               minimum: 0
@@ -148,6 +348,17 @@ extension OpenAPIDocument {
                   endpoint: {type: string, nullable: true}
                   since: {type: number}
                   text: {type: string}
+        Decision:
+          type: object
+          required: [time, kind, pool, endpoint, text]
+          properties:
+            time: {type: number}
+            kind:
+              type: string
+              enum: [weight, eligibility, ejection, tuning, scrape, freeze, reload]
+            pool: {type: string, nullable: true}
+            endpoint: {type: string, nullable: true}
+            text: {type: string}
         Known:
           type: number
           nullable: true
@@ -191,32 +402,6 @@ extension OpenAPIDocument {
             demand_ratio: {$ref: "#/components/schemas/Known"}
             forecast_requests_per_second: {$ref: "#/components/schemas/Known"}
             endpoints: {type: array, items: {$ref: "#/components/schemas/EndpointStatus"}}
-        EndpointStatus:
-          type: object
-          required: [address, backup, state, effective_weight, reason, in_flight]
-          properties:
-            address: {type: string}
-            backup: {type: boolean}
-            state:
-              type: string
-              enum: [ready, starting, unhealthy, stalled, ejected, draining, drained]
-            base_weight: {type: number, minimum: 0}
-            target_weight: {type: number, minimum: 0}
-            effective_weight: {type: number, minimum: 0}
-            reason: {type: string, description: As in `steelyard_endpoint_weight_reason`.}
-            reason_text: {type: string}
-            weight_share: {$ref: "#/components/schemas/Known"}
-            traffic_share: {$ref: "#/components/schemas/Known"}
-            in_flight: {type: integer, minimum: 0}
-            connections: {type: integer, minimum: 0}
-            requests_per_second: {$ref: "#/components/schemas/Known"}
-            error_ratio: {$ref: "#/components/schemas/Known"}
-            p50_seconds: {$ref: "#/components/schemas/Known"}
-            p99_seconds: {$ref: "#/components/schemas/Known"}
-            first_byte_p50_seconds: {$ref: "#/components/schemas/Known"}
-            first_byte_p99_seconds: {$ref: "#/components/schemas/Known"}
-            ejections: {type: integer, minimum: 0}
-            tuning: {type: string, nullable: true, description: What operators said of it.}
 
     """#
 }

@@ -34,7 +34,8 @@ function show(status) {
     for (const pool of history.pools) sections.get(pool.name)?.fill(pool);
     history = null;
   }
-  showDecisions(status.decisions);
+  showDecisions("decisions", status.decisions);
+  showDecisions("weights", status.weight_changes ?? []);
   // Rows do not move under somebody's hands.
   const isHeld = document.activeElement?.closest("tbody") !== null;
   if (isChanged || !isHeld && performance.now() - arrangedAt > 5000) arrange();
@@ -111,16 +112,17 @@ function showTitle() {
   else document.title = count > 0 ? `▲ ${count} steelyard` : "steelyard";
 }
 
-let shownDecisions = "";
+const shownDecisions = new Map();
 
-function showDecisions(decisions) {
+function showDecisions(id, decisions) {
   const newest = decisions.length + " " + (decisions[0]?.time ?? "");
-  if (newest === shownDecisions) return;
-  shownDecisions = newest;
-  byId("decisions").replaceChildren(...decisions.map((d) => {
+  if (newest === shownDecisions.get(id)) return;
+  shownDecisions.set(id, newest);
+  byId(id).replaceChildren(...decisions.map((d) => {
     const row = make("tr");
     row.setAttribute("role", "row");
-    const texts = [clock(d.time), d.kind, d.pool, d.endpoint ?? "the pool", d.text];
+    const texts = [clock(d.time), d.kind, d.pool ?? "all",
+      d.endpoint ?? (d.pool ? "the pool" : ""), d.text];
     ["Time", "Kind", "Pool", "Endpoint", "What and why"].forEach((label, index) => {
       const cell = make("td", "", texts[index]);
       cell.setAttribute("role", "cell");

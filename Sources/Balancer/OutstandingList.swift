@@ -1,0 +1,80 @@
+// The leases of each endpoint in the order in which they were taken, so that the oldest one is
+// known at any time: a doubly linked list for each endpoint, over entries in one block.
+// Invariant: an entry is in one list or in none; starts do not decrease along a list.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import CSystem
+import Primitives
+
+/// Which attempts of one worker are in flight at each endpoint, oldest first.
+struct OutstandingList: ~Copyable {
+  private struct Entry {
+    var startedAt: Int64
+    var older: Int32
+    /// Of a free entry: the next free one.
+    var newer: Int32
+  }
+  private static let none: Int32 = -1
+
+  private let entries: UnsafeMutablePointer<Entry>
+  private let capacity: Int
+  private let oldestOf: UnsafeMutablePointer<Int32>
+  private let newestOf: UnsafeMutablePointer<Int32>
+  private var free = Self.none
+  /// Entries that were ever used: memory behind them was never touched.
+  private var usedCount: Int32 = 0
+
+  /// Room for `capacity` attempts. Memory that was never used is not resident.
+  init(slotCount: Int, capacity: Int) {
+    guard let memory = sy_map(capacity * MemoryLayout<Entry>.stride) else {
+      fatalError("out of memory for \(capacity) exchanges")
+    }
+    entries = memory.bindMemory(to: Entry.self, capacity: capacity)
+    self.capacity = capacity
+    oldestOf = .allocate(capacity: slotCount)
+    oldestOf.initialize(repeating: Self.none, count: slotCount)
+    newestOf = .allocate(capacity: slotCount)
+    newestOf.initialize(repeating: Self.none, count: slotCount)
+  }
+
+  deinit {
+    sy_unmap(entries, capacity * MemoryLayout<Entry>.stride)
+    oldestOf.deallocate()
+    newestOf.deallocate()
+  }
+
+  /// When the oldest attempt at the endpoint began; nil: there is none.
+  @inline(__always)
+  func oldest(_ slot: Int) -> Nanoseconds? {
+    let entry = oldestOf[slot]
+    return entry == Self.none ? nil : Nanoseconds(entries[Int(entry)].startedAt)
+  }
+
+  /// Adds an attempt that begins now. Requires: no more than `capacity` are in flight, and none
+  /// that was added before began later.
+  @inline(__always)
+  mutating func append(_ slot: Int, startedAt: Nanoseconds) -> Int32 {
+    var entry = free
+    if entry == Self.none {
+      precondition(usedCount < capacity, "more attempts in flight than exchanges")
+      entry = usedCount
+      usedCount += 1
+    } else {
+      free = entries[Int(entry)].newer
+    }
+    let last = newestOf[slot]
+    entries[Int(entry)] = Entry(startedAt: startedAt.rawValue, older: last, newer: Self.none)
+    if last == Self.none { oldestOf[slot] = entry } else { entries[Int(last)].newer = entry }
+    newestOf[slot] = entry
+    return entry
+  }
+
+  /// Requires: it was appended for this endpoint and not removed since.
+  @inline(__always)
+  mutating func remove(_ entry: Int32, _ slot: Int) {
+    let (older, newer) = (entries[Int(entry)].older, entries[Int(entry)].newer)
+    if older == Self.none { oldestOf[slot] = newer } else { entries[Int(older)].newer = newer }
+    if newer == Self.none { newestOf[slot] = older } else { entries[Int(newer)].older = older }
+    entries[Int(entry)].newer = free
+    free = entry
+  }
+}

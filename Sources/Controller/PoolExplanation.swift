@@ -1,0 +1,342 @@
+// From samples to weights as data: everything that decides the weights of a pool, each number with
+// its unit in its name. The content of GET /api/v1/pools/POOL/explain; `explain` prints it as text.
+// What is not known is absent.
+import Fleet
+package import Primitives
+
+/// How the weights of a pool came to be.
+package struct PoolExplanation: Sendable, Equatable, Encodable {
+  /// An operator's order that is in force.
+  package struct Order: Sendable, Equatable, Encodable {
+    /// `freeze`, `pin`, `scale`, `drain`, or a parameter of the law.
+    package var name: String
+    package var value: String?
+    /// Absent: until it is taken back.
+    package var remainingSeconds: Double?
+    /// Of a drain with a deadline: how long clients with its cookie still come back.
+    package var sessionsRemainingSeconds: Double?
+  }
+
+  package var pool: String
+  package var law: String
+  package var balance: String
+  package var dryRun: Bool
+  package var frozen: Bool
+  /// Why weights stay as they are, where they do.
+  package var freezeReason: String?
+  /// The least share of its configured weight that an endpoint keeps.
+  package var floorRatio: Double
+  /// Configured weights a second.
+  package var slewPerSecond: Double
+  package var slowStartSeconds: Double
+  /// The median over the endpoints of the mean response time.
+  package var medianResponseSeconds: Double?
+  /// The median over the endpoints of the answers a second.
+  package var medianAnswersPerSecond: Double?
+  /// Over what time the balancer's observations fade.
+  package var evidenceDecaySeconds: Double
+  /// How many balancers send requests to the endpoints, this one included.
+  package var balancers: Double
+  package var scrapeIntervalSeconds: Double
+  /// What response times are compared with, where that is known.
+  package var responseNormalSeconds: Double?
+  package var responseAlarmSeconds: Double?
+  package var p99AlarmSeconds: Double?
+  package var orders: [Order]
+  package var endpoints: [EndpointExplanation]
+}
+
+/// How the weight of one endpoint came to be.
+package struct EndpointExplanation: Sendable, Equatable, Encodable {
+  /// The active checks.
+  package struct Health: Sendable, Equatable, Encodable {
+    package var state: String
+    package var failure: String?
+    package var detail: String?
+  }
+
+  /// The progress watchdog.
+  package struct Watch: Sendable, Equatable, Encodable {
+    /// `fine`, `stalled` or `trial`.
+    package var state: String
+    package var cause: String?
+    /// For how long it has had work and shown none.
+    package var stillSeconds: Double
+  }
+
+  /// The balancer's counts since the endpoint is known.
+  package struct Requests: Sendable, Equatable, Encodable {
+    package var inFlight: UInt64
+    package var started: UInt64
+    package var completed: UInt64
+    package var failed: UInt64
+    /// Answered with 429, 503 or another error that is no failure of the endpoint's.
+    package var refused: UInt64
+    package var ejections: UInt64
+    package var readmissions: UInt64
+    /// How long the oldest request in flight has run.
+    package var oldestSeconds: Double?
+  }
+
+  /// Recent answers, as a sum that fades.
+  package struct Answers: Sendable, Equatable, Encodable {
+    package var count: Double
+    package var windowSeconds: Double?
+    package var meanResponseSeconds: Double
+  }
+
+  /// The load of other balancers, by its metrics page.
+  package struct Others: Sendable, Equatable, Encodable {
+    package var requests: Double
+    package var meanRequests: Double
+  }
+
+  /// The terms of the law `capacity`; docs/control.md names them.
+  package struct Terms: Sendable, Equatable, Encodable {
+    package var amount: Double
+    package var seconds: Double
+    package var unansweredSeconds: Double
+    package var deviation: Double
+    package var factor: Double
+    package var usesCounters: Bool
+  }
+
+  /// The utilisation that lowers the weight.
+  package struct Limit: Sendable, Equatable, Encodable {
+    package var signal: String
+    package var value: Double
+    package var normal: Double
+    package var alarm: Double
+    /// What the weight is multiplied by.
+    package var ratio: Double
+  }
+
+  package struct Page: Sendable, Equatable, Encodable {
+    package var url: String
+    package var ageSeconds: Double?
+    package var failure: String?
+    package var detail: String?
+    package var signals: [Signal]
+  }
+
+  package struct Signal: Sendable, Equatable, Encodable {
+    package var name: String
+    package var value: Double?
+    package var freshness: String
+    package var ageSeconds: Double?
+    package var role: String?
+    package var normal: Double?
+    package var alarm: Double?
+    /// Between normal (0) and alarm (1).
+    package var load: Double?
+    /// Why the last page had no number.
+    package var absence: String?
+  }
+
+  /// One of the last changes of the target weight.
+  package struct Change: Sendable, Equatable, Encodable {
+    package var ageSeconds: Double
+    package var from: Double
+    package var to: Double
+    package var reason: String
+    package var reasonText: String
+  }
+
+  package var address: String
+  package var state: String
+  package var backup: Bool
+  package var baseWeight: Double
+  package var targetWeight: Double
+  package var effectiveWeight: Double
+  /// Effective ÷ base weight; absent where the base is 0.
+  package var factor: Double?
+  package var reason: String
+  package var reasonText: String
+  package var health: Health?
+  package var watchdog: Watch
+  package var requests: Requests
+  /// As the balancer saw them.
+  package var answers: Answers?
+  /// As the endpoint's own counters say.
+  package var counters: Answers?
+  package var others: Others?
+  package var terms: Terms?
+  package var limit: Limit?
+  package var pages: [Page]
+  package var orders: [PoolExplanation.Order]
+  /// The newest first, at most three.
+  package var changes: [Change]
+}
+
+extension PoolExplanation {
+  /// Of the pool of that name; nil where there is none. Allocates.
+  package init?(pool name: String, of controller: Controller, now: Nanoseconds) {
+    guard let index = controller.fleet.pools.firstIndex(where: { $0.name == name }) else {
+      return nil
+    }
+    let configured = controller.fleet.pools[index]
+    let tuning = controller.tuning[index]
+    let policy = controller.policy(ofPool: index)
+    let state = controller.pools[index]
+    pool = name
+    law = policy.law.rawValue
+    balance = configured.balance.rawValue
+    dryRun = policy.isDryRun
+    let freeze = controller.freeze(ofPool: index)
+    frozen = freeze != nil
+    freezeReason = freeze?.rawValue
+    floorRatio = policy.floorRatio
+    slewPerSecond = policy.slew
+    slowStartSeconds = configured.slowStart.seconds
+    medianResponseSeconds = state.fleetResponse > 0 ? state.fleetResponse : nil
+    medianAnswersPerSecond = state.fleetRate > 0 ? state.fleetRate : nil
+    evidenceDecaySeconds = state.tau
+    balancers = state.balancers
+    scrapeIntervalSeconds = controller.scrapeInterval(index).seconds
+    func left<Value>(_ word: Until<Value>) -> Double? { word.expiresAt.map { ($0 - now).seconds } }
+    orders = tuning.changes.map {
+      Order(name: $0.value.name, value: $0.value.text, remainingSeconds: left($0))
+    }
+    if let freeze = tuning.freeze {
+      orders.insert(Order(name: "freeze", remainingSeconds: left(freeze)), at: 0)
+    }
+    endpoints = configured.endpoints.compactMap {
+      EndpointExplanation($0, pool: name, isCapacity: policy.law == .capacity, of: controller, now)
+    }
+  }
+}
+
+extension EndpointExplanation {
+  fileprivate init?(
+    _ endpoint: Endpoint, pool: String, isCapacity: Bool, of controller: Controller,
+    _ now: Nanoseconds
+  ) {
+    guard let state = controller.endpoints[endpoint.slot],
+      let row = controller.explainedRow(endpoint.slot, now: now)
+    else { return nil }
+    let board = controller.evidence
+    address = "\(endpoint.address)"
+    self.state = row.eligibility.shown(isEjected: board.isEjected(endpoint.slot, now: now)).label
+    backup = endpoint.isBackup
+    (baseWeight, targetWeight, effectiveWeight) = (row.base, row.target, row.effective)
+    factor = row.base > 0 ? row.effective / row.base : nil
+    reason = row.reason.kind.label
+    reasonText = row.reasonText
+    health = state.health.map {
+      let failure = $0.statistics.failure
+      return Health(
+        state: $0.state.eligibility.label, failure: failure?.kind.label, detail: failure?.detail)
+    }
+    watchdog = Watch(state.watchdog)
+    requests = Requests(board, endpoint.slot, now)
+    let sums = state.capacity.sums
+    if sums.completions > CapacityLaw.completionsMin {
+      answers = Answers(
+        count: sums.completions, windowSeconds: sums.elapsed,
+        meanResponseSeconds: sums.seconds / sums.completions)
+    }
+    if sums.scrapedCompletions > CapacityLaw.completionsMin {
+      counters = Answers(
+        count: sums.scrapedCompletions,
+        meanResponseSeconds: sums.scrapedSeconds / sums.scrapedCompletions)
+    }
+    if state.capacity.foreignAt != nil {
+      others = Others(requests: state.capacity.foreign, meanRequests: state.capacity.foreignMean)
+    }
+    if isCapacity, let verdict = state.verdict {
+      terms = Terms(
+        amount: verdict.amount, seconds: verdict.seconds, unansweredSeconds: verdict.stuckSeconds,
+        deviation: verdict.deviation, factor: verdict.factor, usesCounters: verdict.usesScraped)
+    }
+    if case .answers(let answers) = row.reason.evidence, let signal = answers.limit {
+      limit = Limit(
+        signal: signal.name, value: signal.value, normal: signal.normal ?? 0,
+        alarm: signal.alarm ?? 0, ratio: answers.limitRatio)
+    }
+    pages = state.scrapes.map { Page($0, endpoint.address, now) }
+    orders = Self.orders(state.tuning, now)
+    changes = controller.weightLog.entries.filter {
+      $0.pool == pool && $0.endpoint == endpoint.address
+    }.suffix(3).reversed().map {
+      Change(
+        ageSeconds: (now - $0.at).seconds, from: $0.old, to: $0.new,
+        reason: $0.row.reason.kind.label,
+        reasonText: $0.row.reasonText)
+    }
+  }
+
+  private static func orders(
+    _ tuning: EndpointTuning, _ now: Nanoseconds
+  ) -> [PoolExplanation.Order] {
+    var orders: [PoolExplanation.Order] = []
+    func left<Value>(_ word: Until<Value>) -> Double? { word.expiresAt.map { ($0 - now).seconds } }
+    if let pin = tuning.pin {
+      orders.append(.init(name: "pin", value: "\(pin.value)", remainingSeconds: left(pin)))
+    }
+    if let scale = tuning.scale {
+      orders.append(.init(name: "scale", value: "\(scale.value)", remainingSeconds: left(scale)))
+    }
+    if let drain = tuning.drain {
+      let sessions = tuning.drainDeadline.map { max(0, ($0 - now).seconds) }
+      orders.append(
+        .init(
+          name: "drain", remainingSeconds: left(drain), sessionsRemainingSeconds: sessions))
+    }
+    return orders
+  }
+}
+
+extension EndpointExplanation.Watch {
+  fileprivate init(_ watchdog: Watchdog) {
+    stillSeconds = watchdog.stillness
+    switch watchdog.phase {
+    case .fine: state = "fine"
+    case .trial: state = "trial"
+    case .stalled(let why): (state, cause) = ("stalled", why.label)
+    }
+  }
+}
+
+extension EndpointExplanation.Requests {
+  fileprivate init(_ board: EvidenceBoard, _ slot: Int, _ now: Nanoseconds) {
+    inFlight = board.sum(.inFlight, slot)
+    started = board.sum(.started, slot)
+    completed = board.sum(.completed, slot)
+    failed = board.sum(.failed, slot)
+    refused = board.sum(.refused, slot)
+    ejections = board.sum(.ejections, slot)
+    readmissions = board.sum(.readmissions, slot)
+    oldestSeconds = board.oldestStart(slot).map { max(0, (now - $0).seconds) }
+  }
+}
+
+extension EndpointExplanation.Page {
+  fileprivate init(_ scrape: ScrapeState, _ address: SocketAddress, _ now: Nanoseconds) {
+    let from = scrape.source.port.map(address.with(port:)) ?? address
+    url = "http://\(from)\(scrape.source.path)"
+    ageSeconds = scrape.pageSentAt.map { (now - $0).seconds }
+    failure = scrape.statistics.failure?.kind.label
+    detail = scrape.statistics.failure?.detail
+    signals = scrape.source.signals.enumerated().map { index, spec in
+      EndpointExplanation.Signal(
+        spec, scrape.signals[index], scrape.freshness(index, now: now), now)
+    }
+  }
+}
+
+extension EndpointExplanation.Signal {
+  fileprivate init(
+    _ spec: SignalSpec, _ signal: SignalState, _ freshness: Freshness, _ now: Nanoseconds
+  ) {
+    name = spec.name
+    value = signal.value
+    self.freshness = freshness.label
+    if signal.value != nil { ageSeconds = (now - signal.valueAt).seconds }
+    role = spec.role?.rawValue
+    (normal, alarm) = (spec.thresholds?.normal, spec.thresholds?.alarm)
+    if let thresholds = spec.thresholds, let value = signal.value {
+      load = ControlLaw.load(of: value, thresholds)
+    }
+    if case .absent(let why)? = signal.reading { absence = why.label }
+  }
+}

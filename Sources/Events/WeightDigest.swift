@@ -1,0 +1,145 @@
+// Which changes of weights are worth a line: a factor of two within a minute, and a floor that is
+// reached or left. Pure: the caller says what there is to see, once a second.
+package import Primitives
+
+/// The weights of the last minute. Bounded by the fleet's size.
+package struct WeightDigest {
+  /// An endpoint now.
+  package struct View {
+    package var slot: Int
+    package var address: SocketAddress
+    /// The effective weight.
+    package var weight: Double
+    /// The law holds it at its floor.
+    package var isAtFloor: Bool
+
+    package init(slot: Int, address: SocketAddress, weight: Double, isAtFloor: Bool) {
+      (self.slot, self.address) = (slot, address)
+      (self.weight, self.isAtFloor) = (weight, isAtFloor)
+    }
+  }
+
+  /// Weights of one pool that moved by a factor of two or more.
+  package struct Moved: Equatable {
+    package var count: Int
+    /// The one that moved most.
+    package var slot: Int
+    package var address: SocketAddress
+    package var from: Double
+    package var to: Double
+  }
+
+  /// A floor that was reached or left.
+  package struct Floor: Equatable {
+    package var slot: Int
+    package var address: SocketAddress
+    package var weight: Double
+    package var isReached: Bool
+  }
+
+  private struct Memory {
+    var pool: String
+    var address: SocketAddress
+    /// The weights at the last looks that were `step` apart, the oldest first; `count` of them.
+    var samples = SIMD8<Double>(repeating: 0)
+    var count = 0
+    var isAtFloor: Bool
+    /// When the floor was reached or left.
+    var floorSince: Nanoseconds
+
+    mutating func append(_ weight: Double) {
+      if count == samples.scalarCount - 2 {
+        for index in 0..<(count - 1) { samples[index] = samples[index + 1] }
+        count -= 1
+      }
+      samples[count] = weight
+      count += 1
+    }
+  }
+
+  /// Six of these are the minute.
+  private static let step = Nanoseconds.seconds(10)
+  private static let factorMin = 2.0
+  /// What touches the floor for less than this is not told.
+  private static let floorMin = Nanoseconds.seconds(5)
+
+  private var endpoints: [Int: Memory] = [:]
+  private var toldAt: [String: Nanoseconds] = [:]
+  private var sampledAt: [String: Nanoseconds] = [:]
+  private var lookedAt: Nanoseconds?
+
+  package init() {}
+
+  /// Whether a second is over since the last `true`.
+  package mutating func isDue(_ now: Nanoseconds) -> Bool {
+    if let lookedAt, now - lookedAt < .seconds(1) { return false }
+    lookedAt = now
+    return true
+  }
+
+  /// Forgets pools that are gone. To be called after a reload.
+  package mutating func keep(pools names: Set<String>) {
+    endpoints = endpoints.filter { names.contains($0.value.pool) }
+    toldAt = toldAt.filter { names.contains($0.key) }
+    sampledAt = sampledAt.filter { names.contains($0.key) }
+  }
+
+  /// Looks at a pool. Moved weights are told once in ten seconds at most; the reference of those
+  /// that were told is their weight then.
+  package mutating func look(
+    at pool: String, count: Int, now: Nanoseconds, _ view: (Int) -> View
+  ) -> (moved: Moved?, floors: [Floor]) {
+    let isSample = sampledAt[pool].map { now - $0 >= Self.step } ?? true
+    if isSample { sampledAt[pool] = now }
+    let mayTell = toldAt[pool].map { now - $0 >= Self.step } ?? true
+    var moved: Moved?
+    var best = Self.factorMin
+    var floors: [Floor] = []
+    for index in 0..<count {
+      let view = view(index)
+      var memory = Memory(
+        pool: pool, address: view.address, isAtFloor: view.isAtFloor, floorSince: now)
+      if let known = endpoints[view.slot], known.address == view.address, known.pool == pool {
+        memory = known
+      }
+      if mayTell, let from = Self.reference(memory, view.weight) {
+        let factor = max(view.weight / from, from / view.weight)
+        let count = (moved?.count ?? 0) + 1
+        if factor >= best || moved == nil {
+          best = factor
+          moved = Moved(
+            count: count, slot: view.slot, address: view.address, from: from, to: view.weight)
+        } else {
+          moved?.count = count
+        }
+        memory.count = 0
+      }
+      if isSample || memory.count == 0, view.weight > 0 { memory.append(view.weight) }
+      if memory.isAtFloor == view.isAtFloor {
+        memory.floorSince = now
+      } else if now - memory.floorSince >= Self.floorMin {
+        memory.isAtFloor = view.isAtFloor
+        floors.append(
+          Floor(
+            slot: view.slot, address: view.address, weight: view.weight,
+            isReached: view.isAtFloor))
+      }
+      endpoints[view.slot] = memory
+    }
+    if moved != nil { toldAt[pool] = now }
+    return (moved, floors)
+  }
+
+  /// The weight of the last minute from which it is a factor of two or more; the furthest.
+  private static func reference(_ memory: Memory, _ weight: Double) -> Double? {
+    guard weight > 0 else { return nil }
+    var found: Double?
+    var best = factorMin
+    for index in 0..<memory.count {
+      let from = memory.samples[index]
+      let factor = max(weight / from, from / weight)
+      if factor >= best { (best, found) = (factor, from) }
+    }
+    return found
+  }
+}

@@ -1,0 +1,33 @@
+// A part of docs/openapi.yaml; scripts/embed-openapi wrote it.
+
+extension OpenAPIDocument {
+  static let part3 = #"""
+        EndpointStatus:
+          type: object
+          required: [address, backup, state, effective_weight, reason, in_flight]
+          properties:
+            address: {type: string}
+            backup: {type: boolean}
+            state:
+              type: string
+              enum: [ready, starting, unhealthy, stalled, ejected, draining, drained]
+            base_weight: {type: number, minimum: 0}
+            target_weight: {type: number, minimum: 0}
+            effective_weight: {type: number, minimum: 0}
+            reason: {type: string, description: As in `steelyard_endpoint_weight_reason`.}
+            reason_text: {type: string}
+            weight_share: {$ref: "#/components/schemas/Known"}
+            traffic_share: {$ref: "#/components/schemas/Known"}
+            in_flight: {type: integer, minimum: 0}
+            connections: {type: integer, minimum: 0}
+            requests_per_second: {$ref: "#/components/schemas/Known"}
+            error_ratio: {$ref: "#/components/schemas/Known"}
+            p50_seconds: {$ref: "#/components/schemas/Known"}
+            p99_seconds: {$ref: "#/components/schemas/Known"}
+            first_byte_p50_seconds: {$ref: "#/components/schemas/Known"}
+            first_byte_p99_seconds: {$ref: "#/components/schemas/Known"}
+            ejections: {type: integer, minimum: 0}
+            tuning: {type: string, nullable: true, description: What operators said of it.}
+
+    """#
+}

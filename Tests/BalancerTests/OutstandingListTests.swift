@@ -1,0 +1,52 @@
+import Fleet
+import Primitives
+import Testing
+
+@testable import Balancer
+
+@Suite struct OutstandingListTests {
+  /// A dumb model beside it: arrays that are searched.
+  @Test func theOldestIsAlwaysThatOfTheModel() {
+    var random = RandomSource(seed: 7)
+    var list = OutstandingList(slotCount: 3, capacity: 64)
+    var model: [[(entry: Int32, at: Nanoseconds)]] = [[], [], []]
+    var now = Nanoseconds.seconds(1)
+    for _ in 0..<20_000 {
+      now += .milliseconds(1)
+      let slot = random.index(below: 3)
+      let count = model.reduce(0) { $0 + $1.count }
+      if count < 64, model[slot].isEmpty || random.index(below: 2) == 0 {
+        model[slot].append((list.append(slot, startedAt: now), now))
+      } else if !model[slot].isEmpty {
+        let gone = model[slot].remove(at: random.index(below: model[slot].count))
+        list.remove(gone.entry, slot)
+      }
+      for slot in 0..<3 { #expect(list.oldest(slot) == model[slot].first?.at) }
+    }
+  }
+
+  @Test func theBoardKnowsSinceWhenTheOldestRequestOfAllWorkersRuns() {
+    let evidence = EvidenceBoard(workerCount: 2, slotCount: 2)
+    let hints = HintBoard(slotCount: 2)
+    var first = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
+    var second = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
+    #expect(evidence.oldestStart(0) == nil)
+    let a = first.take(0, now: .seconds(10))
+    let b = second.take(0, now: .seconds(9))
+    let c = first.take(0, now: .seconds(12))
+    var d = first.take(1, now: .seconds(13))
+    #expect(evidence.oldestStart(0) == .seconds(9))
+    second.end(b, .completed, now: .seconds(14))
+    #expect(evidence.oldestStart(0) == .seconds(10))
+    first.end(a, .completed, now: .seconds(15))
+    #expect(evidence.oldestStart(0) == .seconds(12))
+    first.end(c, .failed(.timeout), now: .seconds(16))
+    #expect(evidence.oldestStart(0) == nil)
+    // A tunnel is no request that waits for an answer.
+    #expect(evidence.oldestStart(1) == .seconds(13))
+    first.becomeTunnel(&d)
+    #expect(evidence.oldestStart(1) == nil)
+    first.end(d, .completed, now: .seconds(17))
+    #expect(evidence.oldestStart(1) == nil)
+  }
+}

@@ -20,7 +20,8 @@ package struct ConfigurationFile: Sendable {
     var decoder = Decoder(report)
     let effective = decoder.decode(root)
     guard report.isEmpty else { throw report.errors }
-    return ConfigurationFile(fleet: decoder.fleet, effective: effective.yaml)
+    return ConfigurationFile(
+      fleet: decoder.fleet, effective: SecretText.masked(text: effective.yaml))
   }
 }
 

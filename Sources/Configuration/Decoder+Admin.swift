@@ -42,19 +42,28 @@ extension Decoder {
     guard case .mapping = node.content else {
       scope.claim(key)
       report.error(
-        at: node.offset, "`\(key)` must be `none` or a mapping, not \(node.kind)",
+        at: node.offset, "`\(key)` must be `none` or a mapping, not \(node.kindWithoutText)",
         hint: "a token does not stand in this file: write `{file: PATH}` or `{env: NAME}`")
       return nil
     }
+    var source: TokenSource?
+    scope.section(key) { source = $0.decodeSource(node, "`\(key)`") }
+    return source
+  }
+}
+
+extension Scope {
+  /// `{file: PATH}` or `{env: NAME}`; nil where it is wrong. `node` is the mapping.
+  mutating func decodeSource(_ node: Node, _ title: String) -> TokenSource? {
     var file: String?
     var variable: String?
-    scope.section(key) { section in
-      section.read("file", &file, Form<String>.text("the path of a file").or("none"))
-      section.read("env", &variable, Form<String>.variableName.or("none"))
-      guard section.refused.isEmpty, (file == nil) == (variable == nil) else { return }
+    read("file", &file, Form<String>.text("the path of a file").or("none"))
+    read("env", &variable, Form<String>.variableName.or("none"))
+    if refused.isEmpty, (file == nil) == (variable == nil) {
       report.error(
-        at: node.offset, "`\(key)` has one of `file` and `env`",
+        at: node.offset, "\(title) has one of `file` and `env`",
         hint: "write `{file: PATH}` or `{env: NAME}`")
+      return nil
     }
     return file.map(TokenSource.file) ?? variable.map(TokenSource.environment)
   }

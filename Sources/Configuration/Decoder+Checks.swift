@@ -10,7 +10,7 @@ extension Decoder {
     scope.read("port", &health.port, Form.port.or("endpoint"))
     scope.read("method", &health.method, .choice)
     scope.read("host", &health.host, Form.hostField.or("address"))
-    decodeFields(&health, in: &scope)
+    health.fields = decodeFields("headers", in: &scope)
     decodeStatuses(&health.statuses, in: &scope)
     decodeContent(&health, in: &scope)
     decodeModel(&health, in: &scope)
@@ -33,29 +33,6 @@ extension Decoder {
           hint: "remove `\(key)`")
       }
     }
-  }
-
-  private func decodeFields(_ health: inout HealthPolicy, in scope: inout Scope) {
-    let entries = scope.named("headers")
-    if let entries {
-      health.fields = entries.compactMap { entry in
-        let helper = Scope(nil, "", report)
-        let keyNode = Node(
-          offset: entry.key.offset,
-          content: .scalar(Scalar(text: entry.key.text, isPlain: true)))
-        guard let name = helper.decode(keyNode, "the name of a header", .checkFieldName),
-          let value = helper.decode(entry.value, "header `\(name)`", .fieldValue)
-        else { return nil }
-        return HealthPolicy.Field(name: name, value: value)
-      }
-      if entries.count > 16 {
-        report.error(at: scope.offset(of: "headers"), "at most 16 headers")
-      }
-    }
-    let outputs = health.fields.map {
-      Output.Entry($0.name, .value(YAMLText.quoted($0.value), isDefault: false))
-    }
-    scope.put("headers", .value(Output.mapping(outputs).text, isDefault: entries == nil))
   }
 
   private func decodeStatuses(_ set: inout StatusSet, in scope: inout Scope) {
@@ -139,37 +116,6 @@ extension Scope {
 }
 
 extension Form<String> {
-  /// A token (RFC 9110 §5.6.2) that is not one of those that steelyard sets itself.
-  fileprivate static var checkFieldName: Form {
-    let own = ["host", "content-length", "transfer-encoding", "connection", "upgrade", "expect"]
-    return Form(
-      read: { scalar throws(Misfit) in
-        let name = try visible(
-          "a token of at most 64 bytes", max: 64, refuses: "\"(),/:;<=>?@[\\]{} "
-        ).read(scalar)
-        if own.contains(name.lowercased()) {
-          throw .problem(
-            "header `\(name)` is set by steelyard",
-            hint: name.lowercased() == "host" ? "use `host`" : nil)
-        }
-        return name
-      },
-      write: YAMLText.scalar)
-  }
-
-  /// Visible ASCII and blanks between it (RFC 9110 §5.5).
-  fileprivate static var fieldValue: Form {
-    Form(
-      read: { scalar throws(Misfit) in
-        let bytes = scalar.text.utf8
-        guard !scalar.isNull, (1...1_024).contains(bytes.count), bytes.first != 0x20,
-          bytes.last != 0x20, bytes.allSatisfy({ (0x20...0x7E).contains($0) })
-        else { throw .expected("1 to 1024 bytes of visible ASCII") }
-        return scalar.text
-      },
-      write: YAMLText.quoted)
-  }
-
   /// What stands in a path between two slashes without being encoded (RFC 3986 §3.3).
   fileprivate static var modelName: Form {
     visible("the name of a model", max: 256, refuses: " /?#:%\"<>\\^`{|}")
@@ -188,7 +134,7 @@ extension Form<String> {
       write: YAMLText.quoted)
   }
 
-  private static func visible(_ what: String, max: Int, refuses: String) -> Form {
+  static func visible(_ what: String, max: Int, refuses: String) -> Form {
     Form(
       read: { scalar throws(Misfit) in
         let bytes = scalar.text.utf8

@@ -47,6 +47,12 @@ package struct Node {
     if case .scalar(let scalar) = content { scalar.text } else { nil }
   }
 
+  /// The same without the text itself, where that may be secret.
+  package var kindWithoutText: String {
+    if case .scalar(let scalar) = content, !scalar.isNull, !scalar.text.isEmpty { return "text" }
+    return kind
+  }
+
   var isUnusable: Bool { if case .unusable = content { true } else { false } }
 }
 

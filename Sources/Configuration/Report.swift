@@ -1,4 +1,6 @@
 // Collects the errors of one file. Their number is bounded; what is kept is given in file order.
+// Invariant: no diagnostic holds a secret of the file, whatever is wrong with the file.
+import Primitives
 
 /// The diagnostics found so far.
 package final class Report {
@@ -36,11 +38,18 @@ package final class Report {
     // Errors of one very long line share its text.
     var lineNumber = 0
     var lineText = ""
+    var secrets: [String] = []
     var diagnostics = sorted.map { _, error in
       let (line, column) = source.position(of: error.offset)
-      if line != lineNumber { (lineNumber, lineText) = (line, source.line(at: error.offset)) }
+      if line != lineNumber {
+        let text = source.line(at: error.offset)
+        lineText = SecretText.masked(line: text) { source.line(line - 1 - $0) }
+        (lineNumber, secrets) = (line, SecretText.secrets(of: text, masked: lineText))
+      }
       return Diagnostic(
-        path: path, line: line, column: column, message: error.message, hint: error.hint,
+        path: path, line: line, column: column,
+        message: SecretText.masked(text: error.message, without: secrets),
+        hint: error.hint.map { SecretText.masked(text: $0, without: secrets) },
         sourceLine: lineText)
     }
     if isTruncated, let last = diagnostics.last {

@@ -115,6 +115,17 @@ package struct Scope {
 
   /// A scalar that has no key of its own; `name` is what the message calls it. nil: reported.
   package func decode<Value>(_ node: Node, _ name: String, _ form: Form<Value>) -> Value? {
+    decode(node, name, form, isSecret: false)
+  }
+
+  /// The same where no error may show the text.
+  func decodeSecret<Value>(_ node: Node, _ name: String, _ form: Form<Value>) -> Value? {
+    decode(node, name, form, isSecret: true)
+  }
+
+  private func decode<Value>(
+    _ node: Node, _ name: String, _ form: Form<Value>, isSecret: Bool
+  ) -> Value? {
     // A form that has no use for a null gets one that it cannot read, and says what it expects.
     let scalar: Scalar
     switch node.content {
@@ -127,7 +138,8 @@ package struct Scope {
     } catch {
       switch error {
       case .expected(let what, let hint):
-        report.error(at: node.offset, "\(name) must be \(what), not \(node.kind)", hint: hint)
+        let kind = isSecret ? node.kindWithoutText : node.kind
+        report.error(at: node.offset, "\(name) must be \(what), not \(kind)", hint: hint)
       case .problem(let message, let hint):
         report.error(at: node.offset, message, hint: hint)
       }

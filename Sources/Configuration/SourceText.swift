@@ -68,6 +68,11 @@ struct SourceText {
     return String(decoding: bytes[lineStarts[index]..<end], as: UTF8.self)
   }
 
+  /// The line of that number, counted from 1, as `line(at:)` gives it; nil where there is none.
+  func line(_ number: Int) -> String? {
+    lineStarts.indices.contains(number - 1) ? line(at: lineStarts[number - 1]) : nil
+  }
+
   /// The offset of the first byte that is no part of well-formed UTF-8, nil where all is.
   var invalidOffset: Int? {
     if checkpoints.isEmpty { return nil }

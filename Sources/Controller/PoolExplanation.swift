@@ -313,7 +313,7 @@ extension EndpointExplanation.Requests {
 extension EndpointExplanation.Page {
   fileprivate init(_ scrape: ScrapeState, _ address: SocketAddress, _ now: Nanoseconds) {
     let from = scrape.source.port.map(address.with(port:)) ?? address
-    url = "http://\(from)\(scrape.source.path)"
+    url = SecretText.masked(text: "http://\(from)\(scrape.source.path)")
     ageSeconds = scrape.pageSentAt.map { (now - $0).seconds }
     failure = scrape.statistics.failure?.kind.label
     detail = scrape.statistics.failure?.detail

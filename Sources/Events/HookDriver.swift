@@ -126,8 +126,8 @@ package final class HookDriver {
     switch start.policy.action {
     case .post(let target):
       let ending = HookPostDriver.post(
-        start.occurrence.json, to: target, userAgent: userAgent, timeout: start.policy.timeout,
-        isStopped: isStopped)
+        start.occurrence.json, to: target, fields: start.policy.fields, userAgent: userAgent,
+        timeout: start.policy.timeout, isStopped: isStopped)
       switch ending {
       case .answered(let status):
         return report((200...299).contains(status) ? .ok : .failed, "status \(status)")
@@ -212,7 +212,7 @@ extension HookPolicy.Action {
   fileprivate var title: String {
     switch self {
     case .run(let words): words.first ?? ""
-    case .post(let target): "http://\(target.address)\(target.path)"
+    case .post(let target): SecretText.masked(text: "http://\(target.address)\(target.path)")
     }
   }
 }

@@ -18,17 +18,19 @@ enum HookPostDriver {
   private static let pause = Nanoseconds.milliseconds(100)
 
   static func post(
-    _ content: [UInt8], to target: HookPolicy.WebTarget, userAgent: String,
+    _ content: [UInt8], to target: HookPolicy.WebTarget, fields: [HealthPolicy.Field] = [],
+    userAgent: String,
     timeout: Nanoseconds, isStopped: () -> Bool
   ) -> Ending {
     do throws(IOError) {
       var io = try IOLoop(connectionsMax: 4, waker: try Waker())
       let deadline = io.now + timeout
       let id = try io.connect(to: KernelAddress(target.address), tag: 1)
+      let own = fields.map { "\($0.name): \($0.value)\r\n" }.joined()
       let head =
         "POST \(target.path) HTTP/1.1\r\nHost: \(target.address)\r\nUser-Agent: \(userAgent)\r\n"
         + "Content-Type: application/json\r\nContent-Length: \(content.count)\r\n"
-        + "Connection: close\r\n\r\n"
+        + "\(own)Connection: close\r\n\r\n"
       let bytes = Array(head.utf8) + content
       _ = bytes.withUnsafeBytes { io.send(id, $0) }
       return wait(&io, until: deadline, isStopped)

@@ -1,7 +1,7 @@
-// Where the tokens of the admin API come from; the tokens themselves are read at the start and at
-// each reload, never kept here.
+// Where secrets come from. Tokens of the admin API are read at the start and at each reload, and
+// never kept here; values of header fields are put in place then.
 
-/// Where a token stands.
+/// Where a token, or the secret value of a header field, stands.
 public enum TokenSource: Sendable, Hashable {
   /// The content of a file.
   case file(String)

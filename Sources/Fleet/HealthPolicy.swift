@@ -43,13 +43,24 @@ public struct HealthPolicy: Sendable, Equatable {
     case post = "POST"
   }
 
-  /// A field of the request, as it is sent.
+  /// A field of the request, as it is sent. Values may be secret: none is printed.
   public struct Field: Sendable, Equatable {
     public var name: String
+    /// Empty until `Fleet.readSecrets`, where there is a `source`.
     public var value: String
-    public init(name: String, value: String) {
+    /// Where the value stands; nil: in the configuration file.
+    public var source: TokenSource?
+    public init(name: String, value: String = "", source: TokenSource? = nil) {
       self.name = name
       self.value = value
+      self.source = source
+    }
+
+    /// Whether a field may have this value: 1 to 1024 bytes of visible ASCII and blanks between it
+    /// (RFC 9110 §5.5).
+    public static func isValue(_ bytes: some BidirectionalCollection<UInt8>) -> Bool {
+      (1...1_024).contains(bytes.count) && bytes.first != 0x20 && bytes.last != 0x20
+        && bytes.allSatisfy { (0x20...0x7E).contains($0) }
     }
   }
 

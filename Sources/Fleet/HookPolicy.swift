@@ -58,6 +58,8 @@ public struct HookPolicy: Sendable, Equatable {
   /// Names of pools; nil: of any, and what concerns none.
   public var pools: [String]?
   public var action: Action
+  /// Further fields of `post`. At most 16.
+  public var fields: [HealthPolicy.Field] = []
   /// Until a run is ended. Range 100 ms...1 h.
   public var timeout: Nanoseconds = .seconds(10)
   /// Runs at once. Range 1...16.

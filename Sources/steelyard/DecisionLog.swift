@@ -56,6 +56,7 @@ struct DecisionLog {
   private func decision(
     _ at: Nanoseconds, _ kind: Decision.Kind, _ pool: String?, _ endpoint: String?, _ text: String
   ) -> Decision {
+    let text = kind == .scrape ? SecretText.masked(text: text) : text
     let bounded = text.count > 200 ? String(text.prefix(199)) + "…" : text
     return Decision(
       wall: wall - (now - at), kind: kind, pool: pool, endpoint: endpoint, text: bounded)

@@ -231,7 +231,7 @@ struct EventLog {
   }
 
   private func write(_ change: ScrapeChange, _ log: LogDriver) {
-    let url = "http://\(change.address)\(change.path)"
+    let url = SecretText.masked(text: "http://\(change.address)\(change.path)")
     if let failure = change.failure {
       log.write(
         .warning, "scrape fails",

@@ -31,17 +31,35 @@ extension Steelyard {
     return access
   }
 
+  /// The configuration with the values of header fields that stand in files or in the environment.
+  /// Errors: a value that cannot be read.
+  static func withSecrets(_ fleet: Fleet, _ log: LogDriver) throws(StartError) -> Fleet {
+    var fleet = fleet
+    try fleet.readSecrets { source, what throws(StartError) in
+      do throws(TokenReader.Failure) {
+        let found = try TokenReader.fieldValue(source)
+        if found.isReadableByOthers, case .file(let path) = source { warn(path, log) }
+        return found.value
+      } catch {
+        throw StartError(error.isMissing ? .noInput : .configuration, "\(what): \(error.message)")
+      }
+    }
+    return fleet
+  }
+
+  private static func warn(_ path: String, _ log: LogDriver) {
+    log.write(
+      .warning, "everybody on this machine may read the token file",
+      ["file": path, "hint": "chmod o-r"])
+  }
+
   private static func token(
     _ source: TokenSource?, _ key: String, _ log: LogDriver
   ) throws(StartError) -> Secret? {
     guard let source else { return nil }
     do throws(TokenReader.Failure) {
       let found = try TokenReader.read(source)
-      if found.isReadableByOthers, case .file(let path) = source {
-        log.write(
-          .warning, "everybody on this machine may read the token file",
-          ["file": path, "hint": "chmod o-r"])
-      }
+      if found.isReadableByOthers, case .file(let path) = source { warn(path, log) }
       return found.token
     } catch {
       throw StartError(

@@ -91,7 +91,8 @@ extension Steelyard {
 
   /// Puts another configuration in place of the present one and says what changed. On an error
   /// nothing has changed.
-  func reload(_ fleet: Fleet, now: Nanoseconds) throws(StartError) -> [String] {
+  func reload(_ file: Fleet, now: Nanoseconds) throws(StartError) -> [String] {
+    let fleet = try Self.withSecrets(file, log)
     if fleet.admin != configured.admin || fleet.workerCount != configured.workerCount
       || fleet.limits != configured.limits
     {

@@ -86,8 +86,9 @@ final class Steelyard {
 
   /// Opens every address; nothing is accepted yet. Errors: an address in use, a fleet too large.
   init(
-    _ configured: Fleet, path: String? = nil, waker: Waker, log: LogDriver
+    _ file: Fleet, path: String? = nil, waker: Waker, log: LogDriver
   ) throws(StartError) {
+    let configured = try Self.withSecrets(file, log)
     self.log = log
     log.use(configured.log)
     hooks = HookDriver(

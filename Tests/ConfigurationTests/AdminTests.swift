@@ -30,7 +30,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("{read_token: secret}", "3:21: `read_token` must be `none` or a mapping, not `secret`"),
+    ("{read_token: secret}", "3:21: `read_token` must be `none` or a mapping, not text"),
     ("{write_token: [a]}", "3:22: `write_token` must be `none` or a mapping, not a list"),
     ("{write_token: }", "3:22: `write_token` must be `none` or a mapping, not nothing"),
     ("{read_token: {}}", "3:21: `read_token` has one of `file` and `env`"),

@@ -1,0 +1,35 @@
+// The values of header fields that stand in files or in the environment are put in place at the
+// start and at each reload: one walk over all fields that a configuration has.
+
+extension Fleet {
+  /// Puts the values of fields with a `source` in place. `read` gives the value; it gets the source
+  /// and what it is for, such as "header `Authorization` of the checks of pool `text`". Errors:
+  /// those of `read`; then nothing has changed.
+  package mutating func readSecrets<Failure: Error>(
+    _ read: (TokenSource, String) throws(Failure) -> String
+  ) throws(Failure) {
+    var filled = self
+    for index in pools.indices {
+      guard let fields = pools[index].health?.fields else { continue }
+      let owner = "of the checks of pool `\(pools[index].name)`"
+      filled.pools[index].health?.fields = try Self.filled(fields, owner, read)
+    }
+    for index in hooks.indices {
+      let owner = "of hook \(index + 1)"
+      filled.hooks[index].fields = try Self.filled(hooks[index].fields, owner, read)
+    }
+    self = filled
+  }
+
+  private static func filled<Failure: Error>(
+    _ fields: [HealthPolicy.Field], _ owner: String,
+    _ read: (TokenSource, String) throws(Failure) -> String
+  ) throws(Failure) -> [HealthPolicy.Field] {
+    var filled = fields
+    for index in fields.indices {
+      guard let source = fields[index].source else { continue }
+      filled[index].value = try read(source, "header `\(fields[index].name)` \(owner)")
+    }
+    return filled
+  }
+}

@@ -1,4 +1,4 @@
-// Reads secrets from files and the environment: tokens of the admin API and values of header fields.
+// Reads secrets from files and the environment: tokens of the admin API, values of header fields.
 import CSystem
 import Fleet
 import IO

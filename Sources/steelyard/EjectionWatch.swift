@@ -9,7 +9,7 @@ struct EjectionWatch {
     let label: String
     /// For people.
     let text: String
-    /// Attempts in a row that failed so.
+    /// Attempts in a row that failed so; 0: not known.
     let failures: Int
   }
 
@@ -57,7 +57,12 @@ struct EjectionWatch {
     memories[slot] = Memory(
       at: now, readmissions: evidence.sum(.readmissions, slot),
       news: Self.news.map { hints.count($0.0, slot) })
-    return Beginning(label: "attempts_failed", text: "attempts failed", failures: 1)
+    guard let last = evidence.lastEjection(slot) else {
+      return Beginning(label: "other_worker", text: "another worker's word", failures: 0)
+    }
+    let count = last.count > 1 ? ", \(last.count) in a row" : ""
+    return Beginning(
+      label: last.reason.label, text: last.reason.words + count, failures: last.count)
   }
 
   /// No worker ejects it any more; nil where the beginning was not seen.
@@ -72,5 +77,24 @@ struct EjectionWatch {
       return (cause, seconds)
     }
     return (.time, seconds)
+  }
+}
+
+extension EjectionReason {
+  /// For people.
+  fileprivate var words: String {
+    switch self {
+    case .refused: "connection refused"
+    case .unreachable: "connection cut before an answer"
+    case .truncated: "answer cut"
+    case .status: "failure status"
+    case .malformed: "bad response"
+    case .timeout: "timeout"
+    case .slow: "far slower than the others"
+    case .overloaded: "completes nothing and answers 429 or 503"
+    case .clientErrors: "client errors that the others do not give"
+    case .scrapes: "scrapes and a request failed"
+    case .stalled: "stood still"
+    }
   }
 }

@@ -9,6 +9,8 @@ package final class Report {
   private var found: [(offset: Int, message: String, hint: String?)] = []
   private var isTruncated = false
   private static let diagnosticsMax = 1_000
+  /// Longer lines are not shown.
+  private static let lineBytesMax = 4_096
 
   init(_ source: SourceText, path: String) {
     self.source = source
@@ -42,9 +44,13 @@ package final class Report {
     var diagnostics = sorted.map { _, error in
       let (line, column) = source.position(of: error.offset)
       if line != lineNumber {
+        (lineNumber, lineText, secrets) = (line, "", [])
         let text = source.line(at: error.offset)
-        lineText = SecretText.masked(line: text) { source.line(line - 1 - $0) }
-        (lineNumber, secrets) = (line, SecretText.secrets(of: text, masked: lineText))
+        // What cannot be looked through for secrets in good time is not shown.
+        if text.utf8.count <= Self.lineBytesMax {
+          lineText = SecretText.masked(line: text) { source.line(line - 1 - $0, bytesMax: 1_024) }
+          secrets = SecretText.secrets(of: text, masked: lineText)
+        }
       }
       return Diagnostic(
         path: path, line: line, column: column,

@@ -68,9 +68,15 @@ struct SourceText {
     return String(decoding: bytes[lineStarts[index]..<end], as: UTF8.self)
   }
 
-  /// The line of that number, counted from 1, as `line(at:)` gives it; nil where there is none.
-  func line(_ number: Int) -> String? {
-    lineStarts.indices.contains(number - 1) ? line(at: lineStarts[number - 1]) : nil
+  /// The line of that number, counted from 1, as `line(at:)` gives it; nil where there is none. Of
+  /// a line longer than `bytesMax` only its beginning.
+  func line(_ number: Int, bytesMax: Int) -> String? {
+    let index = number - 1
+    guard lineStarts.indices.contains(index) else { return nil }
+    let end = index + 1 < lineStarts.count ? lineStarts[index + 1] : bytes.count
+    guard end - lineStarts[index] > bytesMax else { return line(at: lineStarts[index]) }
+    let start = lineStarts[index]
+    return String(decoding: bytes[start..<(start + bytesMax)], as: UTF8.self)
   }
 
   /// The offset of the first byte that is no part of well-formed UTF-8, nil where all is.

@@ -9,7 +9,7 @@ package enum SecretText {
   package static let mask = "********"
 
   /// Lines above a line that are looked at for the mapping that it belongs to.
-  private static let linesAboveMax = 400
+  private static let linesAboveMax = 100
   private static let schemes = ["bearer", "basic", "digest", "apikey"]
   /// Keys that hold a place, not a secret, within a secret's mapping.
   fileprivate static let places: Set<String> = ["file", "env"]

@@ -64,6 +64,8 @@ struct Exchange: ~Copyable {
   /// Heads of interim answers in this attempt.
   var interimByteCount: Int32 = 0
   var tunnel = TunnelEnds()
+  /// Why the running attempt is about to fail, where more is known than its local reason says.
+  var failure: FailureReason?
   /// At most 7.
   var retriesLeft: Int8 = 0
   var status = 0

@@ -69,6 +69,8 @@ package final class TrafficMetrics: Sendable {
   package let timing: TimingMetrics
   /// What was done where connections or memory were short.
   package let room: RoomMetrics
+  /// Why messages were refused and attempts failed.
+  package let failures: FailureDriver
   fileprivate let blocks: [CellBlock]
 
   /// One more is that of 429.
@@ -81,6 +83,7 @@ package final class TrafficMetrics: Sendable {
     wire = WireMetrics(workerCount: workerCount, slotCount: slotCount)
     timing = TimingMetrics(workerCount: workerCount, slotCount: slotCount)
     room = RoomMetrics(workerCount: workerCount)
+    failures = FailureDriver(workerCount: workerCount, slotCount: slotCount)
     let count =
       slotCount * Self.cellsPerSlot + LocalReason.allCases.count + 2
       + 2 * CodeClass.allCases.count
@@ -127,6 +130,7 @@ package final class TrafficMetrics: Sendable {
     resilience.clear(slot: slot)
     wire.clear(slot: slot)
     timing.clear(slot: slot)
+    failures.clear(slot: slot)
   }
 
   // MARK: Reading, any thread

@@ -91,6 +91,7 @@ extension Worker {
       beginExchange(id, tag, head, bytes)
     case .rejected(let error):
       openExchange(id).pointee.method = head.method
+      reportRefusal(id, error, .answered(Int16(LocalReason(error).status)))
       respond(id, LocalReason(error))
     case .incomplete:
       if !state.pointee.hasDeadlineForHead {
@@ -165,7 +166,10 @@ extension Worker {
       return nil
     }
     if let error = relayed.error {
-      refuseContent(id, LocalReason(error))
+      let reason = LocalReason(error)
+      reportRefusal(
+        id, error, state.pointee.hasResponse ? .cut : .answered(Int16(reason.status)))
+      refuseContent(id, reason)
       return nil
     }
     // A length can be read to its end and no further: what follows stays in the kernel.

@@ -118,6 +118,7 @@ extension Worker {
       return
     }
     if !isUntaken { renewRequestID(client) }
+    exchange.pointee.failure = nil
     exchange.pointee.upstream = .none
     closeUpstream(id)
     context.metrics.resilience.count(worker: index, slot: state.slot, RetryCause.stale)

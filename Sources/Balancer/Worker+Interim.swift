@@ -17,7 +17,7 @@ extension Worker {
     let exchange = slab.exchange(client)
     exchange.pointee.interimByteCount += Int32(head.end)
     guard exchange.pointee.interimByteCount <= Self.interimBytesMax else {
-      attemptFailed(client, .badResponse, isUnsent: false)
+      answerRefused(client, .interimsTooLarge)
       return false
     }
     guard exchange.pointee.minorVersion >= 1 else { return true }

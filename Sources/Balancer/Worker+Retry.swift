@@ -14,14 +14,17 @@ extension Worker {
     _ id: ConnectionID, _ reason: LocalReason, isUnsent: Bool, isStale: Bool = false
   ) {
     let slot = leasedSlot(id)
+    let failure = takeFailure(id, reason)
     let isRefused = isUnsent && reason == .connectFailed
     releaseAttempt(
       id, isStale ? .abandoned : isRefused ? .failed(.refused) : reason.outcome)
     if let cause = cause(id, reason, slot, isUnsent: isUnsent), mayRepeat(id, cause, slot) {
+      if let failure { report(id, failure, slot: slot, .repeated) }
       slab.exchange(id).pointee.isRepeat = true
       attemptAgain(id)
       return
     }
+    if let failure { report(id, failure, slot: slot, failureEnd(id, reason)) }
     answerFailed(id, reason, slot: slot)
   }
 

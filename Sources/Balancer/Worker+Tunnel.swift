@@ -25,7 +25,7 @@ extension Worker {
     writeAffinity(client, to: &writer)
     forwarded.writeOwn(to: &writer)
     guard !writer.hasOverflowed else {
-      attemptFailed(client, .badResponse, isUnsent: false)
+      answerRefused(client, .headTooLarge)
       return
     }
     dropReplay(client)

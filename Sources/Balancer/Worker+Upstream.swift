@@ -51,7 +51,7 @@ extension Worker {
     var bytes = UnsafeRawBufferPointer(io.received)
     if state.pointee.input.block != nil {
       guard hold(bytes, in: &state.pointee.input) else {
-        attemptFailed(state.pointee.downstream, .badResponse, isUnsent: false)
+        answerRefused(state.pointee.downstream, .headTooLarge)
         return
       }
       bytes = state.pointee.input.bytes
@@ -74,8 +74,8 @@ extension Worker {
         io.setReadLimit(id, Self.headReadMax)
         if io.unsentByteCount(client) > 0 { awaitReader(client, of: id) }
         return
-      case .rejected:
-        attemptFailed(client, .badResponse, isUnsent: false)
+      case .rejected(let error):
+        answerRefused(client, error)
         return
       case .complete:
         if head.isInterim {
@@ -88,7 +88,7 @@ extension Worker {
           if head.isUpgrade, slab.exchange(client).pointee.asksUpgrade {
             beginTunnel(id, client, head, rest)
           } else {
-            attemptFailed(client, .badResponse, isUnsent: false)
+            answerRefused(client, .unexpectedUpgrade)
           }
           return
         }
@@ -112,9 +112,9 @@ extension Worker {
     exchange.pointee.unwrapsChunks = isOld && head.framing == .chunked
     exchange.pointee.response = ContentReader(head.framing)
     let relayed = readResponse(client, UnsafeRawBufferPointer(rebasing: bytes[head.end...]))
-    guard relayed.error == nil else {
+    if let error = relayed.error {
       // Nothing was passed on yet.
-      attemptFailed(client, .badResponse, isUnsent: false)
+      answerRefused(client, error)
       return
     }
     state.pointee.phase = .content
@@ -136,7 +136,7 @@ extension Worker {
     writeAffinity(client, to: &writer)
     forwarded.writeOwn(to: &writer)
     guard !writer.hasOverflowed else {
-      attemptFailed(client, .badResponse, isUnsent: false)
+      answerRefused(client, .headTooLarge)
       return
     }
     exchange.pointee.hasResponse = true
@@ -170,7 +170,8 @@ extension Worker {
     _ id: ConnectionID, _ client: ConnectionID, _ bytes: UnsafeRawBufferPointer
   ) {
     let relayed = readResponse(client, bytes)
-    guard relayed.error == nil else {
+    if let error = relayed.error {
+      reportCut(client, .malformed(error))
       abortExchange(client, .failed(.truncated), code: .truncated)
       return
     }
@@ -256,13 +257,28 @@ extension Worker {
 
   // MARK: Gone or late
 
-  mutating func upstreamGone(_ id: ConnectionID, isEOF: Bool) {
+  /// The connection ended (`errno` nil) or failed.
+  mutating func upstreamGone(_ id: ConnectionID, errno: Int?) {
     let state = slab.upstream[Int(id.index)]
+    let isEOF = errno == nil
+    let hasBegun = state.input.block != nil
     switch state.phase {
     case .idle: endIdle(id)
-    case .connecting: attemptFailed(state.downstream, .connectFailed, isUnsent: true)
-    case .head where isStale(id): staleEnded(id, isEOF: isEOF)
-    case .head: attemptFailed(state.downstream, .connectFailed, isUnsent: false)
+    case .connecting:
+      let isRefused = IOError("connect", errno ?? 0).isRefused
+      slab.exchange(state.downstream).pointee.failure =
+        .connection(isRefused ? .refused : .unreachable)
+      attemptFailed(state.downstream, .connectFailed, isUnsent: true)
+    case .head:
+      let failure: ConnectionFailure =
+        hasBegun
+        ? (isEOF ? .closedInHead : .resetInHead) : (isEOF ? .closedBeforeHead : .resetBeforeHead)
+      slab.exchange(state.downstream).pointee.failure = .connection(failure)
+      if isStale(id) {
+        staleEnded(id, isEOF: isEOF)
+      } else {
+        attemptFailed(state.downstream, .connectFailed, isUnsent: false)
+      }
     case .tunnel:
       if isEOF {
         tunnelEnded(client: state.downstream, isClient: false)
@@ -274,6 +290,7 @@ extension Worker {
       if isEOF, exchange.pointee.response.isUntilClose {
         exchangeCompleted(state.downstream, upstreamIsClean: false)
       } else {
+        reportCut(state.downstream, .connection(isEOF ? .closedInContent : .resetInContent))
         abortExchange(state.downstream, .failed(.truncated), code: .truncated)
       }
     }
@@ -286,7 +303,9 @@ extension Worker {
     case .connecting: attemptFailed(state.downstream, .connectTimeout, isUnsent: true)
     case .head: answerTimedOut(id, of: state.downstream)
     case .tunnel: cutTunnel(state.downstream)
-    case .content: abortExchange(state.downstream, .failed(.timeout), code: .truncated)
+    case .content:
+      reportCut(state.downstream, .connection(.contentTimeout))
+      abortExchange(state.downstream, .failed(.timeout), code: .truncated)
     }
   }
 }

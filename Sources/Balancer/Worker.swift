@@ -205,7 +205,8 @@ struct Worker: ~Copyable {
     case .connected: upstreamConnected(event.id)
     case .received: upstreamReceived(event.id)
     case .moved: upstreamMoved(event.id, event.value)
-    case .eof, .failed: upstreamGone(event.id, isEOF: event.kind == .eof)
+    case .eof: upstreamGone(event.id, errno: nil)
+    case .failed: upstreamGone(event.id, errno: event.value)
     case .drained: upstreamDrained(event.id)
     case .timeout: upstreamTimeout(event.id)
     // A paused upstream that has hung up still has bytes for us: they are read on.

@@ -66,7 +66,7 @@ extension HeadParser {
         if length >= 0 { throw .severalContentLengths }
         length = try Self.contentLength(bytes, start, end)
       } else if field.name == .transferEncoding {
-        if isChunked { throw .badTransferEncoding }
+        if isChunked { throw .severalTransferEncodings }
         guard isWord(bytes, start, end, "chunked") else {
           throw isUnknownCoding(bytes, start, end) ? .unknownTransferCoding : .badTransferEncoding
         }

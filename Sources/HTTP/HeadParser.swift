@@ -111,10 +111,12 @@ public struct HeadParser: ~Copyable {
     guard let version = try version(bytes, head.targetEnd + 1, count) else { return nil }
     let end = head.targetEnd + 9
     guard end + 1 < count else {
-      if end < count, bytes[end] != 0x0D { throw .badVersion }
+      if end < count, bytes[end] != 0x0D { throw bytes[end] == 0x0A ? .bareLF : .badVersion }
       return nil
     }
-    guard bytes[end] == 0x0D, bytes[end + 1] == 0x0A else { throw .badVersion }
+    guard bytes[end] == 0x0D, bytes[end + 1] == 0x0A else {
+      throw bytes[end] == 0x0A ? .bareLF : .badVersion
+    }
     head.minorVersion = version
     head.method = method(bytes, start, head.methodEnd)
     try splitTarget(bytes, &head)
@@ -222,12 +224,14 @@ public struct HeadParser: ~Copyable {
       head.status = head.status * 10 + Int(bytes[index] - 0x30)
     }
     guard head.status >= 100 else { throw .badStatusLine }
-    guard bytes[12] == 0x20 || bytes[12] == 0x0D else { throw .badStatusLine }
+    guard bytes[12] == 0x20 || bytes[12] == 0x0D else {
+      throw bytes[12] == 0x0A ? .bareLF : .badStatusLine
+    }
     head.reasonStart = bytes[12] == 0x20 ? 13 : 12
     head.reasonEnd = classes.skipValue(bytes, head.reasonStart, count)
     guard head.reasonEnd + 1 < count else { return nil }
     guard bytes[head.reasonEnd] == 0x0D, bytes[head.reasonEnd + 1] == 0x0A else {
-      throw .badLineEnd
+      throw bytes[head.reasonEnd] == 0x0A ? .bareLF : .badLineEnd
     }
     return head.reasonEnd + 2
   }
@@ -249,6 +253,7 @@ public struct HeadParser: ~Copyable {
       let nameEnd = classes.skipName(bytes, offset, count)
       if nameEnd == count { return nil }
       if nameEnd == offset || bytes[nameEnd] != 0x3A {
+        if bytes[nameEnd] == 0x0A, nameEnd == offset { throw .bareLF }
         throw bytes[offset] == 0x20 || bytes[offset] == 0x09 ? .foldedLine : .badFieldName
       }
       var valueStart = nameEnd &+ 1
@@ -257,7 +262,7 @@ public struct HeadParser: ~Copyable {
       }
       let stop = classes.skipValue(bytes, valueStart, count)
       if stop == count { return nil }
-      guard bytes[stop] == 0x0D else { throw bytes[stop] == 0x0A ? .badLineEnd : .badFieldValue }
+      guard bytes[stop] == 0x0D else { throw bytes[stop] == 0x0A ? .bareLF : .badFieldValue }
       guard stop &+ 1 < count else { return nil }
       guard bytes[stop &+ 1] == 0x0A else { throw .badLineEnd }
       guard fieldCount < fieldLimit else { throw .tooManyFields }

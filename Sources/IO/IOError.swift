@@ -22,6 +22,8 @@ public struct IOError: Error, Sendable, Equatable, CustomStringConvertible {
   }
   /// No descriptor is left, in the process or in the system.
   public var isDescriptorShortage: Bool { code == EMFILE || code == ENFILE }
+  /// Nobody listens there.
+  public var isRefused: Bool { code == ECONNREFUSED }
   public var isNoSuchFile: Bool { code == ENOENT }
   public var isAccessDenied: Bool { code == EACCES }
 

@@ -58,6 +58,18 @@ public final class LineRing: Sendable {
       start: memory + place, count: min(readableCount(), byteCount - place))
   }
 
+  /// Gives what is there now and takes it away, in two parts where it goes over the ring's end.
+  /// The consumer only.
+  public func takeAll(_ body: (UnsafeRawBufferPointer) -> Void) {
+    var rest = readableCount()
+    while rest > 0 {
+      let bytes = next()
+      body(bytes)
+      release(bytes.count)
+      rest -= bytes.count
+    }
+  }
+
   /// Gives the first bytes of `next` back.
   func release(_ count: Int) {
     taken.store(taken.load(ordering: .relaxed) &+ UInt64(count), ordering: .releasing)

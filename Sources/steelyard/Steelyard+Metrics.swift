@@ -47,6 +47,7 @@ extension Steelyard {
     let bytes = page.render {
       ClientMetrics(balancer.admission, balancer.metrics, table.fleet, endpointLabels)
         .write(to: &$0)
+      FailureMetrics(reports: balancer.metrics.failures, labels: endpointLabels).write(to: &$0)
       AdmissionMetrics(balancer.admission, table.fleet, now: now).write(to: &$0)
       DemandMetrics(controller).write(to: &$0)
       ThresholdMetrics(table.fleet, status).write(to: &$0)

@@ -54,6 +54,7 @@ final class Steelyard {
   var controller: Controller
   private var probes = ProbeDriver(tag: probeTag, userAgent: "steelyard/\(Version.number)")
   var events = EventLog()
+  private var failures = FailureLog()
   var endpointLabels = EndpointLabels()
   /// What the next metrics page may need.
   var metricsByteCapacity = 65_536
@@ -226,6 +227,7 @@ final class Steelyard {
       hooks.offer(each, now: now, log)
     }
     events.write(names.watch, to: log)
+    failures.write(balancer.metrics.failures, controller.fleet, to: log, now: now)
     if let event = observeStatus(now: io.now, isWatched: admin.hasStreams) {
       admin.push(event, &io)
     }

@@ -59,9 +59,20 @@ private struct Row: Sendable {
       Row(get("/api/v1?q=/api/v2"), 2), Row(get("/api/v12"), 3), Row(get("/api/v1/"), 3),
       Row(get("/API/"), 1), Row(get("?q"), -2), Row(get("http://h.example"), 1),
       Row(get("http://h.example?q=1"), 1), Row(get("http://h.example/api/v1"), 2),
-      Row(get("*", method: "OPTIONS"), -1),
+      Row(get("*", method: "OPTIONS"), 1),
     ]
     for row in rows { row.check(routes) }
+  }
+
+  @Test func theWholeServerIsAskedWhereAPoolServesAllOfIt() {
+    let asked = get("*", method: "OPTIONS")
+    Row(asked, -1).check([route(.prefix("/api/")), route(.exact("/"))])
+    Row(asked, -1).check([
+      Route(
+        match: RouteMatch(path: .prefix("/")), action: .redirect(Redirect(location: "https://a")))
+    ])
+    Row(asked, 1).check([route(methods: ["GET"]), route()])
+    Row(asked, 1).check([route(hosts: [.exact("other.example")]), route(methods: ["OPTIONS"])])
   }
 
   @Test func pathsAreComparedAsTheyCame() {
@@ -88,9 +99,9 @@ private struct Row: Sendable {
       Row(get("/", host: "example.com"), 1), Row(get("/", host: ".example.com"), 1),
       Row(get("/", host: "xexample.com"), 1), Row(get("/", host: "a.example.com.evil.org"), 1),
       Row(get("/", host: "[::1]:8080"), 2), Row(get("/", host: "[::1]"), 2),
-      Row(get("/", host: "[::1"), 1), Row(get("/", host: "[::2]"), 1),
+      Row(get("/", host: "[::1"), -2), Row(get("/", host: "[::2]"), 1),
       Row(get("/", host: "10.0.0.1:80"), 2), Row(get("/", host: ""), 1),
-      Row(get("/", host: "."), 1), Row(get("/", host: ":80"), 1),
+      Row(get("/", host: "."), 1), Row(get("/", host: ":80"), -2),
       Row(get("http://b.example.com/", host: "a.example.com"), 0),
       Row("GET / HTTP/1.0\r\n\r\n", 1),
     ]

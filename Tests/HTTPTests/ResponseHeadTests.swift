@@ -43,7 +43,7 @@ private func parse(_ text: String, answering method: Method = .get) -> (HeadVerd
     ("HTTP/2.0 200 OK\r\n\r\n", .badStatusLine),
     ("ICY 200 OK\r\n\r\n", .badStatusLine),
     ("HTTP/1.1 2000 OK\r\n\r\n", .badStatusLine),
-    ("HTTP/1.1 200 OK\n\n", .badLineEnd),
+    ("HTTP/1.1 200 OK\n\n", .bareLF),
     ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", .severalContentLengths),
     (
       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",

@@ -22,9 +22,8 @@ struct MetricSection {
 enum Catalogue {
   /// In the order of the document.
   static let sections: [MetricSection] = [
-    .traffic, .clients, .queues, .weights, .demand, .thresholds, .signals, .hostNames, .accessLog,
-    .events,
-    .admin, .configuration, .process,
+    .traffic, .failures, .clients, .queues, .weights, .demand, .thresholds, .signals, .hostNames,
+    .accessLog, .events, .admin, .configuration, .process,
   ]
 
   static var families: [MetricFamily] { sections.flatMap(\.families) }

@@ -1,0 +1,96 @@
+// Refused messages and failed attempts: counted in cells of each worker, and told to the control
+// thread through a ring of fixed size, where they become log lines. What finds no room there is
+// counted and no more.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+package import HTTP
+import IO
+import Primitives
+
+/// Counts and notes of all workers.
+package final class FailureDriver: Sendable {
+  /// Who sent the malformed message.
+  package enum Side: Int, CaseIterable, Sendable {
+    case client, endpoint
+
+    package var label: String { self == .client ? "client" : "endpoint" }
+  }
+
+  /// Notes of one worker that wait at most.
+  private static let pendingMax = 1_024
+  private static let noteBytes = MemoryLayout<FailureNote>.size
+
+  private let blocks: [CellBlock]
+  private let rings: [LineRing]
+  private let malformedBase: Int
+  private let lostBase: Int
+
+  init(workerCount: Int, slotCount: Int) {
+    malformedBase = slotCount * ConnectionFailure.allCases.count
+    let lostBase = malformedBase + Side.allCases.count * HeadError.allCases.count
+    self.lostBase = lostBase
+    blocks = (0..<workerCount).map { _ in CellBlock(count: lostBase + 1) }
+    // A whole number of notes: none is ever in two parts.
+    rings = (0..<workerCount).map { _ in LineRing(byteCount: Self.pendingMax * Self.noteBytes) }
+  }
+
+  // MARK: Writing, each worker its own
+
+  /// Counts and tells.
+  func report(_ note: FailureNote, worker: Int) {
+    switch note.reason {
+    case .malformed(let error):
+      blocks[worker].add(1, at: malformed(note.slot < 0 ? .client : .endpoint, error))
+    case .connection(let failure):
+      if note.slot >= 0 { blocks[worker].add(1, at: connection(Int(note.slot), failure)) }
+    }
+    let isTaken = withUnsafeBytes(of: note) { rings[worker].append($0) }
+    if !isTaken { blocks[worker].add(1, at: lostBase) }
+  }
+
+  /// Sets every cell of a slot to 0. The control thread; requires: no worker writes to the slot.
+  func clear(slot: Int) {
+    for block in blocks {
+      for failure in ConnectionFailure.allCases { block.store(0, at: connection(slot, failure)) }
+    }
+  }
+
+  // MARK: The control thread
+
+  /// Gives every note that waits, and takes it away.
+  package func take(_ body: (FailureNote) -> Void) {
+    for ring in rings {
+      ring.takeAll { bytes in
+        var offset = 0
+        while offset + Self.noteBytes <= bytes.count {
+          body(bytes.loadUnaligned(fromByteOffset: offset, as: FailureNote.self))
+          offset += Self.noteBytes
+        }
+      }
+    }
+  }
+
+  // MARK: Reading, any thread
+
+  /// Messages that were refused, ever.
+  package func malformed(_ side: Side, _ error: HeadError) -> UInt64 {
+    sum(malformed(side, error))
+  }
+
+  /// Attempts at one endpoint that failed, since the start.
+  package func connections(slot: Int, _ failure: ConnectionFailure) -> UInt64 {
+    sum(connection(slot, failure))
+  }
+
+  /// Notes that found no room.
+  package var lostCount: UInt64 { sum(lostBase) }
+
+  private func malformed(_ side: Side, _ error: HeadError) -> Int {
+    malformedBase + side.rawValue * HeadError.allCases.count + Int(error.rawValue)
+  }
+
+  private func connection(_ slot: Int, _ failure: ConnectionFailure) -> Int {
+    slot * ConnectionFailure.allCases.count + Int(failure.rawValue)
+  }
+
+  private func sum(_ index: Int) -> UInt64 { blocks.reduce(0) { $0 &+ $1[index] } }
+}

@@ -1,0 +1,88 @@
+// Why a message was refused or an attempt failed, and what the client got: a small value, with words
+// for metrics and log.
+package import HTTP
+package import Primitives
+
+/// How an attempt at an endpoint failed where no message was malformed.
+package enum ConnectionFailure: UInt8, CaseIterable, Sendable, BitwiseCopyable {
+  case refused, unreachable, connectTimeout
+  case closedBeforeHead, resetBeforeHead, closedInHead, resetInHead
+  case sendTimeout, firstByteTimeout
+  case closedInContent, resetInContent, contentTimeout
+
+  /// For metrics and logs; a finite set.
+  package var label: String {
+    switch self {
+    case .refused: "refused"
+    case .unreachable: "unreachable"
+    case .connectTimeout: "connect_timeout"
+    case .closedBeforeHead: "closed_before_head"
+    case .resetBeforeHead: "reset_before_head"
+    case .closedInHead: "closed_in_head"
+    case .resetInHead: "reset_in_head"
+    case .sendTimeout: "send_timeout"
+    case .firstByteTimeout: "first_byte_timeout"
+    case .closedInContent: "closed_in_content"
+    case .resetInContent: "reset_in_content"
+    case .contentTimeout: "content_timeout"
+    }
+  }
+
+  /// One plain sentence for the log.
+  package var text: String {
+    switch self {
+    case .refused: "the endpoint refused the connection"
+    case .unreachable: "the endpoint's address cannot be reached"
+    case .connectTimeout: "the endpoint did not accept the connection in time"
+    case .closedBeforeHead: "the endpoint closed the connection without an answer"
+    case .resetBeforeHead: "the endpoint reset the connection without an answer"
+    case .closedInHead: "the endpoint closed the connection in the middle of the answer's head"
+    case .resetInHead: "the endpoint reset the connection in the middle of the answer's head"
+    case .sendTimeout: "the endpoint did not take the request in time"
+    case .firstByteTimeout: "the endpoint did not answer in time"
+    case .closedInContent: "the endpoint closed the connection in the middle of the answer"
+    case .resetInContent: "the endpoint reset the connection in the middle of the answer"
+    case .contentTimeout: "the endpoint stopped in the middle of the answer"
+    }
+  }
+}
+
+/// What was wrong.
+package enum FailureReason: Hashable, Sendable, BitwiseCopyable {
+  /// A message: of the client where there is no endpoint, else of the endpoint.
+  case malformed(HeadError)
+  case connection(ConnectionFailure)
+
+  package var label: String {
+    switch self {
+    case .malformed(let error): error.label
+    case .connection(let failure): failure.label
+    }
+  }
+
+  package var text: String {
+    switch self {
+    case .malformed(let error): error.text
+    case .connection(let failure): failure.text
+    }
+  }
+}
+
+/// What the client got.
+package enum FailureEnd: Sendable, Equatable, BitwiseCopyable {
+  /// An answer of steelyard's with this status.
+  case answered(Int16)
+  /// Nothing yet: another attempt was made.
+  case repeated
+  /// An answer that is not whole.
+  case cut
+}
+
+/// One refused message or failed attempt. Trivial.
+package struct FailureNote: Sendable, Equatable, BitwiseCopyable {
+  package var reason: FailureReason
+  package var end: FailureEnd
+  package var client: IPAddress
+  /// The endpoint's slot, −1 where none had a part in it.
+  package var slot: Int32
+}

@@ -1,0 +1,55 @@
+// Why a message was refused or an attempt failed, noted where it is seen and reported where it is
+// known what the client gets.
+// HOT PATH: no allocation, no lock, no existential.
+import HTTP
+import IO
+import Primitives
+
+extension Worker {
+  /// The client's message is refused. Requires: an exchange runs, if only for the answer.
+  mutating func reportRefusal(_ id: ConnectionID, _ error: HeadError, _ end: FailureEnd) {
+    report(id, .malformed(error), slot: -1, end)
+  }
+
+  /// The attempt at the endpoint failed.
+  mutating func report(
+    _ id: ConnectionID, _ reason: FailureReason, slot: Int, _ end: FailureEnd
+  ) {
+    let client = slab.exchange(id).pointee.client.address
+    context.metrics.failures.report(
+      FailureNote(reason: reason, end: end, client: client, slot: Int32(truncatingIfNeeded: slot)),
+      worker: index)
+  }
+
+  /// An answer that had begun is cut.
+  mutating func reportCut(_ id: ConnectionID, _ reason: FailureReason) {
+    guard let slot = slab.exchange(id).pointee.lease?.slot else { return }
+    report(id, reason, slot: slot, .cut)
+  }
+
+  /// The endpoint's message is refused.
+  mutating func answerRefused(_ id: ConnectionID, _ error: HeadError) {
+    slab.exchange(id).pointee.failure = .malformed(error)
+    attemptFailed(id, .badResponse, isUnsent: false)
+  }
+
+  /// What was noted of the attempt that fails, or what its local reason says; nil where the
+  /// endpoint is not to blame.
+  mutating func takeFailure(_ id: ConnectionID, _ reason: LocalReason) -> FailureReason? {
+    let noted = slab.exchange(id).pointee.failure
+    slab.exchange(id).pointee.failure = nil
+    if let noted { return noted }
+    switch reason {
+    case .connectTimeout: return .connection(.connectTimeout)
+    case .firstByteTimeout, .exchangeTimeout: return .connection(.firstByteTimeout)
+    case .sendTimeout: return .connection(.sendTimeout)
+    default: return nil
+    }
+  }
+
+  /// What the client gets in the endpoint's place: an earlier endpoint's answer, if one was kept.
+  mutating func failureEnd(_ id: ConnectionID, _ reason: LocalReason) -> FailureEnd {
+    let kept = slab.exchange(id).pointee.kept
+    return .answered(kept.held.isEmpty ? Int16(reason.status) : kept.status)
+  }
+}

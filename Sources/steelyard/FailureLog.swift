@@ -1,0 +1,84 @@
+// Why requests were refused and attempts failed, as log lines: the first of each endpoint and
+// reason at once, those after it as one line with their number. At `debug` each has its own line.
+import Balancer
+import Events
+import Fleet
+import Primitives
+
+struct FailureLog {
+  /// What is told once. The client is not part of it: there may be very many.
+  private struct Key: Hashable {
+    var pool: String
+    var endpoint: SocketAddress?
+    var reason: FailureReason
+    var isRepeated: Bool
+  }
+
+  private var limiter = RepeatLimiter<Key>()
+  private var lostCount: UInt64 = 0
+
+  /// Writes what the workers reported since the last call.
+  mutating func write(
+    _ reports: FailureDriver, _ fleet: Fleet, to log: LogDriver, now: Nanoseconds
+  ) {
+    var places: [Int: (pool: String, address: SocketAddress)]?
+    reports.take { note in
+      if places == nil { places = Self.places(fleet) }
+      let place = note.slot < 0 ? nil : places?[Int(note.slot)]
+      let key = Key(
+        pool: place?.pool ?? "", endpoint: place?.address, reason: note.reason,
+        isRepeated: note.end == .repeated)
+      let isNew = limiter.admits(key, now: now)
+      guard isNew || log.shows(.debug) else { return }
+      // What another attempt made good is nobody's trouble.
+      Self.write(
+        key, note.end.text, client: note.client.description, count: 1,
+        isQuiet: !isNew || key.isRepeated, log)
+    }
+    for (key, count) in limiter.due(now: now) {
+      Self.write(key, "", client: "", count: count, isQuiet: key.isRepeated, log)
+    }
+    let lost = reports.lostCount
+    log.addLost(.warning, "attempt failed", Int(lost &- lostCount))
+    lostCount = lost
+  }
+
+  private static func write(
+    _ key: Key, _ end: String, client: String, count: Int, isQuiet: Bool, _ log: LogDriver
+  ) {
+    if let endpoint = key.endpoint {
+      log.write(
+        isQuiet ? .debug : .warning, "attempt failed",
+        [
+          "pool": key.pool, "endpoint": "\(endpoint)", "reason": key.reason.label,
+          "detail": key.reason.text, "client_got": end, "count": count,
+        ])
+    } else {
+      log.write(
+        isQuiet ? .debug : .info, "bad request",
+        [
+          "client": client, "reason": key.reason.label, "detail": key.reason.text,
+          "client_got": end, "count": count,
+        ])
+    }
+  }
+
+  private static func places(_ fleet: Fleet) -> [Int: (pool: String, address: SocketAddress)] {
+    var places: [Int: (pool: String, address: SocketAddress)] = [:]
+    for pool in fleet.pools {
+      for endpoint in pool.endpoints { places[endpoint.slot] = (pool.name, endpoint.address) }
+    }
+    return places
+  }
+}
+
+extension FailureEnd {
+  /// For the log.
+  fileprivate var text: String {
+    switch self {
+    case .answered(let status): "\(status)"
+    case .repeated: "another attempt"
+    case .cut: "a cut answer"
+    }
+  }
+}

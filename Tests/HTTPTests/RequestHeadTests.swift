@@ -99,7 +99,7 @@ private struct Rejected: Sendable {
     .init("P / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n", .badTransferEncoding),
     .init(
       "P / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
-      .badTransferEncoding),
+      .severalTransferEncodings),
     .init("P / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", .unknownTransferCoding),
     .init("P / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n", .unknownTransferCoding),
     .init("P / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", .transferCodingBefore11),

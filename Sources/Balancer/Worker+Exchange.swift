@@ -176,7 +176,7 @@ extension Worker {
         releaseAttempt(id, .abandoned)
         answerFailed(id, .overloaded)
       } else {
-        state.pointee.failure = .connection(error.isRefused ? .refused : .unreachable)
+        slab.exchange(id).pointee.failure = .connection(error.isRefused ? .refused : .unreachable)
         attemptFailed(id, .connectFailed, isUnsent: true)
       }
     }

@@ -34,7 +34,7 @@ let package = Package(
     room("Status", ["Exposition", "Fleet", "Primitives"]),
     room("Terminal", ["CSystem", "IO"]),
     room("Manual", []),
-    room("Controller", ["Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
+    room("Controller", ["CZlib", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Balancer", ["CSystem", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Events", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
     room("Demo", ["CSystem", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),

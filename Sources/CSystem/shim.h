@@ -135,6 +135,11 @@ static inline long sy_mode(const char *path, int *is_regular) {
   *is_regular = S_ISREG(status.st_mode);
   return (long)(status.st_mode & 07777);
 }
+// Whether a path names a regular file that may be executed.
+static inline int sy_is_program(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
+}
 static inline long sy_fstat_size(int fd, int *is_regular) {
   struct stat status;
   if (fstat(fd, &status) < 0) return -(long)errno;

@@ -24,6 +24,14 @@ extension Form<SocketAddress> {
         guard !scalar.isNull, !text.isEmpty, let (host, port) = split(text) else {
           throw .expected("an address and port", hint: "write it like `\(example)`")
         }
+        // `::1:8000` is one too, but has a port for whoever wrote it.
+        if SocketAddress(host: "[\(text)]", port: 1) != nil, Printable.isTame(text),
+          SocketAddress(host: "[\(host)]", port: 1) == nil
+        {
+          throw .problem(
+            "\(shown) is an IPv6 address without brackets and port",
+            hint: "write it like `[\(text)]:8000`")
+        }
         guard let port else {
           if let number = UInt16(text), number > 0 {
             throw .problem("\(shown) is no address and port", hint: "write `0.0.0.0:\(number)`")

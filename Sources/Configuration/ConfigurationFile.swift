@@ -10,18 +10,23 @@ package struct ConfigurationFile: Sendable {
   /// Every value in force, as YAML; one that came from a default is marked `# default`. It loads
   /// and gives an equal fleet.
   package let effective: String
+  /// What is allowed, but hardly meant; at most 100, in file order.
+  package let warnings: [Diagnostic]
 
   /// Reads the text of a file, YAML or JSON, at most 1 MiB. `path` is for the messages only.
+  /// `isProgram` says whether a path names a program that can be run on this machine.
   package static func read(
-    _ bytes: [UInt8], path: String
+    _ bytes: [UInt8], path: String, isProgram: (String) -> Bool = { _ in true }
   ) throws(ConfigurationErrors) -> ConfigurationFile {
     let (report, root) = try YAMLFile.open(
       bytes, path: path, needs: "`listeners` and `pools`")
     var decoder = Decoder(report)
     let effective = decoder.decode(root)
     guard report.isEmpty else { throw report.errors }
+    decoder.warn(isProgram: isProgram)
     return ConfigurationFile(
-      fleet: decoder.fleet, effective: SecretText.masked(text: effective.yaml))
+      fleet: decoder.fleet, effective: SecretText.masked(text: effective.yaml),
+      warnings: report.warnings)
   }
 }
 
@@ -34,6 +39,8 @@ struct Decoder {
   var poolIndices: [String: Int] = [:]
   /// The items of `admin.ready_unless_empty`; they name pools, which are read later.
   var readyNodes: [Node] = []
+  /// What warnings are made of; see Decoder+Warnings.swift.
+  var places = WarningPlaces()
   /// The line where an address is listened on; nil for a default.
   var listenLines: [SocketAddress: Int?] = [:]
   /// Where the endpoints that are addresses stand in the file.

@@ -88,12 +88,14 @@ extension Decoder {
 
   // MARK: Actions
 
-  private func decodeAction(of hook: inout HookPolicy, _ scope: inout Scope, _ node: Node) {
+  private mutating func decodeAction(of hook: inout HookPolicy, _ scope: inout Scope, _ node: Node)
+  {
     let nodes = scope.items("run")
     if let nodes {
       let words = nodes.compactMap { scope.decode($0, "a word of `run`", Form<String>.word) }
       if let first = nodes.first {
         check(words, first, isWhole: words.count == nodes.count)
+        if let program = words.first { places.programs.append((program, first.offset)) }
       } else {
         report.error(at: scope.offset(of: "run"), "`run` needs at least one item")
       }

@@ -15,6 +15,7 @@ extension Decoder {
       let name = scope.decode(keyNode, "the key of a pool", .name) ?? key.text
       var pool = Pool(name: name, endpoints: [])
       decode(&pool, in: &scope)
+      places.pools.append((name: key.offset, retries: scope.offset(of: "retries")))
       poolIndices[name] = poolNames.count
       poolNames.append(name)
       fleet.pools.append(pool)
@@ -53,6 +54,7 @@ extension Decoder {
     decodeQueue(&pool, in: &scope)
     decodeRateLimits(&pool.rateLimits, in: &scope)
     scope.section("weights") { decodeWeights(&pool.weights, in: &$0) }
+    requirePages(pool, scope)
     decodeThresholds(&pool, in: &scope)
   }
 
@@ -74,6 +76,7 @@ extension Decoder {
             .init("weight", .value(weights.write(endpoint.baseWeight), isDefault: true)),
             .init("concurrency", .value(concurrencies.write(nil), isDefault: true)),
             .init("backup", .value(Form.truth.write(endpoint.isBackup), isDefault: true)),
+            .init("metrics", .value("pool", isDefault: true)),
           ]))
       } else {
         var item = Scope(node, "this endpoint", report)
@@ -82,6 +85,7 @@ extension Decoder {
         item.read("weight", &endpoint.baseWeight, weights)
         item.read("concurrency", &endpoint.concurrency, concurrencies)
         item.read("backup", &endpoint.isBackup, .truth)
+        item.read("metrics", &endpoint.metrics, Form.metricsPlace.or("pool"))
         outputs.append(item.finish())
       }
       guard let place else { continue }
@@ -96,6 +100,21 @@ extension Decoder {
     }
     scope.put("endpoints", .sequence(outputs))
     requirePrimary(pool, scope)
+  }
+
+  // A metrics address that nobody reads is a mistake.
+  private func requirePages(_ pool: Pool, _ scope: Scope) {
+    let hasPlaces =
+      pool.endpoints.contains { $0.metrics != nil }
+      || pool.names.contains { $0.template.metrics != nil }
+    guard hasPlaces, pool.weights.scrapes.isEmpty, !scope.refused.contains("weights") else {
+      return
+    }
+    report.error(
+      at: scope.offset(of: "endpoints"),
+      "an endpoint has `metrics`, but the pool reads no page",
+      hint:
+        "write `weights: {scrape: [{preset: triton}]}` or what fits; its first page is read there")
   }
 
   // An endpoint, or what the endpoints of a host name will be. Returns what it is called.

@@ -1,8 +1,13 @@
 // What is wrong with a configuration file and where, as an operator reads it.
 // Text of the file is shown with its control characters replaced: it may be hostile.
 
-/// One error in a configuration file.
+/// One error in a configuration file, or one thing that is allowed but hardly meant.
 package struct Diagnostic: Error, Sendable, Equatable {
+  package enum Severity: String, Sendable {
+    case error, warning
+  }
+
+  package var severity = Severity.error
   /// The file as the operator named it.
   package let path: String
   /// Counted from 1.
@@ -16,10 +21,11 @@ package struct Diagnostic: Error, Sendable, Equatable {
   /// The line of the file without its end; "" where the file has none to show.
   package let sourceLine: String
 
-  /// `path:line:column: error: message`, the source line, a caret, a hint; no newline at the end.
+  /// `path:line:column: error: message` (or `warning:`), the source line, a caret, a hint; no
+  /// newline at the end.
   /// Of a very long source line only the part around the caret is shown.
   package var rendered: String {
-    var text = "\(path):\(line):\(column): error: \(message)"
+    var text = "\(path):\(line):\(column): \(severity.rawValue): \(message)"
     if let (excerpt, indent) = excerpt { text += "\n\(excerpt)\n\(indent)^" }
     if let hint { text += "\nhint: \(hint)" }
     return text

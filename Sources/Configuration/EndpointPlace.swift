@@ -1,4 +1,5 @@
 // Where an endpoint is: an address, or a host name that is resolved while steelyard runs.
+import Fleet
 import Primitives
 
 /// What `address` of an endpoint says.
@@ -51,5 +52,25 @@ extension Form<EndpointPlace> {
         }
     }
     return areGood && labels.last?.utf8.contains { $0 >= 0x61 && $0 <= 0x7A } == true
+  }
+}
+
+extension Form<MetricsPlace> {
+  /// `8012`, a port of the endpoint's own address, or `10.0.0.1:8012`.
+  static var metricsPlace: Form {
+    let address = Form<SocketAddress>.endpointAddress
+    return Form(
+      read: { scalar throws(Misfit) in
+        if Decimal.isInteger(scalar.text) {
+          return .port(try Form<UInt16>.port.read(scalar))
+        }
+        return .address(try address.read(scalar))
+      },
+      write: {
+        switch $0 {
+        case .port(let port): "\(port)"
+        case .address(let found): address.write(found)
+        }
+      })
   }
 }

@@ -1,16 +1,24 @@
-// Collects the errors of one file. Their number is bounded; what is kept is given in file order.
-// Invariant: no diagnostic holds a secret of the file, whatever is wrong with the file.
+// Collects the errors and warnings of one file. Their number is bounded; what is kept is given in
+// file order. Invariant: no diagnostic holds a secret of the file, whatever is wrong with the file.
 import Primitives
 
 /// The diagnostics found so far.
 package final class Report {
+  private struct Finding {
+    let offset: Int
+    let message: String
+    let hint: String?
+  }
+
   let source: SourceText
   private let path: String
-  private var found: [(offset: Int, message: String, hint: String?)] = []
+  private var found: [Finding] = []
+  private var doubts: [Finding] = []
   private var isTruncated = false
   private static let diagnosticsMax = 1_000
   /// Longer lines are not shown.
   private static let lineBytesMax = 4_096
+  private static let warningsMax = 100
 
   init(_ source: SourceText, path: String) {
     self.source = source
@@ -21,43 +29,31 @@ package final class Report {
   package var count: Int { found.count }
   /// No more are kept.
   var isFull: Bool { found.count >= Self.diagnosticsMax }
+  /// There is no error; there may be warnings.
   var isEmpty: Bool { found.isEmpty }
 
   /// Notes an error at a byte offset of the source.
   package func error(at offset: Int, _ message: String, hint: String? = nil) {
     if !isFull {
-      found.append((offset, message, hint))
+      found.append(Finding(offset: offset, message: message, hint: hint))
     } else {
       isTruncated = true
     }
   }
 
+  /// Notes at a byte offset of the source what is allowed, but hardly meant. At most 100 are kept.
+  func warn(at offset: Int, _ message: String, hint: String? = nil) {
+    if doubts.count < Self.warningsMax {
+      doubts.append(Finding(offset: offset, message: message, hint: hint))
+    }
+  }
+
+  /// Every warning noted, in file order.
+  var warnings: [Diagnostic] { diagnostics(doubts, .warning) }
+
   /// Every error noted, in file order; those of one place in the order they were noted.
   var errors: ConfigurationErrors {
-    let sorted = found.enumerated().sorted {
-      ($0.element.offset, $0.offset) < ($1.element.offset, $1.offset)
-    }
-    // Errors of one very long line share its text.
-    var lineNumber = 0
-    var lineText = ""
-    var secrets: [String] = []
-    var diagnostics = sorted.map { _, error in
-      let (line, column) = source.position(of: error.offset)
-      if line != lineNumber {
-        (lineNumber, lineText, secrets) = (line, "", [])
-        let text = source.line(at: error.offset)
-        // What cannot be looked through for secrets in good time is not shown.
-        if text.utf8.count <= Self.lineBytesMax {
-          lineText = SecretText.masked(line: text) { source.line(line - 1 - $0, bytesMax: 1_024) }
-          secrets = SecretText.secrets(of: text, masked: lineText)
-        }
-      }
-      return Diagnostic(
-        path: path, line: line, column: column,
-        message: SecretText.masked(text: error.message, without: secrets),
-        hint: error.hint.map { SecretText.masked(text: $0, without: secrets) },
-        sourceLine: lineText)
-    }
+    var diagnostics = diagnostics(found, .error)
     if isTruncated, let last = diagnostics.last {
       diagnostics.append(
         Diagnostic(
@@ -66,5 +62,34 @@ package final class Report {
           sourceLine: ""))
     }
     return ConfigurationErrors(diagnostics: diagnostics)
+  }
+
+  private func diagnostics(
+    _ findings: [Finding], _ severity: Diagnostic.Severity
+  ) -> [Diagnostic] {
+    let sorted = findings.enumerated().sorted {
+      ($0.element.offset, $0.offset) < ($1.element.offset, $1.offset)
+    }
+    // Findings in one very long line share its text.
+    var lineNumber = 0
+    var lineText = ""
+    var secrets: [String] = []
+    return sorted.map { _, finding in
+      let (line, column) = source.position(of: finding.offset)
+      if line != lineNumber {
+        (lineNumber, lineText, secrets) = (line, "", [])
+        let text = source.line(at: finding.offset)
+        // What cannot be looked through for secrets in good time is not shown.
+        if text.utf8.count <= Self.lineBytesMax {
+          lineText = SecretText.masked(line: text) { source.line(line - 1 - $0, bytesMax: 1_024) }
+          secrets = SecretText.secrets(of: text, masked: lineText)
+        }
+      }
+      return Diagnostic(
+        severity: severity, path: path, line: line, column: column,
+        message: SecretText.masked(text: finding.message, without: secrets),
+        hint: finding.hint.map { SecretText.masked(text: $0, without: secrets) },
+        sourceLine: lineText)
+    }
   }
 }

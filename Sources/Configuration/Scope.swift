@@ -136,12 +136,14 @@ package struct Scope {
     do throws(Misfit) {
       return try form.read(scalar)
     } catch {
+      let variable = scalar.text.contains("${") ? YAMLDocument.variableHint : nil
       switch error {
       case .expected(let what, let hint):
         let kind = isSecret ? node.kindWithoutText : node.kind
-        report.error(at: node.offset, "\(name) must be \(what), not \(kind)", hint: hint)
+        report.error(
+          at: node.offset, "\(name) must be \(what), not \(kind)", hint: variable ?? hint)
       case .problem(let message, let hint):
-        report.error(at: node.offset, message, hint: hint)
+        report.error(at: node.offset, message, hint: variable ?? hint)
       }
     }
     return nil

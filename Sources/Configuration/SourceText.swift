@@ -29,10 +29,11 @@ struct SourceText {
     checkpoints = isASCII ? [] : Self.checkpoints(of: bytes)
   }
 
+  // The first is 0 also where the text begins with a byte that continues a character.
   private static func checkpoints(of bytes: [UInt8]) -> [Int] {
     var checkpoints: [Int] = []
     var count = 0
-    for (offset, byte) in bytes.enumerated() where byte & 0xC0 != 0x80 {
+    for (offset, byte) in bytes.enumerated() where offset == 0 || byte & 0xC0 != 0x80 {
       if count % stride == 0 { checkpoints.append(offset) }
       count += 1
     }

@@ -81,15 +81,36 @@ struct YAMLDocument {
       return
     }
     let offset = source.offset(ofScalar: parser.problem_mark.index)
-    var message = "not YAML: \(problem)"
+    let isJSON = Self.content(source.bytes, after: 0).map { source.bytes[$0] == 0x7B } ?? false
+    var message = "not \(isJSON ? "JSON or YAML" : "YAML"): \(problem)"
     if let context = parser.context.map({ String(cString: $0) }) {
       let began = source.position(of: source.offset(ofScalar: parser.context_mark.index)).line
       message += " \(context)"
       if began != source.position(of: offset).line { message += " that began in line \(began)" }
     }
-    let isTab = offset < source.bytes.count && source.bytes[offset] == 0x09
-    report.error(
-      at: offset, message, hint: isTab ? "YAML is indented with spaces; this is a tab" : nil)
+    report.error(at: offset, message, hint: Self.hint(problem, at: offset, isJSON, source))
+  }
+
+  /// What is said of `${PORT}` where something else is expected.
+  static let variableHint =
+    "`${…}` is not replaced here; make the file with a tool such as `envsubst` first"
+
+  /// What the operator most probably has to mend. libyaml tells what its grammar wanted.
+  private static func hint(
+    _ problem: String, at offset: Int, _ isJSON: Bool, _ source: SourceText
+  ) -> String? {
+    if offset < source.bytes.count, source.bytes[offset] == 0x09 {
+      return "YAML is indented with spaces; this is a tab"
+    }
+    if source.line(at: offset).contains("${") { return variableHint }
+    if isJSON { return "look for a comma, quote or brace that is missing or too much before this" }
+    switch problem {
+    case "did not find expected key", "did not find expected '-' indicator",
+      "mapping values are not allowed in this context":
+      return "look at the indentation: the keys of one mapping, and the `-` of one list, begin in "
+        + "the same column"
+    default: return nil
+    }
   }
 
   // The offset of a directive (a `%` that begins a line) before the document.

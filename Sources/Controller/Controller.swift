@@ -169,9 +169,10 @@ package struct Controller: Sendable {
 
   /// Requires: there is such a probe, and it is due.
   private mutating func begin(_ slot: Int, _ index: Int, _ now: Nanoseconds) -> ProbeRequest {
-    guard let address = endpoints[slot]?.endpoint.address, let number = endpoints[slot]?.pool else {
+    guard let endpoint = endpoints[slot]?.endpoint, let number = endpoints[slot]?.pool else {
       preconditionFailure("an unused slot has no probes")
     }
+    let address = endpoint.address
     let id = takeID(slot, index)
     if index < 0 {
       let policy = fleet.pools[number].health ?? HealthPolicy()
@@ -189,7 +190,7 @@ package struct Controller: Sendable {
       endpoints[slot]?.capacity.scrapeSent(EvidenceReading(evidence, slot, now: now))
     }
     var request = ProbeRequest(
-      id: id, address: source.port.map(address.with(port:)) ?? address, path: source.path,
+      id: id, address: endpoint.pageAddress(source, index: index), path: source.path,
       kind: source.format == .json ? .json : .prometheus, timeout: timeout,
       contentBytesMax: fleet.pools[number].weights.pageBytesMax)
     if request.address == address { request.proxyHeader = fleet.pools[number].proxyProtocol }
@@ -268,7 +269,7 @@ package struct Controller: Sendable {
     scrapeLog.append(
       ScrapeChange(
         at: now, pool: fleet.pools[state.pool].name,
-        address: source.port.map(state.endpoint.address.with(port:)) ?? state.endpoint.address,
+        address: state.endpoint.pageAddress(source, index: index),
         path: source.path, failure: failure))
   }
 

@@ -1,4 +1,5 @@
 // One GET at a time, for commands: connects, sends, waits for the end. The loop is its own.
+import Fleet
 import HTTP
 package import IO
 package import Primitives
@@ -34,7 +35,8 @@ package struct PageFetch: Sendable, Equatable {
 }
 
 package struct PageFetchDriver: ~Copyable {
-  private static let pageBytesMax = 16 << 20
+  /// As `serve` reads at most, unless the file says otherwise.
+  private static let pageBytesMax = WeightPolicy().pageBytesMax
 
   private let userAgent: String
   private var io: IOLoop
@@ -59,7 +61,11 @@ package struct PageFetchDriver: ~Copyable {
         id: ProbeID(slot: 0, source: 0, serial: UInt64(index)), address: address, path: path,
         kind: kind, timeout: timeout, contentBytesMax: Self.pageBytesMax)
       request.host = host
-      let fetch = fetch(request)
+      var fetch = fetch(request)
+      if let path = exchange.redirectPath(of: request) {
+        request.path = path
+        fetch = self.fetch(request, isRedirected: true)
+      }
       if case .failed(let failure) = fetch.outcome,
         failure.kind == .refused || failure.kind == .unreachable
       {
@@ -80,7 +86,9 @@ package struct PageFetchDriver: ~Copyable {
     }
   }
 
-  private mutating func fetch(_ request: ProbeRequest) -> PageFetch {
+  private mutating func fetch(
+    _ request: ProbeRequest, isRedirected: Bool = false
+  ) -> PageFetch {
     exchange.begin(request, userAgent: userAgent)
     let sentAt = Clock.now
     let id: ConnectionID
@@ -125,6 +133,7 @@ package struct PageFetchDriver: ~Copyable {
       }
     }
     io.close(id)
+    if isRedirected || exchange.redirectPath(of: request) == nil { exchange.refuseRedirect() }
     let outcome: PageFetch.Outcome = exchange.withOutcome {
       switch $0 {
       case .answered(let status, let content): .answered(status: status, content: Array(content))

@@ -29,7 +29,8 @@ enum PageKind {
     if page.starts(with: [0x1F, 0x8B]) || page.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) {
       throw .isCompressed
     }
-    guard let start = page.firstIndex(where: { !isBlank($0) }) else { throw .empty }
+    let mark = page.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+    guard let start = page[mark...].firstIndex(where: { !isBlank($0) }) else { throw .empty }
     return start
   }
 

@@ -84,7 +84,9 @@ package struct PageReader: Sendable {
       gather(page, &result, &newStart)
     case .json:
       try PageKind.requireJSON(page)
-      let json = try JSONPage.read(page)
+      // JSON has no byte order mark, but some servers send one (RFC 8259 §8.1).
+      let mark = page.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+      let json = try JSONPage.read(UnsafeRawBufferPointer(rebasing: page[mark...]))
       for index in selected.indices { selected[index].beginPage() }
       gather(json, &newStart)
     }

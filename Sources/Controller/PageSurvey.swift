@@ -16,6 +16,8 @@ package struct PageSurvey: Sendable, Equatable {
   package struct Row: Sendable, Equatable {
     package var name: String
     package var reading: SignalReading
+    /// The page announces its metric (`# TYPE`), whether it has samples of it yet or not.
+    package var isAnnounced = false
     package var thresholds: SignalSpec.Thresholds?
     package var isRatio: Bool
     package var role: SignalRole?
@@ -49,9 +51,12 @@ package struct PageSurvey: Sendable, Equatable {
   ) throws(PageError) {
     let format = chosen?.format ?? Self.format(first)
     self.format = format
+    let announced = format == .prometheus ? Self.announced(first) : []
     for preset in Preset.all where preset.format == format {
       let readings = try Self.readings(preset, first, nil)
-      let found = readings.count { $0 != .absent(.missing) }
+      let found = zip(preset.signals, readings).count { spec, reading in
+        reading != .absent(.missing) || spec.isAnnounced(by: announced)
+      }
       if found > 0 { fits.append(Fit(preset: preset.name, found: found, of: readings.count)) }
     }
     // Many of them, then a large share of them; `process` fits half the world.
@@ -66,8 +71,8 @@ package struct PageSurvey: Sendable, Equatable {
     let readings = try Self.readings(preset, first, second)
     rows = zip(preset.signals, readings).map { spec, reading in
       Row(
-        name: spec.name, reading: reading, thresholds: spec.thresholds, isRatio: spec.isRatio,
-        role: spec.role)
+        name: spec.name, reading: reading, isAnnounced: spec.isAnnounced(by: announced),
+        thresholds: spec.thresholds, isRatio: spec.isRatio, role: spec.role)
     }
     let usable = rows.compactMap { row in
       row.reading.value.map {
@@ -81,7 +86,23 @@ package struct PageSurvey: Sendable, Equatable {
   }
 
   /// Whether any signal of the preset is on the page.
-  package var isUseful: Bool { rows.contains { $0.reading != .absent(.missing) } }
+  package var isUseful: Bool {
+    rows.contains { $0.reading != .absent(.missing) || $0.isAnnounced }
+  }
+
+  private static let announcedMax = 4_096
+
+  /// The names in the page's TYPE lines, the first 4,096 of them.
+  private static func announced(_ page: [UInt8]) -> Set<String> {
+    var names: Set<String> = []
+    page.withUnsafeBytes { bytes in
+      var parser = SampleParser(bytes)
+      while let item = parser.next(where: { _ in false }), names.count < announcedMax {
+        if case .type(let name, _) = item { names.insert(name.string) }
+      }
+    }
+    return names
+  }
 
   /// JSON where the page cannot be Prometheus text and the JSON preset has something of it.
   private static func format(_ page: [UInt8]) -> ScrapeSource.Format {
@@ -158,5 +179,24 @@ package struct PageSurvey: Sendable, Equatable {
         }
       }
     }
+  }
+}
+
+extension SignalSpec {
+  /// Whether one of its metrics is among the names of TYPE lines, which leave out the endings of
+  /// counters, histograms and summaries, or do not.
+  fileprivate func isAnnounced(by names: Set<String>) -> Bool {
+    if names.isEmpty { return false }
+    var isFound = false
+    _ = source.mapSelectors { selector in
+      for name in selector.names where !isFound {
+        isFound =
+          names.contains(name)
+          || ["_total", "_sum", "_count", "_bucket"].contains { ending in
+            name.hasSuffix(ending) && names.contains(String(name.dropLast(ending.count)))
+          }
+      }
+    }
+    return isFound
   }
 }

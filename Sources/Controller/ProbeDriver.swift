@@ -20,6 +20,8 @@ package struct ProbeDriver: ~Copyable {
     var isConnected = false
     /// The connection carried an exchange before this one.
     var isReused = false
+    /// A redirect was followed already.
+    var isRedirected = false
     /// nil while idle.
     var request: ProbeRequest?
     var deadline = Nanoseconds.zero
@@ -110,6 +112,7 @@ package struct ProbeDriver: ~Copyable {
       lane.request = request
       lane.deadline = deadline
       lane.isReused = lane.connection != nil
+      lane.isRedirected = false
       lane.exchange.begin(request, userAgent: userAgent)
     }
     begin(&lanes[key, default: Lane(address: request.address)])
@@ -185,8 +188,16 @@ package struct ProbeDriver: ~Copyable {
   private mutating func finish(
     _ key: LaneKey, _ controller: inout Controller, _ io: inout IOLoop, _ wall: Nanoseconds
   ) {
-    guard let lane = lanes[key], let request = lane.request else { return }
+    guard let request = lanes[key]?.request else { return }
+    if lanes[key]?.isRedirected == false,
+      let path = lanes[key]?.exchange.redirectPath(of: request)
+    {
+      follow(path, key, request, &controller, &io, wall)
+      return
+    }
+    lanes[key]?.exchange.refuseRedirect()
     lanes[key]?.request = nil
+    guard let lane = lanes[key] else { return }
     let now = io.now
     let isKnown = lane.exchange.withOutcome {
       controller.finished(request.id, $0, now: now, wall: wall)
@@ -199,6 +210,21 @@ package struct ProbeDriver: ~Copyable {
       }
     }
     if !isKnown { lanes[key] = nil }
+  }
+
+  /// Asks the same server for the page that it pointed to, once, within the same time-out.
+  private mutating func follow(
+    _ path: String, _ key: LaneKey, _ request: ProbeRequest, _ controller: inout Controller,
+    _ io: inout IOLoop, _ wall: Nanoseconds
+  ) {
+    if let id = lanes[key]?.connection, lanes[key]?.exchange.isReusable != true { drop(id, &io) }
+    var request = request
+    request.path = path
+    let isKept = lanes[key]?.connection != nil
+    lanes[key]?.isReused = isKept
+    lanes[key]?.isRedirected = true
+    lanes[key]?.exchange.begin(request, userAgent: userAgent)
+    send(key, &controller, &io, wall)
   }
 
   private mutating func drop(_ id: ConnectionID, _ io: inout IOLoop) {

@@ -28,6 +28,10 @@ package struct ProbeExchange: Sendable {
   private var interimCount = 0
   private var status = 0
   private var isPersistent = false
+  /// What `Location` of a redirect says, up to 1 KiB.
+  private var location: String?
+  /// Compressed content is wanted plain: it is a page.
+  private var isPage = false
   private var headBytes: [UInt8] = []
   private var content: [UInt8] = []
   private var reader = ContentReader(.none)
@@ -44,6 +48,8 @@ package struct ProbeExchange: Sendable {
     method = request.method == .head ? .head : .get
     contentMax = request.contentBytesMax
     interimCount = 0
+    location = nil
+    isPage = request.kind == .prometheus || request.kind == .json
     headBytes.removeAll(keepingCapacity: true)
     content.removeAll(keepingCapacity: true)
     requestBytes.removeAll(keepingCapacity: true)
@@ -102,11 +108,9 @@ package struct ProbeExchange: Sendable {
     case .head:
       phase = .failed(
         ProbeFailure(.cut, hasReceived ? "closed within the head" : "closed without an answer"))
+    case .content where reader.isUntilClose: _ = finishContent()
     case .content:
-      phase =
-        reader.isUntilClose
-        ? .answered
-        : .failed(ProbeFailure(.cut, "closed after \(content.count) bytes of content"))
+      phase = .failed(ProbeFailure(.cut, "closed after \(content.count) bytes of content"))
     case .answered, .connected, .failed: break
     }
     isReusable = false
@@ -128,6 +132,32 @@ package struct ProbeExchange: Sendable {
   package var progress: String {
     if !hasReceived { return "no answer" }
     return phase == .head ? "an unfinished head" : "\(content.count) bytes of content"
+  }
+
+  /// The path that a redirect of a page leads to, where that is the same server as `request`'s:
+  /// nil otherwise. Only of use when the exchange is over. Source: RFC 9110 §10.2.2, §15.4.
+  package func redirectPath(of request: ProbeRequest) -> String? {
+    guard isPage, phase == .answered, let location else { return nil }
+    if location.hasPrefix("/"), !location.hasPrefix("//") { return location }
+    let scheme = "http://"
+    guard location.lowercased().hasPrefix(scheme) else { return nil }
+    let rest = location.dropFirst(scheme.count)
+    let end = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
+    var authority = rest[..<end].lowercased()
+    if !authority.contains(":") || authority.hasSuffix("]") { authority += ":80" }
+    let own = [request.address.description, request.host ?? ""].map { $0.lowercased() }
+    guard own.contains(authority) else { return nil }
+    let target = String(rest[end...])
+    return target.hasPrefix("/") ? target : "/" + target
+  }
+
+  /// A redirect that is not followed is a failure that says where it leads.
+  package mutating func refuseRedirect() {
+    guard isPage, phase == .answered, let location else { return }
+    let place = Array(location.utf8).withUnsafeBytes { Wording.snippet($0) }
+    phase = .failed(
+      ProbeFailure(
+        .status, "\(status): the page is at \(place); `path` and `port` have to say so"))
   }
 
   /// Hands out the outcome, whose content is valid within `body`. Requires: the exchange is over.
@@ -152,7 +182,7 @@ package struct ProbeExchange: Sendable {
       case .rejected(let error): return isOver(.failed(ProbeFailure(.badHTTP, error.label)))
       case .complete: break
       }
-      guard head.isInterim else { return takeHead(head) }
+      guard head.isInterim else { return takeHead(head, parser) }
       interimCount += 1
       guard interimCount <= Self.interimMax else {
         return isOver(.failed(ProbeFailure(.badHTTP, "too many interim heads")))
@@ -161,12 +191,15 @@ package struct ProbeExchange: Sendable {
     }
   }
 
-  private mutating func takeHead(_ head: ResponseHead) -> Bool {
+  private mutating func takeHead(_ head: ResponseHead, _ parser: borrowing HeadParser) -> Bool {
     guard head.status != 101 else {
       return isOver(.failed(ProbeFailure(.badHTTP, "101 without being asked")))
     }
     status = head.status
     isPersistent = head.isPersistent
+    if [301, 302, 303, 307, 308].contains(status) {
+      location = headBytes.withUnsafeBytes { parser.value(of: "location", in: $0) }
+    }
     reader = ContentReader(head.framing)
     phase = .content
     if case .length(let count) = head.framing, count > contentMax { return exceed() }
@@ -184,10 +217,25 @@ package struct ProbeExchange: Sendable {
       case .malformed(let error): return isOver(.failed(ProbeFailure(.badHTTP, error.label)))
       case .complete:
         isReusable = isPersistent && offset == bytes.count
-        return isOver(.answered)
+        return finishContent()
       case .content(let count):
         guard count <= contentMax - content.count else { return exceed() }
         content.append(contentsOf: bytes[offset - count..<offset])
+      }
+    }
+  }
+
+  /// All content is there. A page that came compressed although it was not asked for so is read
+  /// all the same: some servers know nothing else.
+  private mutating func finishContent() -> Bool {
+    guard isPage, GzipPage.isGzip(content) else { return isOver(.answered) }
+    do throws(GzipPage.Failure) {
+      content = try GzipPage.plain(content, byteCountMax: contentMax)
+      return isOver(.answered)
+    } catch {
+      switch error {
+      case .tooLarge: return exceed()
+      case .malformed: return isOver(.failed(ProbeFailure(.badPage, "malformed gzip content")))
       }
     }
   }
@@ -198,7 +246,8 @@ package struct ProbeExchange: Sendable {
       content.removeAll(keepingCapacity: true)
       return isOver(.answered)
     }
-    return isOver(.failed(ProbeFailure(.tooLarge, "more than \(contentMax) bytes")))
+    let limit = isPage ? "more than \(contentMax) bytes, the limit of `page_bytes`" : nil
+    return isOver(.failed(ProbeFailure(.tooLarge, limit ?? "more than \(contentMax) bytes")))
   }
 
   private mutating func isOver(_ end: Phase) -> Bool {

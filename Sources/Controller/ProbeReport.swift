@@ -81,7 +81,9 @@ package struct ProbeReport: Sendable, Equatable {
         load = row.load.map { "load \(NumberWords.fixed($0)) (\(range))" } ?? "(\(range))"
       }
       return [
-        row.name, row.reading.value.map(NumberWords.short) ?? "-", Self.state(row.reading),
+        row.name, row.reading.value.map(NumberWords.short) ?? "-",
+        row.reading == .absent(.missing) && row.isAnnounced
+          ? "announced, but no sample yet" : Self.state(row.reading),
         row.role.map { "role \($0.rawValue)" } ?? "", load,
       ]
     }

@@ -67,6 +67,8 @@ public struct SampleParser {
     let start = page.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!
     nextLine = start.assumingMemoryBound(to: UInt8.self)
     pageEnd = nextLine + page.count
+    // A byte order mark is no part of the first line.
+    if page.starts(with: [0xEF, 0xBB, 0xBF]) { nextLine += 3 }
     lineStart = nextLine
     lineEnd = nextLine
     nameEnd = nextLine

@@ -77,12 +77,33 @@ public struct Endpoint: Sendable, Equatable {
   public var concurrency: Double?
   /// Used only while no other endpoint of the pool may be.
   public var isBackup = false
+  /// Where its own metrics page is, the first of the pool's pages, if not where the pool says.
+  public var metrics: MetricsPlace?
   /// The index of its cells and of its row in the weight table; −1 until `SlotMap` assigned it.
   public var slot = -1
 
   public init(address: SocketAddress, baseWeight: Double = 1) {
     self.address = address
     self.baseWeight = baseWeight
+  }
+}
+
+/// Where the metrics page of one endpoint is.
+public enum MetricsPlace: Sendable, Equatable {
+  /// Another port of the endpoint's own address.
+  case port(UInt16)
+  case address(SocketAddress)
+}
+
+extension Endpoint {
+  /// The address of page `index` of the pool's pages. The first page is the server's own: `metrics`
+  /// of the endpoint counts there. Further pages are the host's (node, dcgm).
+  public func pageAddress(_ source: ScrapeSource, index: Int) -> SocketAddress {
+    switch index == 0 ? metrics : nil {
+    case .address(let address): address
+    case .port(let port): address.with(port: port)
+    case nil: source.port.map(address.with(port:)) ?? address
+    }
   }
 }
 

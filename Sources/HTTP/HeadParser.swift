@@ -16,8 +16,10 @@ public struct HeadParser: ~Copyable {
   /// The fields of the last head, in order; `fieldCount` of them are valid.
   public let fields: UnsafeMutablePointer<Field>
   public private(set) var fieldCount = 0
+  /// The bits of `present`: no more names can be told apart than this.
+  package static let fieldNamesMax = UInt64.bitWidth
   /// Which names are among them.
-  private var present: UInt32 = 0
+  private var present: UInt64 = 0
 
   /// Requires: 1...byteCountMax bytes and 1...1_000 fields. `takesTrace` is for servers that pass
   /// nothing on: they know best how to refuse TRACE.
@@ -84,7 +86,7 @@ public struct HeadParser: ~Copyable {
 
   /// Whether the last head has a field of the name.
   @inline(__always)
-  func has(_ name: FieldName) -> Bool { present & 1 << UInt32(name.rawValue) != 0 }
+  func has(_ name: FieldName) -> Bool { present & 1 << UInt64(name.rawValue) != 0 }
 
   private func unfinished(_ count: Int) throws(HeadError) -> HeadVerdict {
     if count >= byteLimit { throw .headTooLarge }
@@ -271,7 +273,7 @@ public struct HeadParser: ~Copyable {
         valueEnd &-= 1
       }
       let name = FieldName.match(bytes + offset, nameEnd &- offset)
-      present |= 1 << UInt32(name.rawValue)
+      present |= 1 << UInt64(name.rawValue)
       // A head is at most 16 KB.
       fields[fieldCount] = Field(
         start: UInt16(truncatingIfNeeded: offset), nameEnd: UInt16(truncatingIfNeeded: nameEnd),

@@ -38,7 +38,7 @@ public enum Framing: Sendable, Equatable {
 }
 
 /// The fields that a proxy has to know.
-public enum FieldName: UInt8, Sendable {
+public enum FieldName: UInt8, Sendable, CaseIterable {
   case other, connection, contentLength, transferEncoding, host, expect, upgrade, keepAlive, te
   case trailer, proxyConnection, via, xForwardedFor, xForwardedProto, xForwardedHost, xRealIP
   case http2Settings

@@ -1,23 +1,43 @@
-// Reads whole small files: configuration, and the pages of /proc.
+// Reads whole small files: configuration, tokens, and the pages of /proc. Never waits for a writer
+// unless the caller says for how long: a FIFO, a terminal or a device must not hold up a thread.
 import CSystem
+public import Primitives
 
 public enum FileReader {
-  /// The bytes of a file, at most `byteCountMax`; nil beyond that. Errors: open(2)'s and read(2)'s.
-  public static func read(_ path: String, byteCountMax: Int) throws(IOError) -> [UInt8]? {
-    let opened = sy_open(path, O_RDONLY)
+  /// The bytes of a file, at most `byteCountMax`; nil beyond that. What is no regular file (a pipe,
+  /// a terminal, a device) is read for at most `patience`, the time until its end included.
+  /// Errors: open(2)'s and read(2)'s; ESPIPE for what is no regular file where `patience` is zero;
+  /// ETIMEDOUT where its end did not come in time.
+  public static func read(
+    _ path: String, byteCountMax: Int, patience: Nanoseconds = .zero
+  ) throws(IOError) -> [UInt8]? {
+    let opened = sy_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
     guard opened >= 0 else { throw IOError("open", -opened) }
     let fd = Int32(opened)
     defer { sy_close(fd) }
+    var isRegular: Int32 = 0
+    let size = sy_fstat_size(fd, &isRegular)
+    guard size >= 0 else { throw IOError("stat", -size) }
+    guard isRegular != 0 || patience > .zero else { throw IOError("read", Int(ESPIPE)) }
+    let deadline = Clock.now + patience
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 16_384)
     while true {
       let count = sy_read(fd, &chunk, chunk.count)
+      if count == -Int(EAGAIN), isRegular == 0 {
+        let left = Int32(clamping: Int((deadline - Clock.now).seconds * 1_000))
+        guard left > 0, sy_poll(fd, 0, left) != 0 else { throw IOError("read", Int(ETIMEDOUT)) }
+        continue
+      }
       guard count >= 0 else { throw IOError("read", -count) }
       if count == 0 { return bytes }
       bytes += chunk[..<count]
       if bytes.count > byteCountMax { return nil }
     }
   }
+
+  /// Whether a path names a regular file that this process may execute.
+  public static func isProgram(_ path: String) -> Bool { sy_is_program(path) != 0 }
 
   /// Whether a path names a regular file, which is read without waiting for anybody, and whether
   /// every user of the machine may read it. Errors: stat(2)'s.

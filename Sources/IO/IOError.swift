@@ -24,7 +24,8 @@ public struct IOError: Error, Sendable, Equatable, CustomStringConvertible {
   public var isDescriptorShortage: Bool { code == EMFILE || code == ENFILE }
   /// Nobody listens there.
   public var isRefused: Bool { code == ECONNREFUSED }
-  public var isNoSuchFile: Bool { code == ENOENT }
+  /// What `FileReader` throws for a pipe, a terminal, a device or a directory.
+  public var isNoRegularFile: Bool { code == ESPIPE }
   public var isAccessDenied: Bool { code == EACCES }
 
   /// The system's words for the errno. Allocates.

@@ -53,9 +53,11 @@ extension Steelyard {
       return .failure(problem)
     }
     do throws(ConfigurationLoader.Failure) {
-      let fleet = try ConfigurationLoader.load(path).fleet
+      // The control loop waits for no writer of a pipe.
+      let file = try ConfigurationLoader.load(path, patience: .zero)
       do throws(StartError) {
-        let lines = try reload(fleet, now: now)
+        let lines = try reload(file.fleet, now: now)
+        ConfigurationLoader.tell(file.warnings, log)
         log.write(
           .info, "configuration reloaded", ["file": path, "changes": lines.count],
           isLimited: false)

@@ -11,56 +11,26 @@ func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
   let rest = Array(arguments.dropFirst())
   switch name {
   case "-h", "--help":
-    return try help(rest)
+    return try HelpCommand.run(rest)
   case "version", "--version", "-V":
     Console.out("steelyard \(Version.number)")
     return .ok
   default: break
   }
-  guard let command = CommandTable.find(name) else {
-    let names = CommandTable.all.map(\.name)
+  guard let command = Command(rawValue: name) else {
+    let names = Command.allCases.map(\.rawValue)
     let hint = Suggestion.hint(for: name, among: names).map { "; \($0)" } ?? ""
     throw UsageError("no command \(name)\(hint)")
   }
   if rest.contains("--help") || rest.contains("-h") {
-    Console.out(HelpText.of(command))
+    Console.out(HelpText.of(command.spec))
     return .ok
   }
-  try requireKnownOptions(rest, of: command)
+  try requireKnownOptions(rest, of: command.spec)
   // A rotation of logs tells all that are called steelyard; it is no reason to end, with a
   // terminal left as it stood.
-  if name != "serve" { sy_ignore_sigusr1() }
-  switch name {
-  case "check": return try CheckCommand.run(rest)
-  case "completion": return try CompletionCommand.run(rest)
-  case "demo": return try DemoCommand.run(rest)
-  case "drain": return try WeightsCommand.drain(rest)
-  case "explain": return try WeightsCommand.explain(rest)
-  case "help": return try help(rest)
-  case "metrics": return try MetricsCommand.run(rest)
-  case "presets": return try PresetsCommand.run(rest)
-  case "probe": return try ProbeCommand.run(rest)
-  case "rules": return try RulesCommand.run(rest)
-  case "reload": return try WeightsCommand.reload(rest)
-  case "simulate": return try SimulateCommand.run(rest)
-  case "top": return try TopCommand.run(rest)
-  case "weights": return try WeightsCommand.run(rest)
-  default: return try ServeCommand.run(rest)
-  }
-}
-
-func help(_ words: [String]) throws(UsageError) -> ExitCode {
-  guard words.count <= 1 else { throw UsageError("help: one COMMAND, please") }
-  switch words.first {
-  case nil: Console.out(CommandTable.overview)
-  case "--man": Console.out(ManualPage.text, terminator: "")
-  case let topic?:
-    guard let command = CommandTable.find(topic) else {
-      throw UsageError("help: no command \(topic)")
-    }
-    Console.out(HelpText.of(command))
-  }
-  return .ok
+  if command != .serve { sy_ignore_sigusr1() }
+  return try command.run(rest)
 }
 
 /// Every option stands in the table of commands; parsers see no other.

@@ -111,6 +111,7 @@ import Testing
                 weight: 1 # default
                 concurrency: learned # default
                 backup: false # default
+                metrics: pool # default
             timeouts:
               connect: 5s # default
               send: 1m # default

@@ -56,6 +56,19 @@ import Testing
     }
   }
 
+  /// A text may begin with a byte that continues a character, or have no other.
+  @Test func whateverItsFirstBytesAFileIsDiagnosed() {
+    for first in 0...255 as ClosedRange<UInt8> {
+      survive([first])
+      survive([first, 0x0A])
+      for second in 0...255 as ClosedRange<UInt8> { survive([first, second, 0x61, 0x0A]) }
+    }
+    survive([UInt8](repeating: 0x80, count: 1_000))
+    #expect(throws: ConfigurationErrors.self) {
+      try ConfigurationFile.read([0xBB, 0x0A], path: "a.yaml")
+    }
+  }
+
   @Test(
     arguments: [
       "[", "{", "]", "- ", "? ", ": ", "a: ", "a:\n", "&a ", "*a ", "!a ", "!!a ", "%TAG !a! b\n",

@@ -134,6 +134,17 @@ import Testing
     #expect(survey.isUseful)
   }
 
+  /// In worker processes MLServer has TYPE lines and no sample before its first request.
+  @Test func aPageThatOnlyAnnouncesItsMetricsIsRecognised() throws {
+    let lines = try Captures.text("mlserver-1.7.1-idle.prom").split(separator: "\n")
+    let page = lines.filter { $0.hasPrefix("#") }.joined(separator: "\n") + "\n"
+    let survey = try PageSurvey(Array(page.utf8), nil, preset: nil)
+    #expect(survey.preset == "mlserver" && survey.sampleCount == 0 && survey.isUseful)
+    let announced = survey.rows.filter(\.isAnnounced).map(\.name)
+    #expect(announced == ["running", "completions", "failures", "in_flight"])
+    #expect(survey.rows.allSatisfy { $0.reading == .absent(.missing) })
+  }
+
   @Test func aForeignPageNamesWhatSoundsLikeLoad() throws {
     let survey = try PageSurvey(try Self.bytes("haproxy"), nil, preset: nil)
     #expect(survey.fits.isEmpty && survey.preset == nil && !survey.isUseful)

@@ -314,3 +314,12 @@ def test_the_manual_page_is_well_formed():
     shown = subprocess.run(
         [find("mandoc"), "-Tutf8", file], capture_output=True, text=True, timeout=30).stdout
     assert "weights follow" in shown and "--token-file FILE" in re.sub(".\b", "", shown)
+
+
+def test_the_readmes_first_file_is_good(tmp_path):
+    block = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
+    file = tmp_path / "steelyard.yaml"
+    file.write_text(block)
+    done = run_steelyard("check", file)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert all(word in block for word in ("idempotent: true", "health:", "max_concurrent: slots"))

@@ -1,5 +1,6 @@
 """steelyard probe and presets, against pages served by Python's http.server."""
 
+import gzip
 import http.server
 import json
 import os
@@ -11,7 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from programs import BINARY, ROOT, free_port
+from conftest import minimal
+from endpoints import text
+from programs import BINARY, ROOT, free_port, wait_for
 
 OK, USAGE, UNAVAILABLE = 0, 64, 69
 CAPTURES = next(
@@ -24,7 +27,8 @@ needs_captures = pytest.mark.skipif(
 
 
 class Pages:
-    """A server of fixed answers: path to (status, body), or to a list of them, one a request."""
+    """A server of fixed answers: path to (status, body, fields...), or to a list of them, one a
+    request. `PORT` in a field's value is the server's own."""
 
     def __init__(self, answers, host="127.0.0.1"):
         pages = self
@@ -36,8 +40,10 @@ class Pages:
                 answer = answers.get(self.path, (404, b"Not found"))
                 if isinstance(answer, list):
                     answer = answer.pop(0) if len(answer) > 1 else answer[0]
-                status, body = answer
+                status, body = answer[:2]
                 self.send_response(status)
+                for name, value in answer[2:]:
+                    self.send_header(name, value.replace("PORT", str(pages.port)))
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -272,3 +278,65 @@ def test_presets_are_listed_and_shown(tmp_path):
         assert checked.returncode == OK, checked.stderr
     assert run("presets", "show", "nothing").returncode == USAGE
     assert run("presets", "what").returncode == USAGE
+
+
+LOAD = b"llamacpp:requests_processing 2\nllamacpp:requests_deferred 1\n"
+
+
+@pytest.mark.parametrize("location", [
+    "/metrics/", "http://127.0.0.1:PORT/metrics/"])
+def test_a_redirect_to_the_same_server_is_followed_once(stage, location):
+    pages = stage.keep(Pages({
+        "/metrics": (307, b"", ("Location", location)), "/metrics/": (200, LOAD)}))
+    result = json.loads(probe(local(pages, "/metrics"), "--json").stdout)
+    assert (result["preset"], result["status"]) == ("llamacpp", 200)
+    steelyard = stage.steelyard(minimal([f"127.0.0.1:{pages.port}"], weights={
+        "law": "headroom", "interval": "200ms", "scrape": [{"preset": "llamacpp"}]}))
+    wait_for(lambda: b"steelyard_signal_value" in steelyard.admin_get("/metrics").content, "a signal")
+
+
+@pytest.mark.parametrize("location", [
+    "http://127.0.0.1:1/metrics", "https://127.0.0.1:PORT/metrics/", "//other/metrics", "/metrics"])
+def test_a_redirect_elsewhere_is_told_and_not_followed(stage, location):
+    pages = stage.keep(Pages({"/metrics": (302, b"", ("Location", location))}))
+    said = probe(local(pages, "/metrics"))
+    assert said.returncode == UNAVAILABLE
+    assert f"302: the page is at {location.replace('PORT', str(pages.port))}" in said.stdout
+    assert len(pages.asked) <= 12
+    steelyard = stage.steelyard(minimal([f"127.0.0.1:{pages.port}"], weights={
+        "law": "headroom", "interval": "200ms", "scrape": [{"preset": "llamacpp"}]}))
+    wait_for(lambda: any("302: the page is at" in str(event) for event in steelyard.events()),
+             "a line that says where the page is")
+
+
+def test_a_compressed_page_with_a_byte_order_mark_is_read(stage):
+    page = gzip.compress(b"\xef\xbb\xbf" + LOAD)
+    bomb = gzip.compress(b"a" * (32 << 20))
+    pages = stage.keep(Pages({
+        "/metrics": (200, page), "/bomb": (200, bomb), "/torn": (200, page[:-9])}))
+    result = json.loads(probe(local(pages, "/metrics"), "--json").stdout)
+    assert (result["preset"], result["refused_lines"], result["samples"]) == ("llamacpp", 0, 2)
+    said = probe(local(pages, "/bomb"))
+    assert said.returncode == UNAVAILABLE and "the limit of `page_bytes`" in said.stdout
+    assert "malformed gzip content" in probe(local(pages, "/torn")).stdout
+
+
+def test_an_endpoint_may_have_its_metrics_elsewhere(stage):
+    """Several Tritons on one host have a metrics port each."""
+    def triton(waiting):
+        return Pages({"/metrics": (200, b"nv_inference_pending_request_count %d\n" % waiting)})
+    first, second = stage.keep(triton(3)), stage.keep(triton(5))
+    host = stage.keep(Pages({"/metrics": (200, b"node_load1 1\n")}))
+    one, two = stage.endpoint(text()), stage.endpoint(text())
+    steelyard = stage.steelyard(minimal(
+        [{"address": one.address, "metrics": first.port},
+         {"address": two.address, "metrics": f"127.0.0.1:{second.port}"}],
+        weights={"interval": "200ms", "scrape": [
+            {"preset": "triton"},
+            {"port": host.port, "signals": [{"name": "load", "metric": "node_load1"}]}]}))
+    wait_for(lambda: len(first.asked) > 1 and len(second.asked) > 1 and len(host.asked) > 2,
+             "every page to be read")
+    groups = json.loads(steelyard.admin_get("/sd/prometheus").content)
+    targets = sorted(target for group in groups for target in group["targets"])
+    assert targets == sorted(
+        f"127.0.0.1:{pages.port}" for pages in (first, second, host))

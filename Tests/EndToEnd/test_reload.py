@@ -1,6 +1,7 @@
 """Reloads: by signal, API and command; nothing that runs is lost, nothing old is left over."""
 
 import json
+import os
 import signal
 import socket
 import threading
@@ -75,6 +76,35 @@ def test_a_refused_reload_says_why_and_changes_nothing(stage):
     assert steelyard.get("/").status == 200
     assert set(steelyard.metrics().by_endpoint("steelyard_endpoint_weight")) == {endpoint.address}
     assert reload(steelyard, minimal([endpoint.address])).returncode == OK
+
+
+def _fifo(path):
+    os.mkfifo(path)
+    # A writer that never writes: without one a read ends at once.
+    return os.open(path, os.O_RDWR)
+
+
+@pytest.mark.parametrize("put", [
+    _fifo, os.mkdir, lambda path: os.symlink("/dev/zero", path),
+    lambda path: os.symlink("/dev/ptmx", path), lambda path: None,
+    lambda path: path.write_bytes(b"\xbb\n") and None,
+    lambda path: path.write_bytes(b"\x80" * 5000) and None,
+], ids=["fifo", "directory", "zeroes", "terminal", "nothing", "no-utf-8", "continuations"])
+def test_whatever_is_behind_the_path_a_reload_is_harmless(stage, put):
+    endpoint = stage.endpoint(text())
+    steelyard = stage.steelyard(minimal([endpoint.address]))
+    steelyard.file.unlink()
+    held = put(steelyard.file)
+    done = reload(steelyard)
+    assert done.returncode == REFUSED and str(steelyard.file) in done.stderr, done
+    steelyard.send_signal(signal.SIGHUP)
+    wait_for(lambda: len([event for event in steelyard.events() if
+                          event.get("msg", "").startswith("reload refused")]) == 2, "the second refusal")
+    assert steelyard.get("/").status == 200
+    if held is not None:
+        os.close(held)
+    steelyard.send_signal(signal.SIGTERM)
+    assert steelyard.wait() == 0
 
 
 @pytest.mark.parametrize("method, fields, status", [

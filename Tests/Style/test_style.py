@@ -17,7 +17,7 @@ ROOMS = {
     "Status": {"Exposition", "Fleet"},
     "Manual": set(),
     "Terminal": {"CSystem", "IO"},
-    "Controller": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},
+    "Controller": {"CSystem", "CZlib", "Exposition", "Fleet", "HTTP", "IO"},
     "Balancer": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},
     "Events": {"CSystem", "Fleet", "HTTP", "IO"},
     "Demo": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},

@@ -18,9 +18,9 @@ struct DiscoveredPage: Codable, Equatable {
     var known: Set<[String]> = []
     for pool in fleet.pools {
       for endpoint in pool.endpoints {
-        for source in pool.weights.scrapes where source.format == .prometheus {
-          let address = SocketAddress(
-            bytes: endpoint.address.bytes, port: source.port ?? endpoint.address.port)
+        for (index, source) in pool.weights.scrapes.enumerated()
+        where source.format == .prometheus {
+          let address = endpoint.pageAddress(source, index: index)
           let preset = source.preset ?? "custom"
           let identity = [pool.name, "\(address)", source.path, preset]
           guard known.insert(identity).inserted else { continue }

@@ -50,8 +50,9 @@ struct AdminOptions {
       }
     }
     if let text = given ?? Self.environment("STEELYARD_ADMIN") {
-      guard let found = SocketAddress(text) else {
-        throw UsageError("\(command): \(text) is no address like 127.0.0.1:9900")
+      guard let found = Self.address(text) else {
+        let help = text.hasPrefix("https:") ? "; there is no TLS at the admin address" : ""
+        throw UsageError("\(command): \(text) is no address like 127.0.0.1:9900\(help)")
       }
       address = found
     }
@@ -64,6 +65,19 @@ struct AdminOptions {
     } catch {
       throw UsageError("\(command): \(error.message)")
     }
+  }
+
+  /// `127.0.0.1:9900`, `localhost:9900`, or the same as in a browser: `http://localhost:9900/`.
+  /// No other host name is looked up.
+  static func address(_ text: String) -> SocketAddress? {
+    let scheme = "http://"
+    var rest = text.hasPrefix(scheme) ? text.dropFirst(scheme.count) : text[...]
+    if rest.count < text.count, rest.hasSuffix("/") { rest.removeLast() }
+    let localhost = "localhost:"
+    if rest.lowercased().hasPrefix(localhost) {
+      return SocketAddress("127.0.0.1:" + rest.dropFirst(localhost.count))
+    }
+    return SocketAddress(String(rest))
   }
 
   /// An empty variable is none.

@@ -4,18 +4,7 @@ import Manual
 
 enum CommandTable {
   /// In the order of the overview.
-  static let all: [CommandSpec] = [
-    serve, check, top, weights, drain, reload, explain, probe, presets, metrics, rules, simulate,
-    demo, completion, help,
-  ]
-
-  /// Here and not made of `all`: that has the help of help.
-  private static let commandNames = [
-    "serve", "check", "top", "weights", "drain", "reload", "explain", "probe", "presets",
-    "metrics", "rules", "simulate", "demo", "completion", "help",
-  ]
-
-  static func find(_ name: String) -> CommandSpec? { all.first { $0.name == name } }
+  static let all: [CommandSpec] = Command.allCases.map(\.spec)
 
   static let overview = HelpText.overview(
     title: "steelyard: a load balancer for inference servers whose weights follow their metrics",
@@ -94,7 +83,8 @@ enum CommandTable {
       synopsis: ["check FILE [--print]"],
       text: [
         """
-        Says everything that is wrong with FILE, each with its line and column. With --print it \
+        Says everything that is wrong with FILE, each with its line and column, and warns of what \
+        is allowed but hardly meant, such as a pool that no route leads to. With --print it \
         shows every value in force; those that FILE leaves out are marked as defaults.
         """
       ],
@@ -104,7 +94,8 @@ enum CommandTable {
     one.words = [.file]
     one.options = [OptionSpec("--print", text: "every value in force, as YAML")]
     one.exits = [
-      (0, "no errors"), (64, "usage"), (66, "FILE missing or unreadable"), (78, "errors in FILE"),
+      (0, "no errors, warnings at most"), (64, "usage"), (66, "FILE missing or unreadable"),
+      (78, "errors in FILE"),
     ]
     return one
   }()
@@ -147,7 +138,7 @@ enum CommandTable {
       examples: [
         "steelyard help weights", "steelyard help --man > steelyard.1 && man ./steelyard.1",
       ])
-    one.words = [.choice(commandNames)]
+    one.words = [.choice(Command.allCases.map(\.rawValue))]
     one.options = [OptionSpec("--man", text: "the manual page, for man")]
     one.exits = [(0, "done"), (64, "usage")]
     return one

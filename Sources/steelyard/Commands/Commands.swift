@@ -1,7 +1,9 @@
 // The commands' words: each returns the process's exit code.
 import Configuration
+import Events
 import Fleet
 import IO
+import Primitives
 
 /// A bad flag or a missing argument.
 struct UsageError: Error {
@@ -30,24 +32,44 @@ enum ConfigurationLoader {
     }
   }
 
-  /// The bytes of a file, at most 1 MiB.
-  static func bytes(_ path: String) throws(Failure) -> [UInt8] {
+  private static let byteCountMax = 1 << 20
+  /// How long a command waits for a file that comes through a pipe.
+  static let pipePatience = Nanoseconds.seconds(10)
+
+  /// The bytes of a file, at most 1 MiB. With a `patience` of zero only a regular file is read.
+  static func bytes(
+    _ path: String, patience: Nanoseconds = pipePatience
+  ) throws(Failure) -> [UInt8] {
+    let read: [UInt8]?
     do throws(IOError) {
-      guard let bytes = try FileReader.read(path, byteCountMax: 1 << 20) else {
-        throw IOError("read", 27)
-      }
-      return bytes
+      read = try FileReader.read(path, byteCountMax: byteCountMax, patience: patience)
     } catch {
-      throw .unreadable("steelyard: cannot read \(path): \(error.reason)")
+      let reason = error.isNoRegularFile ? "it is not a regular file" : error.reason
+      throw .unreadable("steelyard: cannot read \(path): \(reason)")
+    }
+    guard let read else {
+      throw .unreadable("steelyard: cannot read \(path): it is longer than 1 MiB")
+    }
+    return read
+  }
+
+  static func load(
+    _ path: String, patience: Nanoseconds = pipePatience
+  ) throws(Failure) -> ConfigurationFile {
+    let bytes = try bytes(path, patience: patience)
+    do throws(ConfigurationErrors) {
+      return try ConfigurationFile.read(bytes, path: path, isProgram: FileReader.isProgram)
+    } catch {
+      throw .invalid(error.diagnostics.map(\.rendered))
     }
   }
 
-  static func load(_ path: String) throws(Failure) -> ConfigurationFile {
-    let bytes = try bytes(path)
-    do throws(ConfigurationErrors) {
-      return try ConfigurationFile.read(bytes, path: path)
-    } catch {
-      throw .invalid(error.diagnostics.map(\.rendered))
+  /// A line of the log for each thing that a file says but hardly means.
+  static func tell(_ warnings: [Diagnostic], _ log: LogDriver) {
+    for warning in warnings {
+      log.write(
+        .warning, "configuration warning",
+        ["file": warning.path, "line": warning.line, "warning": warning.message])
     }
   }
 }
@@ -70,6 +92,7 @@ enum CheckCommand {
     guard let path else { throw UsageError("check: FILE is missing") }
     do throws(ConfigurationLoader.Failure) {
       let file = try ConfigurationLoader.load(path)
+      for warning in file.warnings { Console.error(warning.rendered) }
       if prints {
         Console.out(file.effective, terminator: "")
       } else {

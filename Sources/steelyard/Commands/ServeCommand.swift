@@ -13,15 +13,15 @@ enum ServeCommand {
     guard arguments.count == 1 else { throw UsageError("serve: one FILE, please") }
     if path.hasPrefix("-") { throw UsageError("serve: unknown option \(path)") }
     do throws(ConfigurationLoader.Failure) {
-      let fleet = try ConfigurationLoader.load(path).fleet
-      return serve(fleet, path)
+      return serve(try ConfigurationLoader.load(path), path)
     } catch {
       Console.error(error.message)
       return error.exitCode
     }
   }
 
-  private static func serve(_ fleet: Fleet, _ path: String) -> ExitCode {
+  private static func serve(_ file: ConfigurationFile, _ path: String) -> ExitCode {
+    let fleet = file.fleet
     var service = ServiceNotice()
     let waker: Waker
     let signals: SignalWatcher
@@ -34,6 +34,7 @@ enum ServeCommand {
       return fail(StartError(error))
     }
     log.use(fleet.log)
+    ConfigurationLoader.tell(file.warnings, log)
     service.open(log: log)
     let steelyard: Steelyard
     do throws(StartError) {

@@ -1,0 +1,48 @@
+// What a file may say, but hardly means: pools that no route leads to, retries that end before the
+// backups, hooks whose program is not there.
+import Fleet
+
+/// Where in the file warnings point to. Byte offsets.
+struct WarningPlaces {
+  /// The key of each pool, and its `retries`, in the order of the fleet's pools.
+  var pools: [(name: Int, retries: Int)] = []
+  /// The first word of each hook's `run`.
+  var programs: [(path: String, offset: Int)] = []
+}
+
+extension Decoder {
+  /// Requires: the file has no errors, and all of it is decoded.
+  func warn(isProgram: (String) -> Bool) {
+    let used = Set(
+      fleet.listeners.flatMap(\.routes).compactMap { route in
+        if case .pool(let index) = route.action { index } else { nil }
+      })
+    for (index, pool) in fleet.pools.enumerated() {
+      let place = places.pools[index]
+      if !used.contains(index) {
+        report.warn(
+          at: place.name, "no route leads to pool \(Printable.quoted(pool.name))",
+          hint: "its endpoints are scraped and checked, but get no request")
+      }
+      warnOfBackups(pool, at: place.retries)
+    }
+    for program in places.programs where !isProgram(program.path) {
+      report.warn(
+        at: program.offset, "\(Printable.quoted(program.path)) is no program that can be run here")
+    }
+  }
+
+  /// Only what `max` could reach at all is worth a word.
+  private func warnOfBackups(_ pool: Pool, at offset: Int) {
+    let primaries = pool.endpoints.count { !$0.isBackup }
+    let hasBackups =
+      primaries < pool.endpoints.count || pool.names.contains(where: \.template.isBackup)
+    let max = pool.retries.retriesMax
+    guard hasBackups, max < primaries, primaries <= 7 else { return }
+    report.warn(
+      at: offset,
+      "pool \(Printable.quoted(pool.name)): a request that fails at each of the \(primaries) "
+        + "primaries is not tried at a backup: `retries.max` is \(max)",
+      hint: "write `retries: {max: \(primaries)}`")
+  }
+}

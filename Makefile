@@ -11,7 +11,8 @@ ARGS ?=
 PYTEST_ARGS ?=
 
 SWIFT_BUILD := swift build --scratch-path $(BUILD) -j $(JOBS)
-RELEASE := $(SWIFT_BUILD) -c release --static-swift-stdlib --product steelyard
+# Symbols are resolved at the start, so that the table of their addresses can be read-only.
+RELEASE := $(SWIFT_BUILD) -c release --static-swift-stdlib -Xlinker -z -Xlinker now --product steelyard
 BINARY := $(BUILD)/release/steelyard
 SWIFT_FILES = $$(git ls-files '*.swift')
 
@@ -40,7 +41,7 @@ test-alerts: ## break things behind a real Prometheus and Alertmanager (ARGS="--
 	@$(RELEASE)
 	@scripts/alerts --binary $(BINARY) $(ARGS)
 
-deb: ## build the Debian package, .build/steelyard_VERSION_ARCH.deb
+deb: ## build the Debian package, .build/steelyard_VERSION_ARCH.deb, and its symbols
 	@scripts/setup deb
 	@$(RELEASE)
 	@scripts/deb --binary $(BINARY) --output $(BUILD) $(ARGS)

@@ -27,7 +27,7 @@ def build(*directories):
         [ROOT / "scripts/deb", "--binary", BINARY, "--output", directory, "--compression", "none"],
         stdout=subprocess.PIPE, text=True,
         env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}) for directory in directories]
-    paths = [Path(build.communicate(timeout=200)[0].strip()) for build in builds]
+    paths = [Path(build.communicate(timeout=200)[0].splitlines()[0]) for build in builds]
     assert [build.returncode for build in builds] == [0] * len(builds)
     return paths
 
@@ -120,6 +120,25 @@ def test_a_package_says_what_it_is_and_needs(package):
             ("docs/steelyard.1", "./usr/share/man/man1/steelyard.1.gz"),
             ("config/completions/_steelyard", "./usr/share/zsh/vendor-completions/_steelyard")]:
         assert (place in names) == (ROOT / source).exists(), place
+
+
+def test_the_program_is_stripped_and_resolves_its_symbols_at_the_start(package, tmp_path):
+    symbols = package.with_name(package.name.replace("steelyard_", "steelyard-dbgsym_"))
+    for file in (package, symbols):
+        subprocess.run(["dpkg-deb", "-x", file, tmp_path], check=True, timeout=60)
+    program = tmp_path / "usr/bin/steelyard"
+
+    def told(*words):
+        return subprocess.run(
+            words, check=True, capture_output=True, text=True, timeout=60).stdout
+    # All of the table of addresses is read-only once it runs (full RELRO).
+    dynamic, segments = told("readelf", "-dW", program), told("readelf", "-lW", program)
+    assert "NOW" in dynamic and "PIE" in dynamic and "GNU_RELRO" in segments
+    assert ".symtab" not in told("readelf", "-SW", program)
+    identity = re.search(r"Build ID: ([0-9a-f]+)", told("readelf", "-n", program)).group(1)
+    (file,) = (tmp_path / "usr/lib/debug/.build-id").rglob("*.debug")
+    assert file.parent.name + file.stem == identity
+    assert "Worker" in told("nm", file)
 
 
 def _anchors(page):

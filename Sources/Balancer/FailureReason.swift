@@ -1,5 +1,5 @@
-// Why a message was refused or an attempt failed, and what the client got: a small value, with words
-// for metrics and log.
+// Why a message was refused or an attempt failed, and what the client got: a small value, with
+// words for metrics and log.
 package import HTTP
 package import Primitives
 

@@ -12,7 +12,7 @@ import Testing
     var model: [[(entry: Int32, at: Nanoseconds)]] = [[], [], []]
     var now = Nanoseconds.seconds(1)
     for _ in 0..<20_000 {
-      now += .milliseconds(1)
+      now = now + .milliseconds(1)
       let slot = random.index(below: 3)
       let count = model.reduce(0) { $0 + $1.count }
       if count < 64, model[slot].isEmpty || random.index(below: 2) == 0 {

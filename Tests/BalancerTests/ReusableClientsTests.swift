@@ -1,4 +1,5 @@
 import Fleet
+import Primitives
 import Testing
 
 @testable import Balancer

@@ -27,10 +27,10 @@ extension Decoder {
     var hook = HookPolicy(events: events(&scope), action: .run([]))
     decodePools(of: &hook, &scope)
     decodeAction(of: &hook, &scope, node)
-    hook.fields = decodeFields("headers", in: &scope, reserved: ["content-type", "user-agent"])
-    if scope.has("headers"), case .run = hook.action {
-      report.error(
-        at: scope.offset(of: "headers"), "`headers` is for `post`", hint: "remove it, or `run`")
+    if case .post = hook.action {
+      hook.fields = decodeFields("headers", in: &scope, reserved: ["content-type", "user-agent"])
+    } else if let node = scope.claim("headers") {
+      report.error(at: node.offset, "`headers` is for `post`", hint: "remove it, or `run`")
     }
     scope.read(
       "timeout", &hook.timeout, .duration(.milliseconds(100)...Nanoseconds.seconds(3_600)))

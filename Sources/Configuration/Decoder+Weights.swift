@@ -111,6 +111,7 @@ extension Decoder {
     scope.read("port", &source.port, Form.port.or("endpoint"))
     scope.read("path", &source.path, .path(query: true))
     scope.read("format", &source.format, .choice)
+    source.fields = decodeFields("headers", in: &scope, reserved: ["accept-encoding"])
     scope.read("strict", &source.isStrict, .truth)
     var labels: [SampleSelector.LabelMatch] = []
     readLabels("labels", &labels, source.format, in: &scope)

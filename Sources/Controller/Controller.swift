@@ -193,6 +193,7 @@ package struct Controller: Sendable {
       id: id, address: endpoint.pageAddress(source, index: index), path: source.path,
       kind: source.format == .json ? .json : .prometheus, timeout: timeout,
       contentBytesMax: fleet.pools[number].weights.pageBytesMax)
+    request.fields = source.fields
     if request.address == address { request.proxyHeader = fleet.pools[number].proxyProtocol }
     return request
   }

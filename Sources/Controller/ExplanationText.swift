@@ -114,7 +114,14 @@ private struct ExplanationText {
     }
     line("page", words)
     guard isVerbose else { return }
-    for signal in page.signals { write(signal) }
+    // What this kind of server never shows is one line, not one each.
+    let missing = page.signals.filter { $0.value == nil && $0.absence == Absence.missing.label }
+    for signal in page.signals where !missing.contains(where: { $0.name == signal.name }) {
+      write(signal)
+    }
+    if !missing.isEmpty {
+      line("", "not on this page: " + missing.map(\.name).joined(separator: ", "))
+    }
   }
 
   private mutating func write(_ signal: EndpointExplanation.Signal) {

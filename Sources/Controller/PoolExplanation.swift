@@ -253,7 +253,9 @@ extension EndpointExplanation {
         signal: signal.name, value: signal.value, normal: signal.normal ?? 0,
         alarm: signal.alarm ?? 0, ratio: answers.limitRatio)
     }
-    pages = state.scrapes.map { Page($0, endpoint.address, now) }
+    pages = state.scrapes.enumerated().map {
+      Page($1, endpoint.pageAddress($1.source, index: $0), now)
+    }
     orders = Self.orders(state.tuning, now)
     changes = controller.weightLog.entries.filter {
       $0.pool == pool && $0.endpoint == endpoint.address
@@ -312,8 +314,7 @@ extension EndpointExplanation.Requests {
 
 extension EndpointExplanation.Page {
   fileprivate init(_ scrape: ScrapeState, _ address: SocketAddress, _ now: Nanoseconds) {
-    let from = scrape.source.port.map(address.with(port:)) ?? address
-    url = SecretText.masked(text: "http://\(from)\(scrape.source.path)")
+    url = SecretText.masked(text: "http://\(address)\(scrape.source.path)")
     ageSeconds = scrape.pageSentAt.map { (now - $0).seconds }
     failure = scrape.statistics.failure?.kind.label
     detail = scrape.statistics.failure?.detail

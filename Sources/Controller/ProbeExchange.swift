@@ -145,8 +145,8 @@ package struct ProbeExchange: Sendable {
     let end = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
     var authority = rest[..<end].lowercased()
     if !authority.contains(":") || authority.hasSuffix("]") { authority += ":80" }
-    let own = [request.address.description, request.host ?? ""].map { $0.lowercased() }
-    guard own.contains(authority) else { return nil }
+    guard SocketAddress(authority) == request.address || authority == request.host?.lowercased()
+    else { return nil }
     let target = String(rest[end...])
     return target.hasPrefix("/") ? target : "/" + target
   }

@@ -10,6 +10,11 @@ extension Fleet {
   ) throws(Failure) {
     var filled = self
     for index in pools.indices {
+      for page in pools[index].weights.scrapes.indices {
+        let owner = "of page \(page + 1) of pool `\(pools[index].name)`"
+        let fields = pools[index].weights.scrapes[page].fields
+        filled.pools[index].weights.scrapes[page].fields = try Self.filled(fields, owner, read)
+      }
       guard let fields = pools[index].health?.fields else { continue }
       let owner = "of the checks of pool `\(pools[index].name)`"
       filled.pools[index].health?.fields = try Self.filled(fields, owner, read)

@@ -15,6 +15,8 @@ public struct ScrapeSource: Sendable, Equatable {
   public var port: UInt16?
   public var path: String
   public var format: Format
+  /// Further fields of the request. At most 16.
+  public var fields: [HealthPolicy.Field] = []
   /// A wrong line of Prometheus text costs the whole page, not only itself.
   public var isStrict = false
   public var signals: [SignalSpec]

@@ -254,6 +254,11 @@ private struct Line {
       default:
         let before = index
         guard let key = keyHere() else {
+          if secretDepth != nil, !isBetweenItems(scalars[before]) {
+            // An item of a list in a secret's place.
+            index = before
+            maskScalar(isFlow: true)
+          }
           index = max(index, before + 1)
           continue
         }
@@ -263,17 +268,22 @@ private struct Line {
         if name == "match", isNested { matchDepth = depth + 1 }
         let isSecret =
           SecretText.isSecret(name: name) || isSecretLine || secretDepth != nil
+          || name == "headers" && matchDepth == nil
         if isNested {
-          if isSecret || name == "headers" && matchDepth == nil, secretDepth == nil {
-            secretDepth = depth + 1
-          }
-        } else if isSecret, !SecretText.places.contains(name) {
+          if isSecret, secretDepth == nil { secretDepth = depth + 1 }
+        } else if isSecret {
+          let kept = scalars
           maskScalar(isFlow: depth > 0)
+          if SecretText.places.contains(name) { scalars = kept }
         }
       }
     }
     // The rest of a value that began above.
     if isSecretLine, !hasKey { SecretText.replace(&scalars, start..<scalars.count) }
+  }
+
+  private func isBetweenItems(_ scalar: Unicode.Scalar) -> Bool {
+    scalar == " " || scalar == "\t" || scalar == ","
   }
 
   /// The next key of the line, wherever it stands.

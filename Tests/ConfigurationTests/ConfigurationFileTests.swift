@@ -34,6 +34,7 @@ import Testing
           listen: "127.0.0.1:9900" # default
           read_token: none # default
           write_token: none # default
+          ready_unless_empty: [] # default
         workers: auto # default
         shutdown_timeout: 30s # default
         limits:
@@ -42,7 +43,9 @@ import Testing
           fields: 100 # default
           body_bytes: 1GiB # default
           replay_bytes: 64MiB # default
-          connections_per_client: none # default
+          buffered_bytes: auto # default
+          request_buffer_bytes: 16KiB # default
+          connections_per_client: 10000 # default
         log:
           level: info # default
           format: logfmt # default
@@ -68,7 +71,7 @@ import Testing
             idle_timeout: 75s # default
             body_timeout: 1m # default
             send_timeout: 1m # default
-            body_rate_min: none # default
+            body_rate_min: 500 # default
             trusted_proxies: [] # default
             proxy_protocol: false # default
             routes:
@@ -81,6 +84,7 @@ import Testing
                 rewrite: none # default
                 timeouts: {} # default
                 body_bytes: inherit # default
+                request_buffer_bytes: inherit # default
                 retries: inherit # default
                 idempotent: false # default
                 access_log: true # default
@@ -183,6 +187,7 @@ import Testing
                 alarm: 0.05 # default
               response_time: learned # default
               p99: learned # default
+              first_byte: learned # default
               endpoint_connections: 5000 # default
               queue_length:
                 normal: 10 # default
@@ -190,6 +195,10 @@ import Testing
               success_ratio:
                 normal: 0.99 # default
                 alarm: 0.95 # default
+              give_up_ratio: 0.05 # default
+              client_error_ratio: 0.5 # default
+              endpoint_error_ratio: 0.1 # default
+              patience: learned # default
               objective: 0.999 # default
               request_rate: none # default
 

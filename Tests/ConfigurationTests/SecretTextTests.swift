@@ -12,7 +12,7 @@ import Testing
   private static let files: [String] = [
     pool("health: {headers: {Authorization: \"Bearer \(secret)\"}, intervall: 5s}"),
     pool("health: {headers: {Authorization: Bearer \(secret)}, interval: 5x}"),
-    pool("health:\n  headers:\n    X-Anything: \(secret)\t\n  interval: 5s"),
+    pool("health:\n  headers:\n    X-Anything: \(secret)\t\n  interval: 5x"),
     pool("health:\n  headers:\n    X-Anything: \"\(secret)\\u0001\"\n  interval: 5s"),
     pool("health:\n  headers: {X-Key: '\(secret)', Host: x}"),
     pool("health:\n  headers: \(secret)"),

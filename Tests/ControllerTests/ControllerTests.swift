@@ -30,7 +30,7 @@ import Testing
     #expect(bench.effective(1) == 2)
     #expect(
       bench.why(0)
-        == "0.53 × its configured weight: cpu 0.775, between normal 0.7 and alarm 0.85")
+        == "0.52 × its configured weight: cpu 0.775, between normal 0.7 and alarm 0.85")
   }
 
   @Test func nothingIsPublishedWhileNothingMoves() throws {

@@ -162,7 +162,7 @@ import Testing
     #expect(rows["gpu"]?.reading == .absent(.missing))
     #expect(rows["waiting"]?.load == 0.5)
     #expect(survey.load == 0.5)
-    #expect(survey.loadDetail == "waiting 30.00 (normal 10.00, alarm 50.00)")
+    #expect(survey.loadDetail == "waiting 30, between normal 10 and alarm 50")
   }
 
   @Test func aChosenPresetIsReadWhateverFitsBetter() throws {
@@ -215,7 +215,7 @@ import Testing
     #expect(paths == ["/metrics", "/metrics"])
     #expect(report.isUseful)
     #expect(report.text.hasPrefix("http://h:1/metrics: 57 bytes, 2 samples"))
-    #expect(report.text.contains("load (headroom): 0.50, from waiting 30.00"))
+    #expect(report.text.contains("load (headroom): 0.50, from waiting 30, between"))
     #expect(report.text.contains("scrape: [{preset: vllm}]"))
   }
 

@@ -39,6 +39,7 @@ import Testing
   }
 
   private static let ok = "HTTP/1.1 200 OK\r\n"
+  private static let tooLarge = "more than 20 bytes, the limit of `page_bytes`"
   private static let rows: [Row] = [
     Row(ok + "Content-Length: 3\r\n\r\nu 1", .answered(200, "u 1", isReusable: true)),
     Row(ok + "Content-Length: 0\r\n\r\n", .answered(200, "", isReusable: true)),
@@ -63,12 +64,12 @@ import Testing
     Row("HTTP/1.1 20", closes: true, .failed(.cut, "closed within the head")),
     Row("", closes: true, .failed(.cut, "closed without an answer")),
     Row(ok + "Content-Length: 3\r\n\r\nu", .unfinished),
-    Row(ok + "Content-Length: 21\r\n\r\n", .failed(.tooLarge, "more than 20 bytes")),
+    Row(ok + "Content-Length: 21\r\n\r\n", .failed(.tooLarge, tooLarge)),
     Row(
-      ok + "\r\n" + String(repeating: "x", count: 21), .failed(.tooLarge, "more than 20 bytes")),
+      ok + "\r\n" + String(repeating: "x", count: 21), .failed(.tooLarge, tooLarge)),
     Row(
       ok + "Transfer-Encoding: chunked\r\n\r\nf\r\n" + String(repeating: "x", count: 15)
-        + "\r\n6\r\nxxxxxx\r\n0\r\n\r\n", .failed(.tooLarge, "more than 20 bytes")),
+        + "\r\n6\r\nxxxxxx\r\n0\r\n\r\n", .failed(.tooLarge, tooLarge)),
     Row(
       ok + "Content-Length: 21\r\n\r\n", kind: .health, .answered(200, "", isReusable: false)),
     Row(

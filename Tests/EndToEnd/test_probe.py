@@ -321,6 +321,21 @@ def test_a_compressed_page_with_a_byte_order_mark_is_read(stage):
     assert "malformed gzip content" in probe(local(pages, "/torn")).stdout
 
 
+def test_a_page_behind_a_token_is_read(stage, tmp_path):
+    (tmp_path / "key").write_text("Bearer abcdefghijklmnop\n")
+    seen = []
+
+    def page(exchange):
+        seen.append(exchange.request.one("Authorization"))
+        exchange.answer(LOAD, status=200 if seen[-1] == "Bearer abcdefghijklmnop" else 401)
+    steelyard = stage.steelyard(minimal([stage.endpoint(page).address], weights={
+        "interval": "200ms", "scrape": [{"preset": "llamacpp", "headers": {
+            "Authorization": {"file": str(tmp_path / "key")}}}]}))
+    wait_for(lambda: b"steelyard_signal_value" in steelyard.admin_get("/metrics").content, "a signal")
+    assert set(seen) == {"Bearer abcdefghijklmnop"}
+    assert "abcdefghijklmnop" not in steelyard.text()
+
+
 def test_an_endpoint_may_have_its_metrics_elsewhere(stage):
     """Several Tritons on one host have a metrics port each."""
     def triton(waiting):

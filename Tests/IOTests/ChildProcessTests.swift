@@ -63,7 +63,7 @@ private func run(
     #expect(found.ending == .timedOut)
     let pid = try #require(Int32(found.text.split(separator: "\n").first ?? ""))
     var isGone = false
-    for _ in 0..<500 where !isGone {
+    for _ in 0..<3_000 where !isGone {
       isGone = kill(pid, 0) != 0
       if !isGone { Clock.pause(.milliseconds(10)) }
     }

@@ -9,7 +9,8 @@ import Testing
   @Test(arguments: [
     ("127.0.0.1:9900", "127.0.0.1:9900"), ("localhost:9900", "127.0.0.1:9900"),
     ("LocalHost:1", "127.0.0.1:1"), ("http://localhost:9900", "127.0.0.1:9900"),
-    ("http://10.0.0.1:80/", "10.0.0.1:80"), ("http://[::1]:9900/", "[::1]:9900"),
+    ("http://10.0.0.1:80/", "10.0.0.1:80"),
+    ("http://[fd00::1:2]:9900/", "[fd00:0:0:0:0:0:1:2]:9900"),
   ])
   func anAddressIsReadAsPeopleWriteIt(text: String, address: String) {
     #expect(AdminOptions.address(text)?.description == address)

@@ -1,5 +1,5 @@
-// A field's value by its name, for what reads answers itself: checks, scrapes, commands. The request
-// path knows the fields that it needs by `FieldName`.
+// A field's value by its name, for what reads answers itself: checks, scrapes, commands. The
+// request path knows the fields that it needs by `FieldName`.
 
 extension HeadParser {
   /// The value of the first field of that name in the last head, up to 1 KiB; nil where there is

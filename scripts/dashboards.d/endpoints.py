@@ -81,6 +81,9 @@ def _failures():
                           f"{NAME} ejected"),
                    target(total(BOTH, rate("steelyard_endpoint_readmissions_total", ENDPOINT)),
                           f"{NAME} back")]),
+        series("Connections that failed", "Attempts that ended without an answer, by reason: "
+               "refused, timed out, reset or closed before the head or within it.", "ops",
+               [_rates("steelyard_endpoint_connection_failures_total", "reason")]),
         series("Retries", "Attempts made again elsewhere because this endpoint failed, by reason.",
                "ops", [_rates("steelyard_retries_total", "reason")]),
         series("Retries refused", "Failed attempts that were not made again. `budget` and "

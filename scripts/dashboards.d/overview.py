@@ -116,6 +116,10 @@ def _traffic():
                "reqps", [target(
                    total("reason, status", rate("steelyard_local_responses_total", ANY)) + " > 0",
                    "{{status}} {{reason}}")], size=(12, 8), stacked=True),
+        series("Malformed messages", "Requests of clients and answers of endpoints that broke a rule "
+               "of HTTP, by the rule. The log says from whom.", "ops",
+               [target(total("side, reason", rate("steelyard_malformed_messages_total", ANY))
+                       + " > 0", "{{side}} {{reason}}")], size=(12, 8), stacked=True),
         series("Refusals by pool", "Requests answered 503 because no endpoint could be asked, by "
                "reason: nobody is there, queue or breaker refused them.", "reqps",
                [target(total("pool, reason", rate(REFUSALS, POOL)) + " > 0",

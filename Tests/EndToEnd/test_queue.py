@@ -201,7 +201,8 @@ def test_a_client_that_leaves_leaves_the_queue_at_once(stage, content):
     running = occupy(steelyard, gate)
     leaver = steelyard.connect()
     if content == "unfinished":
-        leaver.send(b"POST /leaver HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\npart of it")
+        # More than is awaited before a request takes its place.
+        leaver.send(b"POST /leaver HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"p" * 20000)
     else:
         leaver.send(b"GET /leaver HTTP/1.1\r\nHost: a\r\n\r\n" * (2 if content == "pipelined" else 1))
     wait_for(lambda: length(steelyard) == 1, "it to wait")

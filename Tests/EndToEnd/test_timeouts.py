@@ -330,7 +330,8 @@ def test_body_does_not_count_once_the_answer_has_begun(stage):
 
     steelyard = listening(stage, [stage.endpoint(answer).address], body_timeout="500ms")
     with steelyard.connect() as connection:
-        connection.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello")
+        # More than is awaited before the endpoint gets anything.
+        connection.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 20000\r\n\r\n" + b"h" * 17000)
         assert connection.read_response("POST").content == b"data" * 15
 
 

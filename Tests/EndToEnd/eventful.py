@@ -48,6 +48,9 @@ class Engine:
             exchange.keeps_alive = False
             while True:
                 exchange.send(exchange.take(1))
+        if path == "/close":
+            exchange.keeps_alive = False
+            return None
         if path in ("/missing", "/full"):
             return exchange.answer(status=404 if path == "/missing" else 429)
         with self.lock:
@@ -230,6 +233,13 @@ class Eventful:
         for _ in range(20):
             self._ask("/missing")
             self._ask("/full")
+        # A series that begins with its first event has no rate before the second.
+        wait_for(lambda: self._ask("/close") and self.values(
+            "rate(steelyard_endpoint_connection_failures_total[10s]) > 0"),
+            "connections that fail", interval=0.5)
+        with self.steelyard.connect() as connection:
+            connection.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+            assert connection.read_response().status == 400
         for _ in range(3):
             with wire.Connection(("127.0.0.1", self.port)) as connection:
                 connection.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -93,10 +93,11 @@ def test_the_sentence_has_the_endpoints_own_numbers(stage):
             r"mean response (\S+ m?s), the pool's median is (\S+ m?s)", each["reason_text"])
         assert found, each["reason_text"]
         assert float(found[1]) == pytest.approx(each["factor"], rel=0.1)
-        # Its own mean, not the larger of its own and the pool's.
+        # The sentence rounds, and is of the last change. Its own mean, not the larger of its own and the pool's.
         mean = each["answers"]["mean_response_seconds"]
-        assert duration(found[2]) == pytest.approx(mean, rel=0.02)
-        assert duration(found[3]) == pytest.approx(pool["median_response_seconds"], rel=0.02)
+        assert duration(found[2]) == pytest.approx(mean, rel=0.1)
+        assert duration(found[3]) == pytest.approx(
+            pool["median_response_seconds"], rel=0.1)
     assert one["answers"]["mean_response_seconds"] < 0.1 < pool["median_response_seconds"]
     assert other["answers"]["mean_response_seconds"] > pool["median_response_seconds"]
     # The formula's terms are for who asks for them.
@@ -139,7 +140,7 @@ def test_a_hang_is_counted_in_requests_and_since_when_the_oldest_waits(stage):
             assert duration(each[2]) <= elapsed + 0.6
         _, one = explained(steelyard, hung.address)
         assert one["requests"]["in_flight"] == 5
-        assert 3 <= one["requests"]["oldest_seconds"] <= time.monotonic() - begun + 0.1
+        assert 2.9 <= one["requests"]["oldest_seconds"] <= time.monotonic() - begun + 0.1
         held.release.set()
 
 

@@ -1,5 +1,5 @@
-// The list of commands: what each is called, what stands of it in the help, and what carries it out.
-// There is no other list: a command that lacks one of them does not compile.
+// The list of commands: what each is called, what stands of it in the help, and what carries it
+// out. There is no other list: a command that lacks one of them does not compile.
 import Manual
 
 /// A command, called as on the command line; in the order of the overview.

@@ -62,7 +62,8 @@ def test_what_waits_for_clients_is_bounded(stage):
     assert metrics.value("steelyard_buffered_bytes") <= LIMIT
     assert metrics.value("steelyard_buffered_bytes_limit") == LIMIT
     assert steelyard.rss_bytes() - before < LIMIT + (6 << 20)
-    line, = steelyard.events("buffers are full: the clients that hold most are cut")
+    line, *_ = wait_for(
+        lambda: steelyard.events("buffers are full: the clients that hold most are cut"), "the line")
     assert line["limit_bytes"] == str(LIMIT)
     for client in clients:
         client.close()

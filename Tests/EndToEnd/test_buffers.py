@@ -59,7 +59,8 @@ def test_what_waits_for_clients_is_bounded(stage):
     stop.set()
     flooding.join(30)
     metrics = steelyard.metrics()
-    assert metrics.value("steelyard_buffered_bytes") <= LIMIT
+    # Within a turn of the loop there may be a few reads more.
+    assert metrics.value("steelyard_buffered_bytes") <= LIMIT + (256 << 10)
     assert metrics.value("steelyard_buffered_bytes_limit") == LIMIT
     assert steelyard.rss_bytes() - before < LIMIT + (6 << 20)
     line, *_ = wait_for(

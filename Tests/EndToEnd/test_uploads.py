@@ -143,7 +143,7 @@ def test_content_that_is_waited_for_has_its_time(stage):
 def test_a_graceful_end_waits_for_content(stage):
     steelyard = stage.steelyard(configured(stage.endpoint(echo)))
     with begin(steelyard, b"Content-Length: 4", b"ab") as connection:
-        assert steelyard.metrics().sum("steelyard_connections_open") >= 1
+        wait_for(lambda: steelyard.metrics().sum("steelyard_connections_open") >= 1, "the client")
         steelyard.send_signal(signal.SIGTERM)
         wait_for(lambda: not wire.accepts(steelyard.address), "the end to begin")
         connection.send(b"cd")

@@ -8,14 +8,19 @@ package import Primitives
 package struct InFlightLease: ~Copyable {
   package let slot: Int
   package fileprivate(set) var startedAt: Nanoseconds
+  /// The length of the request's content; without a length what has come of it.
+  package fileprivate(set) var contentBytes: UInt32
+  /// Content of the answer came.
+  fileprivate var isAnswered = false
   /// It became a tunnel.
   fileprivate var isTunnel = false
   /// In the list of the endpoint's leases; until it became a tunnel.
   fileprivate let entry: Int32
 
-  fileprivate init(slot: Int, startedAt: Nanoseconds, entry: Int32) {
+  fileprivate init(slot: Int, startedAt: Nanoseconds, contentBytes: UInt32, entry: Int32) {
     self.slot = slot
     self.startedAt = startedAt
+    self.contentBytes = contentBytes
     self.entry = entry
   }
 
@@ -109,7 +114,11 @@ package struct LeaseBook: ~Copyable {
     tunnels.deallocate()
   }
 
-  package mutating func take(_ slot: Int, now: Nanoseconds) -> InFlightLease {
+  /// `contentBytes`: the length of the request's content, or what has come of it.
+  package mutating func take(
+    _ slot: Int, now: Nanoseconds, contentBytes: Int = 0
+  ) -> InFlightLease {
+    let contentBytes = UInt32(clamping: contentBytes)
     own[slot] += 1
     load[slot] += 1
     count += 1
@@ -118,7 +127,30 @@ package struct LeaseBook: ~Copyable {
     cells.add(UInt64(bitPattern: now.rawValue), at: evidence.index(.outstandingStarts, slot))
     let entry = outstanding.append(slot, startedAt: now)
     if own[slot] - ownTunnels[slot] == 1 { publishOldest(slot) }
-    return InFlightLease(slot: slot, startedAt: now, entry: entry)
+    if contentBytes > 0 {
+      cells.add(UInt64(contentBytes), at: evidence.index(.startedBytes, slot))
+      cells.add(UInt64(contentBytes), at: evidence.index(.outstandingBytes, slot))
+    }
+    return InFlightLease(slot: slot, startedAt: now, contentBytes: contentBytes, entry: entry)
+  }
+
+  /// More content of the request came than was known of.
+  package mutating func grow(_ lease: inout InFlightLease, to contentBytes: Int) {
+    let contentBytes = UInt32(clamping: contentBytes)
+    guard contentBytes > lease.contentBytes else { return }
+    let more = UInt64(contentBytes - lease.contentBytes)
+    lease.contentBytes = contentBytes
+    cells.add(more, at: evidence.index(.startedBytes, lease.slot))
+    if !lease.isAnswered { cells.add(more, at: evidence.index(.outstandingBytes, lease.slot)) }
+  }
+
+  /// Content of the answer came, or it became a tunnel: what was asked is no longer ahead of the
+  /// endpoint. Once or more.
+  package mutating func noteAnswer(_ lease: inout InFlightLease) {
+    if lease.isAnswered { return }
+    lease.isAnswered = true
+    cells.subtract(
+      UInt64(lease.contentBytes), at: evidence.index(.outstandingBytes, lease.slot))
   }
 
   @inline(__always)
@@ -145,6 +177,7 @@ package struct LeaseBook: ~Copyable {
   /// The attempt is answered with 101 and goes on as a tunnel: it stays in flight, but neither its
   /// age nor its end says how fast the endpoint is. Requires: once a lease.
   package mutating func becomeTunnel(_ lease: inout InFlightLease) {
+    noteAnswer(&lease)
     lease.isTunnel = true
     ownTunnels[lease.slot] += 1
     tunnels[lease.slot] += 1
@@ -216,12 +249,14 @@ package struct LeaseBook: ~Copyable {
     let started = UInt64(bitPattern: lease.startedAt.rawValue)
     let duration = UInt64(max(0, (now - lease.startedAt).rawValue))
     let wasTunnel = lease.isTunnel
+    let unanswered = lease.isAnswered ? 0 : UInt64(lease.contentBytes)
     let entry = lease.entry
     lease.end()
     own[slot] -= 1
     load[slot] -= 1
     count -= 1
     cells.subtract(1, at: evidence.index(.inFlight, slot))
+    if unanswered > 0 { cells.subtract(unanswered, at: evidence.index(.outstandingBytes, slot)) }
     if wasTunnel {
       ownTunnels[slot] -= 1
       tunnels[slot] -= 1

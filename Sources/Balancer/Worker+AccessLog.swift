@@ -89,7 +89,10 @@ extension Worker {
     let state = slab.exchange(id)
     if state.pointee.hasContent { return }
     state.pointee.hasContent = true
-    guard let slot = state.pointee.lease?.slot else { return }
+    guard var lease = state.pointee.lease.take() else { return }
+    let slot = lease.slot
+    leases.noteAnswer(&lease)
+    state.pointee.lease = consume lease
     timings.observeFirstByte(
       slot: slot, after: io.now - state.pointee.startedAt,
       overhead: state.pointee.sentAt - state.pointee.admittedAt)

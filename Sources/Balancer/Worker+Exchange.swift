@@ -154,7 +154,8 @@ extension Worker {
       return
     }
     let slot = plan.pools[pool].slots[position]
-    state.pointee.lease = leases.take(slot, now: io.now)
+    state.pointee.lease = leases.take(
+      slot, now: io.now, contentBytes: contentByteCount(id))
     if state.pointee.isRepeat { leases.countRepeat(slot, isBeginning: true) }
     noteAttempt(id, slot: slot)
     if plan.pools[pool].proxyHeader == .none, sendOnKept(id, slot) { return }

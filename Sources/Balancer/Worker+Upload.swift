@@ -118,11 +118,21 @@ extension Worker {
   /// The content has grown: it may count like any other now.
   mutating func noteUpload(_ id: ConnectionID) {
     let state = slab.exchange(id)
+    if var lease = state.pointee.lease.take() {
+      leases.grow(&lease, to: contentByteCount(id))
+      state.pointee.lease = consume lease
+    }
     guard state.pointee.upload.allowance >= 0,
       state.pointee.request.isComplete
         || state.pointee.contentCount >= Int(state.pointee.upload.waitsFor)
     else { return }
     giveAllowance(id)
+  }
+
+  /// How long the request's content is, as far as it is known: its length, or what has come of it.
+  func contentByteCount(_ id: ConnectionID) -> Int {
+    let state = slab.exchange(id)
+    return state.pointee.contentCount + (state.pointee.request.remainingCount ?? 0)
   }
 
   // MARK: The allowance

@@ -29,6 +29,11 @@ public final class EvidenceBoard: Sendable {
     /// Sum of the start times of the exchanges in flight, nanoseconds of the monotonic clock,
     /// modulo 2^64.
     case outstandingStarts
+    /// Content of all requests that were sent to it, bytes, ever: by its length, where it has one,
+    /// or as far as it has come.
+    case startedBytes
+    /// The same, of the requests in flight of whose answer no content has come yet.
+    case outstandingBytes
     /// When the oldest exchange in flight began, nanoseconds of the monotonic clock; 0: none runs.
     case oldestStart
     /// Sum over completed exchanges of the load of others at their end, millionths of a request.

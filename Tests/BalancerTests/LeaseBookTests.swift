@@ -46,6 +46,44 @@ import Testing
     #expect(second.load[0] == 0)
   }
 
+  @Test func contentIsOutstandingUntilAnAnswerHasSome() {
+    let evidence = EvidenceBoard(workerCount: 2, slotCount: 2)
+    let hints = HintBoard(slotCount: 2)
+    var book = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
+    var picker = Self.picker(2)
+    func bytes() -> [UInt64] {
+      [evidence.sum(.startedBytes, 1), evidence.sum(.outstandingBytes, 1)]
+    }
+    var long = book.take(1, now: .zero, contentBytes: 6_000)
+    var chunked = book.take(1, now: .zero, contentBytes: 500)
+    let plain = book.take(1, now: .zero)
+    #expect(bytes() == [6_500, 6_500] && long.contentBytes == 6_000)
+    book.grow(&chunked, to: 2_000)
+    // No less than was known.
+    book.grow(&chunked, to: 1_000)
+    #expect(bytes() == [8_000, 8_000] && chunked.contentBytes == 2_000)
+    book.noteAnswer(&long)
+    book.noteAnswer(&long)
+    #expect(bytes() == [8_000, 2_000])
+    // Content that comes once the answer has begun.
+    book.grow(&long, to: 7_000)
+    #expect(bytes() == [9_000, 2_000])
+    book.end(long, .completed, &picker, 1, now: .seconds(1))
+    book.end(plain, .completed, &picker, 1, now: .seconds(1))
+    #expect(bytes() == [9_000, 2_000])
+    book.end(chunked, .abandoned, &picker, 1, now: .seconds(1))
+    #expect(bytes() == [9_000, 0])
+    var tunnel = book.take(1, now: .zero, contentBytes: 10)
+    book.becomeTunnel(&tunnel)
+    #expect(bytes() == [9_010, 0])
+    book.end(tunnel, .completed, now: .seconds(2))
+    // More than can be kept is the most that can be.
+    let huge = book.take(1, now: .zero, contentBytes: 1 << 40)
+    #expect(huge.contentBytes == .max && bytes()[1] == UInt64(UInt32.max))
+    book.end(huge, .completed, now: .seconds(2))
+    #expect(bytes()[1] == 0)
+  }
+
   @Test func workersAdoptEachOthersEjections() {
     let evidence = EvidenceBoard(workerCount: 2, slotCount: 3)
     let hints = HintBoard(slotCount: 3)

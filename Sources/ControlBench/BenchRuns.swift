@@ -1,90 +1,131 @@
-// All runs of the bench, on two threads, and the tables made of them.
+// All runs of a suite, on as many threads as there are processors, and the tables made of them. Of
+// a run only the figures are kept that somebody asks for.
 import Dispatch
 import Simulation
 import Synchronization
 
-struct BenchOptions {
-  var seeds: [UInt64] = Array(101...115)
-  var scenarios = Suite.scenarios.map(\.name)
-  var policies = PolicyName.allCases
-
-  init(_ arguments: [String]) {
-    var rest = arguments[...]
-    while let option = rest.popFirst() {
-      let list = (rest.popFirst() ?? "").split(separator: ",").map(String.init)
-      switch option {
-      case "--seeds": seeds = list.compactMap { UInt64($0) }
-      case "--only": scenarios = list
-      case "--policies": policies = list.compactMap { PolicyName(rawValue: $0) }
-      default: fatalError("unknown option \(option); there are --seeds, --only and --policies")
-      }
-    }
-  }
+/// Scenarios and what is asked of them.
+struct BenchSuite: Sendable {
+  let scenarios: [Scenario]
+  let goals: [Goal]
+  let seeds: [UInt64]
+  /// Those that run in every scenario unless the command line says otherwise; those that goals are
+  /// relative to run beside them.
+  let policies: [PolicyName]
+  /// Prints all figures of all policies, too.
+  let hasTable: Bool
 }
 
 final class BenchRuns: Sendable {
   private struct Key: Hashable {
     let scenario: String
     let policy: PolicyName
+    let seed: UInt64
   }
-  private let options: BenchOptions
-  private let records = Mutex<[Key: [UInt64: Record]]>([:])
+  private struct Job {
+    let scenario: Scenario
+    let policy: PolicyName
+    let seed: UInt64
+  }
+  private static let tableFigures: [Figure] = [.p50, .mean, .p99, .p999, .failures, .goodput]
 
-  init(_ options: BenchOptions) { self.options = options }
+  private let suite: BenchSuite
+  private let options: BenchOptions
+  private let seeds: [UInt64]
+  private let scenarios: [Scenario]
+  private let values = Mutex<[Key: [Figure: Double]]>([:])
+
+  init(_ suite: BenchSuite, _ options: BenchOptions) {
+    self.suite = suite
+    self.options = options
+    seeds = options.seeds ?? suite.seeds
+    scenarios = suite.scenarios.filter { options.takes($0.name) }
+  }
+
+  private var goals: [Goal] { suite.goals.filter { options.takes($0.scenario) } }
+  private var policies: [PolicyName] { options.policies ?? suite.policies }
 
   func run() {
-    let scenarios = Suite.scenarios.filter { options.scenarios.contains($0.name) }
-    var jobs: [(scenario: Scenario, policy: PolicyName, seed: UInt64)] = []
+    var jobs: [Job] = []
     for scenario in scenarios {
-      for policy in options.policies {
-        for seed in options.seeds { jobs.append((scenario, policy, seed)) }
+      for policy in policies(for: scenario) {
+        for seed in seeds { jobs.append(Job(scenario: scenario, policy: policy, seed: seed)) }
       }
     }
-    let all = jobs
+    // The long ones first, so that no thread has one left when the others are done.
+    let all = jobs.sorted { Self.size($0.scenario) > Self.size($1.scenario) }
     DispatchQueue.concurrentPerform(iterations: all.count) { index in
       let job = all[index]
       let record = Simulation.run(job.scenario, job.policy, seed: job.seed)
-      records.withLock {
-        $0[Key(scenario: job.scenario.name, policy: job.policy), default: [:]][job.seed] = record
-      }
+      var found: [Figure: Double] = [:]
+      for figure in figures(of: job.scenario) { found[figure] = figure.value(record, job.scenario) }
+      let key = Key(scenario: job.scenario.name, policy: job.policy, seed: job.seed)
+      values.withLock { [found] in $0[key] = found }
+    }
+  }
+
+  private static func size(_ scenario: Scenario) -> Double {
+    let seconds = scenario.warmup + scenario.measured
+    return scenario.rate(at: seconds) * seconds * Double(scenario.endpoints.count)
+  }
+
+  private func policies(for scenario: Scenario) -> [PolicyName] {
+    var all = policies
+    let others = suite.goals.filter { $0.scenario == scenario.name }.compactMap(\.bound.peer)
+    // What others are compared with is not asked for by name.
+    for policy in others + options.with where !all.contains(policy) && options.policies == nil {
+      all.append(policy)
+    }
+    return all
+  }
+
+  private func figures(of scenario: Scenario) -> Set<Figure> {
+    var all = Set(suite.hasTable ? Self.tableFigures : [])
+    for goal in suite.goals {
+      if goal.scenario == scenario.name { all.insert(goal.figure) }
+      if case .ratioToOwn(scenario.name, _) = goal.bound { all.insert(goal.figure) }
+    }
+    return all
+  }
+
+  /// In the order of the seeds.
+  private func values(_ name: String, _ policy: PolicyName, _ figure: Figure) -> [Double] {
+    let found = values.withLock(\.self)
+    return seeds.compactMap {
+      found[Key(scenario: name, policy: policy, seed: $0)]?[figure]
     }
   }
 
   private func median(_ name: String, _ policy: PolicyName, _ figure: Figure) -> Double? {
-    guard let scenario = Suite.scenarios.first(where: { $0.name == name }) else { return nil }
-    return Self.median(values(scenario, policy, figure))
+    Self.median(values(name, policy, figure))
   }
 
-  /// In the order of the seeds.
-  private func values(
-    _ scenario: Scenario, _ policy: PolicyName, _ figure: Figure
-  ) -> [Double] {
-    let found = records.withLock { $0[Key(scenario: scenario.name, policy: policy)] ?? [:] }
-    return options.seeds.compactMap { found[$0].map { figure.value($0, scenario) } }
-  }
-
+  /// The mean of the middle two where the count is even.
   private static func median(_ values: [Double]) -> Double? {
-    values.isEmpty ? nil : values.sorted()[values.count / 2]
+    guard !values.isEmpty else { return nil }
+    let sorted = values.sorted()
+    let middle = sorted.count / 2
+    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
   }
 
   /// The median over the seeds of one figure ÷ another of the same seed.
   private func ratio(
     _ figure: Figure, _ mine: (String, PolicyName), _ theirs: (String, PolicyName)
   ) -> Double? {
-    guard let a = Suite.scenarios.first(where: { $0.name == mine.0 }),
-      let b = Suite.scenarios.first(where: { $0.name == theirs.0 })
-    else { return nil }
-    let pairs = zip(values(a, mine.1, figure), values(b, theirs.1, figure))
-    return Self.median(pairs.map { $0 / $1 })
+    let pairs = zip(values(mine.0, mine.1, figure), values(theirs.0, theirs.1, figure))
+    return Self.median(pairs.map { $0 == $1 ? 1 : $0 / $1 })
   }
+
+  // MARK: Tables
 
   /// p50, p99, p99.9, failures, goodput of every scenario and policy.
   func table() -> String {
+    guard suite.hasTable else { return "" }
     var text = "| scenario | policy | p50 s | mean s | p99 s | p99.9 s | failed | goodput /s "
     text += "| p99 ÷ ours |\n|---|---|---|---|---|---|---|---|---|\n"
-    for name in options.scenarios {
+    for name in scenarios.map(\.name) {
       let ours = median(name, .steelyard, .p99)
-      for policy in options.policies {
+      for policy in policies {
         guard let p99 = median(name, policy, .p99) else { continue }
         let p999 = median(name, policy, .p999) ?? 0
         let failed = median(name, policy, .failures) ?? 0
@@ -97,38 +138,47 @@ final class BenchRuns: Sendable {
         text += "| \(Int(failed)) | \(Self.text(goodput)) | \(ratio) |\n"
       }
     }
-    return text
+    return text + "\n"
   }
 
+  /// What each goal asks and what was reached; the policies of `--with` in columns of their own.
   func verdicts() -> String {
-    var text = "| scenario | figure | goal | reached | |\n|---|---|---|---|---|\n"
-    for goal in Suite.goals where options.scenarios.contains(goal.scenario) {
-      guard let (words, reached, passes) = judge(goal) else { continue }
+    let others = options.with
+    var text = "| scenario | figure | goal | reached | |"
+    text += others.map { " \($0.rawValue) |" }.joined()
+    text += "\n|---|---|---|---|---|" + others.map { _ in "---|" }.joined() + "\n"
+    for goal in goals {
+      guard let (words, reached, passes) = judge(goal, .steelyard) else { continue }
       text += "| \(goal.scenario) | \(goal.figure.title) | \(words) | \(Self.text(reached)) "
-      text += "| \(passes ? "pass" : "FAIL") |\n"
+      text += "| \(passes ? "pass" : "FAIL") |"
+      for other in others {
+        text += " \(judge(goal, other).map { Self.text($0.1) } ?? "–") |"
+      }
+      text += "\n"
     }
-    return text
+    let judged = goals.compactMap { judge($0, .steelyard)?.2 }
+    return text + "\n\(judged.count { $0 }) of \(judged.count) pass.\n"
   }
 
-  private func judge(_ goal: Goal) -> (String, Double, Bool)? {
-    guard let ours = median(goal.scenario, .steelyard, goal.figure) else { return nil }
+  private func judge(_ goal: Goal, _ policy: PolicyName) -> (String, Double, Bool)? {
+    guard let ours = median(goal.scenario, policy, goal.figure) else { return nil }
+    func ratio(to scenario: String, _ peer: PolicyName) -> Double? {
+      self.ratio(goal.figure, (goal.scenario, policy), (scenario, peer))
+    }
     switch goal.bound {
     case .ratio(let peer, let bound):
-      let both = ((goal.scenario, PolicyName.steelyard), (goal.scenario, peer))
-      guard let ratio = ratio(goal.figure, both.0, both.1) else { return nil }
+      guard let ratio = ratio(to: goal.scenario, peer) else { return nil }
       return ("≤ \(Self.text(bound)) of \(peer.rawValue)", ratio, ratio <= bound)
     case .ratioAtLeast(let peer, let bound):
-      let both = ((goal.scenario, PolicyName.steelyard), (goal.scenario, peer))
-      guard let ratio = ratio(goal.figure, both.0, both.1) else { return nil }
+      guard let ratio = ratio(to: goal.scenario, peer) else { return nil }
       return ("≥ \(Self.text(bound)) of \(peer.rawValue)", ratio, ratio >= bound)
     case .atMost(let bound): return ("≤ \(Self.text(bound))", ours, ours <= bound)
     case .atLeast(let bound): return ("≥ \(Self.text(bound))", ours, ours >= bound)
     case .ratioToOwn(let other, let bound):
-      let both = ((goal.scenario, PolicyName.steelyard), (other, PolicyName.steelyard))
-      guard let ratio = ratio(goal.figure, both.0, both.1) else { return nil }
+      guard let ratio = ratio(to: other, policy) else { return nil }
       return ("≤ \(Self.text(bound)) of \(other)", ratio, ratio <= bound)
     case .shareOfCapacity(let bound):
-      let capacity = Suite.scenarios.first { $0.name == goal.scenario }?.capacity ?? 1
+      let capacity = suite.scenarios.first { $0.name == goal.scenario }?.capacity ?? 1
       return ("≥ \(Self.text(bound)) of capacity", ours / capacity, ours / capacity >= bound)
     }
   }

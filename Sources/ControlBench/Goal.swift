@@ -3,12 +3,22 @@
 import Simulation
 
 /// A figure of one run.
-enum Figure {
+enum Figure: Hashable, Sendable {
   case p50, mean, p99, p999, failures, goodput
+  /// Of ten thousand requests, those that failed or ran into the client's time-out.
+  case failuresPer10000
   /// Σ|Δshare| a minute.
   case restlessness
   /// Share of an endpoint in a time window ÷ its fair share (by capacity), seconds of the run.
   case fairShare(endpoint: Int, from: Int, until: Int)
+  /// Share of all requests.
+  case share(endpoint: Int, from: Int, until: Int)
+  /// Seconds from the end of a fault until the endpoint has, over two seconds, half of the share
+  /// that it had in the twenty seconds before the fault.
+  case halfShareAgain(endpoint: Int, from: Int, until: Int)
+  /// Of endpoints of the same true speed: what the one that is used least gets, ÷ the mean, in the
+  /// last minute; the least of all speeds that are used. Slower ones may be idle.
+  case evenness
 
   var title: String {
     switch self {
@@ -19,7 +29,14 @@ enum Figure {
     case .failures: "failed"
     case .goodput: "goodput"
     case .restlessness: "Σ|Δshare|/min"
-    case .fairShare(let endpoint, let from, let until): "share of #\(endpoint), \(from)–\(until) s"
+    case .failuresPer10000: "failed of 10,000"
+    case .fairShare(let endpoint, let from, let until):
+      "share of #\(endpoint), \(from)–\(until) s"
+    case .share(let endpoint, let from, let until):
+      "share of all, #\(endpoint), \(from)–\(until) s"
+    case .halfShareAgain(let endpoint, _, let until):
+      "s after \(until) to half the share of #\(endpoint)"
+    case .evenness: "least used ÷ mean of equals"
     }
   }
 
@@ -31,18 +48,53 @@ enum Figure {
     case .p999: return record.latency(quantile: 0.999) ?? .infinity
     case .failures: return Double(record.failures)
     case .goodput: return record.goodput
+    case .failuresPer10000:
+      return 10_000 * Double(record.failures) / Double(max(1, record.arrivals))
     case .restlessness: return record.shareMovedPerMinute
     case .fairShare(let endpoint, let from, let until):
       let endpoints = scenario.endpoints
       let fair = endpoints[endpoint].capacity / endpoints.reduce(0) { $0 + $1.capacity }
       return record.share(of: endpoint, from: from, until: until) / fair
+    case .share(let endpoint, let from, let until):
+      return record.share(of: endpoint, from: from, until: until)
+    case .halfShareAgain(let endpoint, let from, let until):
+      let before = record.share(of: endpoint, from: from - 20, until: from)
+      let end = Int(scenario.warmup + scenario.measured)
+      for second in until..<max(until, end - 1)
+      where record.share(of: endpoint, from: second, until: second + 2) >= before / 2 {
+        return Double(second - until)
+      }
+      return .infinity
+    case .evenness: return Self.evenness(record, scenario)
     }
+  }
+
+  private static func evenness(_ record: Record, _ scenario: Scenario) -> Double {
+    let end = Int(scenario.warmup + scenario.measured)
+    let endpoints = scenario.endpoints
+    var counts = [Double](repeating: 0, count: endpoints.count)
+    for second in end - 60..<end {
+      for (index, sent) in record.sends[second].enumerated() { counts[index] += Double(sent) }
+    }
+    let all = counts.reduce(0, +)
+    let capacity = endpoints.reduce(0) { $0 + $1.capacity }
+    var least = Double.infinity
+    for speed in Set(endpoints.map(\.capacity)) {
+      let mates = endpoints.indices.filter { endpoints[$0].capacity == speed }
+      let own = mates.map { counts[$0] }
+      let mean = own.reduce(0, +) / Double(own.count)
+      // A tenth of its fair share, and enough to tell chance from neglect.
+      let isUsed = mean >= max(0.1 * all * speed / capacity, 20)
+      let isFastest = speed == endpoints.map(\.capacity).max()
+      if isUsed || isFastest { least = min(least, (own.min() ?? 0) / max(mean, 1e-9)) }
+    }
+    return least
   }
 }
 
 /// One line of the table.
-struct Goal {
-  enum Bound {
+struct Goal: Sendable {
+  enum Bound: Sendable {
     /// Ours ÷ the policy's is at most this.
     case ratio(PolicyName, atMost: Double)
     /// Ours is at most, or at least, this.
@@ -54,6 +106,14 @@ struct Goal {
     case shareOfCapacity(atLeast: Double)
     /// Ours ÷ the policy's is at least this.
     case ratioAtLeast(PolicyName, Double)
+
+    /// What it is relative to.
+    var peer: PolicyName? {
+      switch self {
+      case .ratio(let policy, _), .ratioAtLeast(let policy, _): policy
+      case .atMost, .atLeast, .ratioToOwn, .shareOfCapacity: nil
+      }
+    }
   }
   let scenario: String
   let figure: Figure

@@ -1,8 +1,17 @@
-// `control-bench [--seeds 1,2,3,4,5] [--only SCENARIO,…] [--policies NAME,…]`: runs every scenario
-// with every policy and seed, prints the figures (medians over the seeds) and the goals.
+// `control-bench [--suite law|thresholds|sharing] [--seeds 1,2,3] [--only PREFIX,…]
+// [--policies NAME,…] [--with NAME,…]`: runs the suite's scenarios with each policy and seed and
+// prints what was reached beside what is asked (medians over the seeds).
 // `control-bench --tick [ENDPOINTS]`: what a turn of the control loop costs.
 import Fleet
+import Glibc
 import Simulation
+
+/// Ends with a word about what is wrong.
+func fail(_ message: String) -> Never {
+  let line = "control-bench: \(message)\n"
+  _ = line.withCString { write(STDERR_FILENO, $0, line.utf8.count) }
+  exit(64)
+}
 
 let arguments = Array(CommandLine.arguments.dropFirst())
 if arguments.first == "--tick" {
@@ -13,8 +22,14 @@ if arguments.first == "--tick" {
     print(bench.run(ticks: 50), terminator: "")
   }
 } else {
-  let runs = BenchRuns(BenchOptions(arguments))
+  let options = BenchOptions(arguments)
+  let suite =
+    switch options.suite {
+    case .law: LawSuite.suite
+    case .thresholds: ThresholdSuite.suite
+    case .sharing: SharingSuite.suite
+    }
+  let runs = BenchRuns(suite, options)
   runs.run()
-  print(runs.table())
-  print(runs.verdicts())
+  print(runs.table() + runs.verdicts(), terminator: "")
 }

@@ -32,7 +32,7 @@ class CountingPolicy: SimulatedPolicy {
   func take(_ order: ScrapeOrder, _ sample: EndpointSample?, now: Nanoseconds) {}
   var scrapeInterval: Nanoseconds? { nil }
   var isOracle: Bool { false }
-  func reveal(_ world: [(requests: Int, speed: Double)]) {}
+  func reveal(_ world: [EndpointTruth]) {}
   var shares: [Double] { [Double](repeating: 1 / Double(count), count: count) }
 
   private var nextScrape = Nanoseconds.zero
@@ -295,15 +295,48 @@ final class AgentPolicy: CountingPolicy {
   }
 }
 
-/// Joins the shortest expected delay with full knowledge: what no balancer can have, as a
-/// yardstick.
-final class OraclePolicy: CountingPolicy {
-  private var world: [(requests: Int, speed: Double)] = []
+/// nginx's `least_conn` with `max_fails=1 fail_timeout=10s`, its defaults: the least in flight for
+/// the weight, among equals in turn by weight. A failure is a refused or cut connection; errors that
+/// an endpoint answers are none, nor are clients that give up.
+final class NginxPolicy: CountingPolicy {
+  private let weights: [Double]
+  private var current: [Double]
+  private var downUntil: [Nanoseconds]
 
-  override var isOracle: Bool { true }
-  override func reveal(_ world: [(requests: Int, speed: Double)]) { self.world = world }
+  init(weights: [Double], seed: UInt64) {
+    self.weights = weights
+    current = weights.map { _ in 0 }
+    downUntil = weights.map { _ in .zero }
+    super.init(count: weights.count, seed: seed)
+  }
+
+  override func isUsable(_ index: Int, now: Nanoseconds) -> Bool { now >= downUntil[index] }
 
   override func choose(_ usable: [Int], now: Nanoseconds) -> Int {
-    least(usable) { Double(world[$0].requests + 1) / max(world[$0].speed, 1e-9) }
+    func cost(_ index: Int) -> Double { Double(load[index]) / weights[index] }
+    let least = usable.lazy.map(cost).min() ?? 0
+    let ties = usable.filter { cost($0) == least }
+    guard ties.count > 1 else { return ties[0] }
+    var (best, total) = (ties[0], 0.0)
+    for index in ties {
+      current[index] += weights[index]
+      total += weights[index]
+      if current[index] > current[best] { best = index }
+    }
+    current[best] -= total
+    return best
+  }
+
+  override func note(_ request: SimulatedRequest, _ outcome: AttemptOutcome, now: Nanoseconds) {
+    switch outcome {
+    case .failed(.refused), .failed(.unreachable):
+      downUntil[request.endpoint] = now + .seconds(10)
+    default: break
+    }
+  }
+
+  override var shares: [Double] {
+    let sum = weights.reduce(0, +)
+    return weights.map { $0 / sum }
   }
 }

@@ -17,7 +17,15 @@ package enum PolicyName: String, Sendable, CaseIterable {
   case grpcWeighted = "grpc_a58"
   case queueCache = "queue_kv"
   case haproxyAgent = "haproxy_agent"
-  case oracle
+  case `static`
+  case nginx
+  case sed
+  case marginal
+
+  /// The policy of that name, or of the name that it had.
+  package init?(named name: String) {
+    self.init(rawValue: name == "oracle" ? Self.sed.rawValue : name)
+  }
 
   /// One line for people.
   package var summary: String {
@@ -35,13 +43,18 @@ package enum PolicyName: String, Sendable, CaseIterable {
     case .grpcWeighted: "gRPC A58 weights, weighted round robin"
     case .queueCache: "queue and KV-cache scores from scrapes every 50 ms (llm-d)"
     case .haproxyAgent: "HAProxy's agent-check percentages every 2 s, leastconn"
-    case .oracle: "knows every queue and speed without delay: join the shortest expected delay"
+    case .static: "law static, weighted least request, passive health"
+    case .nginx: "nginx's least_conn, max_fails=1 fail_timeout=10s"
+    case .sed: "joins the shortest expected delay; knows every queue, slot, speed and fault"
+    case .marginal: "knows as much; counts the delay of others too, once, twice in full pools"
     }
   }
 
   func make(_ scenario: Scenario, seed: UInt64) -> any SimulatedPolicy {
     let endpoints = scenario.endpoints
     let equal = endpoints.map { _ in 1.0 }
+    let known = endpoints.map { $0.weight ?? $0.capacity }
+    let told = scenario.hasTrueWeights ? known : equal
     func own(
       _ law: Law, _ weights: [Double], balance: BalancePolicy = .leastRequest,
       ejects: Bool = false, cache: Bool = false, sheds: Bool = false
@@ -59,19 +72,22 @@ package enum PolicyName: String, Sendable, CaseIterable {
       }
     }
     switch self {
-    case .steelyard: return own(.capacity, equal, ejects: true)
-    case .steelyardShed: return own(.capacity, equal, ejects: true, sheds: true)
-    case .steelyardGuard: return own(.capacity, equal, ejects: true, cache: true)
-    case .headroom: return own(.headroom, equal, ejects: true)
+    case .steelyard: return own(.capacity, told, ejects: true)
+    case .steelyardShed: return own(.capacity, told, ejects: true, sheds: true)
+    case .steelyardGuard: return own(.capacity, told, ejects: true, cache: true)
+    case .headroom: return own(.headroom, told, ejects: true)
     case .steps306080: return own(.steps, equal, balance: .roundRobin)
     case .roundRobin: return own(.static, equal, balance: .roundRobin)
     case .leastRequest: return own(.static, equal)
-    case .leastRequestTrue: return own(.static, endpoints.map { $0.weight ?? $0.capacity })
+    case .leastRequestTrue: return own(.static, known)
     case .leastRequestOutlier: return OutlierPolicy(count: endpoints.count, seed: seed)
     case .peakEWMA: return PeakEWMAPolicy(count: endpoints.count, seed: seed)
     case .grpcWeighted: return GRPCWeightedPolicy(count: endpoints.count, seed: seed)
     case .queueCache: return QueueCachePolicy(count: endpoints.count, seed: seed)
-    case .oracle: return OraclePolicy(count: endpoints.count, seed: seed)
+    case .static: return own(.static, told, ejects: true)
+    case .nginx: return NginxPolicy(weights: told, seed: seed)
+    case .sed: return OraclePolicy(.shortestDelay, count: endpoints.count, seed: seed)
+    case .marginal: return OraclePolicy(.marginal, count: endpoints.count, seed: seed)
     case .haproxyAgent: return AgentPolicy(count: endpoints.count, seed: seed)
     }
   }

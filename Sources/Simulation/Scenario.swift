@@ -125,6 +125,10 @@ package struct Scenario: Sendable, Equatable {
   package var scrapeInterval = 1.0
   /// Share of the scrapes that fail.
   package var scrapeLoss = 0.0
+  /// Pages say how many requests run and wait.
+  package var hasGauges = true
+  /// The operator wrote the endpoints' true weights down: those of `EndpointGroup.weight`.
+  package var hasTrueWeights = false
 
   package init(name: String, groups: [EndpointGroup]) {
     self.name = name

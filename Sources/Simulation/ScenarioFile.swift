@@ -69,6 +69,7 @@ struct ScenarioDecoder {
       work.read("shape", &plan.scenario.work.shape, .choice)
       work.read("mean", &plan.scenario.work.mean, .seconds(0.000_1...3_600))
     }
+    scope.read("true_weights", &scenario.hasTrueWeights, .truth)
     decodeTraffic(&scope)
     scope.read("balancers", &scenario.balancers, .count(1...64))
     scope.read("warmup", &scenario.warmup, .seconds(0...86_400))
@@ -78,6 +79,7 @@ struct ScenarioDecoder {
     scope.section("scrape") { scrape in
       scrape.read("interval", &plan.scenario.scrapeInterval, .seconds(0.05...600))
       scrape.read("loss", &plan.scenario.scrapeLoss, .number(0...1))
+      scrape.read("gauges", &plan.scenario.hasGauges, .truth)
     }
     decodeFaults(&scope)
     decodeRuns(&scope)
@@ -191,8 +193,17 @@ struct ScenarioDecoder {
     scope.put("faults", outputs.isEmpty ? none : .sequence(outputs))
   }
 
+  private static var policy: Form<PolicyName> {
+    let choice = Form<PolicyName>.choice
+    return Form(
+      read: { scalar throws(Misfit) in
+        if let policy = PolicyName(named: scalar.text) { return policy }
+        return try choice.read(scalar)
+      }, write: choice.write)
+  }
+
   private mutating func decodeRuns(_ scope: inout Scope) {
-    list("policies", "a policy", &plan.policies, Form<PolicyName>.choice, &scope)
+    list("policies", "a policy", &plan.policies, Self.policy, &scope)
     let seed = Form<Int>.count(0...Int(Int64.max))
     let seeds = Form<UInt64>(
       read: { scalar throws(Misfit) in UInt64(try seed.read(scalar)) }, write: { "\($0)" })

@@ -58,7 +58,7 @@ package struct SimulateOptions: Sendable, Equatable {
     case "--svg": svg = value
     case "--policies":
       policies = try Self.list(flag, value) { word throws(SimulateUsageError) in
-        guard let policy = PolicyName(rawValue: word) else {
+        guard let policy = PolicyName(named: word) else {
           let hint = PolicyName.hint(for: word).map { "; \($0)" } ?? ""
           throw SimulateUsageError(
             message: "simulate: no policy \(word)\(hint); there are "

@@ -51,6 +51,17 @@ struct EndpointSample {
   var startedAt = 0.0
 }
 
+/// What is true of an endpoint, which no balancer can know.
+struct EndpointTruth {
+  let group: EndpointGroup
+  /// Requests that it has, running or waiting.
+  var requests: Int
+  /// Work in seconds that it does in a second now: of one slot, or all of it where it shares.
+  var speed: Double
+  /// It is dead, hangs, or answers some of what it gets with errors.
+  var isFaulty: Bool
+}
+
 /// One balancer's mind.
 protocol SimulatedPolicy: AnyObject {
   /// The endpoint for a request, which counts as sent; nil where there is none.
@@ -65,17 +76,16 @@ protocol SimulatedPolicy: AnyObject {
   func control(now: Nanoseconds) -> [ScrapeOrder]
   /// A scrape's end; nil where it failed.
   func scraped(_ order: ScrapeOrder, _ sample: EndpointSample?, now: Nanoseconds)
-  /// What no balancer can know: for each endpoint the requests that it has and the work in seconds
-  /// that it does in a second now. Told before each pick where `isOracle`.
+  /// What no balancer can know, of each endpoint. Told before each pick where `isOracle`.
   var isOracle: Bool { get }
-  func reveal(_ world: [(requests: Int, speed: Double)])
+  func reveal(_ world: [EndpointTruth])
   /// Shares of the requests that it wants each endpoint to have, for the record; sum 1.
   var shares: [Double] { get }
 }
 
 extension SimulatedPolicy {
   var isOracle: Bool { false }
-  func reveal(_ world: [(requests: Int, speed: Double)]) {}
+  func reveal(_ world: [EndpointTruth]) {}
   func repeatsTrial(_ request: SimulatedRequest) -> Bool { false }
   var nextControl: Nanoseconds { .distantFuture }
   func control(now: Nanoseconds) -> [ScrapeOrder] { [] }

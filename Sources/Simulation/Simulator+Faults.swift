@@ -11,8 +11,10 @@ extension Simulator {
     if condition.isMissing { return sample }
     let bad = Double.nan
     let running = Double(endpoint.runningCount)
-    sample.running = condition.isNaN ? bad : running * condition.lie
-    sample.waiting = condition.isNaN ? bad : Double(endpoint.waitingCount) * condition.lie
+    if scenario.hasGauges {
+      sample.running = condition.isNaN ? bad : running * condition.lie
+      sample.waiting = condition.isNaN ? bad : Double(endpoint.waitingCount) * condition.lie
+    }
     sample.completed =
       condition.isNaN ? bad : Double(endpoint.completedCount + condition.failedCount)
     sample.failed = condition.isNaN ? bad : Double(condition.failedCount)

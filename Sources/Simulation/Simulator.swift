@@ -147,8 +147,7 @@ struct Simulator {
   private mutating func send(_ id: Int, _ now: Nanoseconds) {
     guard let request = requests[id] else { return }
     if policies[request.balancer].isOracle {
-      policies[request.balancer].reveal(
-        endpoints.map { (requests: $0.totalCount, speed: $0.currentCapacity) })
+      policies[request.balancer].reveal(endpoints.indices.map { truth(of: $0) })
     }
     guard let index = policies[request.balancer].pick(request, now: now) else {
       finish(id, .failed, now)
@@ -169,6 +168,15 @@ struct Simulator {
     }
     if !conditions[index].isDead { conditions[index].failedCount += 1 }
     queue.push(Event(.refusal, at: now + Self.refusalDelay, index: id, stamp: generations[id]))
+  }
+
+  private func truth(of index: Int) -> EndpointTruth {
+    let condition = conditions[index]
+    let endpoint = endpoints[index]
+    return EndpointTruth(
+      group: endpoint.group, requests: endpoint.totalCount, speed: endpoint.currentSpeed,
+      isFaulty: condition.isDead || condition.isHanging || condition.failRatio > 0
+        || condition.rejectRatio > 0)
   }
 
   /// What a fault makes of a request; nil where the endpoint takes it.

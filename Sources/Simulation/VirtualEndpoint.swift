@@ -41,8 +41,10 @@ struct VirtualEndpoint {
   var waitingCount: Int { running.count + queue.count - queueHead - runningCount }
   var totalCount: Int { running.count + queue.count - queueHead }
 
-  /// Work in seconds that it does in a second now, when it is busy.
-  var currentCapacity: Double { group.capacity * speedFactor }
+  /// Work in seconds that it does in a second now: of one slot, or all of it where it shares.
+  var currentSpeed: Double {
+    (group.service == .batch ? group.speed : group.capacity) * speedFactor
+  }
 
   /// Progress a second of each running job.
   private var rate: Double {

@@ -27,11 +27,11 @@ import Testing
   }
 
   private static let results = SimulationResults(
-    plan([.leastRequest, .steelyard, .oracle], seeds: [1, 2]),
+    plan([.leastRequest, .steelyard, .sed], seeds: [1, 2]),
     [
       run(.leastRequest, 1, p99: 2), run(.leastRequest, 2, p99: 4, failed: 3),
-      run(.steelyard, 1, p99: 1), run(.steelyard, 2, p99: 1), run(.oracle, 1, p99: nil),
-      run(.oracle, 2, p99: nil),
+      run(.steelyard, 1, p99: 1), run(.steelyard, 2, p99: 1), run(.sed, 1, p99: nil),
+      run(.sed, 2, p99: nil),
     ])
 
   @Test func mediansAndRatiosAreOverTheSeeds() {
@@ -39,7 +39,7 @@ import Testing
     // 1/2 and 1/4, of the same seed each; not 1/3.
     #expect(Self.results.p99Ratio(.steelyard) == 0.375)
     #expect(Self.results.p99Ratio(.leastRequest) == 1)
-    #expect(Self.results.median(.oracle, \.p99) == nil)
+    #expect(Self.results.median(.sed, \.p99) == nil)
     #expect(SimulationResults.median([3, 1, 2]) == 2)
     #expect(SimulationResults.median([]) == nil)
   }
@@ -52,7 +52,7 @@ import Testing
         "policy         requests  failed     p50     p99   p99.9    mean  goodput  p99 ÷ first",
         "least_request      1000     1.5  750 ms  3.00 s  3.00 s  1.00 s     25/s         1.00",
         "steelyard          1000       0  250 ms  1.00 s  1.00 s  333 ms     25/s         0.38",
-        "oracle             1000       0       –       –       –       –     25/s            –",
+        "sed                1000       0       –       –       –       –     25/s            –",
       ])
   }
 
@@ -62,7 +62,7 @@ import Testing
     #expect(lines.count == 8)
     #expect(lines[0].hasPrefix("policy,seed,requests,completed,failed,timed_out,p50_seconds,"))
     #expect(lines[2] == "least_request,2,1000,997,3,0,1.0,4.0,4.0,1.3333333333333333,25.0,0.0")
-    #expect(lines[5] == "oracle,1,1000,1000,0,0,,,,,25.0,0.0")
+    #expect(lines[5] == "sed,1,1000,1000,0,0,,,,,25.0,0.0")
     #expect(lines[7] == "")
     let columns = lines[0].split(separator: ",").count
     for line in lines.dropLast() {
@@ -147,10 +147,10 @@ import Testing
   }
 
   @Test func aLargeFleetsPlotStaysSmall() throws {
-    var plan = Self.plan([.oracle], seeds: [1])
+    var plan = Self.plan([.sed], seeds: [1])
     plan.scenario.groups = [group(500)]
     plan.scenario.faults = (0..<10).map { Fault(at: 5, endpoints: [$0 * 9], kind: .metricsReset) }
-    var run = Self.run(.oracle, 1, p99: 0)
+    var run = Self.run(.sed, 1, p99: 0)
     run.sends = (0..<1_000).map { second in (0..<500).map { ($0 + second) % 3 } }
     let svg = ResultPlot.svg(SimulationResults(plan, [run]))
     let reader = Self.read(svg)
@@ -179,16 +179,16 @@ import Testing
 
   @Test func optionsAreRead() throws {
     let options = try parse(
-      "a.yaml --policies steelyard,oracle --seeds=1,2 --csv a.csv --svg=b.svg --shares c.csv"
+      "a.yaml --policies steelyard,sed --seeds=1,2 --csv a.csv --svg=b.svg --shares c.csv"
     ).get()
     var expected = SimulateOptions()
     expected.path = "a.yaml"
-    expected.policies = [.steelyard, .oracle]
+    expected.policies = [.steelyard, .sed]
     expected.seeds = [1, 2]
     (expected.csv, expected.svg, expected.shares) = ("a.csv", "b.svg", "c.csv")
     #expect(options == expected)
     let plan = options.applied(to: SimulationPlan(Scenario(name: "a", groups: [group(1)])))
-    #expect(plan.policies == [.steelyard, .oracle])
+    #expect(plan.policies == [.steelyard, .sed])
     #expect(plan.seeds == [1, 2])
     #expect(
       plan.jobs.map(\.seed) == [1, 2, 1, 2] && plan.jobs.map(\.policy)[1] == .steelyard)
@@ -205,7 +205,7 @@ import Testing
       ("a --seeds 1,x", "simulate: --seeds takes whole numbers such as 1,2,3, not x"),
       ("a --seeds 1,", "simulate: --seeds takes whole numbers such as 1,2,3, not "),
       ("a --seeds 1,1", "simulate: --seeds has 1 twice"),
-      ("a --policies oracle,oracle", "simulate: --policies has oracle twice"),
+      ("a --policies sed,sed", "simulate: --policies has sed twice"),
     ])
   func wrongWordsAreSaid(_ words: String, _ message: String) {
     #expect(throws: SimulateUsageError(message: message)) { try parse(words).get() }

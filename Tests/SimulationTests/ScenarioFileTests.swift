@@ -31,7 +31,10 @@ import Testing
     #expect([scenario.warmup, scenario.measured, scenario.timeout] == [5, 90, 2.5])
     #expect(scenario.isReplayable)
     #expect([scenario.scrapeInterval, scenario.scrapeLoss] == [0.25, 0.1])
-    #expect(plan.policies == [.oracle, .peakEWMA])
+    #expect(!scenario.hasGauges)
+    #expect(scenario.hasTrueWeights)
+    // `oracle` is the name that `sed` had.
+    #expect(plan.policies == [.sed, .peakEWMA])
     #expect(plan.seeds == [7, 9_223_372_036_854_775_807])
     #expect(
       scenario.faults == [
@@ -59,7 +62,8 @@ import Testing
     measured: 1.5m
     timeout: 2.5s
     replayable: true
-    scrape: {interval: 250ms, loss: 0.1}
+    scrape: {interval: 250ms, loss: 0.1, gauges: false}
+    true_weights: true
     policies: [oracle, peak_ewma]
     seeds: [7, 9223372036854775807]
     faults:
@@ -144,7 +148,8 @@ import Testing
         dir/a.yaml:5:12: error: a policy must be `steelyard`, `steelyard_guard`, \
         `steelyard_shed`, `headroom`, `steps-30-60-80`, \
         `round_robin`, `least_request`, `least_request_true`, `least_request_outlier`, \
-        `peak_ewma`, `grpc_a58`, `queue_kv`, `haproxy_agent` or `oracle`, not `least_conn`
+        `peak_ewma`, `grpc_a58`, `queue_kv`, `haproxy_agent`, `static`, `nginx`, `sed` or \
+        `marginal`, not `least_conn`
         policies: [least_conn]
                    ^
         hint: did you mean `least_request`?
@@ -208,7 +213,7 @@ import Testing
     Refusal(
       good + "seeds: [-1]",
       "2:9: error: a seed must be a whole number 0 to 9223372036854775807, not `-1`"),
-    Refusal(good + "policies: [oracle, oracle]", "2:20: error: `oracle` is given twice"),
+    Refusal(good + "policies: [sed, oracle]", "2:17: error: `sed` is given twice"),
     Refusal(
       good + "faults: [{at: 1s, kind: hang}]",
       "2:10: error: `endpoints` is missing in this fault"),

@@ -119,7 +119,7 @@ _steelyard() {
       return
       ;;
     simulate--policies)
-      shown=(steelyard steelyard_guard steelyard_shed headroom steps-30-60-80 round_robin least_request least_request_true least_request_outlier peak_ewma grpc_a58 queue_kv haproxy_agent oracle)
+      shown=(steelyard steelyard_guard steelyard_shed headroom steps-30-60-80 round_robin least_request least_request_true least_request_outlier peak_ewma grpc_a58 queue_kv haproxy_agent static nginx sed marginal)
       _steelyard_offer "$current" "${shown[@]}"
       return
       ;;

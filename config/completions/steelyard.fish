@@ -84,7 +84,7 @@ complete -c steelyard -n '__steelyard_at presets 2 show' -a 'vllm sglang tgi trt
 complete -c steelyard -n '__fish_seen_subcommand_from metrics' -l markdown -d 'print docs/metrics.md, which says what they mean'
 complete -c steelyard -n '__fish_seen_subcommand_from rules' -l runbooks -x -d 'where the runbooks are (https://steelyard.example/docs/runbooks.md)'
 complete -c steelyard -n '__steelyard_at rules 1' -F
-complete -c steelyard -n '__fish_seen_subcommand_from simulate' -l policies -x -a 'steelyard steelyard_guard steelyard_shed headroom steps-30-60-80 round_robin least_request least_request_true least_request_outlier peak_ewma grpc_a58 queue_kv haproxy_agent oracle' -d 'instead of those in FILE; the first is compared with'
+complete -c steelyard -n '__fish_seen_subcommand_from simulate' -l policies -x -a 'steelyard steelyard_guard steelyard_shed headroom steps-30-60-80 round_robin least_request least_request_true least_request_outlier peak_ewma grpc_a58 queue_kv haproxy_agent static nginx sed marginal' -d 'instead of those in FILE; the first is compared with'
 complete -c steelyard -n '__fish_seen_subcommand_from simulate' -l seeds -x -d 'instead of those in FILE'
 complete -c steelyard -n '__fish_seen_subcommand_from simulate' -l csv -r -F -d 'one row for each policy and seed'
 complete -c steelyard -n '__fish_seen_subcommand_from simulate' -l shares -r -F -d 'CSV: requests sent to each endpoint in each second'

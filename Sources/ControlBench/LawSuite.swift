@@ -2,93 +2,64 @@
 // FIFO; h4 is 8 endpoints with speeds 1, 1, 1, 2, 2, 2, 4, 4.
 import Simulation
 
-enum Suite {
-  private static func group(
-    _ count: Int, _ speed: Double, _ service: Service, slots: Int
-  ) -> EndpointGroup {
-    var group = EndpointGroup()
-    group.count = count
-    group.speed = speed
-    group.service = service
-    group.slots = slots
-    return group
-  }
-
-  static func h4(_ service: Service) -> [EndpointGroup] {
-    let slots = service == .batch ? 8 : 1
-    return [
-      group(3, 1, service, slots: slots), group(3, 2, service, slots: slots),
-      group(2, 4, service, slots: slots),
-    ]
-  }
-
-  private static func batch(
-    _ name: String, load: Double = 0.8, _ change: (inout Scenario) -> Void = { _ in }
-  ) -> Scenario {
-    var scenario = Scenario(name: name, groups: h4(.batch))
-    scenario.loads = [LoadStep(at: 0, load: load)]
-    change(&scenario)
-    return scenario
-  }
-
-  private static func sharing(
-    _ name: String, _ groups: [EndpointGroup], _ change: (inout Scenario) -> Void = { _ in }
-  ) -> Scenario {
-    var scenario = Scenario(name: name, groups: groups)
-    scenario.work.mean = 0.1
-    change(&scenario)
-    return scenario
-  }
+enum LawSuite {
+  static let suite = BenchSuite(
+    scenarios: scenarios, goals: goals, seeds: Array(101...115), policies: PolicyName.allCases,
+    hasTable: true)
 
   static let scenarios: [Scenario] = [
-    batch("batch-h4"),
-    sharing("ps-identical", [group(8, 2, .sharing, slots: 1)]),
-    batch("step") { $0.loads = [LoadStep(at: 0, load: 0.48), LoadStep(at: 80, load: 0.95)] },
-    batch("drop-4x-batch", load: 0.7) {
+    Fleets.batch("batch-h4"),
+    Fleets.sharing("ps-identical", [Fleets.group(8, 2, .sharing, slots: 1)]),
+    Fleets.batch("step") {
+      $0.loads = [LoadStep(at: 0, load: 0.48), LoadStep(at: 80, load: 0.95)]
+    },
+    Fleets.batch("drop-4x-batch", load: 0.7) {
       $0.faults = [Fault(at: 60, endpoints: [6], kind: .slow(4))]
     },
-    sharing("drop-4x-ps", h4(.sharing)) {
+    Fleets.sharing("drop-4x-ps", Fleets.h4(.sharing)) {
       $0.loads = [LoadStep(at: 0, load: 0.7)]
       $0.faults = [Fault(at: 60, endpoints: [6], kind: .slow(4))]
     },
-    batch("antagonist", load: 0.6) {
+    Fleets.batch("antagonist", load: 0.6) {
       $0.faults = [Fault(at: 0, endpoints: Array(0..<8), kind: .antagonist(0.2...0.6))]
     },
-    batch("slow-20x", load: 0.7) {
+    Fleets.batch("slow-20x", load: 0.7) {
       $0.faults = [Fault(at: 60, endpoints: [3], kind: .slow(20))]
     },
-    batch("hang", load: 0.7) {
+    Fleets.batch("hang", load: 0.7) {
       $0.faults = [Fault(at: 60, endpoints: [3], kind: .hang)]
     },
-    batch("fail-fast", load: 0.7) {
+    Fleets.batch("fail-fast", load: 0.7) {
       $0.faults = [Fault(at: 50, until: 140, endpoints: [3], kind: .fail(1))]
     },
-    batch("fail-half", load: 0.7) {
+    Fleets.batch("fail-half", load: 0.7) {
       $0.faults = [Fault(at: 50, until: 140, endpoints: [3], kind: .fail(0.5))]
     },
-    batch("fail-half-replayable", load: 0.7) {
+    Fleets.batch("fail-half-replayable", load: 0.7) {
       $0.isReplayable = true
       $0.faults = [Fault(at: 50, until: 140, endpoints: [3], kind: .fail(0.5))]
     },
-    batch("dead-cold", load: 0.7) {
+    Fleets.batch("dead-cold", load: 0.7) {
       $0.isReplayable = true
       $0.faults = [Fault(at: 50, until: 80, endpoints: [6], kind: .dead(coldSeconds: 10))]
     },
-    sharing("ps-h4-4-balancers", h4(.sharing)) { $0.balancers = 4 },
-    batch("clean"),
-    batch("scrape-60s") { $0.scrapeInterval = 60 },
-    batch("scrape-loss") { $0.scrapeLoss = 0.6 },
-    batch("lie") { $0.faults = [Fault(at: 40, endpoints: [3], kind: .metricsLie(1000))] },
-    batch("reset") {
+    Fleets.sharing("ps-h4-4-balancers", Fleets.h4(.sharing)) { $0.balancers = 4 },
+    Fleets.batch("clean"),
+    Fleets.batch("scrape-60s") { $0.scrapeInterval = 60 },
+    Fleets.batch("scrape-loss") { $0.scrapeLoss = 0.6 },
+    Fleets.batch("lie") { $0.faults = [Fault(at: 40, endpoints: [3], kind: .metricsLie(1000))] },
+    Fleets.batch("reset") {
       $0.faults = [40.0, 70, 100].map {
         Fault(at: $0, endpoints: Array(0..<8), kind: .metricsReset)
       }
     },
-    batch("nan") { $0.faults = [Fault(at: 40, until: 90, endpoints: [0, 6], kind: .metricsNaN)] },
-    batch("missing") {
+    Fleets.batch("nan") {
+      $0.faults = [Fault(at: 40, until: 90, endpoints: [0, 6], kind: .metricsNaN)]
+    },
+    Fleets.batch("missing") {
       $0.faults = [Fault(at: 40, endpoints: [0, 3, 6], kind: .metricsMissing)]
     },
-    batch("overload", load: 1.3),
+    Fleets.batch("overload", load: 1.3),
   ]
 
   static let goals: [Goal] = [

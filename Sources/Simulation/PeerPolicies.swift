@@ -296,8 +296,8 @@ final class AgentPolicy: CountingPolicy {
 }
 
 /// nginx's `least_conn` with `max_fails=1 fail_timeout=10s`, its defaults: the least in flight for
-/// the weight, among equals in turn by weight. A failure is a refused or cut connection; errors that
-/// an endpoint answers are none, nor are clients that give up.
+/// the weight, among equals in turn by weight. A failure is a refused or cut connection; an error
+/// that an endpoint answers is none, nor is a client that gives up.
 final class NginxPolicy: CountingPolicy {
   private let weights: [Double]
   private var current: [Double]

@@ -58,6 +58,8 @@ enum DownstreamPhase: UInt8 {
 
 enum UpstreamPhase: UInt8 {
   case connecting, head, content, tunnel, idle
+  /// No request's: it is opened to see whether an ejected endpoint takes connections.
+  case trial
 }
 
 /// One cache line: most connections are idle most of the time.

@@ -75,10 +75,10 @@ extension LocalReason {
 
 /// A worker's in-flight counts and its cells on the evidence board.
 package struct LeaseBook: ~Copyable {
-  private let evidence: EvidenceBoard
-  private let hints: HintBoard
-  private let cells: CellBlock
-  private let workerIndex: Int
+  let evidence: EvidenceBoard
+  let hints: HintBoard
+  let cells: CellBlock
+  let workerIndex: Int
   private let own: UnsafeMutablePointer<Int32>
   private let ownTunnels: UnsafeMutablePointer<Int32>
   /// In flight at each slot: our own, live, and what the other workers had at the last `refresh`.
@@ -87,6 +87,9 @@ package struct LeaseBook: ~Copyable {
   package let tunnels: UnsafeMutablePointer<Int32>
   package private(set) var count = 0
   private var outstanding: OutstandingList
+  /// Endpoints are ejected, or may be: the worker looks after them now and then. It says when none
+  /// is any more.
+  package var hasEjections = false
 
   /// `capacity`: the most leases at once.
   package init(
@@ -191,7 +194,12 @@ package struct LeaseBook: ~Copyable {
   package mutating func noteSuccess(
     _ slot: Int, _ picker: inout Picker, _ position: Int, now: Nanoseconds
   ) {
-    if picker.succeeded(position, now: now) { publishReadmission(slot) }
+    let wasHalfOpen = picker.candidates[position].health.isHalfOpen
+    if picker.succeeded(position, now: now) {
+      publishReadmission(slot, .answers, now: now)
+    } else if wasHalfOpen {
+      publish(slot, picker.candidates[position].health)
+    }
   }
 
   /// Ends an attempt at the endpoint at `position` of the picker: counts it, and tells passive
@@ -203,40 +211,31 @@ package struct LeaseBook: ~Copyable {
     let slot = lease.slot
     let took = now - lease.startedAt
     end(lease, outcome, now: now)
-    var ejectedUntil: Nanoseconds?
     let wasHalfOpen = picker.candidates[position].health.isHalfOpen
     switch outcome {
     case .abandoned: return
     case .completed:
-      if picker.succeeded(position, now: now, sentAt: now - took) { publishReadmission(slot) }
-      ejectedUntil = picker.answered(position, in: took, hints: hints, now: now)
+      if picker.succeeded(position, now: now, sentAt: now - took) {
+        publishReadmission(slot, .answers, now: now)
+      }
+      picker.answered(position, in: took, hints: hints, now: now)
     case .overloaded(let retryAfter):
-      ejectedUntil = picker.refused(
+      picker.refused(
         position, .overloaded, load: load[slot], retryAfter: retryAfter, hints: hints, now: now)
     case .rejected:
       if picker.blamesClientError(position) {
-        ejectedUntil = picker.refused(
-          position, .clientErrors, load: load[slot], hints: hints, now: now)
+        picker.refused(position, .clientErrors, load: load[slot], hints: hints, now: now)
       } else if picker.succeeded(position, now: now, isClientError: true) {
-        publishReadmission(slot)
+        publishReadmission(slot, .answers, now: now)
       }
     case .failed(let failure):
-      ejectedUntil = picker.failed(position, failure, took: took, hints: hints, now: now)
+      picker.failed(position, failure, took: took, hints: hints, now: now)
     case .givenUp:
-      ejectedUntil = picker.failed(position, .timeout, took: took, hints: hints, now: now)
+      picker.failed(position, .timeout, took: took, hints: hints, now: now)
     }
-    let health = picker.candidates[position].health
-    if health.isHalfOpen {
-      cells.store(UInt64(max(0, health.trialFrom.rawValue)), at: evidence.index(.trialFrom, slot))
-    }
-    guard let ejectedUntil else { return }
-    publishEjection(slot, until: ejectedUntil)
-    if let reason = health.reason {
-      cells.store(UInt64(max(0, now.rawValue)), at: evidence.index(.ejectedAt, slot))
-      cells.store(UInt64(reason.rawValue), at: evidence.index(.ejectionReason, slot))
-      let count = max(health.failsInRow, health.refusals.count)
-      cells.store(UInt64(count), at: evidence.index(.ejectionFailures, slot))
-    }
+    let isHalfOpen = picker.candidates[position].health.isHalfOpen
+    guard isHalfOpen else { return }
+    publish(slot, picker.candidates[position].health)
     // A rest after a trial in vain is the same ejection.
     if !wasHalfOpen { cells.add(1, at: evidence.index(.ejections, slot)) }
   }
@@ -296,40 +295,26 @@ package struct LeaseBook: ~Copyable {
   package mutating func refresh(_ picker: inout Picker, now: Nanoseconds) -> Int {
     guard evidence.workerCount > 1 else { return 0 }
     var sum = 0
-    let nowBits = UInt64(max(0, now.rawValue))
     for position in picker.candidates.indices {
       let slot = picker.candidates[position].slot
       var others: UInt64 = 0
       var othersTunnels: UInt64 = 0
-      var (ejectedUntil, trialFrom, readmissions): (UInt64, UInt64, UInt64) = (0, 0, 0)
+      var readmissions: UInt64 = 0
+      var isEjected = false
       for worker in 0..<evidence.workerCount where worker != workerIndex {
         let block = evidence.block(ofWorker: worker)
         others &+= block[evidence.index(.inFlight, slot)]
         othersTunnels &+= block[evidence.index(.tunnels, slot)]
-        ejectedUntil = max(ejectedUntil, block[evidence.index(.ejectedUntil, slot)])
-        trialFrom = max(trialFrom, block[evidence.index(.trialFrom, slot)])
         readmissions &+= block[evidence.index(.readmissions, slot)]
+        if block[evidence.index(.ejectedSince, slot)] != 0 { isEjected = true }
       }
       load[slot] = own[slot] + Int32(truncatingIfNeeded: others)
       sum += Int(truncatingIfNeeded: others)
       tunnels[slot] = ownTunnels[slot] + Int32(truncatingIfNeeded: othersTunnels)
-      let until = Nanoseconds(Int64(truncatingIfNeeded: ejectedUntil))
-      let from = Nanoseconds(Int64(truncatingIfNeeded: trialFrom))
-      if picker.adopt(position, readmissions: readmissions, now: now) { forgetEjection(slot) }
-      if ejectedUntil > nowBits, until > picker.candidates[position].adoptedUntil {
-        picker.adopt(
-          position, ejectedUntil: until, trialFrom: from,
-          reason: evidence.lastEjection(slot)?.reason ?? .status)
-      } else if trialFrom > nowBits {
-        picker.postponeTrial(position, until: from)
-      }
+      adopt(&picker, position, readmissions: readmissions, now: now)
+      if isEjected { adoptEjection(&picker, position, now: now) }
     }
     return sum
-  }
-
-  /// Publishes until when this worker leaves the endpoint alone.
-  package mutating func publishEjection(_ slot: Int, until: Nanoseconds) {
-    cells.store(UInt64(max(0, until.rawValue)), at: evidence.index(.ejectedUntil, slot))
   }
 
   /// An attempt elsewhere is made again because one at the endpoint failed.
@@ -356,16 +341,5 @@ package struct LeaseBook: ~Copyable {
     var sum = 0
     for slot in slots { sum += Int(load[slot]) }
     return sum
-  }
-
-  private mutating func forgetEjection(_ slot: Int) {
-    cells.store(0, at: evidence.index(.ejectedUntil, slot))
-    cells.store(0, at: evidence.index(.trialFrom, slot))
-  }
-
-  /// Publishes that the endpoint came back from an ejection.
-  package mutating func publishReadmission(_ slot: Int) {
-    forgetEjection(slot)
-    cells.add(1, at: evidence.index(.readmissions, slot))
   }
 }

@@ -60,6 +60,12 @@ package struct PassiveHealth: Sendable {
   private static let freeRest = Nanoseconds.milliseconds(500)
   /// A failure that took longer is felt by the client whose request is made again.
   private static let quick = Nanoseconds.seconds(1)
+  /// After so long without a word an ejection may be over: nobody asks the endpoint anything.
+  private static let silence = Nanoseconds.seconds(60)
+  /// The same where it refuses connections: a connection tells whether it still does.
+  private static let refusedSilence = Nanoseconds.seconds(5)
+  /// The same where checks, its page or others say that it is back.
+  private static let hintedSilence = Nanoseconds.seconds(2)
   private static let longAgo = Nanoseconds(.min / 4)
 
   package private(set) var ejectedUntil = Nanoseconds.zero
@@ -78,6 +84,12 @@ package struct PassiveHealth: Sendable {
   private var wasUnreachable = false
   /// A trial cost a client a part of its answer: until it is back, none is free.
   private var hasTruncated = false
+  /// When the ejection that it is in began.
+  package private(set) var ejectedSince = Nanoseconds.zero
+  /// When it was last tried, or something was said of it, while it was ejected.
+  package private(set) var heardAt = Nanoseconds.zero
+  /// From when on the ejection ends where a connection to the endpoint succeeds.
+  private(set) var forgetAt = Nanoseconds.distantFuture
   /// Of the ejection that it is in; nil where it is in none.
   package private(set) var reason: EjectionReason?
   private var rampStart = Self.longAgo
@@ -107,6 +119,10 @@ package struct PassiveHealth: Sendable {
     rampStart < .zero ? .zero : rampStart + slowStart
   }
 
+  /// Nobody listens there: no pool is better off with it in use.
+  @inline(__always)
+  var isDead: Bool { isHalfOpen && reason == .refused }
+
   /// Whether picks may use it without being told to ignore ejection.
   /// `isRepeatable`: what it fails is asked of another endpoint, and no client sees it.
   @inline(__always)
@@ -135,6 +151,7 @@ package struct PassiveHealth: Sendable {
       return false
     }
     probesGood += 1
+    noteWord(at: now)
     guard probesGood >= probesNeeded else { return false }
     readmit(now: now)
     return true
@@ -147,6 +164,7 @@ package struct PassiveHealth: Sendable {
     hasTruncated = false
     ejectedUntil = .zero
     trialFrom = .zero
+    forgetAt = .distantFuture
     failsInRow = 0
     windowFails = 0
     failureRatio = 0
@@ -196,16 +214,18 @@ package struct PassiveHealth: Sendable {
     {
       isHit = false
     }
-    guard isHit, now >= ejectedUntil, isHalfOpen || context.mayEject else {
+    // Where nobody listens there is no doubt: such an endpoint is never in use for want of others.
+    guard isHit, now >= ejectedUntil, isHalfOpen || context.mayEject || failure == .refused else {
       // What fails during a rest was a free trial, or came late: no reason to rest longer.
       if isHalfOpen {
         probesGood = 0
         trialFrom = isFree ? max(trialFrom, now + Self.freeRest) : ejectedUntil
+        noteWord(at: now)
       }
       return false
     }
     ejections += 1
-    reject(until: now + rest(failure, isFree: isFree, context), failure.reason)
+    reject(until: now + rest(failure, isFree: isFree, context), failure.reason, now: now)
     if isFree { trialFrom = now + Self.freeRest }
     switch failure {
     case .refused, .unreachable, .timeout: wasUnreachable = true
@@ -229,6 +249,7 @@ package struct PassiveHealth: Sendable {
     if isHalfOpen {
       probesGood = 0
       trialFrom = max(trialFrom, now + Self.freeRest)
+      noteWord(at: now)
       guard now >= ejectedUntil else { return false }
     } else {
       let patience = max(Self.patience, isOverload ? 3 * context.fleetResponse : 0)
@@ -237,7 +258,7 @@ package struct PassiveHealth: Sendable {
       else { return false }
     }
     ejections += 1
-    reject(until: now + rest(.status, isFree: false, context), reason)
+    reject(until: now + rest(.status, isFree: false, context), reason, now: now)
     trialFrom = now + Self.freeRest
     wasUnreachable = false
     return true
@@ -280,12 +301,15 @@ package struct PassiveHealth: Sendable {
   mutating func ejectSlow(now: Nanoseconds, _ context: PassiveContext) -> Nanoseconds {
     ejections += 1
     responseCount = 0
-    reject(until: now + rest(.timeout, isFree: false, context), .slow)
+    reject(until: now + rest(.timeout, isFree: false, context), .slow, now: now)
     wasUnreachable = false
     return ejectedUntil
   }
 
-  private mutating func reject(until: Nanoseconds, _ reason: EjectionReason) {
+  private mutating func reject(
+    until: Nanoseconds, _ reason: EjectionReason, now: Nanoseconds
+  ) {
+    if !isHalfOpen { ejectedSince = now }
     self.reason = reason
     if reason == .truncated { hasTruncated = true }
     ejectedUntil = max(ejectedUntil, until)
@@ -293,13 +317,52 @@ package struct PassiveHealth: Sendable {
     isHalfOpen = true
     probesGood = 0
     foreignGood = 0
+    noteWord(at: now)
   }
 
-  /// Another worker of this process ejected it until then, and tries it for free from `trialFrom`.
+  /// Something was heard of it.
+  private mutating func noteWord(at time: Nanoseconds) {
+    heardAt = max(heardAt, time)
+    let silence = reason == .refused ? Self.refusedSilence : Self.silence
+    forgetAt = max(ejectedUntil, heardAt) + silence
+  }
+
+  /// Another worker heard something of it then.
+  mutating func noteForeignWord(at time: Nanoseconds) {
+    if isHalfOpen, time > heardAt { noteWord(at: time) }
+  }
+
+  /// Something says that it is back: where no request tries it now, a connection does.
+  private mutating func noteHint(now: Nanoseconds) {
+    if isHalfOpen { forgetAt = min(forgetAt, now + Self.hintedSilence) }
+  }
+
+  /// Whether nothing was heard of it for so long that a connection to it is worth a try.
+  /// `load`: requests that it is answering.
+  func isForgotten(now: Nanoseconds, load: Int32) -> Bool {
+    isHalfOpen && load == 0 && now >= forgetAt
+  }
+
+  /// A connection to it is being tried, for `timeout` at most.
+  mutating func beginConnectionTrial(timeout: Nanoseconds, now: Nanoseconds) {
+    forgetAt = now + timeout + Self.refusedSilence
+  }
+
+  /// A connection to it was tried in vain.
+  mutating func connectionFailed(now: Nanoseconds) {
+    guard isHalfOpen else { return }
+    reason = .refused
+    wasUnreachable = true
+    noteWord(at: now)
+  }
+
+  /// Another worker of this process ejected it at `since` until then, and tries it for free from
+  /// `trialFrom`.
   mutating func adopt(
-    ejectedUntil until: Nanoseconds, trialFrom from: Nanoseconds, _ reason: EjectionReason
+    ejectedUntil until: Nanoseconds, trialFrom from: Nanoseconds, since: Nanoseconds,
+    _ reason: EjectionReason
   ) {
-    if until > ejectedUntil { reject(until: until, reason) }
+    if until > ejectedUntil { reject(until: until, reason, now: since) }
     trialFrom = min(max(from, .zero), ejectedUntil)
   }
 
@@ -319,32 +382,39 @@ package struct PassiveHealth: Sendable {
       let until = max(ejectedUntil, now + .seconds(1.5 * max(context.interval, 0.1)))
       let from = trialFrom
       let wasHalfOpen = isHalfOpen
-      reject(until: until, wasHalfOpen ? reason ?? .scrapes : .scrapes)
+      reject(until: until, wasHalfOpen ? reason ?? .scrapes : .scrapes, now: now)
       if wasHalfOpen { trialFrom = from }
     case .scrapeBack:
-      if isHalfOpen, wasUnreachable { ejectedUntil = min(ejectedUntil, now) }
+      guard isHalfOpen, wasUnreachable else { return }
+      ejectedUntil = min(ejectedUntil, now)
+      noteHint(now: now)
     case .foreignFailures:
       foreignGood = 0
       guard isHalfOpen else { return }
       let rest = 2 * min(context.balancers, 8) * (0.5 + chance)
       ejectedUntil = max(ejectedUntil, now + min(.seconds(rest), context.policy.failTimeout))
+      noteWord(at: now)
     case .foreignOutage:
       if !isHalfOpen { suspectedAt = now }
     case .stalled:
-      reject(until: now, .stalled)
+      reject(until: now, .stalled, now: now)
       // The pause was the watchdog's.
       ejectedUntil = now
       wasUnreachable = true
     case .recovered:
       if isHalfOpen { ejectedUntil = min(ejectedUntil, now) }
+      noteHint(now: now)
     case .checked:
       // The checks have said most of it: the first good answer to a request says the rest.
       guard isHalfOpen else { return }
       ejectedUntil = min(ejectedUntil, now)
       probesGood = max(probesGood, probesNeeded - 1)
+      noteHint(now: now)
     case .foreignSuccesses:
       foreignGood += count
-      if isHalfOpen, foreignGood >= 3 { ejectedUntil = min(ejectedUntil, now) }
+      guard isHalfOpen, foreignGood >= 3 else { return }
+      ejectedUntil = min(ejectedUntil, now)
+      noteHint(now: now)
     }
   }
 }

@@ -25,6 +25,7 @@ extension Picker {
 
   /// The endpoint refused an attempt, and has `load` requests left in flight. Returns until when
   /// it is left alone from now on, if by this.
+  @discardableResult
   package mutating func refused(
     _ position: Int, _ reason: EjectionReason, load: Int32, retryAfter: Nanoseconds = .zero,
     hints: HintBoard, now: Nanoseconds
@@ -71,6 +72,7 @@ extension Picker {
 
   /// An attempt failed after `took`. Returns until when the endpoint is left alone from now on, if
   /// by this.
+  @discardableResult
   package mutating func failed(
     _ position: Int, _ failure: AttemptFailure, took: Nanoseconds = .zero, hints: HintBoard,
     now: Nanoseconds
@@ -86,6 +88,7 @@ extension Picker {
 
   /// A complete answer took so long. Returns until when the endpoint is left alone for being far
   /// slower than the others, where the pool says so.
+  @discardableResult
   package mutating func answered(
     _ position: Int, in duration: Nanoseconds, hints: HintBoard, now: Nanoseconds
   ) -> Nanoseconds? {
@@ -127,18 +130,23 @@ extension Picker {
 
   // MARK: Other workers
 
-  /// Another worker of this process left the endpoint alone until then; requests that can be made
-  /// again may try it from `trialFrom`.
-  package mutating func adopt(
-    _ position: Int, ejectedUntil: Nanoseconds, trialFrom: Nanoseconds,
-    reason: EjectionReason = .status
-  ) {
+  /// Another worker of this process ejected the endpoint.
+  package mutating func adopt(_ position: Int, _ foreign: Ejection) {
     guard ejection.failsMax != 0 else { return }
-    candidates[position].adoptedUntil = ejectedUntil
-    guard candidates[position].health.isHalfOpen || mayEject(position) else { return }
+    candidates[position].adoptedUntil = foreign.restsUntil
+    candidates[position].adoptedSince = foreign.since
+    guard
+      candidates[position].health.isHalfOpen || foreign.reason == .refused || mayEject(position)
+    else { return }
     candidates[position].health.adopt(
-      ejectedUntil: ejectedUntil, trialFrom: trialFrom, reason)
+      ejectedUntil: foreign.restsUntil, trialFrom: foreign.trialFrom, since: foreign.since,
+      foreign.reason)
     recount()
+  }
+
+  /// Another worker heard something of the endpoint.
+  mutating func noteForeignWord(_ position: Int, at time: Nanoseconds) {
+    candidates[position].health.noteForeignWord(at: time)
   }
 
   /// Another worker has tried the endpoint in vain.
@@ -156,6 +164,37 @@ extension Picker {
     candidates[position].health.readmit(now: now)
     recount()
     return true
+  }
+
+  // MARK: Silence
+
+  /// Whether it is ejected, no request tries it, and nothing was heard of it for long. Health and
+  /// drain come first: of one that they have taken out nothing is forgotten.
+  func isForgotten(_ position: Int, now: Nanoseconds, load: Int32) -> Bool {
+    candidates[position].isEligible
+      && candidates[position].health.isForgotten(now: now, load: load)
+  }
+
+  /// A connection to it is being tried.
+  mutating func beginConnectionTrial(
+    _ position: Int, timeout: Nanoseconds, now: Nanoseconds
+  ) {
+    candidates[position].health.beginConnectionTrial(timeout: timeout, now: now)
+  }
+
+  /// A connection to it was tried in vain.
+  mutating func connectionFailed(_ position: Int, now: Nanoseconds) {
+    candidates[position].health.connectionFailed(now: now)
+  }
+
+  /// The endpoint takes connections, and nothing else was heard of it: its ejection is over, but
+  /// where a request tries it now. By what it is over; nil where it is not.
+  mutating func forget(_ position: Int, load: Int32, now: Nanoseconds) -> ReadmissionCause? {
+    let health = candidates[position].health
+    guard health.isHalfOpen, load == 0 else { return nil }
+    candidates[position].health.readmit(now: now)
+    recount()
+    return health.reason == .refused ? .connection : .silence
   }
 
   /// This one may be ejected too: at most the pool's share are, but one always may, and any primary

@@ -30,6 +30,8 @@ package struct Picker: Sendable {
     /// The latest ejection by another worker that was taken over. Once only: scrapes may have
     /// ended the rest here since.
     var adoptedUntil = Nanoseconds.zero
+    /// When that began.
+    var adoptedSince = Nanoseconds.zero
     var current = 0.0
 
     init(_ endpoint: Endpoint) {
@@ -142,6 +144,7 @@ package struct Picker: Sendable {
       candidates[position].health = old.candidates[before].health
       candidates[position].current = old.candidates[before].current
       candidates[position].adoptedUntil = old.candidates[before].adoptedUntil
+      candidates[position].adoptedSince = old.candidates[before].adoptedSince
       candidates[position].adoptedReadmissions = old.candidates[before].adoptedReadmissions
       for news in HintBoard.News.allCases {
         newsTaken[index(news, position)] = old.newsTaken[index(news, before)]
@@ -152,14 +155,16 @@ package struct Picker: Sendable {
     recount()
   }
 
-  /// Takes what scrapes said of endpoints' health. Once a turn, before the first pick.
+  /// Takes what scrapes said of endpoints' health. Once a turn, before the first pick. True where
+  /// anything was said of any endpoint.
+  @discardableResult
   package mutating func takeNews(
     _ hints: HintBoard, now: Nanoseconds, _ random: inout RandomSource
-  ) {
+  ) -> Bool {
     let revision = hints.newsRevision
-    guard revision != newsRevision else { return }
+    guard revision != newsRevision else { return false }
     newsRevision = revision
-    guard ejection.failsMax != 0 else { return }
+    guard ejection.failsMax != 0 else { return false }
     for position in candidates.indices {
       let slot = candidates[position].slot
       for news in HintBoard.News.allCases {
@@ -173,6 +178,7 @@ package struct Picker: Sendable {
       }
     }
     recount()
+    return true
   }
 
   /// Brings `ranks` up to date.
@@ -272,7 +278,9 @@ package struct Picker: Sendable {
         switch triage(scan) {
         case .probe(let position): return position
         case .healthyOnes: ignoresEjection = false
-        case .all: break
+        case .living:
+          ignoresEjection = false
+          scan.isPanic = true
         case .none: continue
         }
       }
@@ -321,6 +329,8 @@ package struct Picker: Sendable {
     let hash: UInt64?
     /// Among the backups, not the primaries.
     var isBackup = false
+    /// Ejections are ignored but where connections are refused.
+    var isPanic = false
     /// Passes over those that have just refused a request.
     var avoidsFull = false
     /// The healthy ones are full: better to wait for them than to take what rests, or a backup.
@@ -334,31 +344,34 @@ package struct Picker: Sendable {
     /// This one waits for its next trial.
     case probe(Int)
     case healthyOnes
-    /// Too little of the pool is left: the ejections are more likely to be wrong than the
-    /// endpoints (Envoy's panic threshold).
-    case all
+    /// Too few are left of those that take connections: the ejections are more likely to be wrong
+    /// than the endpoints (Envoy's panic threshold).
+    case living
     /// Nothing is left.
     case none
   }
 
   /// What to do while endpoints rest or are tried again.
   private func triage(_ scan: Scan) -> Triage {
-    var (usable, eligible, untried) = (0, 0, 0)
+    var (usable, untried) = (0, 0)
+    // Those that take connections, and the ones of them that are usable.
+    var (living, usableLiving) = (0, 0)
     var probe: Int?
     for position in candidates.indices {
       let candidate = candidates[position]
       guard candidate.isEligible, candidate.weight > 0, candidate.isBackup == scan.isBackup
       else { continue }
-      eligible += 1
+      if !candidate.health.isDead { living += 1 }
       guard isAwake(candidate, scan) else { continue }
       usable += 1
+      if !candidate.health.isDead { usableLiving += 1 }
       guard !scan.tried.contains(position) else { continue }
       untried += 1
       // That an endpoint is full says nothing against it: it counts here.
       if candidate.health.isHalfOpen, hasRoom(candidate, scan) { probe = position }
     }
     if usable == 0 { return .none }
-    if eligible > 2, Double(usable) < ejection.panicRatio * Double(eligible) { return .all }
+    if living > 2, Double(usableLiving) < ejection.panicRatio * Double(living) { return .living }
     if untried == 0 { return .none }
     // A request that has failed once had better not be a trial, where it need not.
     if !scan.tried.isEmpty, untried > 1 { return .healthyOnes }
@@ -367,8 +380,9 @@ package struct Picker: Sendable {
 
   @inline(__always)
   private func isAwake(_ candidate: Candidate, _ scan: Scan) -> Bool {
-    candidate.health.mayBePicked(
-      now: scan.now, load: scan.busy(candidate.slot), isRepeatable: scan.isRepeatable)
+    scan.isPanic && !candidate.health.isDead
+      || candidate.health.mayBePicked(
+        now: scan.now, load: scan.busy(candidate.slot), isRepeatable: scan.isRepeatable)
   }
 
   @inline(__always)

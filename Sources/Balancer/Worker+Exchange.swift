@@ -210,13 +210,13 @@ extension Worker {
     guard plan.pools[pool].refreshedTurn != turn else { return }
     plan.pools[pool].refreshedTurn = turn
     plan.pools[pool].othersInFlight = leases.refresh(&plan.pools[pool].picker, now: io.now)
-    plan.pools[pool].picker.takeNews(context.hints, now: io.now, &random)
+    leases.takeNews(&plan.pools[pool].picker, now: io.now, &random)
     if plan.pools[pool].breakers.limitsConnections {
       connections.refresh(plan.pools[pool].slots)
     }
   }
 
-  private mutating func connect(to slot: Int) throws(IOError) -> ConnectionID {
+  mutating func connect(to slot: Int) throws(IOError) -> ConnectionID {
     guard let address = plan.endpoints[slot]?.address else { throw IOError("connect", 0) }
     if io.freePlaceCount == 0 { makePlace(sparingYoung: false) }
     let upstream: ConnectionID

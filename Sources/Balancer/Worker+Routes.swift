@@ -34,8 +34,16 @@ extension Worker {
   /// What the route answers now: another thing while the pool that it asks for has no endpoint.
   mutating func fixedAnswer(_ route: Int) -> RouteAnswer? {
     let pool = plan.routes[route].unlessEmpty
-    let isEmpty = pool >= 0 && !plan.pools[pool].picker.hasEligible
+    let isEmpty = pool >= 0 && isEmpty(pool)
     return isEmpty ? plan.routes[route].emptyAnswer : plan.routes[route].answer
+  }
+
+  /// Whether no endpoint of the pool may take requests. Where all are ejected they are sent all the
+  /// same, but hardly answered.
+  private func isEmpty(_ pool: Int) -> Bool {
+    !plan.pools[pool].picker.candidates.contains {
+      $0.isEligible && $0.weight > 0 && !context.evidence.isEjected($0.slot)
+    }
   }
 
   /// Whether the connection ends after an answer of our own: yes where the request is not whole.

@@ -8,6 +8,10 @@ import Primitives
 extension Worker {
   mutating func upstreamConnected(_ id: ConnectionID) {
     let state = slab.upstream + Int(id.index)
+    if state.pointee.phase == .trial {
+      endConnectionTrial(id, isConnected: true)
+      return
+    }
     state.pointee.phase = .head
     slab.exchange(state.pointee.downstream).pointee.sentAt = io.now
     setUploadDeadlines(state.pointee.downstream)
@@ -16,7 +20,7 @@ extension Worker {
   /// What waited to be sent upstream is gone: the client may go on sending.
   mutating func upstreamDrained(_ id: ConnectionID) {
     let state = slab.upstream[Int(id.index)]
-    guard state.phase != .idle else { return }
+    guard state.phase != .idle, state.phase != .trial else { return }
     if state.phase == .tunnel {
       tunnelDrained(client: state.downstream, isClient: false)
       return
@@ -33,6 +37,7 @@ extension Worker {
     switch state.pointee.phase {
     // Nothing was asked, so nothing can be an answer.
     case .idle: endIdle(id)
+    case .trial: endConnectionTrial(id, isConnected: true)
     case .tunnel: tunnelReceived(fromEndpoint: id, UnsafeRawBufferPointer(io.received))
     case .connecting, .head: receiveHead(id)
     case .content:
@@ -264,6 +269,7 @@ extension Worker {
     let hasBegun = state.input.block != nil
     switch state.phase {
     case .idle: endIdle(id)
+    case .trial: endConnectionTrial(id, isConnected: false)
     case .connecting:
       let isRefused = IOError("connect", errno ?? 0).isRefused
       slab.exchange(state.downstream).pointee.failure =
@@ -300,6 +306,7 @@ extension Worker {
     let state = slab.upstream[Int(id.index)]
     switch state.phase {
     case .idle: closeIdle(id)
+    case .trial: endConnectionTrial(id, isConnected: false)
     case .connecting: attemptFailed(state.downstream, .connectTimeout, isUnsent: true)
     case .head: answerTimedOut(id, of: state.downstream)
     case .tunnel: cutTunnel(state.downstream)

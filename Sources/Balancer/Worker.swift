@@ -101,6 +101,8 @@ struct Worker: ~Copyable {
   /// Exchanges that pause before an attempt.
   var pausingCount = 0
   var down: DownEndpoints
+  /// When ejected endpoints are looked after; `.distantFuture` where there are none.
+  var ejectionsDueAt = Nanoseconds.distantFuture
 
   init(
     index: Int, context: WorkerContext, bells: WorkerBells, seed: UInt64,
@@ -151,13 +153,17 @@ struct Worker: ~Copyable {
       context.control.report("worker \(index): splice(2) is refused, so long content is copied")
     }
     while true {
-      io.wait(until: min(stopsAt ?? .distantFuture, min(recheckAt, down.endsAt)))
+      io.wait(
+        until: min(min(stopsAt ?? .distantFuture, ejectionsDueAt), min(recheckAt, down.endsAt)))
       if turn > 0, let length = io.lastTurnLength { timings.observeTurn(length) }
       turn += 1
       if io.lastPause > .zero { excusePause(io.lastPause) }
       if context.board.revision != revision { adoptTable() }
       dispatchTurn()
       if io.now >= down.endsAt { endAtDownEndpoints() }
+      if leases.hasEjections, io.now >= ejectionsDueAt || ejectionsDueAt == .distantFuture {
+        lookAfterEjected()
+      }
       finishTurn()
       context.metrics.publishOpenConnections(worker: index, io.connectionCount)
       if let deadline = stopsAt, isIdle() || io.now >= deadline { break }

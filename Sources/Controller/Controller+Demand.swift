@@ -18,7 +18,7 @@ extension Controller {
       started += work.started
       // A backup is a reserve, not what the pool can do.
       guard work.isEligible, !pool.endpoints[place].isBackup,
-        !evidence.isEjected(slot, now: now)
+        !evidence.isEjected(slot)
       else { continue }
       sum.add(
         work.capacity, hasSlots: work.hasSlots,

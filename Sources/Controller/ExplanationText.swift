@@ -94,6 +94,7 @@ private struct ExplanationText {
       }
       line("health", words)
     }
+    if let ejection = endpoint.ejection { line("ejection", ejection.text) }
     let watchdog = endpoint.watchdog
     let still = "shows no work for \(number(watchdog.stillSeconds, 1)) s"
     switch (watchdog.state, watchdog.cause) {

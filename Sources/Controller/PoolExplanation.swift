@@ -78,6 +78,18 @@ package struct EndpointExplanation: Sendable, Equatable, Encodable {
     package var oldestSeconds: Double?
   }
 
+  /// What workers have it ejected for.
+  package struct Rest: Sendable, Equatable, Encodable {
+    package var reason: String
+    /// Attempts in a row that ended that way.
+    package var failures: Int
+    /// Since it began.
+    package var seconds: Double
+    /// Until some request may try it; 0: single requests do.
+    package var nextTrialSeconds: Double
+    package var text: String
+  }
+
   /// Recent answers, as a sum that fades.
   package struct Answers: Sendable, Equatable, Encodable {
     package var count: Double
@@ -154,6 +166,7 @@ package struct EndpointExplanation: Sendable, Equatable, Encodable {
   package var reasonText: String
   package var health: Health?
   package var watchdog: Watch
+  package var ejection: Rest?
   package var requests: Requests
   /// As the balancer saw them.
   package var answers: Answers?
@@ -216,7 +229,7 @@ extension EndpointExplanation {
     else { return nil }
     let board = controller.evidence
     address = "\(endpoint.address)"
-    self.state = row.eligibility.shown(isEjected: board.isEjected(endpoint.slot, now: now)).label
+    self.state = row.eligibility.shown(isEjected: board.isEjected(endpoint.slot)).label
     backup = endpoint.isBackup
     (baseWeight, targetWeight, effectiveWeight) = (row.base, row.target, row.effective)
     factor = row.base > 0 ? row.effective / row.base : nil
@@ -228,6 +241,7 @@ extension EndpointExplanation {
         state: $0.state.eligibility.label, failure: failure?.kind.label, detail: failure?.detail)
     }
     watchdog = Watch(state.watchdog)
+    ejection = board.ejection(endpoint.slot).map { Rest($0, now) }
     requests = Requests(board, endpoint.slot, now)
     let sums = state.capacity.sums
     if sums.completions > CapacityLaw.completionsMin {
@@ -296,6 +310,16 @@ extension EndpointExplanation.Watch {
     case .trial: state = "trial"
     case .stalled(let why): (state, cause) = ("stalled", why.label)
     }
+  }
+}
+
+extension EndpointExplanation.Rest {
+  fileprivate init(_ ejection: Ejection, _ now: Nanoseconds) {
+    reason = ejection.reason.label
+    failures = ejection.failures
+    seconds = max(0, (now - ejection.since).seconds)
+    nextTrialSeconds = max(0, (ejection.nextTrial - now).seconds)
+    text = ejection.text(now: now)
   }
 }
 

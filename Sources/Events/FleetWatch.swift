@@ -11,9 +11,9 @@ package struct FleetWatch {
     package var address: SocketAddress
     /// The controller's word.
     package var eligibility: Eligibility
-    /// Some worker leaves it alone.
+    /// It is ejected, be it that single requests try it.
     package var isEjected: Bool
-    /// How often one began to.
+    /// How often a worker ejected it.
     package var ejectionCount: UInt64
 
     package init(
@@ -101,16 +101,29 @@ package struct FleetWatch {
     let before = endpoints[view.slot].flatMap {
       $0.address == view.address && $0.pool == pool ? $0 : nil
     }
-    // An ejection may have ended before anybody looked.
-    let wasEjected = before.map { view.ejectionCount > $0.ejectionCount && $0.state != .ejected }
-    let isOut = view.isEjected || wasEjected ?? false
-    let state = view.eligibility.shown(isEjected: isOut)
+    let state = state(of: view, before)
     endpoints[view.slot] = Memory(
       pool: pool, address: view.address, state: state, ejectionCount: view.ejectionCount)
-    if let old = before?.state, old != state {
-      changes.append(.endpoint(view.address, slot: view.slot, from: old, to: state))
+    if let before, before.state != state, state != .ejected || isNew(view, before) {
+      changes.append(.endpoint(view.address, slot: view.slot, from: before.state, to: state))
     }
     return state
+  }
+
+  private func state(of view: View, _ before: Memory?) -> Eligibility {
+    guard let before else { return view.eligibility.shown(isEjected: view.isEjected) }
+    // One that may take requests again is tried before, by single requests: that is no ejection.
+    if view.isEjected, before.state.takesNewExchanges, !isNew(view, before) {
+      return view.eligibility
+    }
+    // An ejection may have ended before anybody looked.
+    let wasEjected = isNew(view, before) && before.state != .ejected
+    return view.eligibility.shown(isEjected: view.isEjected || wasEjected)
+  }
+
+  /// Whether an ejection began since the last look.
+  private func isNew(_ view: View, _ before: Memory) -> Bool {
+    view.ejectionCount > before.ejectionCount
   }
 
   private static func summary(_ counts: [Int]) -> String {

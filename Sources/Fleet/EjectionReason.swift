@@ -45,33 +45,21 @@ public enum EjectionReason: Int, CaseIterable, Sendable {
   }
 }
 
-/// An endpoint's last ejection.
-public struct EjectionNote: Sendable, Equatable {
-  public var reason: EjectionReason
-  /// Attempts in a row that ended that way, 1 or more.
-  public var count: Int
-  /// Nanoseconds of the monotonic clock.
-  public var at: UInt64
-
-  public init(reason: EjectionReason, count: Int, at: UInt64) {
-    self.reason = reason
-    self.count = count
-    self.at = at
-  }
-}
-
-extension EvidenceBoard {
-  /// The last ejection that any worker made; nil where none did. Any thread.
-  public func lastEjection(_ slot: Int) -> EjectionNote? {
-    var note: EjectionNote?
-    for worker in 0..<workerCount {
-      let cells = block(ofWorker: worker)
-      let at = cells[index(.ejectedAt, slot)]
-      let value = Int(truncatingIfNeeded: cells[index(.ejectionReason, slot)])
-      guard at > note?.at ?? 0, let reason = EjectionReason(rawValue: value) else { continue }
-      let count = Int(truncatingIfNeeded: cells[index(.ejectionFailures, slot)])
-      note = EjectionNote(reason: reason, count: max(1, count), at: at)
+extension EjectionReason {
+  /// For people.
+  package var words: String {
+    switch self {
+    case .refused: "connection refused"
+    case .unreachable: "connection cut before an answer"
+    case .truncated: "answer cut"
+    case .status: "failure status"
+    case .malformed: "bad response"
+    case .timeout: "timeout"
+    case .slow: "far slower than the others"
+    case .overloaded: "completes nothing and answers 429 or 503"
+    case .clientErrors: "client errors that the others do not give"
+    case .scrapes: "scrapes and a request failed"
+    case .stalled: "stood still"
     }
-    return note
   }
 }

@@ -40,18 +40,25 @@ public final class EvidenceBoard: Sendable {
     case foreignMicros
     /// How often it came back after an ejection.
     case readmissions
+    /// When the worker last had it back, nanoseconds of the monotonic clock; 0: never.
+    case readmittedAt
+    /// Why: a raw value of `ReadmissionCause`.
+    case readmissionCause
     /// Pieces of responses' content that came from it, ever.
     case pieces
     /// Of those in flight, the ones that became tunnels (101); they are in no other sum.
     case tunnels
-    /// Until when the worker leaves the endpoint alone, nanoseconds of the monotonic clock.
+    /// When the ejection that the worker has the endpoint in began, nanoseconds of the monotonic
+    /// clock; 0: in none. `ejection` says whether it still counts.
+    case ejectedSince
+    /// Until when requests of clients leave it alone, the same.
     case ejectedUntil
     /// Before when a request that can be repeated elsewhere does not try it either, the same.
     case trialFrom
     /// How often it was ejected.
     case ejections
-    /// When the worker ejected it last, nanoseconds of the monotonic clock; 0: never.
-    case ejectedAt
+    /// When the worker last heard of it while it was ejected, the same; 0: never.
+    case ejectionHeardAt
     /// Why: a raw value of `EjectionReason`.
     case ejectionReason
     /// How many attempts in a row had ended that way.
@@ -108,10 +115,5 @@ public final class EvidenceBoard: Sendable {
       if start > 0 { oldest = min(oldest, start) }
     }
     return oldest == .max ? nil : Nanoseconds(Int64(truncatingIfNeeded: oldest))
-  }
-
-  /// Whether any worker leaves the endpoint alone at `now`. Any thread.
-  public func isEjected(_ slot: Int, now: Nanoseconds) -> Bool {
-    blocks.contains { $0[index(.ejectedUntil, slot)] > UInt64(max(0, now.rawValue)) }
   }
 }

@@ -42,7 +42,10 @@ enum ConditionRules {
         let text = "none of \(primaries.count) primaries, a backup serves\(note)"
         found.append(Finding(.backupServing, nil, text))
       } else {
-        let text = "none of \(pool.endpoints.count) endpoints is eligible\(note)"
+        let ejected = pool.endpoints.count { $0.eligibility == .ejected }
+        let text =
+          "none of \(pool.endpoints.count) endpoints is eligible\(note)"
+          + (ejected > 0 ? "; requests go to the ejected ones all the same" : "")
         found.append(Finding(.noEligibleEndpoint, nil, text))
       }
     } else if eligible.count == 1, primaries.count > 1 {
@@ -57,8 +60,11 @@ enum ConditionRules {
       [.ejected, .unhealthy, .stalled].contains($0.eligibility)
     }
     if all > 1, out.count < all, out.count * 2 >= all {
+      let text = "\(out.count) of \(all) endpoints are out of service"
       found.append(
-        Finding(.ejectedShareHigh, nil, "\(out.count) of \(all) endpoints are out of service"))
+        Finding(
+          .ejectedShareHigh, nil,
+          text + (pool.ignoresEjections ? "; too few are left: ejections are ignored" : "")))
     }
   }
 

@@ -91,6 +91,18 @@ extension EndpointSnapshot {
       json.put("address", address)
       json.put("backup", isBackup)
       json.put("state", state.label)
+      json.put("state_text", stateText)
+      json.key("ejection")
+      if let ejection {
+        json.object {
+          $0.put("reason", ejection.reason.label)
+          $0.put("failures", UInt64(ejection.failures))
+          $0.put("seconds", ejection.seconds)
+          $0.put("next_trial_seconds", ejection.nextTrialSeconds)
+        }
+      } else {
+        json.number(nil)
+      }
       json.put("base_weight", row.base)
       json.put("target_weight", row.target)
       json.put("effective_weight", row.effective)

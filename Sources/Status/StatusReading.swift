@@ -84,9 +84,24 @@ package struct PoolReading: Sendable {
   /// What the numbers are compared with.
   package var thresholds = ThresholdPolicy()
   package var endpoints: [EndpointReading] = []
+  /// Of the pool's endpoints: with a smaller share left, ejections are ignored.
+  package var panicRatio = 0.0
 
   /// A pool without endpoints.
   package init(name: String) { self.name = name }
+}
+
+extension PoolReading {
+  /// So few primaries are left, of three or more that take connections, that requests go to
+  /// ejected ones too.
+  var ignoresEjections: Bool {
+    let living = endpoints.filter {
+      !$0.isBackup && $0.row.eligibility.takesNewExchanges && $0.row.effective > 0
+        && $0.ejection?.reason != .refused
+    }
+    let left = living.count { $0.ejection == nil }
+    return living.count > 2 && left > 0 && Double(left) < panicRatio * Double(living.count)
+  }
 }
 
 /// An endpoint now.
@@ -108,6 +123,8 @@ package struct EndpointReading: Sendable {
   package var failed: UInt64 = 0
   /// Why health, watchdog or workers keep it out of service; nil where they do not.
   package var outage: String?
+  /// The ejection that it is in, be it that health or drain come first.
+  package var ejection: Ejection?
   /// Of the exchanges that ended, those whose clients left, ever.
   package var canceled: UInt64 = 0
   /// Of the exchanges that ended, those with 4xx, ever.

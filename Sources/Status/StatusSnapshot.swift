@@ -72,6 +72,9 @@ package struct EndpointSnapshot: Sendable, Equatable {
   package var address: String
   package var isBackup: Bool
   package var state: Eligibility
+  /// Why it is out of service; nil where it is in service.
+  package var stateText: String?
+  package var ejection: EjectionSnapshot?
   package var row: WeightRow
   package var reasonText: String
   /// Of the pool's weight that may be used now, 0…1.
@@ -83,6 +86,24 @@ package struct EndpointSnapshot: Sendable, Equatable {
   package var traffic: TrafficNumbers
   package var ejections: UInt64
   package var tuning: String?
+}
+
+/// An endpoint's ejection.
+package struct EjectionSnapshot: Sendable, Equatable {
+  package var reason: EjectionReason
+  /// Attempts in a row that ended that way.
+  package var failures: Int
+  /// Since it began.
+  package var seconds: Double
+  /// Until some request may try it; 0: single requests do.
+  package var nextTrialSeconds: Double
+
+  init(_ ejection: Ejection, now: Nanoseconds) {
+    reason = ejection.reason
+    failures = ejection.failures
+    seconds = max(0, (now - ejection.since).seconds)
+    nextTrialSeconds = max(0, (ejection.nextTrial - now).seconds)
+  }
 }
 
 extension StatusHistory {
@@ -102,7 +123,7 @@ extension StatusHistory {
     result.ownErrorsPerSecond = ownErrors.rate ?? 0
     result.write = reading.write
     result.pools = reading.pools.compactMap { pool in
-      pools[pool.name].map { $0.snapshot(of: pool) }
+      pools[pool.name].map { $0.snapshot(of: pool, now: reading.now) }
     }
     result.requestsPerSecond = result.pools.reduce(0) { $0 + ($1.traffic.requestsPerSecond ?? 0) }
     result.requests = result.pools.reduce(RequestNumbers()) { $0 + $1.requests }
@@ -118,7 +139,7 @@ extension StatusHistory {
 }
 
 extension PoolHistory {
-  func snapshot(of pool: PoolReading) -> PoolSnapshot {
+  func snapshot(of pool: PoolReading, now: Nanoseconds) -> PoolSnapshot {
     let usable = Self.usable(pool.endpoints)
     let weightSum = zip(pool.endpoints, usable).reduce(0) {
       $0 + ($1.1 ? $1.0.row.effective : 0)
@@ -130,7 +151,8 @@ extension PoolHistory {
       found.append(
         EndpointSnapshot(
           address: "\(endpoint.address)", isBackup: endpoint.isBackup,
-          state: endpoint.eligibility, row: endpoint.row,
+          state: endpoint.eligibility, stateText: endpoint.outage,
+          ejection: endpoint.ejection.map { EjectionSnapshot($0, now: now) }, row: endpoint.row,
           reasonText: Self.text(endpoint.row),
           weightShare: isUsable && weightSum > 0 ? endpoint.row.effective / weightSum : 0,
           trafficShare: totals.attempts > 0

@@ -72,7 +72,7 @@ package enum FleetColumn: String, Sendable, CaseIterable {
     case .firstByte: return (Quantity.duration(one.firstByteP50Seconds), .normal)
     case .ejections:
       return (Quantity.count(one.ejections), one.ejections ?? 0 > 0 ? .warning : .normal)
-    case .reason: return (one.reasonText ?? one.reason ?? "", .faint)
+    case .reason: return (one.stateText ?? one.reasonText ?? one.reason ?? "", .faint)
     }
   }
 

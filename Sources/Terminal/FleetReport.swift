@@ -65,6 +65,7 @@ package struct EndpointReport: Sendable, Equatable, Decodable {
   package var address: String
   package var backup: Bool?
   package var state: String?
+  package var stateText: String?
   package var baseWeight: Double?
   package var targetWeight: Double?
   package var effectiveWeight: Double?

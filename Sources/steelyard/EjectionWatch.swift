@@ -1,4 +1,6 @@
-// Why workers eject endpoints, and by what they are back, for the log, hooks and the status.
+// Why workers eject endpoints, and by what they are back, for the log, hooks and the status. An
+// ejection that the log told lasts until the endpoint takes requests again, whatever health checks
+// or operators say of it meanwhile.
 import Fleet
 import Primitives
 
@@ -13,88 +15,48 @@ struct EjectionWatch {
     let failures: Int
   }
 
-  /// By what one ended.
-  enum Cause: String {
-    /// Trial requests ended well.
-    case trialAnswers = "trial_answers"
-    /// Its page can be read again: single requests try it.
-    case scrape
-    /// Other balancers' requests succeed there: single requests try it.
-    case otherBalancers = "other_balancers"
-    /// It is at work again: single requests try it.
-    case watchdog
-    /// Its time is over: single requests try it.
-    case time
-
-    var text: String {
-      switch self {
-      case .trialAnswers: "readmitted: trial requests ended well"
-      case .scrape: "tried again, one request at a time: its metrics page is back"
-      case .otherBalancers: "tried again, one request at a time: other balancers succeed there"
-      case .watchdog: "tried again, one request at a time: it is at work"
-      case .time: "tried again, one request at a time: its time is over"
-      }
-    }
-  }
-
-  private struct Memory {
-    let at: Nanoseconds
-    let readmissions: UInt64
-    let news: [UInt64]
-  }
-
-  private static let news: [(HintBoard.News, Cause)] = [
-    (.scrapeBack, .scrape), (.foreignSuccesses, .otherBalancers), (.recovered, .watchdog),
-  ]
-
-  /// By slot.
-  private var memories: [Int: Memory] = [:]
+  /// When the ones that were told began, by slot.
+  private var told: [Int: Nanoseconds] = [:]
 
   /// A worker has ejected the endpoint.
-  mutating func begin(
-    _ slot: Int, _ evidence: EvidenceBoard, _ hints: HintBoard, now: Nanoseconds
-  ) -> Beginning {
-    memories[slot] = Memory(
-      at: now, readmissions: evidence.sum(.readmissions, slot),
-      news: Self.news.map { hints.count($0.0, slot) })
-    guard let last = evidence.lastEjection(slot) else {
-      return Beginning(label: "other_worker", text: "another worker's word", failures: 0)
+  mutating func begin(_ slot: Int, _ evidence: EvidenceBoard, now: Nanoseconds) -> Beginning {
+    told[slot] = now
+    guard let ejection = evidence.ejection(slot) ?? evidence.lastEjection(slot) else {
+      return Beginning(label: "unknown", text: "for a moment", failures: 0)
     }
-    let count = last.count > 1 ? ", \(last.count) in a row" : ""
     return Beginning(
-      label: last.reason.label, text: last.reason.words + count, failures: last.count)
+      label: ejection.reason.label, text: ejection.reasonText, failures: ejection.failures)
   }
 
-  /// No worker ejects it any more; nil where the beginning was not seen.
+  /// The endpoint takes requests again; nil where no beginning was told.
   mutating func end(
-    _ slot: Int, _ evidence: EvidenceBoard, _ hints: HintBoard, now: Nanoseconds
-  ) -> (by: Cause, seconds: Double)? {
-    guard let memory = memories.removeValue(forKey: slot) else { return nil }
-    let seconds = ((now - memory.at).seconds * 10).rounded() / 10
-    if evidence.sum(.readmissions, slot) > memory.readmissions { return (.trialAnswers, seconds) }
-    for (index, (news, cause)) in Self.news.enumerated()
-    where hints.count(news, slot) > memory.news[index] {
-      return (cause, seconds)
-    }
-    return (.time, seconds)
+    _ slot: Int, _ evidence: EvidenceBoard, now: Nanoseconds
+  ) -> (by: ReadmissionCause, seconds: Double)? {
+    guard let began = told.removeValue(forKey: slot) else { return nil }
+    let seconds = ((now - began).seconds * 10).rounded() / 10
+    return (evidence.readmissionCause(slot) ?? .silence, seconds)
   }
+
+  /// Forgets endpoints that are gone.
+  mutating func keep(slots: Set<Int>) { told = told.filter { slots.contains($0.key) } }
 }
 
-extension EjectionReason {
-  /// For people.
-  fileprivate var words: String {
+extension ReadmissionCause {
+  /// For the log: snake_case, stable.
+  var label: String {
     switch self {
-    case .refused: "connection refused"
-    case .unreachable: "connection cut before an answer"
-    case .truncated: "answer cut"
-    case .status: "failure status"
-    case .malformed: "bad response"
-    case .timeout: "timeout"
-    case .slow: "far slower than the others"
-    case .overloaded: "completes nothing and answers 429 or 503"
-    case .clientErrors: "client errors that the others do not give"
-    case .scrapes: "scrapes and a request failed"
-    case .stalled: "stood still"
+    case .answers: "trial_answers"
+    case .connection: "connection"
+    case .silence: "time"
+    }
+  }
+
+  /// For people.
+  var text: String {
+    switch self {
+    case .answers: "readmitted: trial requests ended well"
+    case .connection: "readmitted: it takes connections again"
+    case .silence: "readmitted: nothing was heard against it for long, and it takes connections"
     }
   }
 }

@@ -93,6 +93,7 @@ struct EventLog {
     let names = Set(fleet.pools.map(\.name))
     watch.keep(pools: names)
     digest.keep(pools: names)
+    ejections.keep(slots: Set(fleet.pools.flatMap { $0.endpoints.map(\.slot) }))
   }
 
   /// The entries that are new; those that are gone already are counted.
@@ -121,7 +122,7 @@ struct EventLog {
         return FleetWatch.View(
           slot: slot, address: endpoints[place].address,
           eligibility: controller.endpoints[slot]?.eligibility ?? .ready,
-          isEjected: evidence.isEjected(slot, now: now),
+          isEjected: evidence.isEjected(slot),
           ejectionCount: evidence.sum(.ejections, slot))
       } _: { change, readyCount in
         changes.append((change, readyCount))
@@ -163,7 +164,7 @@ struct EventLog {
       return "weights move again"
     case .endpoint(let address, let slot, let old, let new):
       if new == .ejected {
-        let why = ejections.begin(slot, evidence, hints, now: now)
+        let why = ejections.begin(slot, evidence, now: now)
         log.write(
           .warning, "endpoint ejected",
           [
@@ -173,16 +174,14 @@ struct EventLog {
         note(.ejection, pool, address, "ejected: \(why.text); \(leftText)", now)
         return why.label
       }
-      if old == .ejected, let end = ejections.end(slot, evidence, hints, now: now) {
-        if new.takesNewExchanges {
-          log.write(
-            .info, "endpoint readmitted",
-            [
-              "pool": pool, "endpoint": "\(address)", "by": end.by.rawValue,
-              "seconds": end.seconds, "left": left.ready, "of": left.all,
-            ])
-          note(.ejection, pool, address, "\(end.by.text); \(leftText)", now)
-        }
+      if new.takesNewExchanges, let end = ejections.end(slot, evidence, now: now) {
+        log.write(
+          .info, "endpoint readmitted",
+          [
+            "pool": pool, "endpoint": "\(address)", "by": end.by.label,
+            "seconds": end.seconds, "left": left.ready, "of": left.all,
+          ])
+        note(.ejection, pool, address, "\(end.by.text); \(leftText)", now)
       }
       if new == .drained {
         log.write(.info, "endpoint drained", ["pool": pool, "endpoint": "\(address)"])

@@ -141,7 +141,7 @@ struct ServiceNotice: ~Copyable {
     for endpoint in table.fleet.pools.lazy.flatMap(\.endpoints) {
       total += 1
       guard let row = table.rows[endpoint.slot] else { continue }
-      let isEjected = steelyard.evidence.isEjected(endpoint.slot, now: now)
+      let isEjected = steelyard.evidence.isEjected(endpoint.slot)
       if row.eligibility.shown(isEjected: isEjected).takesNewExchanges { open += 1 }
     }
     return "Serving: \(open) of \(total) endpoints take requests"

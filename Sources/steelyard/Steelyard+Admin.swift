@@ -146,7 +146,8 @@ extension Steelyard {
   }
 
   /// What `admin.ready_unless_empty` says of the pools; nil where each has an endpoint that may
-  /// take requests. Passive ejection does not count: only requests end it.
+  /// take requests. Where all are ejected requests are sent all the same, but hardly answered; the
+  /// ejections end without any, too.
   private var emptyPool: String? {
     let table = board.table
     for index in table.fleet.readyUnlessEmpty {
@@ -154,6 +155,7 @@ extension Steelyard {
       let hasEndpoint = pool.endpoints.contains { endpoint in
         guard let row = table.rows[endpoint.slot] else { return false }
         return row.eligibility.takesNewExchanges && row.effective > 0
+          && !evidence.isEjected(endpoint.slot)
       }
       if !hasEndpoint { return "no endpoint of pool \(pool.name) may take requests" }
     }

@@ -83,6 +83,7 @@ extension Steelyard {
     reading.law = policy.law.rawValue
     reading.isDryRun = policy.isDryRun
     reading.freeze = controller.freeze(ofPool: index)
+    reading.panicRatio = pool.ejection.panicRatio
     if let gate, pool.queue.concurrency != .unlimited {
       reading.queue = QueueReading(
         length: gate.waitingCount, limit: pool.queue.lengthMax,
@@ -121,12 +122,13 @@ extension Steelyard {
     let slot = endpoint.slot
     var reading = EndpointReading(address: endpoint.address, row: row)
     reading.isBackup = endpoint.isBackup
-    reading.eligibility = row.eligibility.shown(isEjected: evidence.isEjected(slot, now: now))
+    reading.ejection = evidence.ejection(slot)
+    reading.eligibility = row.eligibility.shown(isEjected: reading.ejection != nil)
     reading.inFlight = evidence.sum(.inFlight, slot)
     reading.connections = evidence.sum(.connections, slot)
     reading.attempts = evidence.sum(.started, slot)
     reading.failed = evidence.sum(.failed, slot)
-    reading.outage = outage(slot, reading.eligibility)
+    reading.outage = outage(slot, reading.eligibility, reading.ejection, now)
     reading.ejections = evidence.sum(.ejections, slot)
     let traffic = balancer.metrics
     reading.errors =
@@ -157,7 +159,9 @@ extension Steelyard {
   }
 
   /// Why it is out of service: by checks, watchdog or workers.
-  private func outage(_ slot: Int, _ state: Eligibility) -> String? {
+  private func outage(
+    _ slot: Int, _ state: Eligibility, _ ejection: Ejection?, _ now: Nanoseconds
+  ) -> String? {
     switch state {
     case .unhealthy:
       guard let failure = controller.endpoints[slot]?.health?.statistics.failure else {
@@ -171,7 +175,7 @@ extension Steelyard {
       }
       let still = controller.endpoints[slot]?.watchdog.stillness ?? 0
       return "stalled (\(cause.label)), no work seen for \(Int(still)) s"
-    case .ejected: return "ejected, requests to it fail"
+    case .ejected: return ejection?.text(now: now)
     default: return nil
     }
   }

@@ -255,12 +255,12 @@ private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     }
     let deadline = Clock.now + .seconds(60)
     let slot = proxy.fleet.pools[0].endpoints[0].slot
-    while !proxy.evidence.isEjected(slot, now: Clock.now), Clock.now < deadline {
+    while !proxy.evidence.isEjected(slot), Clock.now < deadline {
       let client = try proxy.client()
       try client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
       Clock.pause(.milliseconds(100))
     }
-    #expect(proxy.evidence.isEjected(slot, now: Clock.now))
+    #expect(proxy.evidence.isEjected(slot))
     #expect(proxy.isQuiet())
     #expect(proxy.sum(.failed, 0) == 0)
   }

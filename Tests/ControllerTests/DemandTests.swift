@@ -78,7 +78,7 @@ private struct Cells {
       seconds: 10, answer: { .page($0.id.slot == 0 ? 503 : 200, "") },
       observe: Self.half(board, slots: [0, 1]))
     #expect(near(bench.controller.demand[0].capacity ?? 0, 40, 1))
-    board.block(ofWorker: 0).store(.max >> 1, at: board.index(.ejectedUntil, 1))
+    board.block(ofWorker: 0).store(1, at: board.index(.ejectedSince, 1))
     bench.run(
       seconds: 1, answer: { .page($0.id.slot == 0 ? 503 : 200, "") },
       observe: Self.half(board, slots: [0, 1]))

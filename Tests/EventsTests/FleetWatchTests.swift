@@ -64,6 +64,35 @@ import Testing
         == [.endpointUnhealthy])
   }
 
+  @Test func anEjectionThatOutlastsAnotherStateIsNoNewOne() {
+    var watch = FleetWatch()
+    #expect(events(&watch, [view(0), view(1)]).isEmpty)
+    #expect(events(&watch, [view(0, ejected: true, count: 1), view(1)]) == [.endpointEjected])
+    #expect(
+      events(&watch, [view(0, .unhealthy, ejected: true, count: 1), view(1)])
+        == [.endpointUnhealthy])
+    // Its checks are good again; requests have yet to find it so.
+    #expect(events(&watch, [view(0, ejected: true, count: 1), view(1)]).isEmpty)
+    #expect(events(&watch, [view(0, count: 1), view(1)]) == [.endpointReady])
+  }
+
+  @Test func oneThatIsTriedBeforeItTakesItsShareIsNotEjected() {
+    var watch = FleetWatch()
+    #expect(events(&watch, [view(0, .stalled), view(1)]).isEmpty)
+    #expect(events(&watch, [view(0), view(1)]) == [.endpointReady])
+    #expect(look(&watch, [view(0, ejected: true), view(1)]).isEmpty)
+    #expect(look(&watch, [view(0), view(1)]).isEmpty)
+  }
+
+  @Test func aPoolOfWhichAllAreEjectedHasNone() {
+    var watch = FleetWatch()
+    #expect(look(&watch, [view(0), view(1)]).isEmpty)
+    let out = [view(0, ejected: true, count: 1), view(1, ejected: true, count: 1)]
+    #expect(look(&watch, out).last == .without(reason: "2 ejected"))
+    #expect(look(&watch, out).isEmpty)
+    #expect(events(&watch, [view(0, count: 1), out[1]]) == [.endpointReady, .poolRecovered])
+  }
+
   @Test func aPoolWithNoneLeftSaysWhatTheyAre() {
     var watch = FleetWatch()
     #expect(look(&watch, [view(0), view(1), view(2)]).isEmpty)

@@ -59,7 +59,7 @@ struct PoolStatus: Codable, Equatable {
     let slot = state.endpoint.slot
     let evidence = controller.evidence
     let row = controller.explainedRow(slot, now: now) ?? state.row
-    let shown = row.eligibility.shown(isEjected: evidence.isEjected(slot, now: now))
+    let shown = row.eligibility.shown(isEjected: evidence.isEjected(slot))
     return EndpointStatus(
       address: "\(state.endpoint.address)", state: shown.label,
       backup: state.endpoint.isBackup, baseWeight: row.base,

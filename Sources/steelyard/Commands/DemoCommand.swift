@@ -208,7 +208,7 @@ final class DemoCommand {
     return table.fleet.pools[pool].endpoints.enumerated().compactMap { index, endpoint in
       guard let row = table.rows[endpoint.slot] else { return nil }
       let recent = last.durations[offset + index].since(first.durations[offset + index])
-      let isEjected = steelyard.evidence.isEjected(endpoint.slot, now: now)
+      let isEjected = steelyard.evidence.isEjected(endpoint.slot)
       return DemoRow(
         endpoint: endpoint.address.description, speed: DemoWorld.speeds[index],
         eligibility: row.eligibility.shown(isEjected: isEjected).label, base: row.base,

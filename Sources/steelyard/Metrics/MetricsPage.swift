@@ -167,7 +167,7 @@ struct MetricsPage {
     writer.open(.endpointEligibility)
     let states = Labels.each(Eligibility.self, "state", \.label)
     for (row, labels, slot) in rows {
-      let state = row.eligibility.shown(isEjected: evidence.isEjected(slot, now: now))
+      let state = row.eligibility.shown(isEjected: evidence.isEjected(slot))
       for (each, label) in states { writer.sample(state == each ? 1 : 0, labels, label) }
     }
     writer.open(.weightTableRevision)

@@ -111,6 +111,7 @@ extension StatusPage {
     .sub { display: block; font-size: .82rem; color: var(--quiet); white-space: nowrap;
       font-weight: 400; }
     .sub:empty { display: none; }
+    .why { white-space: normal; min-width: 9rem; max-width: 15rem; }
     .share { min-width: 8rem; }
     .bar { position: relative; height: .55rem; background: var(--head); border-radius: .2rem;
       border: 1px solid var(--line); margin-top: .2rem; }
@@ -401,7 +402,6 @@ extension StatusPage {
       ["1st byte p99", (e) => e.first_byte_p99_seconds ?? -1, ""],
       ["Ejected", (e) => e.ejections, ""],
       ["2 minutes", null, ""],
-    ];
 
     """#
 }

@@ -2,6 +2,7 @@
 
 extension StatusPage {
   static let part2 = #"""
+    ];
 
     // Where a column stands.
     const at = Object.fromEntries(columns.map(([title], index) => [title, index]));
@@ -25,7 +26,8 @@ extension StatusPage {
         this.cells[0].append(this.address, this.role);
         this.state = make("span", "state");
         this.tuning = make("span", "sub");
-        this.cells[1].append(this.state, this.tuning);
+        this.why = make("span", "sub why");
+        this.cells[1].append(this.state, this.tuning, this.why);
         this.weight = make("span");
         this.weights = make("span", "sub");
         this.cells[at.Weight].append(this.weight, this.weights);
@@ -58,6 +60,7 @@ extension StatusPage {
         if (this.state.className !== `state ${endpoint.state}`) {
           this.state.className = `state ${endpoint.state in glyphs ? endpoint.state : ""}`;
         }
+        put(this.why, endpoint.state_text ?? "");
         put(this.tuning, endpoint.tuning ? `${endpoint.tuning} by an operator` : "");
         put(this.weight, number(endpoint.effective_weight));
         put(this.weights,
@@ -399,9 +402,6 @@ extension StatusPage {
 
     const shownDecisions = new Map();
 
-    function showDecisions(id, decisions) {
-      const newest = decisions.length + " " + (decisions[0]?.time ?? "");
-      if (newest === shownDecisions.get(id)) return;
 
     """#
 }

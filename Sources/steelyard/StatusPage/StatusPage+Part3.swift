@@ -2,6 +2,9 @@
 
 extension StatusPage {
   static let part3 = #"""
+    function showDecisions(id, decisions) {
+      const newest = decisions.length + " " + (decisions[0]?.time ?? "");
+      if (newest === shownDecisions.get(id)) return;
       shownDecisions.set(id, newest);
       byId(id).replaceChildren(...decisions.map((d) => {
         const row = make("tr");

@@ -4,5 +4,5 @@ enum StatusPage {
   static let text = part1 + part2 + part3
   /// Allows the page's own style and script, by their hashes, and nothing else.
   static let policy =
-    "default-src 'none'; script-src 'sha256-szaFrqrSL9zzRw8rpC/5fQf/TDMMxE5UbRAr99JLJYQ='; style-src 'sha256-4lv7yKnm/iViouyfMhKL9TvzW01i9GhgWHQx++QQkwI='; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'sha256-dblYoml47s0oVc6wtwRupSfYbYKQFMhRuFdb+FvUjAA='; style-src 'sha256-YB6mxauIRnmv8R2FTihYf/7/Ppr22oypfijNSVtLX7w='; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }

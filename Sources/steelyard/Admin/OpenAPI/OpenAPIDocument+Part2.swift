@@ -108,6 +108,19 @@ extension OpenAPIDocument {
                 state: {type: string, enum: [fine, stalled, trial]}
                 cause: {type: string}
                 still_seconds: {type: number, minimum: 0}
+            ejection:
+              type: object
+              description: What requests found; absent where the endpoint is not ejected.
+              required: [reason, failures, seconds, next_trial_seconds, text]
+              properties:
+                reason: {type: string}
+                failures: {type: integer, minimum: 1, description: In a row.}
+                seconds: {type: number, minimum: 0, description: Since it began.}
+                next_trial_seconds:
+                  type: number
+                  minimum: 0
+                  description: Until some request may try it; 0, single requests do.
+                text: {type: string}
             requests:
               type: object
               required: [in_flight, started, completed, failed, refused, ejections, readmissions]
@@ -389,19 +402,6 @@ extension OpenAPIDocument {
               description: >-
                 Of the requests that are over, those whose clients did not get what they asked for:
                 5xx or cut, refused (not by a rate limit), or given up after a wait that is long for
-                the pool.
-            in_flight: {type: integer, minimum: 0}
-            queue:
-              type: object
-              nullable: true
-              required: [length, limit, oldest_wait_seconds]
-              properties:
-                length: {type: integer, minimum: 0}
-                limit: {type: integer, minimum: 0}
-                oldest_wait_seconds: {type: number, minimum: 0}
-            demand_ratio: {$ref: "#/components/schemas/Known"}
-            forecast_requests_per_second: {$ref: "#/components/schemas/Known"}
-            endpoints: {type: array, items: {$ref: "#/components/schemas/EndpointStatus"}}
 
     """#
 }

@@ -2,6 +2,19 @@
 
 extension OpenAPIDocument {
   static let part3 = #"""
+                the pool.
+            in_flight: {type: integer, minimum: 0}
+            queue:
+              type: object
+              nullable: true
+              required: [length, limit, oldest_wait_seconds]
+              properties:
+                length: {type: integer, minimum: 0}
+                limit: {type: integer, minimum: 0}
+                oldest_wait_seconds: {type: number, minimum: 0}
+            demand_ratio: {$ref: "#/components/schemas/Known"}
+            forecast_requests_per_second: {$ref: "#/components/schemas/Known"}
+            endpoints: {type: array, items: {$ref: "#/components/schemas/EndpointStatus"}}
         EndpointStatus:
           type: object
           required: [address, backup, state, effective_weight, reason, in_flight]
@@ -11,6 +24,20 @@ extension OpenAPIDocument {
             state:
               type: string
               enum: [ready, starting, unhealthy, stalled, ejected, draining, drained]
+            state_text: {type: string, nullable: true, description: Why it is out of service.}
+            ejection:
+              type: object
+              nullable: true
+              description: What requests found, whatever health checks and operators say.
+              required: [reason, failures, seconds, next_trial_seconds]
+              properties:
+                reason: {type: string}
+                failures: {type: integer, minimum: 1, description: In a row.}
+                seconds: {type: number, minimum: 0, description: Since it began.}
+                next_trial_seconds:
+                  type: number
+                  minimum: 0
+                  description: Until some request may try it; 0, single requests do.
             base_weight: {type: number, minimum: 0}
             target_weight: {type: number, minimum: 0}
             effective_weight: {type: number, minimum: 0}

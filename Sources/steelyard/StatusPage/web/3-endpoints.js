@@ -44,7 +44,8 @@ class EndpointRow {
     this.cells[0].append(this.address, this.role);
     this.state = make("span", "state");
     this.tuning = make("span", "sub");
-    this.cells[1].append(this.state, this.tuning);
+    this.why = make("span", "sub why");
+    this.cells[1].append(this.state, this.tuning, this.why);
     this.weight = make("span");
     this.weights = make("span", "sub");
     this.cells[at.Weight].append(this.weight, this.weights);
@@ -77,6 +78,7 @@ class EndpointRow {
     if (this.state.className !== `state ${endpoint.state}`) {
       this.state.className = `state ${endpoint.state in glyphs ? endpoint.state : ""}`;
     }
+    put(this.why, endpoint.state_text ?? "");
     put(this.tuning, endpoint.tuning ? `${endpoint.tuning} by an operator` : "");
     put(this.weight, number(endpoint.effective_weight));
     put(this.weights,

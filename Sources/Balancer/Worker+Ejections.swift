@@ -1,0 +1,63 @@
+// What a worker does about ejected endpoints that no request tries: takes news of them, so that what
+// is published stays true, and before an ejection of which nothing was heard for long is forgotten,
+// sees whether the endpoint takes connections.
+// HOT PATH: no allocation, no lock, no existential.
+import Fleet
+import IO
+import Primitives
+
+extension Worker {
+  private static let ejectionsInterval = Nanoseconds.milliseconds(500)
+  /// For a connection that no request waits for.
+  private static let trialTimeout = Nanoseconds.seconds(2)
+
+  /// Where endpoints are ejected, twice a second.
+  mutating func lookAfterEjected() {
+    leases.hasEjections = false
+    for pool in plan.pools.indices where plan.pools[pool].picker.isTroubled {
+      refresh(pool)
+      tryForgotten(pool)
+      if plan.pools[pool].picker.isTroubled { leases.hasEjections = true }
+    }
+    ejectionsDueAt =
+      leases.hasEjections ? io.now + Self.ejectionsInterval : .distantFuture
+  }
+
+  private mutating func tryForgotten(_ pool: Int) {
+    guard stopsAt == nil else { return }
+    var last = -1
+    while io.freePlaceCount > 0, let position = nextForgotten(pool, after: last) {
+      last = position
+      plan.pools[pool].picker.beginConnectionTrial(
+        position, timeout: Self.trialTimeout, now: io.now)
+      do throws(IOError) {
+        let upstream = try connect(to: plan.pools[pool].slots[position])
+        slab.upstream[Int(upstream.index)].phase = .trial
+        io.setDeadline(upstream, io.now + Self.trialTimeout)
+      } catch {
+        guard !error.isLocalShortage else { return }
+        leases.noteUnconnected(&plan.pools[pool].picker, position, now: io.now)
+      }
+    }
+  }
+
+  private func nextForgotten(_ pool: Int, after position: Int) -> Int? {
+    let candidates = plan.pools[pool].picker.candidates.indices
+    return candidates.dropFirst(position + 1).first {
+      plan.pools[pool].picker.isForgotten(
+        $0, now: io.now, load: leases.busy(plan.pools[pool].slots[$0]))
+    }
+  }
+
+  /// The connection to an ejected endpoint came about or did not.
+  mutating func endConnectionTrial(_ id: ConnectionID, isConnected: Bool) {
+    let slot = slab.upstream[Int(id.index)].slot
+    closeUpstream(id)
+    guard let endpoint = plan.endpoints[slot] else { return }
+    if isConnected {
+      leases.forget(&plan.pools[endpoint.pool].picker, endpoint.position, now: io.now)
+    } else {
+      leases.noteUnconnected(&plan.pools[endpoint.pool].picker, endpoint.position, now: io.now)
+    }
+  }
+}

@@ -1,0 +1,134 @@
+// An endpoint's ejection as everybody sees it: made of what each worker published on the board.
+// Rule: an endpoint is ejected from the first worker's ejection until any worker has it back; half
+// open (tried by single requests) is still ejected.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+public import Primitives
+
+/// Why an ejection ended.
+public enum ReadmissionCause: Int, Sendable {
+  /// Trial requests ended well.
+  case answers = 1
+  /// It refused connections, and takes them again. No request tried it.
+  case connection
+  /// No request tried it for long, nothing else spoke against it, and it takes connections.
+  case silence
+}
+
+/// The ejection that an endpoint is in. Times are of the monotonic clock.
+public struct Ejection: Sendable, Equatable {
+  public var since: Nanoseconds
+  /// When something was last heard of it: a trial, a scrape, another balancer.
+  public var heardAt: Nanoseconds
+  public var reason: EjectionReason
+  /// Attempts in a row that ended that way, 1 or more.
+  public var failures: Int
+  /// Until then requests of clients leave it alone.
+  public var restsUntil: Nanoseconds
+  /// From then on a request that can be repeated elsewhere tries it.
+  public var trialFrom: Nanoseconds
+
+  public init(
+    since: Nanoseconds, heardAt: Nanoseconds, reason: EjectionReason, failures: Int,
+    restsUntil: Nanoseconds, trialFrom: Nanoseconds
+  ) {
+    self.since = since
+    self.heardAt = heardAt
+    self.reason = reason
+    self.failures = failures
+    self.restsUntil = restsUntil
+    self.trialFrom = trialFrom
+  }
+
+  /// From when on some request may try it.
+  public var nextTrial: Nanoseconds { min(trialFrom, restsUntil) }
+
+  /// For people: since when, why, and when it is tried next.
+  package func text(now: Nanoseconds) -> String {
+    let rest = (nextTrial - now).seconds
+    let next =
+      rest <= 0
+      ? "tried by single requests" : "next trial in \(NumberWords.duration(rest))"
+    return "ejected for \(NumberWords.duration(max(0, (now - since).seconds))): "
+      + "\(reasonText); \(next)"
+  }
+
+  /// For people: what was wrong, and how often in a row.
+  package var reasonText: String {
+    reason.words + (failures > 1 ? ", \(failures) in a row" : "")
+  }
+}
+
+extension EvidenceBoard {
+  /// Whether the endpoint is ejected. Any thread.
+  public func isEjected(_ slot: Int) -> Bool {
+    let over = lastReadmission(slot)
+    for worker in 0..<workerCount where time(.ejectedSince, slot, worker) > over { return true }
+    return false
+  }
+
+  /// The ejection that the endpoint is in, as the workers but `except` have it: nil where it is in
+  /// none. Any thread.
+  public func ejection(_ slot: Int, except: Int? = nil) -> Ejection? {
+    let over = lastReadmission(slot)
+    var found: Ejection?
+    for worker in 0..<workerCount where worker != except {
+      let since = time(.ejectedSince, slot, worker)
+      guard since > over else { continue }
+      let own = word(slot, worker, since: since)
+      guard var all = found else {
+        found = own
+        continue
+      }
+      if own.heardAt > all.heardAt { (all.reason, all.failures) = (own.reason, own.failures) }
+      all.since = min(all.since, since)
+      all.heardAt = max(all.heardAt, own.heardAt)
+      all.restsUntil = max(all.restsUntil, own.restsUntil)
+      all.trialFrom = max(all.trialFrom, own.trialFrom)
+      found = all
+    }
+    return found
+  }
+
+  /// The ejection of which something was last heard, though it may be over; nil: there was none.
+  /// Any thread.
+  public func lastEjection(_ slot: Int) -> Ejection? {
+    var last: Ejection?
+    for worker in 0..<workerCount {
+      let heardAt = time(.ejectionHeardAt, slot, worker)
+      guard heardAt > last?.heardAt ?? .zero else { continue }
+      last = word(slot, worker, since: time(.ejectedSince, slot, worker))
+    }
+    return last
+  }
+
+  /// When a worker last had the endpoint back; zero: never. Any thread.
+  public func lastReadmission(_ slot: Int) -> Nanoseconds {
+    var last = Nanoseconds.zero
+    for worker in 0..<workerCount { last = max(last, time(.readmittedAt, slot, worker)) }
+    return last
+  }
+
+  /// Why it was the last time; nil: never. Any thread.
+  public func readmissionCause(_ slot: Int) -> ReadmissionCause? {
+    let last = lastReadmission(slot)
+    for worker in 0..<workerCount where time(.readmittedAt, slot, worker) == last {
+      let value = block(ofWorker: worker)[index(.readmissionCause, slot)]
+      if let cause = ReadmissionCause(rawValue: Int(truncatingIfNeeded: value)) { return cause }
+    }
+    return nil
+  }
+
+  private func word(_ slot: Int, _ worker: Int, since: Nanoseconds) -> Ejection {
+    let cells = block(ofWorker: worker)
+    let reason = Int(truncatingIfNeeded: cells[index(.ejectionReason, slot)])
+    return Ejection(
+      since: since, heardAt: time(.ejectionHeardAt, slot, worker),
+      reason: EjectionReason(rawValue: reason) ?? .status,
+      failures: max(1, Int(truncatingIfNeeded: cells[index(.ejectionFailures, slot)])),
+      restsUntil: time(.ejectedUntil, slot, worker), trialFrom: time(.trialFrom, slot, worker))
+  }
+
+  private func time(_ column: Column, _ slot: Int, _ worker: Int) -> Nanoseconds {
+    Nanoseconds(Int64(truncatingIfNeeded: block(ofWorker: worker)[index(column, slot)]))
+  }
+}

@@ -1,6 +1,6 @@
-// What a worker does about ejected endpoints that no request tries: takes news of them, so that what
-// is published stays true, and before an ejection of which nothing was heard for long is forgotten,
-// sees whether the endpoint takes connections.
+// What a worker does about ejected endpoints that no request tries: takes news of them, so that
+// what is published stays true, and sees whether the endpoint takes connections before an ejection
+// of which nothing was heard for long is forgotten.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import IO

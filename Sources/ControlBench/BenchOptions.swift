@@ -2,7 +2,7 @@
 import Simulation
 
 struct BenchOptions {
-  enum SuiteName: String, CaseIterable { case law, thresholds, sharing }
+  enum SuiteName: String, CaseIterable { case law, thresholds, sharing, harm }
 
   var suite = SuiteName.law
   /// nil: as the suite has them.

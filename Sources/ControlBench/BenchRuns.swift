@@ -42,6 +42,7 @@ final class BenchRuns: Sendable {
     scenarios = suite.scenarios.filter { options.takes($0.name) }
   }
 
+  var scenarioNames: [String] { scenarios.map(\.name) }
   private var goals: [Goal] { suite.goals.filter { options.takes($0.scenario) } }
   private var policies: [PolicyName] { options.policies ?? suite.policies }
 
@@ -96,7 +97,7 @@ final class BenchRuns: Sendable {
     }
   }
 
-  private func median(_ name: String, _ policy: PolicyName, _ figure: Figure) -> Double? {
+  func median(_ name: String, _ policy: PolicyName, _ figure: Figure) -> Double? {
     Self.median(values(name, policy, figure))
   }
 
@@ -109,7 +110,7 @@ final class BenchRuns: Sendable {
   }
 
   /// The median over the seeds of one figure ÷ another of the same seed.
-  private func ratio(
+  func ratio(
     _ figure: Figure, _ mine: (String, PolicyName), _ theirs: (String, PolicyName)
   ) -> Double? {
     let pairs = zip(values(mine.0, mine.1, figure), values(theirs.0, theirs.1, figure))

@@ -1,5 +1,6 @@
 // The fleets of the suites. Batch endpoints have 8 slots and FIFO; h4 is 8 endpoints with speeds
-// 1, 1, 1, 2, 2, 2, 4, 4, h5 five with 1, 1, 2, 2, 4.
+// 1, 1, 1, 2, 2, 2, 4, 4, h5 five with 1, 1, 2, 2, 4; engines are three of half, three of one and
+// two of twice the speed.
 import Simulation
 
 enum Fleets {
@@ -18,6 +19,10 @@ enum Fleets {
     [group(3, 1, service), group(3, 2, service), group(2, 4, service)]
   }
 
+  static let engines = [
+    group(3, 0.5, .engine), group(3, 1, .engine), group(2, 2, .engine),
+  ]
+
   static let h5 = [group(2, 1), group(2, 2), group(1, 4)]
 
   static func batch(
@@ -28,6 +33,19 @@ enum Fleets {
     scenario.loads = [LoadStep(at: 0, load: load)]
     change(&scenario)
     return scenario
+  }
+
+  /// Answers are long: what takes a minute is given up by nobody.
+  static func engine(
+    _ name: String, load: Double, _ change: (inout Scenario) -> Void = { _ in }
+  ) -> Scenario {
+    batch(name, engines, load: load) { scenario in
+      scenario.timeout = 600
+      // A cache fills in minutes.
+      scenario.warmup = 100
+      scenario.measured = 300
+      change(&scenario)
+    }
   }
 
   static func sharing(

@@ -5,6 +5,8 @@ import Simulation
 /// A figure of one run.
 enum Figure: Hashable, Sendable {
   case p50, mean, p99, p999, failures, goodput
+  /// Time to the first token, of engines.
+  case firstTokenP50, firstTokenP99
   /// Of ten thousand requests, those that failed or ran into the client's time-out.
   case failuresPer10000
   /// Σ|Δshare| a minute.
@@ -27,6 +29,8 @@ enum Figure: Hashable, Sendable {
     case .p99: "p99"
     case .p999: "p99.9"
     case .failures: "failed"
+    case .firstTokenP50: "TTFT p50"
+    case .firstTokenP99: "TTFT p99"
     case .goodput: "goodput"
     case .restlessness: "Σ|Δshare|/min"
     case .failuresPer10000: "failed of 10,000"
@@ -47,6 +51,8 @@ enum Figure: Hashable, Sendable {
     case .p99: return record.latency(quantile: 0.99) ?? .infinity
     case .p999: return record.latency(quantile: 0.999) ?? .infinity
     case .failures: return Double(record.failures)
+    case .firstTokenP50: return record.firstToken(quantile: 0.5) ?? .infinity
+    case .firstTokenP99: return record.firstToken(quantile: 0.99) ?? .infinity
     case .goodput: return record.goodput
     case .failuresPer10000:
       return 10_000 * Double(record.failures) / Double(max(1, record.arrivals))
@@ -84,7 +90,7 @@ enum Figure: Hashable, Sendable {
       let own = mates.map { counts[$0] }
       let mean = own.reduce(0, +) / Double(own.count)
       // A tenth of its fair share, and enough to tell chance from neglect.
-      let isUsed = mean >= max(0.1 * all * speed / capacity, 20)
+      let isUsed = mean >= max(0.1 * all * speed / capacity, 40)
       let isFastest = speed == endpoints.map(\.capacity).max()
       if isUsed || isFastest { least = min(least, (own.min() ?? 0) / max(mean, 1e-9)) }
     }

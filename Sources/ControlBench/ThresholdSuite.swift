@@ -4,7 +4,7 @@ import Simulation
 
 enum ThresholdSuite {
   static let suite: BenchSuite = {
-    let rows = steady + balancers + faults
+    let rows = steady + balancers + faults + engines
     return BenchSuite(
       scenarios: rows.map(\.scenario), goals: rows.flatMap(\.goals), seeds: Array(901...910),
       policies: [.steelyard], hasTable: false)
@@ -67,6 +67,32 @@ enum ThresholdSuite {
     Row(Fleets.sharing("sharing-h4-80-4-balancers") { $0.balancers = 4 }, (0.89, 0.65, 0.48)),
     Row(Fleets.sharing("sharing-h4-80-10-balancers") { $0.balancers = 10 }, (0.70, 0.42, 0.29)),
   ]
+
+  private static let engines: [Row] = {
+    let loads = [
+      (50, (0.86, 0.76, 0.66), 1.25), (80, (0.92, 0.81, 0.70), 0.40),
+      (90, (0.88, 0.77, 0.73), 0.08),
+    ]
+    let steady = loads.map { load, bounds, firstToken in
+      Row(
+        Fleets.engine("engine-h4-\(load)", load: Double(load) / 100), bounds,
+        also: [
+          (.firstTokenP50, .ratio(.leastRequest, atMost: 0.80)),
+          (.firstTokenP99, .ratio(.leastRequest, atMost: firstToken)),
+        ])
+    }
+    let hidden = Row(
+      Fleets.engine("engine-h4-80-no-length", load: 0.8) { $0.hasContentLength = false },
+      (1.06, 0.92, 0.80))
+    let faults = [("slow20", FaultKind.slow(20)), ("hang", .hang)].map { name, kind in
+      Row(
+        Fleets.engine("engine-\(name)-fast-65", load: 0.65) {
+          $0.faults = [Fault(at: 200, until: 300, endpoints: [6], kind: kind)]
+        }, (0.90, 0.82, 0.72),
+        also: [(.share(endpoint: 6, from: 210, until: 300), .atMost(0.01))])
+    }
+    return steady + [hidden] + faults
+  }()
 
   private static let faults: [Row] = {
     let drop = Row(

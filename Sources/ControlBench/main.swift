@@ -1,4 +1,4 @@
-// `control-bench [--suite law|thresholds|sharing] [--seeds 1,2,3] [--only PREFIX,…]
+// `control-bench [--suite law|thresholds|sharing|harm] [--seeds 1,2,3] [--only PREFIX,…]
 // [--policies NAME,…] [--with NAME,…]`: runs the suite's scenarios with each policy and seed and
 // prints what was reached beside what is asked (medians over the seeds).
 // `control-bench --tick [ENDPOINTS]`: what a turn of the control loop costs.
@@ -28,8 +28,11 @@ if arguments.first == "--tick" {
     case .law: LawSuite.suite
     case .thresholds: ThresholdSuite.suite
     case .sharing: SharingSuite.suite
+    case .harm: HarmSuite.suite
     }
   let runs = BenchRuns(suite, options)
   runs.run()
-  print(runs.table() + runs.verdicts(), terminator: "")
+  let text =
+    options.suite == .harm ? runs.comparison(with: HarmSuite.peers) : runs.table() + runs.verdicts()
+  print(text, terminator: "")
 }

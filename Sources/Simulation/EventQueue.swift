@@ -23,8 +23,13 @@ struct Event: HeapElement {
     case antagonist
     /// The endpoint (`index`) gets a little warmer.
     case warmth
-    /// The endpoint (`index`) answers request `stamp` at once, with a failure.
+    /// The endpoint answers request `index` of generation `stamp` at once, with a failure.
     case refusal
+    /// The endpoint answers request `index` of generation `stamp`, which takes no slot.
+    case answer
+    /// The client of request `index` of generation `stamp` has read the answer, or goes away.
+    case read
+    case leave
   }
   let at: Nanoseconds
   fileprivate(set) var order: UInt64 = 0

@@ -9,6 +9,7 @@ enum FaultWord: String, CaseIterable {
   case metricsNaN = "metrics_nan"
   case metricsMissing = "metrics_missing"
   case metricsLie = "metrics_lie"
+  case metricsQueue = "metrics_queue"
 }
 
 struct FaultDecoder {
@@ -30,13 +31,15 @@ struct FaultDecoder {
     }
     let word = scope.require("kind", Form<FaultWord>.choice)
     let until = word == .metricsReset ? nil : readUntil(&scope, at: at)
+    let every = readEvery(&scope, at: at, until: until, isOfNoLength: word == .metricsReset)
     let endpoints = readEndpoints(&scope)
     let kind = word.map { Self.kind($0, &scope) }
     // Of an unknown kind the parameters are not known either.
     if word == nil { for key in Self.parameters { scope.claim(key) } }
     let output = scope.finish()
     guard report.count == before, let at, let kind else { return (nil, output) }
-    return (Fault(at: at, until: until, endpoints: endpoints, kind: kind), output)
+    let fault = Fault(at: at, until: until, every: every, endpoints: endpoints, kind: kind)
+    return (fault, output)
   }
 
   private func readUntil(_ scope: inout Scope, at: Double?) -> Double? {
@@ -49,6 +52,21 @@ struct FaultDecoder {
       )
     }
     return until
+  }
+
+  private func readEvery(
+    _ scope: inout Scope, at: Double?, until: Double?, isOfNoLength: Bool
+  ) -> Double? {
+    var every: Double?
+    scope.read("every", &every, Form<Double>.seconds(0.001...86_400).or("once"))
+    if every != nil, until == nil, !isOfNoLength {
+      report.error(at: scope.offset(of: "every"), "`every` needs `until`")
+    } else if let every, let at, every <= (until ?? at) - at {
+      report.error(
+        at: scope.offset(of: "every"),
+        "`every` (\(Form<Double>.duration(every))) must be longer than the fault lasts")
+    }
+    return every
   }
 
   /// `4`, `[1, 2]` or `all`; indices from 0.
@@ -70,7 +88,9 @@ struct FaultDecoder {
     return numbers.map { $0 - 1 }
   }
 
-  private static let parameters = ["factor", "speed_min", "speed_max", "ratio", "cold"]
+  private static let parameters = [
+    "factor", "speed_min", "speed_max", "ratio", "cold", "status", "after", "waiting",
+  ]
 
   private static func kind(_ word: FaultWord, _ scope: inout Scope) -> FaultKind {
     switch word {
@@ -91,10 +111,16 @@ struct FaultDecoder {
       }
       return .antagonist(low...high)
     case .hang: return .hang
-    case .fail, .reject:
+    case .fail:
       var ratio = 1.0
       scope.read("ratio", &ratio, .number(0.001...1))
-      return word == .fail ? .fail(ratio) : .reject(ratio)
+      return .fail(ratio)
+    case .reject:
+      var (ratio, status, after) = (1.0, 404, 0.002)
+      scope.read("ratio", &ratio, .number(0.001...1))
+      scope.read("status", &status, .count(400...499))
+      scope.read("after", &after, .seconds(0...3_600))
+      return .reject(ratio, status: status, after: after)
     case .dead:
       var cold = 10.0
       scope.read("cold", &cold, .seconds(0...3_600))
@@ -106,6 +132,10 @@ struct FaultDecoder {
       var factor = 1_000.0
       scope.read("factor", &factor, .number(0...1_000_000_000))
       return .metricsLie(factor)
+    case .metricsQueue:
+      var waiting = 10_000
+      scope.read("waiting", &waiting, .count(1...1_000_000_000))
+      return .metricsQueue(waiting)
     }
   }
 }

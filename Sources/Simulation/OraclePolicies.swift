@@ -1,4 +1,5 @@
 // Yardsticks: policies that know what no balancer can, every queue, speed and fault at once.
+import Glibc
 import Primitives
 
 /// Knows all and picks the least of a cost, never an endpoint that is dead, hangs or answers errors
@@ -12,11 +13,14 @@ final class OraclePolicy: CountingPolicy {
     case marginal
   }
   private let rule: Rule
+  private let tokens: TokenDistribution
   private var world: [EndpointTruth] = []
   private var weight = 1.0
+  private var request: SimulatedRequest?
 
-  init(_ rule: Rule, count: Int, seed: UInt64) {
+  init(_ rule: Rule, _ tokens: TokenDistribution, count: Int, seed: UInt64) {
     self.rule = rule
+    self.tokens = tokens
     super.init(count: count, seed: seed)
   }
 
@@ -38,6 +42,11 @@ final class OraclePolicy: CountingPolicy {
     return 1 + min(max((Double(requests) / Double(slots) - 0.8) / 0.2, 0), 1)
   }
 
+  override func pick(_ request: SimulatedRequest, now: Nanoseconds) -> Int? {
+    self.request = request
+    return super.pick(request, now: now)
+  }
+
   override func choose(_ usable: [Int], now: Nanoseconds) -> Int {
     let good = usable.filter { !world[$0].isFaulty }
     let known = good.isEmpty ? usable : good
@@ -45,6 +54,7 @@ final class OraclePolicy: CountingPolicy {
   }
 
   private func cost(_ truth: EndpointTruth) -> Double {
+    if let engine = truth.engine, let request { return engineCost(truth, engine, request) }
     let mates = truth.requests
     let own = Self.delay(truth, requests: mates + 1)
     guard rule == .marginal, mates > 0 else { return own }
@@ -56,7 +66,56 @@ final class OraclePolicy: CountingPolicy {
     let speed = max(truth.speed, 1e-9)
     switch truth.group.service {
     case .batch: return max(1, Double(requests) / Double(truth.group.slots)) / speed
-    case .sharing: return Double(requests) / speed
+    case .sharing, .engine: return Double(requests) / speed
     }
+  }
+
+  /// Seconds: those of the request itself, and with `marginal` those that it adds to the others,
+  /// whose answers have as much to come as one that is looked at in its middle has, on average.
+  private func engineCost(
+    _ truth: EndpointTruth, _ engine: EngineTruth, _ request: SimulatedRequest
+  ) -> Double {
+    let (prompt, output) = (Double(request.promptTokens), Double(request.outputTokens))
+    let mates = Double(truth.requests)
+    let context = prompt + output / 2
+    let cacheTokens = Double(engine.decodingTokens)
+    func step(_ decoding: Double, _ tokens: Double) -> Double {
+      EngineBatch.stepSeconds + EngineBatch.decodeSeconds * decoding
+        + EngineBatch.cacheSeconds * tokens
+    }
+    // Its prompt comes after those that are there; then others' prompts come between its tokens.
+    let backlog = Double(engine.backlogTokens) + prompt
+    let prefill =
+      EngineBatch.promptSeconds * backlog
+      + (backlog / Double(EngineBatch.chunkTokens)).rounded(.up)
+      * step(Double(engine.decoding), cacheTokens)
+    let others = EngineBatch.promptSeconds * tokens.promptMean * mates / tokens.outputMean
+    let decode = output * (step(mates + 1, cacheTokens + context) + others)
+    var own = prefill + decode
+    let need = Int(prompt + output)
+    if engine.waiting > 0 || need > engine.freeTokens {
+      // What ends frees its share of the cache.
+      let perSecond =
+        mates / (tokens.outputMean * (step(mates, cacheTokens) + others))
+        * (tokens.promptMean + tokens.outputMean)
+      let ahead = Double(engine.waiting) * (tokens.promptMean + tokens.outputMean)
+      own += max(0, ahead + Double(need - engine.freeTokens)) / max(perSecond, 1e-9)
+    }
+    guard rule == .marginal else { return own / max(truth.speed, 1e-9) }
+    let rest = tokens.outputMean * exp(tokens.outputSigma * tokens.outputSigma) / 2
+    let caused =
+      Double(engine.decoding) * EngineBatch.promptSeconds * prompt
+      + mates * min(output, rest)
+      * (EngineBatch.decodeSeconds + EngineBatch.cacheSeconds * context)
+    return (own + weight * caused) / max(truth.speed, 1e-9)
+  }
+}
+
+extension EngineTruth {
+  init(_ engine: EngineBatch) {
+    self.init(
+      decoding: engine.decoding.count, decodingTokens: engine.decodingTokens,
+      waiting: engine.waiting.count, backlogTokens: engine.backlogTokens,
+      freeTokens: max(0, engine.cacheTokens - engine.reserved))
   }
 }

@@ -30,6 +30,7 @@ class CountingPolicy: SimulatedPolicy {
   func isUsable(_ index: Int, now: Nanoseconds) -> Bool { true }
   func note(_ request: SimulatedRequest, _ outcome: AttemptOutcome, now: Nanoseconds) {}
   func take(_ order: ScrapeOrder, _ sample: EndpointSample?, now: Nanoseconds) {}
+  func endpointDone(_ request: SimulatedRequest, now: Nanoseconds) {}
   var scrapeInterval: Nanoseconds? { nil }
   var isOracle: Bool { false }
   func reveal(_ world: [EndpointTruth]) {}

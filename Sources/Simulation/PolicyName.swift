@@ -64,10 +64,10 @@ package enum PolicyName: String, Sendable, CaseIterable {
         pool.balance = balance
         if !ejects { pool.ejection.failsMax = 0 }
         if law == .headroom || law == .steps {
-          pool.weights.scrapes = [SteelyardPolicy.utilisation]
+          pool.weights.scrapes = [SimulatedPage.utilisation]
         }
         if sheds { pool.shedRatio = 0.3 }
-        if cache { pool.weights.scrapes[0].signals.append(SteelyardPolicy.cache) }
+        if cache { pool.weights.scrapes[0].signals.append(SimulatedPage.cache) }
         if law == .static { pool.weights.scrapes = [] }
       }
     }
@@ -86,8 +86,10 @@ package enum PolicyName: String, Sendable, CaseIterable {
     case .queueCache: return QueueCachePolicy(count: endpoints.count, seed: seed)
     case .static: return own(.static, told, ejects: true)
     case .nginx: return NginxPolicy(weights: told, seed: seed)
-    case .sed: return OraclePolicy(.shortestDelay, count: endpoints.count, seed: seed)
-    case .marginal: return OraclePolicy(.marginal, count: endpoints.count, seed: seed)
+    case .sed:
+      return OraclePolicy(.shortestDelay, scenario.tokens, count: endpoints.count, seed: seed)
+    case .marginal:
+      return OraclePolicy(.marginal, scenario.tokens, count: endpoints.count, seed: seed)
     case .haproxyAgent: return AgentPolicy(count: endpoints.count, seed: seed)
     }
   }

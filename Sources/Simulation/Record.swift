@@ -16,6 +16,8 @@ package struct Record: Sendable {
   package private(set) var goodputCount = 0
   /// Seconds, of completed and timed-out ones; sorted by `finish`.
   package private(set) var latencies: [Double] = []
+  /// Seconds to the first token, of requests to engines; sorted by `finish`.
+  package private(set) var firstTokens: [Double] = []
   /// Sum over time of |Δ share| / 2 of all endpoints, as the policy meant it.
   package private(set) var shareMoved = 0.0
   private let from: Nanoseconds
@@ -39,6 +41,11 @@ package struct Record: Sendable {
   mutating func sent(_ endpoint: Int, _ now: Nanoseconds) {
     let second = Int(now.seconds)
     if sends.indices.contains(second) { sends[second][endpoint] += 1 }
+  }
+
+  mutating func firstToken(_ request: SimulatedRequest, _ now: Nanoseconds) {
+    guard request.arrivedAt >= from else { return }
+    firstTokens.append((now - request.arrivedAt).seconds)
   }
 
   mutating func ended(_ request: SimulatedRequest, _ outcome: Outcome, _ now: Nanoseconds) {
@@ -69,15 +76,23 @@ package struct Record: Sendable {
       latencies.append((end - request.arrivedAt).seconds)
     }
     latencies.sort()
+    firstTokens.sort()
   }
 
   // MARK: Results
 
   /// Seconds; nil where nothing was measured.
-  package func latency(quantile: Double) -> Double? {
-    guard !latencies.isEmpty else { return nil }
-    let rank = Int((quantile * Double(latencies.count)).rounded(.up)) - 1
-    return latencies[min(max(rank, 0), latencies.count - 1)]
+  package func latency(quantile: Double) -> Double? { Self.quantile(quantile, of: latencies) }
+
+  /// Seconds to the first token; nil where there was none.
+  package func firstToken(quantile: Double) -> Double? {
+    Self.quantile(quantile, of: firstTokens)
+  }
+
+  private static func quantile(_ quantile: Double, of sorted: [Double]) -> Double? {
+    guard !sorted.isEmpty else { return nil }
+    let rank = Int((quantile * Double(sorted.count)).rounded(.up)) - 1
+    return sorted[min(max(rank, 0), sorted.count - 1)]
   }
 
   package var mean: Double? {

@@ -7,7 +7,9 @@ package enum ResultText {
 
   /// What was run, the titles, a line for each policy.
   package static func table(_ results: SimulationResults) -> [String] {
-    let rows = [titles] + results.plan.policies.map { row(results, $0) }
+    let hasTokens = results.runs.contains { $0.firstTokenP50 != nil }
+    let titles = titles + (hasTokens ? ["ttft p50", "ttft p99"] : [])
+    let rows = [titles] + results.plan.policies.map { row(results, $0, hasTokens: hasTokens) }
     let widths = titles.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     let lines = rows.map { row in
       row.indices.map { column in
@@ -37,7 +39,9 @@ package enum ResultText {
     return low == high ? "\(number(low)) arrive" : "\(number(low)) to \(number(high)) arrive"
   }
 
-  private static func row(_ results: SimulationResults, _ policy: PolicyName) -> [String] {
+  private static func row(
+    _ results: SimulationResults, _ policy: PolicyName, hasTokens: Bool
+  ) -> [String] {
     func latency(_ figure: (RunResult) -> Double?) -> String {
       results.median(policy, figure).map(seconds) ?? "–"
     }
@@ -50,7 +54,7 @@ package enum ResultText {
       latency(\.p999), latency(\.mean),
       number(results.median(policy, \.goodput) ?? 0) + "/s",
       results.p99Ratio(policy).map { fixed($0, 2) } ?? "–",
-    ]
+    ] + (hasTokens ? [latency(\.firstTokenP50), latency(\.firstTokenP99)] : [])
   }
 
   // MARK: CSV
@@ -59,14 +63,17 @@ package enum ResultText {
   package static func csv(_ results: SimulationResults) -> String {
     var text =
       "policy,seed,requests,completed,failed,timed_out,p50_seconds,p99_seconds,p999_seconds,"
-      + "mean_seconds,goodput_per_second,share_moved_per_minute\n"
+      + "mean_seconds,goodput_per_second,share_moved_per_minute,ttft_p50_seconds,"
+      + "ttft_p99_seconds\n"
     for run in results.runs {
       let latencies = [run.p50, run.p99, run.p999, run.mean].map { $0.map { "\($0)" } ?? "" }
-      let cells =
+      var cells =
         [
           run.policy.rawValue, "\(run.seed)", "\(run.requests)", "\(run.completed)",
           "\(run.failed)", "\(run.timedOut)",
         ] + latencies + ["\(run.goodput)", "\(run.shareMovedPerMinute)"]
+      let firstTokens = [run.firstTokenP50, run.firstTokenP99]
+      cells += firstTokens.map { $0.map { "\($0)" } ?? "" }
       text += cells.joined(separator: ",") + "\n"
     }
     return text

@@ -15,6 +15,9 @@ package struct RunResult: Sendable, Equatable {
   package var p99: Double?
   package var p999: Double?
   package var mean: Double?
+  /// Seconds to the first token, of engines; nil where there are none.
+  package var firstTokenP50: Double?
+  package var firstTokenP99: Double?
   /// Requests a second that ended well.
   package var goodput = 0.0
   /// Σ|Δ share| a minute: how restless the weights were.
@@ -37,6 +40,8 @@ package struct RunResult: Sendable, Equatable {
     p99 = record.latency(quantile: 0.99)
     p999 = record.latency(quantile: 0.999)
     mean = record.mean
+    firstTokenP50 = record.firstToken(quantile: 0.5)
+    firstTokenP99 = record.firstToken(quantile: 0.99)
     goodput = record.goodput
     shareMovedPerMinute = record.shareMovedPerMinute
     if keepsSends { sends = record.sends }

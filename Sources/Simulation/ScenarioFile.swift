@@ -50,9 +50,9 @@ struct ScenarioDecoder {
   /// Endpoints × seconds of one run.
   static let cellsMax = 10_000_000.0
 
-  private let report: Report
-  private(set) var plan: SimulationPlan
-  private var scenario: Scenario {
+  let report: Report
+  var plan: SimulationPlan
+  var scenario: Scenario {
     get { plan.scenario }
     set { plan.scenario = newValue }
   }
@@ -69,12 +69,14 @@ struct ScenarioDecoder {
       work.read("shape", &plan.scenario.work.shape, .choice)
       work.read("mean", &plan.scenario.work.mean, .seconds(0.000_1...3_600))
     }
+    decodeRequests(&scope)
     scope.read("true_weights", &scenario.hasTrueWeights, .truth)
     decodeTraffic(&scope)
     scope.read("balancers", &scenario.balancers, .count(1...64))
     scope.read("warmup", &scenario.warmup, .seconds(0...86_400))
     scope.read("measured", &scenario.measured, .seconds(1...86_400))
     scope.read("timeout", &scenario.timeout, .seconds(0.001...86_400))
+    scope.read("patience", &scenario.patience, Form<Double>.seconds(0.001...86_400).or("never"))
     scope.read("replayable", &scenario.isReplayable, .truth)
     scope.section("scrape") { scrape in
       scrape.read("interval", &plan.scenario.scrapeInterval, .seconds(0.05...600))
@@ -96,6 +98,11 @@ struct ScenarioDecoder {
       item.read("service", &group.service, .choice)
       item.read("slots", &group.slots, .count(1...100_000))
       item.read("queue", &group.queueMax, .count(0...10_000_000))
+      item.read("full_status", &group.fullStatus, Self.fullStatus)
+      item.read("retry_after", &group.retryAfter, Form<Double>.seconds(1...86_400).or("none"))
+      item.read("cache", &group.cacheTokens, Form<Int>.count(1_000...1_000_000_000).or("auto"))
+      item.read("page_workers", &group.pageWorkers, .count(1...64))
+      item.read("page_counts", &group.pageCounts, .count(1...100))
       item.read("weight", &group.weight, Form<Double>.number(0.001...1_000_000).or("auto"))
       outputs.append(item.finish())
       scenario.groups.append(group)
@@ -119,9 +126,9 @@ struct ScenarioDecoder {
         hint: "keep one: requests a second, or the share of what the endpoints can do")
     }
     let loads = steps(
-      "load", &scope, .number(0.001...100), of: scenario.loads.map { ($0.at, $0.load) },
+      "load", &scope, .number(0...100), of: scenario.loads.map { ($0.at, $0.load) },
       isUsed: !hasRate)
-    let rates = steps("rate", &scope, .number(0.001...10_000_000), of: [], isUsed: hasRate)
+    let rates = steps("rate", &scope, .number(0...10_000_000), of: [], isUsed: hasRate)
     if hasRate {
       scenario.rates = rates.map { RateStep(at: $0.at, rate: $0.value) }
     } else {

@@ -195,14 +195,15 @@ extension FaultKind {
     case .slow(let factor): "\(ResultText.number(factor)) × slower"
     case .antagonist: "slower on and off"
     case .hang: "hangs"
-    case .reject(let ratio):
-      ratio == 1 ? "answers 404" : "answers 404 to \(ResultText.fixed(ratio * 100, 0)) %"
+    case .reject(let ratio, let status, _):
+      "answers \(status)" + (ratio == 1 ? "" : " to \(ResultText.fixed(ratio * 100, 0)) %")
     case .fail(let ratio): ratio == 1 ? "fails" : "fails \(ResultText.fixed(ratio * 100, 0)) %"
     case .dead: "dead"
     case .metricsReset: "counters reset"
     case .metricsNaN: "metrics are NaN"
     case .metricsMissing: "metrics missing"
     case .metricsLie(let factor): "metrics × \(ResultText.number(factor))"
+    case .metricsQueue(let count): "metrics: \(count) more wait"
     }
   }
 }

@@ -9,6 +9,23 @@ final class SimulatedRequest {
   let arrivedAt: Nanoseconds
   let work: Double
   let balancer: Int
+  /// Index of its kind, where there are kinds: what its method and path say.
+  var kind = 0
+  /// It takes a slot at the endpoint.
+  var takesSlot = true
+  /// Of a request to an engine.
+  var promptTokens = 0
+  var outputTokens = 0
+  /// Bytes of its content, where it says so.
+  var contentLength: Int?
+  /// Seconds that its client takes for the answer after the endpoint's last byte.
+  var readingSeconds = 0.0
+  /// It takes no slot, and waits because nothing moves there.
+  var isHeldUp = false
+  /// The first of an engine's tokens came.
+  var hasAnswer = false
+  /// The endpoint is done with it; its client reads.
+  var isRead = false
   var tried = TriedSet()
   var retriesLeft = 2
   /// What one endpoint fails may be asked of another.
@@ -48,6 +65,9 @@ struct EndpointSample {
   var busySeconds: Double?
   /// Of the cache, 0…1.
   var cacheRatio: Double?
+  /// Of an engine, ever: steps, and tokens of answers.
+  var steps: Double?
+  var tokens: Double?
   var startedAt = 0.0
 }
 
@@ -60,12 +80,34 @@ struct EndpointTruth {
   var speed: Double
   /// It is dead, hangs, or answers some of what it gets with errors.
   var isFaulty: Bool
+  var engine: EngineTruth?
+}
+
+/// What an engine has.
+struct EngineTruth {
+  /// Requests that decode, the tokens of the cache that these read in a step, and what waits for
+  /// room in the cache.
+  var decoding: Int
+  var decodingTokens: Int
+  var waiting: Int
+  /// Of prompts, to be computed still.
+  var backlogTokens: Int
+  /// Of the cache, kept for nobody.
+  var freeTokens: Int
 }
 
 /// One balancer's mind.
 protocol SimulatedPolicy: AnyObject {
   /// The endpoint for a request, which counts as sent; nil where there is none.
   func pick(_ request: SimulatedRequest, now: Nanoseconds) -> Int?
+  /// A piece of the answer came from `request.endpoint`; the first one where `request.hasAnswer` is
+  /// still false. Of engines alone: a token.
+  func pieceCame(_ request: SimulatedRequest, now: Nanoseconds)
+  /// The last byte of a good answer came from the endpoint. `ended` follows when the client has
+  /// it, which may be much later.
+  func endpointDone(_ request: SimulatedRequest, now: Nanoseconds)
+  /// What it says of the endpoint that the client of the request goes away.
+  func outcomeOfLeaving(_ request: SimulatedRequest, now: Nanoseconds) -> AttemptOutcome
   /// The request that was sent to `request.endpoint` came to an end there.
   func ended(_ request: SimulatedRequest, _ outcome: AttemptOutcome, now: Nanoseconds)
   /// A failed answer to it may be kept from the client, by asking another endpoint.
@@ -84,6 +126,11 @@ protocol SimulatedPolicy: AnyObject {
 }
 
 extension SimulatedPolicy {
+  func pieceCame(_ request: SimulatedRequest, now: Nanoseconds) {}
+  func endpointDone(_ request: SimulatedRequest, now: Nanoseconds) {}
+  func outcomeOfLeaving(_ request: SimulatedRequest, now: Nanoseconds) -> AttemptOutcome {
+    .abandoned
+  }
   var isOracle: Bool { false }
   func reveal(_ world: [EndpointTruth]) {}
   func repeatsTrial(_ request: SimulatedRequest) -> Bool { false }

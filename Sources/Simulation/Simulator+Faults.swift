@@ -1,4 +1,5 @@
 // What goes wrong with virtual endpoints, and what their pages say meanwhile.
+import Balancer
 import Primitives
 
 extension Simulator {
@@ -9,17 +10,25 @@ extension Simulator {
     let condition = conditions[index]
     var sample = EndpointSample(startedAt: condition.startedAt)
     if condition.isMissing { return sample }
-    let bad = Double.nan
-    let running = Double(endpoint.runningCount)
-    if scenario.hasGauges {
-      sample.running = condition.isNaN ? bad : running * condition.lie
-      sample.waiting = condition.isNaN ? bad : Double(endpoint.waitingCount) * condition.lie
+    let unit = condition.isNaN ? Double.nan : 1
+    if scenario.hasGauges, endpoint.group.pageWorkers == 1 {
+      sample.running = unit * Double(endpoint.runningCount) * condition.lie
+      sample.waiting =
+        unit * (Double(endpoint.waitingCount) * condition.lie + Double(condition.queueLie))
     }
-    sample.completed =
-      condition.isNaN ? bad : Double(endpoint.completedCount + condition.failedCount)
-    sample.failed = condition.isNaN ? bad : Double(condition.failedCount)
-    sample.seconds = condition.isNaN ? bad : endpoint.secondsSum
-    sample.busySeconds = condition.isNaN ? bad : endpoint.busySeconds
+    let counts = unit * Double(endpoint.group.pageCounts)
+    let (completed, seconds) =
+      pages[index].next() ?? (endpoint.completedCount, endpoint.secondsSum)
+    sample.completed = counts * Double(completed + condition.failedCount)
+    sample.failed = counts * Double(condition.failedCount)
+    sample.seconds = counts * seconds
+    sample.busySeconds = unit * endpoint.busySeconds
+    if let engine = endpoint.engine {
+      sample.cacheRatio = unit * engine.cacheRatio
+      sample.steps = unit * Double(engine.stepCount)
+      sample.tokens = unit * Double(engine.tokenCount)
+      return sample
+    }
     // What runs takes nine tenths of a KV cache, what waits some of the rest.
     let full = 0.9 * Double(endpoint.runningCount) / Double(endpoint.group.slots)
     sample.cacheRatio = min(1, full + 0.02 * Double(min(endpoint.waitingCount, 5)))
@@ -36,7 +45,10 @@ extension Simulator {
         if isBegin { queue.push(Event(.antagonist, at: now, index: index)) }
       case .hang: conditions[index].isHanging = isBegin
       case .fail(let ratio): conditions[index].failRatio = isBegin ? ratio : 0
-      case .reject(let ratio): conditions[index].rejectRatio = isBegin ? ratio : 0
+      case .reject(let ratio, let status, let after):
+        conditions[index].rejectRatio = isBegin ? ratio : 0
+        conditions[index].rejectOutcome = status == 429 ? .overloaded(.zero) : .rejected
+        conditions[index].rejectDelay = .seconds(after)
       case .dead(let coldSeconds): setDead(index, isBegin, cold: coldSeconds, now)
       case .metricsReset:
         if isBegin {
@@ -46,6 +58,7 @@ extension Simulator {
       case .metricsNaN: conditions[index].isNaN = isBegin
       case .metricsMissing: conditions[index].isMissing = isBegin
       case .metricsLie(let factor): conditions[index].lie = isBegin ? factor : 1
+      case .metricsQueue(let count): conditions[index].queueLie = isBegin ? count : 0
       }
       setSpeed(index, now)
     }
@@ -87,6 +100,11 @@ extension Simulator {
       return
     }
     for id in endpoints[index].die(now: now) { cut(id, now) }
+    // What takes no slot is in no queue of the endpoint's.
+    for id in requests.indices {
+      guard let request = requests[id], request.endpoint == index else { continue }
+      if !request.takesSlot, !request.isRead { cut(id, now) }
+    }
   }
 
   /// A step on the way from cold to warm.

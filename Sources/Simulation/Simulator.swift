@@ -12,6 +12,10 @@ struct Simulator {
     var isHanging = false
     var failRatio = 0.0
     var rejectRatio = 0.0
+    var rejectOutcome = AttemptOutcome.rejected
+    var rejectDelay = Simulator.refusalDelay
+    /// Added to the gauge of what waits.
+    var queueLie = 0
     var coldUntil: Nanoseconds?
     var startedAt = 0.0
     var failedCount = 0
@@ -42,7 +46,11 @@ struct Simulator {
   var orders: [(balancer: Int, order: ScrapeOrder, sample: EndpointSample?)?] = []
   var freeOrders: [Int] = []
   var record: Record
+  /// Of pages that several processes answer.
+  var pages: [WorkerPages]
   private let end: Nanoseconds
+  private let rates: [RateStep]
+  let hasEngines: Bool
 
   init(_ scenario: Scenario, seed: UInt64, policy: (Int) -> any SimulatedPolicy) {
     self.scenario = scenario
@@ -54,6 +62,11 @@ struct Simulator {
     chance = RandomSource(seed: seed ^ 0x5DEE_CE66)
     world = RandomSource(seed: seed ^ 0xBB67_AE85)
     record = Record(scenario)
+    pages = groups.map {
+      WorkerPages(count: $0.pageWorkers, mean: scenario.meanWork / $0.speed)
+    }
+    rates = scenario.rateSteps
+    hasEngines = scenario.hasEngines
     end = .seconds(scenario.warmup + scenario.measured)
   }
 
@@ -63,7 +76,7 @@ struct Simulator {
       record.advance(to: event.at)
       handle(event)
     }
-    record.finish(end, unfinished: requests.compactMap(\.self))
+    record.finish(end, unfinished: requests.compactMap(\.self).filter { !$0.isRead })
     // Leases belong to requests that never end now.
     for index in requests.indices {
       guard let request = requests[index] else { continue }
@@ -73,12 +86,14 @@ struct Simulator {
   }
 
   private mutating func schedule() {
-    queue.push(Event(.arrival, at: nextArrival(after: .zero)))
+    if let first = nextArrival(after: .zero) { queue.push(Event(.arrival, at: first)) }
     for index in policies.indices { queue.push(Event(.control, at: .zero, index: index)) }
     for (index, fault) in scenario.faults.enumerated() {
-      queue.push(Event(.fault, at: .seconds(fault.at), index: index, stamp: 1))
-      if let until = fault.until {
-        queue.push(Event(.fault, at: .seconds(until), index: index, stamp: 0))
+      for shift in fault.shifts(until: end.seconds) {
+        queue.push(Event(.fault, at: .seconds(fault.at + shift), index: index, stamp: 1))
+        if let until = fault.until {
+          queue.push(Event(.fault, at: .seconds(until + shift), index: index, stamp: 0))
+        }
       }
     }
   }
@@ -88,14 +103,11 @@ struct Simulator {
     switch event.kind {
     case .arrival:
       arrive(now)
-      queue.push(Event(.arrival, at: nextArrival(after: now)))
+      if let next = nextArrival(after: now) { queue.push(Event(.arrival, at: next)) }
     case .completion: complete(event.index, event.stamp, now)
-    case .timeout:
+    case .timeout, .leave, .refusal, .answer, .read:
       guard generations[event.index] == event.stamp else { return }
-      giveUp(event.index, now)
-    case .refusal:
-      guard generations[event.index] == event.stamp else { return }
-      refused(event.index, now)
+      handle(event.kind, ofRequest: event.index, now)
     case .control: control(event.index, now)
     case .scrape: measure(event.index, now)
     case .page: deliver(event.index, now)
@@ -105,30 +117,39 @@ struct Simulator {
     }
   }
 
-  // MARK: Requests
-
-  private mutating func nextArrival(after now: Nanoseconds) -> Nanoseconds {
-    let rate = scenario.rate(at: now.seconds)
-    return now + .seconds(-log(1 - traffic.unit()) / max(rate, 1e-9))
+  private mutating func handle(_ kind: Event.Kind, ofRequest id: Int, _ now: Nanoseconds) {
+    switch kind {
+    case .timeout: giveUp(id, now)
+    case .leave: leave(id, now)
+    case .refusal: refused(id, now)
+    case .answer: answered(id, now)
+    case .read: readToTheEnd(id, now)
+    default: break
+    }
   }
 
-  private mutating func drawWork() -> Double {
-    let mean = scenario.work.mean
-    switch scenario.work.shape {
-    case .constant: return mean
-    case .exponential: return -log(1 - traffic.unit()) * mean
-    case .lognormal:
-      let radius = (-2 * log(1 - traffic.unit())).squareRoot()
-      return mean * exp(radius * cos(2 * .pi * traffic.unit()) - 0.5)
-    case .bimodal: return mean / 1.9 * (traffic.unit() < 0.1 ? 10 : 1)
+  // MARK: Requests
+
+  /// nil: none comes any more. A step of the rate is met where it is, also from and to none.
+  private mutating func nextArrival(after now: Nanoseconds) -> Nanoseconds? {
+    var left = -log(1 - traffic.unit())
+    var at = now.seconds
+    var index = rates.lastIndex { $0.at <= at } ?? 0
+    while true {
+      let rate = rates[index].rate
+      let until = index + 1 < rates.count ? rates[index + 1].at : .infinity
+      if rate > 0, at + left / rate <= until {
+        return at == now.seconds ? now + .seconds(left / rate) : .seconds(at + left / rate)
+      }
+      guard until < .infinity else { return nil }
+      left -= rate * (until - at)
+      at = until
+      index += 1
     }
   }
 
   private mutating func arrive(_ now: Nanoseconds) {
-    let work = drawWork()
-    let balancer = scenario.balancers == 1 ? 0 : traffic.index(below: scenario.balancers)
-    let request = SimulatedRequest(
-      arrivedAt: now, work: work, balancer: balancer, isRepeatable: scenario.isReplayable)
+    let request = drawRequest(now)
     let id: Int
     if let free = freeRequests.popLast() {
       id = free
@@ -139,8 +160,13 @@ struct Simulator {
       generations.append(0)
     }
     record.arrived()
+    let stamp = generations[id]
     queue.pushLast(
-      Event(.timeout, at: now + .seconds(scenario.timeout), index: id, stamp: generations[id]))
+      Event(.timeout, at: now + .seconds(scenario.timeout), index: id, stamp: stamp))
+    if let patience = scenario.patience {
+      let leaves = now + .seconds(-log(1 - traffic.unit()) * patience)
+      queue.push(Event(.leave, at: leaves, index: id, stamp: stamp))
+    }
     send(id, now)
   }
 
@@ -157,17 +183,56 @@ struct Simulator {
     request.sentAt = now
     request.tried.insert(index)
     record.sent(index, now)
+    var delay = Self.refusalDelay
     if let refusal = refusal(index) {
       request.refusal = refusal
-    } else if endpoints[index].arrive(id, work: request.work, now: now) {
-      expectCompletion(index, now)
+      if refusal == conditions[index].rejectOutcome { delay = conditions[index].rejectDelay }
+    } else if take(id, request, index, now) {
       return
     } else {
-      // 503: no more may wait.
-      request.refusal = .overloaded(.zero)
+      // No more may wait.
+      request.refusal = .overloaded(.seconds(endpoints[index].group.retryAfter ?? 0))
     }
     if !conditions[index].isDead { conditions[index].failedCount += 1 }
-    queue.push(Event(.refusal, at: now + Self.refusalDelay, index: id, stamp: generations[id]))
+    queue.push(Event(.refusal, at: now + delay, index: id, stamp: generations[id]))
+  }
+
+  /// The endpoint takes the request, unless it is full.
+  private mutating func take(
+    _ id: Int, _ request: SimulatedRequest, _ index: Int, _ now: Nanoseconds
+  ) -> Bool {
+    guard request.takesSlot else {
+      expectAnswer(id, index, now)
+      return true
+    }
+    let isTaken =
+      endpoints[index].group.service == .engine
+      ? endpoints[index].arrive(
+        id, prompt: request.promptTokens, output: request.outputTokens, now: now)
+      : endpoints[index].arrive(id, work: request.work, now: now)
+    if isTaken { expectCompletion(index, now) }
+    return isTaken
+  }
+
+  /// What takes no slot is answered in its time; where nothing moves, not before that does.
+  private mutating func expectAnswer(_ id: Int, _ index: Int, _ now: Nanoseconds) {
+    guard let request = requests[id] else { return }
+    let speed = endpoints[index].currentSpeed
+    let seconds = speed > 0 ? request.work / speed : 0.1
+    request.isHeldUp = speed == 0
+    queue.push(
+      Event(.answer, at: now + .seconds(seconds), index: id, stamp: generations[id]))
+  }
+
+  private mutating func answered(_ id: Int, _ now: Nanoseconds) {
+    guard let request = requests[id] else { return }
+    if request.isHeldUp {
+      expectAnswer(id, request.endpoint, now)
+    } else {
+      endpoints[request.endpoint].countAnswer(now - request.sentAt)
+      pages[request.endpoint].count(now - request.sentAt, &chance)
+      complete(id, now)
+    }
   }
 
   private func truth(of index: Int) -> EndpointTruth {
@@ -176,7 +241,8 @@ struct Simulator {
     return EndpointTruth(
       group: endpoint.group, requests: endpoint.totalCount, speed: endpoint.currentSpeed,
       isFaulty: condition.isDead || condition.isHanging || condition.failRatio > 0
-        || condition.rejectRatio > 0)
+        || condition.rejectRatio > 0,
+      engine: endpoint.engine.map(EngineTruth.init))
   }
 
   /// What a fault makes of a request; nil where the endpoint takes it.
@@ -184,7 +250,9 @@ struct Simulator {
     let condition = conditions[index]
     if condition.isDead { return .failed(.refused) }
     if condition.failRatio > 0, chance.unit() < condition.failRatio { return .failed(.status) }
-    if condition.rejectRatio > 0, chance.unit() < condition.rejectRatio { return .rejected }
+    if condition.rejectRatio > 0, chance.unit() < condition.rejectRatio {
+      return condition.rejectOutcome
+    }
     return nil
   }
 
@@ -195,11 +263,53 @@ struct Simulator {
 
   private mutating func complete(_ index: Int, _ stamp: UInt64, _ now: Nanoseconds) {
     guard endpoints[index].generation == stamp else { return }
-    if let job = endpoints[index].complete(now: now), let request = requests[job.request] {
-      policies[request.balancer].ended(request, .completed, now: now)
-      finish(job.request, .completed, now)
+    if endpoints[index].group.service == .engine {
+      step(index, now)
+    } else if let job = endpoints[index].complete(now: now) {
+      pages[index].count(now - job.arrivedAt, &chance)
+      complete(job.request, now)
     }
     expectCompletion(index, now)
+  }
+
+  /// An engine's step is over.
+  private mutating func step(_ index: Int, _ now: Nanoseconds) {
+    endpoints[index].endStep(now: now)
+    guard let engine = endpoints[index].engine else { return }
+    for id in engine.tokens {
+      guard let request = requests[id] else { continue }
+      policies[request.balancer].pieceCame(request, now: now)
+      if request.hasAnswer { continue }
+      request.hasAnswer = true
+      record.firstToken(request, now)
+    }
+    for sequence in engine.ended {
+      pages[index].count(now - sequence.arrivedAt, &chance)
+      complete(sequence.request, now)
+    }
+  }
+
+  /// The endpoint gave the whole answer; the client may read for long.
+  private mutating func complete(_ id: Int, _ now: Nanoseconds) {
+    guard let request = requests[id] else { return }
+    let policy = policies[request.balancer]
+    policy.endpointDone(request, now: now)
+    guard request.readingSeconds > 0 else {
+      policy.ended(request, .completed, now: now)
+      finish(id, .completed, now)
+      return
+    }
+    record.ended(request, .completed, now)
+    request.isRead = true
+    queue.push(
+      Event(
+        .read, at: now + .seconds(request.readingSeconds), index: id, stamp: generations[id]))
+  }
+
+  private mutating func readToTheEnd(_ id: Int, _ now: Nanoseconds) {
+    guard let request = requests[id] else { return }
+    policies[request.balancer].ended(request, .completed, now: now)
+    release(id)
   }
 
   /// The endpoint refused it or failed it.
@@ -229,18 +339,33 @@ struct Simulator {
     }
   }
 
+  /// The balancer's patience ends.
   private mutating func giveUp(_ id: Int, _ now: Nanoseconds) {
+    guard let request = requests[id], !request.isRead else { return }
+    withdraw(id, .failed(.timeout), now)
+  }
+
+  /// The client's does.
+  private mutating func leave(_ id: Int, _ now: Nanoseconds) {
+    guard let request = requests[id], !request.isRead else { return }
+    withdraw(id, policies[request.balancer].outcomeOfLeaving(request, now: now), now)
+  }
+
+  private mutating func withdraw(_ id: Int, _ outcome: AttemptOutcome, _ now: Nanoseconds) {
     guard let request = requests[id] else { return }
-    let index = request.endpoint
-    endpoints[index].cancel(id, now: now)
-    expectCompletion(index, now)
-    policies[request.balancer].ended(request, .failed(.timeout), now: now)
+    endpoints[request.endpoint].cancel(id, now: now)
+    expectCompletion(request.endpoint, now)
+    policies[request.balancer].ended(request, outcome, now: now)
     finish(id, .timedOut, now)
   }
 
   private mutating func finish(_ id: Int, _ outcome: Record.Outcome, _ now: Nanoseconds) {
     guard let request = requests[id] else { return }
     record.ended(request, outcome, now)
+    release(id)
+  }
+
+  private mutating func release(_ id: Int) {
     requests[id] = nil
     generations[id] += 1
     freeRequests.append(id)

@@ -2,7 +2,6 @@
 // the virtual clock. Scrapes go through real pages of text.
 import Balancer
 import Controller
-import Exposition
 import Fleet
 import Primitives
 
@@ -21,25 +20,6 @@ final class SteelyardPolicy: SimulatedPolicy {
   private var cached: Nanoseconds?
   private let timeout: Nanoseconds
 
-  /// The pages' signals, with the roles that the law needs.
-  static let source = ScrapeSource(signals: [
-    SignalSpec("running", .value(.init(["requests_running"])), role: .running),
-    SignalSpec("waiting", .value(.init(["requests_waiting"])), role: .waiting),
-    SignalSpec("completions", .rate(.init(["requests_total"])), role: .completions),
-    SignalSpec("failures", .rate(.init(["request_failures_total"])), role: .failures),
-    SignalSpec("concurrency", .rate(.init(["request_seconds_sum"])), role: .concurrency),
-  ])
-  /// A KV cache that a full batch fills to nine tenths, as a guard.
-  static let cache = SignalSpec(
-    "kv_cache", .value(.init(["kv_cache_ratio"])), thresholds: .init(normal: 0.8, alarm: 0.95),
-    isRatio: true)
-  /// The same with the share of time that the endpoint was busy, which `steps` and `headroom` read.
-  static let utilisation = ScrapeSource(signals: [
-    SignalSpec(
-      "busy", .rate(.init(["busy_seconds_total"])), thresholds: .init(normal: 0.7, alarm: 0.85),
-      isRatio: true)
-  ])
-
   /// Requires: at least one endpoint; `weights` are the base weights.
   init(
     _ scenario: Scenario, weights: [Double], seed: UInt64, configure: (inout Pool) -> Void
@@ -55,7 +35,7 @@ final class SteelyardPolicy: SimulatedPolicy {
       })
     timeout = .seconds(scenario.timeout)
     pool.weights.interval = .seconds(scenario.scrapeInterval)
-    pool.weights.scrapes = [Self.source]
+    pool.weights.scrapes = [SimulatedPage.source(scenario)]
     configure(&pool)
     var fleet = Fleet()
     fleet.pools = [pool]
@@ -80,8 +60,22 @@ final class SteelyardPolicy: SimulatedPolicy {
       isRepeatable: request.isRepeatable && request.retriesLeft > 0, random: &random)
     guard let position else { return nil }
     if picker.sheds(position, load: leases.load, hints: hints, timeout: timeout) { return nil }
-    request.lease = leases.take(position, now: now)
+    request.lease = leases.take(
+      position, now: now, contentBytes: request.contentLength ?? 0)
     return position
+  }
+
+  func pieceCame(_ request: SimulatedRequest, now: Nanoseconds) {
+    leases.notePiece(request.endpoint)
+    guard !request.hasAnswer, var lease = request.lease.take() else { return }
+    leases.noteAnswer(&lease)
+    request.lease = consume lease
+  }
+
+  func outcomeOfLeaving(_ request: SimulatedRequest, now: Nanoseconds) -> AttemptOutcome {
+    let usual = hints.fleetResponse(request.endpoint)
+    let isLate = usual > 0 && (now - request.sentAt).seconds > 3 * usual
+    return isLate && !request.hasAnswer ? .givenUp : .abandoned
   }
 
   func ended(_ request: SimulatedRequest, _ outcome: AttemptOutcome, now: Nanoseconds) {
@@ -131,29 +125,15 @@ final class SteelyardPolicy: SimulatedPolicy {
         id, .failed(ProbeFailure(.timeout, "lost")), now: now, wall: now)
       return
     }
-    let page = Self.page(sample)
+    let page = SimulatedPage.text(sample)
     page.withUnsafeBytes { bytes in
       _ = controller.finished(id, .answered(status: 200, content: bytes), now: now, wall: now)
     }
   }
 
-  /// As an inference server would write it.
-  static func page(_ sample: EndpointSample) -> [UInt8] {
-    var writer = MetricsWriter()
-    func put(_ name: String, _ type: MetricType, _ value: Double?) {
-      guard let value else { return }
-      writer.open(MetricFamily(name, type, help: "See the name."))
-      writer.sample(value)
-    }
-    put("requests_running", .gauge, sample.running)
-    put("requests_waiting", .gauge, sample.waiting)
-    put("requests_total", .counter, sample.completed)
-    put("request_failures_total", .counter, sample.failed)
-    put("request_seconds_sum", .counter, sample.seconds)
-    put("kv_cache_ratio", .gauge, sample.cacheRatio)
-    put("busy_seconds_total", .counter, sample.busySeconds)
-    put("process_start_time_seconds", .gauge, sample.startedAt)
-    return writer.bytes
+  /// Over all endpoints, of the balancer's evidence.
+  func sum(_ column: EvidenceBoard.Column) -> UInt64 {
+    (0..<evidence.slotCount).reduce(0) { $0 &+ evidence.sum(column, $1) }
   }
 
   var shares: [Double] {

@@ -15,7 +15,7 @@ import Testing
 
   /// The endpoint that the rule picks in that world.
   private static func pick(_ rule: OraclePolicy.Rule, _ world: [EndpointTruth]) -> Int? {
-    let policy = OraclePolicy(rule, count: world.count, seed: 1)
+    let policy = OraclePolicy(rule, TokenDistribution(), count: world.count, seed: 1)
     policy.reveal(world)
     return policy.pick(SimulatedRequest(arrivedAt: .zero, work: 1, balancer: 0), now: .zero)
   }
@@ -77,7 +77,7 @@ import Testing
     }
     // As in a pool with room: μ = 1.
     let idle = group(1, slots: 1_000)
-    let policy = OraclePolicy(.marginal, count: 3, seed: 1)
+    let policy = OraclePolicy(.marginal, TokenDistribution(), count: 3, seed: 1)
     var counts = [0, 0]
     for _ in 0..<6 {
       var world = zip(groups, counts).map { Self.truth($0, requests: $1) }

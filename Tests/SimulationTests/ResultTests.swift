@@ -61,8 +61,8 @@ import Testing
       separator: "\n", omittingEmptySubsequences: false)
     #expect(lines.count == 8)
     #expect(lines[0].hasPrefix("policy,seed,requests,completed,failed,timed_out,p50_seconds,"))
-    #expect(lines[2] == "least_request,2,1000,997,3,0,1.0,4.0,4.0,1.3333333333333333,25.0,0.0")
-    #expect(lines[5] == "sed,1,1000,1000,0,0,,,,,25.0,0.0")
+    #expect(lines[2] == "least_request,2,1000,997,3,0,1.0,4.0,4.0,1.3333333333333333,25.0,0.0,,")
+    #expect(lines[5] == "sed,1,1000,1000,0,0,,,,,25.0,0.0,,")
     #expect(lines[7] == "")
     let columns = lines[0].split(separator: ",").count
     for line in lines.dropLast() {

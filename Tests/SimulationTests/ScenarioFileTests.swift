@@ -1,5 +1,6 @@
 // Scenario files: defaults, every key, what is printed loads again, what is wrong is said where.
 import Configuration
+import FoundationEssentials
 import Primitives
 import Testing
 
@@ -22,9 +23,26 @@ import Testing
     var first = group(2, speed: 0.5, .sharing, slots: 1)
     first.queueMax = 10
     first.weight = 3
-    #expect(scenario.groups == [first, group(1)])
+    first.fullStatus = 429
+    first.retryAfter = 5
+    first.pageWorkers = 4
+    first.pageCounts = 3
+    var second = group(1, .engine)
+    second.cacheTokens = 50_000
+    #expect(scenario.groups == [first, second])
     #expect(scenario.work.shape == .bimodal)
     #expect(scenario.work.mean == 0.25)
+    var kinds = [RequestKind(), RequestKind()]
+    (kinds[0].share, kinds[0].work.mean, kinds[0].takesSlot) = (0.9, 0.002, false)
+    (kinds[1].share, kinds[1].work.mean, kinds[1].work.shape) = (0.1, 4, .constant)
+    kinds[0].work.shape = .bimodal
+    #expect(scenario.kinds == kinds)
+    let tokens = scenario.tokens
+    #expect([tokens.promptMean, tokens.promptSigma] == [100, 0.5])
+    #expect([tokens.outputMean, tokens.outputSigma] == [20, 0])
+    #expect(!scenario.hasContentLength)
+    #expect([scenario.lateReaders.share, scenario.lateReaders.factor] == [0.05, 10])
+    #expect(scenario.patience == 7)
     #expect(scenario.rates == [RateStep(at: 0, rate: 2), RateStep(at: 30, rate: 4.5)])
     #expect([scenario.rate(at: 29.9), scenario.rate(at: 30)] == [2, 4.5])
     #expect(scenario.balancers == 2)
@@ -47,15 +65,27 @@ import Testing
         Fault(at: 6, endpoints: [1], kind: .metricsNaN),
         Fault(at: 7, endpoints: [1], kind: .metricsMissing),
         Fault(at: 8, endpoints: [1], kind: .metricsLie(0)),
+        Fault(
+          at: 9, until: 10, every: 30, endpoints: [1],
+          kind: .reject(0.5, status: 429, after: 0.01)),
+        Fault(at: 9, until: 17, endpoints: [1], kind: .metricsQueue(500)),
       ])
   }
 
   static let full = """
     name: all keys
     endpoints:
-      - {count: 2, speed: 0.5, service: sharing, slots: 1, queue: 10, weight: 3}
-      - {}
+      - {count: 2, speed: 0.5, service: sharing, slots: 1, queue: 10, weight: 3,
+         full_status: 429, retry_after: 5s, page_workers: 4, page_counts: 3}
+      - {service: engine, cache: 50000}
     work: {shape: bimodal, mean: 250ms}
+    kinds:
+      - {share: 0.9, mean: 2ms, slots: false}
+      - {share: 0.1, mean: 4s, shape: constant}
+    tokens: {prompt: 100, prompt_sigma: 0.5, output: 20, output_sigma: 0}
+    content_length: false
+    late_readers: {share: 0.05, factor: 10}
+    patience: 7s
     rate: [{at: 0s, rate: 2}, {at: 30s, rate: 4.5}]
     balancers: 2
     warmup: 5s
@@ -76,6 +106,9 @@ import Testing
       - {at: 6s, endpoints: 2, kind: metrics_nan}
       - {at: 7s, endpoints: 2, kind: metrics_missing}
       - {at: 8s, endpoints: 2, kind: metrics_lie, factor: 0}
+      - {at: 9s, until: 10s, every: 30s, endpoints: 2, kind: reject, ratio: 0.5, status: 429,
+         after: 10ms}
+      - {at: 9s, until: 17s, endpoints: 2, kind: metrics_queue, waiting: 500}
     """
 
   @Test(arguments: ["endpoints: [{count: 4}]", full, "endpoints: [{}]\nload: [{at: 0s, load: 1}]"])
@@ -110,6 +143,21 @@ import Testing
     for run in results.runs { #expect(run.completed > 0, "\(name), \(run.policy)") }
   }
 
+  /// The reference has every key, fault and service. (`--list-policies` has the policies.)
+  @Test func theReferenceHasEveryWord() throws {
+    let path = Example.folder.deletingLastPathComponent().deletingLastPathComponent()
+      .appending(path: "docs/simulation.md")
+    let text = String(decoding: try Data(contentsOf: path), as: UTF8.self)
+    var words = FaultWord.allCases.map(\.rawValue) + Service.allCases.map(\.rawValue)
+    words += WorkDistribution.Shape.allCases.map(\.rawValue)
+    for line in try load("endpoints: [{}]").effective.split(separator: "\n") {
+      let key = line.split(separator: ":")[0].drop { " -".contains($0) }
+      words.append(String(key))
+    }
+    let known = Set(text.split { !$0.isLetter && $0 != "_" }.map(String.init))
+    for word in words { #expect(known.contains(word), "\(word)") }
+  }
+
   @Test func aNameComesFromThePath() {
     #expect(ScenarioFile.stem(of: "config/scenarios/one-slow.yaml") == "one-slow")
     #expect(ScenarioFile.stem(of: "a") == "a")
@@ -141,7 +189,8 @@ import Testing
                  ^
         hint: it needs a unit: `10s` or `10ms`
         dir/a.yaml:4:20: error: `kind` must be `slow`, `antagonist`, `hang`, `fail`, `reject`, \
-        `dead`, `metrics_reset`, `metrics_nan`, `metrics_missing` or `metrics_lie`, not `slwo`
+        `dead`, `metrics_reset`, `metrics_nan`, `metrics_missing`, `metrics_lie` or \
+        `metrics_queue`, not `slwo`
           - {at: 10, kind: slwo, endpoints: 1}
                            ^
         hint: did you mean `slow`?
@@ -186,7 +235,7 @@ import Testing
       "endpoints: [{speed: 0}]", "1:21: error: `speed` must be 0.001 to 1000, not `0`"),
     Refusal(
       "endpoints: [{service: batched}]",
-      "1:23: error: `service` must be `batch` or `sharing`, not `batched`"),
+      "1:23: error: `service` must be `batch`, `sharing` or `engine`, not `batched`"),
     Refusal(
       "endpoints: [{count: 9999}, {count: 2}]",
       "1:12: error: 10001 endpoints; at most 10000 can be simulated"),
@@ -208,6 +257,21 @@ import Testing
     Refusal(
       "endpoints: [{count: 1000, slots: 1}]\nload: 0.01\nmeasured: 20000s",
       "3:11: error: endpoints × seconds is over 10000000: more than can be kept"),
+    Refusal(
+      "endpoints: [{full_status: 500}]",
+      "1:27: error: `full_status` must be `503` or `429`, not `500`"),
+    Refusal(
+      good + "kinds: [{share: 0.5}, {share: 0.4}]",
+      "2:8: error: the shares of `kinds` are 0.9 in sum, not 1"),
+    Refusal(
+      good + "kinds: [{slots: false}]",
+      "2:8: error: one of `kinds` at least must need `slots`"),
+    Refusal(
+      good + "faults: [{at: 1s, kind: hang, endpoints: 1, every: 60s}]",
+      "2:52: error: `every` needs `until`"),
+    Refusal(
+      good + "faults: [{at: 1s, until: 9s, kind: hang, endpoints: 1, every: 8s}]",
+      "2:63: error: `every` (8s) must be longer than the fault lasts"),
     Refusal(good + "seeds: []", "2:8: error: `seeds` needs at least one item"),
     Refusal(good + "seeds: [1, 2, 1]", "2:15: error: `1` is given twice"),
     Refusal(

@@ -8,9 +8,10 @@ import Testing
 @Suite struct SimulatorTests {
   /// Every kind of fault, with a shape of its own.
   private static let kinds: [FaultKind] = [
-    .slow(5), .antagonist(0.2...0.6), .hang, .fail(0.5), .fail(1), .reject(1), .reject(0.5),
+    .slow(5), .antagonist(0.2...0.6), .hang, .fail(0.5), .fail(1), .reject(1, status: 429),
+    .reject(0.5),
     .dead(coldSeconds: 3),
-    .metricsReset, .metricsNaN, .metricsMissing, .metricsLie(1_000),
+    .metricsReset, .metricsNaN, .metricsMissing, .metricsLie(1_000), .metricsQueue(10_000),
   ]
 
   private static func scenario(_ random: inout RandomSource, _ kind: FaultKind) -> Scenario {
@@ -19,10 +20,16 @@ import Testing
       groups: (0...random.index(below: 2)).map { _ in
         var group = group(
           1 + random.index(below: 3), speed: random.between(0.3, 4),
-          random.one(of: [.batch, .sharing]), slots: 1 + random.index(below: 4))
+          random.one(of: [.batch, .sharing, .engine]), slots: 1 + random.index(below: 4))
+        group.cacheTokens = 1_000
+        group.fullStatus = random.one(of: [429, 503])
+        group.pageWorkers = 1 + random.index(below: 2)
         if random.index(below: 3) == 0 { group.queueMax = random.index(below: 5) }
         return group
       })
+    // Short ones: what an engine does in twelve seconds is enough to break.
+    scenario.tokens.promptMean = 100
+    scenario.tokens.outputMean = 100
     scenario.work.shape = random.one(of: WorkDistribution.Shape.allCases)
     scenario.work.mean = random.between(0.05, 0.3)
     scenario.loads = [
@@ -33,6 +40,17 @@ import Testing
     scenario.warmup = 0
     scenario.measured = 12
     scenario.timeout = random.between(0.5, 5)
+    scenario.patience = random.index(below: 3) == 0 ? 2 : nil
+    scenario.lateReaders.share = random.index(below: 3) == 0 ? 0.2 : 0
+    if random.index(below: 3) == 0 {
+      scenario.kinds = [0.7, 0.3].map { share in
+        var kind = RequestKind()
+        kind.share = share
+        kind.work = scenario.work
+        kind.takesSlot = share > 0.5
+        return kind
+      }
+    }
     scenario.isReplayable = random.index(below: 2) == 0
     scenario.scrapeInterval = random.between(0.1, 2)
     scenario.scrapeLoss = random.index(below: 3) == 0 ? 0.5 : 0

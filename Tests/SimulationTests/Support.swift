@@ -24,7 +24,7 @@ func rendered(_ text: String) -> String {
 /// The package's example scenarios.
 enum Example {
   static let names = [
-    "cold-return", "four-replicas", "hang", "large", "one-slow", "overload", "unequal",
+    "cold-return", "engines", "four-replicas", "hang", "large", "one-slow", "overload", "unequal",
   ]
 
   static var folder: URL {

@@ -1,0 +1,197 @@
+// An engine of language models, step by step: continuous batching with chunked prefill. Each step
+// decodes one token of every request whose prompt is done and computes up to 2,048 tokens of
+// prompts, first come, first served; a request is admitted while the KV cache has room for its
+// prompt and its answer. Constants: a published regression on an A100 (docs/control.md).
+// Invariant: `reserved` is the sum of what was admitted, at most `cacheTokens` unless one request
+// alone is larger; a step is under way where anything was admitted.
+import Primitives
+
+struct EngineBatch {
+  struct Sequence {
+    let request: Int
+    let arrivedAt: Nanoseconds
+    /// Of the prompt, to be computed still.
+    var promptLeft: Int
+    /// Of the answer, to come still.
+    var outputLeft: Int
+    /// Tokens that it has in the cache.
+    var context = 0
+    /// Tokens of the cache that are kept for it.
+    let reserved: Int
+    /// Of the prompt, computed by the step under way.
+    var chunk = 0
+  }
+
+  /// Seconds of a step: without any request, for each one decoded, for each token of the cache that
+  /// is read, for each token of a prompt.
+  static let stepSeconds = 0.014
+  static let decodeSeconds = 103e-6
+  static let cacheSeconds = 0.134e-6
+  static let promptSeconds = 67.7e-6
+  /// Tokens of prompts that a step computes at most.
+  static let chunkTokens = 2_048
+  /// Of the cache of an engine of speed 1.
+  static let cacheTokens = 180_000
+
+  let cacheTokens: Int
+  private(set) var decoding: [Sequence] = []
+  private(set) var prefilling: [Sequence] = []
+  private(set) var waiting: [Sequence] = []
+  private(set) var reserved = 0
+  /// Tokens in the cache of those that decode.
+  private(set) var decodingTokens = 0
+  /// Seconds at speed 1 until the step ends.
+  private var stepLeft = 0.0
+  private(set) var isStepping = false
+
+  // What the last step brought.
+  /// Requests that got a token.
+  private(set) var tokens: [Int] = []
+  private(set) var ended: [Sequence] = []
+
+  // What the page says.
+  private(set) var stepCount = 0
+  private(set) var tokenCount = 0
+
+  init(cacheTokens: Int = Self.cacheTokens) { self.cacheTokens = cacheTokens }
+
+  var runningCount: Int { decoding.count + prefilling.count }
+  var totalCount: Int { runningCount + waiting.count }
+
+  /// Of the cache, in use.
+  var cacheRatio: Double {
+    let held = prefilling.reduce(decodingTokens) { $0 + $1.context }
+    return min(1, Double(held) / Double(cacheTokens))
+  }
+
+  /// Tokens of prompts that are to be computed still.
+  var backlogTokens: Int {
+    prefilling.reduce(0) { $0 + $1.promptLeft } + waiting.reduce(0) { $0 + $1.promptLeft }
+  }
+
+  /// Seconds at speed 1 that a step takes.
+  static func seconds(decoding: Int, cacheTokens: Int, promptTokens: Int) -> Double {
+    stepSeconds + decodeSeconds * Double(decoding) + cacheSeconds * Double(cacheTokens)
+      + promptSeconds * Double(promptTokens)
+  }
+
+  mutating func arrive(_ request: Int, prompt: Int, output: Int, now: Nanoseconds) {
+    waiting.append(
+      Sequence(
+        request: request, arrivedAt: now, promptLeft: max(1, prompt), outputLeft: max(1, output),
+        reserved: max(1, prompt) + max(1, output)))
+    if !isStepping { begin() }
+  }
+
+  /// So much of the step is done.
+  mutating func advance(_ seconds: Double) { stepLeft = max(0, stepLeft - seconds) }
+
+  /// Seconds at speed 1 until the step ends; nil where none is under way.
+  var untilStepEnds: Double? { isStepping ? stepLeft : nil }
+
+  private mutating func begin() {
+    var admitted = 0
+    for next in waiting {
+      guard reserved + next.reserved <= cacheTokens || runningCount == 0 else { break }
+      reserved += next.reserved
+      prefilling.append(next)
+      admitted += 1
+    }
+    waiting.removeFirst(admitted)
+    isStepping = runningCount > 0
+    guard isStepping else { return }
+    var room = Self.chunkTokens
+    for index in prefilling.indices {
+      prefilling[index].chunk = min(room, prefilling[index].promptLeft)
+      room -= prefilling[index].chunk
+    }
+    stepLeft = Self.seconds(
+      decoding: decoding.count, cacheTokens: decodingTokens,
+      promptTokens: Self.chunkTokens - room)
+  }
+
+  /// The step is over: leaves what it brought in `tokens` and `ended`, and begins the next.
+  mutating func endStep() {
+    tokens.removeAll(keepingCapacity: true)
+    ended.removeAll(keepingCapacity: true)
+    stepCount += 1
+    decode()
+    prefill()
+    tokenCount += tokens.count
+    begin()
+  }
+
+  private mutating func decode() {
+    var kept = 0
+    for index in decoding.indices {
+      var sequence = decoding[index]
+      sequence.outputLeft -= 1
+      sequence.context += 1
+      tokens.append(sequence.request)
+      if sequence.outputLeft == 0 {
+        // The token of this step never was in the sum.
+        end(sequence, held: sequence.context - 1)
+      } else {
+        decodingTokens += 1
+        decoding[kept] = sequence
+        kept += 1
+      }
+    }
+    decoding.removeLast(decoding.count - kept)
+  }
+
+  private mutating func prefill() {
+    var kept = 0
+    for index in prefilling.indices {
+      var sequence = prefilling[index]
+      sequence.promptLeft -= sequence.chunk
+      sequence.context += sequence.chunk
+      sequence.chunk = 0
+      if sequence.promptLeft > 0 {
+        prefilling[kept] = sequence
+        kept += 1
+        continue
+      }
+      // The step that ends the prompt gives the first token.
+      tokens.append(sequence.request)
+      sequence.outputLeft -= 1
+      if sequence.outputLeft == 0 {
+        end(sequence, held: 0)
+      } else {
+        decodingTokens += sequence.context
+        decoding.append(sequence)
+      }
+    }
+    prefilling.removeLast(prefilling.count - kept)
+  }
+
+  private mutating func end(_ sequence: Sequence, held: Int) {
+    decodingTokens -= held
+    reserved -= sequence.reserved
+    ended.append(sequence)
+  }
+
+  /// Forgets a request whose client has gone.
+  mutating func cancel(_ request: Int) {
+    if let index = waiting.firstIndex(where: { $0.request == request }) {
+      waiting.remove(at: index)
+    } else if let index = prefilling.firstIndex(where: { $0.request == request }) {
+      reserved -= prefilling.remove(at: index).reserved
+    } else if let index = decoding.firstIndex(where: { $0.request == request }) {
+      decodingTokens -= decoding[index].context
+      reserved -= decoding.remove(at: index).reserved
+    }
+  }
+
+  /// Gives the requests that it had, and has none.
+  mutating func die() -> [Int] {
+    let all = (decoding + prefilling + waiting).map(\.request)
+    self = EngineBatch(cacheTokens: cacheTokens)
+    return all
+  }
+
+  mutating func resetCounters() {
+    stepCount = 0
+    tokenCount = 0
+  }
+}

@@ -87,7 +87,7 @@ bench-page: ## what a page at /metrics costs, with 100 and 1 000 endpoints (ARGS
 	@$(RELEASE)
 	@scripts/bench-page --binary $(BINARY) $(ARGS)
 
-bench-control: ## the control law against peers' policies in simulation (ARGS="--seeds 1,2")
+bench-control: ## the control law against peers' policies in simulation (ARGS="--suite harm")
 	@$(SWIFT_BUILD) -c release --product control-bench
 	@$(BUILD)/release/control-bench $(ARGS)
 

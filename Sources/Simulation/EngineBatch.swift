@@ -1,7 +1,7 @@
 // An engine of language models, step by step: continuous batching with chunked prefill. Each step
 // decodes one token of every request whose prompt is done and computes up to 2,048 tokens of
 // prompts, first come, first served; a request is admitted while the KV cache has room for its
-// prompt and its answer. Constants: a published regression on an A100 (docs/control.md).
+// prompt and its answer. Constants: a published regression on an A100 (docs/simulation.md).
 // Invariant: `reserved` is the sum of what was admitted, at most `cacheTokens` unless one request
 // alone is larger; a step is under way where anything was admitted.
 import Primitives

@@ -148,12 +148,13 @@ package struct LeaseBook: ~Copyable {
   }
 
   /// Content of the answer came, or it became a tunnel: what was asked is no longer ahead of the
-  /// endpoint. Once or more.
-  package mutating func noteAnswer(_ lease: inout InFlightLease) {
+  /// endpoint. `isWork`: it is no error. Once or more.
+  package mutating func noteAnswer(_ lease: inout InFlightLease, isWork: Bool) {
     if lease.isAnswered { return }
     lease.isAnswered = true
-    cells.subtract(
-      UInt64(lease.contentBytes), at: evidence.index(.outstandingBytes, lease.slot))
+    let count = UInt64(lease.contentBytes)
+    cells.subtract(count, at: evidence.index(.outstandingBytes, lease.slot))
+    if isWork { cells.add(count, at: evidence.index(.answeredBytes, lease.slot)) }
   }
 
   @inline(__always)
@@ -180,7 +181,7 @@ package struct LeaseBook: ~Copyable {
   /// The attempt is answered with 101 and goes on as a tunnel: it stays in flight, but neither its
   /// age nor its end says how fast the endpoint is. Requires: once a lease.
   package mutating func becomeTunnel(_ lease: inout InFlightLease) {
-    noteAnswer(&lease)
+    noteAnswer(&lease, isWork: false)
     lease.isTunnel = true
     ownTunnels[lease.slot] += 1
     tunnels[lease.slot] += 1

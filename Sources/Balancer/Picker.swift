@@ -164,10 +164,9 @@ package struct Picker: Sendable {
     let revision = hints.newsRevision
     guard revision != newsRevision else { return false }
     newsRevision = revision
-    guard ejection.failsMax != 0 else { return false }
     for position in candidates.indices {
       let slot = candidates[position].slot
-      for news in HintBoard.News.allCases {
+      for news in HintBoard.News.allCases where ejection.failsMax != 0 || news.isOfWatchdog {
         let count = hints.count(news, slot)
         let taken = newsTaken[index(news, position)]
         guard count != taken else { continue }

@@ -91,7 +91,7 @@ extension Worker {
     state.pointee.hasContent = true
     guard var lease = state.pointee.lease.take() else { return }
     let slot = lease.slot
-    leases.noteAnswer(&lease)
+    leases.noteAnswer(&lease, isWork: state.pointee.status < 400)
     state.pointee.lease = consume lease
     timings.observeFirstByte(
       slot: slot, after: io.now - state.pointee.startedAt,

@@ -126,7 +126,7 @@ struct WorkerPlan {
       for (position, slot) in pools[index].slots.enumerated() {
         guard let row = table.rows[slot] else { continue }
         pools[index].picker.set(
-          position, weight: row.effective, isEligible: row.eligibility.takesNewExchanges,
+          position, weight: row.effective, isEligible: row.takesNewExchanges,
           takesSessions: row.eligibility.takesSessions, now: now, isFirst: isFirst)
       }
       pools[index].picker.finishTable()

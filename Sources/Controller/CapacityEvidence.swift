@@ -20,6 +20,11 @@ package struct EvidenceReading: Sendable, Equatable {
   package var readmissions = 0.0
   /// Pieces of content that came, and answers that ended well.
   package var pieces = 0.0
+  /// Content of requests, bytes: of all; of those in flight whose answer has none yet; of those
+  /// whose answer had some.
+  package var startedBytes = 0.0
+  package var outstandingBytes = 0.0
+  package var answeredBytes = 0.0
   /// Sum over the exchanges in flight of how long they have run already, seconds.
   package var outstandingSeconds = 0.0
 
@@ -39,6 +44,9 @@ package struct EvidenceReading: Sendable, Equatable {
     foreign = Double(board.sum(.foreignMicros, slot)) / 1e6
     readmissions = Double(board.sum(.readmissions, slot))
     pieces = Double(board.sum(.pieces, slot)) + completed + refused
+    startedBytes = Double(board.sum(.startedBytes, slot))
+    outstandingBytes = Double(board.sum(.outstandingBytes, slot))
+    answeredBytes = Double(board.sum(.answeredBytes, slot))
     // Cells are read one by one: a request may have come or gone between.
     let ages = count &* UInt64(bitPattern: now.rawValue) &- board.sum(.outstandingStarts, slot)
     outstandingSeconds = max(0, Double(Int64(bitPattern: ages)) / 1e9)

@@ -34,7 +34,7 @@ extension Controller {
     }
     pools[index].isHeld = false
     for each in wanted {
-      guard mayStall(pool) else {
+      guard mayStall(each.slot, pool) else {
         pools[index].isHeld = true
         continue
       }
@@ -44,15 +44,15 @@ extension Controller {
     }
   }
 
-  /// Whether one more endpoint may be taken out.
-  private func mayStall(_ pool: Pool) -> Bool {
-    var (stalled, left) = (0, 0)
-    for endpoint in pool.endpoints {
+  /// Whether the pool can do without the endpoint. One on trial is out already.
+  private func mayStall(_ slot: Int, _ pool: Pool) -> Bool {
+    var (stalled, left) = (1, 0)
+    for endpoint in pool.endpoints where endpoint.slot != slot {
       guard let state = endpoints[endpoint.slot] else { continue }
-      if case .stalled = state.watchdog.phase { stalled += 1 }
+      if state.watchdog.phase != .fine { stalled += 1 }
       if state.eligibility.takesNewExchanges, endpoint.baseWeight > 0 { left += 1 }
     }
-    return (stalled + 1) * 2 <= pool.endpoints.count && left > 1
+    return stalled * 2 <= pool.endpoints.count && left > 0
   }
 }
 
@@ -97,6 +97,9 @@ extension EndpointState {
     reading.inFlight = cells.inFlight
     reading.started = cells.started
     reading.pieces = cells.pieces
+    reading.startedBytes = cells.startedBytes
+    reading.outstandingBytes = cells.outstandingBytes
+    reading.answeredBytes = cells.answeredBytes
     // A page without roles is somebody else's, such as its host's.
     for index in scrapes.indices where scrapes[index].hasRoles {
       reading.answers += scrapes[index].statistics.answers
@@ -125,6 +128,7 @@ extension ScrapeState {
     } else if let waiting = work.waiting, waiting > 0 {
       page.load = waiting
     }
+    page.isQueueing = work.waiting.map { $0 > 0 } ?? true
     page.isCoarse = work.progress == nil
     page.progress = work.progress ?? work.completions
     return page

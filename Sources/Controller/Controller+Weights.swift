@@ -246,7 +246,7 @@ extension EndpointState {
     }
     let made = WeightRow(
       base: base, target: base * target.factor, effective: effective, eligibility: eligibility,
-      reason: WeightReason(kind), isDown: isDown(move.downCauses))
+      reason: WeightReason(kind), isDown: isDown(move.downCauses), isOnTrial: isOnTrial)
     note(made, move, &log)
     nextRow = made
     return hasMoved(to: made)
@@ -258,7 +258,8 @@ extension EndpointState {
       abs(a - b) > Controller.moveMin * max(abs(a), abs(b))
     }
     return row.base != new.base || row.eligibility != new.eligibility
-      || row.isDown != new.isDown || row.reason.kind != new.reason.kind
+      || row.isDown != new.isDown || row.isOnTrial != new.isOnTrial
+      || row.reason.kind != new.reason.kind
       || differ(row.target, new.target)
       || differ(row.effective, new.effective)
   }

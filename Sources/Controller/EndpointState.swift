@@ -115,16 +115,21 @@ package struct EndpointState: Sendable {
   /// Health's verdict counts first, then the watchdog's, then the operator's drain.
   package var eligibility: Eligibility {
     let verdict = health?.state.eligibility ?? .ready
-    if verdict.takesNewExchanges, case .stalled = watchdog.phase { return .stalled }
+    if verdict.takesNewExchanges, watchdog.phase != .fine { return .stalled }
     guard verdict.takesNewExchanges, tuning.drain != nil else { return verdict }
     return tuning.isDrained ? .drained : .draining
+  }
+
+  /// Whether it stood still and gets single requests, until it is seen at work.
+  var isOnTrial: Bool {
+    eligibility == .stalled && watchdog.phase == .trial && tuning.drain == nil
   }
 
   /// Whether what it has in flight is taken for lost. The last check counts: one that answers again
   /// is no longer down, even where `rise` keeps it out.
   package func isDown(_ causes: MarkedDownPolicy.Causes) -> Bool {
     switch eligibility {
-    case .stalled: return causes != .none
+    case .stalled: return causes != .none && watchdog.phase != .trial
     case .unhealthy:
       guard let failure = health?.statistics.failure else { return false }
       switch failure.kind {

@@ -1,6 +1,7 @@
 // Whether an endpoint that has work does any of it. Three clocks run while there is work: of its
 // own work counter, of the content of its answers to us, and of any sign of life. What it is known
-// to take its time for lengthens them, so that a long prefill or a slow batch is no stall.
+// to take its time for lengthens them, and so does the content that it was sent, so that a long
+// prefill or a slow batch is no stall.
 // Invariant: an endpoint that has no work never stalls; one that is out comes back by a sign of
 // work, or is tried again, one request at a time, after a pause that grows.
 // A pure value; docs/health.md tells the rules and where their numbers come from.
@@ -17,6 +18,8 @@ package struct WatchdogReading: Sendable, Equatable {
     package var load: Double?
     /// Steps of work a second, or requests that ended; nil: it does not say.
     package var progress: Double?
+    /// Requests wait for their turn, or it does not say.
+    package var isQueueing = false
     /// `progress` moves only where a request ends.
     package var isCoarse = false
     package init() {}
@@ -26,6 +29,11 @@ package struct WatchdogReading: Sendable, Equatable {
   package var started = 0.0
   /// Pieces of content, and answers that ended.
   package var pieces = 0.0
+  /// Content of our requests, bytes: of all; of those in flight whose answer has none yet; of those
+  /// whose answer had some.
+  package var startedBytes = 0.0
+  package var outstandingBytes = 0.0
+  package var answeredBytes = 0.0
   package var page: Page?
   /// Answers to scrapes and health checks, with whatever status.
   package var answers: UInt64 = 0
@@ -87,6 +95,7 @@ package struct Watchdog: Sendable, Equatable {
   private var work = StillClock()
   private var content = StillClock()
   private var life = StillClock()
+  private var ahead = ContentAhead()
   /// Requests sent before the content clock began.
   private var startedBefore = 0.0
   /// Seconds since it was seen at work by us; for its pool mates.
@@ -130,6 +139,7 @@ package struct Watchdog: Sendable, Equatable {
     quiet = hasContent ? 0 : quiet + passed
     phaseAge += passed
     if isAnswered { isAlive = true }
+    ahead.take(now, after: last, passed: passed, isNewPage: isNewPage, learns: phase == .fine)
     work.fade(passed)
     content.fade(passed)
     life.fade(passed)
@@ -148,7 +158,10 @@ package struct Watchdog: Sendable, Equatable {
     case .trial:
       // Of all trials together: clients may be less patient.
       if now.inFlight > 0 { trialAge += passed }
-      let limit = max(policy.timeout.seconds, 3 * work.learned, 4 * content.learned)
+      // A trial is one request; what clients gave up before may still be read.
+      let limit = max(
+        policy.timeout.seconds, 3 * work.learned, 4 * content.learned,
+        3 * ahead.seconds(now.outstandingBytes, pause: work.learned, interval: now.interval))
       guard !isMoving, trialAge >= limit else { return nil }
       return now.page == nil ? .noContent : .noProgress
     }
@@ -206,17 +219,20 @@ package struct Watchdog: Sendable, Equatable {
   private mutating func advanceWork(
     _ now: WatchdogReading, _ passed: Double, moves: Bool, _ learnedMax: Double
   ) {
-    guard let page = now.page else { return }
+    guard let page = now.page else {
+      if work.still == 0 { work.begin(ahead.unread) }
+      return
+    }
     let hasWork = (page.load ?? now.inFlight) > 0
     if isMoving, page.progress != nil {
-      work.move(learnedMax)
+      work.move(learnedMax, ahead.unread)
       hasOwnWork = now.inFlight > 0
     } else if page.progress == nil || !hasWork {
       // A counter that began anew, or nothing to do.
-      work.begin()
+      work.begin(ahead.unread)
       hasOwnWork = false
     } else {
-      work.wait(passed)
+      work.wait(passed, ahead.arrivals, within: now.interval)
       if now.inFlight > 0 { hasOwnWork = true }
     }
   }
@@ -227,11 +243,15 @@ package struct Watchdog: Sendable, Equatable {
     _ now: WatchdogReading, _ passed: Double, hasContent: Bool, moves: Bool, _ learnedMax: Double
   ) {
     if hasContent {
-      content.move(learnedMax)
+      content.move(learnedMax, now.outstandingBytes)
     } else if moves {
-      content.begin()
+      content.begin(now.outstandingBytes)
     } else {
-      if now.inFlight > 0 { content.wait(passed) }
+      if now.inFlight > 0 {
+        content.wait(passed, ahead.arrivals, within: now.interval)
+      } else {
+        content.rest()
+      }
       return
     }
     startedBefore = now.started
@@ -248,12 +268,19 @@ package struct Watchdog: Sendable, Equatable {
     isSuspicious = !isSign && hasWork && now.scrapeTimeouts >= 1
   }
 
+  /// How long it is known to stand still, or has to over what it was sent before it did.
+  private func allowance(_ clock: StillClock, _ now: WatchdogReading) -> Double {
+    max(
+      clock.learned,
+      ahead.seconds(clock.content, pause: clock.learned, interval: now.interval))
+  }
+
   private func cause(
     _ now: WatchdogReading, othersMove: Bool, _ policy: WatchdogPolicy
   ) -> Cause? {
     let timeout = policy.timeout.seconds
     if let page = now.page, page.progress != nil, work.moves >= 3 || !page.isCoarse {
-      var limit = max(timeout, 5 * now.interval, 3 * work.learned)
+      var limit = max(timeout, 5 * now.interval, 3 * allowance(work, now))
       // Never seen at work, or a page that nobody of ours can confirm: twice as sure.
       if work.moves < 3 { limit *= 2 }
       if !hasOwnWork { limit *= 2 }
@@ -261,7 +288,7 @@ package struct Watchdog: Sendable, Equatable {
     }
     // Of two requests that were sent one after the other at least one should have been answered.
     if othersMove, content.moves >= 10, now.started - startedBefore >= 2,
-      content.still >= max(2 * timeout, 4 * content.learned)
+      content.still >= max(2 * timeout, 4 * content.learned, 3 * allowance(content, now))
     {
       return .noContent
     }
@@ -289,16 +316,32 @@ struct StillClock: Sendable, Equatable {
   private(set) var learned = 0.0
   /// How often it was seen to move.
   private(set) var moves = 0
+  /// Content that it had to read when it began to be still, bytes: what comes later is not why.
+  private(set) var content = 0.0
+  /// For how long arrivals have been added to that, seconds.
+  private var contentAge = 0.0
 
   mutating func fade(_ passed: Double) { learned -= learned * min(1, passed / Self.tau) }
 
-  mutating func wait(_ passed: Double) { still += passed }
+  /// What `arrivals` has come counts while it is not sure yet that it is still: `within` so many
+  /// seconds, between two looks at it.
+  mutating func wait(_ passed: Double, _ arrivals: Double = 0, within: Double = 0) {
+    if contentAge < within { content += arrivals }
+    contentAge += passed
+    still += passed
+  }
 
-  mutating func begin() { still = 0 }
+  /// It has nothing to do; the clock stops.
+  mutating func rest() { (content, contentAge) = (0, 0) }
 
-  mutating func move(_ learnedMax: Double) {
+  mutating func begin(_ content: Double = 0) {
+    still = 0
+    (self.content, contentAge) = (content, 0)
+  }
+
+  mutating func move(_ learnedMax: Double, _ content: Double = 0) {
     learned = max(learned, min(still, learnedMax))
     moves = min(moves + 1, 1_000)
-    still = 0
+    begin(content)
   }
 }

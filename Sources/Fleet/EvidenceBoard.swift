@@ -34,6 +34,8 @@ public final class EvidenceBoard: Sendable {
     case startedBytes
     /// The same, of the requests in flight of whose answer no content has come yet.
     case outstandingBytes
+    /// The same, of requests of whose answers (status below 400) content came, ever.
+    case answeredBytes
     /// When the oldest exchange in flight began, nanoseconds of the monotonic clock; 0: none runs.
     case oldestStart
     /// Sum over completed exchanges of the load of others at their end, millionths of a request.

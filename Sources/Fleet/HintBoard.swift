@@ -24,6 +24,9 @@ public final class HintBoard: Sendable {
     case recovered
     /// Its health checks failed, and are good again.
     case checked
+
+    /// It is taken where requests eject nobody, too.
+    public var isOfWatchdog: Bool { self == .stalled || self == .recovered }
   }
 
   private enum Column: Int, CaseIterable {

@@ -41,17 +41,22 @@ public struct WeightRow: Sendable, Equatable {
   public var reason: WeightReason
   /// Requests in flight there will not be answered, by the pool's `MarkedDownPolicy`.
   public var isDown: Bool
+  /// It takes single requests, though its eligibility says otherwise: to be seen at work.
+  public var isOnTrial: Bool
   public init(
     base: Double, target: Double, effective: Double, eligibility: Eligibility,
-    reason: WeightReason, isDown: Bool = false
+    reason: WeightReason, isDown: Bool = false, isOnTrial: Bool = false
   ) {
     self.isDown = isDown
+    self.isOnTrial = isOnTrial
     self.base = base
     self.target = target
     self.effective = effective
     self.eligibility = eligibility
     self.reason = reason
   }
+  /// Whether picks may choose it.
+  public var takesNewExchanges: Bool { eligibility.takesNewExchanges || isOnTrial }
 }
 
 /// The fleet and the weight and eligibility of all its endpoints at one instant. Immutable.

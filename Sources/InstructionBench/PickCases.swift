@@ -38,7 +38,7 @@ struct PickBench {
     for position in picker.candidates.indices {
       guard let row = table.rows[picker.candidates[position].slot] else { continue }
       picker.set(
-        position, weight: row.effective, isEligible: row.eligibility.takesNewExchanges,
+        position, weight: row.effective, isEligible: row.takesNewExchanges,
         takesSessions: row.eligibility.takesSessions, now: .seconds(1), isFirst: isFirst)
     }
     picker.finishTable()

@@ -110,7 +110,7 @@ final class SteelyardPolicy: SimulatedPolicy {
     for position in rows.indices {
       guard let row = rows[position] else { continue }
       picker.set(
-        position, weight: row.effective, isEligible: row.eligibility.takesNewExchanges, now: now,
+        position, weight: row.effective, isEligible: row.takesNewExchanges, now: now,
         isFirst: isFirstTable)
     }
     isFirstTable = false

@@ -171,7 +171,7 @@ extension Steelyard {
       return "unhealthy, the last check failed: \(failure.kind.label)\(detail)"
     case .stalled:
       guard case .stalled(let cause)? = controller.endpoints[slot]?.watchdog.phase else {
-        return "stalled"
+        return "stalled, tried by single requests"
       }
       let still = controller.endpoints[slot]?.watchdog.stillness ?? 0
       return "stalled (\(cause.label)), no work seen for \(Int(still)) s"

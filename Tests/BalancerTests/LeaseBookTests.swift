@@ -61,31 +61,38 @@ import Testing
     var book = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
     var picker = Self.picker(2)
     func bytes() -> [UInt64] {
-      [evidence.sum(.startedBytes, 1), evidence.sum(.outstandingBytes, 1)]
+      [
+        evidence.sum(.startedBytes, 1), evidence.sum(.outstandingBytes, 1),
+        evidence.sum(.answeredBytes, 1),
+      ]
     }
     var long = book.take(1, now: .zero, contentBytes: 6_000)
     var chunked = book.take(1, now: .zero, contentBytes: 500)
     let plain = book.take(1, now: .zero)
-    #expect(bytes() == [6_500, 6_500] && long.contentBytes == 6_000)
+    #expect(bytes() == [6_500, 6_500, 0] && long.contentBytes == 6_000)
     book.grow(&chunked, to: 2_000)
     // No less than was known.
     book.grow(&chunked, to: 1_000)
-    #expect(bytes() == [8_000, 8_000] && chunked.contentBytes == 2_000)
-    book.noteAnswer(&long)
-    book.noteAnswer(&long)
-    #expect(bytes() == [8_000, 2_000])
+    #expect(bytes() == [8_000, 8_000, 0] && chunked.contentBytes == 2_000)
+    book.noteAnswer(&long, isWork: true)
+    book.noteAnswer(&long, isWork: true)
+    #expect(bytes() == [8_000, 2_000, 6_000])
     // Content that comes once the answer has begun.
     book.grow(&long, to: 7_000)
-    #expect(bytes() == [9_000, 2_000])
+    #expect(bytes() == [9_000, 2_000, 6_000])
     book.end(long, .completed, &picker, 1, now: .seconds(1))
     book.end(plain, .completed, &picker, 1, now: .seconds(1))
-    #expect(bytes() == [9_000, 2_000])
+    #expect(bytes() == [9_000, 2_000, 6_000])
     book.end(chunked, .abandoned, &picker, 1, now: .seconds(1))
-    #expect(bytes() == [9_000, 0])
+    #expect(bytes() == [9_000, 0, 6_000])
     var tunnel = book.take(1, now: .zero, contentBytes: 10)
     book.becomeTunnel(&tunnel)
-    #expect(bytes() == [9_010, 0])
+    #expect(bytes() == [9_010, 0, 6_000])
     book.end(tunnel, .completed, now: .seconds(2))
+    var refused = book.take(1, now: .zero, contentBytes: 90)
+    book.noteAnswer(&refused, isWork: false)
+    #expect(bytes() == [9_100, 0, 6_000])
+    book.end(refused, .rejected, now: .seconds(2))
     // More than can be kept is the most that can be.
     let huge = book.take(1, now: .zero, contentBytes: 1 << 40)
     #expect(huge.contentBytes == .max && bytes()[1] == UInt64(UInt32.max))
@@ -161,6 +168,26 @@ import Testing
       second.take(1, now: .seconds(22.5)), .failed(.unreachable), &theirs, 1, now: .seconds(24))
     first.refresh(&ours, now: .seconds(24))
     #expect(!ours.candidates[1].health.mayBePicked(now: .seconds(27), load: 0))
+  }
+
+  @Test func oneThatStoodStillIsTriedByOneAtATimeWhateverRequestsEject() {
+    var pool = Self.pool(2)
+    pool.ejection.failsMax = 0
+    var picker = Picker(pool: pool)
+    for position in 0..<2 {
+      picker.set(position, weight: 1, isEligible: true, now: .zero, isFirst: true)
+    }
+    let hints = HintBoard(slotCount: 2)
+    var random = RandomSource(seed: 1)
+    hints.tell(.scrapeLost, 0)
+    hints.tell(.stalled, 1)
+    picker.takeNews(hints, now: .seconds(1), &random)
+    let health = picker.candidates.map(\.health)
+    #expect(health.map(\.isHalfOpen) == [false, true])
+    #expect(health[1].mayBePicked(now: .seconds(1), load: 0))
+    #expect(!health[1].mayBePicked(now: .seconds(1), load: 1))
+    let returns = (0..<3).map { picker.succeeded(1, now: .seconds(2 + Double($0))) }
+    #expect(returns == [false, false, true])
   }
 
   @Test func whatIsBackForOneWorkerIsBackForAll() {

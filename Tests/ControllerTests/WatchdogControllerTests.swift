@@ -66,6 +66,18 @@ private struct Rig {
     bench.rows.prefix(count).map { $0?.eligibility ?? .ejected }
   }
 
+  func row(_ slot: Int) -> WeightRow { bench.rows[slot]! }
+
+  mutating func secondsUntilPhase(
+    _ slot: Int, _ wanted: Watchdog.Phase, max: Double = 60
+  ) -> Double {
+    let start = bench.now
+    while bench.controller.endpoints[slot]?.watchdog.phase != wanted,
+      (bench.now - start).seconds < max
+    { run(seconds: 0.1) }
+    return (bench.now - start).seconds
+  }
+
   mutating func secondsUntil(_ slot: Int, _ wanted: Eligibility, max: Double = 60) -> Double {
     let start = bench.now
     while eligibilities()[slot] != wanted, (bench.now - start).seconds < max { run(seconds: 0.1) }
@@ -104,20 +116,71 @@ private struct Rig {
     rig.run(seconds: 30)
     rig.hung = [0]
     _ = rig.secondsUntil(0, .stalled)
+    #expect(rig.row(0).isDown && !rig.row(0).takesNewExchanges)
     rig.clear(0)
-    let pause = rig.secondsUntil(0, .ready)
+    let pause = rig.secondsUntilPhase(0, .trial)
     #expect(pause <= 2.2)
-    #expect(rig.bench.controller.endpoints[0]?.watchdog.phase == .trial)
     #expect(rig.bench.controller.hints.count(.stalled, 0) == 1)
+    // It takes requests, whose answers are waited for; but it is not back.
+    #expect(rig.eligibilities() == [.stalled, .ready, .ready])
+    #expect(rig.row(0).takesNewExchanges && !rig.row(0).isDown)
+    rig.run(seconds: 30)
+    #expect(rig.eligibilities()[0] == .stalled && rig.row(0).isOnTrial)
     // A trial that shows nothing.
     rig.send(0)
-    #expect(rig.secondsUntil(0, .stalled) < 30)
+    #expect(rig.secondsUntilPhase(0, .stalled(.noProgress)) < 30)
+    #expect(!rig.row(0).takesNewExchanges)
     rig.clear(0)
-    #expect(rig.secondsUntil(0, .ready) > 3.5)
+    #expect(rig.secondsUntilPhase(0, .trial) > 3.5)
     rig.hung = []
     rig.send(0)
     rig.run(seconds: 2)
     #expect(rig.bench.controller.endpoints[0]?.watchdog.phase == .fine)
+    #expect(rig.eligibilities()[0] == .ready && !rig.row(0).isOnTrial)
+    #expect(rig.bench.controller.healthLog.entries.map(\.new).suffix(2) == [.stalled, .ready])
+  }
+
+  @Test func oneOnTrialCountsAsOut() throws {
+    var rig = try Rig(4)
+    rig.run(seconds: 30)
+    rig.hung = [0, 1]
+    _ = rig.secondsUntil(0, .stalled)
+    _ = rig.secondsUntil(1, .stalled)
+    rig.clear(0)
+    rig.clear(1)
+    _ = rig.secondsUntilPhase(0, .trial)
+    rig.hung = [0, 1, 2]
+    rig.run(seconds: 30)
+    #expect(rig.eligibilities() == [.stalled, .stalled, .ready, .ready])
+    #expect(rig.bench.controller.pools[0].isHeld)
+  }
+
+  @Test func aDrainedOneIsNotTried() throws {
+    var rig = try Rig(3)
+    rig.run(seconds: 30)
+    rig.hung = [0]
+    _ = rig.secondsUntil(0, .stalled)
+    rig.clear(0)
+    _ = rig.secondsUntilPhase(0, .trial)
+    try rig.bench.controller.tune(
+      TuningRequest(
+        pool: "text", endpoint: SocketAddress(bytes: [10, 0, 0, 1], port: 8000), .drain),
+      now: rig.bench.now)
+    rig.run(seconds: 1)
+    #expect(!rig.row(0).takesNewExchanges)
+  }
+
+  @Test func theContentOfRequestsInFlightIsReadFromTheBoard() throws {
+    var rig = try Rig(4)
+    rig.run(seconds: 30)
+    let block = rig.bench.evidence.block(ofWorker: 0)
+    for column in [EvidenceBoard.Column.startedBytes, .outstandingBytes] {
+      block.add(6_000, at: rig.bench.evidence.index(column, 1))
+    }
+    rig.hung = [0, 1]
+    rig.run(seconds: 15)
+    #expect(rig.eligibilities() == [.stalled, .ready, .ready, .ready])
+    #expect(rig.secondsUntil(1, .stalled) < 40)
   }
 
   @Test func aFrozenProcessLeavesInThreeSeconds() throws {

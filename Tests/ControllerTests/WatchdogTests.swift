@@ -7,7 +7,7 @@ import Testing
 @testable import Controller
 
 /// An endpoint that a test plays.
-private struct Stage {
+struct Stage {
   var watchdog = Watchdog()
   var policy = WatchdogPolicy()
   var reading = WatchdogReading()
@@ -81,6 +81,7 @@ private struct Stage {
     var page = WatchdogReading.Page()
     page.serial = Int64(tick)
     (page.load, page.progress, page.isCoarse) = (load, progress, isCoarse)
+    page.isQueueing = isQueueing
     reading.page = page
   }
 
@@ -94,10 +95,35 @@ private struct Stage {
     trips.append((seconds, cause))
   }
 
-  /// Sends that many requests.
-  mutating func send(_ count: Double) {
+  /// Requests wait for their turn.
+  var isQueueing = false
+
+  /// Sends that many requests, with so much content each.
+  mutating func send(_ count: Double, bytes: Double = 0) {
     reading.started += count
     reading.inFlight += count
+    reading.startedBytes += count * bytes
+    reading.outstandingBytes += count * bytes
+  }
+
+  /// Answers one of them.
+  mutating func answer(bytes: Double = 0) {
+    reading.inFlight -= 1
+    reading.outstandingBytes -= bytes
+    reading.answeredBytes += bytes
+    pieces += 1
+  }
+
+  /// One request on an otherwise idle endpoint whose counter stands until the prompt is read.
+  mutating func ask(bytes: Double, for seconds: Double) {
+    send(1, bytes: bytes)
+    (load, progress) = (1, 0)
+    run(seconds)
+    progress = 10
+    run(1)
+    answer(bytes: bytes)
+    (load, progress) = (0, 0)
+    run(2)
   }
 }
 

@@ -3,6 +3,7 @@
 Times are printed: pytest -s. They are measured from the fault to the last request that went there.
 """
 
+import json
 import os
 import signal
 import threading
@@ -20,8 +21,10 @@ class Engine:
     """Says what vLLM says: requests running, steps done. Hung, it holds its requests, its counter
     stands, and its health page says 200."""
 
-    def __init__(self, stage, seconds=0.05):
+    def __init__(self, stage, seconds=0.05, seconds_per_byte=0.0):
         self.seconds = seconds
+        # As long as it reads a prompt its counter stands.
+        self.seconds_per_byte = seconds_per_byte
         self.works = threading.Event()
         self.works.set()
         self.running = 0
@@ -32,7 +35,7 @@ class Engine:
         self.address = self.one.address
 
     def answer(self, exchange):
-        exchange.read_content()
+        content = exchange.read_content()
         target = exchange.request.target
         if target == "/health":
             return exchange.answer(b"")
@@ -45,6 +48,7 @@ class Engine:
             self.arrivals.append(time.monotonic())
         # As vLLM does: the head at once, then the tokens.
         exchange.begin_chunked([("Content-Type", "text/event-stream")])
+        threading.Event().wait(len(content) * self.seconds_per_byte)
         for _ in range(3):
             self.works.wait(60)
             threading.Event().wait(self.seconds / 3)
@@ -224,6 +228,66 @@ def test_long_silences_that_are_usual_trip_nothing(stage):
     wait_for(lambda: steelyard.metrics().sum(
         "steelyard_scrape_attempts_total", endpoint=engines[1].address) >= 25, "time to pass", 60)
     assert steelyard.metrics().sum("steelyard_watchdog_trips_total") == 0
+
+
+def watchdog_of(steelyard, address):
+    """What `explain` says: fine, stalled or trial."""
+    with wire.Connection(steelyard.admin) as connection:
+        found = json.loads(connection.exchange("GET", "/api/v1/pools/text/explain").content)
+    return next(one["watchdog"]["state"] for one in found["endpoints"] if one["address"] == address)
+
+
+def test_a_long_prompt_is_no_stall(stage):
+    """Eight time-outs long, on endpoints that were sent short ones only."""
+    engines = [Engine(stage, seconds_per_byte=0.002) for _ in range(2)]
+    steelyard = start(
+        stage, [one.address for one in engines], watchdog={"timeout": "1s"},
+        weights={**WEIGHTS, "interval": "200ms"})
+    for _ in range(10):
+        with steelyard.connect() as connection:
+            assert connection.exchange("POST", "/", content=b"x" * 50).status == 200
+    states = set()
+    with steelyard.connect() as connection:
+        connection.send_request("POST", "/", content=b"x" * 4000)
+        wait_for(lambda: sum(one.running for one in engines) == 1, "the prompt to be read")
+        until = time.monotonic() + 30
+        while sum(one.running for one in engines) == 1 and time.monotonic() < until:
+            states |= {state(steelyard, one.address) for one in engines}
+            time.sleep(0.1)
+        assert connection.read_response("POST").status == 200
+    assert states <= {"ready", "starting"}
+    assert steelyard.metrics().sum("steelyard_watchdog_trips_total") == 0
+
+
+def test_one_that_was_not_seen_at_work_is_not_ready(stage):
+    """Its clients gave up, it answers every check, and its page says that it runs a request."""
+    engines = [Engine(stage) for _ in range(2)]
+    hung = engines[0]
+    steelyard = start(
+        stage, [one.address for one in engines],
+        watchdog={"timeout": "1s", "pause": "200ms"}, weights={**WEIGHTS, "interval": "200ms"})
+    clients = stage.keep(Clients(steelyard, patience=2.0))
+    wait_for(lambda: all(len(one.arrivals) > 50 for one in engines), "traffic everywhere")
+    hung.works.clear()
+    wait_for_state(steelyard, hung.address, "stalled")
+    clients.stop()
+    wait_for(lambda: watchdog_of(steelyard, hung.address) == "trial", "its trial", 30)
+    scrapes = steelyard.metrics().sum("steelyard_scrape_attempts_total", endpoint=hung.address)
+    states = set()
+
+    def is_watched():
+        states.add(state(steelyard, hung.address))
+        return steelyard.metrics().sum(
+            "steelyard_scrape_attempts_total", endpoint=hung.address) > scrapes + 10
+    wait_for(is_watched, "more of its pages", 30)
+    assert states == {"stalled"} and hung.running > 0
+    # It is tried nevertheless, and what it shows then brings it back.
+    before = len(hung.arrivals)
+    clients = stage.keep(Clients(steelyard, count=2, patience=5.0))
+    wait_for(lambda: len(hung.arrivals) > before, "a trial", 30)
+    hung.works.set()
+    wait_for_state(steelyard, hung.address, "ready")
+    clients.stop()
 
 
 def test_where_all_hang_half_of_them_stay(stage):

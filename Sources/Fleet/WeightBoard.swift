@@ -56,7 +56,9 @@ public struct WeightRow: Sendable, Equatable {
     self.reason = reason
   }
   /// Whether picks may choose it.
-  public var takesNewExchanges: Bool { eligibility.takesNewExchanges || isOnTrial }
+  @inlinable public var takesNewExchanges: Bool {
+    eligibility.takesNewExchanges || isOnTrial
+  }
 }
 
 /// The fleet and the weight and eligibility of all its endpoints at one instant. Immutable.

@@ -14,8 +14,10 @@ package struct InFlightLease: ~Copyable {
   fileprivate var isAnswered = false
   /// It became a tunnel.
   fileprivate var isTunnel = false
-  /// In the list of the endpoint's leases; until it became a tunnel.
-  fileprivate let entry: Int32
+  /// In the list of the endpoint's leases; not while it is held, nor once it is a tunnel.
+  fileprivate var entry: Int32
+  /// Since when the endpoint waits for the client; zero: it does not.
+  fileprivate var heldAt = Nanoseconds.zero
 
   fileprivate init(slot: Int, startedAt: Nanoseconds, contentBytes: UInt32, entry: Int32) {
     self.slot = slot
@@ -129,7 +131,7 @@ package struct LeaseBook: ~Copyable {
     cells.add(1, at: evidence.index(.started, slot))
     cells.add(UInt64(bitPattern: now.rawValue), at: evidence.index(.outstandingStarts, slot))
     let entry = outstanding.append(slot, startedAt: now)
-    if own[slot] - ownTunnels[slot] == 1 { publishOldest(slot) }
+    if outstanding.isOldest(entry, slot) { publishOldest(slot) }
     if contentBytes > 0 {
       cells.add(UInt64(contentBytes), at: evidence.index(.startedBytes, slot))
       cells.add(UInt64(contentBytes), at: evidence.index(.outstandingBytes, slot))
@@ -172,16 +174,44 @@ package struct LeaseBook: ~Copyable {
 
   /// The process was stopped for so long: that is no time that the endpoint took.
   package mutating func postpone(_ lease: inout InFlightLease, by pause: Nanoseconds) {
+    // While it is held no time counts anyway.
+    if lease.heldAt != .zero { return }
     lease.startedAt = lease.startedAt + pause
     if lease.isTunnel { return }
     cells.add(
       UInt64(bitPattern: pause.rawValue), at: evidence.index(.outstandingStarts, lease.slot))
   }
 
+  /// The client takes no more of the answer, and no more is read from the endpoint: until `resume`
+  /// this is no time that the endpoint takes. It stays in flight. Nothing happens to a tunnel, nor
+  /// to one that is held already.
+  package mutating func hold(_ lease: inout InFlightLease, now: Nanoseconds) {
+    if lease.isTunnel || lease.heldAt != .zero { return }
+    lease.heldAt = now
+    cells.add(1, at: evidence.index(.held, lease.slot))
+    let started = UInt64(bitPattern: lease.startedAt.rawValue)
+    cells.add(0 &- started, at: evidence.index(.outstandingStarts, lease.slot))
+    remove(lease.entry, lease.slot)
+  }
+
+  /// The endpoint is read from again. Nothing happens to one that is not held.
+  package mutating func resume(_ lease: inout InFlightLease, now: Nanoseconds) {
+    if lease.heldAt == .zero { return }
+    lease.startedAt = lease.startedAt + (now - lease.heldAt)
+    lease.heldAt = .zero
+    cells.subtract(1, at: evidence.index(.held, lease.slot))
+    let started = UInt64(bitPattern: lease.startedAt.rawValue)
+    cells.add(started, at: evidence.index(.outstandingStarts, lease.slot))
+    lease.entry = outstanding.appendLate(lease.slot, startedAt: lease.startedAt)
+    if outstanding.isOldest(lease.entry, lease.slot) { publishOldest(lease.slot) }
+  }
+
   /// The attempt is answered with 101 and goes on as a tunnel: it stays in flight, but neither its
   /// age nor its end says how fast the endpoint is. Requires: once a lease.
   package mutating func becomeTunnel(_ lease: inout InFlightLease) {
     noteAnswer(&lease, isWork: false)
+    let heldAt = lease.heldAt
+    resume(&lease, now: heldAt)
     lease.isTunnel = true
     ownTunnels[lease.slot] += 1
     tunnels[lease.slot] += 1
@@ -210,6 +240,7 @@ package struct LeaseBook: ~Copyable {
     _ position: Int, now: Nanoseconds
   ) {
     let slot = lease.slot
+    if lease.heldAt != .zero { resume(&lease, now: now) }
     let took = now - lease.startedAt
     end(lease, outcome, now: now)
     let wasHalfOpen = picker.candidates[position].health.isHalfOpen
@@ -246,6 +277,7 @@ package struct LeaseBook: ~Copyable {
     _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, now: Nanoseconds
   ) {
     let slot = lease.slot
+    if lease.heldAt != .zero { resume(&lease, now: now) }
     let started = UInt64(bitPattern: lease.startedAt.rawValue)
     let duration = UInt64(max(0, (now - lease.startedAt).rawValue))
     let wasTunnel = lease.isTunnel

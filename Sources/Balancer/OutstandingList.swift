@@ -68,6 +68,18 @@ struct OutstandingList: ~Copyable {
     return entry
   }
 
+  /// Adds an attempt that began some time ago and did not count for a while. Where another one
+  /// began later it is taken to be as young as that.
+  mutating func appendLate(_ slot: Int, startedAt: Nanoseconds) -> Int32 {
+    let last = newestOf[slot]
+    guard last != Self.none else { return append(slot, startedAt: startedAt) }
+    return append(slot, startedAt: max(startedAt, Nanoseconds(entries[Int(last)].startedAt)))
+  }
+
+  /// Whether it is the endpoint's oldest attempt.
+  @inline(__always)
+  func isOldest(_ entry: Int32, _ slot: Int) -> Bool { oldestOf[slot] == entry }
+
   /// Requires: it was appended for this endpoint and not removed since.
   @inline(__always)
   mutating func remove(_ entry: Int32, _ slot: Int) {

@@ -120,7 +120,6 @@ package struct PassiveHealth: Sendable {
   }
 
   /// Nobody listens there: no pool is better off with it in use.
-  @inline(__always)
   var isDead: Bool { isHalfOpen && reason == .refused }
 
   /// Whether picks may use it without being told to ignore ejection.

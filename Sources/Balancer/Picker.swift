@@ -272,17 +272,17 @@ package struct Picker: Sendable {
   private mutating func pickHealthy(_ scan: inout Scan, _ random: inout RandomSource) -> Int? {
     for isBackup in hasBackups ? 0...1 : 0...0 {
       scan.isBackup = isBackup == 1
-      var ignoresEjection = true
+      var (ignoresEjection, isPanic) = (true, false)
       if troubledCount > 0 {
         switch triage(scan) {
         case .probe(let position): return position
         case .healthyOnes: ignoresEjection = false
-        case .living:
-          ignoresEjection = false
-          scan.isPanic = true
+        case .living: isPanic = true
         case .none: continue
         }
       }
+      if isPanic { turnDead() }
+      defer { if isPanic { turnDead() } }
       if scan.now < fullUntil {
         scan.avoidsFull = true
         let position = choose(scan, ignoresEjection: ignoresEjection, &random)
@@ -296,6 +296,14 @@ package struct Picker: Sendable {
       }
     }
     return nil
+  }
+
+  /// Turns the weights of those where nobody listens: below 0 nothing is picked, the second time
+  /// they are what they were. So a good day pays nothing for it.
+  private mutating func turnDead() {
+    for position in candidates.indices where candidates[position].health.isDead {
+      candidates[position].weight.negate()
+    }
   }
 
   /// Whether it is only for want of room that none of them may be used.
@@ -328,8 +336,6 @@ package struct Picker: Sendable {
     let hash: UInt64?
     /// Among the backups, not the primaries.
     var isBackup = false
-    /// Ejections are ignored but where connections are refused.
-    var isPanic = false
     /// Passes over those that have just refused a request.
     var avoidsFull = false
     /// The healthy ones are full: better to wait for them than to take what rests, or a backup.
@@ -379,9 +385,8 @@ package struct Picker: Sendable {
 
   @inline(__always)
   private func isAwake(_ candidate: Candidate, _ scan: Scan) -> Bool {
-    scan.isPanic && !candidate.health.isDead
-      || candidate.health.mayBePicked(
-        now: scan.now, load: scan.busy(candidate.slot), isRepeatable: scan.isRepeatable)
+    candidate.health.mayBePicked(
+      now: scan.now, load: scan.busy(candidate.slot), isRepeatable: scan.isRepeatable)
   }
 
   @inline(__always)

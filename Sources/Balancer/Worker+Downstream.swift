@@ -251,6 +251,10 @@ extension Worker {
       let exchange = slab.exchange(id)
       guard exchange.pointee.isUpstreamPaused else { return }
       exchange.pointee.isUpstreamPaused = false
+      if var lease = exchange.pointee.lease.take() {
+        leases.resume(&lease, now: io.now)
+        exchange.pointee.lease = consume lease
+      }
       setClientDeadline(id, nil)
       io.setPaused(exchange.pointee.upstream, false)
       guard exchange.pointee.hasResponse else {

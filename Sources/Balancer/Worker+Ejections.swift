@@ -41,12 +41,12 @@ extension Worker {
     }
   }
 
-  private func nextForgotten(_ pool: Int, after position: Int) -> Int? {
-    let candidates = plan.pools[pool].picker.candidates.indices
-    return candidates.dropFirst(position + 1).first {
-      plan.pools[pool].picker.isForgotten(
-        $0, now: io.now, load: leases.busy(plan.pools[pool].slots[$0]))
+  private mutating func nextForgotten(_ pool: Int, after last: Int) -> Int? {
+    for position in plan.pools[pool].slots.indices where position > last {
+      let load = leases.busy(plan.pools[pool].slots[position])
+      if plan.pools[pool].picker.isForgotten(position, now: io.now, load: load) { return position }
     }
+    return nil
   }
 
   /// The connection to an ejected endpoint came about or did not.

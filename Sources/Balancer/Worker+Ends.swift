@@ -64,7 +64,8 @@ extension Worker {
   /// three mean response times.
   mutating func outcomeOfLeaving(_ id: ConnectionID) -> AttemptOutcome {
     let state = slab.exchange(id)
-    guard !state.pointee.hasResponse, state.pointee.request.isComplete,
+    guard !state.pointee.hasResponse, !state.pointee.isUpstreamPaused,
+      state.pointee.request.isComplete,
       let slot = state.pointee.lease?.slot, let startedAt = state.pointee.lease?.startedAt
     else { return .abandoned }
     let usual = context.hints.fleetResponse(slot)

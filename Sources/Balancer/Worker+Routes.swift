@@ -40,10 +40,14 @@ extension Worker {
 
   /// Whether no endpoint of the pool may take requests. Where all are ejected they are sent all the
   /// same, but hardly answered.
-  private func isEmpty(_ pool: Int) -> Bool {
-    !plan.pools[pool].picker.candidates.contains {
-      $0.isEligible && $0.weight > 0 && !context.evidence.isEjected($0.slot)
+  private mutating func isEmpty(_ pool: Int) -> Bool {
+    for position in plan.pools[pool].slots.indices {
+      let isServing =
+        plan.pools[pool].picker.candidates[position].isEligible
+        && plan.pools[pool].picker.candidates[position].weight > 0
+      if isServing, !context.evidence.isEjected(plan.pools[pool].slots[position]) { return false }
     }
+    return true
   }
 
   /// Whether the connection ends after an answer of our own: yes where the request is not whole.

@@ -130,7 +130,7 @@ extension Worker {
   }
 
   /// How long the request's content is, as far as it is known: its length, or what has come of it.
-  func contentByteCount(_ id: ConnectionID) -> Int {
+  mutating func contentByteCount(_ id: ConnectionID) -> Int {
     let state = slab.exchange(id)
     return state.pointee.contentCount + (state.pointee.request.remainingCount ?? 0)
   }

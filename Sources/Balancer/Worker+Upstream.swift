@@ -239,7 +239,12 @@ extension Worker {
 
   /// The client is slower than the endpoint: no more is read until it has caught up.
   private mutating func awaitReader(_ client: ConnectionID, of id: ConnectionID) {
-    slab.exchange(client).pointee.isUpstreamPaused = true
+    let exchange = slab.exchange(client)
+    exchange.pointee.isUpstreamPaused = true
+    if var lease = exchange.pointee.lease.take() {
+      leases.hold(&lease, now: io.now)
+      exchange.pointee.lease = consume lease
+    }
     io.setPaused(id, true)
     io.setDeadline(id, nil)
     setSendDeadline(client)

@@ -8,6 +8,8 @@ package import Primitives
 /// The cells of an endpoint, summed over the workers, at one moment.
 package struct EvidenceReading: Sendable, Equatable {
   package var inFlight = 0.0
+  /// Of these, those whose clients do not read: the endpoint waits.
+  package var held = 0.0
   package var started = 0.0
   package var completed = 0.0
   package var failed = 0.0
@@ -25,7 +27,8 @@ package struct EvidenceReading: Sendable, Equatable {
   package var startedBytes = 0.0
   package var outstandingBytes = 0.0
   package var answeredBytes = 0.0
-  /// Sum over the exchanges in flight of how long they have run already, seconds.
+  /// Sum over the exchanges in flight of how long they have run already, seconds; held ones count
+  /// nothing.
   package var outstandingSeconds = 0.0
 
   package init() {}
@@ -48,7 +51,10 @@ package struct EvidenceReading: Sendable, Equatable {
     outstandingBytes = Double(board.sum(.outstandingBytes, slot))
     answeredBytes = Double(board.sum(.answeredBytes, slot))
     // Cells are read one by one: a request may have come or gone between.
-    let ages = count &* UInt64(bitPattern: now.rawValue) &- board.sum(.outstandingStarts, slot)
+    let held = min(board.sum(.held, slot), count)
+    self.held = Double(held)
+    let ages =
+      (count - held) &* UInt64(bitPattern: now.rawValue) &- board.sum(.outstandingStarts, slot)
     outstandingSeconds = max(0, Double(Int64(bitPattern: ages)) / 1e9)
     if outstandingSeconds > 1e6 * max(1, inFlight) { outstandingSeconds = 0 }
   }

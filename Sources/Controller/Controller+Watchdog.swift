@@ -94,7 +94,8 @@ extension EndpointState {
 
   private func watchdogReading(_ cells: EvidenceReading, _ now: Nanoseconds) -> WatchdogReading {
     var reading = WatchdogReading()
-    reading.inFlight = cells.inFlight
+    // Where the client does not read there is nothing to be seen of the endpoint's work.
+    reading.inFlight = cells.inFlight - cells.held
     reading.started = cells.started
     reading.pieces = cells.pieces
     reading.startedBytes = cells.startedBytes

@@ -19,15 +19,20 @@ public final class EvidenceBoard: Sendable {
     /// Exchanges that the endpoint answered with 429, 503 or another error that is no failure of
     /// its: no work was done, nothing broke. Ever.
     case refused
-    /// Sum of the durations of completed exchanges, nanoseconds.
+    /// Sum of the durations of completed exchanges, nanoseconds: from the pick to the endpoint's
+    /// last byte, but for the time in which nothing was read because the client did not read.
     case completedNanoseconds
     /// Sum of the durations of all leases that ended but those of tunnels, nanoseconds.
     case busyNanoseconds
     /// Sum of the durations of exchanges that were given up for their time, by us or by clients,
     /// nanoseconds.
     case timedOutNanoseconds
-    /// Sum of the start times of the exchanges in flight, nanoseconds of the monotonic clock,
-    /// modulo 2^64.
+    /// Of those in flight, the ones of whose answers no more is read because their clients do not
+    /// read: they are in no sum of starts, and the time does not count.
+    case held
+    /// Sum of the start times of the exchanges in flight that are neither held nor tunnels,
+    /// nanoseconds of the monotonic clock, modulo 2^64. A start is later by the time in which the
+    /// exchange was held.
     case outstandingStarts
     /// Content of all requests that were sent to it, bytes, ever: by its length, where it has one,
     /// or as far as it has come.
@@ -36,7 +41,7 @@ public final class EvidenceBoard: Sendable {
     case outstandingBytes
     /// The same, of requests of whose answers (status below 400) content came, ever.
     case answeredBytes
-    /// When the oldest exchange in flight began, nanoseconds of the monotonic clock; 0: none runs.
+    /// When the oldest of these exchanges began, nanoseconds of the monotonic clock; 0: none runs.
     case oldestStart
     /// Sum over completed exchanges of the load of others at their end, millionths of a request.
     case foreignMicros

@@ -282,6 +282,58 @@ import Testing
     #expect(book.count == 0)
   }
 
+  @Test func whatAClientDoesNotReadIsNoTimeOfTheEndpoints() {
+    let evidence = EvidenceBoard(workerCount: 1, slotCount: 1)
+    var book = LeaseBook(
+      evidence: evidence, hints: HintBoard(slotCount: 1), workerIndex: 0)
+    var picker = Self.picker(1)
+    var lease = book.take(0, now: .seconds(100))
+    // Of all that count, as the controller sums it.
+    func age(at seconds: Double) -> Double {
+      let count = evidence.sum(.inFlight, 0) - evidence.sum(.held, 0)
+      let now = UInt64(Nanoseconds.seconds(seconds).rawValue)
+      return Double(count &* now &- evidence.sum(.outstandingStarts, 0)) / 1e9
+    }
+    #expect(age(at: 101) == 1)
+    book.hold(&lease, now: .seconds(101))
+    book.hold(&lease, now: .seconds(105))
+    // It is in flight, and does not age.
+    #expect(evidence.sum(.inFlight, 0) == 1 && book.load[0] == 1 && evidence.sum(.held, 0) == 1)
+    #expect(age(at: 131) == 0 && evidence.oldestStart(0) == nil)
+    // Another one comes and does.
+    let other = book.take(0, now: .seconds(110))
+    #expect(age(at: 131) == 21 && evidence.oldestStart(0) == .seconds(110))
+    // That the process stood still is in the pause already.
+    book.postpone(&lease, by: .seconds(5))
+    book.resume(&lease, now: .seconds(131))
+    book.resume(&lease, now: .seconds(140))
+    #expect(evidence.sum(.held, 0) == 0 && age(at: 132) == 22 + 2)
+    book.end(other, .completed, &picker, 0, now: .seconds(132))
+    #expect(evidence.sum(.completedNanoseconds, 0) == 22_000_000_000)
+    book.hold(&lease, now: .seconds(133))
+    // It ends while the client does not read: one second and two.
+    book.end(lease, .completed, &picker, 0, now: .seconds(150))
+    #expect(evidence.sum(.completedNanoseconds, 0) == 25_000_000_000)
+    #expect(evidence.sum(.busyNanoseconds, 0) == 25_000_000_000)
+    for column in [EvidenceBoard.Column.held, .inFlight, .outstandingStarts, .oldestStart] {
+      #expect(evidence.sum(column, 0) == 0)
+    }
+  }
+
+  @Test func aTunnelIsNotHeld() {
+    let evidence = EvidenceBoard(workerCount: 1, slotCount: 1)
+    var book = LeaseBook(
+      evidence: evidence, hints: HintBoard(slotCount: 1), workerIndex: 0)
+    var lease = book.take(0, now: .seconds(100))
+    book.hold(&lease, now: .seconds(101))
+    book.becomeTunnel(&lease)
+    #expect(evidence.sum(.held, 0) == 0 && evidence.sum(.tunnels, 0) == 1)
+    book.hold(&lease, now: .seconds(102))
+    #expect(evidence.sum(.held, 0) == 0)
+    book.end(lease, .completed, now: .seconds(103))
+    #expect(evidence.sum(.outstandingStarts, 0) == 0 && evidence.sum(.busyNanoseconds, 0) == 0)
+  }
+
   @Test func anEjectionLeavesItsReasonAndHowManyAttemptsEndedThatWay() {
     let evidence = EvidenceBoard(workerCount: 2, slotCount: 2)
     var book = LeaseBook(evidence: evidence, hints: HintBoard(slotCount: 2), workerIndex: 1)

@@ -25,6 +25,28 @@ import Testing
     }
   }
 
+  @Test func whoeverCountsAgainIsAsYoungAsTheNewestAtMost() {
+    var list = OutstandingList(slotCount: 1, capacity: 8)
+    // Whether the entry is the oldest one, and since when that runs.
+    func oldest(_ entry: Int32) -> (Bool, Nanoseconds?) {
+      (list.isOldest(entry, 0), list.oldest(0))
+    }
+    let first = list.append(0, startedAt: .seconds(10))
+    #expect(oldest(first) == (true, .seconds(10)))
+    list.remove(first, 0)
+    let again = list.appendLate(0, startedAt: .seconds(11))
+    #expect(oldest(again) == (true, .seconds(11)))
+    let second = list.append(0, startedAt: .seconds(15))
+    list.remove(again, 0)
+    let last = list.appendLate(0, startedAt: .seconds(12))
+    #expect(oldest(second) == (true, .seconds(15)))
+    #expect(oldest(last) == (false, .seconds(15)))
+    list.remove(second, 0)
+    #expect(oldest(last) == (true, .seconds(15)))
+    list.remove(last, 0)
+    #expect(list.oldest(0) == nil)
+  }
+
   @Test func theBoardKnowsSinceWhenTheOldestRequestOfAllWorkersRuns() {
     let evidence = EvidenceBoard(workerCount: 2, slotCount: 2)
     let hints = HintBoard(slotCount: 2)

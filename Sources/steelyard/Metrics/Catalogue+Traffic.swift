@@ -72,9 +72,11 @@ extension MetricFamily {
       + "each way")
   static let endpointBusySecondsTotal = MetricFamily(
     "steelyard_endpoint_busy_seconds_total", .counter, ["pool", "endpoint"],
-    help: "Time that the endpoint had attempts, each from its begin to its end.",
-    meaning: "Time that the endpoint had attempts, each from its begin to its end, tunnels apart; "
-      + "its rate is the mean number in flight")
+    help: "Time that the endpoint had attempts, each from its begin to its last byte.",
+    meaning:
+      "Time that the endpoint had attempts, each from its begin to the endpoint's last byte, "
+      + "but for time in which nothing was read because the client did not read; tunnels apart. "
+      + "Its rate is the mean number that the endpoint works at")
   static let endpointInFlight = MetricFamily(
     "steelyard_endpoint_in_flight", .gauge, ["pool", "endpoint"],
     help: "Exchanges that an endpoint has in flight now.",

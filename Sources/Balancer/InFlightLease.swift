@@ -18,12 +18,17 @@ package struct InFlightLease: ~Copyable {
   fileprivate var entry: Int32
   /// Since when the endpoint waits for the client; zero: it does not.
   fileprivate var heldAt = Nanoseconds.zero
+  /// In flight at the endpoint when it was taken, itself and the requests of others included.
+  fileprivate let occupancy: UInt16
 
-  fileprivate init(slot: Int, startedAt: Nanoseconds, contentBytes: UInt32, entry: Int32) {
+  fileprivate init(
+    slot: Int, startedAt: Nanoseconds, contentBytes: UInt32, entry: Int32, occupancy: UInt16
+  ) {
     self.slot = slot
     self.startedAt = startedAt
     self.contentBytes = contentBytes
     self.entry = entry
+    self.occupancy = occupancy
   }
 
   fileprivate consuming func end() { discard self }
@@ -81,6 +86,7 @@ package struct LeaseBook: ~Copyable {
   let hints: HintBoard
   let cells: CellBlock
   let workerIndex: Int
+  private let occupancies: CellBlock
   private let own: UnsafeMutablePointer<Int32>
   private let ownTunnels: UnsafeMutablePointer<Int32>
   /// In flight at each slot: our own, live, and what the other workers had at the last `refresh`.
@@ -102,6 +108,7 @@ package struct LeaseBook: ~Copyable {
     self.hints = hints
     self.workerIndex = workerIndex
     cells = evidence.block(ofWorker: workerIndex)
+    occupancies = evidence.occupancyBlock(ofWorker: workerIndex)
     own = .allocate(capacity: evidence.slotCount)
     own.initialize(repeating: 0, count: evidence.slotCount)
     load = .allocate(capacity: evidence.slotCount)
@@ -136,7 +143,9 @@ package struct LeaseBook: ~Copyable {
       cells.add(UInt64(contentBytes), at: evidence.index(.startedBytes, slot))
       cells.add(UInt64(contentBytes), at: evidence.index(.outstandingBytes, slot))
     }
-    return InFlightLease(slot: slot, startedAt: now, contentBytes: contentBytes, entry: entry)
+    return InFlightLease(
+      slot: slot, startedAt: now, contentBytes: contentBytes, entry: entry,
+      occupancy: occupancy(slot, now: now))
   }
 
   /// More content of the request came than was known of.
@@ -157,6 +166,16 @@ package struct LeaseBook: ~Copyable {
     let count = UInt64(lease.contentBytes)
     cells.subtract(count, at: evidence.index(.outstandingBytes, lease.slot))
     if isWork { cells.add(count, at: evidence.index(.answeredBytes, lease.slot)) }
+  }
+
+  /// What is in flight at the endpoint now, by all balancers.
+  @inline(__always)
+  private func occupancy(_ slot: Int, now: Nanoseconds) -> UInt16 {
+    var count = load[slot] - tunnels[slot]
+    if hints.hasForeignLoad {
+      count += Int32(min(hints.foreignLoad(slot, now: now), 1e6).rounded())
+    }
+    return UInt16(truncatingIfNeeded: min(max(count, 1), Int32(UInt16.max)))
   }
 
   @inline(__always)
@@ -242,7 +261,9 @@ package struct LeaseBook: ~Copyable {
     let slot = lease.slot
     if lease.heldAt != .zero { resume(&lease, now: now) }
     let took = now - lease.startedAt
-    end(lease, outcome, now: now)
+    let stretch =
+      outcome == .completed ? picker.shape(position).stretch(Double(lease.occupancy)) : 0
+    end(lease, outcome, stretch: stretch, now: now)
     let wasHalfOpen = picker.candidates[position].health.isHalfOpen
     switch outcome {
     case .abandoned: return
@@ -276,6 +297,13 @@ package struct LeaseBook: ~Copyable {
   package mutating func end(
     _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, now: Nanoseconds
   ) {
+    end(lease, outcome, stretch: 0, now: now)
+  }
+
+  /// `stretch`: how many times as long as alone it was to take.
+  private mutating func end(
+    _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, stretch: Double, now: Nanoseconds
+  ) {
     let slot = lease.slot
     if lease.heldAt != .zero { resume(&lease, now: now) }
     let started = UInt64(bitPattern: lease.startedAt.rawValue)
@@ -283,6 +311,8 @@ package struct LeaseBook: ~Copyable {
     let wasTunnel = lease.isTunnel
     let unanswered = lease.isAnswered ? 0 : UInt64(lease.contentBytes)
     let entry = lease.entry
+    let occupancy = Int(lease.occupancy)
+    let contentBytes = lease.contentBytes
     lease.end()
     own[slot] -= 1
     load[slot] -= 1
@@ -302,10 +332,13 @@ package struct LeaseBook: ~Copyable {
     case .completed:
       cells.add(1, at: evidence.index(.completed, slot))
       cells.add(duration, at: evidence.index(.completedNanoseconds, slot))
-      if hints.hasForeignLoad {
-        let foreign = hints.foreignLoad(slot, now: now)
-        cells.add(UInt64(min(foreign, 1e6) * 1e6), at: evidence.index(.foreignMicros, slot))
-      }
+      cells.add(UInt64(stretch * 1e6), at: evidence.index(.workMicros, slot))
+      let micros = duration / 1_000
+      cells.add(micros &* micros, at: evidence.index(.completedSquares, slot))
+      let bucket = OccupancyBucket.index(slot, OccupancyBucket.of(occupancy))
+      occupancies.add(1, at: bucket)
+      occupancies.add(micros, at: bucket + 1)
+      if contentBytes > 0 { noteSize(contentBytes, micros, slot) }
     case .failed(let failure):
       cells.add(1, at: evidence.index(.failed, slot))
       if failure == .timeout {
@@ -317,9 +350,20 @@ package struct LeaseBook: ~Copyable {
     }
   }
 
-  /// Content of a response came from the endpoint.
-  package mutating func notePiece(_ slot: Int) {
+  /// How long a request took that brought so much content.
+  private mutating func noteSize(_ contentBytes: UInt32, _ micros: UInt64, _ slot: Int) {
+    let size = EvidenceBoard.sizeUnits(contentBytes)
+    cells.add(1, at: evidence.index(.sizedCount, slot))
+    cells.add(size, at: evidence.index(.sizes, slot))
+    cells.add(size * size, at: evidence.index(.sizeSquares, slot))
+    cells.add(micros, at: evidence.index(.sizedMicros, slot))
+    cells.add(size &* micros, at: evidence.index(.sizeMicros, slot))
+  }
+
+  /// Content of a response came from the endpoint. `isStream`: nobody knows how much there will be.
+  package mutating func notePiece(_ slot: Int, isStream: Bool = false) {
     cells.add(1, at: evidence.index(.pieces, slot))
+    if isStream { cells.add(1, at: evidence.index(.streamPieces, slot)) }
   }
 
   /// Takes the other workers' counts of the pool's endpoints, and their ejections. Once a turn,

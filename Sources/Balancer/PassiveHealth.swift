@@ -54,6 +54,9 @@ package struct PassiveHealth: Sendable {
   /// The longest rest of an endpoint that cuts connections: few clients pay for trying it.
   private static let unreachableRestMax = Nanoseconds.seconds(10)
   private static let firstRest = 2.0
+  /// The longest rest of one that answers errors, all of the answer or none: it is as likely to be
+  /// well again soon.
+  private static let failingRestMax = Nanoseconds.seconds(8)
   /// For how many seconds an endpoint may refuse everything, at the least.
   private static let patience = 2.0
   /// Between two trials that cost no client anything.
@@ -224,7 +227,11 @@ package struct PassiveHealth: Sendable {
       return false
     }
     ejections += 1
-    reject(until: now + rest(failure, isFree: isFree, context), failure.reason, now: now)
+    var rest = rest(failure, isFree: isFree, context)
+    if context.policy.failsMax == nil, failure == .status || failure == .malformed {
+      rest = min(rest, Self.failingRestMax)
+    }
+    reject(until: now + rest, failure.reason, now: now)
     if isFree { trialFrom = now + Self.freeRest }
     switch failure {
     case .refused, .unreachable, .timeout: wasUnreachable = true

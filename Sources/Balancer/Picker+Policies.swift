@@ -1,7 +1,7 @@
 // How a policy chooses among the endpoints that may be used: smooth weighted round robin (nginx's
 // algorithm: add every weight, take the largest, subtract the sum; 5/1/1 gives a a b a c a a),
-// weighted least-request (the least (1 + in-flight + forecast of others' load) / weight, full scan,
-// ties at random), or at random by weight.
+// weighted least-request (the least cost of one more request with what is in flight / weight, full
+// scan, ties at random), or at random by weight.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 import Primitives
@@ -31,7 +31,7 @@ extension Picker {
       return drawn
     }
     if scan.now >= calmFrom, !scan.isBackup, scan.hints == nil, scan.tried.isEmpty,
-      scan.room.isUnlimited
+      scan.room.isUnlimited, scan.sizeTerm == 0
     {
       return chooseLeastOfCalm(scan.load, &random)
     }
@@ -48,22 +48,32 @@ extension Picker {
     _ load: UnsafePointer<Int32>, _ random: inout RandomSource
   ) -> Int? {
     ranks.withUnsafeBufferPointer { ranks in
-      var best = Best(load: .infinity)
-      for position in ranks.indices where ranks[position].weight > 0 {
-        let load = Double(load[Int(ranks[position].slot)] + 1)
-        let weight = ranks[position].weight
-        let (mine, theirs) = (load * best.weight, best.load * weight)
-        if mine > theirs { continue }
-        if mine == theirs {
-          best.ties += 1
-          if random.index(below: best.ties) != 0 { continue }
-        } else {
-          best.ties = 1
-        }
-        (best.position, best.load, best.weight) = (position, load, weight)
+      costs.withUnsafeBufferPointer { costs in
+        leastOfCalm(load, ranks, costs, &random)
       }
-      return best.position
     }
+  }
+
+  @inline(__always)
+  private func leastOfCalm(
+    _ load: UnsafePointer<Int32>, _ ranks: UnsafeBufferPointer<Rank>,
+    _ costs: UnsafeBufferPointer<Double>, _ random: inout RandomSource
+  ) -> Int? {
+    var best = Best(load: .infinity)
+    for position in ranks.indices where ranks[position].weight > 0 {
+      let load = cost(ranks[position], load[Int(ranks[position].slot)], costs)
+      let weight = ranks[position].weight
+      let (mine, theirs) = (load * best.weight, best.load * weight)
+      if mine > theirs { continue }
+      if mine == theirs {
+        best.ties += 1
+        if random.index(below: best.ties) != 0 { continue }
+      } else {
+        best.ties = 1
+      }
+      (best.position, best.load, best.weight) = (position, load, weight)
+    }
+    return best.position
   }
 
   /// The effective weight with the slow start's part of it.
@@ -120,8 +130,11 @@ extension Picker {
     _ position: Int, _ scan: Scan, _ best: inout Best, _ random: inout RandomSource
   ) {
     let slot = candidates[position].slot
-    var load = Double(scan.load[slot] + 1)
-    if let hints = scan.hints { load += hints.foreignLoad(slot, now: scan.now) }
+    var count = Double(scan.load[slot] + 1)
+    if let hints = scan.hints { count += hints.foreignLoad(slot, now: scan.now) }
+    let shape = shapes[candidates[position].shape]
+    var load = shape.cost(count)
+    if scan.sizeTerm != 0 { load += scan.sizeTerm * shape.delay(count) }
     let weight = pickWeight(position, scan)
     // load / weight against the best one's, without dividing.
     let (mine, theirs) = (load * best.weight, best.load * weight)

@@ -33,6 +33,11 @@ package struct Picker: Sendable {
     /// When that began.
     var adoptedSince = Nanoseconds.zero
     var current = 0.0
+    /// The index of its shape in `shapes`.
+    var shape = 0
+    /// The last trial that was taken or is over, and the last that was given.
+    var trial: UInt64 = 0
+    var newestTrial: UInt64 = 0
 
     init(_ endpoint: Endpoint) {
       slot = endpoint.slot
@@ -45,6 +50,8 @@ package struct Picker: Sendable {
   /// An endpoint in 16 bytes: a pool of hundreds is scanned for every request.
   struct Rank: Sendable {
     var slot: Int32
+    /// Where its shape's costs begin in `costs`.
+    var table: Int32
     /// 0 where it is not to be picked.
     var weight: Double
   }
@@ -71,6 +78,17 @@ package struct Picker: Sendable {
   let bindsClients: Bool
   /// Running sums of the weights, for drawing; empty up to `fullScanMax` endpoints.
   private(set) var cumulative: [Double] = []
+  /// How endpoints slow down; different ones.
+  var shapes = [ServiceShape.plain]
+  /// What the next request costs with 0, 1, … in flight, `tableCount` numbers a shape.
+  var costs: [Double] = []
+  var shapeRevision: UInt64 = 0
+  /// How much the length of a request's content counts, and its mean in `EvidenceBoard.sizeUnits`.
+  var sizeSlope = 0.0
+  var sizeMean = 0.0
+  var trialRevision: UInt64 = 0
+  /// Endpoints that are to get the next request if they have none; 0 but for moments.
+  var trialCount = 0
   private var newsRevision: UInt64 = 0
   /// How much of each kind of news was taken, by position and kind.
   private var newsTaken: [UInt64]
@@ -84,7 +102,8 @@ package struct Picker: Sendable {
     bindsClients = [.hash, .ipHash].contains(pool.balance) || pool.affinity != nil
     hasBackups = pool.endpoints.contains(where: \.isBackup)
     candidates = pool.endpoints.map { Candidate($0) }
-    ranks = [Rank](repeating: Rank(slot: 0, weight: 0), count: candidates.count)
+    ranks = [Rank](repeating: Rank(slot: 0, table: 0, weight: 0), count: candidates.count)
+    costs = Self.table(.plain)
     newsTaken = [UInt64](
       repeating: 0, count: pool.endpoints.count * HintBoard.News.allCases.count)
   }
@@ -143,6 +162,7 @@ package struct Picker: Sendable {
       guard let before = old.candidates.firstIndex(where: { $0.slot == slot }) else { continue }
       candidates[position].health = old.candidates[before].health
       candidates[position].current = old.candidates[before].current
+      candidates[position].trial = old.candidates[before].trial
       candidates[position].adoptedUntil = old.candidates[before].adoptedUntil
       candidates[position].adoptedSince = old.candidates[before].adoptedSince
       candidates[position].adoptedReadmissions = old.candidates[before].adoptedReadmissions
@@ -151,6 +171,8 @@ package struct Picker: Sendable {
       }
     }
     newsRevision = old.newsRevision
+    shapeRevision = 0
+    trialRevision = old.trialRevision
     fullUntil = old.fullUntil
     recount()
   }
@@ -161,6 +183,8 @@ package struct Picker: Sendable {
   package mutating func takeNews(
     _ hints: HintBoard, now: Nanoseconds, _ random: inout RandomSource
   ) -> Bool {
+    takeShapes(hints)
+    takeTrials(hints)
     let revision = hints.newsRevision
     guard revision != newsRevision else { return false }
     newsRevision = revision
@@ -188,6 +212,7 @@ package struct Picker: Sendable {
       let isUsed = candidates[position].isEligible && !candidates[position].isBackup
       ranks[position] = Rank(
         slot: Int32(truncatingIfNeeded: candidates[position].slot),
+        table: Int32(truncatingIfNeeded: candidates[position].shape * Self.tableCount),
         weight: isUsed ? candidates[position].weight : 0)
       if candidates[position].health.isHalfOpen || !candidates[position].hasRoom { isCalm = false }
       from = max(from, candidates[position].health.rampEnd(slowStart: slowStart))
@@ -221,15 +246,18 @@ package struct Picker: Sendable {
   /// The position of the endpoint to use, nil when none may be used or none has room.
   /// `load` is the in-flight count by slot; `tried` are positions already tried for this exchange,
   /// taken again only when there is no other; `key` is what the request goes by. `isRepeatable`:
-  /// what an endpoint that is only tried fails will be asked of another.
+  /// what an endpoint that is only tried fails will be asked of another. `contentBytes`: the length
+  /// of the request's content, 0 where it is not known.
   package mutating func pick(
     now: Nanoseconds, load: UnsafePointer<Int32>, tunnels: UnsafePointer<Int32>? = nil,
     hints: HintBoard, tried: TriedSet, key: PickKey = PickKey(),
-    room: EndpointRoom = EndpointRoom(), isRepeatable: Bool = false, random: inout RandomSource
+    room: EndpointRoom = EndpointRoom(), isRepeatable: Bool = false,
+    contentBytes: Int = 0, random: inout RandomSource
   ) -> Int? {
     var scan = Scan(
       now: now, load: load, tunnels: tunnels, hints: hints.hasForeignLoad ? hints : nil,
-      room: room, isRepeatable: isRepeatable, tried: tried, hash: key.hash)
+      room: room, isRepeatable: isRepeatable, tried: tried, hash: key.hash,
+      sizeTerm: sizeTerm(contentBytes))
     if let position = key.session, takesSession(position, scan) { return position }
     if let position = pickHealthy(&scan, &random) { return position }
     if scan.areHealthyFull { return nil }
@@ -280,6 +308,11 @@ package struct Picker: Sendable {
         case .living: isPanic = true
         case .none: continue
         }
+      }
+      if trialCount > 0, !scan.isBackup, scan.tried.isEmpty, policy == .leastRequest,
+        let position = takeTrial(scan)
+      {
+        return position
       }
       if isPanic { turnDead() }
       defer { if isPanic { turnDead() } }
@@ -334,6 +367,8 @@ package struct Picker: Sendable {
     let isRepeatable: Bool
     var tried: TriedSet
     let hash: UInt64?
+    /// How much dearer than others this request is where it delays others; 0: as dear.
+    var sizeTerm = 0.0
     /// Among the backups, not the primaries.
     var isBackup = false
     /// Passes over those that have just refused a request.
@@ -431,54 +466,5 @@ package struct Picker: Sendable {
       return false
     }
     return wait > shedRatio * timeout.seconds
-  }
-}
-
-/// What a request goes by besides chance and load.
-package struct PickKey: Sendable, Equatable {
-  /// Of the pool's key; nil where the request has none.
-  package var hash: UInt64?
-  /// The position of the endpoint that the client's session is at.
-  package var session: Int?
-
-  package init(hash: UInt64? = nil, session: Int? = nil) {
-    self.hash = hash
-    self.session = session
-  }
-}
-
-/// The positions tried for one exchange, at most eight.
-package struct TriedSet: Sendable, Equatable {
-  private var newer = SIMD4<Int16>(repeating: -1)
-  private var older = SIMD4<Int16>(repeating: -1)
-
-  package init() {}
-
-  @inline(__always)
-  package var isEmpty: Bool { newer[0] < 0 }
-
-  @inline(__always)
-  package func contains(_ position: Int) -> Bool {
-    if isEmpty { return false }
-    let wanted = Int16(truncatingIfNeeded: position)
-    for index in 0..<4 where newer[index] == wanted || older[index] == wanted { return true }
-    return false
-  }
-
-  /// The same endpoints at the positions that they have now; nil for one that is gone.
-  package func moved(_ position: (Int) -> Int?) -> TriedSet {
-    var moved = TriedSet()
-    for old in [older, newer] {
-      for index in stride(from: 3, through: 0, by: -1) where old[index] >= 0 {
-        if let new = position(Int(old[index])) { moved.insert(new) }
-      }
-    }
-    return moved
-  }
-
-  /// Forgets the oldest when eight are known.
-  package mutating func insert(_ position: Int) {
-    older = SIMD4(newer[3], older[0], older[1], older[2])
-    newer = SIMD4(Int16(truncatingIfNeeded: position), newer[0], newer[1], newer[2])
   }
 }

@@ -189,7 +189,9 @@ extension Worker {
     _ relayed: ContentReader.Relayed, before head: UnsafeRawBufferPointer?
   ) {
     if !bytes.isEmpty {
-      leases.notePiece(slab.upstream[Int(id.index)].slot)
+      leases.notePiece(
+        slab.upstream[Int(id.index)].slot,
+        isStream: slab.exchange(client).pointee.response.remainingCount == nil)
       noteContent(client)
     }
     let content = UnsafeRawBufferPointer(

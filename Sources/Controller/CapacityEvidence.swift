@@ -1,6 +1,7 @@
-// What is known of one endpoint's capacity: decayed sums of the balancer's own observations and of
-// scraped counters, and the load of other balancers. For a processor-sharing server throughput +
-// 1 / mean latency is the capacity (M/G/1-PS), for a batching one it is close.
+// What is known of one endpoint's capacity: sums of the balancer's own observations that fade, in a
+// short memory, which says what it does now, and in a long one, which says what it usually does;
+// and the load that other balancers have there. Pages say nothing of speed: their counters may be
+// of one of several processes, or count a request more than once.
 // A pure value; docs/control.md derives the formulas.
 import Fleet
 package import Primitives
@@ -15,13 +16,19 @@ package struct EvidenceReading: Sendable, Equatable {
   package var failed = 0.0
   /// Answered with 429, 503 or another error that is no failure.
   package var refused = 0.0
-  /// Sum of durations, seconds, those that were given up for their time included.
+  /// Sum of the durations of completed ones, and of those that were given up for their time,
+  /// seconds.
   package var seconds = 0.0
-  /// Sum over completions of the foreign load at their end.
-  package var foreign = 0.0
+  package var lostSeconds = 0.0
+  /// Sum over completions of how many times as long as alone each was to take.
+  package var work = 0.0
+  /// Sum over completions of the squares of their durations, square seconds.
+  package var squares = 0.0
   package var readmissions = 0.0
   /// Pieces of content that came, and answers that ended well.
   package var pieces = 0.0
+  /// Pieces of answers of unknown length alone.
+  package var streamPieces = 0.0
   /// Content of requests, bytes: of all; of those in flight whose answer has none yet; of those
   /// whose answer had some.
   package var startedBytes = 0.0
@@ -42,11 +49,13 @@ package struct EvidenceReading: Sendable, Equatable {
     completed = Double(board.sum(.completed, slot))
     failed = Double(board.sum(.failed, slot))
     refused = Double(board.sum(.refused, slot))
-    seconds =
-      Double(board.sum(.completedNanoseconds, slot) &+ board.sum(.timedOutNanoseconds, slot)) / 1e9
-    foreign = Double(board.sum(.foreignMicros, slot)) / 1e6
+    seconds = Double(board.sum(.completedNanoseconds, slot)) / 1e9
+    lostSeconds = Double(board.sum(.timedOutNanoseconds, slot)) / 1e9
+    work = Double(board.sum(.workMicros, slot)) / 1e6
+    squares = Double(board.sum(.completedSquares, slot)) / 1e12
     readmissions = Double(board.sum(.readmissions, slot))
     pieces = Double(board.sum(.pieces, slot)) + completed + refused
+    streamPieces = Double(board.sum(.streamPieces, slot))
     startedBytes = Double(board.sum(.startedBytes, slot))
     outstandingBytes = Double(board.sum(.outstandingBytes, slot))
     answeredBytes = Double(board.sum(.answeredBytes, slot))
@@ -67,8 +76,6 @@ package struct WorkReading: Sendable, Equatable {
   /// Since the page before.
   package var completions: Double?
   package var failures: Double?
-  /// Sum of durations since the page before, seconds.
-  package var seconds: Double?
   /// Steps of work a second.
   package var progress: Double?
   /// Seconds since the page before; nil at the first.
@@ -76,34 +83,126 @@ package struct WorkReading: Sendable, Equatable {
   package init() {}
 }
 
+/// Sums that fade together.
+package struct CapacityMemory: Sendable, Equatable {
+  /// Answers.
+  package var completions = 0.0
+  /// a: what the answers would have taken alone, in requests.
+  package var amount = 0.0
+  /// d: what they took, seconds.
+  package var seconds = 0.0
+  /// Of the answers' durations, square seconds; and their plain sum.
+  package var squares = 0.0
+  package var durations = 0.0
+  package init() {}
+
+  mutating func fade(_ keep: Double) {
+    completions *= keep
+    amount *= keep
+    seconds *= keep
+    squares *= keep
+    durations *= keep
+  }
+
+  mutating func add(_ other: CapacityMemory, share: Double = 1) {
+    completions += share * other.completions
+    amount += share * other.amount
+    seconds += share * other.seconds
+    squares += share * other.squares
+    durations += share * other.durations
+  }
+
+  /// Requests a second at one in flight; nil without evidence.
+  package var rate: Double? { amount > 0 && seconds > 0 ? amount / seconds : nil }
+
+  /// The mean duration of an answer, seconds; nil without any.
+  package var meanResponse: Double? {
+    completions > CapacityLaw.completionsMin ? durations / completions : nil
+  }
+
+  /// How long a request that is in flight is to take in all: half the mean weighed by duration,
+  /// which for exponential durations is the plain mean, and where quick requests stand beside slow
+  /// ones is that of the slow ones. Seconds; 0 without answers.
+  package var usualResponse: Double {
+    guard completions > CapacityLaw.completionsMin, durations > 0 else { return 0 }
+    return max(durations / completions, squares / (2 * durations))
+  }
+
+  /// The squared coefficient of variation of durations; 1 for exponential ones. nil while unknown.
+  var variability: Double? {
+    guard completions >= 10, durations > 0 else { return nil }
+    return max(0, squares * completions / (durations * durations) - 1)
+  }
+}
+
+/// What makes evidence of a piece of a stream.
+package struct StreamPace: Sendable, Equatable {
+  /// Such evidence fades over so many seconds: pieces come all the time.
+  static let tau = 8.0
+  /// After so many seconds without a piece it begins anew.
+  static let stillMax = 3.0
+  /// The mean of the pool.
+  package var piecesPerAnswer: Double
+  /// How many times as long as alone requests take with what the endpoint has now.
+  package var stretch: Double
+}
+
+/// What an endpoint did in one tick.
+package struct CapacityNews: Sendable, Equatable {
+  package var started = 0.0
+  package var failed = 0.0
+  package var completions = 0.0
+  /// Of the completed ones: sums of their durations and of the squares.
+  package var seconds = 0.0
+  package var squares = 0.0
+  /// Of streams.
+  package var pieces = 0.0
+  package init() {}
+  init(started: Double, failed: Double, completions: Double, seconds: Double, squares: Double) {
+    self.started = started
+    self.failed = failed
+    self.completions = completions
+    self.seconds = seconds
+    self.squares = squares
+  }
+
+  /// The longest duration is no shorter than this, seconds.
+  var longest: Double { seconds > 0 ? squares / seconds : 0 }
+}
+
 package struct CapacityEvidence: Sendable, Equatable {
   /// What the law reads.
   package struct Sums: Sendable, Equatable {
-    /// Decayed: completions C, sum of their latency D, elapsed T in seconds, foreign load AF.
-    package var completions = 0.0
-    package var seconds = 0.0
+    /// Of the last seconds, and of the last minutes.
+    package var short = CapacityMemory()
+    package var long = CapacityMemory()
+    /// Faded as `short` is: elapsed time, seconds.
     package var elapsed = 0.0
-    package var foreignSum = 0.0
-    /// Decayed, from pages: A_s, C_s, D_s.
-    package var scrapedAmount = 0.0
-    package var scrapedCompletions = 0.0
-    package var scrapedSeconds = 0.0
     /// Now: requests in flight, and the sum of how long each has run already, seconds.
     package var inFlight = 0.0
     package var outstandingSeconds = 0.0
     /// For how long it has had requests and given no content of an answer, seconds.
     package var silentSeconds = 0.0
+    /// For how long it has had streams and given no piece of one, seconds.
+    package var stillSeconds = 0.0
     package init() {}
   }
+  /// The long memory fades over so many seconds; where nothing can be learnt, or what can be is not
+  /// usual, more slowly.
+  static let longTau = 300.0
+  static let restingTau = 1_800.0
+
   package private(set) var sums = Sums()
-  /// Decayed share of the balancer's own attempts that failed or were refused.
-  private(set) var failureRatio = 0.0
+  /// Whether it deserves its weight, by what it does with single requests.
+  package var probation = Probation()
   /// The last page's load of others, its mean, and when the scrape was sent.
   package private(set) var foreign = 0.0
   package private(set) var foreignMean = 0.0
   package private(set) var foreignAt: Nanoseconds?
   /// The last tick's cells.
   package private(set) var last: EvidenceReading?
+  /// What came since the tick before.
+  private(set) var news = CapacityNews()
   /// When a scrape was sent, and what the cells said then.
   private(set) var atSending: EvidenceReading?
   /// The cells at the last page.
@@ -111,10 +210,10 @@ package struct CapacityEvidence: Sendable, Equatable {
 
   package init() {}
 
-  /// Takes the cells `passed` seconds after the last time; τ is the decay time in seconds,
-  /// `idleTau` that of an endpoint that has nothing to do (unless given, the same).
+  /// Takes the cells `passed` seconds after the last time; τ is the decay time of the short memory
+  /// in seconds. `stream`: the pool's answers are streams.
   package mutating func take(
-    _ now: EvidenceReading, passed: Double, tau: Double, idleTau: Double? = nil
+    _ now: EvidenceReading, passed: Double, tau: Double, stream: StreamPace? = nil
   ) {
     defer { last = now }
     sums.inFlight = now.inFlight
@@ -122,65 +221,78 @@ package struct CapacityEvidence: Sendable, Equatable {
     guard let last else { return }
     // What was before the ejection says nothing of what came back.
     if now.readmissions > last.readmissions { forget() }
-    let good = max(0, now.completed - last.completed)
-    let bad = max(0, now.failed - last.failed) + max(0, now.refused - last.refused)
-    // What gets no request can show nothing: its bad times must not be held against it for long.
-    let isIdle = now.inFlight == 0 && good == 0 && bad == 0
-    let isSilent = !isIdle && good == 0 && now.pieces <= last.pieces
+    var fresh = CapacityMemory()
+    fresh.completions = max(0, now.completed - last.completed)
+    fresh.amount = max(0, now.work - last.work)
+    fresh.durations = max(0, now.seconds - last.seconds)
+    fresh.seconds = fresh.durations + max(0, now.lostSeconds - last.lostSeconds)
+    fresh.squares = max(0, now.squares - last.squares)
+    let ended = fresh.completions + max(0, now.refused - last.refused)
+    let failed = max(0, now.failed - last.failed)
+    let isIdle = now.inFlight == 0 && ended + failed == 0
+    let isSilent = !isIdle && fresh.completions == 0 && now.pieces <= last.pieces
     sums.silentSeconds = isSilent ? sums.silentSeconds + passed : 0
-    let decay = exponential(-passed / (isIdle ? idleTau ?? tau : tau))
-    sums.completions = sums.completions * decay + good
-    sums.seconds = sums.seconds * decay + max(0, now.seconds - last.seconds)
-    sums.foreignSum = sums.foreignSum * decay + max(0, now.foreign - last.foreign)
-    sums.elapsed = sums.elapsed * decay + passed
-    sums.scrapedAmount *= decay
-    sums.scrapedCompletions *= decay
-    sums.scrapedSeconds *= decay
-    if good + bad > 0 {
-      let keep = exponential((good + bad) * -0.105)
-      failureRatio = failureRatio * keep + bad / (good + bad) * (1 - keep)
+    news = CapacityNews(
+      started: max(0, now.started - last.started), failed: failed,
+      completions: fresh.completions, seconds: fresh.durations, squares: fresh.squares)
+    news.pieces = max(0, now.streamPieces - last.streamPieces)
+    if let stream { takeStream(stream, &fresh, inFlight: now.inFlight, passed: passed) }
+    let keep = exponential(-passed / (stream == nil ? tau : StreamPace.tau))
+    sums.short.fade(keep)
+    sums.short.add(fresh)
+    sums.elapsed = sums.elapsed * keep + passed
+    let isUsual = !probation.isSick
+    let longTau = isUsual && !isIdle ? max(Self.longTau, 5 * tau) : Self.restingTau
+    sums.long.fade(exponential(-passed / longTau))
+    sums.long.add(fresh, share: isUsual ? 1 : Self.longTau / Self.restingTau)
+  }
+
+  /// Answers that are still under way count for the pieces that have come of them: a stream of a
+  /// minute need not end before it says how fast it is.
+  private mutating func takeStream(
+    _ stream: StreamPace, _ fresh: inout CapacityMemory, inFlight: Double, passed: Double
+  ) {
+    fresh.completions = news.pieces / stream.piecesPerAnswer
+    fresh.amount = fresh.completions * stream.stretch
+    fresh.seconds = inFlight * passed
+    if news.pieces > 0 {
+      // It stood still and goes on: what was meanwhile is not what is now.
+      if sums.stillSeconds > StreamPace.stillMax { forget() }
+      sums.stillSeconds = 0
+    } else {
+      sums.stillSeconds = inFlight > 0 ? sums.stillSeconds + passed : 0
     }
   }
 
-  /// Forgets what the balancer itself saw.
+  /// Forgets what the balancer itself saw lately.
   package mutating func forget() {
-    (sums.completions, sums.seconds, sums.elapsed, sums.foreignSum) = (0, 0, 0, 0)
-    failureRatio = 0
+    sums.short = CapacityMemory()
+    sums.elapsed = 0
   }
 
   /// A scrape is sent now.
   package mutating func scrapeSent(_ cells: EvidenceReading) { atSending = cells }
 
-  /// The page of the scrape that was sent at `sentAt`. Returns the load that others had on the
+  /// The page of the scrape that was sent at `sentAt`. More than `foreignMax` requests of others
+  /// are not believed. Returns the load that others had on the
   /// endpoint, the page's total and our own part; nil where the page has no load.
   package mutating func take(
-    _ page: WorkReading, cells: EvidenceReading, sentAt: Nanoseconds
+    _ page: WorkReading, cells: EvidenceReading, sentAt: Nanoseconds,
+    foreignMax: Double = .infinity
   ) -> (total: Double, own: Double)? {
     defer { atPage = cells }
-    takeCounters(page)
     guard page.running != nil || page.waiting != nil, let atSending else { return nil }
     let total = (page.running ?? 0) + (page.waiting ?? 0)
     // In flight when it was sent, and all that was sent since: no race with our own requests.
     let own = atSending.inFlight + max(0, cells.started - atSending.started)
     let age = foreignAt.map { max(0, (sentAt - $0).seconds) } ?? 0
     let keep = foreignAt == nil ? 0 : exponential(-age / 5)
-    foreign = max(0, total - own)
-    foreignMean = foreignMean * keep + foreign * (1 - keep)
+    foreign = min(max(0, total - own), foreignMax)
+    // A mean that is far above what is there now is of a time that is over.
+    let mean = foreignMean * keep + foreign * (1 - keep)
+    foreignMean = min(mean, 8 * (foreign + 2))
     foreignAt = sentAt
-    return (total, own)
-  }
-
-  private mutating func takeCounters(_ page: WorkReading) {
-    guard let window = page.window, window > 0, var good = page.completions, let sum = page.seconds
-    else { return }
-    let failures = page.failures ?? 0
-    good -= failures
-    // A server that counts its failures as successes gives our own view of them away.
-    if failures == 0 { good *= 1 - failureRatio }
-    guard good > 0, sum > 0 else { return }
-    sums.scrapedAmount += good * (1 + sum / window)
-    sums.scrapedCompletions += good
-    sums.scrapedSeconds += sum
+    return (own + foreign, own)
   }
 
   /// What the other balancers' requests came to since the page before: (failed, ended well).

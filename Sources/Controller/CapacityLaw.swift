@@ -1,18 +1,57 @@
-// The `capacity` law of one pool: evidence of all endpoints → a weight each.
-//   a = C(1 + D/T) + AF, d = D (+ scraped evidence where no other balancer is about, + requests
-//   that hang), m = median(a/d), x = ln(((a + 2) / (d + 2/m)) / m) less a dead band of
-//   0.5/√(C + 1), weight = m·e^(0.9 x), kept within m/20 … 20 m.
-// The operator's base weight takes the place of 1 in the prior: with no evidence, weights are the
-// base weights. docs/control.md derives it and says what it is worth.
+// The `capacity` law of one pool: what each endpoint does at one request in flight → its weight.
+//   rate = Σ stretch ÷ Σ duration of its answers, in a long memory and a short one, each with a
+//   prior of two answers and less a dead band of 0.5/√(C + 1), for the short one 1/√(C + 1);
+//   weight = base · e^(0.9 (usual + lately)), kept within floor … 1/floor.
+// With no evidence, weights are the base weights. docs/control.md derives it and says what it is
+// worth.
 import Glibc
 
 /// e^x.
 func exponential(_ x: Double) -> Double { exp(x) }
 
+/// ln x.
+func logarithm(_ x: Double) -> Double { log(x) }
+
+/// What endpoints that are as fast as each other, as far as one can tell, are worth together.
+struct Alike: Sendable, Equatable {
+  /// As `CapacityVerdict.usual`.
+  var usual: Double
+  var count: Int
+}
+
 /// What is known of a pool as a whole.
 package struct CapacityPool: Sendable, Equatable {
   /// The median over the endpoints of the mean response time, seconds; 0 while unknown.
   package var fleetResponse = 0.0
+  /// The median over the endpoints of how long a request in flight takes in all, over minutes,
+  /// seconds; 0 while unknown.
+  package var usualResponse = 0.0
+  /// m: the median over the endpoints of their rate at one in flight ÷ base weight.
+  package var rateOfOne = 1.0
+  /// How many times as much as exponential ones the durations vary, 1…64: so many times as many
+  /// answers are needed to know as much.
+  package var variability = 1.0
+  /// Requests that begin, a second, over ten seconds.
+  package var requestRate = 0.0
+  /// How its endpoints slow down, by what they do.
+  var shapeFit = ShapeFit()
+  var learntSlots: Double?
+  /// Whether long requests take long.
+  var sizeFit = SizeFit()
+  /// Faded over a minute: pieces of answers of unknown length, and answers.
+  private var streamPieces = 0.0
+  private var streamAnswers = 0.0
+  /// By place: what each endpoint is worth over minutes, the same for those that cannot be told
+  /// apart, and how many those are. Made once a second.
+  var alike: [Alike] = []
+  /// The most that one of its endpoints is worth over minutes, as `CapacityVerdict.usual`.
+  var bestUsual: Double { alike.reduce(-.infinity) { max($0, $1.usual) } }
+  /// Since endpoints were looked at for being alike, seconds.
+  var sinceAlike = 0.0
+  /// Since shapes were looked at, seconds.
+  var sinceShape = 0.0
+  /// How full the slots of the pool are, 0 and up, smoothed; 0 where there are none.
+  package var fill = 0.0
   /// `fleetResponse` is no longer the time of the quickest answers alone.
   package private(set) var isResponseKnown = false
   /// The median over the endpoints of the answers a second; 0 while unknown.
@@ -26,15 +65,12 @@ package struct CapacityPool: Sendable, Equatable {
   private var roundTotal = 0.0
   private var roundOwn = 0.0
   private var roundCount = 0
+  private var roundMost = 0.0
 
   package init() {}
 
-  /// Decay time of the evidence, seconds.
-  package var tau: Double { max(10, min(5 * fleetResponse, 120)) }
-
-  /// The same where an endpoint has nothing to do, seconds: shorter where answers are quick, as
-  /// the weight that keeps requests away would otherwise outlast its reason.
-  package var idleTau: Double { max(1, min(5 * fleetResponse, 120)) }
+  /// Decay time of the short memory, seconds.
+  package var tau: Double { max(10, min(5 * max(fleetResponse, usualResponse), 120)) }
 
   /// Whether others send requests too.
   package var hasOthers: Bool { balancers >= 1.3 }
@@ -45,45 +81,91 @@ package struct CapacityPool: Sendable, Equatable {
     if completions >= 3, completions >= inFlight { isResponseKnown = true }
   }
 
+  /// So many pieces of streams, and answers, came in the last `passed` seconds.
+  mutating func noteStreams(pieces: Double, answers: Double, passed: Double) {
+    let keep = exponential(-passed / 60)
+    streamPieces = streamPieces * keep + pieces
+    streamAnswers = streamAnswers * keep + answers
+  }
+
+  /// Pieces an answer, where answers are streams; nil where they are not.
+  var piecesPerAnswer: Double? {
+    guard streamAnswers >= 5, streamPieces >= 8 * streamAnswers else { return nil }
+    return streamPieces / streamAnswers
+  }
+
+  /// So many requests began in the last `passed` seconds.
+  mutating func noteRequests(_ started: Double, passed: Double) {
+    guard passed > 0 else { return }
+    sinceAlike += passed
+    let keep = exponential(-passed / 10)
+    requestRate = requestRate * keep + started / passed * (1 - keep)
+  }
+
+  /// What a page says of others' requests is believed up to here: eight times what the pages of
+  /// the pool say of their endpoints, the fullest apart, on average.
+  private(set) var foreignMax = Double.infinity
+
   /// A scrape of one of `endpointCount` endpoints said that much load, of which our part was `own`.
   package mutating func noteLoad(total: Double, own: Double, endpointCount: Int) {
     roundTotal += total
     roundOwn += own
     roundCount += 1
+    roundMost = max(roundMost, total)
     guard roundCount >= endpointCount else { return }
     if roundOwn > 0 { balancers += 0.1 * (min(max(roundTotal / roundOwn, 1), 64) - balancers) }
+    if roundCount > 1 {
+      foreignMax = 8 * ((roundTotal - roundMost) / Double(roundCount - 1) + 2)
+    }
+    roundMost = 0
     (roundTotal, roundOwn, roundCount) = (0, 0, 0)
   }
 }
 
 /// How one endpoint's weight came to be.
 package struct CapacityVerdict: Sendable, Equatable {
-  /// Work done, in requests × (1 + concurrency), and the time it took, seconds.
+  /// Lately: what the answers would have taken alone, in requests, and what they took, seconds.
   package var amount = 0.0
   package var seconds = 0.0
-  /// Decayed own completions.
+  /// Recent answers.
   package var completions = 0.0
-  /// The larger of its own mean response time and the pool's, seconds: what is waited for.
+  /// There are answers to judge by, recent or not.
+  package var isKnown = false
+  /// How long a request usually takes here or in the pool, whichever is longer, seconds.
   package var usualResponse = 0.0
   /// Seconds that hanging requests add.
   package var stuckSeconds = 0.0
-  package var usesScraped = false
-  /// ln of how much better than its base weight it is, less the dead band.
-  package var deviation = 0.0
+  /// ln of how much better than its base weight it is over minutes, and how much better than that
+  /// it was in the last seconds beside its pool mates; each less its dead band.
+  package var usual = 0.0
+  package var lately = 0.0
   /// Weight ÷ (m · base weight).
   package var factor = 1.0
-  /// Estimated capacity, requests a second at one in flight: m·b·e^x.
+  /// With how many endpoints it shares its weight, itself included, since their speeds cannot be
+  /// told apart.
+  package var likeCount = 1
+  /// Estimated requests a second at one in flight.
   package var capacity = 0.0
+
+  /// ln of how much better than its base weight it is now.
+  package var deviation: Double { usual + lately }
 }
 
 package enum CapacityLaw {
   static let exponent = 0.9
   static let prior = 2.0
-  static let deadBand = 0.5
+  /// Dead bands, in standard deviations of exponential durations.
+  static let usualBand = 0.5
+  static let latelyBand = 1.0
   /// A shorter silence is no hang, seconds: connections are opened, processes are scheduled.
   static let silenceMin = 1.0
   /// With fewer answers, faded, there is nothing to judge by.
   static let completionsMin = 0.5
+  /// The fastest and the slowest of equals are up to so many standard deviations of their
+  /// difference apart, within limits of ln(speed).
+  static let likeDeviations = 3.3
+  static let likeMin = 0.04
+  static let likeMax = 2.0
 
   /// Verdicts in the order of `evidence`; `bases` are the base weights, > 0 where they count. A
   /// wrong estimate costs at most `floorRatio`, and its inverse.
@@ -93,75 +175,161 @@ package enum CapacityLaw {
   ) -> [CapacityVerdict] {
     var scratch: [Double] = []
     scratch.reserveCapacity(evidence.count)
-    for each in evidence where each.completions > completionsMin {
-      scratch.append(each.seconds / each.completions)
+    survey(evidence, bases, &pool, &scratch)
+    var verdicts = evidence.map { gather($0, pool) }
+    weighUsual(&verdicts, evidence, bases, pool)
+    if pool.sinceAlike >= 1 || pool.alike.count != verdicts.count {
+      pool.sinceAlike = 0
+      pool.alike = alike(verdicts, evidence, bases, pool)
     }
-    if let median = medianInPlace(&scratch) { pool.fleetResponse = median }
+    for (index, alike) in pool.alike.enumerated() {
+      (verdicts[index].usual, verdicts[index].likeCount) = (alike.usual, alike.count)
+    }
+    weighLately(&verdicts, bases, pool, &scratch)
+    let floor = max(floorRatio, 1e-6)
+    for index in verdicts.indices where bases[index] > 0 {
+      verdicts[index].factor = min(max(exp(exponent * verdicts[index].deviation), floor), 1 / floor)
+    }
+    noteOverload(verdicts, evidence, &pool)
+    return verdicts
+  }
+
+  /// What is known of the pool as a whole.
+  private static func survey(
+    _ evidence: [CapacityEvidence.Sums], _ bases: [Double], _ pool: inout CapacityPool,
+    _ scratch: inout [Double]
+  ) {
+    func median(_ value: (CapacityEvidence.Sums) -> Double?, isLower: Bool = false) -> Double? {
+      scratch.removeAll(keepingCapacity: true)
+      for each in evidence { if let value = value(each) { scratch.append(value) } }
+      return isLower ? lowerMedianInPlace(&scratch) : medianInPlace(&scratch)
+    }
+    // Of two endpoints the quicker one says what is usual.
+    if let found = median({ $0.short.meanResponse }, isLower: true) { pool.fleetResponse = found }
+    let usual = median(
+      { $0.long.completions > completionsMin ? $0.long.usualResponse : nil }, isLower: true)
+    if let usual { pool.usualResponse = usual }
+    let rate = median {
+      $0.short.completions > completionsMin && $0.elapsed > 0
+        ? $0.short.completions / $0.elapsed : nil
+    }
+    if let rate { pool.fleetRate = rate }
+    pool.variability = min(max(1, median(\.long.variability) ?? 1), 64)
     var (completions, inFlight) = (0.0, 0.0)
     for each in evidence {
-      completions += each.completions
+      completions += each.short.completions
       inFlight += each.inFlight
     }
     pool.noteAnswers(completions: completions, inFlight: inFlight)
     scratch.removeAll(keepingCapacity: true)
-    for each in evidence where each.completions > completionsMin && each.elapsed > 0 {
-      scratch.append(each.completions / each.elapsed)
+    for (index, each) in evidence.enumerated() where bases[index] > 0 {
+      if let rate = each.long.rate { scratch.append(rate / bases[index]) }
     }
-    if let median = medianInPlace(&scratch) { pool.fleetRate = median }
-    var verdicts = evidence.map { gather($0, pool) }
-    scratch.removeAll(keepingCapacity: true)
-    for (index, verdict) in verdicts.enumerated() where verdict.seconds > 0 && bases[index] > 0 {
-      scratch.append(verdict.amount / (verdict.seconds * bases[index]))
-    }
-    let m = medianInPlace(&scratch) ?? 1
-    for index in verdicts.indices where bases[index] > 0 {
-      weigh(&verdicts[index], base: bases[index], m)
-      let floor = max(floorRatio, 1e-6)
-      verdicts[index].factor = min(max(verdicts[index].factor, floor), 1 / floor)
-    }
-    noteOverload(verdicts, evidence, &pool)
-    return verdicts
+    pool.rateOfOne = medianInPlace(&scratch) ?? 1
   }
 
   private static func gather(
     _ evidence: CapacityEvidence.Sums, _ pool: CapacityPool
   ) -> CapacityVerdict {
     var verdict = CapacityVerdict()
-    let (c, d) = (evidence.completions, evidence.seconds)
-    verdict.completions = c
-    if evidence.elapsed > 0 {
-      verdict.amount = c * (1 + d / evidence.elapsed) + evidence.foreignSum
-    }
-    verdict.seconds = d
-    var count = c
-    let (sc, sd) = (evidence.scrapedCompletions, evidence.scrapedSeconds)
-    if !pool.hasOthers, sc > 0, sd > 0, c > 3, d > 0 {
-      let ratio = (sd / sc) / (d / c)
-      if ratio > 1 / 3.0, ratio < 3 {
-        verdict.amount += evidence.scrapedAmount
-        verdict.seconds += sd
-        count += sc
-        verdict.usesScraped = true
-      }
-    }
-    let mean = count > completionsMin ? verdict.seconds / count : 0
-    verdict.usualResponse = max(mean, pool.fleetResponse)
-    if evidence.inFlight > 0, pool.isResponseKnown {
-      let usual = 3 * verdict.usualResponse * (evidence.inFlight + 1)
-      verdict.stuckSeconds = max(0, evidence.outstandingSeconds - usual)
+    verdict.completions = evidence.short.completions
+    verdict.isKnown = evidence.long.completions > completionsMin
+    verdict.amount = evidence.short.amount
+    verdict.seconds = evidence.short.seconds
+    verdict.usualResponse = max(evidence.long.usualResponse, pool.usualResponse)
+    // Of streams every piece counts, and the time that none came.
+    if evidence.inFlight > 0, pool.isResponseKnown, pool.piecesPerAnswer == nil {
+      let patience = 3 * verdict.usualResponse * (evidence.inFlight + 1)
+      verdict.stuckSeconds = max(0, evidence.outstandingSeconds - patience)
       verdict.seconds += verdict.stuckSeconds
     }
     return verdict
   }
 
-  private static func weigh(_ verdict: inout CapacityVerdict, base: Double, _ m: Double) {
-    let expected = m * base
-    let share = (verdict.amount + prior) / (verdict.seconds + prior / expected)
-    let x = log(share / expected)
-    let band = deadBand / (verdict.completions + 1).squareRoot()
-    verdict.deviation = x < 0 ? min(0, x + band) : max(0, x - band)
-    verdict.factor = exp(exponent * verdict.deviation)
-    verdict.capacity = expected * exp(verdict.deviation)
+  /// What each endpoint is worth over minutes, beside the pool's median.
+  private static func weighUsual(
+    _ verdicts: inout [CapacityVerdict], _ evidence: [CapacityEvidence.Sums], _ bases: [Double],
+    _ pool: CapacityPool
+  ) {
+    let prior = prior * pool.variability
+    for index in verdicts.indices where bases[index] > 0 {
+      let expected = pool.rateOfOne * bases[index]
+      let memory = evidence[index].long
+      let rate = (memory.amount + prior) / (memory.seconds + prior / expected)
+      verdicts[index].capacity = rate
+      verdicts[index].usual = beyond(
+        log(rate / expected), memory.completions, pool, band: usualBand)
+    }
+  }
+
+  /// Endpoints of one base weight whose speeds differ by no more than chance would have it: they
+  /// get one weight, so that requests find all of them and not only the one that seems best.
+  private static func alike(
+    _ verdicts: [CapacityVerdict], _ evidence: [CapacityEvidence.Sums], _ bases: [Double],
+    _ pool: CapacityPool
+  ) -> [Alike] {
+    var alike = verdicts.map { Alike(usual: $0.usual, count: 1) }
+    /// The variance of ln(speed), as far as chance makes it.
+    func variance(_ index: Int) -> Double {
+      pool.variability / (evidence[index].long.completions + 1)
+    }
+    let order = verdicts.indices.filter { bases[$0] > 0 }.sorted {
+      bases[$0] != bases[$1]
+        ? bases[$0] < bases[$1]
+        : verdicts[$0].usual != verdicts[$1].usual
+          ? verdicts[$0].usual > verdicts[$1].usual : $0 < $1
+    }
+    var begin = 0
+    while begin < order.count {
+      // At first the best one alone, then the mean of those that were found alike.
+      var (end, sum, count) = (begin, 0.0, 0.0)
+      let first = order[begin]
+      while end < order.count, bases[order[end]] == bases[first] {
+        if count > 0 {
+          let both = (1 / count + variance(order[end])).squareRoot()
+          let width = min(max(likeDeviations * both, likeMin), likeMax)
+          guard sum / count - verdicts[order[end]].usual <= width else { break }
+        }
+        let worth = 1 / variance(order[end])
+        sum += worth * verdicts[order[end]].usual
+        count += worth
+        end += 1
+      }
+      let mean = sum / count
+      for place in begin..<end { alike[order[place]] = Alike(usual: mean, count: end - begin) }
+      begin = end
+    }
+    return alike
+  }
+
+  /// What each endpoint did in the last seconds beside what it usually does. All may have become
+  /// slower at once, by longer requests: only differences count.
+  private static func weighLately(
+    _ verdicts: inout [CapacityVerdict], _ bases: [Double], _ pool: CapacityPool,
+    _ scratch: inout [Double]
+  ) {
+    scratch.removeAll(keepingCapacity: true)
+    for (index, each) in verdicts.enumerated() where each.seconds > 0 && bases[index] > 0 {
+      scratch.append(each.amount / (each.seconds * each.capacity))
+    }
+    let pace = max(upperMedianInPlace(&scratch) ?? 1, 1e-6)
+    let prior = prior * pool.variability
+    for index in verdicts.indices where bases[index] > 0 {
+      let expected = verdicts[index].capacity * pace
+      let rate =
+        (verdicts[index].amount + prior) / (verdicts[index].seconds + prior / expected)
+      verdicts[index].lately = beyond(
+        log(rate / expected), verdicts[index].completions, pool, band: latelyBand)
+      verdicts[index].capacity = expected * exp(verdicts[index].lately)
+    }
+  }
+
+  /// What of `x` is more than chance after so many answers.
+  private static func beyond(
+    _ x: Double, _ completions: Double, _ pool: CapacityPool, band: Double
+  ) -> Double {
+    let band = band * (pool.variability / (completions + 1)).squareRoot()
+    return x < 0 ? min(0, x + band) : max(0, x - band)
   }
 
   /// Where most busy endpoints hang, the pool is at fault and not one endpoint. An endpoint that
@@ -176,6 +344,16 @@ package enum CapacityLaw {
       if verdict.stuckSeconds > 0, evidence[index].silentSeconds >= silenceMin { stuck += 1 }
     }
     pool.isFrozen = busy > 2 && stuck * 2 > busy
+  }
+
+  /// The smaller, and the larger, of the middle two where the count is even; nil where there are
+  /// none. Reorder.
+  static func lowerMedianInPlace(_ values: inout [Double]) -> Double? {
+    values.isEmpty ? nil : select(&values, (values.count - 1) / 2)
+  }
+
+  static func upperMedianInPlace(_ values: inout [Double]) -> Double? {
+    values.isEmpty ? nil : select(&values, values.count / 2)
   }
 
   /// The mean of the middle two where the count is even; nil where there are none. Reorders.

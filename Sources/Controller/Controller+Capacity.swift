@@ -19,15 +19,17 @@ extension Controller {
     }
     guard isSuccess, let work = scrape.work else { return }
     endpoints[slot]?.service.takePage(running: work.running, waiting: work.waiting)
+    endpoints[slot]?.fullPages.take(
+      running: work.running, waiting: work.waiting, at: sentAt)
     let cells = EvidenceReading(evidence, slot, now: now)
     if pools[pool].hasOthers,
       let others = endpoints[slot]?.capacity.foreignOutcomes(work, cells: cells)
     {
       tellOutcomes(slot, others)
     }
-    guard let load = endpoints[slot]?.capacity.take(work, cells: cells, sentAt: sentAt) else {
-      return
-    }
+    let load = endpoints[slot]?.capacity.take(
+      work, cells: cells, sentAt: sentAt, foreignMax: pools[pool].foreignMax)
+    guard let load else { return }
     pools[pool].noteLoad(
       total: load.total, own: load.own, endpointCount: fleet.pools[pool].endpoints.count)
     if let capacity = endpoints[slot]?.capacity {
@@ -49,21 +51,30 @@ extension Controller {
   mutating func judge(
     _ index: Int, _ pool: Pool, passed: Nanoseconds, now: Nanoseconds
   ) -> [CapacityVerdict] {
-    let (tau, idleTau) = (pools[index].tau, pools[index].idleTau)
+    let tau = pools[index].tau
     let configured = pool.weights.interval.seconds
     var all: [CapacityEvidence.Sums] = []
     all.reserveCapacity(pool.endpoints.count)
     var bases: [Double] = []
     bases.reserveCapacity(pool.endpoints.count)
+    var (started, pieces, answers) = (0.0, 0.0, 0.0)
+    let piecesPerAnswer = pools[index].piecesPerAnswer
     for place in pool.endpoints.indices {
       let slot = pool.endpoints[place].slot
       let cells = EvidenceReading(evidence, slot, now: now)
       let sums = endpoints[slot]?.takeCells(
-        cells, passed: passed.seconds, tau: tau, idleTau: idleTau, hints, interval: configured,
-        now: now)
+        cells, passed: passed.seconds, tau: tau, piecesPerAnswer, hints,
+        interval: configured, now: now)
+      if let news = endpoints[slot]?.capacity.news {
+        started += news.started
+        pieces += news.pieces
+        answers += news.completions
+      }
       all.append(sums ?? CapacityEvidence.Sums())
       bases.append(pool.endpoints[place].baseWeight)
     }
+    pools[index].noteRequests(started, passed: passed.seconds)
+    pools[index].noteStreams(pieces: pieces, answers: answers, passed: passed.seconds)
     let verdicts = CapacityLaw.verdicts(
       all, bases: bases, floorRatio: pool.weights.floorRatio, pool: &pools[index])
     let interval = scrapeInterval(index)
@@ -82,7 +93,39 @@ extension Controller {
         }
       }
     }
+    if pool.weights.law == .capacity {
+      tryAgain(index, pool, passed: passed.seconds, now: now)
+      shape(index, pool, passed: passed.seconds, now: now)
+    }
     return verdicts
+  }
+
+  /// Gives the next request to an endpoint that is sick and has nothing to do, if it is time.
+  private mutating func tryAgain(
+    _ index: Int, _ pool: Pool, passed: Double, now: Nanoseconds
+  ) {
+    var (waiting, isTrying) = (0, false)
+    let usual = pools[index].usualResponse
+    for place in pool.endpoints.indices {
+      let slot = pool.endpoints[place].slot
+      guard let state = endpoints[slot]?.probe(usual: usual, passed: passed) else { continue }
+      if state.isWaiting { waiting += 1 }
+      if state.isTried { isTrying = true }
+    }
+    guard waiting > 0, !isTrying else { return }
+    let rate = pools[index].requestRate
+    for place in pool.endpoints.indices {
+      let slot = pool.endpoints[place].slot
+      guard
+        endpoints[slot]?.capacity.probation.wantsTrial(sickIdle: waiting, rate: rate) == true,
+        endpoints[slot]?.eligibility.takesNewExchanges == true,
+        !evidence.isEjected(slot), !pool.endpoints[place].isBackup,
+        pool.endpoints[place].baseWeight > 0
+      else { continue }
+      endpoints[slot]?.capacity.probation.begin()
+      hints.giveTrial(slot)
+      return
+    }
   }
 
   /// How often the pool's endpoints are scraped: as configured, and with other balancers about
@@ -103,13 +146,33 @@ extension EndpointState {
   /// expected to have there; gives what is known now. In place: a copy of the state would cost more
   /// than all the rest.
   fileprivate mutating func takeCells(
-    _ cells: EvidenceReading, passed: Double, tau: Double, idleTau: Double, _ hints: HintBoard,
-    interval: Double,
-    now: Nanoseconds
+    _ cells: EvidenceReading, passed: Double, tau: Double,
+    _ piecesPerAnswer: Double?, _ hints: HintBoard, interval: Double, now: Nanoseconds
   ) -> CapacityEvidence.Sums {
-    capacity.take(cells, passed: passed, tau: tau, idleTau: idleTau)
+    let stream = piecesPerAnswer.map {
+      let count = cells.inFlight + capacity.fadedForeignMean(now: now, interval: interval)
+      return StreamPace(
+        piecesPerAnswer: $0, stretch: hints.shape(endpoint.slot).stretch(max(1, count)))
+    }
+    capacity.take(
+      cells, passed: passed, tau: tau, stream: stream)
     capacity.publishForeign(hints, endpoint.slot, interval: interval, now: now)
     return capacity.sums
+  }
+
+  /// Takes what the last tick says of its probation.
+  fileprivate mutating func probe(usual: Double, passed: Double) -> Probation {
+    let sums = capacity.sums
+    if let verdict {
+      let hasFallen = exponential(CapacityLaw.exponent * verdict.lately) < Probation.fallRatio
+      let isUnknown = usual > 0 && sums.long.completions == 0 && sums.inFlight == 0
+      if !capacity.probation.isSick, hasFallen || isUnknown { capacity.probation.fall() }
+    }
+    let isWell = capacity.probation.take(
+      capacity.news, inFlight: sums.inFlight, outstandingSeconds: sums.outstandingSeconds,
+      usual: max(sums.long.usualResponse, usual), passed: passed)
+    if isWell { capacity.forget() }
+    return capacity.probation
   }
 
   /// Keeps the verdict. True where the pool's scrape interval is another one than at the last time.

@@ -57,11 +57,16 @@ extension EndpointState {
   ) -> AnswerEvidence {
     var found = AnswerEvidence()
     let sums = capacity.sums
-    found.answers = sums.completions
-    if sums.completions > CapacityLaw.completionsMin {
-      found.meanResponse = sums.seconds / sums.completions
-      if sums.elapsed > 0 { found.rate = sums.completions / sums.elapsed }
+    found.answers = sums.short.completions
+    if let mean = sums.short.meanResponse {
+      found.meanResponse = mean
+      if sums.elapsed > 0 { found.rate = sums.short.completions / sums.elapsed }
     }
+    found.usualResponse = sums.long.meanResponse
+    found.isOnTrial = capacity.probation.isSick && sums.long.completions > 0
+    found.isSpare =
+      sums.inFlight == 0 && !found.isOnTrial && pool.requestRate > 0.1
+      && verdict.map { $0.usual < pool.bestUsual - CapacityLaw.likeMin } == true
     if pool.fleetResponse > 0 { found.poolResponse = pool.fleetResponse }
     if pool.fleetRate > 0 { found.poolRate = pool.fleetRate }
     // Without any answer there is no usual time, and the law counts none as hanging.

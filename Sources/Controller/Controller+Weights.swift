@@ -94,8 +94,7 @@ extension Controller {
       let factor = verdict.factor * ratio
       bases += baseWeight
       weights += baseWeight * factor
-      let kind: WeightReason.Kind =
-        verdict.completions > CapacityLaw.completionsMin ? .law : .blackout
+      let kind: WeightReason.Kind = verdict.isKnown ? .law : .blackout
       targets.append(
         Target(factor: factor, kind: kind, basis: .capacity(guard: limit, ratio: ratio)))
     }

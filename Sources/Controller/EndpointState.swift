@@ -39,6 +39,8 @@ package struct EndpointState: Sendable {
   package internal(set) var capacity: CapacityEvidence
   /// How much it can do, for the pool's demand ratio.
   package internal(set) var service: ServiceEvidence
+  /// How many requests its pages show while others wait: its slots.
+  var fullPages = FullPages()
   /// The capacity law's last word.
   package internal(set) var verdict: CapacityVerdict?
   /// Whether it gets on with its work.
@@ -101,6 +103,7 @@ package struct EndpointState: Sendable {
     tuning = previous?.tuning ?? EndpointTuning()
     capacity = previous?.capacity ?? CapacityEvidence()
     service = previous?.service ?? ServiceEvidence()
+    fullPages = previous?.fullPages ?? FullPages()
     guardLoad = previous?.guardLoad ?? 0
     scrapeRow = previous?.scrapeRow ?? ScrapeRow()
     watchdog = previous?.watchdog ?? Watchdog()

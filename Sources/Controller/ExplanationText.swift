@@ -161,10 +161,10 @@ private struct ExplanationText {
         "\(number(answers.count, 1)) answers in \(number(answers.windowSeconds ?? 0, 1)) s, mean "
           + "\(number(answers.meanResponseSeconds, 3)) s")
     }
-    if let counters = endpoint.counters {
+    if let usually = endpoint.usually {
       line(
-        "its counters",
-        "\(number(counters.count, 1)) answers, mean \(number(counters.meanResponseSeconds, 3)) s")
+        "over minutes",
+        "\(number(usually.count, 1)) answers, mean \(number(usually.meanResponseSeconds, 3)) s")
     }
     if let others = endpoint.others {
       line(
@@ -175,10 +175,10 @@ private struct ExplanationText {
     if let terms = endpoint.terms {
       line(
         "law",
-        "a \(number(terms.amount, 1)) / d \(number(terms.seconds, 1)) s, x "
-          + "\(number(terms.deviation, 3)) after the dead band, e^(0.9 x) = "
+        "usually \(number(terms.usual, 3)), lately \(number(terms.lately, 3)) (a "
+          + "\(number(terms.amount, 1)) / d \(number(terms.seconds, 1)) s), e^(0.9 x) = "
           + "\(number(terms.factor, 3)), before the pool's sum is restored"
-          + (terms.usesCounters ? "; with its own counters" : "")
+          + (terms.likeCount > 1 ? "; \(terms.likeCount) endpoints are alike" : "")
           + (terms.unansweredSeconds > 0
             ? "; d has \(number(terms.unansweredSeconds, 1)) s of unanswered requests" : ""))
     }

@@ -108,9 +108,13 @@ package struct EndpointExplanation: Sendable, Equatable, Encodable {
     package var amount: Double
     package var seconds: Double
     package var unansweredSeconds: Double
-    package var deviation: Double
+    /// ln of how much better than its base weight it is over minutes, and of how much better than
+    /// that it was in the last seconds, less the dead bands.
+    package var usual: Double
+    package var lately: Double
     package var factor: Double
-    package var usesCounters: Bool
+    /// Endpoints of the same weight, itself included, since their speeds cannot be told apart.
+    package var likeCount: Int
   }
 
   /// The utilisation that lowers the weight.
@@ -170,8 +174,8 @@ package struct EndpointExplanation: Sendable, Equatable, Encodable {
   package var requests: Requests
   /// As the balancer saw them.
   package var answers: Answers?
-  /// As the endpoint's own counters say.
-  package var counters: Answers?
+  /// The same over minutes.
+  package var usually: Answers?
   package var others: Others?
   package var terms: Terms?
   package var limit: Limit?
@@ -244,15 +248,12 @@ extension EndpointExplanation {
     ejection = board.ejection(endpoint.slot).map { Rest($0, now) }
     requests = Requests(board, endpoint.slot, now)
     let sums = state.capacity.sums
-    if sums.completions > CapacityLaw.completionsMin {
+    if let mean = sums.short.meanResponse {
       answers = Answers(
-        count: sums.completions, windowSeconds: sums.elapsed,
-        meanResponseSeconds: sums.seconds / sums.completions)
+        count: sums.short.completions, windowSeconds: sums.elapsed, meanResponseSeconds: mean)
     }
-    if sums.scrapedCompletions > CapacityLaw.completionsMin {
-      counters = Answers(
-        count: sums.scrapedCompletions,
-        meanResponseSeconds: sums.scrapedSeconds / sums.scrapedCompletions)
+    if let mean = sums.long.meanResponse {
+      usually = Answers(count: sums.long.completions, meanResponseSeconds: mean)
     }
     if state.capacity.foreignAt != nil {
       others = Others(requests: state.capacity.foreign, meanRequests: state.capacity.foreignMean)
@@ -260,7 +261,8 @@ extension EndpointExplanation {
     if isCapacity, let verdict = state.verdict {
       terms = Terms(
         amount: verdict.amount, seconds: verdict.seconds, unansweredSeconds: verdict.stuckSeconds,
-        deviation: verdict.deviation, factor: verdict.factor, usesCounters: verdict.usesScraped)
+        usual: verdict.usual, lately: verdict.lately, factor: verdict.factor,
+        likeCount: verdict.likeCount)
     }
     if case .answers(let answers) = row.reason.evidence, let signal = answers.limit {
       limit = Limit(

@@ -117,7 +117,7 @@ extension ScrapeState {
       case .waiting: put(value, \.waiting)
       case .completions: if let window = work.window { put(value * window, \.completions) }
       case .failures: if let window = work.window { put(value * window, \.failures) }
-      case .concurrency: if let window = work.window { put(value * window, \.seconds) }
+      case .concurrency: break
       case .progress: put(value, \.progress)
       }
     }

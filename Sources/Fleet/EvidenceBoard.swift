@@ -43,8 +43,12 @@ public final class EvidenceBoard: Sendable {
     case answeredBytes
     /// When the oldest of these exchanges began, nanoseconds of the monotonic clock; 0: none runs.
     case oldestStart
-    /// Sum over completed exchanges of the load of others at their end, millionths of a request.
-    case foreignMicros
+    /// Sum over completed exchanges of how many times as long as alone each was to take, by what
+    /// was in flight at the endpoint when it was sent (`ServiceShape.stretch`), in millionths.
+    case workMicros
+    /// Sum over completed exchanges of the squares of their durations, square microseconds, modulo
+    /// 2^64: how much durations vary.
+    case completedSquares
     /// How often it came back after an ejection.
     case readmissions
     /// When the worker last had it back, nanoseconds of the monotonic clock; 0: never.
@@ -53,6 +57,12 @@ public final class EvidenceBoard: Sendable {
     case readmissionCause
     /// Pieces of responses' content that came from it, ever.
     case pieces
+    /// Those of them that belong to answers of unknown length: streams of tokens, mostly.
+    case streamPieces
+    /// Of completed exchanges whose requests had content: how many, the sums of the lengths in
+    /// `sizeUnits`, of their squares, of the durations in microseconds, of length × duration; the
+    /// last modulo 2^64.
+    case sizedCount, sizes, sizeSquares, sizedMicros, sizeMicros
     /// Of those in flight, the ones that became tunnels (101); they are in no other sum.
     case tunnels
     /// When the ejection that the worker has the endpoint in began, nanoseconds of the monotonic
@@ -83,11 +93,37 @@ public final class EvidenceBoard: Sendable {
   public let workerCount: Int
   public let slotCount: Int
   @usableFromInline let blocks: [CellBlock]
+  /// Durations by what was in flight when a request was sent.
+  private let occupancies: [CellBlock]
 
   public init(workerCount: Int, slotCount: Int) {
     self.workerCount = workerCount
     self.slotCount = slotCount
     blocks = (0..<workerCount).map { _ in CellBlock(count: slotCount * Column.allCases.count) }
+    occupancies = (0..<workerCount).map { _ in
+      CellBlock(count: slotCount * 2 * OccupancyBucket.count)
+    }
+  }
+
+  /// The block of a worker's durations by occupancy: for each slot and bucket a number of completed
+  /// exchanges and the sum of their durations in microseconds. Only that worker writes to it.
+  public func occupancyBlock(ofWorker worker: Int) -> CellBlock { occupancies[worker] }
+
+  /// The sums over all workers: completed exchanges that were sent with that many in flight, and
+  /// their durations in seconds. Any thread.
+  public func occupancy(_ slot: Int, _ bucket: Int) -> (count: Double, seconds: Double) {
+    let index = OccupancyBucket.index(slot, bucket)
+    var (count, micros): (UInt64, UInt64) = (0, 0)
+    for block in occupancies {
+      count &+= block[index]
+      micros &+= block[index + 1]
+    }
+    return (Double(count), Double(micros) / 1e6)
+  }
+
+  /// A length in units of 64 bytes, rounded up, at most 2^20 of them.
+  @inlinable public static func sizeUnits(_ byteCount: UInt32) -> UInt64 {
+    min((UInt64(byteCount) + 63) / 64, 1 << 20)
   }
 
   /// The index of a cell in a worker's block: column by column, so that one column is contiguous.
@@ -110,6 +146,13 @@ public final class EvidenceBoard: Sendable {
   public func clear(_ slot: Int) {
     for block in blocks {
       for column in Column.allCases { block.store(0, at: index(column, slot)) }
+    }
+    for block in occupancies {
+      for bucket in 0..<OccupancyBucket.count {
+        let index = OccupancyBucket.index(slot, bucket)
+        block.store(0, at: index)
+        block.store(0, at: index + 1)
+      }
     }
   }
 

@@ -31,22 +31,26 @@ public final class HintBoard: Sendable {
 
   private enum Column: Int, CaseIterable {
     case latest, mean, sentAt, fleetResponse, interval, balancers, capacity
+    case knee, slope, marginal, sizeSlope, sizeMean, trials
   }
+  /// Cells that belong to no endpoint: news, whether others are about, shapes, trials.
+  private static let headCount = 4
 
   public let slotCount: Int
   private let cells: CellBlock
 
   public init(slotCount: Int) {
     self.slotCount = slotCount
-    cells = CellBlock(count: 2 + slotCount * (Column.allCases.count + News.allCases.count))
+    cells = CellBlock(
+      count: Self.headCount + slotCount * (Column.allCases.count + News.allCases.count))
   }
 
   private func index(_ column: Column, _ slot: Int) -> Int {
-    2 + column.rawValue * slotCount + slot
+    Self.headCount + column.rawValue * slotCount + slot
   }
 
   private func index(_ news: News, _ slot: Int) -> Int {
-    2 + (Column.allCases.count + news.rawValue) * slotCount + slot
+    Self.headCount + (Column.allCases.count + news.rawValue) * slotCount + slot
   }
 
   private func value(_ column: Column, _ slot: Int) -> Double {
@@ -86,13 +90,36 @@ public final class HintBoard: Sendable {
   /// How many balancers send requests to the endpoint, 1 or more.
   public func balancers(_ slot: Int) -> Double { max(1, value(.balancers, slot)) }
 
-  /// Seconds until a request would be done that is sent now, with `load` in flight there: what is
-  /// ahead of it over what the endpoint does in a second. nil while that is unknown.
+  /// Seconds until a request would be done that is sent now, with `load` in flight there. nil while
+  /// that is unknown.
   public func expectedWait(_ slot: Int, load: Int32) -> Double? {
     let capacity = value(.capacity, slot)
     guard capacity > 0 else { return nil }
-    return (Double(load) + 1 + value(.mean, slot)) / capacity
+    return shape(slot).stretch(Double(load) + 1 + value(.mean, slot)) / capacity
   }
+
+  /// Changes whenever a shape does.
+  public var shapeRevision: UInt64 { cells[2] }
+
+  /// How the endpoint slows down; `plain` until it is told.
+  public func shape(_ slot: Int) -> ServiceShape {
+    let knee = value(.knee, slot)
+    guard knee > 0 else { return .plain }
+    return ServiceShape(
+      knee: knee, slope: value(.slope, slot), marginal: value(.marginal, slot))
+  }
+
+  /// How much the length of a request's content counts in a pick: 0 where it does not, up to 0.5.
+  public func sizeSlope(_ slot: Int) -> Double { value(.sizeSlope, slot) }
+  /// The mean length of the content, in `EvidenceBoard.sizeUnits`.
+  public func sizeMean(_ slot: Int) -> Double { value(.sizeMean, slot) }
+
+  /// Changes with every trial.
+  public var trialRevision: UInt64 { cells[3] }
+
+  /// The last trial that the endpoint was given: it is to get the next request if it has none, so
+  /// that what is known of it is new. A number that grows with every trial, 0 before the first.
+  public func trial(_ slot: Int) -> UInt64 { cells[index(.trials, slot)] }
 
   // MARK: Writing, the control thread
 
@@ -104,6 +131,28 @@ public final class HintBoard: Sendable {
   /// Requests a second that the endpoint can do; 0 while that is unknown.
   public func setCapacity(_ slot: Int, _ capacity: Double) {
     cells.store(capacity.bitPattern, at: index(.capacity, slot))
+  }
+
+  /// How the endpoint slows down, and how much the length of a request's content counts.
+  public func setShape(
+    _ slot: Int, _ shape: ServiceShape, sizeSlope: Double = 0, sizeMean: Double = 0
+  ) {
+    guard
+      shape != self.shape(slot) || sizeSlope != self.sizeSlope(slot)
+        || sizeMean != self.sizeMean(slot)
+    else { return }
+    cells.store(sizeMean.bitPattern, at: index(.sizeMean, slot))
+    cells.store(shape.knee.bitPattern, at: index(.knee, slot))
+    cells.store(shape.slope.bitPattern, at: index(.slope, slot))
+    cells.store(shape.marginal.bitPattern, at: index(.marginal, slot))
+    cells.store(sizeSlope.bitPattern, at: index(.sizeSlope, slot))
+    cells.add(1, at: 2)
+  }
+
+  /// The endpoint gets the next request if it has none.
+  public func giveTrial(_ slot: Int) {
+    cells.add(1, at: index(.trials, slot))
+    cells.add(1, at: 3)
   }
 
   /// What the last scrape said of others' load: in that moment, and on average.

@@ -102,7 +102,7 @@ public struct SignalEvidence: Sendable, Equatable {
 }
 
 /// What an endpoint's answers say of it, beside those of its pool mates. Recent: the sums fade over
-/// five mean response times, 10 s to 120 s.
+/// five usual response times, 10 s to 120 s.
 public struct AnswerEvidence: Sendable, Equatable {
   /// Recent answers, faded.
   public var answers = 0.0
@@ -118,6 +118,12 @@ public struct AnswerEvidence: Sendable, Equatable {
   public var unanswered = 0
   /// How long the oldest request has run, seconds.
   public var oldest = 0.0
+  /// Its mean response time over minutes, seconds; nil while unknown.
+  public var usualResponse: Double?
+  /// It got no request lately, since faster endpoints had room for all.
+  public var isSpare = false
+  /// It fell far below what it usually does, and is tried with single requests.
+  public var isOnTrial = false
   /// Content of answers came lately: they run, they do not hang.
   public var isMoving = false
   /// A utilisation that lowers the weight, and to which share of it.
@@ -213,10 +219,19 @@ extension AnswerEvidence {
             + NumberWords.short(poolRate))
       }
     }
+    if isOnTrial {
+      parts.append("slower than it usually is: tried with single requests until it is well")
+    }
     if let limit, limitRatio < 0.995 {
       parts.append("\(limit.text) lowers it to \(NumberWords.percent(limitRatio))")
     }
     if meanResponse == nil, unanswered == 0 {
+      if isSpare {
+        parts.insert("idle, as faster endpoints have room for all requests", at: 0)
+        if let usualResponse {
+          parts.append("its usual response is \(NumberWords.duration(usualResponse))")
+        }
+      }
       let rest = parts.isEmpty ? "" : "; " + parts.joined(separator: "; ")
       return "no recent requests: \(share)\(rest)"
     }

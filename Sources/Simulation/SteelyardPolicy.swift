@@ -57,7 +57,8 @@ final class SteelyardPolicy: SimulatedPolicy {
     picker.takeNews(hints, now: now, &random)
     let position = picker.pick(
       now: now, load: leases.load, hints: hints, tried: request.tried,
-      isRepeatable: request.isRepeatable && request.retriesLeft > 0, random: &random)
+      isRepeatable: request.isRepeatable && request.retriesLeft > 0,
+      contentBytes: request.contentLength ?? 0, random: &random)
     guard let position else { return nil }
     if picker.sheds(position, load: leases.load, hints: hints, timeout: timeout) { return nil }
     request.lease = leases.take(
@@ -66,7 +67,7 @@ final class SteelyardPolicy: SimulatedPolicy {
   }
 
   func pieceCame(_ request: SimulatedRequest, now: Nanoseconds) {
-    leases.notePiece(request.endpoint)
+    leases.notePiece(request.endpoint, isStream: true)
     guard !request.hasAnswer, var lease = request.lease.take() else { return }
     leases.noteAnswer(&lease, isWork: true)
     request.lease = consume lease

@@ -186,7 +186,7 @@ import Testing
         now = health.ejectedUntil
       }
     }
-    #expect(rests == [2, 4, 8, 16, 30, 30, 30, 30])
+    #expect(rests == [2, 4, 8, 8, 8, 8, 8, 8])
   }
 
   @Test func oneThatCutsConnectionsRestsForTenSecondsAtMost() {

@@ -14,6 +14,9 @@ private func steady(_ rate: Double, _ latency: Double, seconds: Double) -> Capac
     cells.completed += rate / 10
     cells.started += rate / 10
     cells.seconds += rate / 10 * latency
+    // Poisson arrivals see the mean, and each other.
+    cells.work += rate / 10 * (1 + rate * latency)
+    cells.squares += rate / 10 * 2 * latency * latency
     cells.inFlight = rate * latency
     cells.outstandingSeconds = cells.inFlight * latency / 2
     evidence.take(cells, passed: 0.1, tau: 10)
@@ -32,37 +35,74 @@ private func factors(
 }
 
 @Suite struct CapacityLawTests {
-  @Test func anIdleEndpointIsForgivenSoonerThanABusyOne() {
-    func weight(isIdle: Bool) -> Double {
-      var pool = CapacityPool()
-      var slow = CapacityEvidence()
-      var quick = CapacityEvidence()
-      var (mine, theirs) = (EvidenceReading(), EvidenceReading())
-      slow.take(mine, passed: 0, tau: 10)
-      quick.take(theirs, passed: 0, tau: 10)
-      // Twenty times slower than its mate for a while.
+  /// Two endpoints of which one was four times slower for a while, `idle` seconds later.
+  private func afterABadTime(idle: Double, usually ratio: Double = 1) -> Double {
+    var endpoints = [steady(10, 0.1 / ratio, seconds: 600), steady(10, 0.1, seconds: 600)]
+    for index in endpoints.indices {
+      var cells = endpoints[index].last ?? EvidenceReading()
       for _ in 0..<100 {
-        mine.completed += 0.5
-        mine.seconds += 0.25
-        theirs.completed += 5
-        theirs.seconds += 0.125
-        slow.take(mine, passed: 0.1, tau: 10, idleTau: 1)
-        quick.take(theirs, passed: 0.1, tau: 10, idleTau: 1)
+        let latency = index == 0 ? 0.4 / ratio : 0.1
+        cells.completed += 1
+        cells.seconds += latency
+        cells.squares += 2 * latency * latency
+        cells.work += 2
+        endpoints[index].take(cells, passed: 0.1, tau: 10)
       }
-      // Then nothing, or one that runs all the time.
-      mine.inFlight = isIdle ? 0 : 1
-      for _ in 0..<80 {
-        theirs.completed += 5
-        theirs.seconds += 0.125
-        slow.take(mine, passed: 0.1, tau: 10, idleTau: 1)
-        quick.take(theirs, passed: 0.1, tau: 10, idleTau: 1)
-      }
-      return CapacityLaw.verdicts(
-        [slow.sums, quick.sums, quick.sums], bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)[0]
-        .factor
+      (cells.inFlight, cells.outstandingSeconds) = (0, 0)
+      for _ in 0..<Int(idle) { endpoints[index].take(cells, passed: 1, tau: 10) }
     }
-    #expect(weight(isIdle: false) < 0.3)
-    #expect(weight(isIdle: true) > 0.5)
+    let weights = factors(endpoints)
+    return weights[0] / weights[1]
+  }
+
+  @Test func whatWasBadFadesInSecondsAndWhatIsUsualDoesNot() {
+    #expect(afterABadTime(idle: 0) < 0.5)
+    #expect(afterABadTime(idle: 60) > 0.85)
+    // Twice as fast as its mate, and it still is after ten minutes without a request.
+    let before = afterABadTime(idle: 60, usually: 2)
+    let after = afterABadTime(idle: 600, usually: 2)
+    #expect(before > 1.2)
+    #expect(after > 0.9 * before)
+  }
+
+  @Test func endpointsThatCannotBeToldApartGetOneWeight() {
+    let equals = (0..<12).map { steady(10, 0.1 * (1 + 0.01 * Double($0 % 3)), seconds: 200) }
+    let slow = (0..<4).map { _ in steady(3, 0.4, seconds: 200) }
+    var pool = CapacityPool()
+    let verdicts = CapacityLaw.verdicts(
+      (equals + slow).map(\.sums), bases: [Double](repeating: 1, count: 16), floorRatio: 0.05,
+      pool: &pool)
+    #expect(Set(verdicts.prefix(12).map(\.factor)).count == 1)
+    #expect(Set(verdicts.suffix(4).map(\.factor)).count == 1)
+    #expect(verdicts[0].factor > 2 * verdicts[15].factor)
+    #expect(verdicts.map(\.likeCount) == [Int](repeating: 12, count: 12) + [4, 4, 4, 4])
+  }
+
+  @Test func quickRequestsBesideSlowOnesAreNoHangAndNoSpeed() {
+    // Nine of ten take 2 ms, one 4 s: what is in flight is nearly always a slow one.
+    var mixed = CapacityEvidence()
+    var cells = EvidenceReading()
+    mixed.take(cells, passed: 0, tau: 10)
+    for tick in 1...1_000 {
+      cells.completed += 0.9
+      cells.seconds += 0.9 * 0.002
+      if tick % 10 == 0 {
+        cells.completed += 1
+        cells.seconds += 4
+        cells.squares += 32
+      }
+      cells.work = cells.completed * 4
+      cells.inFlight = 3
+      cells.outstandingSeconds = 3 * 6
+      mixed.take(cells, passed: 0.1, tau: 10)
+    }
+    var pool = CapacityPool()
+    let verdicts = CapacityLaw.verdicts(
+      [mixed, mixed, mixed].map(\.sums), bases: [1, 1, 1], floorRatio: 0.05, pool: &pool)
+    #expect(verdicts.allSatisfy { $0.stuckSeconds == 0 })
+    #expect(!pool.isFrozen)
+    #expect(pool.variability > 10)
+    #expect(abs(pool.usualResponse - 4) < 0.1)
   }
 
   @Test func withoutEvidenceTheBaseWeightsStay() {
@@ -201,7 +241,7 @@ private func factors(
     var cells = evidence.last ?? EvidenceReading()
     cells.readmissions += 1
     evidence.take(cells, passed: 0.1, tau: 10)
-    #expect(evidence.sums.completions == 0)
+    #expect(evidence.sums.short.completions == 0)
     #expect(evidence.sums.elapsed < 0.2)
   }
 
@@ -263,14 +303,16 @@ private func factors(
           cells[index].started += random.unit() * scale
           cells[index].inFlight = random.unit() * scale
           cells[index].outstandingSeconds = random.unit() * scale
-          cells[index].foreign += random.unit() * scale
+          cells[index].work += random.unit() * scale
+          cells[index].squares += random.unit() * scale
+          cells[index].streamPieces += random.unit() * scale
+          cells[index].lostSeconds += random.unit() * scale
           // A worker's cells can be read while they change.
           if random.index(below: 9) == 0 { cells[index] = EvidenceReading() }
           evidence[index].take(cells[index], passed: random.unit(), tau: pool.tau)
           var page = WorkReading()
           page.running = random.unit() * scale
           page.completions = random.unit() * scale
-          page.seconds = random.unit() * scale
           page.window = random.unit()
           evidence[index].scrapeSent(cells[index])
           _ = evidence[index].take(page, cells: cells[index], sentAt: .seconds(random.unit()))
@@ -296,6 +338,10 @@ private func factors(
         cells.add(count, at: bench.evidence.index(.completed, slot))
         cells.add(
           count * UInt64(latency * 1e9), at: bench.evidence.index(.completedNanoseconds, slot))
+        cells.add(
+          count * UInt64((1 + rate * latency) * 1e6), at: bench.evidence.index(.workMicros, slot))
+        let micros = UInt64(latency * 1e6)
+        cells.add(2 * count * micros * micros, at: bench.evidence.index(.completedSquares, slot))
       }
     }
   }

@@ -140,7 +140,7 @@ extension OpenAPIDocument {
                   minimum: 0
                   description: How long the oldest request in flight has run.
             answers: {$ref: "#/components/schemas/Answers"}
-            counters: {$ref: "#/components/schemas/Answers"}
+            usually: {$ref: "#/components/schemas/Answers"}
             others:
               type: object
               description: The load of other balancers.
@@ -151,14 +151,22 @@ extension OpenAPIDocument {
             terms:
               type: object
               description: Of the law `capacity`; docs/control.md names them.
-              required: [amount, seconds, unanswered_seconds, deviation, factor, uses_counters]
+              required: [amount, seconds, unanswered_seconds, usual, lately, factor, like_count]
               properties:
                 amount: {type: number}
                 seconds: {type: number}
                 unanswered_seconds: {type: number, minimum: 0}
-                deviation: {type: number}
+                usual:
+                  type: number
+                  description: ln of how much better than its base weight it is over minutes.
+                lately:
+                  type: number
+                  description: ln of how much better than that it was in the last seconds.
                 factor: {type: number, minimum: 0}
-                uses_counters: {type: boolean}
+                like_count:
+                  type: integer
+                  minimum: 1
+                  description: Endpoints with the same weight, as their speeds cannot be told apart.
             limit:
               type: object
               description: The utilisation that lowers the weight.
@@ -394,14 +402,6 @@ extension OpenAPIDocument {
             arrivals_per_second: {$ref: "#/components/schemas/Known"}
             answered_per_second: {$ref: "#/components/schemas/Known"}
             refused_per_second: {$ref: "#/components/schemas/Known"}
-            given_up_per_second: {$ref: "#/components/schemas/Known"}
-            client_errors_per_second: {$ref: "#/components/schemas/Known"}
-            server_errors_per_second: {$ref: "#/components/schemas/Known"}
-            failure_ratio:
-              allOf: [{$ref: "#/components/schemas/Known"}]
-              description: >-
-                Of the requests that are over, those whose clients did not get what they asked for:
-                5xx or cut, refused (not by a rate limit), or given up after a wait that is long for
 
     """#
 }

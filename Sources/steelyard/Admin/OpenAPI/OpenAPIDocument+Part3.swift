@@ -2,6 +2,14 @@
 
 extension OpenAPIDocument {
   static let part3 = #"""
+            given_up_per_second: {$ref: "#/components/schemas/Known"}
+            client_errors_per_second: {$ref: "#/components/schemas/Known"}
+            server_errors_per_second: {$ref: "#/components/schemas/Known"}
+            failure_ratio:
+              allOf: [{$ref: "#/components/schemas/Known"}]
+              description: >-
+                Of the requests that are over, those whose clients did not get what they asked for:
+                5xx or cut, refused (not by a rate limit), or given up after a wait that is long for
                 the pool.
             in_flight: {type: integer, minimum: 0}
             queue:

@@ -1,0 +1,52 @@
+// What a pick is told of a request: the key and the session that bind it to an endpoint, and which
+// endpoints it has been tried at.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+
+/// What a request goes by besides chance and load.
+package struct PickKey: Sendable, Equatable {
+  /// Of the pool's key; nil where the request has none.
+  package var hash: UInt64?
+  /// The position of the endpoint that the client's session is at.
+  package var session: Int?
+
+  package init(hash: UInt64? = nil, session: Int? = nil) {
+    self.hash = hash
+    self.session = session
+  }
+}
+
+/// The positions tried for one exchange, at most eight.
+package struct TriedSet: Sendable, Equatable {
+  private var newer = SIMD4<Int16>(repeating: -1)
+  private var older = SIMD4<Int16>(repeating: -1)
+
+  package init() {}
+
+  @inline(__always)
+  package var isEmpty: Bool { newer[0] < 0 }
+
+  @inline(__always)
+  package func contains(_ position: Int) -> Bool {
+    if isEmpty { return false }
+    let wanted = Int16(truncatingIfNeeded: position)
+    for index in 0..<4 where newer[index] == wanted || older[index] == wanted { return true }
+    return false
+  }
+
+  /// The same endpoints at the positions that they have now; nil for one that is gone.
+  package func moved(_ position: (Int) -> Int?) -> TriedSet {
+    var moved = TriedSet()
+    for old in [older, newer] {
+      for index in stride(from: 3, through: 0, by: -1) where old[index] >= 0 {
+        if let new = position(Int(old[index])) { moved.insert(new) }
+      }
+    }
+    return moved
+  }
+
+  /// Forgets the oldest when eight are known.
+  package mutating func insert(_ position: Int) {
+    older = SIMD4(newer[3], older[0], older[1], older[2])
+    newer = SIMD4(Int16(truncatingIfNeeded: position), newer[0], newer[1], newer[2])
+  }
+}

@@ -1,0 +1,97 @@
+// What a pick knows beside weights and loads: how each endpoint slows down, as tables of what the
+// next request costs, and which endpoint is to be tried because too little is known of it now.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+package import Fleet
+import Primitives
+
+extension Picker {
+  /// Costs a table has: of more in flight they are computed.
+  static let tableCount = 1_024
+
+  /// The costs of the next request with 0, 1, … in flight.
+  static func table(_ shape: ServiceShape) -> [Double] {
+    (0..<tableCount).map { shape.cost(Double($0 + 1)) }
+  }
+
+  /// How the endpoint slows down.
+  package func shape(_ position: Int) -> ServiceShape { shapes[candidates[position].shape] }
+
+  /// What one more request costs with `load` in flight, in units of a request alone at weight 1.
+  @inline(__always)
+  func cost(_ rank: Rank, _ load: Int32, _ costs: UnsafeBufferPointer<Double>) -> Double {
+    let load = Int(load)
+    guard load >= 0, load < Self.tableCount else { return costOfMany(rank, load) }
+    return costs[Int(rank.table) + load]
+  }
+
+  /// How much dearer than others a request is where it delays others, by the length of its content.
+  @inline(__always)
+  func sizeTerm(_ contentBytes: Int) -> Double {
+    guard sizeSlope > 0, contentBytes > 0 else { return 0 }
+    let size = Double(EvidenceBoard.sizeUnits(UInt32(clamping: contentBytes)))
+    return sizeSlope * (min(max(size / max(sizeMean, 1), 0.02), 8) - 1)
+  }
+
+  @inline(never)
+  private func costOfMany(_ rank: Rank, _ load: Int) -> Double {
+    shapes[Int(rank.table) / Self.tableCount].cost(Double(max(0, load) + 1))
+  }
+
+  /// Takes new shapes. Allocates where one changed: about once a second at most.
+  mutating func takeShapes(_ hints: HintBoard) {
+    let revision = hints.shapeRevision
+    guard revision != shapeRevision else { return }
+    shapeRevision = revision
+    var found: [ServiceShape] = []
+    var hasChanged = false
+    for position in candidates.indices {
+      let shape = hints.shape(candidates[position].slot)
+      let index = found.firstIndex(of: shape) ?? found.count
+      if index == found.count { found.append(shape) }
+      if candidates[position].shape != index { hasChanged = true }
+      candidates[position].shape = index
+    }
+    if let first = candidates.first {
+      (sizeSlope, sizeMean) = (hints.sizeSlope(first.slot), hints.sizeMean(first.slot))
+    }
+    guard hasChanged || found != shapes, !found.isEmpty else { return }
+    shapes = found
+    costs = found.flatMap { Self.table($0) }
+    rerank()
+  }
+
+  /// Takes trials that were given since the last look.
+  mutating func takeTrials(_ hints: HintBoard) {
+    let revision = hints.trialRevision
+    guard revision != trialRevision else { return }
+    trialRevision = revision
+    trialCount = 0
+    for position in candidates.indices {
+      let trial = hints.trial(candidates[position].slot)
+      if trial != candidates[position].trial { trialCount += 1 }
+      candidates[position].newestTrial = trial
+    }
+  }
+
+  /// The endpoint that is to be tried by this request, if any. It takes the trial: one request a
+  /// trial and worker, and none where the endpoint has something to do by then.
+  mutating func takeTrial(_ scan: Scan) -> Int? {
+    var chosen: Int?
+    for position in candidates.indices
+    where candidates[position].trial != candidates[position].newestTrial {
+      if chosen != nil { continue }
+      let isUsed = isUsable(position, scan, ignoresEjection: false)
+      guard isUsed, scan.busy(candidates[position].slot) == 0 else {
+        // Somebody else has tried it, or it is out.
+        candidates[position].trial = candidates[position].newestTrial
+        trialCount -= 1
+        continue
+      }
+      chosen = position
+    }
+    guard let chosen else { return nil }
+    candidates[chosen].trial = candidates[chosen].newestTrial
+    trialCount -= 1
+    return chosen
+  }
+}

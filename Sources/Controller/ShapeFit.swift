@@ -1,0 +1,180 @@
+// Learns how the endpoints of a pool slow down from how long requests took, by what was in flight
+// when each was sent: flat up to a number of slots, a straight line, or neither. Needed only where
+// nobody says how many slots there are: neither the file nor the kind of server nor a page.
+// A pure value; docs/control.md tells how well it does.
+import Fleet
+import Primitives
+
+struct ShapeFit: Sendable, Equatable {
+  /// Evidence of at most so many endpoints is looked at.
+  static let endpointsMax = 64
+  /// It fades over so many seconds, or over twenty mean response times where that is longer.
+  static let tau = 60.0
+  /// A bucket, an endpoint and a pool with fewer answers say nothing.
+  static let bucketMin = 2.0
+  static let endpointMin = 10.0
+  static let poolMin = 50.0
+
+  /// By bucket: answers, and the sum of their durations in seconds; and the cells that they were
+  /// made of.
+  private struct Row: Sendable, Equatable {
+    var slot: Int
+    var counts = [Double](repeating: 0, count: OccupancyBucket.count)
+    var sums = [Double](repeating: 0, count: OccupancyBucket.count)
+    var lastCounts = [Double](repeating: -1, count: OccupancyBucket.count)
+    var lastSeconds = [Double](repeating: 0, count: OccupancyBucket.count)
+  }
+  private var rows: [Row] = []
+
+  /// What could be the truth.
+  enum Candidate: Equatable {
+    /// Shares its speed: m times as long with m.
+    case sharing
+    case knee(Double, slope: Double)
+    case line(slope: Double)
+
+    var shape: ServiceShape {
+      switch self {
+      case .sharing: ServiceShape(knee: 1, slope: 1, marginal: 0)
+      case .knee(let knee, let slope): ServiceShape(knee: knee, slope: slope, marginal: 0)
+      case .line(let slope): ServiceShape(knee: .infinity, slope: slope, marginal: 0)
+      }
+    }
+  }
+
+  static let candidates: [Candidate] = {
+    let knees = Array(2...12).map(Double.init) + [14, 16, 18, 20, 24, 28, 32]
+    let lines = [1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64]
+    return [.sharing]
+      + knees.flatMap { knee in
+        [knee, 2 * knee, .infinity].map { Candidate.knee(knee, slope: $0) }
+      } + lines.map { .line(slope: $0) }
+  }()
+
+  /// Takes the cells of the endpoints at `slots`, `passed` seconds after the last time.
+  mutating func take(
+    _ board: EvidenceBoard, slots: [Int], passed: Double, fleetResponse: Double
+  ) {
+    if rows.map(\.slot) != slots { rows = slots.map { Row(slot: $0) } }
+    let keep = exponential(-passed / max(Self.tau, 20 * fleetResponse))
+    for index in rows.indices {
+      for bucket in 0..<OccupancyBucket.count {
+        let (count, seconds) = board.occupancy(rows[index].slot, bucket)
+        let fresh = count - rows[index].lastCounts[bucket]
+        let spent = seconds - rows[index].lastSeconds[bucket]
+        let isFirst = rows[index].lastCounts[bucket] < 0
+        rows[index].lastCounts[bucket] = count
+        rows[index].lastSeconds[bucket] = seconds
+        rows[index].counts[bucket] *= keep
+        rows[index].sums[bucket] *= keep
+        guard !isFirst, fresh > 0, spent >= 0 else { continue }
+        rows[index].counts[bucket] += fresh
+        rows[index].sums[bucket] += spent
+      }
+    }
+  }
+
+  /// A point that counts.
+  private struct Point {
+    var row: Int
+    var count: Double
+    var mean: Double
+    var occupancy: Double
+  }
+
+  /// The most plausible shape; `unknown` where nothing can be said. `marginal` is the price of
+  /// delay where there are slots.
+  func shape(marginal: Double) -> ServiceShape {
+    let points = usablePoints()
+    let total = points.reduce(0) { $0 + $1.count }
+    guard total >= Self.poolMin else { return .unknown }
+    let top = quantile(0.98, points, total)
+    let found = Self.candidates.filter {
+      if case .knee(let knee, _) = $0 { return knee <= max(top, 2) }
+      return true
+    }
+    let misfits = found.map { misfit($0.shape, points) }
+    let rowCount = Set(points.map(\.row)).count
+    let freedom = Double(max(1, points.count - rowCount))
+    guard let least = misfits.min() else { return .unknown }
+    let variance = max(0.2, least / freedom)
+    // What is simplest has the benefit of the doubt.
+    let weights = zip(found, misfits).map { candidate, misfit in
+      exponential(-(misfit - least) / (4 * variance))
+        * (candidate == .sharing ? 2 * Double(found.count) : 1)
+    }
+    return read(found, weights, top: top, marginal: marginal)
+  }
+
+  private func usablePoints() -> [Point] {
+    var points: [Point] = []
+    for (index, row) in rows.enumerated() {
+      guard row.counts.reduce(0, +) >= Self.endpointMin else { continue }
+      for bucket in row.counts.indices where row.counts[bucket] > Self.bucketMin {
+        points.append(
+          Point(
+            row: index, count: row.counts[bucket], mean: row.sums[bucket] / row.counts[bucket],
+            occupancy: OccupancyBucket.middle(bucket)))
+      }
+    }
+    return points
+  }
+
+  private func quantile(_ share: Double, _ points: [Point], _ total: Double) -> Double {
+    var left = share * total
+    for point in points.sorted(by: { $0.occupancy < $1.occupancy }) {
+      left -= point.count
+      if left <= 0 { return point.occupancy }
+    }
+    return points.last?.occupancy ?? 1
+  }
+
+  /// χ² of a shape, each endpoint having a speed of its own.
+  private func misfit(_ shape: ServiceShape, _ points: [Point]) -> Double {
+    var sum = 0.0
+    var begin = 0
+    while begin < points.count {
+      var end = begin
+      var (scale, count) = (0.0, 0.0)
+      while end < points.count, points[end].row == points[begin].row {
+        scale += points[end].count * points[end].mean / shape.stretch(points[end].occupancy)
+        count += points[end].count
+        end += 1
+      }
+      scale /= count
+      for index in begin..<end where scale > 0 {
+        let ratio = points[index].mean / (scale * shape.stretch(points[index].occupancy))
+        sum += points[index].count * (ratio - 1) * (ratio - 1)
+      }
+      begin = end
+    }
+    return sum
+  }
+
+  /// The kind that is the most plausible, and its number, a mean over those of the kind.
+  private func read(
+    _ found: [Candidate], _ weights: [Double], top: Double, marginal: Double
+  ) -> ServiceShape {
+    var (unknown, knees, lines) = (0.0, 0.0, 0.0)
+    var (kneeLogs, lineLogs) = (0.0, 0.0)
+    for (candidate, weight) in zip(found, weights) {
+      switch candidate {
+      case .sharing: unknown += weight
+      case .knee(let knee, _) where knee >= 0.9 * top: unknown += weight
+      case .knee(let knee, _):
+        knees += weight
+        kneeLogs += weight * logarithm(knee)
+      case .line(let slope):
+        lines += weight
+        lineLogs += weight * logarithm(slope)
+      }
+    }
+    if knees > unknown, knees > lines {
+      return .slots(exponential(kneeLogs / knees), marginal: marginal)
+    }
+    // Under feedback of the pick a server that shares looks flatter than it is.
+    let slope = lines > 0 ? exponential(lineLogs / lines) / 4 : 1
+    guard lines > unknown, slope > 1 else { return .unknown }
+    return ServiceShape(knee: .infinity, slope: slope, marginal: 1)
+  }
+}

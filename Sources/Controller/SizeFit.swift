@@ -1,0 +1,69 @@
+// Whether a request takes as long as its content is long: within an endpoint, the slope of duration
+// (in means of the endpoint) on length (in means of the pool). 0 where length says nothing, as with
+// LLM prompts beside long answers; 1 where a request twice as long takes twice as long.
+// A pure value; docs/control.md tells what it is for.
+import Fleet
+import Primitives
+
+struct SizeFit: Sendable, Equatable {
+  /// Evidence fades over so many seconds.
+  static let tau = 60.0
+  /// With fewer requests nothing is said.
+  static let countMin = 20.0
+
+  private struct Sums: Sendable, Equatable {
+    var count = 0.0
+    var size = 0.0
+    var squares = 0.0
+    var seconds = 0.0
+    var products = 0.0
+  }
+  private struct Row: Sendable, Equatable {
+    var slot: Int
+    var sums = Sums()
+    var last: [UInt64]?
+  }
+  private var rows: [Row] = []
+
+  private static let columns: [EvidenceBoard.Column] = [
+    .sizedCount, .sizes, .sizeSquares, .sizedMicros, .sizeMicros,
+  ]
+
+  /// Takes the cells of the endpoints at `slots`, `passed` seconds after the last time.
+  mutating func take(_ board: EvidenceBoard, slots: [Int], passed: Double) {
+    if rows.map(\.slot) != slots { rows = slots.map { Row(slot: $0) } }
+    let keep = exponential(-passed / Self.tau)
+    for index in rows.indices {
+      let cells = Self.columns.map { board.sum($0, rows[index].slot) }
+      defer { rows[index].last = cells }
+      guard let last = rows[index].last else { continue }
+      func fresh(_ place: Int) -> Double { Double(cells[place] &- last[place]) }
+      rows[index].sums.count = rows[index].sums.count * keep + fresh(0)
+      rows[index].sums.size = rows[index].sums.size * keep + fresh(1)
+      rows[index].sums.squares = rows[index].sums.squares * keep + fresh(2)
+      rows[index].sums.seconds = rows[index].sums.seconds * keep + fresh(3) / 1e6
+      rows[index].sums.products = rows[index].sums.products * keep + fresh(4) / 1e6
+    }
+  }
+
+  /// The mean length of a request's content, in `EvidenceBoard.sizeUnits`; nil while unknown.
+  var meanSize: Double? {
+    let count = rows.reduce(0) { $0 + $1.sums.count }
+    let size = rows.reduce(0) { $0 + $1.sums.size }
+    return count >= Self.countMin && size > 0 ? size / count : nil
+  }
+
+  /// The slope, 0…1; nil while unknown.
+  var slope: Double? {
+    guard let mean = meanSize else { return nil }
+    var (covariance, variance) = (0.0, 0.0)
+    for row in rows where row.sums.count > 2 && row.sums.seconds > 0 {
+      let sums = row.sums
+      let response = sums.seconds / sums.count
+      covariance += (sums.products - sums.size * sums.seconds / sums.count) / (response * mean)
+      variance += (sums.squares - sums.size * sums.size / sums.count) / (mean * mean)
+    }
+    guard variance > 0, covariance.isFinite else { return nil }
+    return min(max(covariance / variance, 0), 1)
+  }
+}

@@ -1,0 +1,32 @@
+// Requests in flight, in buckets: each number up to 16, then four to an octave, so that how
+// durations grow with them can be learnt from a few cells.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+
+/// Which bucket a number of requests in flight belongs to.
+public enum OccupancyBucket {
+  /// The last one takes all above 112.
+  public static let count = 28
+
+  /// The bucket of `occupancy`, 0..<count: 1 → 0, 16 → 15, 17…20 → 16, 21…24 → 17.
+  @inlinable public static func of(_ occupancy: Int) -> Int {
+    if occupancy <= 16 { return max(0, occupancy - 1) }
+    // Octave (16, 32] in steps of 4, (32, 64] in steps of 8, …
+    let above = occupancy - 1
+    let octave = Int.bitWidth - 1 - above.leadingZeroBitCount
+    return min(count - 1, 16 + (octave - 4) * 4 + (above >> (octave - 2)) & 3)
+  }
+
+  /// The mean of the numbers of a bucket; of the last one where they begin.
+  public static func middle(_ bucket: Int) -> Double {
+    if bucket < 16 { return Double(bucket + 1) }
+    let octave = 4 + (bucket - 16) / 4
+    let step = 1 << (octave - 2)
+    let first = (1 << octave) + (bucket - 16) % 4 * step + 1
+    return Double(first) + Double(step - 1) / 2
+  }
+
+  /// The index of a slot's bucket in its block: a count, then a sum.
+  @inlinable public static func index(_ slot: Int, _ bucket: Int) -> Int {
+    (slot * count + bucket) * 2
+  }
+}

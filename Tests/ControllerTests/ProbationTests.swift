@@ -1,0 +1,91 @@
+import Testing
+
+@testable import Controller
+
+/// What an endpoint did in a tick.
+private func news(_ durations: [Double] = [], failed: Double = 0) -> CapacityNews {
+  var news = CapacityNews()
+  news.completions = Double(durations.count)
+  news.seconds = durations.reduce(0, +)
+  news.squares = durations.reduce(0) { $0 + $1 * $1 }
+  news.failed = failed
+  return news
+}
+
+@Suite struct ProbationTests {
+  /// Lets `seconds` pass without a request.
+  private func idle(_ probation: inout Probation, _ seconds: Double) {
+    for _ in 0..<Int((seconds * 10).rounded()) {
+      _ = probation.take(news(), inFlight: 0, outstandingSeconds: 0, usual: 0.1, passed: 0.1)
+    }
+  }
+
+  private func take(_ probation: inout Probation, _ news: CapacityNews) -> Bool {
+    probation.take(news, inFlight: 0, outstandingSeconds: 0, usual: 0.1, passed: 0.1)
+  }
+
+  @Test func oneThatIsWellGetsNoTrial() {
+    var probation = Probation()
+    idle(&probation, 100)
+    #expect(!probation.wantsTrial(sickIdle: 1, rate: 1_000))
+  }
+
+  @Test func threeGoodAnswersAreOwedAndEachEarnsTheNext() {
+    var probation = Probation()
+    probation.fall()
+    idle(&probation, 0.9)
+    #expect(!probation.wantsTrial(sickIdle: 1, rate: 1_000))
+    idle(&probation, 0.2)
+    #expect(probation.wantsTrial(sickIdle: 1, rate: 1_000))
+    for round in 1...3 {
+      probation.begin()
+      #expect(!probation.wantsTrial(sickIdle: 1, rate: 1_000))
+      #expect(take(&probation, news([0.1])) == (round == 3))
+      idle(&probation, 0.1)
+      #expect(probation.wantsTrial(sickIdle: 1, rate: 1_000) == (round < 3))
+    }
+    #expect(!probation.isSick)
+  }
+
+  @Test(arguments: [(rate: 50.0, sick: 1, pause: 1.0), (10, 1, 5), (50, 4, 4)])
+  func trialsAreAFiftiethOfTheRequests(rate: Double, sick: Int, pause: Double) {
+    var probation = Probation()
+    probation.fall()
+    idle(&probation, pause - 0.2)
+    #expect(!probation.wantsTrial(sickIdle: sick, rate: rate))
+    idle(&probation, 0.3)
+    #expect(probation.wantsTrial(sickIdle: sick, rate: rate))
+  }
+
+  @Test func aTrialInVainDoublesThePauseAndAGoodOneEndsThat() {
+    var probation = Probation()
+    probation.fall()
+    for expected in [2.0, 4, 8, 16, 16] {
+      probation.begin()
+      _ = take(&probation, news([2]))
+      #expect(probation.back == expected)
+      #expect(probation.owed == 3)
+    }
+    probation.begin()
+    _ = take(&probation, news(failed: 1))
+    #expect(probation.back == 16)
+    probation.begin()
+    _ = take(&probation, news([0.1]))
+    #expect(probation.back == 1)
+  }
+
+  @Test func answersOfRequestsFromBeforeAreNoTrials() {
+    var probation = Probation()
+    for _ in 0..<20 { _ = take(&probation, news([9])) }
+    #expect(probation.isSick)
+    #expect(probation.back == 1)
+  }
+
+  @Test func whatWaitsFarTooLongMakesSick() {
+    var probation = Probation()
+    _ = probation.take(news(), inFlight: 2, outstandingSeconds: 2.3, usual: 0.1, passed: 0.1)
+    #expect(!probation.isSick)
+    _ = probation.take(news(), inFlight: 2, outstandingSeconds: 2.5, usual: 0.1, passed: 0.1)
+    #expect(probation.isSick)
+  }
+}

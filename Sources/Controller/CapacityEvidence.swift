@@ -186,6 +186,16 @@ package struct CapacityEvidence: Sendable, Equatable {
     /// For how long it has had streams and given no piece of one, seconds.
     package var stillSeconds = 0.0
     package init() {}
+
+    /// What a request usually takes there or, if longer, in the pool, seconds. Far more than in the
+    /// pool is no habit but a bad time that it began with.
+    package func usualResponse(pool: Double) -> Double {
+      hasBadPast(pool: pool) ? pool : max(long.usualResponse, pool)
+    }
+
+    func hasBadPast(pool: Double) -> Bool {
+      pool > 0 && long.usualResponse > Probation.lateRatio * pool
+    }
   }
   /// The long memory fades over so many seconds; where nothing can be learnt, or what can be is not
   /// usual, more slowly.
@@ -262,6 +272,13 @@ package struct CapacityEvidence: Sendable, Equatable {
     } else {
       sums.stillSeconds = inFlight > 0 ? sums.stillSeconds + passed : 0
     }
+  }
+
+  /// It is well again: its bad times are over. Where they are all that is known of it, nothing is.
+  /// `usual`: the pool's usual response, seconds.
+  package mutating func recover(usual: Double) {
+    forget()
+    if sums.hasBadPast(pool: usual) { sums.long = CapacityMemory() }
   }
 
   /// Forgets what the balancer itself saw lately.

@@ -154,6 +154,8 @@ package struct CapacityVerdict: Sendable, Equatable {
 package enum CapacityLaw {
   static let exponent = 0.9
   static let prior = 2.0
+  /// So many times slower than the median is very slow.
+  static let slowRatio = 4.0
   /// Dead bands, in standard deviations of exponential durations.
   static let usualBand = 0.5
   static let latelyBand = 1.0
@@ -236,7 +238,7 @@ package enum CapacityLaw {
     verdict.isKnown = evidence.long.completions > completionsMin
     verdict.amount = evidence.short.amount
     verdict.seconds = evidence.short.seconds
-    verdict.usualResponse = max(evidence.long.usualResponse, pool.usualResponse)
+    verdict.usualResponse = evidence.usualResponse(pool: pool.usualResponse)
     // Of streams every piece counts, and the time that none came.
     if evidence.inFlight > 0, pool.isResponseKnown, pool.piecesPerAnswer == nil {
       let patience = 3 * verdict.usualResponse * (evidence.inFlight + 1)
@@ -313,9 +315,11 @@ package enum CapacityLaw {
       scratch.append(each.amount / (each.seconds * each.capacity))
     }
     let pace = max(upperMedianInPlace(&scratch) ?? 1, 1e-6)
-    let prior = prior * pool.variability
     for index in verdicts.indices where bases[index] > 0 {
       let expected = verdicts[index].capacity * pace
+      // Of a very slow one fewer answers are asked for: they take long, and it may be well again.
+      let share = verdicts[index].capacity / (pool.rateOfOne * bases[index])
+      let prior = prior * pool.variability * min(1, slowRatio * share)
       let rate =
         (verdicts[index].amount + prior) / (verdicts[index].seconds + prior / expected)
       verdicts[index].lately = beyond(

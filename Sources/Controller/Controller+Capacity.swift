@@ -170,8 +170,8 @@ extension EndpointState {
     }
     let isWell = capacity.probation.take(
       capacity.news, inFlight: sums.inFlight, outstandingSeconds: sums.outstandingSeconds,
-      usual: max(sums.long.usualResponse, usual), passed: passed)
-    if isWell { capacity.forget() }
+      usual: sums.usualResponse(pool: usual), passed: passed)
+    if isWell { capacity.recover(usual: usual) }
     return capacity.probation
   }
 

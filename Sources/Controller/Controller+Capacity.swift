@@ -62,15 +62,15 @@ extension Controller {
     for place in pool.endpoints.indices {
       let slot = pool.endpoints[place].slot
       let cells = EvidenceReading(evidence, slot, now: now)
-      let sums = endpoints[slot]?.takeCells(
+      let taken = endpoints[slot]?.takeCells(
         cells, passed: passed.seconds, tau: tau, piecesPerAnswer, hints,
         interval: configured, now: now)
-      if let news = endpoints[slot]?.capacity.news {
+      if let news = taken?.news {
         started += news.started
         pieces += news.pieces
         answers += news.completions
       }
-      all.append(sums ?? CapacityEvidence.Sums())
+      all.append(taken?.sums ?? CapacityEvidence.Sums())
       bases.append(pool.endpoints[place].baseWeight)
     }
     pools[index].noteRequests(started, passed: passed.seconds)
@@ -117,8 +117,7 @@ extension Controller {
     for place in pool.endpoints.indices {
       let slot = pool.endpoints[place].slot
       guard
-        endpoints[slot]?.capacity.probation.wantsTrial(sickIdle: waiting, rate: rate) == true,
-        endpoints[slot]?.eligibility.takesNewExchanges == true,
+        endpoints[slot]?.wantsTrial(sickIdle: waiting, rate: rate) == true,
         !evidence.isEjected(slot), !pool.endpoints[place].isBackup,
         pool.endpoints[place].baseWeight > 0
       else { continue }
@@ -148,7 +147,7 @@ extension EndpointState {
   fileprivate mutating func takeCells(
     _ cells: EvidenceReading, passed: Double, tau: Double,
     _ piecesPerAnswer: Double?, _ hints: HintBoard, interval: Double, now: Nanoseconds
-  ) -> CapacityEvidence.Sums {
+  ) -> (sums: CapacityEvidence.Sums, news: CapacityNews) {
     let stream = piecesPerAnswer.map {
       let count = cells.inFlight + capacity.fadedForeignMean(now: now, interval: interval)
       return StreamPace(
@@ -157,7 +156,7 @@ extension EndpointState {
     capacity.take(
       cells, passed: passed, tau: tau, stream: stream)
     capacity.publishForeign(hints, endpoint.slot, interval: interval, now: now)
-    return capacity.sums
+    return (capacity.sums, capacity.news)
   }
 
   /// Takes what the last tick says of its probation.
@@ -173,6 +172,11 @@ extension EndpointState {
       usual: sums.usualResponse(pool: usual), passed: passed)
     if isWell { capacity.recover(usual: usual) }
     return capacity.probation
+  }
+
+  fileprivate mutating func wantsTrial(sickIdle: Int, rate: Double) -> Bool {
+    capacity.probation.wantsTrial(sickIdle: sickIdle, rate: rate)
+      && eligibility.takesNewExchanges
   }
 
   /// Keeps the verdict. True where the pool's scrape interval is another one than at the last time.

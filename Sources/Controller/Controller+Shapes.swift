@@ -88,10 +88,10 @@ extension Controller {
   }
 
   /// The slots that the endpoints' pages agree on within a tenth; nil: they do not.
-  private func sharedSlots(_ pool: Pool, _ now: Nanoseconds) -> Double? {
+  private mutating func sharedSlots(_ pool: Pool, _ now: Nanoseconds) -> Double? {
     var known: [Double] = []
     for place in pool.endpoints.indices {
-      if let slots = endpoints[pool.endpoints[place].slot]?.fullPages.slots(now: now) {
+      if let slots = endpoints[pool.endpoints[place].slot]?.slotsOfPages(now: now) {
         known.append(slots)
       }
     }
@@ -107,15 +107,27 @@ extension Controller {
     var (count, slots) = (0.0, 0.0)
     for place in pool.endpoints.indices {
       let endpoint = pool.endpoints[place]
-      guard let own = endpoint.concurrency ?? shared, let state = endpoints[endpoint.slot],
-        state.eligibility.takesNewExchanges, !evidence.isEjected(endpoint.slot)
+      guard let own = endpoint.concurrency ?? shared, !evidence.isEjected(endpoint.slot),
+        let load = endpoints[endpoint.slot]?.loadToServe(
+          interval: pool.weights.interval.seconds, now: now)
       else { continue }
-      count +=
-        state.capacity.sums.inFlight
-        + state.capacity.fadedForeignMean(now: now, interval: pool.weights.interval.seconds)
+      count += load
       slots += own
     }
     let fill = slots > 0 ? count / slots : 0
     pools[index].fill = pools[index].fill * 0.9 + fill * 0.1
+  }
+}
+
+extension EndpointState {
+  /// In place, as the next: a copy of the state would cost more than all the rest.
+  fileprivate mutating func slotsOfPages(now: Nanoseconds) -> Double? {
+    fullPages.slots(now: now)
+  }
+
+  /// Requests in flight, those of others included; nil where it takes none.
+  fileprivate mutating func loadToServe(interval: Double, now: Nanoseconds) -> Double? {
+    guard eligibility.takesNewExchanges else { return nil }
+    return capacity.sums.inFlight + capacity.fadedForeignMean(now: now, interval: interval)
   }
 }

@@ -12,14 +12,16 @@ extension Controller {
     let passed = min(passed.seconds, 0.5)
     let recent = pool.watchdog.timeout.seconds
     var movingCount = 0
-    for endpoint in pool.endpoints where (endpoints[endpoint.slot]?.quiet ?? .infinity) < recent {
+    for place in pool.endpoints.indices
+    where (endpoints[pool.endpoints[place].slot]?.look().quiet ?? .infinity) < recent {
       movingCount += 1
     }
     var wanted: [(slot: Int, cause: Watchdog.Cause)] = []
     for place in pool.endpoints.indices {
       let slot = pool.endpoints[place].slot
-      let isMoving = (endpoints[slot]?.quiet ?? .infinity) < recent
-      let before = endpoints[slot]?.eligibility ?? .ready
+      let look = endpoints[slot]?.look()
+      let isMoving = (look?.quiet ?? .infinity) < recent
+      let before = look?.eligibility ?? .ready
       let view = endpoints[slot]?.watch(
         othersMove: movingCount > (isMoving ? 1 : 0), pool.watchdog, passed: passed, now: now)
       guard let view else { continue }
@@ -66,8 +68,11 @@ struct WatchdogView {
 }
 
 extension EndpointState {
-  /// Seconds since content of an answer came from it.
-  fileprivate var quiet: Double { watchdog.quiet }
+  /// Seconds since content of an answer came from it, and whether it takes requests. In place: a
+  /// copy of the state would cost more than all the rest.
+  fileprivate mutating func look() -> (quiet: Double, eligibility: Eligibility) {
+    (watchdog.quiet, eligibility)
+  }
 
   /// One tick of its watchdog. In place: a copy of the state would cost more than all the rest.
   fileprivate mutating func watch(

@@ -49,7 +49,7 @@ extension Picker {
   ) -> Int? {
     ranks.withUnsafeBufferPointer { ranks in
       costs.withUnsafeBufferPointer { costs in
-        leastOfCalm(load, ranks, costs, &random)
+        costs.baseAddress.flatMap { leastOfCalm(load, ranks, $0, &random) }
       }
     }
   }
@@ -57,21 +57,20 @@ extension Picker {
   @inline(__always)
   private func leastOfCalm(
     _ load: UnsafePointer<Int32>, _ ranks: UnsafeBufferPointer<Rank>,
-    _ costs: UnsafeBufferPointer<Double>, _ random: inout RandomSource
+    _ costs: UnsafePointer<Double>, _ random: inout RandomSource
   ) -> Int? {
-    var best = Best(load: .infinity)
-    for position in ranks.indices where ranks[position].weight > 0 {
-      let load = cost(ranks[position], load[Int(ranks[position].slot)], costs)
-      let weight = ranks[position].weight
-      let (mine, theirs) = (load * best.weight, best.load * weight)
-      if mine > theirs { continue }
-      if mine == theirs {
+    var best = Best()
+    for position in ranks.indices {
+      let rank = ranks[position]
+      let price = cost(rank, load[Int(rank.slot)], costs) * rank.inverse
+      if price > best.price { continue }
+      if price == best.price {
         best.ties += 1
         if random.index(below: best.ties) != 0 { continue }
       } else {
         best.ties = 1
       }
-      (best.position, best.load, best.weight) = (position, load, weight)
+      (best.position, best.price) = (position, price)
     }
     return best.position
   }
@@ -120,8 +119,8 @@ extension Picker {
 
   private struct Best {
     var position: Int?
-    var load = 0.0
-    var weight = 1.0
+    /// The cost of one more request ÷ weight. What has no weight costs more than this.
+    var price = Double.greatestFiniteMagnitude
     var ties = 1
   }
 
@@ -135,20 +134,18 @@ extension Picker {
     let shape = shapes[candidates[position].shape]
     var load = shape.cost(count)
     if scan.sizeTerm != 0 { load += scan.sizeTerm * shape.delay(count) }
-    let weight = pickWeight(position, scan)
-    // load / weight against the best one's, without dividing.
-    let (mine, theirs) = (load * best.weight, best.load * weight)
-    if best.position == nil || mine < theirs {
+    // As in a scan of a calm pool, so that both agree to the last bit.
+    let price = load * (1 / pickWeight(position, scan))
+    if best.position == nil || price < best.price {
       best.ties = 1
-    } else if mine == theirs {
+    } else if price == best.price {
       best.ties += 1
       if random.index(below: best.ties) != 0 { return }
     } else {
       return
     }
     best.position = position
-    best.load = load
-    best.weight = weight
+    best.price = price
   }
 
   /// Looks at max(8, √N) endpoints drawn by weight. nil where none of them may be used.

@@ -18,10 +18,11 @@ extension Picker {
 
   /// What one more request costs with `load` in flight, in units of a request alone at weight 1.
   @inline(__always)
-  func cost(_ rank: Rank, _ load: Int32, _ costs: UnsafeBufferPointer<Double>) -> Double {
-    let load = Int(load)
-    guard load >= 0, load < Self.tableCount else { return costOfMany(rank, load) }
-    return costs[Int(rank.table) + load]
+  func cost(_ rank: Rank, _ load: Int32, _ costs: UnsafePointer<Double>) -> Double {
+    // One comparison: less than 0 is very much.
+    let place = UInt32(bitPattern: load)
+    guard place < UInt32(Self.tableCount) else { return costOfMany(rank, load) }
+    return costs[Int(UInt32(bitPattern: rank.table) &+ place)]
   }
 
   /// How much dearer than others a request is where it delays others, by the length of its content.
@@ -33,8 +34,8 @@ extension Picker {
   }
 
   @inline(never)
-  private func costOfMany(_ rank: Rank, _ load: Int) -> Double {
-    shapes[Int(rank.table) / Self.tableCount].cost(Double(max(0, load) + 1))
+  private func costOfMany(_ rank: Rank, _ load: Int32) -> Double {
+    shapes[Int(rank.table) / Self.tableCount].cost(Double(max(0, load)) + 1)
   }
 
   /// Takes new shapes. Allocates where one changed: about once a second at most.

@@ -52,8 +52,8 @@ package struct Picker: Sendable {
     var slot: Int32
     /// Where its shape's costs begin in `costs`.
     var table: Int32
-    /// 0 where it is not to be picked.
-    var weight: Double
+    /// 1 ÷ weight; infinite where it is not to be picked.
+    var inverse: Double
   }
 
   /// Above this many endpoints `leastRequest` looks at some only, drawn by weight.
@@ -102,7 +102,7 @@ package struct Picker: Sendable {
     bindsClients = [.hash, .ipHash].contains(pool.balance) || pool.affinity != nil
     hasBackups = pool.endpoints.contains(where: \.isBackup)
     candidates = pool.endpoints.map { Candidate($0) }
-    ranks = [Rank](repeating: Rank(slot: 0, table: 0, weight: 0), count: candidates.count)
+    ranks = [Rank](repeating: Rank(slot: 0, table: 0, inverse: .infinity), count: candidates.count)
     costs = Self.table(.plain)
     newsTaken = [UInt64](
       repeating: 0, count: pool.endpoints.count * HintBoard.News.allCases.count)
@@ -213,7 +213,7 @@ package struct Picker: Sendable {
       ranks[position] = Rank(
         slot: Int32(truncatingIfNeeded: candidates[position].slot),
         table: Int32(truncatingIfNeeded: candidates[position].shape * Self.tableCount),
-        weight: isUsed ? candidates[position].weight : 0)
+        inverse: isUsed ? 1 / candidates[position].weight : .infinity)
       if candidates[position].health.isHalfOpen || !candidates[position].hasRoom { isCalm = false }
       from = max(from, candidates[position].health.rampEnd(slowStart: slowStart))
     }

@@ -45,6 +45,8 @@ struct PassiveContext {
   var othersAreClean: Bool
   /// Not so many are ejected that this one has to stay.
   var mayEject = true
+  /// The last two canaries there were good.
+  var isCanaryGood = false
 
   /// For how long a scrape or a failure counts as news.
   var recent: Nanoseconds { .seconds(3 * max(interval, 1)) }
@@ -69,11 +71,16 @@ package struct PassiveHealth: Sendable {
   private static let refusedSilence = Nanoseconds.seconds(5)
   /// The same where checks, its page or others say that it is back.
   private static let hintedSilence = Nanoseconds.seconds(2)
+  /// Where a slow start begins, and where it does after good canaries.
+  private static let rampMin = 0.3
+  private static let canaryRampMin = 0.65
   private static let longAgo = Nanoseconds(.min / 4)
 
   package private(set) var ejectedUntil = Nanoseconds.zero
   /// A request that can be made again elsewhere may try it from then on, though it is ejected.
   package private(set) var trialFrom = Nanoseconds.zero
+  /// The pool has a canary, which tries it before requests of clients do. It lasts over reloads.
+  var hasCanary = false
   /// Was ejected and has not shown three good answers since.
   package private(set) var isHalfOpen = false
   /// Decayed share of failures, over about a hundred attempts.
@@ -96,6 +103,9 @@ package struct PassiveHealth: Sendable {
   /// Of the ejection that it is in; nil where it is in none.
   package private(set) var reason: EjectionReason?
   private var rampStart = Self.longAgo
+  private var rampMin = Self.rampMin
+  /// Since it was ejected canaries were good there.
+  private var isCleared = false
   private var lastSuccess = Self.longAgo
   private var lastFailure = Self.longAgo
   private var suspectedAt = Self.longAgo
@@ -109,12 +119,12 @@ package struct PassiveHealth: Sendable {
   private(set) var meanResponse = 0.0
   private(set) var responseCount = 0
 
-  /// 0.3 rising to 1 over the slow start.
+  /// 0.3, or 0.65 after good canaries, rising to 1 over the slow start.
   @inline(__always)
   func ramp(now: Nanoseconds, slowStart: Nanoseconds) -> Double {
     let passed = now - rampStart
     if passed >= slowStart { return 1 }
-    return 0.3 + 0.7 * max(0, passed.seconds) / slowStart.seconds
+    return rampMin + (1 - rampMin) * max(0, passed.seconds) / slowStart.seconds
   }
 
   /// From when on the ramp is 1.
@@ -130,11 +140,15 @@ package struct PassiveHealth: Sendable {
   @inline(__always)
   func mayBePicked(now: Nanoseconds, load: Int32, isRepeatable: Bool = false) -> Bool {
     if !isHalfOpen { return now >= ejectedUntil }
-    return load == 0 && (now >= ejectedUntil || isRepeatable && now >= trialFrom)
+    return load == 0
+      && (now >= ejectedUntil || isRepeatable && now >= trialFrom && !hasCanary)
   }
 
   /// It takes new requests again, after a probe or an operator had said no.
-  mutating func beginSlowStart(now: Nanoseconds) { rampStart = now }
+  mutating func beginSlowStart(now: Nanoseconds) {
+    rampStart = now
+    rampMin = Self.rampMin
+  }
 
   /// An attempt that was sent at `sentAt` ended well, or with a client error that says nothing
   /// against the endpoint. True where this ends an ejection.
@@ -152,6 +166,8 @@ package struct PassiveHealth: Sendable {
       if ejections > 0, now - rampStart > .seconds(60) { ejections = 0 }
       return false
     }
+    // What was sent before it was ejected is no trial, and the rest is the canary's.
+    if hasCanary, now < ejectedUntil, let sentAt, sentAt < ejectedSince { return false }
     probesGood += 1
     noteWord(at: now)
     guard probesGood >= probesNeeded else { return false }
@@ -175,6 +191,8 @@ package struct PassiveHealth: Sendable {
     refusals = Refusals()
     clientErrors = ClientErrorShare()
     rampStart = now
+    rampMin = isCleared ? Self.canaryRampMin : Self.rampMin
+    isCleared = false
   }
 
   /// How long a complete answer took.
@@ -221,7 +239,9 @@ package struct PassiveHealth: Sendable {
       // What fails during a rest was a free trial, or came late: no reason to rest longer.
       if isHalfOpen {
         probesGood = 0
-        trialFrom = isFree ? max(trialFrom, now + Self.freeRest) : ejectedUntil
+        if !hasCanary {
+          trialFrom = isFree ? max(trialFrom, now + Self.freeRest) : ejectedUntil
+        }
         noteWord(at: now)
       }
       return false
@@ -233,6 +253,7 @@ package struct PassiveHealth: Sendable {
     }
     reject(until: now + rest, failure.reason, now: now)
     if isFree { trialFrom = now + Self.freeRest }
+    if hasCanary { leaveToCanary(now: now, context) }
     switch failure {
     case .refused, .unreachable, .timeout: wasUnreachable = true
     case .truncated, .status, .malformed: wasUnreachable = false
@@ -254,7 +275,7 @@ package struct PassiveHealth: Sendable {
     refusals.note(now: now, load: isOverload ? load : 0, retryAfter: retryAfter)
     if isHalfOpen {
       probesGood = 0
-      trialFrom = max(trialFrom, now + Self.freeRest)
+      if !hasCanary { trialFrom = max(trialFrom, now + Self.freeRest) }
       noteWord(at: now)
       guard now >= ejectedUntil else { return false }
     } else {
@@ -266,6 +287,7 @@ package struct PassiveHealth: Sendable {
     ejections += 1
     reject(until: now + rest(.status, isFree: false, context), reason, now: now)
     trialFrom = now + Self.freeRest
+    if hasCanary { leaveToCanary(now: now, context) }
     wasUnreachable = false
     return true
   }
@@ -308,8 +330,18 @@ package struct PassiveHealth: Sendable {
     ejections += 1
     responseCount = 0
     reject(until: now + rest(.timeout, isFree: false, context), .slow, now: now)
+    if hasCanary { leaveToCanary(now: now, context) }
     wasUnreachable = false
     return ejectedUntil
+  }
+
+  /// It rests until canaries are good there; without a word of them for as long as it may rest at
+  /// all. They end its first rest at once. One that clients found failing again is as long as it
+  /// would be without them: clients may ask for something else.
+  private mutating func leaveToCanary(now: Nanoseconds, _ context: PassiveContext) {
+    trialFrom = ejections <= 1 ? now : ejectedUntil
+    ejectedUntil = max(ejectedUntil, now + context.policy.failTimeout)
+    isCleared = false
   }
 
   private mutating func reject(
@@ -389,9 +421,13 @@ package struct PassiveHealth: Sendable {
       let from = trialFrom
       let wasHalfOpen = isHalfOpen
       reject(until: until, wasHalfOpen ? reason ?? .scrapes : .scrapes, now: now)
-      if wasHalfOpen { trialFrom = from }
+      if wasHalfOpen {
+        trialFrom = from
+      } else if hasCanary {
+        leaveToCanary(now: now, context)
+      }
     case .scrapeBack:
-      guard isHalfOpen, wasUnreachable else { return }
+      guard isHalfOpen, wasUnreachable, !hasCanary else { return }
       ejectedUntil = min(ejectedUntil, now)
       noteHint(now: now)
     case .foreignFailures:
@@ -412,13 +448,26 @@ package struct PassiveHealth: Sendable {
       noteHint(now: now)
     case .checked:
       // The checks have said most of it: the first good answer to a request says the rest.
-      guard isHalfOpen else { return }
+      guard isHalfOpen, !hasCanary else { return }
       ejectedUntil = min(ejectedUntil, now)
       probesGood = max(probesGood, probesNeeded - 1)
       noteHint(now: now)
+    case .canary:
+      guard isHalfOpen, hasCanary else { return }
+      guard context.isCanaryGood else {
+        probesGood = 0
+        isCleared = false
+        ejectedUntil = max(ejectedUntil, now + context.policy.failTimeout)
+        noteWord(at: now)
+        return
+      }
+      isCleared = true
+      ejectedUntil = min(ejectedUntil, max(now, trialFrom))
+      probesGood = max(probesGood, probesNeeded - 1)
+      if ejectedUntil <= now { noteHint(now: now) }
     case .foreignSuccesses:
       foreignGood += count
-      guard isHalfOpen, foreignGood >= 3 else { return }
+      guard isHalfOpen, foreignGood >= 3, !hasCanary else { return }
       ejectedUntil = min(ejectedUntil, now)
       noteHint(now: now)
     }

@@ -224,7 +224,8 @@ extension Picker {
     let slot = candidates[position].slot
     return PassiveContext(
       policy: ejection, fleetResponse: hints.fleetResponse(slot), interval: hints.interval(slot),
-      balancers: hints.balancers(slot), othersAreClean: othersAreClean, mayEject: mayEject(position)
-    )
+      balancers: hints.balancers(slot), othersAreClean: othersAreClean,
+      mayEject: mayEject(position),
+      isCanaryGood: hints.isCanaryGood(slot))
   }
 }

@@ -65,6 +65,7 @@ package struct Picker: Sendable {
   let slowStart: Nanoseconds
   private let shedRatio: Double?
   private let hasBackups: Bool
+  private let hasCanary: Bool
   package internal(set) var candidates: [Candidate]
   /// Candidates that rest or are tried again: 0 on a good day, which saves a scan.
   var troubledCount = 0
@@ -101,11 +102,13 @@ package struct Picker: Sendable {
     shedRatio = pool.shedRatio
     bindsClients = [.hash, .ipHash].contains(pool.balance) || pool.affinity != nil
     hasBackups = pool.endpoints.contains(where: \.isBackup)
+    hasCanary = pool.canary != nil
     candidates = pool.endpoints.map { Candidate($0) }
     ranks = [Rank](repeating: Rank(slot: 0, table: 0, inverse: .infinity), count: candidates.count)
     costs = Self.table(.plain)
     newsTaken = [UInt64](
       repeating: 0, count: pool.endpoints.count * HintBoard.News.allCases.count)
+    for position in candidates.indices { candidates[position].health.hasCanary = hasCanary }
   }
 
   /// Whether an endpoint rests or is tried again.
@@ -161,6 +164,7 @@ package struct Picker: Sendable {
       let slot = candidates[position].slot
       guard let before = old.candidates.firstIndex(where: { $0.slot == slot }) else { continue }
       candidates[position].health = old.candidates[before].health
+      candidates[position].health.hasCanary = hasCanary
       candidates[position].current = old.candidates[before].current
       candidates[position].trial = old.candidates[before].trial
       candidates[position].adoptedUntil = old.candidates[before].adoptedUntil

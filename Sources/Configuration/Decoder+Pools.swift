@@ -41,6 +41,7 @@ extension Decoder {
     }
     scope.read("proxy_protocol", &pool.proxyProtocol, .choice)
     decodeHealth(&pool, in: &scope)
+    decodeCanary(&pool, in: &scope)
     decodeWatchdog(&pool, in: &scope)
     scope.section("on_marked_down") { section in
       section.read("causes", &pool.onMarkedDown.causes, .choice)

@@ -56,6 +56,8 @@ package struct CapacityPool: Sendable, Equatable {
   package private(set) var isResponseKnown = false
   /// The median over the endpoints of the answers a second; 0 while unknown.
   package var fleetRate = 0.0
+  /// How long a good canary takes, seconds; 0 while unknown.
+  package var usualCanary = 0.0
   /// How many balancers send requests to the endpoints, this one included.
   package var balancers = 1.0
   /// Most endpoints time out: weights stay as they are.
@@ -79,6 +81,11 @@ package struct CapacityPool: Sendable, Equatable {
   /// are in flight have ended after about one mean response time; so many, and three, are needed.
   mutating func noteAnswers(completions: Double, inFlight: Double) {
     if completions >= 3, completions >= inFlight { isResponseKnown = true }
+  }
+
+  /// A good canary took so long.
+  mutating func noteCanary(_ seconds: Double) {
+    usualCanary += (usualCanary > 0 ? 0.2 : 1) * (seconds - usualCanary)
   }
 
   /// So many pieces of streams, and answers, came in the last `passed` seconds.

@@ -21,7 +21,7 @@ extension Controller {
     endpoints[slot]?.service.takePage(running: work.running, waiting: work.waiting)
     endpoints[slot]?.fullPages.take(
       running: work.running, waiting: work.waiting, at: sentAt)
-    let cells = EvidenceReading(evidence, slot, now: now)
+    let cells = cellsOfPage(slot, now: now)
     if pools[pool].hasOthers,
       let others = endpoints[slot]?.capacity.foreignOutcomes(work, cells: cells)
     {
@@ -117,7 +117,7 @@ extension Controller {
     for place in pool.endpoints.indices {
       let slot = pool.endpoints[place].slot
       guard
-        endpoints[slot]?.wantsTrial(sickIdle: waiting, rate: rate) == true,
+        endpoints[slot]?.wantsTrial(sickIdle: waiting, rate: rate, now: now) == true,
         !evidence.isEjected(slot), !pool.endpoints[place].isBackup,
         pool.endpoints[place].baseWeight > 0
       else { continue }
@@ -174,8 +174,10 @@ extension EndpointState {
     return capacity.probation
   }
 
-  fileprivate mutating func wantsTrial(sickIdle: Int, rate: Double) -> Bool {
-    capacity.probation.wantsTrial(sickIdle: sickIdle, rate: rate)
+  /// Whether it should get the next request.
+  fileprivate mutating func wantsTrial(sickIdle: Int, rate: Double, now: Nanoseconds) -> Bool {
+    capacity.probation.wantsTrial(
+      sickIdle: sickIdle, rate: rate, isCleared: canary.map { $0.isClear(now: now) })
       && eligibility.takesNewExchanges
   }
 

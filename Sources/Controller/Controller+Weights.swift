@@ -42,6 +42,7 @@ extension Controller {
       pool.weights = policy(ofPool: index)
       let verdicts = judge(index, pool, passed: passed, now: now)
       watch(index, pool, passed: passed, now: now)
+      lookForCanaries(index, pool)
       takeDemand(index, pool, passed: passed, now: now)
       let policy = pool.weights
       let targets =

@@ -53,6 +53,7 @@ package struct Controller: Sendable {
   package internal(set) var weightLog = BoundedLog<WeightChange>()
   package internal(set) var healthLog = BoundedLog<HealthChange>()
   package internal(set) var scrapeLog = BoundedLog<ScrapeChange>()
+  package internal(set) var canaryLog = BoundedLog<CanaryEnd>()
   /// By pool.
   package internal(set) var pools: [CapacityPool] = []
   /// By pool.
@@ -86,19 +87,22 @@ package struct Controller: Sendable {
   /// Requires: as `init`; the board has got the fleet too.
   package mutating func apply(fleet: Fleet, now: Nanoseconds) {
     var next = [EndpointState?](repeating: nil, count: endpoints.count)
+    let before = fleet.pools.map { pool in
+      self.fleet.pools.firstIndex { $0.name == pool.name }
+    }
     for (index, pool) in fleet.pools.enumerated() {
+      let isSameCanary = before[index].map { self.fleet.pools[$0].canary == pool.canary } ?? true
       for endpoint in pool.endpoints {
         precondition(next.indices.contains(endpoint.slot), "slots are assigned before")
         var previous = endpoints[endpoint.slot]
         if previous?.identity != pool.identity(of: endpoint) { previous = nil }
         next[endpoint.slot] = EndpointState(
           endpoint, pool: index, of: fleet, previous: previous, now: now, &random)
+        if !isSameCanary { next[endpoint.slot]?.canary?.forget(now: now, &random) }
       }
+      if !isSameCanary, let place = before[index] { pools[place].usualCanary = 0 }
     }
     endpoints = next
-    let before = fleet.pools.map { pool in
-      self.fleet.pools.firstIndex { $0.name == pool.name }
-    }
     pools = before.map { $0.map { pools[$0] } ?? CapacityPool() }
     tuning = before.map { $0.map { tuning[$0] } ?? PoolTuning() }
     demand = before.map { $0.map { demand[$0] } ?? PoolDemand() }
@@ -108,6 +112,7 @@ package struct Controller: Sendable {
       for slot in pool.endpoints.map(\.slot) {
         for source in pool.weights.scrapes.indices { reschedule(slot, source) }
         reschedule(slot, -1)
+        reschedule(slot, Self.canarySource)
       }
     }
     mustPublish = true
@@ -148,6 +153,8 @@ package struct Controller: Sendable {
       guard let sources = endpoints[slot]?.scrapes.indices else { continue }
       endpoints[slot]?.health?.timer.postpone(by: pause)
       reschedule(slot, -1)
+      endpoints[slot]?.canary?.postpone(by: pause)
+      reschedule(slot, Self.canarySource)
       for source in sources {
         endpoints[slot]?.scrapes[source].timer.postpone(by: pause)
         reschedule(slot, source)
@@ -157,6 +164,7 @@ package struct Controller: Sendable {
 
   /// nil where there is no such probe (any more).
   private func timer(_ slot: Int, _ source: Int) -> ProbeTimer? {
+    if source == Self.canarySource { return endpoints[slot]?.canary?.scheduled }
     if source < 0 { return endpoints[slot]?.health?.timer }
     guard let count = endpoints[slot]?.scrapes.count, source < count else { return nil }
     return endpoints[slot]?.scrapes[source].timer
@@ -174,6 +182,7 @@ package struct Controller: Sendable {
     }
     let address = endpoint.address
     let id = takeID(slot, index)
+    if index == Self.canarySource { return beginCanary(id, pool: number, now: now) }
     if index < 0 {
       let policy = fleet.pools[number].health ?? HealthPolicy()
       endpoints[slot]?.health?.begin(
@@ -187,7 +196,8 @@ package struct Controller: Sendable {
     endpoints[slot]?.scrapes[index].begin(
       serial: id.serial, timeout: timeout, now: now, &random)
     if endpoints[slot]?.scrapes[index].hasRoles == true {
-      endpoints[slot]?.capacity.scrapeSent(EvidenceReading(evidence, slot, now: now))
+      let cells = cellsOfPage(slot, now: now)
+      endpoints[slot]?.capacity.scrapeSent(cells)
     }
     var request = ProbeRequest(
       id: id, address: endpoint.pageAddress(source, index: index), path: source.path,
@@ -246,6 +256,7 @@ package struct Controller: Sendable {
       takeWork(id.slot, index, sentAt: attempt.sentAt, now: now)
       return true
     }
+    if finishCanary(id, outcome, now: now, wall: wall) { return true }
     guard let policy = fleet.pools[pool].health,
       let attempt = endpoints[id.slot]?.health?.timer.end(serial: id.serial),
       let before = endpoints[id.slot]?.eligibility

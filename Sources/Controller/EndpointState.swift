@@ -35,6 +35,8 @@ package struct EndpointState: Sendable {
   package internal(set) var scrapes: [ScrapeState]
   /// nil: no active probes.
   package internal(set) var health: HealthProbe?
+  /// nil: the pool has none.
+  package internal(set) var canary: Canary?
   /// What the balancer and the pages say of its capacity.
   package internal(set) var capacity: CapacityEvidence
   /// How much it can do, for the pool's demand ratio.
@@ -92,6 +94,7 @@ package struct EndpointState: Sendable {
         previous?.health ?? HealthProbe(policy, now: now, &random)
       health?.timer.setInterval(policy.interval, now: now, &random)
     }
+    if pool.canary != nil { canary = previous?.canary ?? Canary(now: now, &random) }
     let base = endpoint.baseWeight
     row =
       previous?.row

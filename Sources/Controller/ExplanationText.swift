@@ -95,6 +95,7 @@ private struct ExplanationText {
       line("health", words)
     }
     if let ejection = endpoint.ejection { line("ejection", ejection.text) }
+    if let canary = endpoint.canary { write(canary) }
     let watchdog = endpoint.watchdog
     let still = "shows no work for \(number(watchdog.stillSeconds, 1)) s"
     switch (watchdog.state, watchdog.cause) {
@@ -102,6 +103,21 @@ private struct ExplanationText {
     case ("trial", _): line("watchdog", "on trial, one request at a time")
     default: if watchdog.stillSeconds >= 1 { line("watchdog", still) }
     }
+  }
+
+  private mutating func write(_ canary: EndpointExplanation.Trials) {
+    var words = ""
+    if canary.last != CanaryResult.good.label {
+      words = "the last one, \(age(canary.ageSeconds)): \(canary.last)"
+      if let detail = canary.detail { words += " (\(detail))" }
+      words += canary.lastGoodAgeSeconds == nil ? ", none was good, " : ", "
+    }
+    if let seconds = canary.lastGoodAgeSeconds { words += "last good \(age(seconds)), " }
+    line("canary", words + "\(canary.goodInRow) of \(canary.goodNeeded)")
+    guard isVerbose else { return }
+    var numbers = "the last one took \(number(canary.seconds, 3)) s"
+    if let usual = canary.usualSeconds { numbers += ", a good one usually \(number(usual, 3)) s" }
+    line("", numbers)
   }
 
   private mutating func write(_ page: EndpointExplanation.Page) {

@@ -90,6 +90,22 @@ package struct EndpointExplanation: Sendable, Equatable, Encodable {
     package var text: String
   }
 
+  /// What canaries find.
+  package struct Trials: Sendable, Equatable, Encodable {
+    /// `good`, `late`, or why it failed.
+    package var last: String
+    package var detail: String?
+    package var ageSeconds: Double
+    /// How long it took.
+    package var seconds: Double
+    /// Absent: none was good.
+    package var lastGoodAgeSeconds: Double?
+    package var goodInRow: Int
+    package var goodNeeded: Int
+    /// How long a good one usually takes, where that is known.
+    package var usualSeconds: Double?
+  }
+
   /// Recent answers, as a sum that fades.
   package struct Answers: Sendable, Equatable, Encodable {
     package var count: Double
@@ -171,6 +187,8 @@ package struct EndpointExplanation: Sendable, Equatable, Encodable {
   package var health: Health?
   package var watchdog: Watch
   package var ejection: Rest?
+  /// Absent where there is none, and where none was needed yet.
+  package var canary: Trials?
   package var requests: Requests
   /// As the balancer saw them.
   package var answers: Answers?
@@ -245,7 +263,12 @@ extension EndpointExplanation {
         state: $0.state.eligibility.label, failure: failure?.kind.label, detail: failure?.detail)
     }
     watchdog = Watch(state.watchdog)
-    ejection = board.ejection(endpoint.slot).map { Rest($0, now) }
+    ejection = board.ejection(endpoint.slot).map {
+      var ejection = $0
+      ejection.hasCanary = state.canary != nil
+      return Rest(ejection, now)
+    }
+    canary = state.canary.flatMap { Trials($0, now) }
     requests = Requests(board, endpoint.slot, now)
     let sums = state.capacity.sums
     if let mean = sums.short.meanResponse {
@@ -322,6 +345,19 @@ extension EndpointExplanation.Rest {
     seconds = max(0, (now - ejection.since).seconds)
     nextTrialSeconds = max(0, (ejection.nextTrial - now).seconds)
     text = ejection.text(now: now)
+  }
+}
+
+extension EndpointExplanation.Trials {
+  fileprivate init?(_ canary: Canary, _ now: Nanoseconds) {
+    guard let end = canary.last else { return nil }
+    last = end.result.label
+    detail = end.detail.isEmpty ? nil : end.detail
+    ageSeconds = (now - end.at).seconds
+    seconds = end.seconds
+    lastGoodAgeSeconds = canary.lastGoodAt.map { (now - $0).seconds }
+    (goodInRow, goodNeeded) = (min(canary.goodInRow, Canary.goodNeeded), Canary.goodNeeded)
+    usualSeconds = canary.usualSeconds > 0 ? canary.usualSeconds : nil
   }
 }
 

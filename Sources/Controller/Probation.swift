@@ -67,12 +67,19 @@ package struct Probation: Sendable, Equatable {
     return owed == 0
   }
 
+  /// A canary failed there, or took far too long: a trial in vain that cost no client anything.
+  package mutating func canaryFailed() {
+    if isSick { owed = Self.debt }
+  }
+
   /// Whether it should get the next request. `sickIdle`: how many of the pool wait for one, `rate`:
-  /// the pool's requests a second.
-  package func wantsTrial(sickIdle: Int, rate: Double) -> Bool {
-    guard isSick, !isTried, idleSeconds > 0 else { return false }
+  /// the pool's requests a second, `isCleared`: what canaries say of it, nil where there are none.
+  package func wantsTrial(sickIdle: Int, rate: Double, isCleared: Bool? = nil) -> Bool {
+    guard isSick, !isTried, idleSeconds > 0, isCleared != false else { return false }
     // A good answer earns the next request at once.
     if owed < Self.debt { return true }
+    // A trial after good canaries is no gamble with a client's request.
+    if isCleared == true { return idleSeconds >= back }
     let pause = max(1, Double(sickIdle) / max(Self.trialShare * rate, 1e-3))
     return idleSeconds >= back * pause
   }

@@ -7,6 +7,8 @@ import Primitives
 
 package struct ProbeExchange: Sendable {
   private static let interimMax = 8
+  /// What is kept of the answer to a canary, to tell of it.
+  private static let canaryKeptMax = 128
 
   private enum Phase: Sendable, Equatable {
     case head, content
@@ -34,6 +36,9 @@ package struct ProbeExchange: Sendable {
   private var isPage = false
   private var headBytes: [UInt8] = []
   private var content: [UInt8] = []
+  /// Bytes of content that came, kept or not.
+  private var contentCount = 0
+  private var isCanary = false
   private var reader = ContentReader(.none)
 
   package init() {}
@@ -50,6 +55,8 @@ package struct ProbeExchange: Sendable {
     interimCount = 0
     location = nil
     isPage = request.kind == .prometheus || request.kind == .json
+    isCanary = request.kind == .canary
+    contentCount = 0
     headBytes.removeAll(keepingCapacity: true)
     content.removeAll(keepingCapacity: true)
     requestBytes.removeAll(keepingCapacity: true)
@@ -57,12 +64,24 @@ package struct ProbeExchange: Sendable {
     let host = request.host ?? request.address.description
     requestBytes += "\(request.method.rawValue) ".utf8
     appendTarget(request.path)
-    requestBytes += " HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: \(userAgent)\r\n".utf8
-    requestBytes += "Accept: \(Self.accept(request.kind))\r\n".utf8
-    requestBytes += "Accept-Encoding: identity\r\n".utf8
-    if request.method == .post { requestBytes += "Content-Length: 0\r\n".utf8 }
+    requestBytes += " HTTP/1.1\r\nHost: \(host)\r\n".utf8
+    appendOwn("User-Agent", userAgent, request)
+    appendOwn("Accept", Self.accept(request.kind), request)
+    appendOwn("Accept-Encoding", "identity", request)
+    // A new connection each time: clients' requests may need one too.
+    if isCanary { requestBytes += "Connection: close\r\n".utf8 }
+    if request.method == .post {
+      requestBytes += "Content-Length: \(request.content.count)\r\n".utf8
+    }
     for field in request.fields { requestBytes += "\(field.name): \(field.value)\r\n".utf8 }
     requestBytes += "\r\n".utf8
+    if request.method == .post { requestBytes += request.content }
+  }
+
+  /// A field of our own, where the request has no other of that name.
+  private mutating func appendOwn(_ name: String, _ value: String, _ request: ProbeRequest) {
+    let isGiven = request.fields.contains { $0.name.lowercased() == name.lowercased() }
+    if !isGiven { requestBytes += "\(name): \(value)\r\n".utf8 }
   }
 
   /// Text is preferred: OpenMetrics writers may rename counters.
@@ -71,7 +90,7 @@ package struct ProbeExchange: Sendable {
     case .prometheus:
       "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=1"
     case .json: "application/json"
-    case .health, .tcp: "*/*"
+    case .health, .tcp, .canary: "*/*"
     }
   }
 
@@ -110,7 +129,7 @@ package struct ProbeExchange: Sendable {
         ProbeFailure(.cut, hasReceived ? "closed within the head" : "closed without an answer"))
     case .content where reader.isUntilClose: _ = finishContent()
     case .content:
-      phase = .failed(ProbeFailure(.cut, "closed after \(content.count) bytes of content"))
+      phase = .failed(ProbeFailure(.cut, "closed after \(contentCount) bytes of content"))
     case .answered, .connected, .failed: break
     }
     isReusable = false
@@ -131,7 +150,7 @@ package struct ProbeExchange: Sendable {
   /// How far it got, for a timeout's text.
   package var progress: String {
     if !hasReceived { return "no answer" }
-    return phase == .head ? "an unfinished head" : "\(content.count) bytes of content"
+    return phase == .head ? "an unfinished head" : "\(contentCount) bytes of content"
   }
 
   /// The path that a redirect of a page leads to, where that is the same server as `request`'s:
@@ -216,11 +235,13 @@ package struct ProbeExchange: Sendable {
       case .more: return false
       case .malformed(let error): return isOver(.failed(ProbeFailure(.badHTTP, error.label)))
       case .complete:
-        isReusable = isPersistent && offset == bytes.count
+        isReusable = isPersistent && offset == bytes.count && !isCanary
         return finishContent()
       case .content(let count):
-        guard count <= contentMax - content.count else { return exceed() }
-        content.append(contentsOf: bytes[offset - count..<offset])
+        guard count <= contentMax - contentCount else { return exceed() }
+        contentCount += count
+        let kept = isCanary ? min(count, Self.canaryKeptMax - content.count) : count
+        content.append(contentsOf: bytes[offset - count..<offset - count + kept])
       }
     }
   }

@@ -6,7 +6,7 @@ package import Primitives
 package struct ProbeID: Hashable, Sendable {
   /// The endpoint's slot.
   package let slot: Int
-  /// The index of the scrape source, −1 for the health probe.
+  /// The index of the scrape source, −1 for the health probe, −2 for the canary.
   package let source: Int
   /// Never used twice by a controller.
   package let serial: UInt64

@@ -8,6 +8,8 @@ package struct ProbeRequest: Sendable, Equatable {
     case health, prometheus, json
     /// No request: a connection.
     case tcp
+    /// The operator's request. Its answer's content is counted, and of it a beginning is kept.
+    case canary
   }
   package var id: ProbeID
   package var address: SocketAddress
@@ -17,8 +19,10 @@ package struct ProbeRequest: Sendable, Equatable {
   package var path: String
   package var kind: Kind
   package var method = HealthPolicy.Method.get
-  /// Further fields.
+  /// Further fields, and some in place of our own.
   package var fields: [HealthPolicy.Field] = []
+  /// With POST.
+  package var content: [UInt8] = []
   /// A health check whose content counts.
   package var needsContent = false
   /// From sending to the end.

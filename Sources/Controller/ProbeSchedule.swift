@@ -7,7 +7,7 @@ struct ProbeSchedule: Sendable {
   struct Entry: Sendable, HeapElement {
     let at: Nanoseconds
     let slot: Int32
-    /// The index of the scrape source, −1 for the health probe.
+    /// As in `ProbeID`.
     let source: Int32
 
     func isBefore(_ other: Entry) -> Bool { at < other.at }

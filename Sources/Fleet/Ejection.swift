@@ -26,6 +26,8 @@ public struct Ejection: Sendable, Equatable {
   public var restsUntil: Nanoseconds
   /// From then on a request that can be repeated elsewhere tries it.
   public var trialFrom: Nanoseconds
+  /// The pool has a canary: it tries the endpoint before requests do, and may end the rest.
+  public var hasCanary = false
 
   public init(
     since: Nanoseconds, heardAt: Nanoseconds, reason: EjectionReason, failures: Int,
@@ -40,14 +42,17 @@ public struct Ejection: Sendable, Equatable {
   }
 
   /// From when on some request may try it.
-  public var nextTrial: Nanoseconds { min(trialFrom, restsUntil) }
+  public var nextTrial: Nanoseconds { hasCanary ? restsUntil : min(trialFrom, restsUntil) }
 
   /// For people: since when, why, and when it is tried next.
   package func text(now: Nanoseconds) -> String {
     let rest = (nextTrial - now).seconds
+    let time = NumberWords.duration(rest)
     let next =
       rest <= 0
-      ? "tried by single requests" : "next trial in \(NumberWords.duration(rest))"
+      ? "tried by single requests"
+      : hasCanary
+        ? "tried by the canary, by a request in \(time) at the latest" : "next trial in \(time)"
     return "ejected for \(NumberWords.duration(max(0, (now - since).seconds))): "
       + "\(reasonText); \(next)"
   }

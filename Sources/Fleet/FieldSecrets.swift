@@ -15,9 +15,14 @@ extension Fleet {
         let fields = pools[index].weights.scrapes[page].fields
         filled.pools[index].weights.scrapes[page].fields = try Self.filled(fields, owner, read)
       }
-      guard let fields = pools[index].health?.fields else { continue }
-      let owner = "of the checks of pool `\(pools[index].name)`"
-      filled.pools[index].health?.fields = try Self.filled(fields, owner, read)
+      if let fields = pools[index].health?.fields {
+        let owner = "of the checks of pool `\(pools[index].name)`"
+        filled.pools[index].health?.fields = try Self.filled(fields, owner, read)
+      }
+      if let fields = pools[index].canary?.fields {
+        let owner = "of the canary of pool `\(pools[index].name)`"
+        filled.pools[index].canary?.fields = try Self.filled(fields, owner, read)
+      }
     }
     for index in hooks.indices {
       let owner = "of hook \(index + 1)"

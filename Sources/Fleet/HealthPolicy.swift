@@ -39,7 +39,7 @@ public struct HealthPolicy: Sendable, Equatable {
     case get = "GET"
     case head = "HEAD"
     case options = "OPTIONS"
-    /// Without content.
+    /// Checks send no content.
     case post = "POST"
   }
 

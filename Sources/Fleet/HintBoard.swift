@@ -24,6 +24,8 @@ public final class HintBoard: Sendable {
     case recovered
     /// Its health checks failed, and are good again.
     case checked
+    /// A canary has come out; `isCanaryGood` says how.
+    case canary
 
     /// It is taken where requests eject nobody, too.
     public var isOfWatchdog: Bool { self == .stalled || self == .recovered }
@@ -31,7 +33,7 @@ public final class HintBoard: Sendable {
 
   private enum Column: Int, CaseIterable {
     case latest, mean, sentAt, fleetResponse, interval, balancers, capacity
-    case knee, slope, marginal, sizeSlope, sizeMean, trials
+    case knee, slope, marginal, sizeSlope, sizeMean, trials, canaryGood
   }
   /// Cells that belong to no endpoint: news, whether others are about, shapes, trials.
   private static let headCount = 4
@@ -114,6 +116,9 @@ public final class HintBoard: Sendable {
   /// The mean length of the content, in `EvidenceBoard.sizeUnits`.
   public func sizeMean(_ slot: Int) -> Double { value(.sizeMean, slot) }
 
+  /// Whether the last two canaries that tried the endpoint were good.
+  public func isCanaryGood(_ slot: Int) -> Bool { cells[index(.canaryGood, slot)] != 0 }
+
   /// Changes with every trial.
   public var trialRevision: UInt64 { cells[3] }
 
@@ -153,6 +158,13 @@ public final class HintBoard: Sendable {
   public func giveTrial(_ slot: Int) {
     cells.add(1, at: index(.trials, slot))
     cells.add(1, at: 3)
+  }
+
+  /// Tells how canaries come out at an endpoint that is ejected: two good ones in a row, or a bad
+  /// one.
+  public func tellCanary(_ slot: Int, isGood: Bool) {
+    cells.store(isGood ? 1 : 0, at: index(.canaryGood, slot))
+    tell(.canary, slot)
   }
 
   /// What the last scrape said of others' load: in that moment, and on average.

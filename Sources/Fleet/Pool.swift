@@ -28,6 +28,8 @@ public struct Pool: Sendable, Equatable {
   public var weights = WeightPolicy()
   /// nil: no active probes; every endpoint is ready from the start.
   public var health: HealthPolicy?
+  /// nil: requests of clients try what is out of favour.
+  public var canary: CanaryPolicy?
   public var ejection = EjectionPolicy()
   public var watchdog = WatchdogPolicy()
   public var onMarkedDown = MarkedDownPolicy()

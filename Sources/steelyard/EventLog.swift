@@ -23,6 +23,7 @@ struct EventLog {
   private var seenWeights: UInt64 = 0
   private var seenHealth: UInt64 = 0
   private var seenScrapes: UInt64 = 0
+  private var seenCanaries: UInt64 = 0
   private var seenTuning: UInt64 = 0
   private var seenNames: UInt64 = 0
   private var watch = FleetWatch()
@@ -54,6 +55,8 @@ struct EventLog {
       write(change, log)
       occurrences.append(Self.occurrence(change))
     }
+    let canaries = Self.fresh(controller.canaryLog, &seenCanaries, log, "canary ended")
+    if log.shows(.debug) { for canary in canaries { write(canary, log) } }
     // Changes of targets come by the hundred: they are for those who look for them.
     let weights = Self.fresh(controller.weightLog, &seenWeights, log, "target weight changed")
     if log.shows(.debug) { for change in weights { write(change, log) } }
@@ -101,8 +104,9 @@ struct EventLog {
     _ entries: BoundedLog<Entry>, _ seen: inout UInt64, _ log: LogDriver, _ message: String
   ) -> ArraySlice<Entry> {
     let fresh = entries.entries(after: seen)
-    let level = message == "target weight changed" ? LogPolicy.Level.debug : .warning
-    log.addLost(level, message, Int(entries.count - seen) - fresh.count)
+    let isForDebugging = ["target weight changed", "canary ended"].contains(message)
+    log.addLost(
+      isForDebugging ? .debug : .warning, message, Int(entries.count - seen) - fresh.count)
     seen = entries.count
     return fresh
   }
@@ -240,6 +244,16 @@ struct EventLog {
     } else {
       log.write(.info, "scrape works", ["pool": change.pool, "url": url])
     }
+  }
+
+  private func write(_ canary: CanaryEnd, _ log: LogDriver) {
+    log.write(
+      .debug, "canary ended",
+      [
+        "pool": canary.pool, "endpoint": "\(canary.endpoint)",
+        "result": canary.end.result.label, "detail": canary.end.detail,
+        "seconds": NumberWords.fixed(canary.end.seconds, 3), "good_in_row": canary.goodInRow,
+      ])
   }
 
   // MARK: Weights

@@ -111,18 +111,20 @@ extension Steelyard {
         reading.breakerRefusals &+= resilience.breakers(slot: slot, kind)
       }
       reading.budgetRefusals &+= resilience.refusals(slot: slot, .budget)
-      reading.endpoints.append(endpointReading(endpoint, row, now))
+      reading.endpoints.append(
+        endpointReading(endpoint, row, hasCanary: pool.canary != nil, now))
     }
     return reading
   }
 
   private func endpointReading(
-    _ endpoint: Endpoint, _ row: WeightRow, _ now: Nanoseconds
+    _ endpoint: Endpoint, _ row: WeightRow, hasCanary: Bool, _ now: Nanoseconds
   ) -> EndpointReading {
     let slot = endpoint.slot
     var reading = EndpointReading(address: endpoint.address, row: row)
     reading.isBackup = endpoint.isBackup
     reading.ejection = evidence.ejection(slot)
+    reading.ejection?.hasCanary = hasCanary
     reading.eligibility = row.eligibility.shown(isEjected: reading.ejection != nil)
     reading.inFlight = evidence.sum(.inFlight, slot)
     reading.connections = evidence.sum(.connections, slot)

@@ -143,6 +143,7 @@ import Testing
               fall: 3 # default
               rise: 2 # default
               start_period: 0s # default
+            canary: none # default
             watchdog:
               timeout: 5s # default
               pause: 2s # default

@@ -74,6 +74,37 @@ private func news(_ durations: [Double] = [], failed: Double = 0) -> CapacityNew
     #expect(probation.back == 1)
   }
 
+  @Test func goodCanariesComeBeforeATrialAndMakeItCheap() {
+    var probation = Probation()
+    probation.fall()
+    idle(&probation, 1.1)
+    // At 5/s trials alone would be 10 s apart.
+    #expect(!probation.wantsTrial(sickIdle: 1, rate: 5))
+    #expect(!probation.wantsTrial(sickIdle: 1, rate: 5, isCleared: false))
+    #expect(probation.wantsTrial(sickIdle: 1, rate: 5, isCleared: true))
+    // Client's trials alone lengthen the pause, bad canaries do not.
+    for _ in 0..<5 { probation.canaryFailed() }
+    #expect(probation.back == 1 && probation.owed == 3)
+    probation.begin()
+    _ = take(&probation, news([2]))
+    #expect(probation.back == 2)
+    idle(&probation, 1.5)
+    #expect(!probation.wantsTrial(sickIdle: 1, rate: 5, isCleared: true))
+    idle(&probation, 1)
+    probation.begin()
+    _ = take(&probation, news([0.1]))
+    idle(&probation, 0.1)
+    #expect(probation.owed == 2 && probation.wantsTrial(sickIdle: 1, rate: 5, isCleared: true))
+    // Good answers of clients are owed anew after a bad canary.
+    probation.canaryFailed()
+    #expect(probation.owed == 3)
+    #expect(!probation.wantsTrial(sickIdle: 1, rate: 5, isCleared: false))
+    // It makes nobody sick.
+    var well = Probation()
+    well.canaryFailed()
+    #expect(!well.isSick)
+  }
+
   @Test func answersOfRequestsFromBeforeAreNoTrials() {
     var probation = Probation()
     for _ in 0..<20 { _ = take(&probation, news([9])) }

@@ -20,7 +20,8 @@ private struct Rig: ~Copyable {
 
   init(
     law: Law = .headroom, isListening: Bool = true, health: HealthPolicy? = nil,
-    interval: Nanoseconds = .milliseconds(100), timeout: Nanoseconds? = nil
+    canary: CanaryPolicy? = nil, interval: Nanoseconds = .milliseconds(100),
+    timeout: Nanoseconds? = nil
   ) throws {
     var io = try IOLoop(connectionsMax: 64, waker: Waker())
     let group = try ListenSocket.open(.loopback(port: 0), count: 1)
@@ -31,6 +32,7 @@ private struct Rig: ~Copyable {
       bases: [1], law: law, scrapes: [source], health: health, interval: interval)
     fleet.pools[0].endpoints[0].address = group.address
     fleet.pools[0].weights.timeout = timeout
+    fleet.pools[0].canary = canary
     self.io = io
     address = group.address
     driver = ProbeDriver(tag: Self.driverTag, userAgent: "steelyard/1")
@@ -188,6 +190,27 @@ private func failed(_ kind: ProbeFailure.Kind) -> (borrowing Rig) -> Bool {
     let rows = rig.controller.tick(now: Clock.now)
     #expect(rows?[0]?.eligibility == .unhealthy)
     #expect(rows?[0]?.effective == 1)
+  }
+
+  @Test func aCanaryHasAConnectionOfItsOwnEachTime() throws {
+    var canary = CanaryPolicy()
+    canary.method = .post
+    canary.path = "/c"
+    canary.content = "{}"
+    var rig = try Rig(canary: canary)
+    let evidence = rig.controller.evidence
+    evidence.block(ofWorker: 0).store(1, at: evidence.index(.ejectedSince, 0))
+    _ = rig.controller.tick(now: Clock.now)
+    let isDone = rig.run(
+      answer: { _, request in
+        request.hasPrefix("POST /c ") ? "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" : page(50)
+      }, until: { ($0.controller.endpoints[0]?.canary?.count(.good) ?? 0) >= 2 })
+    #expect(isDone)
+    let texts = rig.requestTexts.filter { $0.hasPrefix("POST ") }
+    #expect(texts.count == 2 && texts.allSatisfy { $0.hasSuffix("\r\n\r\n{}") })
+    // Scrapes share one.
+    #expect(rig.acceptedCount == 3 && rig.driver.connectionCount == 1)
+    #expect(successes(rig) >= 5)
   }
 
   @Test func aProbeThatAReloadMadePointlessEndsWithoutATrace() throws {

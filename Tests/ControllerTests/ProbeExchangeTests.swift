@@ -80,6 +80,18 @@ import Testing
       ok + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", .failed(.badHTTP, "bad_chunk_size")),
     Row(
       "HTTP/1.1 101 Switching Protocols\r\n\r\n", .failed(.badHTTP, "101 without being asked")),
+    // Of a canary's answer the beginning is kept, and it has to end.
+    Row(
+      ok + "Content-Length: 20\r\n\r\n12345678901234567890", kind: .canary,
+      .answered(200, "12345678901234567890", isReusable: false)),
+    Row(ok + "Content-Length: 21\r\n\r\n", kind: .canary, .failed(.tooLarge, "more than 20 bytes")),
+    Row(
+      ok + "\r\n" + String(repeating: "x", count: 21), kind: .canary,
+      .failed(.tooLarge, "more than 20 bytes")),
+    Row(
+      ok + "Content-Length: 3\r\n\r\nu", closes: true, kind: .canary,
+      .failed(.cut, "closed after 1 bytes of content")),
+    Row(ok + "\r\nab", closes: true, kind: .canary, .answered(200, "ab", isReusable: false)),
     Row(
       String(repeating: "HTTP/1.1 100 Continue\r\n\r\n", count: 9),
       .failed(.badHTTP, "too many interim heads")),
@@ -175,6 +187,54 @@ import Testing
         Authorization: Bearer a b\r
         \r\n
         """)
+  }
+
+  @Test func aCanaryCarriesItsContentAndItsFieldsTakeThePlaceOfOurs() {
+    var request = Self.request("/v1/completions", .canary)
+    request.method = .post
+    request.content = Array("{\"a\": \"ü\"}".utf8)
+    request.fields = [.init(name: "accept", value: "text/event-stream")]
+    var exchange = ProbeExchange()
+    exchange.begin(request, userAgent: "steelyard/1")
+    let expected = """
+      POST /v1/completions HTTP/1.1\r
+      Host: 10.0.0.1:8000\r
+      User-Agent: steelyard/1\r
+      Accept-Encoding: identity\r
+      Connection: close\r
+      Content-Length: 11\r
+      accept: text/event-stream\r
+      \r
+      {"a": "ü"}
+      """
+    #expect(String(decoding: exchange.requestBytes, as: UTF8.self) == expected)
+    // Content is for POST alone.
+    request.method = .get
+    exchange.begin(request, userAgent: "steelyard/1")
+    #expect(!String(decoding: exchange.requestBytes, as: UTF8.self).contains("{"))
+  }
+
+  @Test func ofALongAnswerToACanaryNoMoreIsKeptThanIsTold() {
+    var exchange = ProbeExchange()
+    var parser = HeadParser()
+    exchange.begin(Self.request("/", .canary, max: 10_000), userAgent: "steelyard/1")
+    let head = Array("HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n".utf8)
+    var isOver = head.withUnsafeBytes { exchange.receive($0, &parser) }
+    for text in [String](
+      repeating: "64\r\n" + String(repeating: "x", count: 100) + "\r\n", count: 90)
+      + ["0\r\n\r\n"]
+    {
+      #expect(!isOver)
+      isOver = Array(text.utf8).withUnsafeBytes { exchange.receive($0, &parser) }
+    }
+    #expect(isOver)
+    exchange.withOutcome { outcome in
+      guard case .answered(let status, let content) = outcome else {
+        Issue.record("no answer")
+        return
+      }
+      #expect(status == 500 && (80...256).contains(content.count))
+    }
   }
 
   @Test func theAnswerToHeadHasNoContent() {

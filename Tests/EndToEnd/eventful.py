@@ -112,6 +112,7 @@ class Eventful:
         text = self._pool(
             [*(one.address for one in self.engines), f"gpu.test:{self.named.port}"],
             balance="round_robin", slow_start="0s", ejection={"fail_timeout": "1s"},
+            canary={"path": "/canary"},
             queue={"max_concurrent": 6, "max_length": 4, "timeout": "300ms"},
             thresholds={"profile": "web", "request_rate": "100/s"})
         single = self._pool([self.single.address], breakers={"max_requests": 2})

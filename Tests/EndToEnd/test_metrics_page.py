@@ -31,6 +31,7 @@ def with_everything(addresses):
     return {
         **minimal(
             addresses, health={"path": "/", "interval": "200ms", "timeout": "100ms"},
+            canary={"path": "/"},
             queue={"max_concurrent": 10}, thresholds={"profile": "web", "request_rate": "100/s"},
             rate_limits=[{"key": "client_ip", "rate": "1000/s"}],
             weights={

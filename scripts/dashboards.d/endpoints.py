@@ -54,6 +54,9 @@ def _health():
                [target(_most("steelyard_health_duration_seconds"), NAME)]),
         series("Since the last good check", "Grows while checks fail.", "s",
                [target(_age("steelyard_health_last_success_timestamp_seconds"), NAME)]),
+        series("Canaries", "The operator's requests to endpoints that are out of favour, by result; "
+               "`late`: far slower than usual.", "ops",
+               [_rates("steelyard_endpoint_canaries_total", "result")]),
         series("Stillness", "For how long the endpoint has had work and shown none: what the "
                "watchdog looks at.", "s",
                [target(_most("steelyard_endpoint_stillness_seconds"), NAME)]),

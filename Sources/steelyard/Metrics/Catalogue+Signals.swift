@@ -17,6 +17,7 @@ extension MetricSection {
       .healthFailuresTotal,
       .healthDurationSeconds,
       .healthLastSuccessTimestampSeconds,
+      .endpointCanariesTotal,
       .endpointStillnessSeconds,
       .watchdogTripsTotal,
       .poolWatchdogHeld,
@@ -74,6 +75,13 @@ extension MetricFamily {
     "steelyard_health_last_success_timestamp_seconds", .gauge, ["pool", "endpoint"],
     help: "When the last good health probe ended, seconds since 1970.",
     meaning: "When the last good one ended")
+  static let endpointCanariesTotal = MetricFamily(
+    "steelyard_endpoint_canaries_total", .counter, ["pool", "endpoint", "result"],
+    help: "Canaries that ended, by result.",
+    meaning:
+      "[Canaries](health.md#canary) that ended: `good`, `late` (far slower than usual), or failed as "
+      + "scrapes do: `status`, `timeout`, `refused`, `unreachable`, `cut`, `bad_http`, `too_large`, "
+      + "`local`. No sample where the pool has none")
   static let endpointStillnessSeconds = MetricFamily(
     "steelyard_endpoint_stillness_seconds", .gauge, ["pool", "endpoint"],
     help: "For how long the endpoint has had work and shown none; 0 while idle or at work.",

@@ -18,6 +18,7 @@ struct ControllerMetrics {
   private let controller: Controller
   private var scrapes: [Scrape] = []
   private var probes: [(statistics: ProbeStatistics, labels: Labels)] = []
+  private var canaries: [(counts: [UInt64], labels: Labels)] = []
   private var watchdogs: [(state: Watchdog, labels: Labels)] = []
 
   /// Requires: `endpoints` are those of the controller's fleet.
@@ -41,6 +42,9 @@ struct ControllerMetrics {
             }))
       }
       if let health = state.health { probes.append((health.statistics, labels)) }
+      if let canary = state.canary {
+        canaries.append((CanaryResult.all.map { canary.count($0) }, labels))
+      }
       if controller.fleet.pools[state.pool].watchdog.isOn {
         watchdogs.append((state.watchdog, labels))
       }
@@ -51,6 +55,7 @@ struct ControllerMetrics {
     writeScrapes(to: &writer)
     writeSignals(to: &writer)
     writeHealth(to: &writer)
+    writeCanaries(to: &writer)
     writeWatchdog(to: &writer)
   }
 
@@ -120,6 +125,14 @@ struct ControllerMetrics {
     writer.open(.healthLastSuccessTimestampSeconds)
     for (statistics, labels) in probes {
       if let wall = statistics.lastSuccessWall { writer.sample(wall.seconds, labels) }
+    }
+  }
+
+  private func writeCanaries(to writer: inout MetricsWriter) {
+    writer.open(.endpointCanariesTotal)
+    let results = CanaryResult.all.map { Labels(["result": $0.label]) }
+    for (counts, labels) in canaries {
+      for (count, result) in zip(counts, results) { writer.sample(count, labels, result) }
     }
   }
 

@@ -121,6 +121,31 @@ extension OpenAPIDocument {
                   minimum: 0
                   description: Until some request may try it; 0, single requests do.
                 text: {type: string}
+            canary:
+              type: object
+              description: The operator's requests that try it; absent where there was none yet.
+              required: [last, age_seconds, seconds, good_in_row, good_needed]
+              properties:
+                last:
+                  type: string
+                  enum:
+                    - good
+                    - late
+                    - status
+                    - timeout
+                    - refused
+                    - unreachable
+                    - cut
+                    - bad_http
+                    - too_large
+                    - local
+                detail: {type: string}
+                age_seconds: {type: number, minimum: 0, description: Since the last one ended.}
+                seconds: {type: number, minimum: 0, description: From its sending to its end.}
+                last_good_age_seconds: {type: number, minimum: 0, description: "Absent: none was good."}
+                good_in_row: {type: integer, minimum: 0}
+                good_needed: {type: integer, minimum: 1, description: Until a request tries it.}
+                usual_seconds: {type: number, minimum: 0, description: Of a good one.}
             requests:
               type: object
               required: [in_flight, started, completed, failed, refused, ejections, readmissions]
@@ -377,31 +402,6 @@ extension OpenAPIDocument {
             kind:
               type: string
               enum: [weight, eligibility, ejection, tuning, scrape, freeze, reload]
-            pool: {type: string, nullable: true}
-            endpoint: {type: string, nullable: true}
-            text: {type: string}
-        Known:
-          type: number
-          nullable: true
-          minimum: 0
-        PoolStatus:
-          type: object
-          required: [name, balance, law, dry_run, frozen, in_flight, queue, endpoints]
-          properties:
-            name: {type: string}
-            balance: {type: string}
-            law: {type: string}
-            dry_run: {type: boolean}
-            frozen: {type: boolean}
-            requests_per_second: {$ref: "#/components/schemas/Known"}
-            error_ratio: {$ref: "#/components/schemas/Known"}
-            p50_seconds: {$ref: "#/components/schemas/Known"}
-            p99_seconds: {$ref: "#/components/schemas/Known"}
-            first_byte_p50_seconds: {$ref: "#/components/schemas/Known"}
-            first_byte_p99_seconds: {$ref: "#/components/schemas/Known"}
-            arrivals_per_second: {$ref: "#/components/schemas/Known"}
-            answered_per_second: {$ref: "#/components/schemas/Known"}
-            refused_per_second: {$ref: "#/components/schemas/Known"}
 
     """#
 }

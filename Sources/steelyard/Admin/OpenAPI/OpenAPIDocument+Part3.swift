@@ -2,6 +2,31 @@
 
 extension OpenAPIDocument {
   static let part3 = #"""
+            pool: {type: string, nullable: true}
+            endpoint: {type: string, nullable: true}
+            text: {type: string}
+        Known:
+          type: number
+          nullable: true
+          minimum: 0
+        PoolStatus:
+          type: object
+          required: [name, balance, law, dry_run, frozen, in_flight, queue, endpoints]
+          properties:
+            name: {type: string}
+            balance: {type: string}
+            law: {type: string}
+            dry_run: {type: boolean}
+            frozen: {type: boolean}
+            requests_per_second: {$ref: "#/components/schemas/Known"}
+            error_ratio: {$ref: "#/components/schemas/Known"}
+            p50_seconds: {$ref: "#/components/schemas/Known"}
+            p99_seconds: {$ref: "#/components/schemas/Known"}
+            first_byte_p50_seconds: {$ref: "#/components/schemas/Known"}
+            first_byte_p99_seconds: {$ref: "#/components/schemas/Known"}
+            arrivals_per_second: {$ref: "#/components/schemas/Known"}
+            answered_per_second: {$ref: "#/components/schemas/Known"}
+            refused_per_second: {$ref: "#/components/schemas/Known"}
             given_up_per_second: {$ref: "#/components/schemas/Known"}
             client_errors_per_second: {$ref: "#/components/schemas/Known"}
             server_errors_per_second: {$ref: "#/components/schemas/Known"}

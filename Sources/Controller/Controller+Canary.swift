@@ -1,0 +1,123 @@
+// Which endpoints the operator's own request is sent to, and what becomes of its answers: they let
+// clients' trials begin, and tell the workers whether an ejection's rest is over.
+// Invariant: a canary counts in nothing that the law reads.
+import Fleet
+package import Primitives
+
+/// A canary that is over.
+package struct CanaryEnd: Sendable, Equatable {
+  package let pool: String
+  package let endpoint: SocketAddress
+  package let end: Canary.End
+  /// Good ones in a row, this one included.
+  package let goodInRow: Int
+}
+
+extension Controller {
+  /// The source of canaries in `ProbeID`.
+  static let canarySource = -2
+  /// What is read of an answer.
+  static let canaryBytesMax = 1 << 20
+  /// Sick endpoints of a pool with fewer requests a second wait: nobody would try them after.
+  private static let requestRateMin = 0.05
+
+  /// Looks at which endpoints of the pool are out of favour. After the tick's verdicts.
+  mutating func lookForCanaries(_ index: Int, _ pool: Pool) {
+    guard pool.canary != nil else { return }
+    // Only these give an endpoint fewer requests for what they think of it, and trials.
+    let triesSick = pool.weights.law == .capacity && pool.balance == .leastRequest
+    let hasRequests = pools[index].requestRate >= Self.requestRateMin
+    for place in pool.endpoints.indices {
+      let slot = pool.endpoints[place].slot
+      let endpoint = pool.endpoints[place]
+      let isBegun = endpoints[slot]?.lookForCanary(
+        isEjected: evidence.isEjected(slot), triesSick: triesSick && !endpoint.isBackup,
+        hasRequests: hasRequests)
+      if isBegun == true { reschedule(slot, Self.canarySource) }
+    }
+  }
+
+  /// Requires: the endpoint has a canary, and it is due.
+  mutating func beginCanary(_ id: ProbeID, pool index: Int, now: Nanoseconds) -> ProbeRequest {
+    guard let endpoint = endpoints[id.slot]?.endpoint, let policy = fleet.pools[index].canary
+    else { preconditionFailure("no canary is due where there is none") }
+    let timeout =
+      endpoints[id.slot]?.canary?.begin(
+        serial: id.serial, timeout: policy.timeout, poolUsual: pools[index].usualCanary, now: now,
+        &random) ?? policy.timeout
+    var request = ProbeRequest(
+      id: id, address: endpoint.address, path: policy.path, kind: .canary, timeout: timeout,
+      contentBytesMax: Self.canaryBytesMax)
+    request.method = policy.method
+    request.host = policy.host
+    request.fields = policy.fields
+    request.content = policy.content.map { Array($0.utf8) } ?? []
+    request.proxyHeader = fleet.pools[index].proxyProtocol
+    return request
+  }
+
+  /// Takes the end of a probe where it was a canary. False where it was none.
+  mutating func finishCanary(
+    _ id: ProbeID, _ outcome: ProbeOutcome, now: Nanoseconds, wall: Nanoseconds
+  ) -> Bool {
+    guard let index = endpoints[id.slot]?.pool, let policy = fleet.pools[index].canary,
+      let attempt = endpoints[id.slot]?.canary?.end(serial: id.serial),
+      let end = endpoints[id.slot]?.canary?.take(
+        outcome, of: attempt, poolUsual: pools[index].usualCanary, timeout: policy.timeout,
+        now: now, wall: wall)
+    else { return false }
+    reschedule(id.slot, Self.canarySource)
+    let goodInRow = endpoints[id.slot]?.canary?.goodInRow ?? 0
+    switch end.result {
+    case .good:
+      pools[index].noteCanary(end.seconds)
+      if goodInRow >= Canary.goodNeeded, evidence.isEjected(id.slot) {
+        hints.tellCanary(id.slot, isGood: true)
+      }
+    case .failed(.local): break
+    case .late, .failed:
+      endpoints[id.slot]?.capacity.probation.canaryFailed()
+      if end.isDefinite, evidence.isEjected(id.slot) { hints.tellCanary(id.slot, isGood: false) }
+    }
+    if let endpoint = endpoints[id.slot]?.endpoint {
+      canaryLog.append(
+        CanaryEnd(
+          pool: fleet.pools[index].name, endpoint: endpoint.address, end: end,
+          goodInRow: goodInRow))
+    }
+    return true
+  }
+
+  /// The balancer's cells with the canaries: what a page says of the endpoint's work has them.
+  func cellsOfPage(_ slot: Int, now: Nanoseconds) -> EvidenceReading {
+    var cells = EvidenceReading(evidence, slot, now: now)
+    endpoints[slot]?.canary?.add(to: &cells)
+    return cells
+  }
+}
+
+extension EndpointState {
+  /// Says whether canaries are to be sent to it. True where that begins.
+  fileprivate mutating func lookForCanary(
+    isEjected: Bool, triesSick: Bool, hasRequests: Bool
+  ) -> Bool {
+    let isUsed = eligibility.takesNewExchanges && endpoint.baseWeight > 0
+    let isSick = triesSick && capacity.probation.isSick
+    let isIdle = capacity.probation.isWaiting && !capacity.probation.isTried && hasRequests
+    return canary?.look(
+      isOut: isUsed && (isEjected || isSick), isAsked: isEjected || isIdle) ?? false
+  }
+}
+
+extension Canary {
+  /// Adds its own requests, as what the endpoint refused where they were not good: whether a page
+  /// counts those as failures or as completions is not known.
+  fileprivate func add(to cells: inout EvidenceReading) {
+    let inFlight: UInt64 = timer.attempt == nil ? 0 : 1
+    let good = statistics.successes + lateCount
+    cells.inFlight += Double(inFlight)
+    cells.started += Double(statistics.attempts)
+    cells.completed += Double(good)
+    cells.refused += Double(statistics.attempts - min(statistics.attempts, good + inFlight))
+  }
+}

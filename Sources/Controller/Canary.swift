@@ -67,9 +67,11 @@ package struct Canary: Sendable {
   static let hangMin = 2.0
   /// A good word is believed for so long.
   private static let wordMax = Nanoseconds.seconds(5)
-  /// How far a good one moves what is usual; and a late one, so that what is slower for good is
-  /// usual after some minutes.
+  /// How far a good one that took longer moves what is usual, and one that was quicker: the first
+  /// one may have come while the endpoint was slow. And a late one, so that what is slower for good
+  /// is usual after some minutes.
   private static let share = 0.2
+  private static let quickShare = 0.5
   private static let lateShare = 0.02
 
   package private(set) var timer: ProbeTimer
@@ -190,10 +192,16 @@ package struct Canary: Sendable {
     }
   }
 
+  /// What is usual after a good one that took `seconds`; `usual` is 0 before the first.
+  static func usual(_ usual: Double, after seconds: Double) -> Double {
+    if usual == 0 { return seconds }
+    return usual + (seconds < usual ? quickShare : share) * (seconds - usual)
+  }
+
   private mutating func learn(_ end: End, poolUsual: Double, timeout: Nanoseconds) {
     switch end.result {
     case .good:
-      usualSeconds += (usualSeconds > 0 ? Self.share : 1) * (end.seconds - usualSeconds)
+      usualSeconds = Self.usual(usualSeconds, after: end.seconds)
     case .late, .failed(.timeout):
       let usual = usualSeconds > 0 ? usualSeconds : poolUsual
       usualSeconds = min(usual * (1 + Self.lateShare), timeout.seconds / Self.lateRatio)

@@ -85,7 +85,7 @@ package struct CapacityPool: Sendable, Equatable {
 
   /// A good canary took so long.
   mutating func noteCanary(_ seconds: Double) {
-    usualCanary += (usualCanary > 0 ? 0.2 : 1) * (seconds - usualCanary)
+    usualCanary = Canary.usual(usualCanary, after: seconds)
   }
 
   /// So many pieces of streams, and answers, came in the last `passed` seconds.

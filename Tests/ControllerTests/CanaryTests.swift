@@ -91,6 +91,18 @@ import Testing
     #expect(try send(&quick, after: 0.09) == .good)
   }
 
+  @Test mutating func whatTheFirstOneTookIsSoonForgottenWhereItWasSlow() throws {
+    var canary = self.canary()
+    _ = try send(&canary, after: 6)
+    for _ in 0..<4 { #expect(try send(&canary, after: 0.2) == .good) }
+    #expect(try send(&canary, after: 6) == .late)
+    var pool = CapacityPool()
+    for seconds in [6, 0.2, 0.2, 0.2, 0.2] { pool.noteCanary(seconds) }
+    #expect(pool.usualCanary < 0.6)
+    pool.noteCanary(1.6)
+    #expect(pool.usualCanary < 0.9)
+  }
+
   @Test mutating func whatIsSlowerForGoodBecomesUsual() throws {
     var canary = self.canary()
     _ = try send(&canary, after: 0.1)

@@ -243,9 +243,15 @@ def test_a_long_prompt_is_no_stall(stage):
     steelyard = start(
         stage, [one.address for one in engines], watchdog={"timeout": "1s"},
         weights={**WEIGHTS, "interval": "200ms"})
+    def scrapes():
+        return steelyard.metrics().sum("steelyard_scrape_attempts_total")
+
+    # One a page: many answers in one interval of a busy machine would look like a fast endpoint.
     for _ in range(10):
         with steelyard.connect() as connection:
             assert connection.exchange("POST", "/", content=b"x" * 50).status == 200
+        count = scrapes()
+        wait_for(lambda: scrapes() >= count + 4, "pages to be read")
     states = set()
     with steelyard.connect() as connection:
         connection.send_request("POST", "/", content=b"x" * 4000)

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-alerts test-real deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-refusals bench-engines bench-instructions profile dashboards docs screenshots screenshot-top format lint clean soak
+.PHONY: help run build test test-alerts test-real deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-refusals bench-harm bench-engines bench-instructions profile dashboards docs screenshots screenshot-top format lint clean soak
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -78,6 +78,12 @@ bench-refusals: ## full endpoints and a missing model, beside nginx and HAProxy 
 	@$(RELEASE)
 	@$(RELEASE:steelyard=socket-race)
 	@scripts/refusals --binary $(BINARY) --race-binary $(BUILD)/release/socket-race $(ARGS)
+
+bench-harm: ## is the default ever worse than static weights and nginx? (ARGS="--seeds 1 --only slow-")
+	@scripts/setup bench
+	@$(RELEASE)
+	@$(RELEASE:steelyard=socket-race)
+	@scripts/harm --binary $(BINARY) --race-binary $(BUILD)/release/socket-race $(ARGS)
 
 bench-engines: ## real llama.cpp servers, with nginx and HAProxy (ARGS="--rounds 5 --seconds 60")
 	@scripts/setup bench

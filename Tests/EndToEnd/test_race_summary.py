@@ -1,9 +1,13 @@
-"""The arithmetic behind scripts/race's tables."""
+"""The arithmetic behind scripts/race's tables, and how a run listens to its player."""
 
+import json
 import sys
+from argparse import Namespace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts/race.d"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "scripts/race.d"), str(ROOT / "scripts/common.d")]
+import course  # noqa: E402
 import race_summary  # noqa: E402
 
 
@@ -57,3 +61,31 @@ def test_doubtful_runs_say_why():
     good["machine"]["steal_cores"] = 0.3
     good["contestants"][0]["measured"]["failed"]["unsent"] = 7
     assert len(list(race_summary.warnings(good))) == 4
+
+
+class Sleeper(course.Contestant):
+    def configure(self, ports, weights):
+        return ["sleep", "60"]
+
+    def is_ready(self):
+        return True
+
+
+class Hasty(course.Race):
+    """A player that says all it has to say at once."""
+
+    def command(self, spec):
+        lines = [{"event": "measuring"}, {"event": "measured"}, report(1, 2)]
+        text = "\n".join(json.dumps(line) for line in lines)
+        return ["sh", "-c", f"echo '{{\"event\": \"ready\"}}'; read go; echo '{text}'; exec sleep 60"]
+
+
+def test_lines_that_come_together_are_heard_one_after_the_other(tmp_path):
+    options = Namespace(
+        field={"speeds": [1]}, weights="equal", seconds=1, warmup=0, load=None, is_post=True)
+    race = Hasty(options, [Sleeper(name, "") for name in ("law", "other")], "steady", 1, tmp_path)
+    try:
+        found = race.run()
+    finally:
+        race.stop()
+    assert [one["name"] for one in found["contestants"]] == ["law", "other"]

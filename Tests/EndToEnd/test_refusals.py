@@ -7,6 +7,7 @@ import time
 import pytest
 from conftest import minimal
 from endpoints import text
+from loads import Load
 from programs import wait_for
 from wire import Cut
 
@@ -35,38 +36,6 @@ class Full:
             self.served += 1
         self.room.release()
         exchange.answer(b"done")
-
-
-class Load:
-    """Clients that POST one after another until stopped; notes each answer's status and its time."""
-
-    def __init__(self, steelyard, count, pause=0.01):
-        self.seen = []
-        self.is_over = threading.Event()
-        self.threads = [
-            threading.Thread(target=self._run, args=(steelyard, pause), daemon=True)
-            for _ in range(count)]
-        for thread in self.threads:
-            thread.start()
-
-    def _run(self, steelyard, pause):
-        connection = None
-        while not self.is_over.wait(pause):
-            try:
-                connection = connection or steelyard.connect(timeout=20)
-                self.seen.append(
-                    (time.monotonic(), connection.exchange("POST", "/", content=b"x").status))
-            except (Cut, OSError) as failure:
-                self.seen.append((time.monotonic(), type(failure).__name__))
-                connection = None
-
-    def statuses(self, since=0.0):
-        return [status for at, status in list(self.seen) if at >= since]
-
-    def stop(self):
-        self.is_over.set()
-        for thread in self.threads:
-            thread.join(30)
 
 
 def ejections(steelyard):

@@ -1,5 +1,5 @@
-"""What scripts/race and scripts/faults share: proxies as contestants, and one run in which all of
-them take part together, with socket-race as clients and endpoints."""
+"""What scripts/race, faults, refusals and harm share: proxies as contestants, and one run in which
+all of them take part together, with socket-race (or harm's field) as clients and endpoints."""
 
 import json
 import os
@@ -16,6 +16,9 @@ from stage import (
 
 TEMPLATES = Path(__file__).resolve().parent
 PATIENCE_SECONDS = 30
+# Endpoints that refuse what they have no room for; with `speeds` and `full_status`.
+FULL = {"slots": 4, "unit_seconds": 0.4, "full_cache_ratio": 0.5, "queue_max": 4,
+        "is_constant": True}
 
 
 class Contestant:
@@ -26,6 +29,8 @@ class Contestant:
         self.note = note
         self.process = None
         self.admin_port = None
+        # What it has in its environment beside ours.
+        self.environment = {}
 
     def prepare(self, room, ports, weights):
         """Chooses ports; `weights` are the static ones of the endpoints, in order."""
@@ -89,6 +94,18 @@ class Steelyard(Contestant):
         return [self.binary, "serve", file]
 
 
+class Plain(Steelyard):
+    """Its shortest configuration. `route` and `pool` are what its route and pool have beside it."""
+    template = "refusals-steelyard.yaml"
+
+    def __init__(self, name, binary, route="", pool=""):
+        super().__init__(name, binary, "least_request", "capacity")
+        self.own = {"route": route, "pool": pool and f"\n    {pool}"}
+
+    def values(self):
+        return self.own
+
+
 class Nginx(Contestant):
     template = "nginx.conf"
 
@@ -113,6 +130,8 @@ class Race(Programs):
     """One run: one scenario, one seed, all contestants together.
 
     `options` has `race_binary`, `field`, `weights`, `seconds`, `warmup`, `load` and `is_post`."""
+    # Plays clients and endpoints.
+    player = "socket-race"
 
     def __init__(self, options, contestants, scenario, seed, room):
         super().__init__(room)
@@ -134,19 +153,19 @@ class Race(Programs):
         turn = self.seed % len(self.contestants)
         order = self.contestants[turn:] + self.contestants[:turn]
         spec.write_text(json.dumps({
-            "field": options.field, "scenario": self.scenario, "seed": self.seed,
-            "seconds": options.seconds,
-            "warm_up_seconds": options.warmup, "load_ratio": options.load,
-            "is_post": options.is_post,
+            **self.told(), "seed": self.seed, "seconds": options.seconds,
+            "warm_up_seconds": options.warmup,
             "contestants": [
                 {"name": one.name, "proxy": f"127.0.0.1:{one.port}", "endpoints": one.endpoints}
                 for one in order]}, indent=2))
-        command = [options.race_binary, spec]
+        # Without a buffer of ours: a line that waited there would not wake `select`.
         self.course = self.start(
-            "socket-race", command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.player, self.command(spec), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            bufsize=0)
         self.expect("ready", 15)
         for one in self.contestants:
-            one.process = self.start(one.name, one.command, one.room)
+            one.process = self.start(
+                one.name, one.command, one.room, env={**os.environ, **one.environment})
         for one in self.contestants:
             self.wait_until(one.is_ready, one.name, one.process)
         self.course.stdin.write(b"go\n")
@@ -164,17 +183,27 @@ class Race(Programs):
             got["proxy_core_ratio"] = cores[got["name"]]
         return report
 
+    def told(self):
+        """What the player is told beside who takes part, and when."""
+        options = self.options
+        return {"field": options.field, "scenario": self.scenario, "load_ratio": options.load,
+                "is_post": options.is_post}
+
+    def command(self, spec):
+        return [self.options.race_binary, spec]
+
     def read_line(self, seconds):
-        """The next JSON line of socket-race."""
-        if not select.select([self.course.stdout], [], [], seconds)[0]:
-            self.abort("socket-race says nothing")
+        """The player's next JSON line. A time in which this very process did not run, such as that
+        of a host that stands still, counts for a second at most."""
+        if not any(select.select([self.course.stdout], [], [], 1)[0] for _ in range(int(seconds))):
+            self.abort(f"{self.player} says nothing")
         line = self.course.stdout.readline()
-        return json.loads(line) if line else self.abort("socket-race ended")
+        return json.loads(line) if line else self.abort(f"{self.player} ended")
 
     def expect(self, event, seconds):
         got = self.read_line(seconds)
         if got.get("event") != event:
-            self.abort(f"socket-race says {got}, not {event}")
+            self.abort(f"{self.player} says {got}, not {event}")
 
     def readings(self):
         line = Path("/proc/stat").read_text().splitlines()[0].split()[1:]

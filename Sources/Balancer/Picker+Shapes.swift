@@ -1,6 +1,6 @@
 // What a pick knows beside weights and loads: how each endpoint slows down, as tables of what the
 // next request costs, and which endpoint is to be tried because too little is known of it now.
-// HOT PATH: no allocation, no lock, no existential, no clock.
+// HOT PATH: no lock, no existential, no clock; it allocates only where a shape changed.
 package import Fleet
 import Primitives
 

@@ -202,7 +202,7 @@ extension Worker {
     return plan.pools[pool].picker.pick(
       now: io.now, load: leases.load, tunnels: leases.tunnels, hints: context.hints,
       tried: state.pointee.tried, key: state.pointee.pickKey, room: room(pool),
-      isRepeatable: isRepeatable, contentBytes: contentByteCount(id), random: &random)
+      isRepeatable: isRepeatable, contentBytes: knownContentByteCount(id), random: &random)
   }
 
   /// Takes what others know of the pool's endpoints, once a turn.

@@ -135,6 +135,13 @@ extension Worker {
     return state.pointee.contentCount + (state.pointee.request.remainingCount ?? 0)
   }
 
+  /// The same, 0 while it is not known how long the content will be.
+  mutating func knownContentByteCount(_ id: ConnectionID) -> Int {
+    let state = slab.exchange(id)
+    let isKnown = state.pointee.request.isComplete || state.pointee.request.remainingCount != nil
+    return isKnown ? contentByteCount(id) : 0
+  }
+
   // MARK: The allowance
 
   private mutating func takeAllowance(_ id: ConnectionID) -> Bool {

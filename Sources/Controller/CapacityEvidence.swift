@@ -201,6 +201,8 @@ package struct CapacityEvidence: Sendable, Equatable {
   /// usual, more slowly.
   static let longTau = 300.0
   static let restingTau = 1_800.0
+  /// A mean load of others is believed up to so many times what there is of it now, and two.
+  static let meanRatioMax = 4.0
 
   package private(set) var sums = Sums()
   /// Whether it deserves its weight, by what it does with single requests.
@@ -246,7 +248,9 @@ package struct CapacityEvidence: Sendable, Equatable {
       started: max(0, now.started - last.started), failed: failed,
       completions: fresh.completions, seconds: fresh.durations, squares: fresh.squares)
     news.pieces = max(0, now.streamPieces - last.streamPieces)
-    if let stream { takeStream(stream, &fresh, inFlight: now.inFlight, passed: passed) }
+    if let stream {
+      takeStream(stream, &fresh, running: max(0, now.inFlight - now.held), passed: passed)
+    }
     let keep = exponential(-passed / (stream == nil ? tau : StreamPace.tau))
     sums.short.fade(keep)
     sums.short.add(fresh)
@@ -258,19 +262,19 @@ package struct CapacityEvidence: Sendable, Equatable {
   }
 
   /// Answers that are still under way count for the pieces that have come of them: a stream of a
-  /// minute need not end before it says how fast it is.
+  /// minute need not end before it says how fast it is. `running`: those whose clients read.
   private mutating func takeStream(
-    _ stream: StreamPace, _ fresh: inout CapacityMemory, inFlight: Double, passed: Double
+    _ stream: StreamPace, _ fresh: inout CapacityMemory, running: Double, passed: Double
   ) {
     fresh.completions = news.pieces / stream.piecesPerAnswer
     fresh.amount = fresh.completions * stream.stretch
-    fresh.seconds = inFlight * passed
+    fresh.seconds = running * passed
     if news.pieces > 0 {
       // It stood still and goes on: what was meanwhile is not what is now.
       if sums.stillSeconds > StreamPace.stillMax { forget() }
       sums.stillSeconds = 0
     } else {
-      sums.stillSeconds = inFlight > 0 ? sums.stillSeconds + passed : 0
+      sums.stillSeconds = running > 0 ? sums.stillSeconds + passed : 0
     }
   }
 
@@ -291,8 +295,8 @@ package struct CapacityEvidence: Sendable, Equatable {
   package mutating func scrapeSent(_ cells: EvidenceReading) { atSending = cells }
 
   /// The page of the scrape that was sent at `sentAt`. More than `foreignMax` requests of others
-  /// are not believed. Returns the load that others had on the
-  /// endpoint, the page's total and our own part; nil where the page has no load.
+  /// are not believed. Returns the load of the endpoint, as far as it is believed, and our own part
+  /// of it; nil where the page has no load.
   package mutating func take(
     _ page: WorkReading, cells: EvidenceReading, sentAt: Nanoseconds,
     foreignMax: Double = .infinity
@@ -307,7 +311,7 @@ package struct CapacityEvidence: Sendable, Equatable {
     foreign = min(max(0, total - own), foreignMax)
     // A mean that is far above what is there now is of a time that is over.
     let mean = foreignMean * keep + foreign * (1 - keep)
-    foreignMean = min(mean, 8 * (foreign + 2))
+    foreignMean = min(mean, Self.meanRatioMax * (foreign + 2))
     foreignAt = sentAt
     return (own + foreign, own)
   }

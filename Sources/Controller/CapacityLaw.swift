@@ -4,6 +4,7 @@
 //   weight = base · e^(0.9 (usual + lately)), kept within floor … 1/floor.
 // With no evidence, weights are the base weights. docs/control.md derives it and says what it is
 // worth.
+import Fleet
 import Glibc
 
 /// e^x.
@@ -35,7 +36,7 @@ package struct CapacityPool: Sendable, Equatable {
   package var requestRate = 0.0
   /// How its endpoints slow down, by what they do.
   var shapeFit = ShapeFit()
-  var learntSlots: Double?
+  var shape = PoolShape(.plain, .none)
   /// Whether long requests take long.
   var sizeFit = SizeFit()
   /// Faded over a minute: pieces of answers of unknown length, and answers.
@@ -45,7 +46,7 @@ package struct CapacityPool: Sendable, Equatable {
   /// apart, and how many those are. Made once a second.
   var alike: [Alike] = []
   /// The most that one of its endpoints is worth over minutes, as `CapacityVerdict.usual`.
-  var bestUsual: Double { alike.reduce(-.infinity) { max($0, $1.usual) } }
+  var bestUsual = -Double.infinity
   /// Since endpoints were looked at for being alike, seconds.
   var sinceAlike = 0.0
   /// Since shapes were looked at, seconds.
@@ -190,6 +191,7 @@ package enum CapacityLaw {
     if pool.sinceAlike >= 1 || pool.alike.count != verdicts.count {
       pool.sinceAlike = 0
       pool.alike = alike(verdicts, evidence, bases, pool)
+      pool.bestUsual = pool.alike.reduce(-.infinity) { max($0, $1.usual) }
     }
     for (index, alike) in pool.alike.enumerated() {
       (verdicts[index].usual, verdicts[index].likeCount) = (alike.usual, alike.count)

@@ -36,7 +36,8 @@ struct ContentAhead: Sendable, Equatable {
     answered += max(0, now.answeredBytes - last.answeredBytes)
     answeredFor += passed
     if answeredFor >= now.interval {
-      if learns { answeredMax = max(answeredMax, answered) }
+      // A tick that came late has more than one interval's answers.
+      if learns { answeredMax = max(answeredMax, answered * min(1, now.interval / answeredFor)) }
       (answered, answeredFor) = (0, 0)
     }
     if isNewPage {

@@ -93,10 +93,9 @@ extension Controller {
         }
       }
     }
-    if pool.weights.law == .capacity {
-      tryAgain(index, pool, passed: passed.seconds, now: now)
-      shape(index, pool, passed: passed.seconds, now: now)
-    }
+    let isSteering = pool.weights.law == .capacity && !pool.weights.isDryRun
+    if isSteering { tryAgain(index, pool, passed: passed.seconds, now: now) }
+    shape(index, pool, isSteering: isSteering, passed: passed.seconds, now: now)
     return verdicts
   }
 
@@ -149,12 +148,12 @@ extension EndpointState {
     _ piecesPerAnswer: Double?, _ hints: HintBoard, interval: Double, now: Nanoseconds
   ) -> (sums: CapacityEvidence.Sums, news: CapacityNews) {
     let stream = piecesPerAnswer.map {
-      let count = cells.inFlight + capacity.fadedForeignMean(now: now, interval: interval)
+      let count =
+        cells.inFlight - cells.held + capacity.fadedForeignMean(now: now, interval: interval)
       return StreamPace(
         piecesPerAnswer: $0, stretch: hints.shape(endpoint.slot).stretch(max(1, count)))
     }
-    capacity.take(
-      cells, passed: passed, tau: tau, stream: stream)
+    capacity.take(cells, passed: passed, tau: tau, stream: stream)
     capacity.publishForeign(hints, endpoint.slot, interval: interval, now: now)
     return (capacity.sums, capacity.news)
   }
@@ -164,7 +163,7 @@ extension EndpointState {
     let sums = capacity.sums
     if let verdict {
       let hasFallen = exponential(CapacityLaw.exponent * verdict.lately) < Probation.fallRatio
-      let isUnknown = usual > 0 && sums.long.completions == 0 && sums.inFlight == 0
+      let isUnknown = usual > 0 && capacity.last?.completed == 0 && sums.inFlight == 0
       if !capacity.probation.isSick, hasFallen || isUnknown { capacity.probation.fall() }
     }
     let isWell = capacity.probation.take(

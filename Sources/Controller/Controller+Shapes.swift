@@ -15,6 +15,26 @@ extension ServiceShape {
   }
 }
 
+/// What is known of how the endpoints of a pool slow down.
+struct PoolShape: Sendable, Equatable {
+  /// Where it is known from. The raw value stands in `explain --json`.
+  enum Source: String, Sendable, CaseIterable {
+    case none, configured, engine, pages, learnt
+  }
+  /// Of endpoints without a `concurrency` of their own.
+  var shape: ServiceShape
+  var source: Source
+  /// Of the delay of others, where there are slots.
+  var price: Double
+
+  init(_ shape: ServiceShape, _ source: Source, price: Double = 1) {
+    (self.shape, self.source, self.price) = (shape, source, price)
+  }
+
+  /// Of pages, or learnt; nil: there are none, or the file has them.
+  var slots: Double? { shape.knee > 1 && shape.knee.isFinite ? shape.knee : nil }
+}
+
 extension Controller {
   /// The presets of servers that batch continuously.
   private static let engines: Set<String> = ["vllm", "sglang", "tgi", "trtllm", "lmdeploy"]
@@ -24,40 +44,50 @@ extension Controller {
   private static let fillMin = 0.8
   private static let fillRange = 0.2
 
-  /// Tells the workers how the pool's endpoints slow down. Once a second.
-  mutating func shape(_ index: Int, _ pool: Pool, passed: Double, now: Nanoseconds) {
+  /// Tells the workers how the pool's endpoints slow down. Once a second. Where the law does not
+  /// steer, picks count requests and nothing else.
+  mutating func shape(
+    _ index: Int, _ pool: Pool, isSteering: Bool, passed: Double, now: Nanoseconds
+  ) {
     pools[index].sinceShape += passed
-    guard pools[index].sinceShape >= Self.shapeInterval else { return }
+    guard pools[index].sinceShape >= Self.shapeInterval || !isSteering else { return }
     let waited = pools[index].sinceShape
     pools[index].sinceShape = 0
-    let shared = sharedSlots(pool, now)
-    let isEngine =
-      pool.weights.scrapes.contains { Self.engines.contains($0.preset ?? "") }
-    let knowsAll = pool.endpoints.allSatisfy { $0.concurrency != nil }
-    let isLearnt = !knowsAll && !isEngine && shared == nil
-    if isLearnt { learn(index, pool, passed: waited) }
-    takeFill(index, pool, shared ?? pools[index].learntSlots, now)
-    let marginal = (1 + min(max((pools[index].fill - Self.fillMin) / Self.fillRange, 0), 1))
-    // In steps, so that tables are not made anew each second.
-    let price = (marginal * 10).rounded() / 10
-    let learnt = isLearnt ? pools[index].shapeFit.shape(marginal: price) : .unknown
-    pools[index].learntSlots =
-      learnt.knee > 1 && learnt.knee.isFinite ? learnt.knee : nil
-    let (sizeSlope, sizeMean) = isEngine ? sizes(index, pool, passed: waited) : (0, 0)
-    for place in pool.endpoints.indices {
-      let endpoint = pool.endpoints[place]
-      let shape: ServiceShape
-      if let slots = endpoint.concurrency {
-        shape = .slots(slots, marginal: price)
-      } else if isEngine {
-        shape = .engine
-      } else if let shared {
-        shape = .slots(shared, marginal: price)
-      } else {
-        shape = learnt
-      }
-      hints.setShape(endpoint.slot, shape, sizeSlope: sizeSlope, sizeMean: sizeMean)
+    guard isSteering else {
+      pools[index].shape = PoolShape(.plain, .none)
+      for endpoint in pool.endpoints { hints.setShape(endpoint.slot, .plain) }
+      return
     }
+    let found = find(index, pool, passed: waited, now: now)
+    pools[index].shape = found
+    let (sizeSlope, sizeMean) =
+      found.source == .engine ? sizes(index, pool, passed: waited) : (0, 0)
+    for endpoint in pool.endpoints {
+      let own = endpoint.concurrency.map { ServiceShape.slots($0, marginal: found.price) }
+      hints.setShape(
+        endpoint.slot, own ?? found.shape, sizeSlope: sizeSlope, sizeMean: sizeMean)
+    }
+  }
+
+  /// The shape of the endpoints that have no `concurrency` of their own.
+  private mutating func find(
+    _ index: Int, _ pool: Pool, passed: Double, now: Nanoseconds
+  ) -> PoolShape {
+    let pages = sharedSlots(pool, now)
+    takeFill(index, pool, pages ?? pools[index].shape.slots, now)
+    // In steps, so that tables are not made anew each second.
+    let excess = min(max((pools[index].fill - Self.fillMin) / Self.fillRange, 0), 1)
+    let price = ((1 + excess) * 10).rounded() / 10
+    if pool.weights.scrapes.contains(where: { Self.engines.contains($0.preset ?? "") }) {
+      return PoolShape(.engine, .engine, price: price)
+    }
+    if let pages { return PoolShape(.slots(pages, marginal: price), .pages, price: price) }
+    if pool.endpoints.allSatisfy({ $0.concurrency != nil }) {
+      return PoolShape(.unknown, .configured, price: price)
+    }
+    learn(index, pool, passed: passed)
+    let learnt = pools[index].shapeFit.shape(marginal: price)
+    return PoolShape(learnt, learnt == .unknown ? .none : .learnt, price: price)
   }
 
   /// How much the length of a request's content is to count in a pick, and what its mean is. An

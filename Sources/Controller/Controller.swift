@@ -104,6 +104,8 @@ package struct Controller: Sendable {
     }
     endpoints = next
     pools = before.map { $0.map { pools[$0] } ?? CapacityPool() }
+    // By place, and places may have changed.
+    for index in pools.indices { pools[index].alike = [] }
     tuning = before.map { $0.map { tuning[$0] } ?? PoolTuning() }
     demand = before.map { $0.map { demand[$0] } ?? PoolDemand() }
     self.fleet = fleet

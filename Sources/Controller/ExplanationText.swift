@@ -54,11 +54,27 @@ private struct ExplanationText {
     words.append("\(number(pool.balancers, 1)) balancer(s)")
     words.append("scrapes every \(number(pool.scrapeIntervalSeconds)) s")
     line("pool", words.joined(separator: ", "))
+    if let shape = pool.shape { line("shape", sentence(shape)) }
     line(
       "limits",
       "floor \(number(pool.floorRatio)), slew \(number(pool.slewPerSecond)) configured weights a "
         + "second, slow start \(number(pool.slowStartSeconds, 1)) s"
         + (pool.dryRun ? ", dry run: the configured weights steer" : ""))
+  }
+
+  private func sentence(_ shape: PoolExplanation.Shape) -> String {
+    let slots = shape.slots.map { number($0, 1) } ?? "?"
+    let known =
+      switch shape.source {
+      case PoolShape.Source.configured.rawValue: "slots as configured"
+      case PoolShape.Source.engine.rawValue: "an engine that batches continuously"
+      case PoolShape.Source.pages.rawValue: "\(slots) slots each, by full metrics pages"
+      case PoolShape.Source.learnt.rawValue:
+        shape.slots == nil
+          ? "slows down in a line, by response times" : "\(slots) slots each, by response times"
+      default: "not known: counts as shared speed"
+      }
+    return "\(known); the delay of others counts \(number(shape.delayPrice, 1)) times"
   }
 
   private func left(_ order: PoolExplanation.Order) -> String {

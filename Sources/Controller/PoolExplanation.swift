@@ -17,6 +17,16 @@ package struct PoolExplanation: Sendable, Equatable, Encodable {
     package var sessionsRemainingSeconds: Double?
   }
 
+  /// How endpoints slow down as they get more to do; docs/control.md names the terms.
+  package struct Shape: Sendable, Equatable, Encodable {
+    /// Where it is known from: `configured`, `engine`, `pages`, `learnt`, or `none`.
+    package var source: String
+    /// Requests that an endpoint without a `concurrency` of its own serves at once.
+    package var slots: Double?
+    /// How much the delay of others counts in a pick.
+    package var delayPrice: Double
+  }
+
   package var pool: String
   package var law: String
   package var balance: String
@@ -35,6 +45,8 @@ package struct PoolExplanation: Sendable, Equatable, Encodable {
   package var medianAnswersPerSecond: Double?
   /// Over what time the balancer's observations fade.
   package var evidenceDecaySeconds: Double
+  /// Of the law `capacity`, where it steers.
+  package var shape: Shape?
   /// How many balancers send requests to the endpoints, this one included.
   package var balancers: Double
   package var scrapeIntervalSeconds: Double
@@ -226,6 +238,12 @@ extension PoolExplanation {
     medianResponseSeconds = state.fleetResponse > 0 ? state.fleetResponse : nil
     medianAnswersPerSecond = state.fleetRate > 0 ? state.fleetRate : nil
     evidenceDecaySeconds = state.tau
+    if policy.law == .capacity, !policy.isDryRun {
+      let hasSlots = state.shape.slots != nil || state.shape.source == .configured
+      shape = Shape(
+        source: state.shape.source.rawValue, slots: state.shape.slots,
+        delayPrice: hasSlots ? state.shape.price : state.shape.shape.marginal)
+    }
     balancers = state.balancers
     scrapeIntervalSeconds = controller.scrapeInterval(index).seconds
     func left<Value>(_ word: Until<Value>) -> Double? { word.expiresAt.map { ($0 - now).seconds } }

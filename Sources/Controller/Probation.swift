@@ -1,7 +1,9 @@
 // Whether an endpoint is what it was: one that fell far below its own past, or let a request wait
 // far longer than usual, is sick. While it is sick and has nothing to do, it is given a request now
 // and then, so that it does not have to wait until its bad times are forgotten.
-// Invariant: trials are at most a fiftieth of the pool's requests, and one at a time in a pool.
+// Invariant: of endpoints that have answered no trial well yet, trials are at most a fiftieth of
+// the pool's requests; one trial at a time is given in a pool, and each worker takes it once at
+// most.
 // A pure value; docs/control.md tells the rules.
 
 package struct Probation: Sendable, Equatable {
@@ -52,13 +54,14 @@ package struct Probation: Sendable, Equatable {
       news.longest > Self.lateRatio * usual
       || outstandingSeconds > Self.lateRatio * usual * (inFlight + 1)
     let hasEnded = news.completions + news.failed > 0
-    // What was sent before it was sick may end late: only a trial says that it still is.
+    // What was sent before it was sick may end late: only a trial says that it still is. One that
+    // hangs is in vain before it ends: others wait for theirs.
     let wasTried = isTried
-    if hasEnded { isTried = false }
+    if hasEnded || isLate { isTried = false }
     let isGood = news.failed == 0 && news.longest <= Self.goodRatio * usual
     if isLate || isSick && hasEnded && !isGood {
       owed = Self.debt
-      if wasTried, hasEnded { back = min(2 * back, Self.backMax) }
+      if wasTried { back = min(2 * back, Self.backMax) }
       return false
     }
     guard isSick, hasEnded else { return false }

@@ -170,11 +170,14 @@ struct ShapeFit: Sendable, Equatable {
       }
     }
     if knees > unknown, knees > lines {
-      return .slots(exponential(kneeLogs / knees), marginal: marginal)
+      return .slots(Self.rounded(exponential(kneeLogs / knees)), marginal: marginal)
     }
     // Under feedback of the pick a server that shares looks flatter than it is.
-    let slope = lines > 0 ? exponential(lineLogs / lines) / 4 : 1
+    let slope = lines > 0 ? Self.rounded(exponential(lineLogs / lines) / 4) : 1
     guard lines > unknown, slope > 1 else { return .unknown }
     return ServiceShape(knee: .infinity, slope: slope, marginal: 1)
   }
+
+  /// In halves, so that the workers' tables are not made anew each second.
+  private static func rounded(_ value: Double) -> Double { (2 * value).rounded() / 2 }
 }

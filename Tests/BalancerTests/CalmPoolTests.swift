@@ -13,14 +13,9 @@ private struct Twins {
   let hints: HintBoard
 
   init(count: Int, backups: Int, seed: UInt64) {
-    var pool = Pool(
-      name: "a",
-      endpoints: (0..<count).map { index in
-        var endpoint = Endpoint(address: .loopback(port: UInt16(index + 1)))
-        endpoint.slot = index
-        endpoint.isBackup = index >= count - backups
-        return endpoint
-      })
+    var pool = Pool.numbered(count) { endpoint, index in
+      endpoint.isBackup = index >= count - backups
+    }
     pool.balance = .leastRequest
     quick = Picker(pool: pool)
     thorough = Picker(pool: pool)
@@ -70,6 +65,13 @@ private struct Twins {
       let weight = Double(life.index(below: 4))
       let isEligible = life.index(below: 8) != 0
       let hasRoom = life.index(below: 4) != 0
+      if life.index(below: 40) == 0 {
+        let slots = Double(1 + life.index(below: 8))
+        twins.hints.setShape(
+          position, ServiceShape(knee: slots, slope: 2 * slots, marginal: 1.5))
+        let hints = twins.hints
+        twins.both { $0.takeNews(hints, now: now, &life) }
+      }
       switch life.index(below: 60) {
       case 0:
         twins.both { picker in

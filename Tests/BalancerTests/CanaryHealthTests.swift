@@ -140,13 +140,7 @@ import Testing
   }
 
   private static func pool(hasCanary: Bool = true) -> Pool {
-    var pool = Pool(
-      name: "a",
-      endpoints: (0..<2).map { index in
-        var endpoint = Endpoint(address: .loopback(port: UInt16(index + 1)))
-        endpoint.slot = index
-        return endpoint
-      })
+    var pool = Pool.numbered(2)
     if hasCanary { pool.canary = CanaryPolicy() }
     return pool
   }

@@ -151,19 +151,7 @@ import Testing
   }
 
   private static func picker(_ count: Int, _ policy: EjectionPolicy = EjectionPolicy()) -> Picker {
-    var pool = Pool(
-      name: "a",
-      endpoints: (0..<count).map { index in
-        var endpoint = Endpoint(address: .loopback(port: UInt16(index + 1)))
-        endpoint.slot = index
-        return endpoint
-      })
-    pool.ejection = policy
-    var picker = Picker(pool: pool)
-    for position in 0..<count {
-      picker.set(position, weight: 1, isEligible: true, now: .zero, isFirst: true)
-    }
-    return picker
+    Picker.numbered([Double](repeating: 1, count: count)) { $0.ejection = policy }
   }
 
   /// How often each is picked, of 300 times, each with the same load.

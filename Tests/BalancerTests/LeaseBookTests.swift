@@ -7,13 +7,7 @@ import Testing
 /// Two workers of one process on the same boards.
 @Suite struct LeaseBookTests {
   private static func pool(_ count: Int) -> Pool {
-    Pool(
-      name: "a",
-      endpoints: (0..<count).map { index in
-        var endpoint = Endpoint(address: .loopback(port: UInt16(index + 1)))
-        endpoint.slot = index
-        return endpoint
-      })
+    Pool.numbered(count)
   }
 
   private static func picker(_ count: Int) -> Picker {

@@ -11,13 +11,7 @@ private struct Bench {
   let hints: HintBoard
 
   init(_ policy: BalancePolicy, weights: [Double], ejection: EjectionPolicy = EjectionPolicy()) {
-    var pool = Pool(
-      name: "a",
-      endpoints: weights.indices.map { index in
-        var endpoint = Endpoint(address: .loopback(port: UInt16(index + 1)))
-        endpoint.slot = index
-        return endpoint
-      })
+    var pool = Pool.numbered(weights.count)
     pool.balance = policy
     pool.ejection = ejection
     picker = Picker(pool: pool)

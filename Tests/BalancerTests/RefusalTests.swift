@@ -16,20 +16,7 @@ import Testing
   private static func picker(
     _ count: Int, balance: BalancePolicy = .leastRequest
   ) -> Picker {
-    var pool = Pool(
-      name: "a",
-      endpoints: (0..<count).map { index in
-        var endpoint = Endpoint(address: .loopback(port: UInt16(index + 1)))
-        endpoint.slot = index
-        return endpoint
-      })
-    pool.balance = balance
-    var picker = Picker(pool: pool)
-    for position in 0..<count {
-      picker.set(position, weight: 1, isEligible: true, now: .zero, isFirst: true)
-    }
-    picker.finishTable()
-    return picker
+    Picker.numbered([Double](repeating: 1, count: count)) { $0.balance = balance }
   }
 
   private static func pick(

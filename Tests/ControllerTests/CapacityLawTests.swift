@@ -380,4 +380,110 @@ private func factors(
     #expect(bench.target(0) < 0.7)
     #expect(bench.kind(0) == .dryRun)
   }
+
+  @Test func picksCountRequestsAloneUnlessTheLawSteers() {
+    var fleet = makeFleet(bases: [1, 1], law: .capacity)
+    fleet.pools[0].endpoints[0].concurrency = 8
+    var bench = Bench(fleet)
+    Self.play(&bench, [(20, 0.1), (20, 0.1)], seconds: 3)
+    #expect(bench.hints.shape(0).knee == 8)
+    #expect(bench.hints.shape(1) == .unknown)
+    fleet.pools[0].weights.isDryRun = true
+    bench.controller.apply(fleet: fleet, now: bench.now)
+    Self.play(&bench, [(20, 0.1), (20, 0.1)], seconds: 1)
+    #expect(bench.hints.shape(0) == .plain)
+    fleet.pools[0].weights.isDryRun = false
+    bench.controller.apply(fleet: fleet, now: bench.now)
+    Self.play(&bench, [(20, 0.1), (20, 0.1)], seconds: 2)
+    #expect(bench.hints.shape(0).knee == 8)
+    fleet.pools[0].weights.law = .static
+    bench.controller.apply(fleet: fleet, now: bench.now)
+    Self.play(&bench, [(20, 0.1), (20, 0.1)], seconds: 1)
+    #expect(bench.hints.shape(0) == .plain)
+  }
+
+  @Test func weightsStayWithTheirEndpointsWhenAReloadChangesTheirOrder() {
+    let fleet = makeFleet(bases: [1, 1, 1], law: .capacity)
+    var bench = Bench(fleet)
+    let work = [(20.0, 0.3), (40.0, 0.1), (80.0, 0.05)]
+    Self.play(&bench, work, seconds: 30)
+    let before = (0..<3).map(bench.effective)
+    var turned = fleet
+    turned.pools[0].endpoints.reverse()
+    bench.controller.apply(fleet: turned, now: bench.now)
+    Self.play(&bench, work, seconds: 0.2)
+    for slot in 0..<3 { #expect(near(bench.effective(slot), before[slot], 0.05)) }
+  }
+
+  @Test func aPageThatTellsFarMoreLoadThanTheOthersIsBelievedInPart() {
+    var pool = CapacityPool()
+    #expect(pool.foreignMax == .infinity)
+    for total in [6.0, 10_000, 4] { pool.noteLoad(total: total, own: 4, endpointCount: 3) }
+    #expect(pool.foreignMax == 8 * (5 + 2))
+    var evidence = CapacityEvidence()
+    evidence.scrapeSent(EvidenceReading())
+    var page = WorkReading()
+    page.waiting = 10_000
+    _ = evidence.take(
+      page, cells: EvidenceReading(), sentAt: .seconds(1), foreignMax: pool.foreignMax)
+    #expect(evidence.foreign == 56)
+    // The first page that tells less ends most of it.
+    page.waiting = 0
+    evidence.scrapeSent(EvidenceReading())
+    _ = evidence.take(
+      page, cells: EvidenceReading(), sentAt: .seconds(2), foreignMax: pool.foreignMax)
+    #expect(evidence.foreignMean <= 8)
+  }
+}
+
+@Suite struct StreamEvidenceTests {
+  /// Streams that never end, `rate` pieces a second for each, `held` of them unread by clients.
+  private func streaming(_ rate: Double, count: Double, held: Double = 0) -> CapacityEvidence {
+    var evidence = CapacityEvidence()
+    var cells = EvidenceReading()
+    let pace = StreamPace(piecesPerAnswer: 100, stretch: 1)
+    evidence.take(cells, passed: 0, tau: 10, stream: pace)
+    for _ in 0..<300 {
+      (cells.inFlight, cells.held) = (count, held)
+      cells.streamPieces += rate * (count - held) / 10
+      cells.pieces = cells.streamPieces
+      evidence.take(cells, passed: 0.1, tau: 10, stream: pace)
+    }
+    return evidence
+  }
+
+  @Test func streamsSayHowFastTheyAreBeforeTheyEnd() throws {
+    let quick = try #require(streaming(50, count: 4).sums.short.rate)
+    let slow = try #require(streaming(5, count: 4).sums.short.rate)
+    // Half an answer a second and stream, and a tenth of that.
+    #expect(abs(quick - 0.5) < 1e-6)
+    #expect(abs(slow - 0.05) < 1e-6)
+  }
+
+  @Test func streamsThatClientsDoNotReadAreNoTimeOfTheEndpoints() throws {
+    let all = try #require(streaming(50, count: 4).sums.short.rate)
+    let some = try #require(streaming(50, count: 8, held: 4).sums.short.rate)
+    #expect(abs(all - some) < 1e-6)
+    #expect(streaming(50, count: 4, held: 4).sums.stillSeconds == 0)
+  }
+
+  @Test func anEndpointThatGoesOnAfterAStandstillBeginsAnew() {
+    var evidence = streaming(50, count: 4)
+    var cells = evidence.last ?? EvidenceReading()
+    let pace = StreamPace(piecesPerAnswer: 100, stretch: 1)
+    for _ in 0..<50 { evidence.take(cells, passed: 0.1, tau: 10, stream: pace) }
+    #expect((evidence.sums.short.rate ?? 1) < 0.4)
+    cells.streamPieces += 20
+    evidence.take(cells, passed: 0.1, tau: 10, stream: pace)
+    #expect(abs((evidence.sums.short.rate ?? 0) - 0.5) < 1e-6)
+  }
+
+  @Test func onlyAnswersOfManyPiecesAreStreams() {
+    var pool = CapacityPool()
+    for _ in 0..<20 { pool.noteStreams(pieces: 7, answers: 1, passed: 0.1) }
+    #expect(pool.piecesPerAnswer == nil)
+    var other = CapacityPool()
+    for _ in 0..<20 { other.noteStreams(pieces: 90, answers: 1, passed: 0.1) }
+    #expect(abs((other.piecesPerAnswer ?? 0) - 90) < 1e-6)
+  }
 }

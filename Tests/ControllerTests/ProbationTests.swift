@@ -119,4 +119,19 @@ private func news(_ durations: [Double] = [], failed: Double = 0) -> CapacityNew
     _ = probation.take(news(), inFlight: 2, outstandingSeconds: 2.5, usual: 0.1, passed: 0.1)
     #expect(probation.isSick)
   }
+
+  @Test func aTrialThatHangsIsInVainBeforeItEnds() {
+    var probation = Probation()
+    probation.fall()
+    idle(&probation, 2)
+    probation.begin()
+    var hung = 0.0
+    while probation.isTried, hung < 60 {
+      hung += 0.1
+      _ = probation.take(news(), inFlight: 1, outstandingSeconds: hung, usual: 0.1, passed: 0.1)
+    }
+    // Eight times what is usual for each of two requests.
+    #expect(hung < 2)
+    #expect(probation.back == 2)
+  }
 }

@@ -116,6 +116,8 @@ struct Bench {
   var controller: Controller
   /// What the balancer saw; played by the tests.
   let evidence = EvidenceBoard(workerCount: 1, slotCount: 64)
+  /// What the workers are told.
+  let hints = HintBoard(slotCount: 64)
   var now = Nanoseconds.zero
   /// What is published: the board's first rows, then those of the last tick that had any.
   var rows: [WeightRow?] = []
@@ -126,7 +128,7 @@ struct Bench {
 
   init(_ fleet: Fleet, seed: UInt64 = 1) {
     controller = Controller(
-      fleet: fleet, evidence: evidence, hints: HintBoard(slotCount: 64),
+      fleet: fleet, evidence: evidence, hints: hints,
       random: RandomSource(seed: seed), now: now)
     rows = controller.endpoints.map { $0?.row }
   }

@@ -14,7 +14,6 @@ from wire import Connection
 BODY = '{"model": "m", "prompt": "hi", "max_tokens": 1}'
 PER_SECOND = 40
 SERVICE_SECONDS = 0.2
-BACK_SECONDS_MAX = 4
 
 
 class Server:
@@ -115,10 +114,12 @@ def test_the_operators_request_brings_an_endpoint_back_and_costs_no_client_anyth
 
         bad.fails = False
         healed_at = time.monotonic()
+        sent = len(bad.requests("/v1/completions?canary"))
         wait_for(lambda: clients.share(bad.address) >= before / 2, "half of its share", 20,
                  interval=0.02)
         back_seconds = time.monotonic() - healed_at
-        assert back_seconds <= BACK_SECONDS_MAX
+        # One a second is sent: two good ones, and one that may have been under way.
+        assert len(bad.requests("/v1/completions?canary")) - sent <= 3
         # What was in flight when it was ejected apart, no client met its errors.
         assert clients.errors(since=ejected_at) == []
         assert 2 <= len(clients.errors()) <= 8

@@ -3,19 +3,20 @@
 import asyncio
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts/engines.d"))
-import clients  # noqa: E402
+import prompts  # noqa: E402
 import engines_summary  # noqa: E402
 
 
 def answers(*seconds, failed=0):
-    found = [clients.Answer(due, first=one / 2, whole=one) for due, one in enumerate(seconds)]
-    return found + [clients.Answer(9, failure="cut")] * failed
+    found = [prompts.Answer(due, first=one / 2, whole=one) for due, one in enumerate(seconds)]
+    return found + [prompts.Answer(9, failure="cut")] * failed
 
 
 def window(number, name, *seconds, load=50, failed=0):
@@ -24,7 +25,7 @@ def window(number, name, *seconds, load=50, failed=0):
 
 
 def test_every_proxy_gets_the_same_requests_and_every_round_others():
-    first, again, other = (clients.schedule(seed, 5, 200) for seed in (1, 1, 2))
+    first, again, other = (prompts.schedule(seed, 5, 200) for seed in (1, 1, 2))
     assert first == again and first != other
     assert all(a.due <= b.due for a, b in zip(first, first[1:]))
     # 1 000 arrivals ± five standard deviations.
@@ -91,8 +92,8 @@ def test_what_became_of_a_request(stage, behaviour, failure):
     endpoint = stage.endpoint(behaviour or served)
     if behaviour is None:
         endpoint.stop()
-    requests = [clients.Request(0.1 * number, b'{"n": 1}') for number in range(3)]
-    found = asyncio.run(clients.send_all(endpoint.port, requests, patience=20))
+    requests = [prompts.Request(0.1 * number, b'{"n": 1}') for number in range(3)]
+    found = asyncio.run(prompts.send_all(endpoint.port, requests, patience=20))
     assert [one.failure for one in found] == [failure] * 3
     assert [one.due for one in found] == [one.due for one in requests]
     if failure is None:
@@ -100,7 +101,11 @@ def test_what_became_of_a_request(stage, behaviour, failure):
 
 
 def test_a_client_waits_so_long_and_no_longer(stage):
-    endpoint = stage.endpoint(lambda exchange: time.sleep(3))
-    one, = asyncio.run(
-        clients.send_all(endpoint.port, [clients.Request(0, b"{}")], patience=0.3))
+    is_over = threading.Event()
+    endpoint = stage.endpoint(lambda exchange: is_over.wait(60))
+    try:
+        one, = asyncio.run(
+            prompts.send_all(endpoint.port, [prompts.Request(0, b"{}")], patience=0.3))
+    finally:
+        is_over.set()
     assert one.failure == "timeout" and one.whole is None

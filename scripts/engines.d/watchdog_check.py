@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.request
 
-import clients
+import prompts
 from contestants import Steelyard
 from stage import say
 from windows import Bench
@@ -73,12 +73,12 @@ class Check:
 
     def ask(self, port, count, words, patience=120, tokens=10):
         """Sends that many requests at once; answers in any order."""
-        bodies = [clients.content(self.chance, words, tokens) for _ in range(count)]
+        bodies = [prompts.content(self.chance, words, tokens) for _ in range(count)]
 
         async def run():
             origin = time.monotonic()
             return await asyncio.gather(
-                *(clients.ask(port, body, 0, origin, patience) for body in bodies))
+                *(prompts.ask(port, body, 0, origin, patience) for body in bodies))
         return asyncio.run(run())
 
     def wait_for(self, is_so, seconds):
@@ -194,9 +194,9 @@ def share_for(place):
     bench = Bench(place, [1.0])
     try:
         bench.start_servers()
-        body = clients.content(random.Random("speed"), LONG_WORDS // 4, 5)
+        body = prompts.content(random.Random("speed"), LONG_WORDS // 4, 5)
         begun = time.monotonic()
-        answer = asyncio.run(clients.ask(bench.servers[0].port, body, 0, begun))
+        answer = asyncio.run(prompts.ask(bench.servers[0].port, body, 0, begun))
     finally:
         bench.stop()
     whole = 4 * (answer.first or READ_SECONDS / 4)

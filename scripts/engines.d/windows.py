@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-import clients
+import prompts
 import engines_summary
 import llama
 import shares
@@ -43,8 +43,8 @@ class Bench(Programs):
         """Requests a second that each server answers when it always has work."""
         ports = [server.port for server in self.servers]
         # The first ones are slower.
-        asyncio.run(clients.saturate(ports, 1, 2, seed))
-        rates = asyncio.run(clients.saturate(ports, llama.SLOTS, seconds, seed + 1))
+        asyncio.run(prompts.saturate(ports, 1, 2, seed))
+        rates = asyncio.run(prompts.saturate(ports, llama.SLOTS, seconds, seed + 1))
         say("answers a second: " + ", ".join(f"{rate:.2f}" for rate in rates)
             + f"; together {sum(rates):.2f}")
         return rates
@@ -59,7 +59,7 @@ class Bench(Programs):
         after the warm-up."""
         self.start_proxy(contestant)
         tokens, machine = self.tokens(), self.readings()
-        answers = asyncio.run(clients.send_all(contestant.port, requests))
+        answers = asyncio.run(prompts.send_all(contestant.port, requests))
         machine = self.machine(machine, self.readings())
         more = [after - before for before, after in zip(tokens, self.tokens())]
         self.stop_one(contestant.process)

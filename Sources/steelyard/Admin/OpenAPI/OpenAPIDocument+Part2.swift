@@ -35,6 +35,14 @@ extension OpenAPIDocument {
               description: The median over the endpoints of the mean response time.
             median_answers_per_second: {type: number, minimum: 0}
             evidence_decay_seconds: {type: number, minimum: 0}
+            shape:
+              type: object
+              description: How endpoints slow down as they get more to do; of the law `capacity`, where it steers.
+              required: [source, delay_price]
+              properties:
+                source: {type: string, enum: [none, configured, engine, pages, learnt]}
+                slots: {type: number, minimum: 1, description: Of endpoints without a `concurrency` of their own.}
+                delay_price: {type: number, minimum: 0, description: How much the delay of others counts in a pick.}
             balancers: {type: number, minimum: 1}
             scrape_interval_seconds: {type: number, minimum: 0}
             response_normal_seconds:
@@ -394,14 +402,6 @@ extension OpenAPIDocument {
                   endpoint: {type: string, nullable: true}
                   since: {type: number}
                   text: {type: string}
-        Decision:
-          type: object
-          required: [time, kind, pool, endpoint, text]
-          properties:
-            time: {type: number}
-            kind:
-              type: string
-              enum: [weight, eligibility, ejection, tuning, scrape, freeze, reload]
 
     """#
 }

@@ -2,6 +2,14 @@
 
 extension OpenAPIDocument {
   static let part3 = #"""
+        Decision:
+          type: object
+          required: [time, kind, pool, endpoint, text]
+          properties:
+            time: {type: number}
+            kind:
+              type: string
+              enum: [weight, eligibility, ejection, tuning, scrape, freeze, reload]
             pool: {type: string, nullable: true}
             endpoint: {type: string, nullable: true}
             text: {type: string}

@@ -9,8 +9,12 @@ let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
-func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+/// `embedded` files become `PackageResources` of the room.
+func room(
+  _ name: String, _ dependencies: [Target.Dependency], embedded: [Resource] = []
+) -> Target {
+  .target(
+    name: name, dependencies: dependencies, resources: embedded, swiftSettings: strict)
 }
 
 func suite(_ room: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -34,6 +38,7 @@ let package = Package(
     room("Status", ["Exposition", "Fleet", "Primitives"]),
     room("Terminal", ["CSystem", "IO"]),
     room("Manual", []),
+    room("StatusPage", [], embedded: [.embedInCode("web")]),
     room("Controller", ["CZlib", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Balancer", ["CSystem", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Events", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
@@ -46,10 +51,9 @@ let package = Package(
       dependencies: [
         "Balancer", "CSystem", "CZlib", "Configuration", "Controller", "Demo", "Events",
         "Exposition", "Fleet", "HTTP", "IO", "Manual", "Primitives", "Simulation", "Status",
-        "Terminal",
+        "StatusPage", "Terminal",
       ],
-      // scripts/embed-page makes Swift of it.
-      exclude: ["StatusPage/web"], swiftSettings: strict),
+      resources: [.embedInCode("Admin/openapi.yaml")], swiftSettings: strict),
     .executableTarget(
       name: "control-bench", dependencies: ["Controller", "Fleet", "Primitives", "Simulation"],
       path: "Sources/ControlBench", swiftSettings: strict),

@@ -7,6 +7,7 @@ import HTTP
 import IO
 import Primitives
 import Status
+import StatusPage
 
 extension Steelyard {
   /// The tokens of a configuration. Errors: a token that cannot be read.
@@ -113,7 +114,7 @@ extension Steelyard {
     _ request: AdminRequest, _ resource: AdminResource, _ now: Nanoseconds
   ) throws(Problem) -> AdminResponse {
     switch resource {
-    case .page: return page()
+    case .page(let file): return page(file)
     case .metrics: return metrics(request)
     case .health: return AdminResponse(200, "ok")
     case .readiness:
@@ -126,7 +127,7 @@ extension Steelyard {
     case .openAPI:
       try requireNoParameters(request)
       return AdminResponse(
-        contentType: "application/yaml", body: Array(OpenAPIDocument.text.utf8))
+        contentType: "application/yaml", body: PackageResources.openapi_yaml)
     case .pools:
       try requireNoParameters(request)
       return AdminResponse(
@@ -219,9 +220,8 @@ extension Steelyard {
     return AdminResponse(contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
   }
 
-  private func page() -> AdminResponse {
-    var response = AdminResponse(
-      contentType: "text/html; charset=utf-8", body: Array(StatusPage.text.utf8))
+  private func page(_ file: StatusPage) -> AdminResponse {
+    var response = AdminResponse(contentType: file.contentType, body: file.content)
     response.fields = [
       ("Content-Security-Policy", StatusPage.policy), ("Referrer-Policy", "no-referrer"),
     ]

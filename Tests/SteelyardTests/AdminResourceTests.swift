@@ -10,7 +10,8 @@ import Testing
 @Suite struct AdminResourceTests {
   @Test(
     arguments: [
-      ("/", .page), ("/metrics", .metrics), ("/healthz", .health), ("/readyz", .readiness),
+      ("/", .page(.document)), ("/page.css", .page(.style)), ("/page.js", .page(.script)),
+      ("/metrics", .metrics), ("/healthz", .health), ("/readyz", .readiness),
       ("/api/v1/pools", .pools), ("/api/v1/reload", .reload), ("/api/v1/openapi.yaml", .openAPI),
       ("/api/v1/p%6Fols", .pools), ("/api/v1/pools/a%2Fb/explain", .explain(pool: "a/b")),
       ("/api/v1/pools/text/set", .pool("text", verb: "set")),

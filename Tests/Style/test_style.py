@@ -15,7 +15,7 @@ ROOMS = {
     "IO": {"CSystem"}, "HTTP": {"CSystem"}, "Exposition": {"CSystem"}, "Fleet": set(),
     "Configuration": {"CYAML", "Fleet"},
     "Status": {"Exposition", "Fleet"},
-    "Manual": set(),
+    "Manual": set(), "StatusPage": set(),
     "Terminal": {"CSystem", "IO"},
     "Controller": {"CSystem", "CZlib", "Exposition", "Fleet", "HTTP", "IO"},
     "Balancer": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},

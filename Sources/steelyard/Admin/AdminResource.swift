@@ -7,10 +7,12 @@
 //   POST /api/v1/pools/NAME/{freeze|set|reset}       ?law= floor= slew= dry_run= for=
 //   POST /api/v1/pools/NAME/endpoints/ADDRESS/{pin|scale|drain|reset}   ?weight= factor= deadline=
 import HTTP
+import StatusPage
 
 /// A resource of the admin server. docs/openapi.yaml describes each.
 enum AdminResource: Equatable {
-  case page, metrics, health, readiness, discovery
+  case page(StatusPage)
+  case metrics, health, readiness, discovery
   case openAPI, pools, status, statusEvents, reload
   case explain(pool: String)
   /// Something to be changed: the verb is one of `poolVerbs` or `endpointVerbs`.
@@ -45,12 +47,13 @@ enum AdminResource: Equatable {
       return try findAPI(Array(parts.dropFirst()))
     }
     switch parts {
-    case [""]: return .page
     case ["metrics"]: return .metrics
     case ["healthz"]: return .health
     case ["readyz"]: return .readiness
     case ["sd", "prometheus"]: return .discovery
-    default: throw unknown
+    default:
+      if parts.count == 1, let file = StatusPage(rawValue: parts[0]) { return .page(file) }
+      throw unknown
     }
   }
 

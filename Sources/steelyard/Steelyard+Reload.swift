@@ -15,6 +15,11 @@ extension ReloadResult {
   var isRefused: Bool {
     if case .failure = self { true } else { false }
   }
+
+  /// Why nothing changed: the file's first error, where it has one.
+  var failure: String? {
+    if case .failure(let problem) = self { problem.errors.first ?? problem.detail } else { nil }
+  }
 }
 
 extension Steelyard {
@@ -32,7 +37,7 @@ extension Steelyard {
   func reload(now: Nanoseconds) -> ReloadResult {
     let result = readAndReload(now: now)
     // A reload that cannot be is no failed one.
-    if path != nil, stopsAt == nil { lastReload.note(result, wall: Clock.wall) }
+    if path != nil, stopsAt == nil { lastReload.note(failure: result.failure, wall: Clock.wall) }
     switch result {
     case .success(let lines):
       let what = lines.isEmpty ? "nothing has changed" : "\(lines.count) changes"

@@ -55,9 +55,7 @@ final class Steelyard {
   private var probes = ProbeDriver(tag: probeTag, userAgent: "steelyard/\(Version.number)")
   var events = EventLog()
   private var failures = FailureLog()
-  var endpointLabels = EndpointLabels()
-  /// What the next metrics page may need.
-  var metricsByteCapacity = 65_536
+  var metricsPages = MetricsPages()
   var slots: SlotMap
   /// Slots between two owners.
   var quarantine = SlotQuarantine()

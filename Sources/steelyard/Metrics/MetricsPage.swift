@@ -7,36 +7,52 @@ import HTTP
 import IO
 import Primitives
 
-/// Renders the page. Reads only.
+/// Renders one page. Reads only.
 struct MetricsPage {
-  let table: WeightTable
-  let traffic: TrafficMetrics
-  let evidence: EvidenceBoard
+  let sources: MetricsSources
   let labels: EndpointLabels
-  /// Of all workers.
-  let connectionsMax: Int
-  /// Of all workers.
-  let bufferedBytesMax: Int
-  let now: Nanoseconds
-  let wall: Nanoseconds
   private var writer: MetricsWriter
 
   /// Requires: `labels` are those of the table's fleet.
   init(
-    _ format: MetricsWriter.Format, table: WeightTable, traffic: TrafficMetrics,
-    evidence: EvidenceBoard, labels: EndpointLabels, connectionsMax: Int, bufferedBytesMax: Int,
-    now: Nanoseconds, wall: Nanoseconds,
+    _ format: MetricsWriter.Format, _ sources: MetricsSources, labels: EndpointLabels,
     byteCapacity: Int
   ) {
-    self.table = table
-    self.traffic = traffic
-    self.evidence = evidence
+    self.sources = sources
     self.labels = labels
-    self.connectionsMax = connectionsMax
-    self.bufferedBytesMax = bufferedBytesMax
-    self.now = now
-    self.wall = wall
     writer = MetricsWriter(format, byteCapacity: byteCapacity)
+  }
+
+  private var table: WeightTable { sources.table }
+  private var traffic: TrafficMetrics { sources.traffic }
+  private var evidence: EvidenceBoard { sources.evidence }
+
+  /// The whole page.
+  mutating func render() -> [UInt8] {
+    writeTraffic()
+    writeResilience()
+    writeWire()
+    writeWeights()
+    writeParts()
+    writeOwnAnswers()
+    writeProcess()
+    return writer.finished()
+  }
+
+  /// The families of what has a type of its own.
+  private mutating func writeParts() {
+    let fleet = table.fleet
+    ClientMetrics(sources.admission, traffic, fleet, labels).write(to: &writer)
+    FailureMetrics(reports: traffic.failures, labels: labels).write(to: &writer)
+    AdmissionMetrics(sources.admission, fleet, now: sources.now).write(to: &writer)
+    DemandMetrics(sources.controller).write(to: &writer)
+    ThresholdMetrics(fleet, sources.status).write(to: &writer)
+    ControllerMetrics(sources.controller, labels, now: sources.now).write(to: &writer)
+    NameMetrics(watch: sources.names).write(to: &writer)
+    AccessLogMetrics(driver: sources.accessLog).write(to: &writer)
+    sources.admin.write(to: &writer)
+    sources.reload.write(to: &writer)
+    EventMetrics(log: sources.log, hooks: sources.hooks).write(to: &writer)
   }
 
   private mutating func writeResilience() {
@@ -67,18 +83,6 @@ struct MetricsPage {
     }
   }
 
-  /// The whole page; `controller` adds the scrape families.
-  mutating func render(controller: (inout MetricsWriter) -> Void) -> [UInt8] {
-    writeTraffic()
-    writeResilience()
-    writeWire()
-    writeWeights()
-    controller(&writer)
-    writeOwnAnswers()
-    writeProcess()
-    return writer.finished()
-  }
-
   private mutating func writeTraffic() {
     writer.open(.requestsTotal)
     // The usual ones begin at 0; the others appear when they occur.
@@ -103,7 +107,7 @@ struct MetricsPage {
     for (endpoint, labels) in labels.all {
       let exemplars =
         hasExemplars
-        ? traffic.timing.exemplars(slot: endpoint.slot, wallOffset: wall - now) : []
+        ? traffic.timing.exemplars(slot: endpoint.slot, wallOffset: sources.wall - sources.now) : []
       writer.histogram(traffic.durationBuckets(slot: endpoint.slot), labels, exemplars: exemplars)
     }
     writer.open(.requestFirstByteSeconds)
@@ -197,7 +201,7 @@ struct MetricsPage {
 
   private mutating func writeRoom() {
     writer.open(.connectionsLimit)
-    writer.sample(connectionsMax)
+    writer.sample(sources.connectionsMax)
     writer.open(.connectionsClosedTotal)
     for count in RoomMetrics.Count.allCases {
       guard let state = count.closedState else { continue }
@@ -209,14 +213,14 @@ struct MetricsPage {
     writer.open(.bufferedBytes)
     writer.sample(traffic.room.sum(.bufferedBytes))
     writer.open(.bufferedBytesLimit)
-    writer.sample(bufferedBytesMax)
+    writer.sample(sources.bufferedBytesMax)
     writer.open(.bufferCutsTotal)
     writer.sample(traffic.room.sum(.bufferCuts))
   }
 
   private mutating func writeProcess() {
     writer.open(.buildInfo)
-    writer.sample(1, Labels(["version": Version.number]))
+    writer.sample(1, Labels(["version": sources.version]))
     writer.open(.workers)
     writer.sample(evidence.workerCount)
     let process = ProcessReading.now()

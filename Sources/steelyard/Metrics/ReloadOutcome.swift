@@ -11,11 +11,10 @@ struct ReloadOutcome {
   /// The start: its configuration was taken.
   init(startedAt: Nanoseconds) { takenAt = startedAt }
 
-  mutating func note(_ result: ReloadResult, wall: Nanoseconds) {
-    switch result {
-    case .success: (takenAt, failure) = (wall, nil)
-    case .failure(let problem): failure = problem.errors.first ?? problem.detail
-    }
+  /// `failure` says why a reload was refused; nil: it was taken.
+  mutating func note(failure: String?, wall: Nanoseconds) {
+    if failure == nil { takenAt = wall }
+    self.failure = failure
   }
 
   func write(to writer: inout MetricsWriter) {

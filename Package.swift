@@ -41,6 +41,12 @@ let package = Package(
     room("StatusPage", [], embedded: [.embedInCode("web")]),
     room("Controller", ["CZlib", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Balancer", ["CSystem", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
+    room(
+      "Metrics",
+      [
+        "Balancer", "Controller", "Events", "Exposition", "Fleet", "HTTP", "IO", "Primitives",
+        "Status",
+      ]),
     room("Events", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
     room("Demo", ["CSystem", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
     room(
@@ -50,8 +56,8 @@ let package = Package(
       name: "steelyard",
       dependencies: [
         "Balancer", "CSystem", "CZlib", "Configuration", "Controller", "Demo", "Events",
-        "Exposition", "Fleet", "HTTP", "IO", "Manual", "Primitives", "Simulation", "Status",
-        "StatusPage", "Terminal",
+        "Exposition", "Fleet", "HTTP", "IO", "Manual", "Metrics", "Primitives", "Simulation",
+        "Status", "StatusPage", "Terminal",
       ],
       resources: [.embedInCode("Admin/openapi.yaml")], swiftSettings: strict),
     .executableTarget(
@@ -81,11 +87,16 @@ let package = Package(
     suite("Manual"),
     suite("Events", ["Fleet", "HTTP", "IO", "Primitives"]),
     suite("Demo", ["Fleet", "Primitives"]),
+    suite(
+      "Metrics",
+      ["Balancer", "Controller", "Events", "Exposition", "Fleet", "Primitives", "Status"]),
     .testTarget(
       name: "LoadBenchTests", dependencies: ["load-bench", "Primitives"], swiftSettings: strict),
     .testTarget(
       name: "SteelyardTests",
-      dependencies: ["steelyard", "Controller", "Fleet", "HTTP", "IO", "Primitives"],
+      dependencies: [
+        "steelyard", "Controller", "Fleet", "HTTP", "IO", "Primitives", "StatusPage",
+      ],
       swiftSettings: strict),
     suite("Simulation", ["Balancer", "Configuration", "Controller", "Fleet", "Primitives"]),
     suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),

@@ -4,6 +4,7 @@ import Controller
 import Events
 import Fleet
 import IO
+import Metrics
 import Primitives
 
 extension Steelyard {
@@ -15,8 +16,8 @@ extension Steelyard {
     ).compressible(varyingBy: "Accept, Accept-Encoding")
   }
 
-  private func metricsSources() -> MetricsSources {
-    MetricsSources(
+  private func metricsSources() -> ProgramState {
+    ProgramState(
       version: Version.number, table: board.table, evidence: evidence, traffic: balancer.metrics,
       admission: balancer.admission,
       connectionsMax: balancer.connectionsMax * evidence.workerCount,

@@ -6,6 +6,7 @@ import Controller
 import Events
 import Fleet
 import IO
+import Metrics
 import Primitives
 
 /// What came of a reload: lines that say what changed, or why nothing did.

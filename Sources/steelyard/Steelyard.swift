@@ -5,6 +5,7 @@ import Controller
 import Events
 import Fleet
 import IO
+import Metrics
 import Primitives
 import Status
 

@@ -3,6 +3,7 @@ import Controller
 import Fleet
 import HTTP
 import Primitives
+import StatusPage
 import Testing
 
 @testable import steelyard

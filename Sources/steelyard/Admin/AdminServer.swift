@@ -4,6 +4,7 @@
 // Invariant: one request of a connection is answered a turn, and none before its last answer went.
 import HTTP
 import IO
+import Metrics
 import Primitives
 
 /// Admin connections. Control thread only; `answer` decides what a path says.

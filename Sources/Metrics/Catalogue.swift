@@ -3,7 +3,7 @@
 // To add one: a `static let` and a place in its section's list (Catalogue+*.swift), then
 // `writer.open(.thatName)` where its samples are written, then `make docs`. A test compares the
 // catalogue with a page, type by type and label by label.
-import Exposition
+package import Exposition
 
 /// Families that belong together.
 struct MetricSection {
@@ -19,12 +19,14 @@ struct MetricSection {
   }
 }
 
-enum Catalogue {
+/// All sections.
+package enum Catalogue {
   /// In the order of the document.
   static let sections: [MetricSection] = [
     .traffic, .failures, .clients, .queues, .weights, .demand, .thresholds, .signals, .hostNames,
     .accessLog, .events, .admin, .configuration, .process,
   ]
 
-  static var families: [MetricFamily] { sections.flatMap(\.families) }
+  /// Every family, section by section.
+  package static var families: [MetricFamily] { sections.flatMap(\.families) }
 }

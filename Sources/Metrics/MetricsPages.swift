@@ -1,10 +1,10 @@
 // One metrics page after another: the format that the client likes best, with what is kept from
 // page to page.
-import Exposition
+package import Exposition
 import HTTP
 
 /// Makes pages. Control thread only.
-struct MetricsPages {
+package struct MetricsPages {
   /// The text format first: it is what a client gets that likes both as much, or neither.
   private static let formats: [(format: MetricsWriter.Format, offer: QualityList.Offer)] = [
     (.text, offer("text/plain", version: "0.0.4")),
@@ -15,10 +15,11 @@ struct MetricsPages {
   /// What the next page may need.
   private var byteCapacity = 65_536
 
-  init() {}
+  package init() {}
 
   /// The format for a client whose Accept field is `accept`, and the answer's Content-Type.
-  static func format(accept: String) -> (format: MetricsWriter.Format, contentType: String) {
+  package static func format(accept: String) -> (format: MetricsWriter.Format, contentType: String)
+  {
     let choice = QualityList(accept).best(of: formats.map(\.offer))
     // A scraper that reads a page it did not ask for is better than one that reads nothing.
     let format = choice.map { formats[$0.index].format } ?? .text
@@ -32,9 +33,9 @@ struct MetricsPages {
   }
 
   /// The page of this moment.
-  mutating func page(_ format: MetricsWriter.Format, _ sources: MetricsSources) -> [UInt8] {
-    labels.update(sources.table)
-    var page = MetricsPage(format, sources, labels: labels, byteCapacity: byteCapacity)
+  package mutating func page(_ format: MetricsWriter.Format, _ state: ProgramState) -> [UInt8] {
+    labels.update(state.table)
+    var page = MetricsPage(format, state, labels: labels, byteCapacity: byteCapacity)
     let bytes = page.render()
     // The next page is about as large.
     byteCapacity = bytes.count + bytes.count / 8 + 4_096

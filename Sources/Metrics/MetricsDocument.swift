@@ -1,8 +1,10 @@
 // docs/metrics.md: the catalogue's tables and the words around them.
 import Exposition
 
-enum MetricsDocument {
-  static var markdown: String {
+/// The document.
+package enum MetricsDocument {
+  /// All of it, in Markdown.
+  package static var markdown: String {
     ([intro] + Catalogue.sections.map(section) + [questions]).joined(separator: "\n")
   }
 

@@ -9,23 +9,23 @@ import Primitives
 
 /// Renders one page. Reads only.
 struct MetricsPage {
-  let sources: MetricsSources
+  let state: ProgramState
   let labels: EndpointLabels
   private var writer: MetricsWriter
 
   /// Requires: `labels` are those of the table's fleet.
   init(
-    _ format: MetricsWriter.Format, _ sources: MetricsSources, labels: EndpointLabels,
+    _ format: MetricsWriter.Format, _ state: ProgramState, labels: EndpointLabels,
     byteCapacity: Int
   ) {
-    self.sources = sources
+    self.state = state
     self.labels = labels
     writer = MetricsWriter(format, byteCapacity: byteCapacity)
   }
 
-  private var table: WeightTable { sources.table }
-  private var traffic: TrafficMetrics { sources.traffic }
-  private var evidence: EvidenceBoard { sources.evidence }
+  private var table: WeightTable { state.table }
+  private var traffic: TrafficMetrics { state.traffic }
+  private var evidence: EvidenceBoard { state.evidence }
 
   /// The whole page.
   mutating func render() -> [UInt8] {
@@ -42,17 +42,17 @@ struct MetricsPage {
   /// The families of what has a type of its own.
   private mutating func writeParts() {
     let fleet = table.fleet
-    ClientMetrics(sources.admission, traffic, fleet, labels).write(to: &writer)
+    ClientMetrics(state.admission, traffic, fleet, labels).write(to: &writer)
     FailureMetrics(reports: traffic.failures, labels: labels).write(to: &writer)
-    AdmissionMetrics(sources.admission, fleet, now: sources.now).write(to: &writer)
-    DemandMetrics(sources.controller).write(to: &writer)
-    ThresholdMetrics(fleet, sources.status).write(to: &writer)
-    ControllerMetrics(sources.controller, labels, now: sources.now).write(to: &writer)
-    NameMetrics(watch: sources.names).write(to: &writer)
-    AccessLogMetrics(driver: sources.accessLog).write(to: &writer)
-    sources.admin.write(to: &writer)
-    sources.reload.write(to: &writer)
-    EventMetrics(log: sources.log, hooks: sources.hooks).write(to: &writer)
+    AdmissionMetrics(state.admission, fleet, now: state.now).write(to: &writer)
+    DemandMetrics(state.controller).write(to: &writer)
+    ThresholdMetrics(fleet, state.status).write(to: &writer)
+    ControllerMetrics(state.controller, labels, now: state.now).write(to: &writer)
+    NameMetrics(watch: state.names).write(to: &writer)
+    AccessLogMetrics(driver: state.accessLog).write(to: &writer)
+    state.admin.write(to: &writer)
+    state.reload.write(to: &writer)
+    EventMetrics(log: state.log, hooks: state.hooks).write(to: &writer)
   }
 
   private mutating func writeResilience() {
@@ -107,7 +107,7 @@ struct MetricsPage {
     for (endpoint, labels) in labels.all {
       let exemplars =
         hasExemplars
-        ? traffic.timing.exemplars(slot: endpoint.slot, wallOffset: sources.wall - sources.now) : []
+        ? traffic.timing.exemplars(slot: endpoint.slot, wallOffset: state.wall - state.now) : []
       writer.histogram(traffic.durationBuckets(slot: endpoint.slot), labels, exemplars: exemplars)
     }
     writer.open(.requestFirstByteSeconds)
@@ -201,7 +201,7 @@ struct MetricsPage {
 
   private mutating func writeRoom() {
     writer.open(.connectionsLimit)
-    writer.sample(sources.connectionsMax)
+    writer.sample(state.connectionsMax)
     writer.open(.connectionsClosedTotal)
     for count in RoomMetrics.Count.allCases {
       guard let state = count.closedState else { continue }
@@ -213,14 +213,14 @@ struct MetricsPage {
     writer.open(.bufferedBytes)
     writer.sample(traffic.room.sum(.bufferedBytes))
     writer.open(.bufferedBytesLimit)
-    writer.sample(sources.bufferedBytesMax)
+    writer.sample(state.bufferedBytesMax)
     writer.open(.bufferCutsTotal)
     writer.sample(traffic.room.sum(.bufferCuts))
   }
 
   private mutating func writeProcess() {
     writer.open(.buildInfo)
-    writer.sample(1, Labels(["version": sources.version]))
+    writer.sample(1, Labels(["version": state.version]))
     writer.open(.workers)
     writer.sample(evidence.workerCount)
     let process = ProcessReading.now()

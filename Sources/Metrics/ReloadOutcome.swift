@@ -1,18 +1,18 @@
 // What came of the last reload, for metrics and conditions.
 import Exposition
-import Primitives
+package import Primitives
 
-struct ReloadOutcome {
+package struct ReloadOutcome {
   /// When the configuration in force was taken, since 1970.
-  private(set) var takenAt: Nanoseconds
+  package private(set) var takenAt: Nanoseconds
   /// Why a later one was refused; nil where none was.
-  private(set) var failure: String?
+  package private(set) var failure: String?
 
   /// The start: its configuration was taken.
-  init(startedAt: Nanoseconds) { takenAt = startedAt }
+  package init(startedAt: Nanoseconds) { takenAt = startedAt }
 
   /// `failure` says why a reload was refused; nil: it was taken.
-  mutating func note(failure: String?, wall: Nanoseconds) {
+  package mutating func note(failure: String?, wall: Nanoseconds) {
     if failure == nil { takenAt = wall }
     self.failure = failure
   }

@@ -9,20 +9,6 @@ import IO
 import Metrics
 import Primitives
 
-/// What came of a reload: lines that say what changed, or why nothing did.
-typealias ReloadResult = Result<[String], Problem>
-
-extension ReloadResult {
-  var isRefused: Bool {
-    if case .failure = self { true } else { false }
-  }
-
-  /// Why nothing changed: the file's first error, where it has one.
-  var failure: String? {
-    if case .failure(let problem) = self { problem.errors.first ?? problem.detail } else { nil }
-  }
-}
-
 extension Steelyard {
   /// Lines of the log that one reload writes at most.
   private static let linesMax = 50
@@ -38,7 +24,7 @@ extension Steelyard {
   func reload(now: Nanoseconds) -> ReloadResult {
     let result = readAndReload(now: now)
     // A reload that cannot be is no failed one.
-    if path != nil, stopsAt == nil { lastReload.note(failure: result.failure, wall: Clock.wall) }
+    if path != nil, stopsAt == nil { lastReload.note(failure: result.refusal, wall: Clock.wall) }
     switch result {
     case .success(let lines):
       let what = lines.isEmpty ? "nothing has changed" : "\(lines.count) changes"
@@ -132,12 +118,12 @@ extension Steelyard {
     hooks.apply(fleet.hooks, log)
     events.keep(fleet)
     var lines = FleetDifference.lines(from: configured, to: fleet)
-    if !nextAccess.hasTokens(of: access) {
+    if !nextAccess.hasTokens(of: api.access) {
       if fleet.adminTokens == configured.adminTokens { lines.append("admin tokens changed") }
       mustEndStreams = true
     }
     configured = fleet
-    access = nextAccess
+    api.access = nextAccess
     return lines
   }
 

@@ -53,7 +53,7 @@ enum ServeCommand {
         case SIGHUP:
           service.reloading(steelyard, now: Clock.now)
           let answer = steelyard.reload(now: Clock.now)
-          service.ready(steelyard, isRefused: answer.isRefused, now: Clock.now)
+          service.ready(steelyard, isRefused: answer.refusal != nil, now: Clock.now)
         case SIGUSR1: steelyard.reopenLog()
         default:
           if steelyard.stopsAt != nil {

@@ -47,6 +47,13 @@ let package = Package(
         "Balancer", "Controller", "Events", "Exposition", "Fleet", "HTTP", "IO", "Primitives",
         "Status",
       ]),
+    room(
+      "Admin",
+      [
+        "Balancer", "CSystem", "CZlib", "Configuration", "Controller", "Events", "Exposition",
+        "Fleet", "HTTP", "IO", "Metrics", "Primitives", "Status", "StatusPage",
+      ],
+      embedded: [.embedInCode("openapi.yaml")]),
     room("Events", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
     room("Demo", ["CSystem", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
     room(
@@ -55,11 +62,11 @@ let package = Package(
     .executableTarget(
       name: "steelyard",
       dependencies: [
-        "Balancer", "CSystem", "CZlib", "Configuration", "Controller", "Demo", "Events",
+        "Admin", "Balancer", "CSystem", "Configuration", "Controller", "Demo", "Events",
         "Exposition", "Fleet", "HTTP", "IO", "Manual", "Metrics", "Primitives", "Simulation",
-        "Status", "StatusPage", "Terminal",
+        "Status", "Terminal",
       ],
-      resources: [.embedInCode("Admin/openapi.yaml")], swiftSettings: strict),
+      swiftSettings: strict),
     .executableTarget(
       name: "control-bench", dependencies: ["Controller", "Fleet", "Primitives", "Simulation"],
       path: "Sources/ControlBench", swiftSettings: strict),
@@ -88,15 +95,18 @@ let package = Package(
     suite("Events", ["Fleet", "HTTP", "IO", "Primitives"]),
     suite("Demo", ["Fleet", "Primitives"]),
     suite(
+      "Admin",
+      [
+        "Balancer", "Controller", "Events", "Fleet", "HTTP", "Metrics", "Primitives", "Status",
+        "StatusPage",
+      ]),
+    suite(
       "Metrics",
       ["Balancer", "Controller", "Events", "Exposition", "Fleet", "Primitives", "Status"]),
     .testTarget(
       name: "LoadBenchTests", dependencies: ["load-bench", "Primitives"], swiftSettings: strict),
     .testTarget(
-      name: "SteelyardTests",
-      dependencies: [
-        "steelyard", "Controller", "Fleet", "HTTP", "IO", "Primitives", "StatusPage",
-      ],
+      name: "SteelyardTests", dependencies: ["steelyard", "Fleet", "Primitives"],
       swiftSettings: strict),
     suite("Simulation", ["Balancer", "Configuration", "Controller", "Fleet", "Primitives"]),
     suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),

@@ -1,4 +1,5 @@
 // What the admin server asks this program.
+import Admin
 import Balancer
 import Controller
 import Events
@@ -6,6 +7,7 @@ import Fleet
 import IO
 import Metrics
 import Primitives
+import Status
 
 extension Steelyard: AdminSubject {
   var state: ProgramState {

@@ -1,5 +1,6 @@
 // Another fleet in place of the present one: by a signal, by the admin API, or because a host name
 // has other addresses now. Exchanges that run are not touched.
+import Admin
 import Balancer
 import Configuration
 import Controller

@@ -1,4 +1,5 @@
 // Tokens and header fields' values that stand in files or in the environment.
+import Admin
 import Events
 import Fleet
 import IO

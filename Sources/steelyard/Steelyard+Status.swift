@@ -1,5 +1,6 @@
 // What the status is made of: a reading of boards and controller once a second, whoever watches;
 // its JSON only where somebody does. Control thread only.
+import Admin
 import Balancer
 import Controller
 import Fleet

@@ -1,5 +1,6 @@
 // One running steelyard: boards, balancer, controller and admin server put together. Everything
 // here happens on the control thread; the balancer's workers have threads of their own.
+import Admin
 import Balancer
 import Controller
 import Events

@@ -21,6 +21,9 @@ ROOMS = {
     "Balancer": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},
     "Events": {"CSystem", "Fleet", "HTTP", "IO"},
     "Metrics": {"Balancer", "Controller", "Events", "Exposition", "Fleet", "HTTP", "IO", "Status"},
+    "Admin": {
+        "Balancer", "CSystem", "CZlib", "Configuration", "Controller", "Events", "Exposition", "Fleet",
+        "HTTP", "IO", "Metrics", "Status", "StatusPage"},
     "Demo": {"CSystem", "Exposition", "Fleet", "HTTP", "IO"},
     "Simulation": {"Balancer", "Configuration", "Controller", "Exposition", "Fleet"},
     "ControlBench": {"Controller", "Fleet", "Simulation"},

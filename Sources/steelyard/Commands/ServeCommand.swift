@@ -1,4 +1,5 @@
 // `steelyard serve FILE`: runs until a signal ends it.
+import Admin
 import Balancer
 import CSystem
 import Configuration

@@ -1,10 +1,10 @@
 // Server-sent events as the HTML standard has them (§9.2): fields on lines, an empty line at the
 // end of each event.
-import Primitives
-import Status
+package import Primitives
+package import Status
 
 /// One event. Requires of `data`: no line ends.
-struct ServerSentEvent {
+package struct ServerSentEvent {
   var name: StaticString
   /// When it was made, since 1970.
   var id: Nanoseconds
@@ -14,11 +14,12 @@ struct ServerSentEvent {
   static let preamble = Array("retry: 2000\n\n".utf8)
 
   /// What the status page shows from second to second.
-  static func status(_ snapshot: StatusSnapshot, wall: Nanoseconds) -> ServerSentEvent {
+  package static func status(_ snapshot: StatusSnapshot, wall: Nanoseconds) -> ServerSentEvent {
     ServerSentEvent(name: "status", id: wall, data: snapshot.json)
   }
 
-  var bytes: [UInt8] {
+  /// As it is sent.
+  package var bytes: [UInt8] {
     Array("event: \(name)\nid: \(id.rawValue / 1_000_000)\ndata: ".utf8) + data + [0x0A, 0x0A]
   }
 }

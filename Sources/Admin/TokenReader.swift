@@ -1,21 +1,25 @@
 // Reads secrets from files and the environment: tokens of the admin API, values of header fields.
 import CSystem
-import Fleet
+package import Fleet
 import IO
-import Primitives
+package import Primitives
 
-enum TokenReader {
+/// Reads each of them once; nothing is kept.
+package enum TokenReader {
   /// What is wrong with a token's source, and what to do about it.
-  struct Failure: Error, Equatable {
+  package struct Failure: Error, Equatable {
     /// The source is not there, or cannot be read.
-    var isMissing = false
-    let message: String
+    package var isMissing = false
+    /// What is wrong, and what to do.
+    package let message: String
   }
 
   /// A token, and whether every user of the machine may read its file.
-  struct Found {
-    let token: Secret
-    var isReadableByOthers = false
+  package struct Found {
+    /// The secret.
+    package let token: Secret
+    /// Every user of the machine may read the file.
+    package var isReadableByOthers = false
   }
 
   private static let advice =
@@ -25,7 +29,8 @@ enum TokenReader {
   private static let fieldAdvice =
     "the value of a header field is 1 to 1024 visible ASCII characters on one line"
 
-  static func read(_ source: TokenSource) throws(Failure) -> Found {
+  /// The token of a source.
+  package static func read(_ source: TokenSource) throws(Failure) -> Found {
     switch source {
     case .environment(let name):
       guard let token = Secret(try value(of: name, advice).utf8) else {
@@ -43,7 +48,7 @@ enum TokenReader {
   }
 
   /// The value of a header field, and whether every user of the machine may read its file.
-  static func fieldValue(
+  package static func fieldValue(
     _ source: TokenSource
   ) throws(Failure) -> (value: String, isReadableByOthers: Bool) {
     switch source {
@@ -71,7 +76,9 @@ enum TokenReader {
   }
 
   /// The value of an environment variable.
-  static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+  package static func environment(_ name: String) -> String? {
+    getenv(name).map { String(cString: $0) }
+  }
 
   private static func read(
     _ path: String, byteCountMax: Int, _ what: String, _ advice: String

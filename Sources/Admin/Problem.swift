@@ -2,17 +2,18 @@
 import FoundationEssentials
 
 /// An answer that is an error, with the content type application/problem+json.
-struct Problem: Error, Equatable {
+package struct Problem: Error, Equatable {
   static let contentType = "application/problem+json"
 
-  var status: Int
-  var detail: String
+  package var status: Int
+  /// What is wrong, for people.
+  package var detail: String
   /// The errors of a configuration file, one each.
-  var errors: [String] = []
+  package var errors: [String] = []
   /// Further fields of the answer: Allow, WWW-Authenticate.
   var fields: [String: String] = [:]
 
-  init(_ status: Int, _ detail: String) {
+  package init(_ status: Int, _ detail: String) {
     self.status = status
     self.detail = detail
   }
@@ -34,7 +35,7 @@ struct Problem: Error, Equatable {
   }
 
   /// The detail and the errors of such an answer; nil where it is none.
-  static func read(_ json: [UInt8]) -> Problem? {
+  package static func read(_ json: [UInt8]) -> Problem? {
     guard let content = AdminJSON.read(Content.self, json) else { return nil }
     var problem = Problem(content.status, content.detail)
     problem.errors = content.errors ?? []
@@ -67,7 +68,7 @@ struct Problem: Error, Equatable {
 }
 
 /// JSON of the admin API, both ways.
-enum AdminJSON {
+package enum AdminJSON {
   static func bytes(_ value: some Encodable) -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
@@ -77,7 +78,8 @@ enum AdminJSON {
     return Array(data) + [0x0A]
   }
 
-  static func read<Value: Decodable>(_ type: Value.Type, _ json: [UInt8]) -> Value? {
+  /// nil where it is no JSON of that type.
+  package static func read<Value: Decodable>(_ type: Value.Type, _ json: [UInt8]) -> Value? {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     return try? decoder.decode(type, from: Data(json))
@@ -85,13 +87,13 @@ enum AdminJSON {
 }
 
 /// What a change is answered with.
-struct ChangeAnswer: Codable, Equatable {
+package struct ChangeAnswer: Codable, Equatable {
   /// Such as `drain: in force`.
-  var result: String
+  package var result: String
 }
 
 /// What a reload is answered with.
-struct ReloadChanges: Codable, Equatable {
+package struct ReloadChanges: Codable, Equatable {
   /// One line for each listener, pool, endpoint or host name that is another one now.
-  var changes: [String]
+  package var changes: [String]
 }

@@ -1,10 +1,10 @@
 // Who may do what at the admin address, decided from the request alone: tokens, and where there
 // are none, what keeps web pages out. Tokens are compared in constant time.
 import HTTP
-import Primitives
+package import Primitives
 
 /// The rules of one admin listener.
-struct AdminAccess: Sendable {
+package struct AdminAccess: Sendable {
   /// What a client showed that it may do.
   enum Scope: String, Sendable {
     /// Nothing was asked for.
@@ -13,24 +13,30 @@ struct AdminAccess: Sendable {
   }
 
   /// How changes may be made, for the status.
-  enum Writing: String, Sendable {
+  package enum Writing: String, Sendable {
     case open, token, none
   }
 
-  var readToken: Secret?
-  var writeToken: Secret?
+  package var readToken: Secret?
+  package var writeToken: Secret?
   /// Nobody but this machine's users gets here.
-  var isLoopback = true
+  package var isLoopback: Bool
+
+  package init(readToken: Secret? = nil, writeToken: Secret? = nil, isLoopback: Bool = true) {
+    (self.readToken, self.writeToken) = (readToken, writeToken)
+    self.isLoopback = isLoopback
+  }
 
   private static let realm = #"Bearer realm="steelyard""#
 
-  var writing: Writing {
+  /// How changes may be made.
+  package var writing: Writing {
     if writeToken != nil { return .token }
     return isLoopback && readToken == nil ? .open : .none
   }
 
   /// Whether the tokens are those of `other`.
-  func hasTokens(of other: AdminAccess) -> Bool {
+  package func hasTokens(of other: AdminAccess) -> Bool {
     func isSame(_ a: Secret?, _ b: Secret?) -> Bool {
       guard let a, let b else { return a == nil && b == nil }
       return a.matches(b)

@@ -3,7 +3,7 @@ import HTTP
 import Primitives
 
 /// A request to the admin server.
-struct AdminRequest {
+package struct AdminRequest {
   /// The fields that are kept, by lower-case names; the others are dropped.
   static let fieldNames: Set<String> = [
     "accept", "accept-encoding", "authorization", "host", "origin",
@@ -28,7 +28,7 @@ struct AdminRequest {
 }
 
 /// What the admin server answers with.
-struct AdminResponse {
+package struct AdminResponse {
   var status = 200
   var contentType = "text/plain; charset=utf-8"
   /// Further fields; a Content-Security-Policy replaces the one that allows nothing.

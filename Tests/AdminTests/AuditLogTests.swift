@@ -1,7 +1,7 @@
 // What the audit log says of a request: known parameters only, cut to size.
 import Testing
 
-@testable import steelyard
+@testable import Admin
 
 @Suite struct AuditLogTests {
   private func entry(_ path: String, _ query: String) throws -> AuditLog.Entry? {

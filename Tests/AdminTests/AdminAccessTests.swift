@@ -2,7 +2,7 @@
 import Primitives
 import Testing
 
-@testable import steelyard
+@testable import Admin
 
 private let read = "read-token-0123456789"
 private let write = "write-token-0123456789"

@@ -6,7 +6,7 @@ import Primitives
 import StatusPage
 import Testing
 
-@testable import steelyard
+@testable import Admin
 
 @Suite struct AdminResourceTests {
   @Test(

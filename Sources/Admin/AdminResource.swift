@@ -7,10 +7,10 @@
 //   POST /api/v1/pools/NAME/{freeze|set|reset}       ?law= floor= slew= dry_run= for=
 //   POST /api/v1/pools/NAME/endpoints/ADDRESS/{pin|scale|drain|reset}   ?weight= factor= deadline=
 import HTTP
-import StatusPage
+package import StatusPage
 
 /// A resource of the admin server. docs/openapi.yaml describes each.
-enum AdminResource: Equatable {
+package enum AdminResource: Equatable {
   case page(StatusPage)
   case metrics, health, readiness, discovery
   case openAPI, pools, status, statusEvents, reload
@@ -26,7 +26,8 @@ enum AdminResource: Equatable {
     case read, write
   }
 
-  static let apiPrefix = "/api/v1/"
+  /// What the paths of the API begin with.
+  package static let apiPrefix = "/api/v1/"
   private static let poolVerbs = ["freeze", "set", "reset"]
   private static let endpointVerbs = ["pin", "scale", "drain", "reset"]
   private static let pathBytesMax = 2_048

@@ -4,29 +4,31 @@ import Controller
 import Fleet
 import Primitives
 
-struct PoolStatus: Codable, Equatable {
-  struct EndpointStatus: Codable, Equatable {
-    var address: String
-    var state: String
-    var backup: Bool
-    var baseWeight: Double
-    var targetWeight: Double
-    var effectiveWeight: Double
+/// A pool.
+package struct PoolStatus: Codable, Equatable {
+  /// An endpoint.
+  package struct EndpointStatus: Codable, Equatable {
+    package var address: String
+    package var state: String
+    package var backup: Bool
+    package var baseWeight: Double
+    package var targetWeight: Double
+    package var effectiveWeight: Double
     /// Of the pool's sum over the endpoints that take new requests now, 0…1.
-    var weightShare: Double
-    var reason: String
+    package var weightShare: Double
+    package var reason: String
     /// For people, with this endpoint's own numbers.
-    var reasonText: String
-    var inFlight: UInt64
-    var completed: UInt64
-    var failed: UInt64
+    package var reasonText: String
+    package var inFlight: UInt64
+    package var completed: UInt64
+    package var failed: UInt64
   }
-  var name: String
-  var law: String
-  var balance: String
-  var frozen: Bool
-  var dryRun: Bool
-  var endpoints: [EndpointStatus]
+  package var name: String
+  package var law: String
+  package var balance: String
+  package var frozen: Bool
+  package var dryRun: Bool
+  package var endpoints: [EndpointStatus]
 
   static func all(_ controller: Controller, now: Nanoseconds) -> [PoolStatus] {
     controller.fleet.pools.enumerated().map { index, pool in
@@ -69,11 +71,13 @@ struct PoolStatus: Codable, Equatable {
       completed: evidence.sum(.completed, slot), failed: evidence.sum(.failed, slot))
   }
 
-  static func json(_ pools: [PoolStatus]) -> [UInt8] {
+  /// The answer's content.
+  package static func json(_ pools: [PoolStatus]) -> [UInt8] {
     AdminJSON.bytes(["pools": pools])
   }
 
-  static func read(_ json: [UInt8]) -> [PoolStatus]? {
+  /// nil where it is none.
+  package static func read(_ json: [UInt8]) -> [PoolStatus]? {
     AdminJSON.read([String: [PoolStatus]].self, json)?["pools"]
   }
 }

@@ -1,26 +1,26 @@
 // What the admin server answers: the status page, metrics, health, and the API. Who may ask is
 // `AdminAccess`'s to decide; what is asked about is the subject's.
-import Controller
-import Events
+package import Controller
+package import Events
 import Fleet
 import HTTP
-import Metrics
-import Primitives
-import Status
+package import Metrics
+package import Primitives
+package import Status
 import StatusPage
 
 /// What came of a reload: lines that say what changed, or why nothing did.
-typealias ReloadResult = Result<[String], Problem>
+package typealias ReloadResult = Result<[String], Problem>
 
 extension ReloadResult {
   /// Why nothing changed: the file's first error, where it has one; nil: it was taken.
-  var refusal: String? {
+  package var refusal: String? {
     if case .failure(let problem) = self { problem.errors.first ?? problem.detail } else { nil }
   }
 }
 
 /// The program that is asked about and changed. Control thread only.
-protocol AdminSubject: AnyObject {
+package protocol AdminSubject: AnyObject {
   /// Of this moment.
   var state: ProgramState { get }
   /// Why new requests should go elsewhere; nil: they need not.
@@ -34,16 +34,16 @@ protocol AdminSubject: AnyObject {
 }
 
 /// The answers. Control thread only; never touches the loop.
-final class AdminAPI {
+package final class AdminAPI {
   /// Who may do what.
-  var access: AdminAccess
+  package var access: AdminAccess
   private var audit = AuditLog()
   private var metricsPages = MetricsPages()
 
-  init(access: AdminAccess) { self.access = access }
+  package init(access: AdminAccess) { self.access = access }
 
   /// The answer to a request, with a line of the log where something was to be changed.
-  func answer(
+  package func answer(
     _ request: AdminRequest, _ subject: some AdminSubject, _ log: LogDriver, now: Nanoseconds
   ) -> AdminResponse {
     var entry: AuditLog.Entry?

@@ -3,13 +3,14 @@
 // it, a minute between requests, 32 streams with 4 MB unsent each, 64 MB of long answers at once.
 // Invariant: one request of a connection is answered a turn, and none before its last answer went.
 import HTTP
-import IO
-import Metrics
+package import IO
+package import Metrics
 import Primitives
 
 /// Admin connections. Control thread only; `answer` decides what a path says.
-struct AdminServer: ~Copyable {
-  static let tag: UInt32 = 1
+package struct AdminServer: ~Copyable {
+  /// Of the connections' events.
+  package static let tag: UInt32 = 1
   /// The loop's other connections are the probes': clients leave them theirs.
   let connectionsMax: Int
   private static let headTimeout = Nanoseconds.seconds(10)
@@ -42,20 +43,20 @@ struct AdminServer: ~Copyable {
     var lastUse: UInt64
   }
 
-  init(counts: AdminCounts, connectionsMax: Int) {
+  package init(counts: AdminCounts, connectionsMax: Int) {
     self.counts = counts
     self.connectionsMax = connectionsMax
   }
 
   /// Whether the next turn must not wait: a long answer, or another one, could go on.
-  func hasWork(_ io: borrowing IOLoop) -> Bool {
+  package func hasWork(_ io: borrowing IOLoop) -> Bool {
     bodies.keys.contains { io.unsentByteCount($0) < AdminBody.pieceByteCount }
       || waiting.contains { io.unsentByteCount($0) == 0 }
   }
 
   /// Sends a piece of each long answer whose client takes it, and answers requests that wait. Call
   /// once a turn, after its events.
-  mutating func work(_ io: inout IOLoop, answer: (AdminRequest) -> AdminResponse) {
+  package mutating func work(_ io: inout IOLoop, answer: (AdminRequest) -> AdminResponse) {
     for (id, body) in bodies where io.unsentByteCount(id) < AdminBody.pieceByteCount {
       if io.hasFailed(id) {
         close(id, &io)
@@ -84,10 +85,10 @@ struct AdminServer: ~Copyable {
   }
 
   /// Whether anybody would get what is pushed.
-  var hasStreams: Bool { !streams.isEmpty }
+  package var hasStreams: Bool { !streams.isEmpty }
 
   /// Sends `bytes` to every stream; a client that does not read is let go.
-  mutating func push(_ bytes: [UInt8], _ io: inout IOLoop) {
+  package mutating func push(_ bytes: [UInt8], _ io: inout IOLoop) {
     for id in streams {
       let isSent = bytes.withUnsafeBytes { io.send(id, $0) }
       if !isSent, io.unsentByteCount(id) > Self.unsentMax { close(id, &io) }
@@ -95,12 +96,12 @@ struct AdminServer: ~Copyable {
   }
 
   /// Ends every stream: who still may have one begins another.
-  mutating func endStreams(_ io: inout IOLoop) {
+  package mutating func endStreams(_ io: inout IOLoop) {
     for id in streams { close(id, &io) }
   }
 
   /// Handles an event of a connection with `tag`.
-  mutating func handle(
+  package mutating func handle(
     _ event: IOEvent, _ io: inout IOLoop, answer: (AdminRequest) -> AdminResponse
   ) {
     let id = event.id

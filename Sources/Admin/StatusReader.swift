@@ -3,18 +3,20 @@ import Balancer
 import Controller
 import Exposition
 import Fleet
-import Metrics
+package import Metrics
 import Primitives
-import Status
+package import Status
 
 /// Reads one state. Control thread only.
-struct StatusReader {
+package struct StatusReader {
   let state: ProgramState
+
+  package init(state: ProgramState) { self.state = state }
 
   private var traffic: TrafficMetrics { state.traffic }
 
   /// Of the state's moment; `uptime`, `isReady` and `write` are the caller's to say.
-  func reading() -> StatusReading {
+  package func reading() -> StatusReading {
     let table = state.table
     let now = state.now
     var reading = StatusReading(now: now, wall: state.wall)

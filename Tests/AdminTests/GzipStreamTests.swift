@@ -1,6 +1,6 @@
 import Testing
 
-@testable import steelyard
+@testable import Admin
 
 @Suite struct GzipStreamTests {
   private func compressed(_ pieces: [[UInt8]]) throws -> [UInt8] {

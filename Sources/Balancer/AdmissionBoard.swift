@@ -23,10 +23,10 @@ package final class AdmissionBoard: Sendable {
   }
   private let state = Mutex(State())
 
-  package init(limits: Limits, workerCount: Int, slotCount: Int, hash: SipHash) {
+  package init(limits: Limits, workerCount: Int, endpointLimit: Int, hash: SipHash) {
     self.workerCount = workerCount
     self.hash = hash
-    slots = SlotCounts(slotCount: slotCount)
+    slots = SlotCounts(endpointLimit: endpointLimit)
     clients = limits.connectionsPerClient.map {
       ClientTable(limit: $0, connectionsMax: limits.connectionsMax * workerCount)
     }
@@ -106,11 +106,11 @@ package final class AdmissionBoard: Sendable {
 
 /// Where rate limits stand: at a pool or a route.
 package struct RateScope: Sendable {
-  package enum Place: Sendable, Equatable {
+  package enum Owner: Sendable, Equatable {
     case pool(Int)
     case route(listener: Int, route: Int)
   }
-  package let place: Place
+  package let owner: Owner
   /// `pool text`, `route 0.0.0.0:8080 /api/`; unlike that of any other scope.
   package let name: String
   package let limits: [RateLimit]
@@ -125,7 +125,7 @@ package struct RateScope: Sendable {
     var scopes: [RateScope] = []
     for (index, pool) in fleet.pools.enumerated() where !pool.rateLimits.isEmpty {
       scopes.append(
-        RateScope(place: .pool(index), name: "pool \(pool.name)", limits: pool.rateLimits))
+        RateScope(owner: .pool(index), name: "pool \(pool.name)", limits: pool.rateLimits))
     }
     var uses: [String: Int] = [:]
     for (index, listener) in fleet.listeners.enumerated() {
@@ -135,7 +135,7 @@ package struct RateScope: Sendable {
         let count = uses[name] ?? 1
         scopes.append(
           RateScope(
-            place: .route(listener: index, route: position),
+            owner: .route(listener: index, route: position),
             name: count == 1 ? name : "\(name) (\(count))", limits: route.rateLimits))
       }
     }

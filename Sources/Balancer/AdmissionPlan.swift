@@ -96,9 +96,9 @@ enum FieldSearch {
 
 /// Where each scope's limits stand in a plan.
 struct PlannedScopes {
-  var ranges: [(place: RateScope.Place, range: Range<Int>)] = []
+  var ranges: [(owner: RateScope.Owner, range: Range<Int>)] = []
 
-  func range(of place: RateScope.Place) -> Range<Int> {
-    ranges.first { $0.place == place }?.range ?? 0..<0
+  func range(of owner: RateScope.Owner) -> Range<Int> {
+    ranges.first { $0.owner == owner }?.range ?? 0..<0
   }
 }

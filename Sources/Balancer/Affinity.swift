@@ -70,9 +70,9 @@ struct Affinity {
     let id = ids[position]
     var digits: (UInt64, UInt64) = (0, 0)
     withUnsafeMutableBytes(of: &digits) { room in
-      for place in 0..<16 {
-        let digit = UInt8(truncatingIfNeeded: id >> UInt64(60 - 4 * place)) & 15
-        room[place] = digit < 10 ? 0x30 + digit : 0x61 + digit - 10
+      for digitIndex in 0..<16 {
+        let digit = UInt8(truncatingIfNeeded: id >> UInt64(60 - 4 * digitIndex)) & 15
+        room[digitIndex] = digit < 10 ? 0x30 + digit : 0x61 + digit - 10
       }
       writer.append(UnsafeRawBufferPointer(room))
     }

@@ -9,7 +9,7 @@ package final class Balancer {
   package let metrics: TrafficMetrics
   private let board: WeightBoard
   private let evidence: EvidenceBoard
-  private let hints: HintBoard
+  private let pickBoard: PickBoard
   private let accessLog: AccessLogDriver
   private let limits: Limits
   /// Connections of a worker: what the system allows of `limits.connections`.
@@ -19,7 +19,7 @@ package final class Balancer {
   private let control: WorkerControl
   /// Queues, rate limits and connections per client.
   package let admission: AdmissionBoard
-  private var bells = WorkerBells([])
+  private var wakeups = WorkerWakeups([])
   private var threads: [ThreadHandle] = []
   private var tags = ListenerTags()
   /// Sockets that are gone from the fleet, until no worker listens on them any more.
@@ -29,24 +29,25 @@ package final class Balancer {
   /// Opens the listeners of the board's fleet; nothing is accepted before `start`.
   /// Errors: an address that cannot be listened on.
   package init(
-    board: WeightBoard, evidence: EvidenceBoard, hints: HintBoard, accessLog: AccessLogDriver,
+    board: WeightBoard, evidence: EvidenceBoard, pickBoard: PickBoard, accessLog: AccessLogDriver,
     connectionsMax: Int
   ) throws(ListenError) {
     self.board = board
     self.evidence = evidence
-    self.hints = hints
+    self.pickBoard = pickBoard
     self.accessLog = accessLog
     var limits = board.table.fleet.limits
     limits.connectionsMax = connectionsMax
     self.limits = limits
     bufferedBytesMax = limits.bufferedBytesMax(
       ofWorkers: evidence.workerCount, memory: MemoryLimit.byteCount)
-    metrics = TrafficMetrics(workerCount: evidence.workerCount, slotCount: evidence.slotCount)
+    metrics = TrafficMetrics(
+      workerCount: evidence.workerCount, endpointLimit: evidence.endpointLimit)
     control = WorkerControl(workerCount: evidence.workerCount)
     let fleet = board.table.fleet
     var random = SystemRandomNumberGenerator()
     admission = AdmissionBoard(
-      limits: limits, workerCount: evidence.workerCount, slotCount: evidence.slotCount,
+      limits: limits, workerCount: evidence.workerCount, endpointLimit: evidence.endpointLimit,
       hash: SipHash(random: &random))
     admission.prepare(fleet)
     control.setBindings(try openBindings(fleet), of: board.table.fleetRevision)
@@ -65,11 +66,11 @@ package final class Balancer {
   package func start(seed: UInt64) throws(IOError) {
     var wakers: [Waker] = []
     for _ in 0..<evidence.workerCount { wakers.append(try Waker()) }
-    bells = WorkerBells(wakers)
+    wakeups = WorkerWakeups(wakers)
     for index in 0..<evidence.workerCount {
-      let bells = bells
+      let wakeups = wakeups
       let context = WorkerContext(
-        board: board, evidence: evidence, hints: hints, metrics: metrics, control: control,
+        board: board, evidence: evidence, pickBoard: pickBoard, metrics: metrics, control: control,
         accessLog: accessLog, limits: limits, admission: admission,
         bufferedBytesMax: bufferedBytesMax)
       var entropy = SystemRandomNumberGenerator()
@@ -77,7 +78,7 @@ package final class Balancer {
       let thread = try ThreadHandle.start(name: "worker-\(index)") {
         do throws(IOError) {
           var worker = try Worker(
-            index: index, context: context, bells: bells, seed: seed &+ UInt64(index),
+            index: index, context: context, wakeups: wakeups, seed: seed &+ UInt64(index),
             identifiers: identifiers)
           worker.run()
         } catch {
@@ -90,7 +91,7 @@ package final class Balancer {
   }
 
   /// Publishes a new fleet to the workers. Listeners that stay keep their sockets; exchanges that
-  /// run go on. On an error nothing has changed. Requires: slots assigned.
+  /// run go on. On an error nothing has changed. Requires: indexes assigned.
   package func apply(_ fleet: Fleet) throws(ListenError) {
     let before = control.bindings
     let bindings = try openBindings(fleet)
@@ -124,16 +125,16 @@ package final class Balancer {
 
   /// Exchanges that run now.
   package var inFlight: UInt64 {
-    (0..<evidence.slotCount).reduce(0) { $0 + evidence.sum(.inFlight, $1) }
+    (0..<evidence.endpointLimit).reduce(0) { $0 + evidence.sum(.inFlight, $1) }
   }
 
   /// Rings at every worker. Its loop answers with its next turn, which begins at once.
   package func ringWorkers() { wake() }
 
   /// The first worker that has not answered yet.
-  package var silentWorker: Int? { bells.wakers.firstIndex { !$0.isAnswered } }
+  package var silentWorker: Int? { wakeups.wakers.firstIndex { !$0.isAnswered } }
 
-  private func wake() { for waker in bells.wakers { waker.wake() } }
+  private func wake() { for waker in wakeups.wakers { waker.wake() } }
 
   // A tag that was taken for nothing is free again: on an error `tags` stays what it was.
   private func openBindings(_ fleet: Fleet) throws(ListenError) -> [ListenerBinding] {

@@ -98,7 +98,7 @@ struct Downstream {
 struct Upstream {
   var phase = UpstreamPhase.connecting
   var downstream = ConnectionID.none
-  var slot = 0
+  var endpointIndex = 0
   /// It carried an exchange before and no byte of this one's answer has come: the endpoint may have
   /// closed it meanwhile.
   var isReused = false
@@ -188,16 +188,16 @@ struct IdleStore: ~Copyable {
   private let heads: UnsafeMutablePointer<ConnectionID>
   private let counts: UnsafeMutablePointer<Int32>
   private let earlyUntil: UnsafeMutablePointer<Nanoseconds>
-  let slotCount: Int
+  let endpointLimit: Int
 
-  init(slotCount: Int) {
-    self.slotCount = slotCount
-    heads = .allocate(capacity: slotCount)
-    heads.initialize(repeating: .none, count: slotCount)
-    counts = .allocate(capacity: slotCount)
-    counts.initialize(repeating: 0, count: slotCount)
-    earlyUntil = .allocate(capacity: slotCount)
-    earlyUntil.initialize(repeating: .zero, count: slotCount)
+  init(endpointLimit: Int) {
+    self.endpointLimit = endpointLimit
+    heads = .allocate(capacity: endpointLimit)
+    heads.initialize(repeating: .none, count: endpointLimit)
+    counts = .allocate(capacity: endpointLimit)
+    counts.initialize(repeating: 0, count: endpointLimit)
+    earlyUntil = .allocate(capacity: endpointLimit)
+    earlyUntil.initialize(repeating: .zero, count: endpointLimit)
   }
 
   deinit {
@@ -206,39 +206,49 @@ struct IdleStore: ~Copyable {
     earlyUntil.deallocate()
   }
 
-  func count(_ slot: Int) -> Int { Int(counts[slot]) }
+  func count(_ endpointIndex: Int) -> Int { Int(counts[endpointIndex]) }
 
-  /// The same by slot.
-  var countsBySlot: UnsafePointer<Int32> { UnsafePointer(counts) }
+  /// The same by endpoint index.
+  var countsByEndpoint: UnsafePointer<Int32> { UnsafePointer(counts) }
 
   /// One connection of the endpoint that has the most of them; nil where there are none.
   var spare: ConnectionID? {
     var fullest = 0
-    for slot in 0..<slotCount where counts[slot] > counts[fullest] { fullest = slot }
-    return slotCount > 0 ? newest(fullest) : nil
+    for endpointIndex in 0..<endpointLimit where counts[endpointIndex] > counts[fullest] {
+      fullest = endpointIndex
+    }
+    return endpointLimit > 0 ? newest(fullest) : nil
   }
 
-  func newest(_ slot: Int) -> ConnectionID? { heads[slot] == .none ? nil : heads[slot] }
+  func newest(_ endpointIndex: Int) -> ConnectionID? {
+    heads[endpointIndex] == .none ? nil : heads[endpointIndex]
+  }
 
   /// Whether the endpoint has lately closed connections right after an answer, unannounced.
-  func endsEarly(_ slot: Int, now: Nanoseconds) -> Bool { now < earlyUntil[slot] }
+  func endsEarly(_ endpointIndex: Int, now: Nanoseconds) -> Bool { now < earlyUntil[endpointIndex] }
 
   /// A connection ended while it was idle, or when it was taken again.
   mutating func noteEnd(_ connection: Upstream, now: Nanoseconds) {
-    if now - connection.idleSince <= Self.earlyMax { noteEarlyEnd(connection.slot, now: now) }
+    if now - connection.idleSince <= Self.earlyMax {
+      noteEarlyEnd(connection.endpointIndex, now: now)
+    }
   }
 
   /// A connection ended right after an answer.
-  mutating func noteEarlyEnd(_ slot: Int, now: Nanoseconds) { earlyUntil[slot] = now + Self.memory }
+  mutating func noteEarlyEnd(_ endpointIndex: Int, now: Nanoseconds) {
+    earlyUntil[endpointIndex] = now + Self.memory
+  }
 
   mutating func insert(_ id: ConnectionID, in slab: borrowing ChannelSlab) {
     let entry = slab.upstream + Int(id.index)
-    let slot = entry.pointee.slot
+    let endpointIndex = entry.pointee.endpointIndex
     entry.pointee.previous = .none
-    entry.pointee.next = heads[slot]
-    if heads[slot] != .none { slab.upstream[Int(heads[slot].index)].previous = id }
-    heads[slot] = id
-    counts[slot] += 1
+    entry.pointee.next = heads[endpointIndex]
+    if heads[endpointIndex] != .none {
+      slab.upstream[Int(heads[endpointIndex].index)].previous = id
+    }
+    heads[endpointIndex] = id
+    counts[endpointIndex] += 1
   }
 
   mutating func remove(_ id: ConnectionID, in slab: borrowing ChannelSlab) {
@@ -246,9 +256,9 @@ struct IdleStore: ~Copyable {
     if entry.previous != .none {
       slab.upstream[Int(entry.previous.index)].next = entry.next
     } else {
-      heads[entry.slot] = entry.next
+      heads[entry.endpointIndex] = entry.next
     }
     if entry.next != .none { slab.upstream[Int(entry.next.index)].previous = entry.previous }
-    counts[entry.slot] -= 1
+    counts[entry.endpointIndex] -= 1
   }
 }

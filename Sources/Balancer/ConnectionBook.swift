@@ -4,23 +4,23 @@
 package import Fleet
 import Primitives
 
-/// A worker's upstream connections by slot.
+/// A worker's upstream connections by endpoint index.
 package struct ConnectionBook: ~Copyable {
   private let evidence: EvidenceBoard
   private let cells: CellBlock
   private let workerIndex: Int
   private let own: UnsafeMutablePointer<Int32>
-  /// Connections at each slot, of all workers.
+  /// Connections at each index, of all workers.
   package let total: UnsafeMutablePointer<Int32>
 
   package init(evidence: EvidenceBoard, workerIndex: Int) {
     self.evidence = evidence
     self.workerIndex = workerIndex
     cells = evidence.block(ofWorker: workerIndex)
-    own = .allocate(capacity: evidence.slotCount)
-    own.initialize(repeating: 0, count: evidence.slotCount)
-    total = .allocate(capacity: evidence.slotCount)
-    total.initialize(repeating: 0, count: evidence.slotCount)
+    own = .allocate(capacity: evidence.endpointLimit)
+    own.initialize(repeating: 0, count: evidence.endpointLimit)
+    total = .allocate(capacity: evidence.endpointLimit)
+    total.initialize(repeating: 0, count: evidence.endpointLimit)
   }
 
   deinit {
@@ -28,36 +28,36 @@ package struct ConnectionBook: ~Copyable {
     total.deallocate()
   }
 
-  package mutating func opened(_ slot: Int) {
-    own[slot] += 1
-    total[slot] += 1
-    cells.add(1, at: evidence.index(.connections, slot))
+  package mutating func opened(_ endpointIndex: Int) {
+    own[endpointIndex] += 1
+    total[endpointIndex] += 1
+    cells.add(1, at: evidence.index(.connections, endpointIndex))
   }
 
-  package mutating func closed(_ slot: Int) {
-    own[slot] -= 1
-    total[slot] -= 1
-    cells.subtract(1, at: evidence.index(.connections, slot))
+  package mutating func closed(_ endpointIndex: Int) {
+    own[endpointIndex] -= 1
+    total[endpointIndex] -= 1
+    cells.subtract(1, at: evidence.index(.connections, endpointIndex))
   }
 
   /// Takes the other workers' counts. Once a turn, before the first pick.
-  package mutating func refresh(_ slots: [Int]) {
+  package mutating func refresh(_ endpointIndexes: [Int]) {
     guard evidence.workerCount > 1 else { return }
-    for slot in slots {
+    for endpointIndex in endpointIndexes {
       var others: UInt64 = 0
       for worker in 0..<evidence.workerCount where worker != workerIndex {
-        others &+= evidence.block(ofWorker: worker)[evidence.index(.connections, slot)]
+        others &+= evidence.block(ofWorker: worker)[evidence.index(.connections, endpointIndex)]
       }
-      total[slot] = own[slot] + Int32(truncatingIfNeeded: others)
+      total[endpointIndex] = own[endpointIndex] + Int32(truncatingIfNeeded: others)
     }
   }
 }
 
 extension ConnectionBook {
   /// Connections to all of these.
-  package func sum(_ slots: [Int]) -> Int {
+  package func sum(_ endpointIndexes: [Int]) -> Int {
     var sum = 0
-    for slot in slots { sum += Int(total[slot]) }
+    for endpointIndex in endpointIndexes { sum += Int(total[endpointIndex]) }
     return sum
   }
 }
@@ -66,9 +66,9 @@ extension ConnectionBook {
 package struct EndpointRoom {
   package var requestsMax = Int32.max
   package var connectionsMax = Int32.max
-  /// By slot; nil where connections are not limited.
+  /// By endpoint index; nil where connections are not limited.
   package var connections: UnsafePointer<Int32>?
-  /// Of this worker, by slot: these may be used whatever the limit.
+  /// Of this worker, by endpoint index: these may be used whatever the limit.
   package var idle: UnsafePointer<Int32>?
 
   package init() {}
@@ -76,9 +76,9 @@ package struct EndpointRoom {
   var isUnlimited: Bool { requestsMax == .max && connections == nil }
 
   @inline(__always)
-  func has(_ slot: Int, load: Int32) -> Bool {
+  func has(_ endpointIndex: Int, load: Int32) -> Bool {
     guard load < requestsMax else { return false }
     guard let connections, let idle else { return true }
-    return connections[slot] < connectionsMax || idle[slot] > 0
+    return connections[endpointIndex] < connectionsMax || idle[endpointIndex] > 0
   }
 }

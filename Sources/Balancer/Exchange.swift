@@ -19,7 +19,7 @@ struct TunnelEnds {
 struct KeptAnswer {
   var held = HeldBytes()
   var headCount: Int32 = 0
-  var slot: Int32 = 0
+  var endpointIndex: Int32 = 0
   var status: Int16 = 0
   var closes = false
 }
@@ -143,33 +143,33 @@ struct ExchangeSlab: ~Copyable {
 
   /// A place with nothing of another exchange in it. Requires: fewer than `capacity` are taken.
   mutating func take() -> UnsafeMutablePointer<Exchange> {
-    let place: UnsafeMutablePointer<Exchange>
+    let exchange: UnsafeMutablePointer<Exchange>
     if let free {
-      place = free
-      self.free = Self.tail(of: place).pointee.nextFree
+      exchange = free
+      self.free = Self.tail(of: exchange).pointee.nextFree
     } else {
       precondition(usedCount < capacity, "an exchange was not given back")
-      place = (memory + usedCount * Self.stride).bindMemory(to: Exchange.self, capacity: 1)
+      exchange = (memory + usedCount * Self.stride).bindMemory(to: Exchange.self, capacity: 1)
       usedCount += 1
-      place.initialize(to: Exchange())
+      exchange.initialize(to: Exchange())
     }
     // The blank one has no lease: there is nothing in it that must not be copied.
-    UnsafeMutableRawPointer(place).copyMemory(from: blank, byteCount: blankByteCount)
-    return place
+    UnsafeMutableRawPointer(exchange).copyMemory(from: blank, byteCount: blankByteCount)
+    return exchange
   }
 
   /// Requires: it was taken, and holds no lease and no block any more.
-  mutating func give(_ place: UnsafeMutablePointer<Exchange>) {
-    Self.tail(of: place).pointee.nextFree = free
-    free = place
+  mutating func give(_ exchange: UnsafeMutablePointer<Exchange>) {
+    Self.tail(of: exchange).pointee.nextFree = free
+    free = exchange
   }
 
   /// The address as text; made only where the place has not got it from an earlier exchange.
   static func text(
-    of address: IPAddress, in place: UnsafeMutablePointer<Exchange>
+    of address: IPAddress, in exchange: UnsafeMutablePointer<Exchange>
   ) -> UnsafeRawBufferPointer {
-    let tail = tail(of: place)
-    let room = UnsafeMutableRawPointer(place) + addressStart
+    let tail = tail(of: exchange)
+    let room = UnsafeMutableRawPointer(exchange) + addressStart
     if tail.pointee.address != address || tail.pointee.addressCount == 0 {
       tail.pointee.address = address
       tail.pointee.addressCount = address.write(to: room)
@@ -178,11 +178,13 @@ struct ExchangeSlab: ~Copyable {
   }
 
   /// `RequestID.byteCountMax` bytes.
-  static func requestIDRoom(_ place: UnsafeMutablePointer<Exchange>) -> UnsafeMutableRawPointer {
-    UnsafeMutableRawPointer(place) + requestIDStart
+  static func requestIDRoom(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeMutableRawPointer {
+    UnsafeMutableRawPointer(exchange) + requestIDStart
   }
 
-  private static func tail(of place: UnsafeMutablePointer<Exchange>) -> UnsafeMutablePointer<Tail> {
-    (UnsafeMutableRawPointer(place) + tailStart).assumingMemoryBound(to: Tail.self)
+  private static func tail(of exchange: UnsafeMutablePointer<Exchange>) -> UnsafeMutablePointer<
+    Tail
+  > {
+    (UnsafeMutableRawPointer(exchange) + tailStart).assumingMemoryBound(to: Tail.self)
   }
 }

@@ -24,8 +24,8 @@ package final class FailureDriver: Sendable {
   private let malformedBase: Int
   private let lostBase: Int
 
-  init(workerCount: Int, slotCount: Int) {
-    malformedBase = slotCount * ConnectionFailure.allCases.count
+  init(workerCount: Int, endpointLimit: Int) {
+    malformedBase = endpointLimit * ConnectionFailure.allCases.count
     let lostBase = malformedBase + Side.allCases.count * HeadError.allCases.count
     self.lostBase = lostBase
     blocks = (0..<workerCount).map { _ in CellBlock(count: lostBase + 1) }
@@ -39,18 +39,22 @@ package final class FailureDriver: Sendable {
   func report(_ note: FailureNote, worker: Int) {
     switch note.reason {
     case .malformed(let error):
-      blocks[worker].add(1, at: malformed(note.slot < 0 ? .client : .endpoint, error))
+      blocks[worker].add(1, at: malformed(note.endpointIndex < 0 ? .client : .endpoint, error))
     case .connection(let failure):
-      if note.slot >= 0 { blocks[worker].add(1, at: connection(Int(note.slot), failure)) }
+      if note.endpointIndex >= 0 {
+        blocks[worker].add(1, at: connection(Int(note.endpointIndex), failure))
+      }
     }
     let isTaken = withUnsafeBytes(of: note) { rings[worker].append($0) }
     if !isTaken { blocks[worker].add(1, at: lostBase) }
   }
 
-  /// Sets every cell of a slot to 0. The control thread; requires: no worker writes to the slot.
-  func clear(slot: Int) {
+  /// Sets every cell of an endpoint to 0. The control thread; requires: no worker writes to them.
+  func clear(endpointIndex: Int) {
     for block in blocks {
-      for failure in ConnectionFailure.allCases { block.store(0, at: connection(slot, failure)) }
+      for failure in ConnectionFailure.allCases {
+        block.store(0, at: connection(endpointIndex, failure))
+      }
     }
   }
 
@@ -77,8 +81,8 @@ package final class FailureDriver: Sendable {
   }
 
   /// Attempts at one endpoint that failed, since the start.
-  package func connections(slot: Int, _ failure: ConnectionFailure) -> UInt64 {
-    sum(connection(slot, failure))
+  package func connections(endpointIndex: Int, _ failure: ConnectionFailure) -> UInt64 {
+    sum(connection(endpointIndex, failure))
   }
 
   /// Notes that found no room.
@@ -88,8 +92,8 @@ package final class FailureDriver: Sendable {
     malformedBase + side.rawValue * HeadError.allCases.count + Int(error.rawValue)
   }
 
-  private func connection(_ slot: Int, _ failure: ConnectionFailure) -> Int {
-    slot * ConnectionFailure.allCases.count + Int(failure.rawValue)
+  private func connection(_ endpointIndex: Int, _ failure: ConnectionFailure) -> Int {
+    endpointIndex * ConnectionFailure.allCases.count + Int(failure.rawValue)
   }
 
   private func sum(_ index: Int) -> UInt64 { blocks.reduce(0) { $0 &+ $1[index] } }

@@ -83,6 +83,6 @@ package struct FailureNote: Sendable, Equatable, BitwiseCopyable {
   package var reason: FailureReason
   package var end: FailureEnd
   package var client: IPAddress
-  /// The endpoint's slot, −1 where none had a part in it.
-  package var slot: Int32
+  /// The endpoint's index, −1 where none had a part in it.
+  package var endpointIndex: Int32
 }

@@ -6,7 +6,7 @@ package import Primitives
 
 /// One exchange's place in an endpoint's in-flight count.
 package struct InFlightLease: ~Copyable {
-  package let slot: Int
+  package let endpointIndex: Int
   package fileprivate(set) var startedAt: Nanoseconds
   /// The length of the request's content; without a length what has come of it.
   package fileprivate(set) var contentBytes: UInt32
@@ -22,9 +22,10 @@ package struct InFlightLease: ~Copyable {
   fileprivate let occupancy: UInt16
 
   fileprivate init(
-    slot: Int, startedAt: Nanoseconds, contentBytes: UInt32, entry: Int32, occupancy: UInt16
+    endpointIndex: Int, startedAt: Nanoseconds, contentBytes: UInt32, entry: Int32,
+    occupancy: UInt16
   ) {
-    self.slot = slot
+    self.endpointIndex = endpointIndex
     self.startedAt = startedAt
     self.contentBytes = contentBytes
     self.entry = entry
@@ -43,7 +44,7 @@ package enum AttemptOutcome: Sendable, Equatable {
   /// 429 (RFC 6585 §4) or 503: the endpoint has more than it wants. No failure of its, but no work
   /// done either. How long it asks to be left alone (Retry-After), zero where it does not.
   case overloaded(Nanoseconds)
-  /// Another 4xx: the client's fault, or the endpoint's where its mates give none. No work done:
+  /// Another 4xx: the client's fault, or the endpoint's where its others give none. No work done:
   /// a quick error is no speed.
   case rejected
   case failed(AttemptFailure)
@@ -83,13 +84,13 @@ extension LocalReason {
 /// A worker's in-flight counts and its cells on the evidence board.
 package struct LeaseBook: ~Copyable {
   let evidence: EvidenceBoard
-  let hints: HintBoard
+  let pickBoard: PickBoard
   let cells: CellBlock
   let workerIndex: Int
   private let occupancies: CellBlock
   private let own: UnsafeMutablePointer<Int32>
   private let ownTunnels: UnsafeMutablePointer<Int32>
-  /// In flight at each slot: our own, live, and what the other workers had at the last `refresh`.
+  /// In flight at each index: our own, live, and what the other workers had at the last `refresh`.
   package let load: UnsafeMutablePointer<Int32>
   /// Of those, the ones that are tunnels: they say nothing of how busy an endpoint is.
   package let tunnels: UnsafeMutablePointer<Int32>
@@ -101,22 +102,22 @@ package struct LeaseBook: ~Copyable {
 
   /// `capacity`: the most leases at once.
   package init(
-    evidence: EvidenceBoard, hints: HintBoard, workerIndex: Int, capacity: Int = 1 << 20
+    evidence: EvidenceBoard, pickBoard: PickBoard, workerIndex: Int, capacity: Int = 1 << 20
   ) {
-    outstanding = OutstandingList(slotCount: evidence.slotCount, capacity: capacity)
+    outstanding = OutstandingList(endpointLimit: evidence.endpointLimit, capacity: capacity)
     self.evidence = evidence
-    self.hints = hints
+    self.pickBoard = pickBoard
     self.workerIndex = workerIndex
     cells = evidence.block(ofWorker: workerIndex)
     occupancies = evidence.occupancyBlock(ofWorker: workerIndex)
-    own = .allocate(capacity: evidence.slotCount)
-    own.initialize(repeating: 0, count: evidence.slotCount)
-    load = .allocate(capacity: evidence.slotCount)
-    load.initialize(repeating: 0, count: evidence.slotCount)
-    ownTunnels = .allocate(capacity: evidence.slotCount)
-    ownTunnels.initialize(repeating: 0, count: evidence.slotCount)
-    tunnels = .allocate(capacity: evidence.slotCount)
-    tunnels.initialize(repeating: 0, count: evidence.slotCount)
+    own = .allocate(capacity: evidence.endpointLimit)
+    own.initialize(repeating: 0, count: evidence.endpointLimit)
+    load = .allocate(capacity: evidence.endpointLimit)
+    load.initialize(repeating: 0, count: evidence.endpointLimit)
+    ownTunnels = .allocate(capacity: evidence.endpointLimit)
+    ownTunnels.initialize(repeating: 0, count: evidence.endpointLimit)
+    tunnels = .allocate(capacity: evidence.endpointLimit)
+    tunnels.initialize(repeating: 0, count: evidence.endpointLimit)
   }
 
   deinit {
@@ -128,24 +129,25 @@ package struct LeaseBook: ~Copyable {
 
   /// `contentBytes`: the length of the request's content, or what has come of it.
   package mutating func take(
-    _ slot: Int, now: Nanoseconds, contentBytes: Int = 0
+    _ endpointIndex: Int, now: Nanoseconds, contentBytes: Int = 0
   ) -> InFlightLease {
     let contentBytes = UInt32(clamping: contentBytes)
-    own[slot] += 1
-    load[slot] += 1
+    own[endpointIndex] += 1
+    load[endpointIndex] += 1
     count += 1
-    cells.add(1, at: evidence.index(.inFlight, slot))
-    cells.add(1, at: evidence.index(.started, slot))
-    cells.add(UInt64(bitPattern: now.rawValue), at: evidence.index(.outstandingStarts, slot))
-    let entry = outstanding.append(slot, startedAt: now)
-    if outstanding.isOldest(entry, slot) { publishOldest(slot) }
+    cells.add(1, at: evidence.index(.inFlight, endpointIndex))
+    cells.add(1, at: evidence.index(.started, endpointIndex))
+    cells.add(
+      UInt64(bitPattern: now.rawValue), at: evidence.index(.outstandingStarts, endpointIndex))
+    let entry = outstanding.append(endpointIndex, startedAt: now)
+    if outstanding.isOldest(entry, endpointIndex) { publishOldest(endpointIndex) }
     if contentBytes > 0 {
-      cells.add(UInt64(contentBytes), at: evidence.index(.startedBytes, slot))
-      cells.add(UInt64(contentBytes), at: evidence.index(.outstandingBytes, slot))
+      cells.add(UInt64(contentBytes), at: evidence.index(.startedBytes, endpointIndex))
+      cells.add(UInt64(contentBytes), at: evidence.index(.outstandingBytes, endpointIndex))
     }
     return InFlightLease(
-      slot: slot, startedAt: now, contentBytes: contentBytes, entry: entry,
-      occupancy: occupancy(slot, now: now))
+      endpointIndex: endpointIndex, startedAt: now, contentBytes: contentBytes, entry: entry,
+      occupancy: occupancy(endpointIndex, now: now))
   }
 
   /// More content of the request came than was known of.
@@ -154,8 +156,10 @@ package struct LeaseBook: ~Copyable {
     guard contentBytes > lease.contentBytes else { return }
     let more = UInt64(contentBytes - lease.contentBytes)
     lease.contentBytes = contentBytes
-    cells.add(more, at: evidence.index(.startedBytes, lease.slot))
-    if !lease.isAnswered { cells.add(more, at: evidence.index(.outstandingBytes, lease.slot)) }
+    cells.add(more, at: evidence.index(.startedBytes, lease.endpointIndex))
+    if !lease.isAnswered {
+      cells.add(more, at: evidence.index(.outstandingBytes, lease.endpointIndex))
+    }
   }
 
   /// Content of the answer came, or it became a tunnel: what was asked is no longer ahead of the
@@ -164,31 +168,31 @@ package struct LeaseBook: ~Copyable {
     if lease.isAnswered { return }
     lease.isAnswered = true
     let count = UInt64(lease.contentBytes)
-    cells.subtract(count, at: evidence.index(.outstandingBytes, lease.slot))
-    if isWork { cells.add(count, at: evidence.index(.answeredBytes, lease.slot)) }
+    cells.subtract(count, at: evidence.index(.outstandingBytes, lease.endpointIndex))
+    if isWork { cells.add(count, at: evidence.index(.answeredBytes, lease.endpointIndex)) }
   }
 
   /// What is in flight at the endpoint now, by all balancers.
   @inline(__always)
-  private func occupancy(_ slot: Int, now: Nanoseconds) -> UInt16 {
-    var count = load[slot] - tunnels[slot]
-    if hints.hasForeignLoad {
-      count += Int32(min(hints.foreignLoad(slot, now: now), 1e6).rounded())
+  private func occupancy(_ endpointIndex: Int, now: Nanoseconds) -> UInt16 {
+    var count = load[endpointIndex] - tunnels[endpointIndex]
+    if pickBoard.hasOthersLoad {
+      count += Int32(min(pickBoard.othersLoad(endpointIndex, now: now), 1e6).rounded())
     }
     return UInt16(truncatingIfNeeded: min(max(count, 1), Int32(UInt16.max)))
   }
 
   @inline(__always)
-  private mutating func remove(_ entry: Int32, _ slot: Int) {
-    let before = outstanding.oldest(slot)
-    outstanding.remove(entry, slot)
-    if outstanding.oldest(slot) != before { publishOldest(slot) }
+  private mutating func remove(_ entry: Int32, _ endpointIndex: Int) {
+    let before = outstanding.oldest(endpointIndex)
+    outstanding.remove(entry, endpointIndex)
+    if outstanding.oldest(endpointIndex) != before { publishOldest(endpointIndex) }
   }
 
   @inline(__always)
-  private mutating func publishOldest(_ slot: Int) {
-    let start = outstanding.oldest(slot)?.rawValue ?? 0
-    cells.store(UInt64(max(0, start)), at: evidence.index(.oldestStart, slot))
+  private mutating func publishOldest(_ endpointIndex: Int) {
+    let start = outstanding.oldest(endpointIndex)?.rawValue ?? 0
+    cells.store(UInt64(max(0, start)), at: evidence.index(.oldestStart, endpointIndex))
   }
 
   /// The process was stopped for so long: that is no time that the endpoint took.
@@ -198,7 +202,8 @@ package struct LeaseBook: ~Copyable {
     lease.startedAt = lease.startedAt + pause
     if lease.isTunnel { return }
     cells.add(
-      UInt64(bitPattern: pause.rawValue), at: evidence.index(.outstandingStarts, lease.slot))
+      UInt64(bitPattern: pause.rawValue),
+      at: evidence.index(.outstandingStarts, lease.endpointIndex))
   }
 
   /// The client takes no more of the answer, and no more is read from the endpoint: until `resume`
@@ -207,10 +212,10 @@ package struct LeaseBook: ~Copyable {
   package mutating func hold(_ lease: inout InFlightLease, now: Nanoseconds) {
     if lease.isTunnel || lease.heldAt != .zero { return }
     lease.heldAt = now
-    cells.add(1, at: evidence.index(.held, lease.slot))
+    cells.add(1, at: evidence.index(.held, lease.endpointIndex))
     let started = UInt64(bitPattern: lease.startedAt.rawValue)
-    cells.add(0 &- started, at: evidence.index(.outstandingStarts, lease.slot))
-    remove(lease.entry, lease.slot)
+    cells.add(0 &- started, at: evidence.index(.outstandingStarts, lease.endpointIndex))
+    remove(lease.entry, lease.endpointIndex)
   }
 
   /// The endpoint is read from again. Nothing happens to one that is not held.
@@ -218,11 +223,11 @@ package struct LeaseBook: ~Copyable {
     if lease.heldAt == .zero { return }
     lease.startedAt = lease.startedAt + (now - lease.heldAt)
     lease.heldAt = .zero
-    cells.subtract(1, at: evidence.index(.held, lease.slot))
+    cells.subtract(1, at: evidence.index(.held, lease.endpointIndex))
     let started = UInt64(bitPattern: lease.startedAt.rawValue)
-    cells.add(started, at: evidence.index(.outstandingStarts, lease.slot))
-    lease.entry = outstanding.appendLate(lease.slot, startedAt: lease.startedAt)
-    if outstanding.isOldest(lease.entry, lease.slot) { publishOldest(lease.slot) }
+    cells.add(started, at: evidence.index(.outstandingStarts, lease.endpointIndex))
+    lease.entry = outstanding.appendLate(lease.endpointIndex, startedAt: lease.startedAt)
+    if outstanding.isOldest(lease.entry, lease.endpointIndex) { publishOldest(lease.endpointIndex) }
   }
 
   /// The attempt is answered with 101 and goes on as a tunnel: it stays in flight, but neither its
@@ -232,23 +237,23 @@ package struct LeaseBook: ~Copyable {
     let heldAt = lease.heldAt
     resume(&lease, now: heldAt)
     lease.isTunnel = true
-    ownTunnels[lease.slot] += 1
-    tunnels[lease.slot] += 1
-    cells.add(1, at: evidence.index(.tunnels, lease.slot))
+    ownTunnels[lease.endpointIndex] += 1
+    tunnels[lease.endpointIndex] += 1
+    cells.add(1, at: evidence.index(.tunnels, lease.endpointIndex))
     let started = UInt64(bitPattern: lease.startedAt.rawValue)
-    cells.add(0 &- started, at: evidence.index(.outstandingStarts, lease.slot))
-    remove(lease.entry, lease.slot)
+    cells.add(0 &- started, at: evidence.index(.outstandingStarts, lease.endpointIndex))
+    remove(lease.entry, lease.endpointIndex)
   }
 
   /// Tells passive health of an attempt that went well and is not over.
   package mutating func noteSuccess(
-    _ slot: Int, _ picker: inout Picker, _ position: Int, now: Nanoseconds
+    _ endpointIndex: Int, _ picker: inout Picker, _ position: Int, now: Nanoseconds
   ) {
     let wasHalfOpen = picker.candidates[position].health.isHalfOpen
     if picker.succeeded(position, now: now) {
-      publishReadmission(slot, .answers, now: now)
+      publishReadmission(endpointIndex, .answers, now: now)
     } else if wasHalfOpen {
-      publish(slot, picker.candidates[position].health)
+      publish(endpointIndex, picker.candidates[position].health)
     }
   }
 
@@ -258,7 +263,7 @@ package struct LeaseBook: ~Copyable {
     _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, _ picker: inout Picker,
     _ position: Int, now: Nanoseconds
   ) {
-    let slot = lease.slot
+    let endpointIndex = lease.endpointIndex
     if lease.heldAt != .zero { resume(&lease, now: now) }
     let took = now - lease.startedAt
     let stretch =
@@ -269,28 +274,31 @@ package struct LeaseBook: ~Copyable {
     case .abandoned: return
     case .completed:
       if picker.succeeded(position, now: now, sentAt: now - took) {
-        publishReadmission(slot, .answers, now: now)
+        publishReadmission(endpointIndex, .answers, now: now)
       }
-      picker.answered(position, in: took, hints: hints, now: now)
+      picker.answered(position, in: took, pickBoard: pickBoard, now: now)
     case .overloaded(let retryAfter):
       picker.refused(
-        position, .overloaded, load: load[slot], retryAfter: retryAfter, hints: hints, now: now)
+        position, .overloaded, load: load[endpointIndex], retryAfter: retryAfter,
+        pickBoard: pickBoard,
+        now: now)
     case .rejected:
       if picker.blamesClientError(position) {
-        picker.refused(position, .clientErrors, load: load[slot], hints: hints, now: now)
+        picker.refused(
+          position, .clientErrors, load: load[endpointIndex], pickBoard: pickBoard, now: now)
       } else if picker.succeeded(position, now: now, isClientError: true) {
-        publishReadmission(slot, .answers, now: now)
+        publishReadmission(endpointIndex, .answers, now: now)
       }
     case .failed(let failure):
-      picker.failed(position, failure, took: took, hints: hints, now: now)
+      picker.failed(position, failure, took: took, pickBoard: pickBoard, now: now)
     case .givenUp:
-      picker.failed(position, .timeout, took: took, hints: hints, now: now)
+      picker.failed(position, .timeout, took: took, pickBoard: pickBoard, now: now)
     }
     let isHalfOpen = picker.candidates[position].health.isHalfOpen
     guard isHalfOpen else { return }
-    publish(slot, picker.candidates[position].health)
+    publish(endpointIndex, picker.candidates[position].health)
     // A rest after a trial in vain is the same ejection.
-    if !wasHalfOpen { cells.add(1, at: evidence.index(.ejections, slot)) }
+    if !wasHalfOpen { cells.add(1, at: evidence.index(.ejections, endpointIndex)) }
   }
 
   /// The same where the pool is gone: there is nobody to tell.
@@ -304,7 +312,7 @@ package struct LeaseBook: ~Copyable {
   private mutating func end(
     _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, stretch: Double, now: Nanoseconds
   ) {
-    let slot = lease.slot
+    let endpointIndex = lease.endpointIndex
     if lease.heldAt != .zero { resume(&lease, now: now) }
     let started = UInt64(bitPattern: lease.startedAt.rawValue)
     let duration = UInt64(max(0, (now - lease.startedAt).rawValue))
@@ -314,56 +322,58 @@ package struct LeaseBook: ~Copyable {
     let occupancy = Int(lease.occupancy)
     let contentBytes = lease.contentBytes
     lease.end()
-    own[slot] -= 1
-    load[slot] -= 1
+    own[endpointIndex] -= 1
+    load[endpointIndex] -= 1
     count -= 1
-    cells.subtract(1, at: evidence.index(.inFlight, slot))
-    if unanswered > 0 { cells.subtract(unanswered, at: evidence.index(.outstandingBytes, slot)) }
+    cells.subtract(1, at: evidence.index(.inFlight, endpointIndex))
+    if unanswered > 0 {
+      cells.subtract(unanswered, at: evidence.index(.outstandingBytes, endpointIndex))
+    }
     if wasTunnel {
-      ownTunnels[slot] -= 1
-      tunnels[slot] -= 1
-      cells.subtract(1, at: evidence.index(.tunnels, slot))
+      ownTunnels[endpointIndex] -= 1
+      tunnels[endpointIndex] -= 1
+      cells.subtract(1, at: evidence.index(.tunnels, endpointIndex))
     } else {
-      cells.add(0 &- started, at: evidence.index(.outstandingStarts, slot))
-      remove(entry, slot)
-      cells.add(duration, at: evidence.index(.busyNanoseconds, slot))
+      cells.add(0 &- started, at: evidence.index(.outstandingStarts, endpointIndex))
+      remove(entry, endpointIndex)
+      cells.add(duration, at: evidence.index(.busyNanoseconds, endpointIndex))
     }
     switch outcome {
     case .completed:
-      cells.add(1, at: evidence.index(.completed, slot))
-      cells.add(duration, at: evidence.index(.completedNanoseconds, slot))
-      cells.add(UInt64(stretch * 1e6), at: evidence.index(.workMicros, slot))
+      cells.add(1, at: evidence.index(.completed, endpointIndex))
+      cells.add(duration, at: evidence.index(.completedNanoseconds, endpointIndex))
+      cells.add(UInt64(stretch * 1e6), at: evidence.index(.workMicros, endpointIndex))
       let micros = duration / 1_000
-      cells.add(micros &* micros, at: evidence.index(.completedSquares, slot))
-      let bucket = OccupancyBucket.index(slot, OccupancyBucket.of(occupancy))
+      cells.add(micros &* micros, at: evidence.index(.completedSquares, endpointIndex))
+      let bucket = OccupancyBucket.index(endpointIndex, OccupancyBucket.of(occupancy))
       occupancies.add(1, at: bucket)
       occupancies.add(micros, at: bucket + 1)
-      if contentBytes > 0 { noteSize(contentBytes, micros, slot) }
+      if contentBytes > 0 { noteSize(contentBytes, micros, endpointIndex) }
     case .failed(let failure):
-      cells.add(1, at: evidence.index(.failed, slot))
+      cells.add(1, at: evidence.index(.failed, endpointIndex))
       if failure == .timeout {
-        cells.add(duration, at: evidence.index(.timedOutNanoseconds, slot))
+        cells.add(duration, at: evidence.index(.timedOutNanoseconds, endpointIndex))
       }
-    case .overloaded, .rejected: cells.add(1, at: evidence.index(.refused, slot))
-    case .givenUp: cells.add(duration, at: evidence.index(.timedOutNanoseconds, slot))
+    case .overloaded, .rejected: cells.add(1, at: evidence.index(.refused, endpointIndex))
+    case .givenUp: cells.add(duration, at: evidence.index(.timedOutNanoseconds, endpointIndex))
     case .abandoned: break
     }
   }
 
   /// How long a request took that brought so much content.
-  private mutating func noteSize(_ contentBytes: UInt32, _ micros: UInt64, _ slot: Int) {
+  private mutating func noteSize(_ contentBytes: UInt32, _ micros: UInt64, _ endpointIndex: Int) {
     let size = EvidenceBoard.sizeUnits(contentBytes)
-    cells.add(1, at: evidence.index(.sizedCount, slot))
-    cells.add(size, at: evidence.index(.sizes, slot))
-    cells.add(size * size, at: evidence.index(.sizeSquares, slot))
-    cells.add(micros, at: evidence.index(.sizedMicros, slot))
-    cells.add(size &* micros, at: evidence.index(.sizeMicros, slot))
+    cells.add(1, at: evidence.index(.sizedCount, endpointIndex))
+    cells.add(size, at: evidence.index(.sizes, endpointIndex))
+    cells.add(size * size, at: evidence.index(.sizeSquares, endpointIndex))
+    cells.add(micros, at: evidence.index(.sizedMicros, endpointIndex))
+    cells.add(size &* micros, at: evidence.index(.sizeMicros, endpointIndex))
   }
 
   /// Content of a response came from the endpoint. `isStream`: nobody knows how much there will be.
-  package mutating func notePiece(_ slot: Int, isStream: Bool = false) {
-    cells.add(1, at: evidence.index(.pieces, slot))
-    if isStream { cells.add(1, at: evidence.index(.streamPieces, slot)) }
+  package mutating func notePiece(_ endpointIndex: Int, isStream: Bool = false) {
+    cells.add(1, at: evidence.index(.pieces, endpointIndex))
+    if isStream { cells.add(1, at: evidence.index(.streamPieces, endpointIndex)) }
   }
 
   /// Takes the other workers' counts of the pool's endpoints, and their ejections. Once a turn,
@@ -373,21 +383,21 @@ package struct LeaseBook: ~Copyable {
     guard evidence.workerCount > 1 else { return 0 }
     var sum = 0
     for position in picker.candidates.indices {
-      let slot = picker.candidates[position].slot
+      let endpointIndex = picker.candidates[position].endpointIndex
       var others: UInt64 = 0
       var othersTunnels: UInt64 = 0
       var readmissions: UInt64 = 0
       var isEjected = false
       for worker in 0..<evidence.workerCount where worker != workerIndex {
         let block = evidence.block(ofWorker: worker)
-        others &+= block[evidence.index(.inFlight, slot)]
-        othersTunnels &+= block[evidence.index(.tunnels, slot)]
-        readmissions &+= block[evidence.index(.readmissions, slot)]
-        if block[evidence.index(.ejectedSince, slot)] != 0 { isEjected = true }
+        others &+= block[evidence.index(.inFlight, endpointIndex)]
+        othersTunnels &+= block[evidence.index(.tunnels, endpointIndex)]
+        readmissions &+= block[evidence.index(.readmissions, endpointIndex)]
+        if block[evidence.index(.ejectedSince, endpointIndex)] != 0 { isEjected = true }
       }
-      load[slot] = own[slot] + Int32(truncatingIfNeeded: others)
+      load[endpointIndex] = own[endpointIndex] + Int32(truncatingIfNeeded: others)
       sum += Int(truncatingIfNeeded: others)
-      tunnels[slot] = ownTunnels[slot] + Int32(truncatingIfNeeded: othersTunnels)
+      tunnels[endpointIndex] = ownTunnels[endpointIndex] + Int32(truncatingIfNeeded: othersTunnels)
       adopt(&picker, position, readmissions: readmissions, now: now)
       if isEjected { adoptEjection(&picker, position, now: now) }
     }
@@ -395,28 +405,28 @@ package struct LeaseBook: ~Copyable {
   }
 
   /// An attempt elsewhere is made again because one at the endpoint failed.
-  package mutating func countRetry(_ slot: Int, isCharged: Bool) {
-    cells.add(1, at: evidence.index(.retries, slot))
-    if isCharged { cells.add(1, at: evidence.index(.chargedRetries, slot)) }
+  package mutating func countRetry(_ endpointIndex: Int, isCharged: Bool) {
+    cells.add(1, at: evidence.index(.retries, endpointIndex))
+    if isCharged { cells.add(1, at: evidence.index(.chargedRetries, endpointIndex)) }
   }
 
   /// A lease at the endpoint is, or was, one of a repeat.
-  package mutating func countRepeat(_ slot: Int, isBeginning: Bool) {
-    let index = evidence.index(.retriesInFlight, slot)
+  package mutating func countRepeat(_ endpointIndex: Int, isBeginning: Bool) {
+    let index = evidence.index(.retriesInFlight, endpointIndex)
     if isBeginning { cells.add(1, at: index) } else { cells.subtract(1, at: index) }
   }
 
   /// The sum over the pool's endpoints and all workers.
-  package func sum(_ column: EvidenceBoard.Column, _ slots: [Int]) -> UInt64 {
+  package func sum(_ column: EvidenceBoard.Column, _ endpointIndexes: [Int]) -> UInt64 {
     var sum: UInt64 = 0
-    for slot in slots { sum &+= evidence.sum(column, slot) }
+    for endpointIndex in endpointIndexes { sum &+= evidence.sum(column, endpointIndex) }
     return sum
   }
 
   /// In flight at the pool's endpoints, as `load` knows it.
-  package func inFlight(_ slots: [Int]) -> Int {
+  package func inFlight(_ endpointIndexes: [Int]) -> Int {
     var sum = 0
-    for slot in slots { sum += Int(load[slot]) }
+    for endpointIndex in endpointIndexes { sum += Int(load[endpointIndex]) }
     return sum
   }
 }

@@ -18,7 +18,7 @@ enum KeyHash {
     }
     if offset < bytes.count {
       var last: UInt64 = 0
-      for place in (offset..<bytes.count).reversed() { last = last << 8 | UInt64(bytes[place]) }
+      for index in (offset..<bytes.count).reversed() { last = last << 8 | UInt64(bytes[index]) }
       state = fold(state, last)
     }
     return mix(state)

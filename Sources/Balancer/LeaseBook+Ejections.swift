@@ -6,11 +6,11 @@ package import Primitives
 
 extension LeaseBook {
   /// Publishes the ejection that the endpoint is in, as this worker sees it.
-  mutating func publish(_ slot: Int, _ health: PassiveHealth) {
+  mutating func publish(_ endpointIndex: Int, _ health: PassiveHealth) {
     guard health.isHalfOpen, let reason = health.reason else { return }
     hasEjections = true
     func store(_ column: EvidenceBoard.Column, _ value: Int64) {
-      cells.store(UInt64(max(0, value)), at: evidence.index(column, slot))
+      cells.store(UInt64(max(0, value)), at: evidence.index(column, endpointIndex))
     }
     store(.ejectedUntil, health.ejectedUntil.rawValue)
     store(.trialFrom, health.trialFrom.rawValue)
@@ -18,81 +18,84 @@ extension LeaseBook {
     store(.ejectionReason, Int64(reason.rawValue))
     store(.ejectionFailures, Int64(max(health.failsInRow, health.refusals.count)))
     // Workers' clocks may lie a turn apart: it began after the last one was over.
-    let since = max(health.ejectedSince.rawValue, evidence.lastReadmission(slot).rawValue + 1)
-    if cells[evidence.index(.ejectedSince, slot)] == 0 { store(.ejectedSince, since) }
+    let since = max(
+      health.ejectedSince.rawValue, evidence.lastReadmission(endpointIndex).rawValue + 1)
+    if cells[evidence.index(.ejectedSince, endpointIndex)] == 0 { store(.ejectedSince, since) }
   }
 
   /// Publishes that the endpoint came back from an ejection.
-  mutating func publishReadmission(_ slot: Int, _ cause: ReadmissionCause, now: Nanoseconds) {
-    withdraw(slot)
-    cells.store(UInt64(cause.rawValue), at: evidence.index(.readmissionCause, slot))
-    cells.store(UInt64(max(1, now.rawValue)), at: evidence.index(.readmittedAt, slot))
-    cells.add(1, at: evidence.index(.readmissions, slot))
+  mutating func publishReadmission(
+    _ endpointIndex: Int, _ cause: ReadmissionCause, now: Nanoseconds
+  ) {
+    withdraw(endpointIndex)
+    cells.store(UInt64(cause.rawValue), at: evidence.index(.readmissionCause, endpointIndex))
+    cells.store(UInt64(max(1, now.rawValue)), at: evidence.index(.readmittedAt, endpointIndex))
+    cells.add(1, at: evidence.index(.readmissions, endpointIndex))
   }
 
-  private mutating func withdraw(_ slot: Int) {
-    cells.store(0, at: evidence.index(.ejectedSince, slot))
-    cells.store(0, at: evidence.index(.ejectedUntil, slot))
-    cells.store(0, at: evidence.index(.trialFrom, slot))
+  private mutating func withdraw(_ endpointIndex: Int) {
+    cells.store(0, at: evidence.index(.ejectedSince, endpointIndex))
+    cells.store(0, at: evidence.index(.ejectedUntil, endpointIndex))
+    cells.store(0, at: evidence.index(.trialFrom, endpointIndex))
   }
 
   /// Takes what scrapes, checks and the watchdog said of the pool's endpoints, and publishes what
   /// follows. Once a turn, before the first pick.
-  package mutating func takeNews(
+  package mutating func takeNotices(
     _ picker: inout Picker, now: Nanoseconds, _ random: inout RandomSource
   ) {
-    let wasTroubled = picker.isTroubled
-    guard picker.takeNews(hints, now: now, &random), wasTroubled || picker.isTroubled else {
+    let hadHalfOpen = picker.hasHalfOpen
+    guard picker.takeNotices(pickBoard, now: now, &random), hadHalfOpen || picker.hasHalfOpen else {
       return
     }
     for position in picker.candidates.indices where picker.candidates[position].health.isHalfOpen {
-      let slot = picker.candidates[position].slot
-      let isNew = cells[evidence.index(.ejectedSince, slot)] == 0
-      publish(slot, picker.candidates[position].health)
+      let endpointIndex = picker.candidates[position].endpointIndex
+      let isNew = cells[evidence.index(.ejectedSince, endpointIndex)] == 0
+      publish(endpointIndex, picker.candidates[position].health)
       if isNew, picker.candidates[position].health.reason == .scrapes {
-        cells.add(1, at: evidence.index(.ejections, slot))
+        cells.add(1, at: evidence.index(.ejections, endpointIndex))
       }
     }
   }
 
   /// A connection to an endpoint of which nothing was heard for long succeeded.
   mutating func forget(_ picker: inout Picker, _ position: Int, now: Nanoseconds) {
-    let slot = picker.candidates[position].slot
-    guard let cause = picker.forget(position, load: busy(slot), now: now) else { return }
-    publishReadmission(slot, cause, now: now)
+    let endpointIndex = picker.candidates[position].endpointIndex
+    guard let cause = picker.forget(position, load: busy(endpointIndex), now: now) else { return }
+    publishReadmission(endpointIndex, cause, now: now)
   }
 
   /// That connection failed.
   mutating func noteUnconnected(_ picker: inout Picker, _ position: Int, now: Nanoseconds) {
     picker.connectionFailed(position, now: now)
-    publish(picker.candidates[position].slot, picker.candidates[position].health)
+    publish(picker.candidates[position].endpointIndex, picker.candidates[position].health)
   }
 
   /// Requests that the endpoint is answering, as of the last `refresh`.
-  func busy(_ slot: Int) -> Int32 { load[slot] - tunnels[slot] }
+  func busy(_ endpointIndex: Int) -> Int32 { load[endpointIndex] - tunnels[endpointIndex] }
 
   /// Takes over that the endpoint is back for other workers, `readmissions` times up to now.
   mutating func adopt(
     _ picker: inout Picker, _ position: Int, readmissions: UInt64, now: Nanoseconds
   ) {
     if picker.adopt(position, readmissions: readmissions, now: now) {
-      withdraw(picker.candidates[position].slot)
+      withdraw(picker.candidates[position].endpointIndex)
     }
   }
 
   /// Takes over that another worker has the endpoint ejected.
   mutating func adoptEjection(_ picker: inout Picker, _ position: Int, now: Nanoseconds) {
-    let slot = picker.candidates[position].slot
-    guard let ejection = evidence.ejection(slot, except: workerIndex) else { return }
+    let endpointIndex = picker.candidates[position].endpointIndex
+    guard let ejection = evidence.ejection(endpointIndex, except: workerIndex) else { return }
     let candidate = picker.candidates[position]
     let isLonger =
-      ejection.restsUntil > now && ejection.restsUntil > candidate.adoptedUntil
+      ejection.cooldownUntil > now && ejection.cooldownUntil > candidate.adoptedUntil
     if isLonger || !candidate.health.isHalfOpen && ejection.since > candidate.adoptedSince {
       picker.adopt(position, ejection)
-      hasEjections = hasEjections || picker.isTroubled
+      hasEjections = hasEjections || picker.hasHalfOpen
     } else if ejection.trialFrom > now {
       picker.postponeTrial(position, until: ejection.trialFrom)
     }
-    picker.noteForeignWord(position, at: ejection.heardAt)
+    picker.noteOthersNotice(position, at: ejection.heardAt)
   }
 }

@@ -24,16 +24,16 @@ struct OutstandingList: ~Copyable {
   private var usedCount: Int32 = 0
 
   /// Room for `capacity` attempts. Memory that was never used is not resident.
-  init(slotCount: Int, capacity: Int) {
+  init(endpointLimit: Int, capacity: Int) {
     guard let memory = sy_map(capacity * MemoryLayout<Entry>.stride) else {
       fatalError("out of memory for \(capacity) exchanges")
     }
     entries = memory.bindMemory(to: Entry.self, capacity: capacity)
     self.capacity = capacity
-    oldestOf = .allocate(capacity: slotCount)
-    oldestOf.initialize(repeating: Self.none, count: slotCount)
-    newestOf = .allocate(capacity: slotCount)
-    newestOf.initialize(repeating: Self.none, count: slotCount)
+    oldestOf = .allocate(capacity: endpointLimit)
+    oldestOf.initialize(repeating: Self.none, count: endpointLimit)
+    newestOf = .allocate(capacity: endpointLimit)
+    newestOf.initialize(repeating: Self.none, count: endpointLimit)
   }
 
   deinit {
@@ -44,15 +44,15 @@ struct OutstandingList: ~Copyable {
 
   /// When the oldest attempt at the endpoint began; nil: there is none.
   @inline(__always)
-  func oldest(_ slot: Int) -> Nanoseconds? {
-    let entry = oldestOf[slot]
+  func oldest(_ endpointIndex: Int) -> Nanoseconds? {
+    let entry = oldestOf[endpointIndex]
     return entry == Self.none ? nil : Nanoseconds(entries[Int(entry)].startedAt)
   }
 
   /// Adds an attempt that begins now. Requires: no more than `capacity` are in flight, and none
   /// that was added before began later.
   @inline(__always)
-  mutating func append(_ slot: Int, startedAt: Nanoseconds) -> Int32 {
+  mutating func append(_ endpointIndex: Int, startedAt: Nanoseconds) -> Int32 {
     var entry = free
     if entry == Self.none {
       precondition(usedCount < capacity, "more attempts in flight than exchanges")
@@ -61,31 +61,44 @@ struct OutstandingList: ~Copyable {
     } else {
       free = entries[Int(entry)].newer
     }
-    let last = newestOf[slot]
+    let last = newestOf[endpointIndex]
     entries[Int(entry)] = Entry(startedAt: startedAt.rawValue, older: last, newer: Self.none)
-    if last == Self.none { oldestOf[slot] = entry } else { entries[Int(last)].newer = entry }
-    newestOf[slot] = entry
+    if last == Self.none {
+      oldestOf[endpointIndex] = entry
+    } else {
+      entries[Int(last)].newer = entry
+    }
+    newestOf[endpointIndex] = entry
     return entry
   }
 
   /// Adds an attempt that began some time ago and did not count for a while. Where another one
   /// began later it is taken to be as young as that.
-  mutating func appendLate(_ slot: Int, startedAt: Nanoseconds) -> Int32 {
-    let last = newestOf[slot]
-    guard last != Self.none else { return append(slot, startedAt: startedAt) }
-    return append(slot, startedAt: max(startedAt, Nanoseconds(entries[Int(last)].startedAt)))
+  mutating func appendLate(_ endpointIndex: Int, startedAt: Nanoseconds) -> Int32 {
+    let last = newestOf[endpointIndex]
+    guard last != Self.none else { return append(endpointIndex, startedAt: startedAt) }
+    return append(
+      endpointIndex, startedAt: max(startedAt, Nanoseconds(entries[Int(last)].startedAt)))
   }
 
   /// Whether it is the endpoint's oldest attempt.
   @inline(__always)
-  func isOldest(_ entry: Int32, _ slot: Int) -> Bool { oldestOf[slot] == entry }
+  func isOldest(_ entry: Int32, _ endpointIndex: Int) -> Bool { oldestOf[endpointIndex] == entry }
 
   /// Requires: it was appended for this endpoint and not removed since.
   @inline(__always)
-  mutating func remove(_ entry: Int32, _ slot: Int) {
+  mutating func remove(_ entry: Int32, _ endpointIndex: Int) {
     let (older, newer) = (entries[Int(entry)].older, entries[Int(entry)].newer)
-    if older == Self.none { oldestOf[slot] = newer } else { entries[Int(older)].newer = newer }
-    if newer == Self.none { newestOf[slot] = older } else { entries[Int(newer)].older = older }
+    if older == Self.none {
+      oldestOf[endpointIndex] = newer
+    } else {
+      entries[Int(older)].newer = newer
+    }
+    if newer == Self.none {
+      newestOf[endpointIndex] = older
+    } else {
+      entries[Int(newer)].older = older
+    }
     entries[Int(entry)].newer = free
     free = entry
   }

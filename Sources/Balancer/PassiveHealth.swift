@@ -48,21 +48,21 @@ struct PassiveContext {
   /// The last two canaries there were good.
   var isCanaryGood = false
 
-  /// For how long a scrape or a failure counts as news.
+  /// For how long a scrape or a failure counts as recent.
   var recent: Nanoseconds { .seconds(3 * max(interval, 1)) }
 }
 
 package struct PassiveHealth: Sendable {
-  /// The longest rest of an endpoint that cuts connections: few clients pay for trying it.
-  private static let unreachableRestMax = Nanoseconds.seconds(10)
-  private static let firstRest = 2.0
-  /// The longest rest of one that answers errors, all of the answer or none: it is as likely to be
-  /// well again soon.
-  private static let failingRestMax = Nanoseconds.seconds(8)
+  /// The longest cooldown of an endpoint that cuts connections: few clients pay for trying it.
+  private static let unreachableCooldownMax = Nanoseconds.seconds(10)
+  private static let firstCooldown = 2.0
+  /// The longest cooldown of an endpoint that answers every request with an error: it is as likely
+  /// to be well again soon.
+  private static let failingCooldownMax = Nanoseconds.seconds(8)
   /// For how many seconds an endpoint may refuse everything, at the least.
   private static let patience = 2.0
   /// Between two trials that cost no client anything.
-  private static let freeRest = Nanoseconds.milliseconds(500)
+  private static let idleCooldown = Nanoseconds.milliseconds(500)
   /// A failure that took longer is felt by the client whose request is made again.
   private static let quick = Nanoseconds.seconds(1)
   /// After so long without a word an ejection may be over: nobody asks the endpoint anything.
@@ -70,7 +70,7 @@ package struct PassiveHealth: Sendable {
   /// The same where it refuses connections: a connection tells whether it still does.
   private static let refusedSilence = Nanoseconds.seconds(5)
   /// The same where checks, its page or others say that it is back.
-  private static let hintedSilence = Nanoseconds.seconds(2)
+  private static let noticedSilence = Nanoseconds.seconds(2)
   /// Where a slow start begins, and where it does after good canaries.
   private static let rampMin = 0.3
   private static let canaryRampMin = 0.65
@@ -90,7 +90,7 @@ package struct PassiveHealth: Sendable {
   private var samples = 0
   private var ejections = 0
   private var probesGood = 0
-  private var foreignGood: UInt64 = 0
+  private var othersGood: UInt64 = 0
   private var wasUnreachable = false
   /// A trial cost a client a part of its answer: until it is back, none is free.
   private var hasTruncated = false
@@ -166,7 +166,7 @@ package struct PassiveHealth: Sendable {
       if ejections > 0, now - rampStart > .seconds(60) { ejections = 0 }
       return false
     }
-    // What was sent before it was ejected is no trial, and the rest is the canary's.
+    // What was sent before it was ejected is no trial, and the cooldown is the canary's.
     if hasCanary, now < ejectedUntil, let sentAt, sentAt < ejectedSince { return false }
     probesGood += 1
     noteWord(at: now)
@@ -236,23 +236,23 @@ package struct PassiveHealth: Sendable {
     }
     // Where nobody listens there is no doubt: such an endpoint is never in use for want of others.
     guard isHit, now >= ejectedUntil, isHalfOpen || context.mayEject || failure == .refused else {
-      // What fails during a rest was a free trial, or came late: no reason to rest longer.
+      // A failure during a cooldown was a free trial, or came late: no reason for a longer one.
       if isHalfOpen {
         probesGood = 0
         if !hasCanary {
-          trialFrom = isFree ? max(trialFrom, now + Self.freeRest) : ejectedUntil
+          trialFrom = isFree ? max(trialFrom, now + Self.idleCooldown) : ejectedUntil
         }
         noteWord(at: now)
       }
       return false
     }
     ejections += 1
-    var rest = rest(failure, isFree: isFree, context)
+    var cooldown = cooldown(failure, isFree: isFree, context)
     if context.policy.failsMax == nil, failure == .status || failure == .malformed {
-      rest = min(rest, Self.failingRestMax)
+      cooldown = min(cooldown, Self.failingCooldownMax)
     }
-    reject(until: now + rest, failure.reason, now: now)
-    if isFree { trialFrom = now + Self.freeRest }
+    reject(until: now + cooldown, failure.reason, now: now)
+    if isFree { trialFrom = now + Self.idleCooldown }
     if hasCanary { leaveToCanary(now: now, context) }
     switch failure {
     case .refused, .unreachable, .timeout: wasUnreachable = true
@@ -275,7 +275,7 @@ package struct PassiveHealth: Sendable {
     refusals.note(now: now, load: isOverload ? load : 0, retryAfter: retryAfter)
     if isHalfOpen {
       probesGood = 0
-      if !hasCanary { trialFrom = max(trialFrom, now + Self.freeRest) }
+      if !hasCanary { trialFrom = max(trialFrom, now + Self.idleCooldown) }
       noteWord(at: now)
       guard now >= ejectedUntil else { return false }
     } else {
@@ -285,8 +285,8 @@ package struct PassiveHealth: Sendable {
       else { return false }
     }
     ejections += 1
-    reject(until: now + rest(.status, isFree: false, context), reason, now: now)
-    trialFrom = now + Self.freeRest
+    reject(until: now + cooldown(.status, isFree: false, context), reason, now: now)
+    trialFrom = now + Self.idleCooldown
     if hasCanary { leaveToCanary(now: now, context) }
     wasUnreachable = false
     return true
@@ -313,31 +313,31 @@ package struct PassiveHealth: Sendable {
     }
   }
 
-  private func rest(
+  private func cooldown(
     _ failure: AttemptFailure, isFree: Bool, _ context: PassiveContext
   ) -> Nanoseconds {
-    if failure == .refused, isFree { return min(Self.freeRest, context.policy.failTimeout) }
+    if failure == .refused, isFree { return min(Self.idleCooldown, context.policy.failTimeout) }
     if context.policy.failsMax != nil { return context.policy.failTimeout }
-    var rest = Nanoseconds.seconds(Self.firstRest * Double(1 << min(ejections - 1, 16)))
+    var cooldown = Nanoseconds.seconds(Self.firstCooldown * Double(1 << min(ejections - 1, 16)))
     if failure == .unreachable || failure == .refused {
-      rest = min(rest, Self.unreachableRestMax)
+      cooldown = min(cooldown, Self.unreachableCooldownMax)
     }
-    return min(rest, context.policy.failTimeout)
+    return min(cooldown, context.policy.failTimeout)
   }
 
   /// Its answers take far longer than the others'. Until when it rests.
   mutating func ejectSlow(now: Nanoseconds, _ context: PassiveContext) -> Nanoseconds {
     ejections += 1
     responseCount = 0
-    reject(until: now + rest(.timeout, isFree: false, context), .slow, now: now)
+    reject(until: now + cooldown(.timeout, isFree: false, context), .slow, now: now)
     if hasCanary { leaveToCanary(now: now, context) }
     wasUnreachable = false
     return ejectedUntil
   }
 
-  /// It rests until canaries are good there; without a word of them for as long as it may rest at
-  /// all. They end its first rest at once. One that clients found failing again is as long as it
-  /// would be without them: clients may ask for something else.
+  /// The endpoint is ejected until canaries succeed, or for the longest cooldown where none ends.
+  /// A good canary ends the first cooldown at once. A later one lasts as long as without canaries:
+  /// clients may ask for something that the canary does not.
   private mutating func leaveToCanary(now: Nanoseconds, _ context: PassiveContext) {
     trialFrom = ejections <= 1 ? now : ejectedUntil
     ejectedUntil = max(ejectedUntil, now + context.policy.failTimeout)
@@ -354,7 +354,7 @@ package struct PassiveHealth: Sendable {
     trialFrom = ejectedUntil
     isHalfOpen = true
     probesGood = 0
-    foreignGood = 0
+    othersGood = 0
     noteWord(at: now)
   }
 
@@ -366,13 +366,13 @@ package struct PassiveHealth: Sendable {
   }
 
   /// Another worker heard something of it then.
-  mutating func noteForeignWord(at time: Nanoseconds) {
+  mutating func noteOthersNotice(at time: Nanoseconds) {
     if isHalfOpen, time > heardAt { noteWord(at: time) }
   }
 
   /// Something says that it is back: where no request tries it now, a connection does.
-  private mutating func noteHint(now: Nanoseconds) {
-    if isHalfOpen { forgetAt = min(forgetAt, now + Self.hintedSilence) }
+  private mutating func noteNotice(now: Nanoseconds) {
+    if isHalfOpen { forgetAt = min(forgetAt, now + Self.noticedSilence) }
   }
 
   /// Whether nothing was heard of it for so long that a connection to it is worth a try.
@@ -409,12 +409,12 @@ package struct PassiveHealth: Sendable {
     if isHalfOpen { trialFrom = max(trialFrom, until) }
   }
 
-  /// Takes news that came `count` times. `chance` is uniform in 0..<1.
+  /// Takes notices that came `count` times. `chance` is uniform in 0..<1.
   mutating func take(
-    _ news: HintBoard.News, count: UInt64, now: Nanoseconds, chance: Double,
+    _ notice: PickBoard.Notice, count: UInt64, now: Nanoseconds, chance: Double,
     _ context: PassiveContext
   ) {
-    switch news {
+    switch notice {
     case .scrapeLost:
       guard isHalfOpen || context.mayEject && now - lastFailure < context.recent else { return }
       let until = max(ejectedUntil, now + .seconds(1.5 * max(context.interval, 0.1)))
@@ -429,14 +429,14 @@ package struct PassiveHealth: Sendable {
     case .scrapeBack:
       guard isHalfOpen, wasUnreachable, !hasCanary else { return }
       ejectedUntil = min(ejectedUntil, now)
-      noteHint(now: now)
-    case .foreignFailures:
-      foreignGood = 0
+      noteNotice(now: now)
+    case .othersFailures:
+      othersGood = 0
       guard isHalfOpen else { return }
-      let rest = 2 * min(context.balancers, 8) * (0.5 + chance)
-      ejectedUntil = max(ejectedUntil, now + min(.seconds(rest), context.policy.failTimeout))
+      let cooldown = 2 * min(context.balancers, 8) * (0.5 + chance)
+      ejectedUntil = max(ejectedUntil, now + min(.seconds(cooldown), context.policy.failTimeout))
       noteWord(at: now)
-    case .foreignOutage:
+    case .othersOutage:
       if !isHalfOpen { suspectedAt = now }
     case .stalled:
       reject(until: now, .stalled, now: now)
@@ -445,13 +445,13 @@ package struct PassiveHealth: Sendable {
       wasUnreachable = true
     case .recovered:
       if isHalfOpen { ejectedUntil = min(ejectedUntil, now) }
-      noteHint(now: now)
+      noteNotice(now: now)
     case .checked:
       // The checks have said most of it: the first good answer to a request says the rest.
       guard isHalfOpen, !hasCanary else { return }
       ejectedUntil = min(ejectedUntil, now)
       probesGood = max(probesGood, probesNeeded - 1)
-      noteHint(now: now)
+      noteNotice(now: now)
     case .canary:
       guard isHalfOpen, hasCanary else { return }
       guard context.isCanaryGood else {
@@ -464,12 +464,12 @@ package struct PassiveHealth: Sendable {
       isCleared = true
       ejectedUntil = min(ejectedUntil, max(now, trialFrom))
       probesGood = max(probesGood, probesNeeded - 1)
-      if ejectedUntil <= now { noteHint(now: now) }
-    case .foreignSuccesses:
-      foreignGood += count
-      guard isHalfOpen, foreignGood >= 3, !hasCanary else { return }
+      if ejectedUntil <= now { noteNotice(now: now) }
+    case .othersSuccesses:
+      othersGood += count
+      guard isHalfOpen, othersGood >= 3, !hasCanary else { return }
       ejectedUntil = min(ejectedUntil, now)
-      noteHint(now: now)
+      noteNotice(now: now)
     }
   }
 }

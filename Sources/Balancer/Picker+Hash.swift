@@ -14,7 +14,7 @@ extension Picker {
     for position in candidates.indices
     where isUsable(position, scan, ignoresEjection: ignoresEjection) {
       weights += pickWeight(position, scan)
-      inFlight += Double(scan.load[candidates[position].slot])
+      inFlight += Double(scan.load[candidates[position].endpointIndex])
     }
     guard weights > 0 else { return nil }
     let loadForWeight = loadFactor * inFlight / weights
@@ -29,7 +29,7 @@ extension Picker {
       guard 1 - u < least * weight else { continue }
       // At most ceil(factor x (in flight + this one) x its share of the weights).
       let room = (loadForWeight * pickWeight(position, scan)).rounded(.up)
-      guard Double(scan.load[candidate.slot]) < room else { continue }
+      guard Double(scan.load[candidate.endpointIndex]) < room else { continue }
       let rank = -log(u) / weight
       if rank < least { (best, least) = (position, rank) }
     }

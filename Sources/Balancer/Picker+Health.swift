@@ -8,7 +8,7 @@ extension Picker {
   /// Answers that an endpoint's mean response time is worth something after.
   private static let slowSamples = 20
   /// How many others an endpoint's client errors are compared with.
-  private static let matesMax = 64
+  private static let othersMax = 64
 
   /// An attempt that was sent at `sentAt` ended well. True where the endpoint came back from an
   /// ejection by it.
@@ -28,15 +28,15 @@ extension Picker {
   @discardableResult
   package mutating func refused(
     _ position: Int, _ reason: EjectionReason, load: Int32, retryAfter: Nanoseconds = .zero,
-    hints: HintBoard, now: Nanoseconds
+    pickBoard: PickBoard, now: Nanoseconds
   ) -> Nanoseconds? {
     guard ejection.failsMax != 0 else { return nil }
-    let context = context(position, hints, othersAreClean: false)
+    let context = context(position, pickBoard, othersAreClean: false)
     let isEjected = candidates[position].health.refused(
       reason, now: now, load: load, retryAfter: retryAfter,
       othersSucceed: othersSucceed(position), context)
     fullUntil = max(fullUntil, candidates[position].health.refusals.until)
-    calmFrom = max(calmFrom, fullUntil)
+    quickScanFrom = max(quickScanFrom, fullUntil)
     guard isEjected else { return nil }
     recount()
     return candidates[position].health.ejectedUntil
@@ -50,14 +50,14 @@ extension Picker {
     }
   }
 
-  /// Whether a client error is this endpoint's fault: it gives far more of them than its mates do.
+  /// Whether a client error is this endpoint's fault: it gives far more of them than its others do.
   /// Where requests are bound to endpoints by a key or a session, it may as well be the client's.
   package func blamesClientError(_ position: Int) -> Bool {
     guard ejection.failsMax != 0, !bindsClients else { return false }
     let health = candidates[position].health
     if health.isHalfOpen, health.reason == .clientErrors { return true }
     var (ratios, answers, count) = (0.0, 0.0, 0)
-    for step in 1..<max(1, min(candidates.count, Self.matesMax + 1)) {
+    for step in 1..<max(1, min(candidates.count, Self.othersMax + 1)) {
       let mate = candidates[(position + step) % candidates.count]
       guard mate.isEligible, mate.health.clientErrors.answers > 0 else { continue }
       ratios += mate.health.clientErrors.ratio
@@ -67,18 +67,18 @@ extension Picker {
     guard count > 0 else { return false }
     var share = health.clientErrors
     share.note(isError: true)
-    return share.isFarAbove(mates: ratios / Double(count), matesAnswers: answers)
+    return share.isFarAbove(others: ratios / Double(count), othersAnswers: answers)
   }
 
   /// An attempt failed after `took`. Returns until when the endpoint is left alone from now on, if
-  /// by this.
+  /// By this.
   @discardableResult
   package mutating func failed(
-    _ position: Int, _ failure: AttemptFailure, took: Nanoseconds = .zero, hints: HintBoard,
+    _ position: Int, _ failure: AttemptFailure, took: Nanoseconds = .zero, pickBoard: PickBoard,
     now: Nanoseconds
   ) -> Nanoseconds? {
     guard ejection.failsMax != 0 else { return nil }
-    let context = context(position, hints, othersAreClean: othersAreClean(position))
+    let context = context(position, pickBoard, othersAreClean: othersAreClean(position))
     guard candidates[position].health.failed(failure, took: took, now: now, context) else {
       return nil
     }
@@ -90,7 +90,7 @@ extension Picker {
   /// slower than the others, where the pool says so.
   @discardableResult
   package mutating func answered(
-    _ position: Int, in duration: Nanoseconds, hints: HintBoard, now: Nanoseconds
+    _ position: Int, in duration: Nanoseconds, pickBoard: PickBoard, now: Nanoseconds
   ) -> Nanoseconds? {
     guard let slowRatio = ejection.slowRatio, ejection.failsMax != 0 else { return nil }
     candidates[position].health.noteResponse(duration.seconds)
@@ -98,7 +98,7 @@ extension Picker {
     guard !health.isHalfOpen, health.responseCount % Self.slowSamples == 0, mayEject(position),
       isSlow(position, slowRatio)
     else { return nil }
-    let context = context(position, hints, othersAreClean: true)
+    let context = context(position, pickBoard, othersAreClean: true)
     let until = candidates[position].health.ejectSlow(now: now, context)
     recount()
     return until
@@ -131,22 +131,22 @@ extension Picker {
   // MARK: Other workers
 
   /// Another worker of this process ejected the endpoint.
-  package mutating func adopt(_ position: Int, _ foreign: Ejection) {
+  package mutating func adopt(_ position: Int, _ others: Ejection) {
     guard ejection.failsMax != 0 else { return }
-    candidates[position].adoptedUntil = foreign.restsUntil
-    candidates[position].adoptedSince = foreign.since
+    candidates[position].adoptedUntil = others.cooldownUntil
+    candidates[position].adoptedSince = others.since
     guard
-      candidates[position].health.isHalfOpen || foreign.reason == .refused || mayEject(position)
+      candidates[position].health.isHalfOpen || others.reason == .refused || mayEject(position)
     else { return }
     candidates[position].health.adopt(
-      ejectedUntil: foreign.restsUntil, trialFrom: foreign.trialFrom, since: foreign.since,
-      foreign.reason)
+      ejectedUntil: others.cooldownUntil, trialFrom: others.trialFrom, since: others.since,
+      others.reason)
     recount()
   }
 
   /// Another worker heard something of the endpoint.
-  mutating func noteForeignWord(_ position: Int, at time: Nanoseconds) {
-    candidates[position].health.noteForeignWord(at: time)
+  mutating func noteOthersNotice(_ position: Int, at time: Nanoseconds) {
+    candidates[position].health.noteOthersNotice(at: time)
   }
 
   /// Another worker has tried the endpoint in vain.
@@ -214,18 +214,19 @@ extension Picker {
   }
 
   mutating func recount() {
-    troubledCount = candidates.reduce(0) { $0 + ($1.health.isHalfOpen ? 1 : 0) }
+    halfOpenCount = candidates.reduce(0) { $0 + ($1.health.isHalfOpen ? 1 : 0) }
     rerank()
   }
 
   func context(
-    _ position: Int, _ hints: HintBoard, othersAreClean: Bool
+    _ position: Int, _ pickBoard: PickBoard, othersAreClean: Bool
   ) -> PassiveContext {
-    let slot = candidates[position].slot
+    let endpointIndex = candidates[position].endpointIndex
     return PassiveContext(
-      policy: ejection, fleetResponse: hints.fleetResponse(slot), interval: hints.interval(slot),
-      balancers: hints.balancers(slot), othersAreClean: othersAreClean,
+      policy: ejection, fleetResponse: pickBoard.fleetResponse(endpointIndex),
+      interval: pickBoard.interval(endpointIndex),
+      balancers: pickBoard.balancers(endpointIndex), othersAreClean: othersAreClean,
       mayEject: mayEject(position),
-      isCanaryGood: hints.isCanaryGood(slot))
+      isCanaryGood: pickBoard.isCanaryGood(endpointIndex))
   }
 }

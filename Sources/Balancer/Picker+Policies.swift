@@ -30,10 +30,10 @@ extension Picker {
     {
       return drawn
     }
-    if scan.now >= calmFrom, !scan.isBackup, scan.hints == nil, scan.tried.isEmpty,
+    if scan.now >= quickScanFrom, !scan.isBackup, scan.pickBoard == nil, scan.tried.isEmpty,
       scan.room.isUnlimited, scan.sizeTerm == 0
     {
-      return chooseLeastOfCalm(scan.load, &random)
+      return chooseLeastByQuickScan(scan.load, &random)
     }
     var best = Best()
     for position in candidates.indices
@@ -44,25 +44,25 @@ extension Picker {
   }
 
   /// The same where nothing but weights and loads counts.
-  private func chooseLeastOfCalm(
+  private func chooseLeastByQuickScan(
     _ load: UnsafePointer<Int32>, _ random: inout RandomSource
   ) -> Int? {
     ranks.withUnsafeBufferPointer { ranks in
       costs.withUnsafeBufferPointer { costs in
-        costs.baseAddress.flatMap { leastOfCalm(load, ranks, $0, &random) }
+        costs.baseAddress.flatMap { leastByQuickScan(load, ranks, $0, &random) }
       }
     }
   }
 
   @inline(__always)
-  private func leastOfCalm(
+  private func leastByQuickScan(
     _ load: UnsafePointer<Int32>, _ ranks: UnsafeBufferPointer<Rank>,
     _ costs: UnsafePointer<Double>, _ random: inout RandomSource
   ) -> Int? {
     var best = Best()
     for position in ranks.indices {
       let rank = ranks[position]
-      let price = cost(rank, load[Int(rank.slot)], costs) * rank.inverse
+      let price = cost(rank, load[Int(rank.endpointIndex)], costs) * rank.inverse
       if price > best.price { continue }
       if price == best.price {
         best.ties += 1
@@ -128,9 +128,11 @@ extension Picker {
   private func consider(
     _ position: Int, _ scan: Scan, _ best: inout Best, _ random: inout RandomSource
   ) {
-    let slot = candidates[position].slot
-    var count = Double(scan.load[slot] + 1)
-    if let hints = scan.hints { count += hints.foreignLoad(slot, now: scan.now) }
+    let endpointIndex = candidates[position].endpointIndex
+    var count = Double(scan.load[endpointIndex] + 1)
+    if let pickBoard = scan.pickBoard {
+      count += pickBoard.othersLoad(endpointIndex, now: scan.now)
+    }
     let shape = shapes[candidates[position].shape]
     var load = shape.cost(count)
     if scan.sizeTerm != 0 { load += scan.sizeTerm * shape.delay(count) }

@@ -1,6 +1,6 @@
 // What a pick knows beside weights and loads: how each endpoint slows down, as tables of what the
 // next request costs, and which endpoint is to be tried because too little is known of it now.
-// HOT PATH: no lock, no existential, no clock; it allocates only where a shape changed.
+// HOT PATH: no lock, no existential, no clock; it allocates only for a shape more than before.
 package import Fleet
 import Primitives
 
@@ -20,9 +20,9 @@ extension Picker {
   @inline(__always)
   func cost(_ rank: Rank, _ load: Int32, _ costs: UnsafePointer<Double>) -> Double {
     // One comparison: less than 0 is very much.
-    let place = UInt32(bitPattern: load)
-    guard place < UInt32(Self.tableCount) else { return costOfMany(rank, load) }
-    return costs[Int(UInt32(bitPattern: rank.table) &+ place)]
+    let index = UInt32(bitPattern: load)
+    guard index < UInt32(Self.tableCount) else { return costOfMany(rank, load) }
+    return costs[Int(UInt32(bitPattern: rank.table) &+ index)]
   }
 
   /// How much dearer than others a request is where it delays others, by the length of its content.
@@ -38,37 +38,51 @@ extension Picker {
     shapes[Int(rank.table) / Self.tableCount].cost(Double(max(0, load)) + 1)
   }
 
-  /// Takes new shapes. Allocates where one changed: about once a second at most.
-  mutating func takeShapes(_ hints: HintBoard) {
-    let revision = hints.shapeRevision
-    guard revision != shapeRevision else { return }
+  /// Takes new shapes. Allocates where the pool has more different ones than ever before.
+  mutating func takeShapes(_ pickBoard: PickBoard) {
+    let revision = pickBoard.shapeRevision
+    guard revision != shapeRevision, let first = candidates.first else { return }
     shapeRevision = revision
-    var found: [ServiceShape] = []
-    var hasChanged = false
+    sizeSlope = pickBoard.sizeSlope(first.endpointIndex)
+    sizeMean = pickBoard.sizeMean(first.endpointIndex)
+    var (count, hasChanged) = (0, false)
     for position in candidates.indices {
-      let shape = hints.shape(candidates[position].slot)
-      let index = found.firstIndex(of: shape) ?? found.count
-      if index == found.count { found.append(shape) }
+      let shape = pickBoard.shape(candidates[position].endpointIndex)
+      var index = 0
+      while index < count, shapes[index] != shape { index += 1 }
+      if index == count {
+        hasChanged = keepShape(shape, at: index) || hasChanged
+        count += 1
+      }
       if candidates[position].shape != index { hasChanged = true }
       candidates[position].shape = index
     }
-    if let first = candidates.first {
-      (sizeSlope, sizeMean) = (hints.sizeSlope(first.slot), hints.sizeMean(first.slot))
+    if hasChanged { rerank() }
+  }
+
+  /// Keeps the shape and its costs at `index` of the tables; false where it is there already.
+  private mutating func keepShape(_ shape: ServiceShape, at index: Int) -> Bool {
+    if index == shapes.count {
+      shapes.append(shape)
+      costs += Self.table(shape)
+      return true
     }
-    guard hasChanged || found != shapes, !found.isEmpty else { return }
-    shapes = found
-    costs = found.flatMap { Self.table($0) }
-    rerank()
+    guard shapes[index] != shape else { return false }
+    shapes[index] = shape
+    for load in 0..<Self.tableCount {
+      costs[index * Self.tableCount + load] = shape.cost(Double(load + 1))
+    }
+    return true
   }
 
   /// Takes trials that were given since the last look.
-  mutating func takeTrials(_ hints: HintBoard) {
-    let revision = hints.trialRevision
+  mutating func takeTrials(_ pickBoard: PickBoard) {
+    let revision = pickBoard.trialRevision
     guard revision != trialRevision else { return }
     trialRevision = revision
     trialCount = 0
     for position in candidates.indices {
-      let trial = hints.trial(candidates[position].slot)
+      let trial = pickBoard.trial(candidates[position].endpointIndex)
       if trial != candidates[position].trial { trialCount += 1 }
       candidates[position].newestTrial = trial
     }
@@ -82,7 +96,7 @@ extension Picker {
     where candidates[position].trial != candidates[position].newestTrial {
       if chosen != nil { continue }
       let isUsed = isUsable(position, scan, ignoresEjection: false)
-      guard isUsed, scan.busy(candidates[position].slot) == 0 else {
+      guard isUsed, scan.busy(candidates[position].endpointIndex) == 0 else {
         // Somebody else has tried it, or it is out.
         candidates[position].trial = candidates[position].newestTrial
         trialCount -= 1

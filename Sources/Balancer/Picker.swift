@@ -9,8 +9,8 @@ package import Primitives
 /// One pool as one worker sees it. A pure value: time and chance are arguments.
 package struct Picker: Sendable {
   package struct Candidate: Sendable {
-    /// The endpoint's slot.
-    package let slot: Int
+    /// The endpoint's index.
+    package let endpointIndex: Int
     /// The effective weight, finite and ≥ 0.
     package var weight = 0.0
     /// Health and drain allow new exchanges.
@@ -40,7 +40,7 @@ package struct Picker: Sendable {
     var newestTrial: UInt64 = 0
 
     init(_ endpoint: Endpoint) {
-      slot = endpoint.slot
+      endpointIndex = endpoint.endpointIndex
       isBackup = endpoint.isBackup
       baseWeight = endpoint.baseWeight
       hashID = KeyHash.hash("\(endpoint.address)")
@@ -49,7 +49,7 @@ package struct Picker: Sendable {
 
   /// An endpoint in 16 bytes: a pool of hundreds is scanned for every request.
   struct Rank: Sendable {
-    var slot: Int32
+    var endpointIndex: Int32
     /// Where its shape's costs begin in `costs`.
     var table: Int32
     /// 1 ÷ weight; infinite where it is not to be picked.
@@ -68,18 +68,18 @@ package struct Picker: Sendable {
   private let hasCanary: Bool
   package internal(set) var candidates: [Candidate]
   /// Candidates that rest or are tried again: 0 on a good day, which saves a scan.
-  var troubledCount = 0
+  var halfOpenCount = 0
   /// What a scan of a calm pool looks at, by position.
   private(set) var ranks: [Rank] = []
   /// From when on the pool is calm: nothing rests or is full, every slow start is over.
-  var calmFrom = Nanoseconds.distantFuture
+  var quickScanFrom = Nanoseconds.distantFuture
   /// From when on no endpoint is passed over for having refused a request.
   var fullUntil = Nanoseconds.zero
   /// A key or a session binds clients to endpoints.
   let bindsClients: Bool
   /// Running sums of the weights, for drawing; empty up to `fullScanMax` endpoints.
   private(set) var cumulative: [Double] = []
-  /// How endpoints slow down; different ones.
+  /// How endpoints slow down, each shape once; the last ones may be no endpoint's any more.
   var shapes = [ServiceShape.plain]
   /// What the next request costs with 0, 1, … in flight, `tableCount` numbers a shape.
   var costs: [Double] = []
@@ -90,9 +90,9 @@ package struct Picker: Sendable {
   var trialRevision: UInt64 = 0
   /// Endpoints that are to get the next request if they have none; 0 but for moments.
   var trialCount = 0
-  private var newsRevision: UInt64 = 0
-  /// How much of each kind of news was taken, by position and kind.
-  private var newsTaken: [UInt64]
+  private var noticeRevision: UInt64 = 0
+  /// How much of each kind of notice was taken, by position and kind.
+  private var noticesTaken: [UInt64]
 
   package init(pool: Pool) {
     policy = pool.balance
@@ -104,17 +104,18 @@ package struct Picker: Sendable {
     hasBackups = pool.endpoints.contains(where: \.isBackup)
     hasCanary = pool.canary != nil
     candidates = pool.endpoints.map { Candidate($0) }
-    ranks = [Rank](repeating: Rank(slot: 0, table: 0, inverse: .infinity), count: candidates.count)
+    ranks = [Rank](
+      repeating: Rank(endpointIndex: 0, table: 0, inverse: .infinity), count: candidates.count)
     costs = Self.table(.plain)
-    newsTaken = [UInt64](
-      repeating: 0, count: pool.endpoints.count * HintBoard.News.allCases.count)
+    noticesTaken = [UInt64](
+      repeating: 0, count: pool.endpoints.count * PickBoard.Notice.allCases.count)
     for position in candidates.indices { candidates[position].health.hasCanary = hasCanary }
   }
 
   /// Whether an endpoint rests or is tried again.
-  package var isTroubled: Bool { troubledCount > 0 }
+  package var hasHalfOpen: Bool { halfOpenCount > 0 }
 
-  // MARK: Tables and news
+  // MARK: Tables and notice
 
   /// Takes a new weight and eligibility; `finishTable` after the last. Passive health and
   /// round-robin state stay. `takesSessions` nil: as `isEligible`.
@@ -126,7 +127,7 @@ package struct Picker: Sendable {
     if isEligible, !candidates[position].isEligible, !isFirst {
       candidates[position].health.beginSlowStart(now: now)
     }
-    calmFrom = .distantFuture
+    quickScanFrom = .distantFuture
     candidates[position].weight = weight
     candidates[position].isEligible = isEligible
     candidates[position].takesSessions = takesSessions ?? isEligible
@@ -149,11 +150,12 @@ package struct Picker: Sendable {
     }
   }
 
-  /// What was said of the endpoints up to now is no news.
-  package mutating func skipNews(_ hints: HintBoard) {
+  /// What was said of the endpoints up to now is no notice.
+  package mutating func skipNotices(_ pickBoard: PickBoard) {
     for position in candidates.indices {
-      for news in HintBoard.News.allCases {
-        newsTaken[index(news, position)] = hints.count(news, candidates[position].slot)
+      for notice in PickBoard.Notice.allCases {
+        noticesTaken[index(notice, position)] = pickBoard.count(
+          notice, candidates[position].endpointIndex)
       }
     }
   }
@@ -161,8 +163,9 @@ package struct Picker: Sendable {
   /// Takes the passive health of the same endpoints from before a reload.
   package mutating func inherit(from old: Picker) {
     for position in candidates.indices {
-      let slot = candidates[position].slot
-      guard let before = old.candidates.firstIndex(where: { $0.slot == slot }) else { continue }
+      let endpointIndex = candidates[position].endpointIndex
+      guard let before = old.candidates.firstIndex(where: { $0.endpointIndex == endpointIndex })
+      else { continue }
       candidates[position].health = old.candidates[before].health
       candidates[position].health.hasCanary = hasCanary
       candidates[position].current = old.candidates[before].current
@@ -170,11 +173,11 @@ package struct Picker: Sendable {
       candidates[position].adoptedUntil = old.candidates[before].adoptedUntil
       candidates[position].adoptedSince = old.candidates[before].adoptedSince
       candidates[position].adoptedReadmissions = old.candidates[before].adoptedReadmissions
-      for news in HintBoard.News.allCases {
-        newsTaken[index(news, position)] = old.newsTaken[index(news, before)]
+      for notice in PickBoard.Notice.allCases {
+        noticesTaken[index(notice, position)] = old.noticesTaken[index(notice, before)]
       }
     }
-    newsRevision = old.newsRevision
+    noticeRevision = old.noticeRevision
     shapeRevision = 0
     trialRevision = old.trialRevision
     fullUntil = old.fullUntil
@@ -184,24 +187,24 @@ package struct Picker: Sendable {
   /// Takes what scrapes said of endpoints' health. Once a turn, before the first pick. True where
   /// anything was said of any endpoint.
   @discardableResult
-  package mutating func takeNews(
-    _ hints: HintBoard, now: Nanoseconds, _ random: inout RandomSource
+  package mutating func takeNotices(
+    _ pickBoard: PickBoard, now: Nanoseconds, _ random: inout RandomSource
   ) -> Bool {
-    takeShapes(hints)
-    takeTrials(hints)
-    let revision = hints.newsRevision
-    guard revision != newsRevision else { return false }
-    newsRevision = revision
+    takeShapes(pickBoard)
+    takeTrials(pickBoard)
+    let revision = pickBoard.noticeRevision
+    guard revision != noticeRevision else { return false }
+    noticeRevision = revision
     for position in candidates.indices {
-      let slot = candidates[position].slot
-      for news in HintBoard.News.allCases where ejection.failsMax != 0 || news.isOfWatchdog {
-        let count = hints.count(news, slot)
-        let taken = newsTaken[index(news, position)]
+      let endpointIndex = candidates[position].endpointIndex
+      for notice in PickBoard.Notice.allCases where ejection.failsMax != 0 || notice.isOfWatchdog {
+        let count = pickBoard.count(notice, endpointIndex)
+        let taken = noticesTaken[index(notice, position)]
         guard count != taken else { continue }
-        newsTaken[index(news, position)] = count
-        let context = context(position, hints, othersAreClean: false)
+        noticesTaken[index(notice, position)] = count
+        let context = context(position, pickBoard, othersAreClean: false)
         candidates[position].health.take(
-          news, count: count &- taken, now: now, chance: random.unit(), context)
+          notice, count: count &- taken, now: now, chance: random.unit(), context)
       }
     }
     recount()
@@ -210,22 +213,22 @@ package struct Picker: Sendable {
 
   /// Brings `ranks` up to date.
   mutating func rerank() {
-    var isCalm = true
+    var isQuick = true
     var from = Nanoseconds.zero
     for position in candidates.indices {
       let isUsed = candidates[position].isEligible && !candidates[position].isBackup
       ranks[position] = Rank(
-        slot: Int32(truncatingIfNeeded: candidates[position].slot),
+        endpointIndex: Int32(truncatingIfNeeded: candidates[position].endpointIndex),
         table: Int32(truncatingIfNeeded: candidates[position].shape * Self.tableCount),
         inverse: isUsed ? 1 / candidates[position].weight : .infinity)
-      if candidates[position].health.isHalfOpen || !candidates[position].hasRoom { isCalm = false }
+      if candidates[position].health.isHalfOpen || !candidates[position].hasRoom { isQuick = false }
       from = max(from, candidates[position].health.rampEnd(slowStart: slowStart))
     }
-    calmFrom = isCalm ? max(from, fullUntil) : .distantFuture
+    quickScanFrom = isQuick ? max(from, fullUntil) : .distantFuture
   }
 
-  private func index(_ news: HintBoard.News, _ position: Int) -> Int {
-    position * HintBoard.News.allCases.count + news.rawValue
+  private func index(_ notice: PickBoard.Notice, _ position: Int) -> Int {
+    position * PickBoard.Notice.allCases.count + notice.rawValue
   }
 
   /// Says whether the endpoint may take one more; it does until told otherwise.
@@ -248,18 +251,18 @@ package struct Picker: Sendable {
   // MARK: Picking
 
   /// The position of the endpoint to use, nil when none may be used or none has room.
-  /// `load` is the in-flight count by slot; `tried` are positions already tried for this exchange,
+  /// `load` is the in-flight count by endpoint index; `tried` are the positions tried before,
   /// taken again only when there is no other; `key` is what the request goes by. `isRepeatable`:
   /// what an endpoint that is only tried fails will be asked of another. `contentBytes`: the length
   /// of the request's content, 0 where it is not known.
   package mutating func pick(
     now: Nanoseconds, load: UnsafePointer<Int32>, tunnels: UnsafePointer<Int32>? = nil,
-    hints: HintBoard, tried: TriedSet, key: PickKey = PickKey(),
+    pickBoard: PickBoard, tried: TriedSet, key: PickKey = PickKey(),
     room: EndpointRoom = EndpointRoom(), isRepeatable: Bool = false,
     contentBytes: Int = 0, random: inout RandomSource
   ) -> Int? {
     var scan = Scan(
-      now: now, load: load, tunnels: tunnels, hints: hints.hasForeignLoad ? hints : nil,
+      now: now, load: load, tunnels: tunnels, pickBoard: pickBoard.hasOthersLoad ? pickBoard : nil,
       room: room, isRepeatable: isRepeatable, tried: tried, hash: key.hash,
       sizeTerm: sizeTerm(contentBytes))
     if let position = key.session, takesSession(position, scan) { return position }
@@ -280,10 +283,10 @@ package struct Picker: Sendable {
   ) -> Bool {
     candidates.indices.contains { position in
       let candidate = candidates[position]
-      let load = load[candidate.slot]
+      let load = load[candidate.endpointIndex]
       if let now, isRefusing(candidate, now: now, load: load) { return false }
       return candidate.isEligible && candidate.weight > 0 && !tried.contains(position)
-        && room.has(candidate.slot, load: load)
+        && room.has(candidate.endpointIndex, load: load)
     }
   }
 
@@ -305,7 +308,7 @@ package struct Picker: Sendable {
     for isBackup in hasBackups ? 0...1 : 0...0 {
       scan.isBackup = isBackup == 1
       var (ignoresEjection, isPanic) = (true, false)
-      if troubledCount > 0 {
+      if halfOpenCount > 0 {
         switch triage(scan) {
         case .probe(let position): return position
         case .healthyOnes: ignoresEjection = false
@@ -366,7 +369,7 @@ package struct Picker: Sendable {
     /// How many of `load` are tunnels: an endpoint that is tried again may have some.
     let tunnels: UnsafePointer<Int32>?
     /// nil: no other balancer's load anywhere.
-    let hints: HintBoard?
+    let pickBoard: PickBoard?
     let room: EndpointRoom
     let isRepeatable: Bool
     var tried: TriedSet
@@ -381,7 +384,9 @@ package struct Picker: Sendable {
     var areHealthyFull = false
 
     /// Requests that an endpoint is answering.
-    @inline(__always) func busy(_ slot: Int) -> Int32 { load[slot] - (tunnels?[slot] ?? 0) }
+    @inline(__always) func busy(_ endpointIndex: Int) -> Int32 {
+      load[endpointIndex] - (tunnels?[endpointIndex] ?? 0)
+    }
   }
 
   private enum Triage {
@@ -425,7 +430,7 @@ package struct Picker: Sendable {
   @inline(__always)
   private func isAwake(_ candidate: Candidate, _ scan: Scan) -> Bool {
     candidate.health.mayBePicked(
-      now: scan.now, load: scan.busy(candidate.slot), isRepeatable: scan.isRepeatable)
+      now: scan.now, load: scan.busy(candidate.endpointIndex), isRepeatable: scan.isRepeatable)
   }
 
   @inline(__always)
@@ -434,7 +439,7 @@ package struct Picker: Sendable {
       && hasRoom(candidates[position], scan)
       && !(scan.avoidsFull
         && isRefusing(
-          candidates[position], now: scan.now, load: scan.load[candidates[position].slot]))
+          candidates[position], now: scan.now, load: scan.load[candidates[position].endpointIndex]))
   }
 
   /// It refused a request a moment ago and has no fewer in flight since.
@@ -446,7 +451,8 @@ package struct Picker: Sendable {
   /// Slots and breakers allow one more.
   @inline(__always)
   private func hasRoom(_ candidate: Candidate, _ scan: Scan) -> Bool {
-    candidate.hasRoom && scan.room.has(candidate.slot, load: scan.load[candidate.slot])
+    candidate.hasRoom
+      && scan.room.has(candidate.endpointIndex, load: scan.load[candidate.endpointIndex])
   }
 
   @inline(__always)
@@ -461,12 +467,12 @@ package struct Picker: Sendable {
   /// would wait too long there. `timeout` is the client's patience.
   package func sheds(
     _ position: Int, load: UnsafePointer<Int32>, tunnels: UnsafePointer<Int32>? = nil,
-    hints: HintBoard, timeout: Nanoseconds
+    pickBoard: PickBoard, timeout: Nanoseconds
   ) -> Bool {
     guard let shedRatio, !candidates[position].health.isHalfOpen else { return false }
-    let slot = candidates[position].slot
-    let load = load[slot] - (tunnels?[slot] ?? 0)
-    guard load >= 3, let wait = hints.expectedWait(slot, load: load) else {
+    let endpointIndex = candidates[position].endpointIndex
+    let load = load[endpointIndex] - (tunnels?[endpointIndex] ?? 0)
+    guard load >= 3, let wait = pickBoard.expectedWait(endpointIndex, load: load) else {
       return false
     }
     return wait > shedRatio * timeout.seconds

@@ -137,13 +137,13 @@ package final class PoolGate: Sendable {
 /// Exchanges that occupy each endpoint's slots, over all workers.
 package final class SlotCounts: Sendable {
   private static let stride = 16
-  private let slotCount: Int
+  private let endpointLimit: Int
   // SAFETY: initialised once, never reassigned, freed in deinit; access is atomic.
   private nonisolated(unsafe) let cells: UnsafeMutablePointer<Atomic<Int>>
 
-  package init(slotCount: Int) {
-    self.slotCount = slotCount
-    let cellCount = max(1, slotCount) * Self.stride
+  package init(endpointLimit: Int) {
+    self.endpointLimit = endpointLimit
+    let cellCount = max(1, endpointLimit) * Self.stride
     let memory = UnsafeMutableRawPointer.allocate(byteCount: cellCount * 8, alignment: 128)
     cells = memory.bindMemory(to: Atomic<Int>.self, capacity: cellCount)
     for index in 0..<cellCount { (cells + index).initialize(to: Atomic(0)) }
@@ -151,13 +151,13 @@ package final class SlotCounts: Sendable {
 
   deinit { UnsafeMutableRawPointer(cells).deallocate() }
 
-  package subscript(slot: Int) -> Int {
-    cells[slot * Self.stride].load(ordering: .sequentiallyConsistent)
+  package subscript(endpointIndex: Int) -> Int {
+    cells[endpointIndex * Self.stride].load(ordering: .sequentiallyConsistent)
   }
 
   /// Takes a place at the endpoint where fewer than `limit` are taken.
-  package func tryEnter(_ slot: Int, _ limit: Int) -> Bool {
-    let cell = cells + slot * Self.stride
+  package func tryEnter(_ endpointIndex: Int, _ limit: Int) -> Bool {
+    let cell = cells + endpointIndex * Self.stride
     var seen = cell.pointee.load(ordering: .sequentiallyConsistent)
     while seen < limit {
       let (isDone, found) = cell.pointee.compareExchange(
@@ -168,8 +168,9 @@ package final class SlotCounts: Sendable {
     return false
   }
 
-  package func leave(_ slot: Int) {
-    let before = cells[slot * Self.stride].subtract(1, ordering: .sequentiallyConsistent).oldValue
+  package func leave(_ endpointIndex: Int) {
+    let before = cells[endpointIndex * Self.stride].subtract(1, ordering: .sequentiallyConsistent)
+      .oldValue
     assert(before > 0)
   }
 }

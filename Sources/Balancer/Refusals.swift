@@ -65,17 +65,17 @@ struct ClientErrorShare: Sendable {
     errors = errors * Self.keep + (isError ? 1 : 0)
   }
 
-  /// Whether the share is too far above the mates' to be chance: three standard deviations of the
-  /// difference of two shares. `mates` is the mean of their shares, `matesAnswers` are theirs in
+  /// Whether the share is too far above the others' to be chance: three standard deviations of the
+  /// difference of two shares. `others` is the mean of their shares, `othersAnswers` are theirs in
   /// sum.
   ///
-  /// Six errors in six answers beside four good ones of the mates are far enough (3.2), four are
+  /// Six errors in six answers beside four good ones of the others are far enough (3.2), four are
   /// not (2.8).
-  func isFarAbove(mates: Double, matesAnswers: Double) -> Bool {
-    let difference = ratio - mates
-    guard difference > 0, matesAnswers > 0 else { return false }
-    let pooled = (errors + mates * matesAnswers) / (answers + matesAnswers)
-    let variance = pooled * (1 - pooled) * (1 / answers + 1 / matesAnswers)
+  func isFarAbove(others: Double, othersAnswers: Double) -> Bool {
+    let difference = ratio - others
+    guard difference > 0, othersAnswers > 0 else { return false }
+    let pooled = (errors + others * othersAnswers) / (answers + othersAnswers)
+    let variance = pooled * (1 - pooled) * (1 / answers + 1 / othersAnswers)
     return difference * difference > 9 * variance
   }
 }

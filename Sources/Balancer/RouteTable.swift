@@ -156,8 +156,8 @@ package struct RouteTable: Sendable {
       }
       if !isFound { return false }
     }
-    for place in firstCondition..<Int(entry.conditionEnd)
-    where !isFulfilled(conditions[place], bytes, parser) {
+    for index in firstCondition..<Int(entry.conditionEnd)
+    where !isFulfilled(conditions[index], bytes, parser) {
       return false
     }
     return true

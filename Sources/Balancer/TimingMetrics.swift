@@ -7,11 +7,11 @@ package import Primitives
 /// Where each number stands in a block of cells.
 struct TimingLayout {
   static let exemplars = DurationHistogram.cellCount
-  static let cellsPerSlot = exemplars + ExemplarCells.cellCount
+  static let cellsPerEndpoint = exemplars + ExemplarCells.cellCount
 
-  let slotCount: Int
+  let endpointLimit: Int
 
-  var overheadBase: Int { slotCount * Self.cellsPerSlot }
+  var overheadBase: Int { endpointLimit * Self.cellsPerEndpoint }
   var turnBase: Int { overheadBase + ShortHistogram.cellCount }
   var cellCount: Int { turnBase + ShortHistogram.cellCount }
 }
@@ -27,18 +27,21 @@ struct TimingBook: ~Copyable {
   }
 
   /// The first byte of a response came.
-  mutating func observeFirstByte(slot: Int, after duration: Nanoseconds, overhead: Nanoseconds) {
-    DurationHistogram.observe(duration, in: cells, at: slot * TimingLayout.cellsPerSlot)
+  mutating func observeFirstByte(
+    endpointIndex: Int, after duration: Nanoseconds, overhead: Nanoseconds
+  ) {
+    DurationHistogram.observe(
+      duration, in: cells, at: endpointIndex * TimingLayout.cellsPerEndpoint)
     ShortHistogram.observe(overhead, in: cells, at: layout.overheadBase)
   }
 
   /// An exchange of a trace ended.
   mutating func keepExemplar(
-    slot: Int, duration: Nanoseconds, traceHigh: UInt64, traceLow: UInt64, now: Nanoseconds
+    endpointIndex: Int, duration: Nanoseconds, traceHigh: UInt64, traceLow: UInt64, now: Nanoseconds
   ) {
     ExemplarCells.store(
       duration, traceHigh: traceHigh, traceLow: traceLow, at: now, in: cells,
-      base: slot * TimingLayout.cellsPerSlot + TimingLayout.exemplars)
+      base: endpointIndex * TimingLayout.cellsPerEndpoint + TimingLayout.exemplars)
   }
 
   /// A turn of the worker's loop ended.
@@ -51,17 +54,17 @@ package final class TimingMetrics: Sendable {
   fileprivate let layout: TimingLayout
   fileprivate let blocks: [CellBlock]
 
-  init(workerCount: Int, slotCount: Int) {
-    let layout = TimingLayout(slotCount: slotCount)
+  init(workerCount: Int, endpointLimit: Int) {
+    let layout = TimingLayout(endpointLimit: endpointLimit)
     self.layout = layout
     blocks = (0..<workerCount).map { _ in CellBlock(count: layout.cellCount) }
   }
 
-  /// Sets every cell of a slot to 0. The control thread; requires: no worker writes to the slot.
-  func clear(slot: Int) {
+  /// Sets every cell of an endpoint to 0. The control thread; requires: no worker writes to them.
+  func clear(endpointIndex: Int) {
     for block in blocks {
-      for cell in 0..<TimingLayout.cellsPerSlot {
-        block.store(0, at: slot * TimingLayout.cellsPerSlot + cell)
+      for cell in 0..<TimingLayout.cellsPerEndpoint {
+        block.store(0, at: endpointIndex * TimingLayout.cellsPerEndpoint + cell)
       }
     }
   }
@@ -69,13 +72,13 @@ package final class TimingMetrics: Sendable {
   // MARK: Reading, any thread
 
   /// From the whole request head to the first byte of the response.
-  package func firstBytes(slot: Int) -> HistogramSnapshot {
-    DurationHistogram.snapshot(of: blocks, at: slot * TimingLayout.cellsPerSlot)
+  package func firstBytes(endpointIndex: Int) -> HistogramSnapshot {
+    DurationHistogram.snapshot(of: blocks, at: endpointIndex * TimingLayout.cellsPerEndpoint)
   }
 
   /// The same without quantiles.
-  package func firstByteBuckets(slot: Int) -> HistogramSnapshot {
-    DurationHistogram.buckets(of: blocks, at: slot * TimingLayout.cellsPerSlot)
+  package func firstByteBuckets(endpointIndex: Int) -> HistogramSnapshot {
+    DurationHistogram.buckets(of: blocks, at: endpointIndex * TimingLayout.cellsPerEndpoint)
   }
 
   /// From the whole request head until the endpoint that answered was sent it, less the wait in
@@ -92,9 +95,9 @@ package final class TimingMetrics: Sendable {
 
   /// The last traced exchange for each bucket of the durations. `wallOffset` is the wall clock's
   /// reading less that of the monotonic clock.
-  package func exemplars(slot: Int, wallOffset: Nanoseconds) -> [TracedObservation?] {
+  package func exemplars(endpointIndex: Int, wallOffset: Nanoseconds) -> [TracedObservation?] {
     ExemplarCells.read(
-      from: blocks, base: slot * TimingLayout.cellsPerSlot + TimingLayout.exemplars,
+      from: blocks, base: endpointIndex * TimingLayout.cellsPerEndpoint + TimingLayout.exemplars,
       wallOffset: wallOffset)
   }
 }

@@ -43,26 +43,26 @@ struct TrafficBook: ~Copyable {
 
   /// An exchange with the endpoint is over.
   mutating func countExchange(
-    slot: Int, code: CodeClass, method: Method, duration: Nanoseconds
+    endpointIndex: Int, code: CodeClass, method: Method, duration: Nanoseconds
   ) {
-    cells.add(1, at: TrafficMetrics.counter(slot, code, method))
+    cells.add(1, at: TrafficMetrics.counter(endpointIndex, code, method))
     DurationHistogram.observe(
       duration, in: cells,
-      at: slot * TrafficMetrics.cellsPerSlot + TrafficMetrics.countersPerSlot)
+      at: endpointIndex * TrafficMetrics.cellsPerEndpoint + TrafficMetrics.countersPerEndpoint)
   }
 }
 
 extension TrafficBook {
   /// An exchange that was counted ended with 429 (RFC 6585 §4).
-  mutating func countTooMany(slot: Int) {
-    cells.add(1, at: TrafficMetrics.tooMany(slot))
+  mutating func countTooMany(endpointIndex: Int) {
+    cells.add(1, at: TrafficMetrics.tooMany(endpointIndex))
   }
 }
 
 /// Cells of all workers: exchanges by endpoint, code class and method, durations by endpoint,
 /// answers that steelyard gave itself by status and reason.
 package final class TrafficMetrics: Sendable {
-  package let slotCount: Int
+  package let endpointLimit: Int
   package let resilience: ResilienceMetrics
   /// Tunnels and PROXY protocol headers.
   package let wire: WireMetrics
@@ -74,33 +74,38 @@ package final class TrafficMetrics: Sendable {
   fileprivate let blocks: [CellBlock]
 
   /// One more is that of 429.
-  fileprivate static let countersPerSlot = CodeClass.allCases.count * Method.allCases.count + 1
-  fileprivate static let cellsPerSlot = countersPerSlot + DurationHistogram.cellCount
+  fileprivate static let countersPerEndpoint = CodeClass.allCases.count * Method.allCases.count + 1
+  fileprivate static let cellsPerEndpoint = countersPerEndpoint + DurationHistogram.cellCount
 
-  package init(workerCount: Int, slotCount: Int) {
-    self.slotCount = slotCount
-    resilience = ResilienceMetrics(workerCount: workerCount, slotCount: slotCount)
-    wire = WireMetrics(workerCount: workerCount, slotCount: slotCount)
-    timing = TimingMetrics(workerCount: workerCount, slotCount: slotCount)
+  package init(workerCount: Int, endpointLimit: Int) {
+    self.endpointLimit = endpointLimit
+    resilience = ResilienceMetrics(workerCount: workerCount, endpointLimit: endpointLimit)
+    wire = WireMetrics(workerCount: workerCount, endpointLimit: endpointLimit)
+    timing = TimingMetrics(workerCount: workerCount, endpointLimit: endpointLimit)
     room = RoomMetrics(workerCount: workerCount)
-    failures = FailureDriver(workerCount: workerCount, slotCount: slotCount)
+    failures = FailureDriver(workerCount: workerCount, endpointLimit: endpointLimit)
     let count =
-      slotCount * Self.cellsPerSlot + LocalReason.allCases.count + 2
+      endpointLimit * Self.cellsPerEndpoint + LocalReason.allCases.count + 2
       + 2 * CodeClass.allCases.count
     blocks = (0..<workerCount).map { _ in CellBlock(count: count) }
   }
 
-  fileprivate static func counter(_ slot: Int, _ code: CodeClass, _ method: Method) -> Int {
-    slot * cellsPerSlot + code.rawValue * Method.allCases.count + Int(method.rawValue)
+  fileprivate static func counter(_ endpointIndex: Int, _ code: CodeClass, _ method: Method) -> Int
+  {
+    endpointIndex * cellsPerEndpoint + code.rawValue * Method.allCases.count + Int(method.rawValue)
   }
 
-  fileprivate static func tooMany(_ slot: Int) -> Int { slot * cellsPerSlot + countersPerSlot - 1 }
+  fileprivate static func tooMany(_ endpointIndex: Int) -> Int {
+    endpointIndex * cellsPerEndpoint + countersPerEndpoint - 1
+  }
 
   private func local(_ reason: LocalReason) -> Int {
-    slotCount * Self.cellsPerSlot + Int(reason.rawValue)
+    endpointLimit * Self.cellsPerEndpoint + Int(reason.rawValue)
   }
 
-  private var connections: Int { slotCount * Self.cellsPerSlot + LocalReason.allCases.count }
+  private var connections: Int {
+    endpointLimit * Self.cellsPerEndpoint + LocalReason.allCases.count
+  }
 
   private func routeAnswer(_ isRedirect: Bool, _ code: CodeClass) -> Int {
     connections + 2 + (isRedirect ? CodeClass.allCases.count : 0) + code.rawValue
@@ -122,43 +127,46 @@ package final class TrafficMetrics: Sendable {
     blocks[worker].store(UInt64(count), at: connections + 1)
   }
 
-  /// Sets every cell of a slot to 0. The control thread; requires: no worker writes to the slot.
-  package func clear(slot: Int) {
+  /// Sets every cell of an endpoint to 0. The control thread; requires: no worker writes to them.
+  package func clear(endpointIndex: Int) {
     for block in blocks {
-      for cell in 0..<Self.cellsPerSlot { block.store(0, at: slot * Self.cellsPerSlot + cell) }
+      for cell in 0..<Self.cellsPerEndpoint {
+        block.store(0, at: endpointIndex * Self.cellsPerEndpoint + cell)
+      }
     }
-    resilience.clear(slot: slot)
-    wire.clear(slot: slot)
-    timing.clear(slot: slot)
-    failures.clear(slot: slot)
+    resilience.clear(endpointIndex: endpointIndex)
+    wire.clear(endpointIndex: endpointIndex)
+    timing.clear(endpointIndex: endpointIndex)
+    failures.clear(endpointIndex: endpointIndex)
   }
 
   // MARK: Reading, any thread
 
   /// Exchanges that ended, ever.
-  package func exchanges(slot: Int, _ code: CodeClass, _ method: Method) -> UInt64 {
-    blocks.reduce(0) { $0 &+ $1[Self.counter(slot, code, method)] }
+  package func exchanges(endpointIndex: Int, _ code: CodeClass, _ method: Method) -> UInt64 {
+    blocks.reduce(0) { $0 &+ $1[Self.counter(endpointIndex, code, method)] }
   }
 
   /// Exchanges that ended with the code, of whatever method, ever.
-  package func exchanges(slot: Int, _ code: CodeClass) -> UInt64 {
-    Method.allCases.reduce(0) { $0 &+ exchanges(slot: slot, code, $1) }
+  package func exchanges(endpointIndex: Int, _ code: CodeClass) -> UInt64 {
+    Method.allCases.reduce(0) { $0 &+ exchanges(endpointIndex: endpointIndex, code, $1) }
   }
 
   /// Of the exchanges that ended with 4xx, those that ended with 429.
-  package func tooMany(slot: Int) -> UInt64 {
-    blocks.reduce(0) { $0 &+ $1[Self.tooMany(slot)] }
+  package func tooMany(endpointIndex: Int) -> UInt64 {
+    blocks.reduce(0) { $0 &+ $1[Self.tooMany(endpointIndex)] }
   }
 
   /// Durations of the exchanges that ended, from the request head to the response's last byte.
-  package func durations(slot: Int) -> HistogramSnapshot {
+  package func durations(endpointIndex: Int) -> HistogramSnapshot {
     DurationHistogram.snapshot(
-      of: blocks, at: slot * Self.cellsPerSlot + Self.countersPerSlot)
+      of: blocks, at: endpointIndex * Self.cellsPerEndpoint + Self.countersPerEndpoint)
   }
 
   /// The same without quantiles.
-  package func durationBuckets(slot: Int) -> HistogramSnapshot {
-    DurationHistogram.buckets(of: blocks, at: slot * Self.cellsPerSlot + Self.countersPerSlot)
+  package func durationBuckets(endpointIndex: Int) -> HistogramSnapshot {
+    DurationHistogram.buckets(
+      of: blocks, at: endpointIndex * Self.cellsPerEndpoint + Self.countersPerEndpoint)
   }
 
   /// Answers that steelyard gave itself.

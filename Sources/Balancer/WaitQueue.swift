@@ -62,25 +62,25 @@ package struct WaitQueue: ~Copyable {
     _ index: Int, line: Int, level: Int, arrivedAt: Nanoseconds
   ) {
     assert(!isWaiting(index) && (0..<Self.levelCount).contains(level))
-    let place = line * Self.levelCount + level
+    let list = line * Self.levelCount + level
     // Arrivals come in order; only one that waits again goes further to the front.
-    var previous = ends[place].last
+    var previous = ends[list].last
     while previous >= 0, entries[Int(previous)].arrivedAt > arrivedAt {
       previous = entries[Int(previous)].previous
     }
-    let next = previous >= 0 ? entries[Int(previous)].next : ends[place].first
+    let next = previous >= 0 ? entries[Int(previous)].next : ends[list].first
     entries[index] = Entry(
       line: Int32(line + 1), level: Int32(level), previous: previous, next: next,
       arrivedAt: arrivedAt)
     if previous >= 0 {
       entries[Int(previous)].next = Int32(index)
     } else {
-      ends[place].first = Int32(index)
+      ends[list].first = Int32(index)
     }
     if next >= 0 {
       entries[Int(next)].previous = Int32(index)
     } else {
-      ends[place].last = Int32(index)
+      ends[list].last = Int32(index)
     }
     counts[line] += 1
     count += 1
@@ -91,16 +91,16 @@ package struct WaitQueue: ~Copyable {
     assert(isWaiting(index))
     let entry = entries[index]
     let line = Int(entry.line) - 1
-    let place = line * Self.levelCount + Int(entry.level)
+    let list = line * Self.levelCount + Int(entry.level)
     if entry.previous >= 0 {
       entries[Int(entry.previous)].next = entry.next
     } else {
-      ends[place].first = entry.next
+      ends[list].first = entry.next
     }
     if entry.next >= 0 {
       entries[Int(entry.next)].previous = entry.previous
     } else {
-      ends[place].last = entry.previous
+      ends[list].last = entry.previous
     }
     entries[index].line = 0
     counts[line] -= 1
@@ -109,9 +109,9 @@ package struct WaitQueue: ~Copyable {
 
   /// Who is to be served next; nil where nobody waits.
   package func first(_ line: Int) -> Int? {
-    for place in line * Self.levelCount..<(line + 1) * Self.levelCount
-    where ends[place].first >= 0 {
-      return Int(ends[place].first)
+    for list in line * Self.levelCount..<(line + 1) * Self.levelCount
+    where ends[list].first >= 0 {
+      return Int(ends[list].first)
     }
     return nil
   }
@@ -121,8 +121,8 @@ package struct WaitQueue: ~Copyable {
     let entry = entries[index]
     if entry.next >= 0 { return Int(entry.next) }
     let line = Int(entry.line) - 1
-    let place = line * Self.levelCount
-    for later in place + Int(entry.level) + 1..<place + Self.levelCount
+    let list = line * Self.levelCount
+    for later in list + Int(entry.level) + 1..<list + Self.levelCount
     where ends[later].first >= 0 {
       return Int(ends[later].first)
     }
@@ -140,9 +140,9 @@ package struct WaitQueue: ~Copyable {
   /// When the one that waits longest came; nil where nobody waits.
   package func oldest(_ line: Int) -> Nanoseconds? {
     var oldest: Nanoseconds?
-    for place in line * Self.levelCount..<(line + 1) * Self.levelCount
-    where ends[place].first >= 0 {
-      let arrivedAt = entries[Int(ends[place].first)].arrivedAt
+    for list in line * Self.levelCount..<(line + 1) * Self.levelCount
+    where ends[list].first >= 0 {
+      let arrivedAt = entries[Int(ends[list].first)].arrivedAt
       oldest = min(oldest ?? arrivedAt, arrivedAt)
     }
     return oldest

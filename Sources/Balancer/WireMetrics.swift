@@ -10,25 +10,25 @@ package final class WireMetrics: Sendable {
   private let blocks: [CellBlock]
   private let headerFailures: Int
 
-  init(workerCount: Int, slotCount: Int) {
-    headerFailures = slotCount * Count.allCases.count
+  init(workerCount: Int, endpointLimit: Int) {
+    headerFailures = endpointLimit * Count.allCases.count
     let count = headerFailures + 1
     blocks = (0..<workerCount).map { _ in CellBlock(count: count) }
   }
 
   // MARK: Writing, each worker its own
 
-  func add(worker: Int, slot: Int, _ count: Count, _ amount: Int) {
-    blocks[worker].add(UInt64(amount), at: slot * Count.allCases.count + count.rawValue)
+  func add(worker: Int, endpointIndex: Int, _ count: Count, _ amount: Int) {
+    blocks[worker].add(UInt64(amount), at: endpointIndex * Count.allCases.count + count.rawValue)
   }
 
   func countHeaderFailure(worker: Int) { blocks[worker].add(1, at: headerFailures) }
 
-  /// Another endpoint has the slot. Requires: no worker counts at it.
-  func clear(slot: Int) {
+  /// Another endpoint has the index. Requires: no worker counts at it.
+  func clear(endpointIndex: Int) {
     for block in blocks {
       for count in Count.allCases {
-        block.store(0, at: slot * Count.allCases.count + count.rawValue)
+        block.store(0, at: endpointIndex * Count.allCases.count + count.rawValue)
       }
     }
   }
@@ -36,8 +36,8 @@ package final class WireMetrics: Sendable {
   // MARK: Reading, any thread
 
   /// Since the start, at one endpoint.
-  package func sum(slot: Int, _ count: Count) -> UInt64 {
-    blocks.reduce(0) { $0 &+ $1[slot * Count.allCases.count + count.rawValue] }
+  package func sum(endpointIndex: Int, _ count: Count) -> UInt64 {
+    blocks.reduce(0) { $0 &+ $1[endpointIndex * Count.allCases.count + count.rawValue] }
   }
 
   /// Connections closed because their PROXY header was missing, malformed or not allowed.

@@ -12,39 +12,39 @@ extension Worker {
   mutating func beginRecord(
     _ id: ConnectionID, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, route: Int?
   ) {
-    let place = Int(id.index)
+    let index = Int(id.index)
     let policy = plan.accessLog
     let isLogged =
       policy.destination != .none && (route.map { plan.routes[$0].logsAccess } ?? true)
-    slab.exchange(place).pointee.isLogged = isLogged
+    slab.exchange(index).pointee.isLogged = isLogged
     guard isLogged else { return }
-    records.begin(place)
+    records.begin(index)
     func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
       UnsafeRawBufferPointer(rebasing: bytes[start..<end])
     }
-    records.set(.method, place, slice(head.start, head.methodEnd))
+    records.set(.method, index, slice(head.start, head.methodEnd))
     let end = policy.hasQuery ? head.targetEnd : head.pathEnd
     let target = slice(head.targetStart, end)
     let root: StaticString = "/"
     records.set(
-      .target, place,
+      .target, index,
       target.isEmpty ? UnsafeRawBufferPointer(start: root.utf8Start, count: 1) : target)
-    for index in 0..<requests.fieldCount {
-      let field = requests.fields[index]
+    for number in 0..<requests.fieldCount {
+      let field = requests.fields[number]
       let name = slice(Int(field.start), Int(field.nameEnd))
       guard let text = Self.loggedField(name) else { continue }
       let value = slice(Int(field.valueStart), Int(field.valueEnd))
-      records.set(text, place, value)
+      records.set(text, index, value)
     }
     let given = requestID(id)
-    if !given.isEmpty { records.set(.requestID, place, given) }
+    if !given.isEmpty { records.set(.requestID, index, given) }
     if let route, plan.routes[route].pool >= 0 {
       let name = plan.pools[plan.routes[route].pool].name
       _ = name.utf8.withContiguousStorageIfAvailable {
-        records.set(.pool, place, UnsafeRawBufferPointer($0))
+        records.set(.pool, index, UnsafeRawBufferPointer($0))
       }
     }
-    records[place].pointee.receivedCount = head.end
+    records[index].pointee.receivedCount = head.end
   }
 
   private static func loggedField(_ name: UnsafeRawBufferPointer) -> AccessRecord.Text? {
@@ -65,22 +65,22 @@ extension Worker {
 
   /// Content of the request came.
   mutating func noteReceived(_ id: ConnectionID, _ count: Int) {
-    let place = Int(id.index)
-    if slab.exchange(place).pointee.isLogged { records[place].pointee.receivedCount += count }
+    let index = Int(id.index)
+    if slab.exchange(index).pointee.isLogged { records[index].pointee.receivedCount += count }
   }
 
   /// An endpoint is tried.
-  mutating func noteAttempt(_ id: ConnectionID, slot: Int) {
-    let place = Int(id.index)
-    guard slab.exchange(place).pointee.isLogged else { return }
-    records[place].pointee.attempts += 1
-    plan.endpointTexts[slot].withUnsafeBytes { records.set(.endpoint, place, $0) }
+  mutating func noteAttempt(_ id: ConnectionID, endpointIndex: Int) {
+    let index = Int(id.index)
+    guard slab.exchange(index).pointee.isLogged else { return }
+    records[index].pointee.attempts += 1
+    plan.endpointTexts[endpointIndex].withUnsafeBytes { records.set(.endpoint, index, $0) }
   }
 
   /// The response's head is there; the lease is held.
   mutating func noteFirstByte(_ id: ConnectionID) {
-    let place = Int(id.index)
-    if slab.exchange(place).pointee.isLogged { records[place].pointee.firstByteAt = io.now }
+    let index = Int(id.index)
+    if slab.exchange(index).pointee.isLogged { records[index].pointee.firstByteAt = io.now }
   }
 
   /// Content of the response came, or the response is whole without any; the lease is held. The
@@ -90,20 +90,20 @@ extension Worker {
     if state.pointee.hasContent { return }
     state.pointee.hasContent = true
     guard var lease = state.pointee.lease.take() else { return }
-    let slot = lease.slot
+    let endpointIndex = lease.endpointIndex
     leases.noteAnswer(&lease, isWork: state.pointee.status < 400)
     state.pointee.lease = consume lease
     timings.observeFirstByte(
-      slot: slot, after: io.now - state.pointee.startedAt,
+      endpointIndex: endpointIndex, after: io.now - state.pointee.startedAt,
       overhead: state.pointee.sentAt - state.pointee.admittedAt)
   }
 
   /// Something was sent to the client.
   mutating func noteSent(_ id: ConnectionID, head: Int, content: Int) {
-    let place = Int(id.index)
-    guard slab.exchange(place).pointee.isLogged else { return }
-    records[place].pointee.sentHeadCount += head
-    records[place].pointee.sentContentCount += content
+    let index = Int(id.index)
+    guard slab.exchange(index).pointee.isLogged else { return }
+    records[index].pointee.sentHeadCount += head
+    records[index].pointee.sentContentCount += content
   }
 
   /// The exchange is over as its code says.
@@ -121,12 +121,12 @@ extension Worker {
     _ id: ConnectionID, _ status: Int, _ termination: StaticString,
     _ answer: UnsafeRawBufferPointer
   ) {
-    let place = Int(id.index)
-    let state = slab.exchange(place)
-    if slab.downstream[place].phase == .head, plan.accessLog.destination != .none {
+    let index = Int(id.index)
+    let state = slab.exchange(index)
+    if slab.downstream[index].phase == .head, plan.accessLog.destination != .none {
       state.pointee.isLogged = true
       state.pointee.startedAt = io.now
-      records.begin(place)
+      records.begin(index)
     }
     guard state.pointee.isLogged else { return }
     state.pointee.status = status
@@ -147,11 +147,11 @@ extension Worker {
   }
 
   mutating func logEnd(_ id: ConnectionID, _ termination: StaticString, isCut: Bool) {
-    let place = Int(id.index)
-    let state = slab.exchange(place)
+    let index = Int(id.index)
+    let state = slab.exchange(index)
     guard state.pointee.isLogged else { return }
     state.pointee.isLogged = false
-    let record = records[place]
+    let record = records[index]
     // Nothing was answered: the number that nginx gives to clients that went away.
     let hasAnswer = state.pointee.hasResponse || !isCut
     // What the client was never sent is not counted where the exchange was cut.
@@ -159,10 +159,10 @@ extension Worker {
     let sent = record.pointee.sentHeadCount + record.pointee.sentContentCount
     let line = LogLine(
       client: clientText(id),
-      method: records.text(.method, place), target: records.text(.target, place),
-      referer: records.text(.referer, place), userAgent: records.text(.userAgent, place),
-      requestID: records.text(.requestID, place), pool: records.text(.pool, place),
-      endpoint: records.text(.endpoint, place), minorVersion: Int(state.pointee.minorVersion),
+      method: records.text(.method, index), target: records.text(.target, index),
+      referer: records.text(.referer, index), userAgent: records.text(.userAgent, index),
+      requestID: records.text(.requestID, index), pool: records.text(.pool, index),
+      endpoint: records.text(.endpoint, index), minorVersion: Int(state.pointee.minorVersion),
       status: hasAnswer ? state.pointee.status : 499, sentCount: max(0, sent - unsent),
       sentContentCount: max(0, record.pointee.sentContentCount - unsent),
       receivedCount: record.pointee.receivedCount, duration: io.now - state.pointee.startedAt,
@@ -172,6 +172,6 @@ extension Worker {
       UnsafeMutableRawBufferPointer(start: lineRoom, count: LogLine.byteCountMax))
     line.write(plan.accessLog.format, at: Clock.wall, &logTime, to: &writer)
     guard !writer.hasOverflowed else { return }
-    context.accessLog.append(writer.written, worker: index)
+    context.accessLog.append(writer.written, worker: workerIndex)
   }
 }

@@ -16,7 +16,7 @@ struct AdmissionState {
   /// It was let in once; it is counted once.
   var isAdmitted = false
   /// It holds one of the pool's places.
-  var holdsPlace = false
+  var holdsPermit = false
 
   /// Of the pool's queue; −1 where there is none.
   var gate: Int {
@@ -27,7 +27,7 @@ struct AdmissionState {
     get { Int(levelIndex) }
     set { levelIndex = Int8(truncatingIfNeeded: newValue) }
   }
-  /// The endpoint slot of which it holds a place, −1 for none.
+  /// The endpoint index of which it holds a place, −1 for none.
   var occupied: Int {
     get { Int(occupiedSlot) }
     set { occupiedSlot = Int32(truncatingIfNeeded: newValue) }
@@ -43,17 +43,17 @@ extension Worker {
   /// Counts a new connection for its client. False where it has too many: it is refused then.
   mutating func admitConnection(_ id: ConnectionID) -> Bool {
     guard let clients = context.admission.clients else { return true }
-    let place = Int(id.index)
+    let index = Int(id.index)
     // A trusted proxy's connections are those of many.
-    let peer = slab.downstream[place].peer
+    let peer = slab.downstream[index].peer
     if plan.listener(io.tag(id))?.trustedProxies.contain(peer) == true { return true }
     guard let room = scratch.baseAddress else { return true }
     let text = UnsafeRawBufferPointer(start: room, count: peer.write(to: room))
     switch clients.enter(ClientNetwork.hash(text, context.admission.hash)) {
-    case .entered(let cell): slab.downstream[place].clientCell = cell
+    case .entered(let cell): slab.downstream[index].clientCell = cell
     case .uncounted: break
     case .refused:
-      context.metrics.countLocal(worker: index, .tooManyConnections)
+      context.metrics.countLocal(worker: workerIndex, .tooManyConnections)
       var writer = HeadWriter(scratch)
       LocalReason.tooManyConnections.write(
         to: &writer, date: date.current(turn: turn), isHead: false, closes: true, retryAfter: 1)
@@ -84,7 +84,7 @@ extension Worker {
     for step in 0..<count {
       let limit = plan.limits[limitIndex(route, step)]
       let hash = keyHash(limit, id, head, bytes)
-      guard let wait = limit.table.take(hash, limit.rule, now: io.now, worker: index) else {
+      guard let wait = limit.table.take(hash, limit.rule, now: io.now, worker: workerIndex) else {
         continue
       }
       // A request that is refused costs nothing anywhere.
@@ -92,11 +92,11 @@ extension Worker {
         let limit = plan.limits[limitIndex(route, earlier)]
         limit.table.giveBack(keyHash(limit, id, head, bytes), limit.rule)
       }
-      limit.table.note(.limited, worker: index)
+      limit.table.note(.limited, worker: workerIndex)
       return max(1, Int((wait.rawValue + 999_999_999) / 1_000_000_000))
     }
     for step in 0..<count {
-      plan.limits[limitIndex(route, step)].table.note(.allowed, worker: index)
+      plan.limits[limitIndex(route, step)].table.note(.allowed, worker: workerIndex)
     }
     return nil
   }

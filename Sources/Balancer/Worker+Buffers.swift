@@ -10,7 +10,7 @@ extension Worker {
   /// clients are looked for where cutting did not help.
   private static let recheckBuffers = Nanoseconds.milliseconds(100)
   /// Who has been behind for less than this may only be slow.
-  private static let patience = Nanoseconds.milliseconds(250)
+  private static let slack = Nanoseconds.milliseconds(250)
   private static let pageBytes = 4_096
 
   /// Bytes in whole blocks that wait to be sent, or are kept for repeats.
@@ -29,13 +29,13 @@ extension Worker {
   /// At the end of a turn: counts heads and contents that are not whole too, of which blocks alone
   /// do not say how full they are.
   mutating func boundBuffers() {
-    context.metrics.room.set(worker: index, .bufferedBytes, UInt64(queuedByteCount))
+    context.metrics.room.set(worker: workerIndex, .bufferedBytes, UInt64(queuedByteCount))
     guard queuedByteCount + blocks.usedByteCount > bufferedBytesMax, io.now >= buffersDueAt
     else { return }
     buffersDueAt = io.now + Self.recheckBuffers
     var sum = queuedByteCount
-    for place in 0..<Int32(io.capacity) {
-      if let id = client(at: place) { sum += heldByteCount(id) }
+    for index in 0..<Int32(io.capacity) {
+      if let id = client(at: index) { sum += heldByteCount(id) }
     }
     if sum > bufferedBytesMax { cutHungriest(excess: sum - bufferedBytesMax) }
   }
@@ -43,8 +43,8 @@ extension Worker {
   /// Cuts clients until so much and an eighth of the bound are free.
   private mutating func cutHungriest(excess: Int) {
     var most = 0
-    for place in 0..<Int32(io.capacity) {
-      if let id = client(at: place) { most = max(most, bufferedByteCount(id)) }
+    for index in 0..<Int32(io.capacity) {
+      if let id = client(at: index) { most = max(most, bufferedByteCount(id)) }
     }
     var left = excess + bufferedBytesMax / 8
     let least = max(1, most / 2)
@@ -56,8 +56,8 @@ extension Worker {
   /// Cuts clients that hold so much, in the order of their places. Returns what is left to free.
   private mutating func cut(holding least: Int, until left: Int, sparesReaders: Bool) -> Int {
     var left = left
-    for place in 0..<Int32(io.capacity) where left > 0 {
-      guard let id = client(at: place) else { continue }
+    for index in 0..<Int32(io.capacity) where left > 0 {
+      guard let id = client(at: index) else { continue }
       let count = bufferedByteCount(id)
       guard count >= least, !(sparesReaders && isReading(id)) else { continue }
       left -= count
@@ -67,7 +67,7 @@ extension Worker {
   }
 
   private mutating func cutHungry(_ id: ConnectionID) {
-    context.metrics.room.count(worker: index, .bufferCuts)
+    context.metrics.room.count(worker: workerIndex, .bufferCuts)
     switch slab.downstream[Int(id.index)].phase {
     case .tunnel: cutTunnel(id)
     case .exchange:
@@ -84,12 +84,12 @@ extension Worker {
   private mutating func isReading(_ id: ConnectionID) -> Bool {
     guard io.unsentByteCount(id) > 0 else { return false }
     let timeout = plan.listener(io.tag(id))?.sendTimeout ?? .seconds(60)
-    return io.deadline(id) > io.now + timeout - Self.patience
+    return io.deadline(id) > io.now + timeout - Self.slack
       || io.untakenByteCount(id) < slab.downstream[Int(id.index)].untakenNoted
   }
 
-  private mutating func client(at place: Int32) -> ConnectionID? {
-    guard let id = io.openID(at: place), io.tag(id) != Self.upstreamTag else { return nil }
+  private mutating func client(at index: Int32) -> ConnectionID? {
+    guard let id = io.openID(at: index), io.tag(id) != Self.upstreamTag else { return nil }
     return id
   }
 

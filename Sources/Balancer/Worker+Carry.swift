@@ -1,5 +1,5 @@
 // What exchanges in flight keep when the fleet changes: their pool, found again by its name, the
-// endpoints that they tried, found again by their slots, their place in the queue, and what they
+// endpoints that they tried, found again by their indexes, their place in the queue, and what they
 // count for in the limits. Only an exchange whose pool is gone gets no further attempt.
 import Fleet
 import HTTP
@@ -20,38 +20,38 @@ extension Worker {
   /// that waits for a pool that is gone is answered. Once a new fleet, after `adoptGates`.
   mutating func carryExchanges(from before: [WorkerPlan.PlannedPool]) {
     let poolNow = before.map { old in plan.pools.firstIndex { $0.name == old.name } }
-    for place in 0..<io.capacity {
-      guard let id = io.openID(at: Int32(place)), io.tag(id) != Self.upstreamTag,
-        let exchange = slab.downstream[place].exchange, let old = exchange.pointee.pool
+    for index in 0..<io.capacity {
+      guard let id = io.openID(at: Int32(index)), io.tag(id) != Self.upstreamTag,
+        let exchange = slab.downstream[index].exchange, let old = exchange.pointee.pool
       else { continue }
       exchange.pointee.pool = poolNow[old]
       guard let pool = poolNow[old] else {
         if exchange.pointee.admission.isWaiting { answerStranded(id, before[old].refusals) }
         continue
       }
-      let slots = before[old].slots
-      exchange.pointee.tried = exchange.pointee.tried.moved { position(of: slots[$0], in: pool) }
+      let indexes = before[old].endpointIndexes
+      exchange.pointee.tried = exchange.pointee.tried.moved { position(of: indexes[$0], in: pool) }
       if let session = exchange.pointee.pickKey.session {
-        exchange.pointee.pickKey.session = position(of: slots[session], in: pool)
+        exchange.pointee.pickKey.session = position(of: indexes[session], in: pool)
       }
       // One whose content is waited for was not let in yet.
-      if slab.downstream[place].phase == .exchange, !exchange.pointee.upload.isAwaited {
+      if slab.downstream[index].phase == .exchange, !exchange.pointee.upload.isAwaited {
         carryAdmission(exchange, pool)
       }
     }
   }
 
-  /// An endpoint keeps its slot as long as it is in its pool.
-  private mutating func position(of slot: Int, in pool: Int) -> Int? {
-    guard let endpoint = plan.endpoints[slot], endpoint.pool == pool else { return nil }
+  /// An endpoint keeps its index as long as it is in its pool.
+  private mutating func position(of endpointIndex: Int, in pool: Int) -> Int? {
+    guard let endpoint = plan.endpoints[endpointIndex], endpoint.pool == pool else { return nil }
     return endpoint.position
   }
 
   /// The pool that the exchange waits for is gone.
   private mutating func answerStranded(_ id: ConnectionID, _ refusals: RefusalCounts) {
-    gates[slab.exchange(id).pointee.admission.gate].count(.canceled, worker: index)
+    gates[slab.exchange(id).pointee.admission.gate].count(.canceled, worker: workerIndex)
     stopWaiting(id)
-    refusals.count(.noEndpoint, worker: index)
+    refusals.count(.noEndpoint, worker: workerIndex)
     answerFailed(id, .noEndpoint)
   }
 
@@ -67,15 +67,16 @@ extension Worker {
     switch plan.pools[pool].queue.concurrency {
     case .unlimited: break
     case .total:
-      if !exchange.pointee.admission.holdsPlace {
+      if !exchange.pointee.admission.holdsPermit {
         let gate = exchange.pointee.admission.gate
-        exchange.pointee.admission.holdsPlace = gates[gate].tryEnter(.max)
+        exchange.pointee.admission.holdsPermit = gates[gate].tryEnter(.max)
       }
     case .slots:
-      guard exchange.pointee.admission.occupied < 0, let slot = exchange.pointee.lease?.slot,
-        plan.endpoints[slot] != nil, context.admission.slots.tryEnter(slot, .max)
+      guard exchange.pointee.admission.occupied < 0,
+        let endpointIndex = exchange.pointee.lease?.endpointIndex,
+        plan.endpoints[endpointIndex] != nil, context.admission.slots.tryEnter(endpointIndex, .max)
       else { return }
-      exchange.pointee.admission.occupied = slot
+      exchange.pointee.admission.occupied = endpointIndex
     }
   }
 }

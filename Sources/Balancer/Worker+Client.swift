@@ -1,5 +1,5 @@
 // Who the client of an exchange is and what identifies its request: the socket's peer, what a
-// PROXY header or a trusted proxy's X-Forwarded-For says, request identifiers, traces, hints.
+// PROXY header or a trusted proxy's X-Forwarded-For says, request identifiers, traces, pickBoard.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -86,7 +86,7 @@ extension Worker {
 
   /// Nothing is said to who does not speak the protocol.
   mutating func refusePreface(_ id: ConnectionID) {
-    context.metrics.wire.countHeaderFailure(worker: index)
+    context.metrics.wire.countHeaderFailure(worker: workerIndex)
     closeDownstream(id)
   }
 
@@ -115,8 +115,8 @@ extension Worker {
 
   /// Where the client connected to. A system call where no PROXY header said it.
   private mutating func destination(_ id: ConnectionID) -> Destination? {
-    let place = Int(id.index)
-    if slab.downstream[place].hasDestination { return slab.destinations[place] }
+    let index = Int(id.index)
+    if slab.downstream[index].hasDestination { return slab.destinations[index] }
     return io.localAddress(id).map { Destination(address: $0.address, port: $0.port) }
   }
 
@@ -136,9 +136,9 @@ extension Worker {
           ForwardedFor.client(requests, bytes, peer: peer, trusted: trusted)
       }
     }
-    if let place = noted.endpointHint.only, !plan.wishes.trusted.isEmpty,
-      plan.wishes.trusted.contain(state.pointee.client.address),
-      let (address, port) = IPAddress.withPort(requests.value(place, in: bytes)), let port
+    if let field = noted.endpointHint.only, !plan.clientHints.trusted.isEmpty,
+      plan.clientHints.trusted.contain(state.pointee.client.address),
+      let (address, port) = IPAddress.withPort(requests.value(field, in: bytes)), let port
     {
       (state.pointee.client.hint, state.pointee.client.hintPort) = (address, port)
     }
@@ -153,8 +153,8 @@ extension Worker {
     switch plan.tracing.requestID {
     case .none: break
     case .accept:
-      if let place = noted.requestID.only {
-        let given = requests.value(place, in: bytes)
+      if let field = noted.requestID.only {
+        let given = requests.value(field, in: bytes)
         if RequestID.isAcceptable(given), let source = given.baseAddress {
           room.copyMemory(from: source, byteCount: given.count)
           state.pointee.client.requestIDCount = UInt8(given.count)
@@ -214,8 +214,8 @@ extension Worker {
       // Who asks for traces wants them recorded; endpoints go by this flag.
       return mode == .make ? .begun(newTrace(id, flags: 1)) : .dropped
     }
-    if let place = noted.traceparent.only,
-      var parent = TraceParent(requests.value(place, in: bytes))
+    if let field = noted.traceparent.only,
+      var parent = TraceParent(requests.value(field, in: bytes))
     {
       slab.exchange(id).pointee.traceHigh = parent.traceHigh
       slab.exchange(id).pointee.traceLow = parent.traceLow
@@ -238,8 +238,8 @@ extension Worker {
   mutating func responseFields(_ id: ConnectionID) -> ResponseFields {
     var fields = ResponseFields()
     if plan.tracing.answersRequestID { fields.requestID = requestID(id) }
-    if plan.tracing.servedBy, let slot = slab.exchange(id).pointee.lease?.slot,
-      let endpoint = plan.endpoints[slot]
+    if plan.tracing.servedBy, let endpointIndex = slab.exchange(id).pointee.lease?.endpointIndex,
+      let endpoint = plan.endpoints[endpointIndex]
     {
       fields.servedBy = (endpoint.ip, endpoint.port)
     }
@@ -253,8 +253,8 @@ extension Worker {
     let client = state.pointee.client
     guard client.hintPort != 0 else { return nil }
     state.pointee.client.hintPort = 0
-    for (position, slot) in plan.pools[pool].slots.enumerated() {
-      guard let endpoint = plan.endpoints[slot], endpoint.port == client.hintPort,
+    for (position, endpointIndex) in plan.pools[pool].endpointIndexes.enumerated() {
+      guard let endpoint = plan.endpoints[endpointIndex], endpoint.port == client.hintPort,
         endpoint.ip == client.hint
       else { continue }
       return plan.pools[pool].picker.takes(

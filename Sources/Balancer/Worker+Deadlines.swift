@@ -77,9 +77,9 @@ extension Worker {
   /// The process was stopped for so long, which is nobody's fault: no exchange is older for it.
   mutating func excusePause(_ pause: Nanoseconds) {
     down.postpone(by: pause)
-    for place in 0..<io.capacity {
-      guard let id = io.openID(at: Int32(place)), io.tag(id) != Self.upstreamTag,
-        let exchange = slab.downstream[place].exchange
+    for index in 0..<io.capacity {
+      guard let id = io.openID(at: Int32(index)), io.tag(id) != Self.upstreamTag,
+        let exchange = slab.downstream[index].exchange
       else { continue }
       if exchange.pointee.endsAt != .distantFuture {
         exchange.pointee.endsAt = exchange.pointee.endsAt + pause

@@ -6,7 +6,7 @@ import Fleet
 import IO
 import Primitives
 
-/// The endpoints that are down, by slot, as one worker knows them.
+/// The endpoints that are down, by endpoint index, as one worker knows them.
 struct DownEndpoints {
   /// `.distantFuture` where it is not down.
   private(set) var since: [Nanoseconds]
@@ -15,30 +15,32 @@ struct DownEndpoints {
   /// When exchanges may have to be ended; `.distantFuture` where none do.
   var endsAt = Nanoseconds.distantFuture
 
-  init(slotCount: Int) {
-    since = [Nanoseconds](repeating: .distantFuture, count: slotCount)
-    endAfter = [Nanoseconds?](repeating: nil, count: slotCount)
+  init(endpointLimit: Int) {
+    since = [Nanoseconds](repeating: .distantFuture, count: endpointLimit)
+    endAfter = [Nanoseconds?](repeating: nil, count: endpointLimit)
   }
 
-  func isDown(_ slot: Int) -> Bool { since[slot] != .distantFuture }
+  func isDown(_ endpointIndex: Int) -> Bool { since[endpointIndex] != .distantFuture }
 
   /// True where the endpoint was not down before.
   mutating func take(
-    _ slot: Int, isDown: Bool, endAfter grace: Nanoseconds?, now: Nanoseconds
+    _ endpointIndex: Int, isDown: Bool, endAfter grace: Nanoseconds?, now: Nanoseconds
   ) -> Bool {
     guard isDown else {
-      since[slot] = .distantFuture
+      since[endpointIndex] = .distantFuture
       return false
     }
-    endAfter[slot] = grace
-    guard since[slot] == .distantFuture else { return false }
-    since[slot] = now
+    endAfter[endpointIndex] = grace
+    guard since[endpointIndex] == .distantFuture else { return false }
+    since[endpointIndex] = now
     return true
   }
 
   /// The process was stopped for so long.
   mutating func postpone(by pause: Nanoseconds) {
-    for slot in since.indices where isDown(slot) { since[slot] = since[slot] + pause }
+    for endpointIndex in since.indices where isDown(endpointIndex) {
+      since[endpointIndex] = since[endpointIndex] + pause
+    }
     if endsAt != .distantFuture { endsAt = endsAt + pause }
   }
 }
@@ -48,27 +50,28 @@ extension Worker {
   /// may still have exchanges.
   mutating func takeVerdicts(_ table: WeightTable) {
     var isNew = false
-    for slot in table.rows.indices {
-      guard let isDown = table.rows[slot]?.isDown, let endpoint = plan.endpoints[slot],
-        isDown || down.isDown(slot)
+    for endpointIndex in table.rows.indices {
+      guard let isDown = table.rows[endpointIndex]?.isDown,
+        let endpoint = plan.endpoints[endpointIndex],
+        isDown || down.isDown(endpointIndex)
       else { continue }
       let grace = plan.pools[endpoint.pool].endAfter
-      if down.take(slot, isDown: isDown, endAfter: grace, now: io.now) { isNew = true }
+      if down.take(endpointIndex, isDown: isDown, endAfter: grace, now: io.now) { isNew = true }
     }
     guard isNew else { return }
     down.endsAt = io.now
-    for place in 0..<io.capacity {
-      guard let id = io.openID(at: Int32(place)), io.tag(id) != Self.upstreamTag,
-        slab.downstream[place].phase == .exchange,
-        let slot = slab.downstream[place].exchange?.pointee.lease?.slot,
-        down.since[slot] == io.now
+    for index in 0..<io.capacity {
+      guard let id = io.openID(at: Int32(index)), io.tag(id) != Self.upstreamTag,
+        slab.downstream[index].phase == .exchange,
+        let endpointIndex = slab.downstream[index].exchange?.pointee.lease?.endpointIndex,
+        down.since[endpointIndex] == io.now
       else { continue }
-      repeatElsewhere(id, slot)
+      repeatElsewhere(id, endpointIndex)
     }
   }
 
   /// Asks another endpoint, where that is safe and there is one; else the attempt goes on.
-  private mutating func repeatElsewhere(_ id: ConnectionID, _ slot: Int) {
+  private mutating func repeatElsewhere(_ id: ConnectionID, _ endpointIndex: Int) {
     let state = slab.exchange(id)
     let upstream = state.pointee.upstream
     guard !state.pointee.hasResponse, upstream != .none, let pool = state.pointee.pool,
@@ -78,7 +81,7 @@ extension Worker {
     guard isUnsent || state.pointee.isIdempotent,
       plan.pools[pool].picker.hasOther(
         load: leases.load, tried: state.pointee.tried, room: room(pool)),
-      mayRepeat(id, isUnsent ? .unsent : .down, slot)
+      mayRepeat(id, isUnsent ? .unsent : .down, endpointIndex)
     else { return }
     // Health has said what there is to say of the endpoint.
     releaseAttempt(id, .abandoned)
@@ -89,20 +92,22 @@ extension Worker {
   /// Ends what waited in vain, and says when to look again.
   mutating func endAtDownEndpoints() {
     down.endsAt = .distantFuture
-    for place in 0..<io.capacity {
-      guard let id = io.openID(at: Int32(place)), io.tag(id) != Self.upstreamTag,
-        let exchange = slab.downstream[place].exchange, let slot = exchange.pointee.lease?.slot,
-        down.isDown(slot), let grace = down.endAfter[slot], exchange.pointee.upstream != .none
+    for index in 0..<io.capacity {
+      guard let id = io.openID(at: Int32(index)), io.tag(id) != Self.upstreamTag,
+        let exchange = slab.downstream[index].exchange,
+        let endpointIndex = exchange.pointee.lease?.endpointIndex,
+        down.isDown(endpointIndex), let grace = down.endAfter[endpointIndex],
+        exchange.pointee.upstream != .none
       else { continue }
       let heardAt = slab.upstream[Int(exchange.pointee.upstream.index)].heardAt
       // What the endpoint sent may still be on its way to a client that is slow.
       let isClients =
         exchange.pointee.isUpstreamPaused
         || exchange.pointee.hasResponse && io.untakenByteCount(id) > 0
-      let due = (isClients ? io.now : max(down.since[slot], heardAt)) + grace
+      let due = (isClients ? io.now : max(down.since[endpointIndex], heardAt)) + grace
       if io.now < due {
         down.endsAt = min(down.endsAt, due)
-      } else if slab.downstream[place].phase == .tunnel {
+      } else if slab.downstream[index].phase == .tunnel {
         cutTunnel(id)
       } else if exchange.pointee.hasResponse {
         abortExchange(id, .failed(.timeout), code: .truncated)

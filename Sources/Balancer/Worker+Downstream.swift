@@ -9,10 +9,10 @@ import Primitives
 
 extension Worker {
   mutating func accepted(_ id: ConnectionID) {
-    context.metrics.countAccept(worker: index)
-    context.control.connections[index].add(1, at: Int(io.tag(id)))
-    let place = Int(id.index)
-    (slab.downstream + place).initialize(to: Downstream())
+    context.metrics.countAccept(worker: workerIndex)
+    context.control.connections[workerIndex].add(1, at: Int(io.tag(id)))
+    let index = Int(id.index)
+    (slab.downstream + index).initialize(to: Downstream())
     clientCount += 1
     makeClientRoom()
     io.setReadLimit(id, Self.headReadMax)
@@ -20,13 +20,13 @@ extension Worker {
       refusePreface(id)
       return
     }
-    if slab.downstream[place].phase == .preface {
+    if slab.downstream[index].phase == .preface {
       // Whose it is, is not known yet.
       io.setDeadline(id, io.now + (plan.listener(io.tag(id))?.headTimeout ?? .seconds(10)))
-      reusable.append(place, .unfinished)
+      reusable.append(index, .unfinished)
     } else if admitConnection(id) {
       expectHead(id)
-      reusable.append(place, .silent)
+      reusable.append(index, .silent)
     }
   }
 
@@ -125,12 +125,12 @@ extension Worker {
       if !rest.isEmpty { holdPipelined(id, rest) }
     } else {
       if !isSent { io.setPaused(id, true) }
-      moveRest(id)
+      moveRemainder(id)
     }
   }
 
   /// The rest of a long request that is not kept for a repeat goes by in the kernel.
-  private mutating func moveRest(_ id: ConnectionID) {
+  private mutating func moveRemainder(_ id: ConnectionID) {
     let state = slab.exchange(id)
     guard !state.pointee.replay.isKept, let rest = state.pointee.request.remainingCount,
       rest >= Self.moveMin
@@ -345,7 +345,7 @@ extension Worker {
     leaveClient(id)
     reusable.remove(Int(id.index))
     clientCount -= 1
-    context.control.connections[index].subtract(1, at: Int(io.tag(id)))
+    context.control.connections[workerIndex].subtract(1, at: Int(io.tag(id)))
     io.close(id)
   }
 

@@ -1,4 +1,4 @@
-// What a worker does about ejected endpoints that no request tries: takes news of them, so that
+// What a worker does about ejected endpoints that no request tries: takes notices of them, so that
 // what is published stays true, and sees whether the endpoint takes connections before an ejection
 // of which nothing was heard for long is forgotten.
 // HOT PATH: no allocation, no lock, no existential.
@@ -14,10 +14,10 @@ extension Worker {
   /// Where endpoints are ejected, twice a second.
   mutating func lookAfterEjected() {
     leases.hasEjections = false
-    for pool in plan.pools.indices where plan.pools[pool].picker.isTroubled {
+    for pool in plan.pools.indices where plan.pools[pool].picker.hasHalfOpen {
       refresh(pool)
       tryForgotten(pool)
-      if plan.pools[pool].picker.isTroubled { leases.hasEjections = true }
+      if plan.pools[pool].picker.hasHalfOpen { leases.hasEjections = true }
     }
     ejectionsDueAt =
       leases.hasEjections ? io.now + Self.ejectionsInterval : .distantFuture
@@ -26,12 +26,12 @@ extension Worker {
   private mutating func tryForgotten(_ pool: Int) {
     guard stopsAt == nil else { return }
     var last = -1
-    while io.freePlaceCount > 0, let position = nextForgotten(pool, after: last) {
+    while io.freeConnectionCount > 0, let position = nextForgotten(pool, after: last) {
       last = position
       plan.pools[pool].picker.beginConnectionTrial(
         position, timeout: Self.trialTimeout, now: io.now)
       do throws(IOError) {
-        let upstream = try connect(to: plan.pools[pool].slots[position])
+        let upstream = try connect(to: plan.pools[pool].endpointIndexes[position])
         slab.upstream[Int(upstream.index)].phase = .trial
         io.setDeadline(upstream, io.now + Self.trialTimeout)
       } catch {
@@ -42,8 +42,8 @@ extension Worker {
   }
 
   private mutating func nextForgotten(_ pool: Int, after last: Int) -> Int? {
-    for position in plan.pools[pool].slots.indices where position > last {
-      let load = leases.busy(plan.pools[pool].slots[position])
+    for position in plan.pools[pool].endpointIndexes.indices where position > last {
+      let load = leases.busy(plan.pools[pool].endpointIndexes[position])
       if plan.pools[pool].picker.isForgotten(position, now: io.now, load: load) { return position }
     }
     return nil
@@ -51,9 +51,9 @@ extension Worker {
 
   /// The connection to an ejected endpoint came about or did not.
   mutating func endConnectionTrial(_ id: ConnectionID, isConnected: Bool) {
-    let slot = slab.upstream[Int(id.index)].slot
+    let endpointIndex = slab.upstream[Int(id.index)].endpointIndex
     closeUpstream(id)
-    guard let endpoint = plan.endpoints[slot] else { return }
+    guard let endpoint = plan.endpoints[endpointIndex] else { return }
     if isConnected {
       leases.forget(&plan.pools[endpoint.pool].picker, endpoint.position, now: io.now)
     } else {

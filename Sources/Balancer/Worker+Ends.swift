@@ -18,20 +18,20 @@ extension Worker {
     endLease(id, outcome)
   }
 
-  /// The slot of the endpoint that is asked. Requires: an attempt runs.
-  mutating func leasedSlot(_ id: ConnectionID) -> Int {
-    guard let slot = slab.exchange(id).pointee.lease?.slot else {
+  /// The index of the endpoint that is asked. Requires: an attempt runs.
+  mutating func leasedEndpoint(_ id: ConnectionID) -> Int {
+    guard let endpointIndex = slab.exchange(id).pointee.lease?.endpointIndex else {
       preconditionFailure("no attempt runs")
     }
-    return slot
+    return endpointIndex
   }
 
   private mutating func endLease(_ id: ConnectionID, _ outcome: AttemptOutcome) {
     leaveSlot(id)
     let state = slab.exchange(id)
     guard let lease = state.pointee.lease.take() else { return }
-    if state.pointee.isRepeat { leases.countRepeat(lease.slot, isBeginning: false) }
-    guard let endpoint = plan.endpoints[lease.slot] else {
+    if state.pointee.isRepeat { leases.countRepeat(lease.endpointIndex, isBeginning: false) }
+    guard let endpoint = plan.endpoints[lease.endpointIndex] else {
       leases.end(lease, outcome, now: io.now)
       return
     }
@@ -43,7 +43,9 @@ extension Worker {
   mutating func outcome(_ id: ConnectionID, status: Int) -> AttemptOutcome {
     if status < 400 { return .completed }
     let state = slab.exchange(id)
-    guard let slot = state.pointee.lease?.slot, let endpoint = plan.endpoints[slot] else {
+    guard let endpointIndex = state.pointee.lease?.endpointIndex,
+      let endpoint = plan.endpoints[endpointIndex]
+    else {
       return .abandoned
     }
     return AttemptOutcome(
@@ -66,9 +68,10 @@ extension Worker {
     let state = slab.exchange(id)
     guard !state.pointee.hasResponse, !state.pointee.isUpstreamPaused,
       state.pointee.request.isComplete,
-      let slot = state.pointee.lease?.slot, let startedAt = state.pointee.lease?.startedAt
+      let endpointIndex = state.pointee.lease?.endpointIndex,
+      let startedAt = state.pointee.lease?.startedAt
     else { return .abandoned }
-    let usual = context.hints.fleetResponse(slot)
+    let usual = context.pickBoard.fleetResponse(endpointIndex)
     return usual > 0 && (io.now - startedAt).seconds > 3 * usual ? .givenUp : .abandoned
   }
 
@@ -77,7 +80,7 @@ extension Worker {
     let state = slab.exchange(id)
     noteContent(id)
     let upstream = state.pointee.upstream
-    let slot = leasedSlot(id)
+    let endpointIndex = leasedEndpoint(id)
     let isRequestDone = state.pointee.request.isComplete
     state.pointee.upstream = .none
     if upstreamIsClean, isRequestDone, slab.upstream[Int(upstream.index)].isPersistent,
@@ -88,7 +91,7 @@ extension Worker {
       closeUpstream(upstream)
     }
     endLease(id, outcome(id, status: state.pointee.status))
-    countExchange(id, slot: slot, CodeClass(status: state.pointee.status))
+    countExchange(id, endpointIndex: endpointIndex, CodeClass(status: state.pointee.status))
     logEnd(id, .success)
     // Its listener may have gone meanwhile.
     let closes =
@@ -97,16 +100,18 @@ extension Worker {
   }
 
   /// The exchange is over, and the endpoint's.
-  mutating func countExchange(_ id: ConnectionID, slot: Int, _ code: CodeClass) {
+  mutating func countExchange(_ id: ConnectionID, endpointIndex: Int, _ code: CodeClass) {
     let state = slab.exchange(id)
     let duration = io.now - state.pointee.startedAt
     traffic.countExchange(
-      slot: slot, code: code, method: state.pointee.method, duration: duration)
-    if code == .clientError, state.pointee.status == 429 { traffic.countTooMany(slot: slot) }
+      endpointIndex: endpointIndex, code: code, method: state.pointee.method, duration: duration)
+    if code == .clientError, state.pointee.status == 429 {
+      traffic.countTooMany(endpointIndex: endpointIndex)
+    }
     let (high, low) = (state.pointee.traceHigh, state.pointee.traceLow)
     guard high | low != 0 else { return }
     timings.keepExemplar(
-      slot: slot, duration: duration, traceHigh: high, traceLow: low, now: io.now)
+      endpointIndex: endpointIndex, duration: duration, traceHigh: high, traceLow: low, now: io.now)
   }
 
   /// The client left before its answer was whole.
@@ -119,15 +124,15 @@ extension Worker {
       hasContent: state.pointee.hasContent,
       canBlame: state.pointee.request.isComplete || state.pointee.admission.isWaiting,
       waited: io.now - state.pointee.startedAt, patience: traffic.patience)
-    traffic.count(departure, worker: index)
+    traffic.count(departure, worker: workerIndex)
   }
 
   /// Cuts the exchange: the client cannot be told otherwise that its response is not whole.
   mutating func abortExchange(_ id: ConnectionID, _ outcome: AttemptOutcome, code: CodeClass) {
     let state = slab.exchange(id)
     if code == .canceled { countDeparture(id) }
-    if let slot = state.pointee.lease?.slot {
-      countExchange(id, slot: slot, code)
+    if let endpointIndex = state.pointee.lease?.endpointIndex {
+      countExchange(id, endpointIndex: endpointIndex, code)
     }
     releaseAttempt(id, outcome)
     logEnd(id, code)
@@ -139,7 +144,7 @@ extension Worker {
   /// Answers in the endpoint's place.
   mutating func respond(_ id: ConnectionID, _ reason: LocalReason, retryAfter: Int = 1) {
     let state = slab.downstream[Int(id.index)].exchange ?? openExchange(id)
-    context.metrics.countLocal(worker: index, reason)
+    context.metrics.countLocal(worker: workerIndex, reason)
     dropReplay(id)
     let closes = closesAfterAnswer(id)
     var writer = HeadWriter(scratch)

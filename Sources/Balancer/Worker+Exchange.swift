@@ -44,7 +44,7 @@ extension Worker {
     if let route, let wait = rateLimitWait(id, route, head, bytes) {
       keepPipelined(id, next)
       let pool = plan.routes[route].pool
-      if pool >= 0 { plan.pools[pool].refusals.count(.rateLimited, worker: index) }
+      if pool >= 0 { plan.pools[pool].refusals.count(.rateLimited, worker: workerIndex) }
       respond(id, .rateLimited, retryAfter: wait)
       return
     }
@@ -82,7 +82,7 @@ extension Worker {
   }
 
   private mutating func countArrival(_ pool: Int) {
-    if pool >= 0 { plan.pools[pool].traffic.countArrival(worker: index) }
+    if pool >= 0 { plan.pools[pool].traffic.countArrival(worker: workerIndex) }
   }
 
   /// Takes a place for an exchange. `closeExchange` gives it back.
@@ -147,31 +147,31 @@ extension Worker {
       return
     }
     let sheds = plan.pools[pool].picker.sheds(
-      position, load: leases.load, tunnels: leases.tunnels, hints: context.hints,
+      position, load: leases.load, tunnels: leases.tunnels, pickBoard: context.pickBoard,
       timeout: state.pointee.timeouts.firstByte)
     if sheds {
       answerFailed(id, .shed)
       return
     }
-    let slot = plan.pools[pool].slots[position]
+    let endpointIndex = plan.pools[pool].endpointIndexes[position]
     state.pointee.lease = leases.take(
-      slot, now: io.now, contentBytes: contentByteCount(id))
-    if state.pointee.isRepeat { leases.countRepeat(slot, isBeginning: true) }
-    noteAttempt(id, slot: slot)
-    if plan.pools[pool].proxyHeader == .none, sendOnKept(id, slot) { return }
-    connectAndSend(id, slot)
+      endpointIndex, now: io.now, contentBytes: contentByteCount(id))
+    if state.pointee.isRepeat { leases.countRepeat(endpointIndex, isBeginning: true) }
+    noteAttempt(id, endpointIndex: endpointIndex)
+    if plan.pools[pool].proxyHeader == .none, sendOnKept(id, endpointIndex) { return }
+    connectAndSend(id, endpointIndex)
   }
 
   /// Sends on a new connection to the endpoint that the exchange has a lease of.
-  mutating func connectAndSend(_ id: ConnectionID, _ slot: Int) {
-    let header = plan.endpoints[slot].map { plan.pools[$0.pool].proxyHeader } ?? .none
+  mutating func connectAndSend(_ id: ConnectionID, _ endpointIndex: Int) {
+    let header = plan.endpoints[endpointIndex].map { plan.pools[$0.pool].proxyHeader } ?? .none
     do throws(IOError) {
-      let upstream = try connect(to: slot)
+      let upstream = try connect(to: endpointIndex)
       if header != .none {
         slab.upstream[Int(upstream.index)].isPrivate = true
         sendProxyHeader(header, id, to: upstream)
       }
-      send(id, to: upstream, slot: slot)
+      send(id, to: upstream, endpointIndex: endpointIndex)
     } catch {
       if error.isLocalShortage {
         releaseAttempt(id, .abandoned)
@@ -200,7 +200,7 @@ extension Worker {
     let isRepeatable = isRepeatable(id, pool)
     if let position = takeHint(id, pool) { return position }
     return plan.pools[pool].picker.pick(
-      now: io.now, load: leases.load, tunnels: leases.tunnels, hints: context.hints,
+      now: io.now, load: leases.load, tunnels: leases.tunnels, pickBoard: context.pickBoard,
       tried: state.pointee.tried, key: state.pointee.pickKey, room: room(pool),
       isRepeatable: isRepeatable, contentBytes: knownContentByteCount(id), random: &random)
   }
@@ -210,40 +210,40 @@ extension Worker {
     guard plan.pools[pool].refreshedTurn != turn else { return }
     plan.pools[pool].refreshedTurn = turn
     plan.pools[pool].othersInFlight = leases.refresh(&plan.pools[pool].picker, now: io.now)
-    leases.takeNews(&plan.pools[pool].picker, now: io.now, &random)
+    leases.takeNotices(&plan.pools[pool].picker, now: io.now, &random)
     if plan.pools[pool].breakers.limitsConnections {
-      connections.refresh(plan.pools[pool].slots)
+      connections.refresh(plan.pools[pool].endpointIndexes)
     }
   }
 
-  mutating func connect(to slot: Int) throws(IOError) -> ConnectionID {
-    guard let address = plan.endpoints[slot]?.address else { throw IOError("connect", 0) }
-    if io.freePlaceCount == 0 { makePlace(sparingYoung: false) }
+  mutating func connect(to endpointIndex: Int) throws(IOError) -> ConnectionID {
+    guard let address = plan.endpoints[endpointIndex]?.address else { throw IOError("connect", 0) }
+    if io.freeConnectionCount == 0 { makeRoom(sparingYoung: false) }
     let upstream: ConnectionID
     do throws(IOError) {
       upstream = try io.connect(to: address, tag: Self.upstreamTag)
     } catch {
       // Descriptors may be short though there is a place.
-      guard error.isDescriptorShortage, makePlace(sparingYoung: false) else { throw error }
+      guard error.isDescriptorShortage, makeRoom(sparingYoung: false) else { throw error }
       upstream = try io.connect(to: address, tag: Self.upstreamTag)
     }
     (slab.upstream + Int(upstream.index)).initialize(to: Upstream())
-    slab.upstream[Int(upstream.index)].slot = slot
-    connections.opened(slot)
+    slab.upstream[Int(upstream.index)].endpointIndex = endpointIndex
+    connections.opened(endpointIndex)
     return upstream
   }
 
   /// Sends what there is of the request. False where the connection was closed before a byte of it
   /// was taken.
   @discardableResult
-  mutating func send(_ id: ConnectionID, to upstream: ConnectionID, slot: Int) -> Bool {
+  mutating func send(_ id: ConnectionID, to upstream: ConnectionID, endpointIndex: Int) -> Bool {
     let state = slab.exchange(id)
     let other = slab.upstream + Int(upstream.index)
     state.pointee.upstream = upstream
     state.pointee.isUpstreamPaused = false
     state.pointee.sentAt = io.now
     other.pointee.downstream = id
-    other.pointee.slot = slot
+    other.pointee.endpointIndex = endpointIndex
     other.pointee.exchangeCount += 1
     // A head and short content in one read; long content is better not read at all.
     io.setReadLimit(upstream, Self.headReadMax)

@@ -8,23 +8,25 @@ import Primitives
 extension Worker {
   /// The client's message is refused. Requires: an exchange runs, if only for the answer.
   mutating func reportRefusal(_ id: ConnectionID, _ error: HeadError, _ end: FailureEnd) {
-    report(id, .malformed(error), slot: -1, end)
+    report(id, .malformed(error), endpointIndex: -1, end)
   }
 
   /// The attempt at the endpoint failed.
   mutating func report(
-    _ id: ConnectionID, _ reason: FailureReason, slot: Int, _ end: FailureEnd
+    _ id: ConnectionID, _ reason: FailureReason, endpointIndex: Int, _ end: FailureEnd
   ) {
     let client = slab.exchange(id).pointee.client.address
     context.metrics.failures.report(
-      FailureNote(reason: reason, end: end, client: client, slot: Int32(truncatingIfNeeded: slot)),
-      worker: index)
+      FailureNote(
+        reason: reason, end: end, client: client,
+        endpointIndex: Int32(truncatingIfNeeded: endpointIndex)),
+      worker: workerIndex)
   }
 
   /// An answer that had begun is cut.
   mutating func reportCut(_ id: ConnectionID, _ reason: FailureReason) {
-    guard let slot = slab.exchange(id).pointee.lease?.slot else { return }
-    report(id, reason, slot: slot, .cut)
+    guard let endpointIndex = slab.exchange(id).pointee.lease?.endpointIndex else { return }
+    report(id, reason, endpointIndex: endpointIndex, .cut)
   }
 
   /// The endpoint's message is refused.

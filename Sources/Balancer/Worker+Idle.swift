@@ -16,8 +16,9 @@ extension Worker {
   /// Keeps a connection that has finished its exchange, or closes it.
   mutating func keepUpstream(_ id: ConnectionID) {
     let state = slab.upstream + Int(id.index)
-    let slot = state.pointee.slot
-    guard stopsAt == nil, !state.pointee.isPrivate, let endpoint = plan.endpoints[slot] else {
+    let endpointIndex = state.pointee.endpointIndex
+    guard stopsAt == nil, !state.pointee.isPrivate, let endpoint = plan.endpoints[endpointIndex]
+    else {
       closeUpstream(id)
       return
     }
@@ -26,15 +27,15 @@ extension Worker {
     let longest =
       state.pointee.keepAliveSeconds < 0
       ? policy.idle : min(policy.idle, .seconds(Int(state.pointee.keepAliveSeconds) - 1))
-    guard longest > .zero, idle.count(slot) < policy.connectionsMax,
+    guard longest > .zero, idle.count(endpointIndex) < policy.connectionsMax,
       state.pointee.exchangeCount < policy.requestsMax ?? .max,
-      !isNeededElsewhere(slot, endpoint.pool)
+      !isNeededElsewhere(endpointIndex, endpoint.pool)
     else {
       closeUpstream(id)
       return
     }
     if io.hasInput(id) {
-      idle.noteEarlyEnd(slot, now: io.now)
+      idle.noteEarlyEnd(endpointIndex, now: io.now)
       closeUpstream(id)
       return
     }
@@ -49,10 +50,10 @@ extension Worker {
   }
 
   /// A kept connection, for the exchange; nil where there is none that is worth a try.
-  mutating func takeIdle(_ slot: Int, for client: ConnectionID) -> ConnectionID? {
-    guard let newest = idle.newest(slot) else { return nil }
+  mutating func takeIdle(_ endpointIndex: Int, for client: ConnectionID) -> ConnectionID? {
+    guard let newest = idle.newest(endpointIndex) else { return nil }
     // A request that could not be made again does not go where connections end unannounced.
-    if idle.endsEarly(slot, now: io.now), !mayBeSentAgain(client) { return nil }
+    if idle.endsEarly(endpointIndex, now: io.now), !mayBeSentAgain(client) { return nil }
     var next = newest
     while true {
       let state = slab.upstream + Int(next.index)
@@ -63,7 +64,7 @@ extension Worker {
         return next
       }
       endIdle(next)
-      guard let other = idle.newest(slot) else { return nil }
+      guard let other = idle.newest(endpointIndex) else { return nil }
       next = other
     }
   }
@@ -90,7 +91,7 @@ extension Worker {
   mutating func closeUpstream(_ id: ConnectionID) {
     let state = slab.upstream + Int(id.index)
     release(&state.pointee.input)
-    connections.closed(state.pointee.slot)
+    connections.closed(state.pointee.endpointIndex)
     io.close(id)
   }
 
@@ -121,8 +122,9 @@ extension Worker {
     exchange.pointee.failure = nil
     exchange.pointee.upstream = .none
     closeUpstream(id)
-    context.metrics.resilience.count(worker: index, slot: state.slot, RetryCause.stale)
-    connectAndSend(client, state.slot)
+    context.metrics.resilience.count(
+      worker: workerIndex, endpointIndex: state.endpointIndex, RetryCause.stale)
+    connectAndSend(client, state.endpointIndex)
   }
 
   /// Whether no byte of the request was acknowledged when the endpoint ended the connection.
@@ -133,9 +135,9 @@ extension Worker {
   }
 
   /// Sends on a kept connection. False where there is none, or none that takes the first byte.
-  mutating func sendOnKept(_ client: ConnectionID, _ slot: Int) -> Bool {
-    while let upstream = takeIdle(slot, for: client) {
-      if send(client, to: upstream, slot: slot) { return true }
+  mutating func sendOnKept(_ client: ConnectionID, _ endpointIndex: Int) -> Bool {
+    while let upstream = takeIdle(endpointIndex, for: client) {
+      if send(client, to: upstream, endpointIndex: endpointIndex) { return true }
       // Nothing went out: as good as never tried.
       slab.exchange(client).pointee.upstream = .none
       idle.noteEnd(slab.upstream[Int(upstream.index)], now: io.now)

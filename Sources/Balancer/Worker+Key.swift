@@ -20,8 +20,9 @@ extension Worker {
   mutating func writeAffinity(_ client: ConnectionID, to writer: inout HeadWriter) {
     let state = slab.exchange(client)
     // An endpoint that a reload took away is none to come back to.
-    guard let pool = state.pointee.pool, let slot = state.pointee.lease?.slot,
-      let position = plan.endpoints[slot]?.position, position != state.pointee.pickKey.session
+    guard let pool = state.pointee.pool, let endpointIndex = state.pointee.lease?.endpointIndex,
+      let position = plan.endpoints[endpointIndex]?.position,
+      position != state.pointee.pickKey.session
     else { return }
     plan.pools[pool].affinity?.write(position, to: &writer)
   }

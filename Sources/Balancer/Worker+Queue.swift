@@ -33,7 +33,7 @@ extension Worker {
     case .unlimited: attempt(id)
     case .total(let limit):
       if gates[gate].waitingCount == 0, gates[gate].tryEnter(limit) {
-        state.pointee.admission.holdsPlace = true
+        state.pointee.admission.holdsPermit = true
         noteAdmission(id)
         attempt(id)
       } else {
@@ -57,7 +57,7 @@ extension Worker {
     let state = slab.exchange(id)
     let gate = state.pointee.admission.gate
     guard gates[gate].tryWait(plan.pools[pool].queue.lengthMax) else {
-      gates[gate].count(.full, worker: index)
+      gates[gate].count(.full, worker: workerIndex)
       answerFailed(id, .queueFull)
       return
     }
@@ -73,7 +73,7 @@ extension Worker {
   }
 
   private mutating func publishHead(_ gate: Int) {
-    gates[gate].publish(waiting.key(gate), oldest: waiting.oldest(gate), worker: index)
+    gates[gate].publish(waiting.key(gate), oldest: waiting.oldest(gate), worker: workerIndex)
   }
 
   /// Counts an exchange that is let in, once.
@@ -82,7 +82,7 @@ extension Worker {
     guard !state.pointee.admission.isAdmitted else { return }
     state.pointee.admission.isAdmitted = true
     gates[state.pointee.admission.gate].countAdmitted(
-      after: io.now - state.pointee.arrivedAt, worker: index)
+      after: io.now - state.pointee.arrivedAt, worker: workerIndex)
   }
 
   // MARK: Out
@@ -105,7 +105,7 @@ extension Worker {
   mutating func queueTimeout(_ id: ConnectionID) -> Bool {
     let state = slab.exchange(id)
     guard state.pointee.admission.isWaiting else { return false }
-    gates[state.pointee.admission.gate].count(.timeout, worker: index)
+    gates[state.pointee.admission.gate].count(.timeout, worker: workerIndex)
     stopWaiting(id)
     answerFailed(id, .queueTimeout)
     return true
@@ -117,11 +117,11 @@ extension Worker {
     let gate = state.pointee.admission.gate
     guard gate >= 0 else { return }
     if state.pointee.admission.isWaiting {
-      gates[gate].count(.canceled, worker: index)
+      gates[gate].count(.canceled, worker: workerIndex)
       stopWaiting(id)
     }
     leaveSlot(id)
-    if state.pointee.admission.holdsPlace {
+    if state.pointee.admission.holdsPermit {
       gates[gate].leave()
       noteRoom(gate)
     }
@@ -130,10 +130,10 @@ extension Worker {
   /// The attempt is over: its place at the endpoint is free.
   mutating func leaveSlot(_ id: ConnectionID) {
     let state = slab.exchange(id)
-    let slot = state.pointee.admission.occupied
-    guard slot >= 0 else { return }
+    let endpointIndex = state.pointee.admission.occupied
+    guard endpointIndex >= 0 else { return }
     state.pointee.admission.occupied = -1
-    context.admission.slots.leave(slot)
+    context.admission.slots.leave(endpointIndex)
     noteRoom(state.pointee.admission.gate)
   }
 
@@ -166,7 +166,9 @@ extension Worker {
     }
     if io.now >= recheckAt {
       recheckAt = .distantFuture
-      for gate in gates.indices where waiting.count(gate) > 0 { letIn(gate, isRecheck: true) }
+      for gate in gates.indices where waiting.count(gate) > 0 {
+        admitWaiting(gate, isRecheck: true)
+      }
       letInWhereDue()
     }
     if recheckAt == .distantFuture { recheckAt = io.now + Self.recheckInterval }
@@ -179,33 +181,33 @@ extension Worker {
       isAnyDue = false
       for gate in gates.indices where isDue[gate] {
         isDue[gate] = false
-        letIn(gate, isRecheck: false)
+        admitWaiting(gate, isRecheck: false)
       }
     }
   }
 
   /// Lets in from a pool's line as many as there is room for.
-  private mutating func letIn(_ gate: Int, isRecheck: Bool) {
+  private mutating func admitWaiting(_ gate: Int, isRecheck: Bool) {
     let pool = poolOfGate[gate]
     while let worker = gates[gate].nextWorker {
-      if worker != index {
+      if worker != workerIndex {
         // What waits for a pool that is gone is answered where it waits, with the new plan.
-        if pool >= 0, hasQueueRoom(pool) { bells.ring(worker) }
+        if pool >= 0, hasQueueRoom(pool) { wakeups.wake(worker) }
         return
       }
-      guard pool >= 0, let place = waiting.first(gate), let id = io.openID(at: Int32(place))
+      guard pool >= 0, let index = waiting.first(gate), let id = io.openID(at: Int32(index))
       else { return }
       switch plan.pools[pool].queue.concurrency {
       case .unlimited: noteAdmission(id)
       case .total(let limit):
         guard gates[gate].tryEnter(limit) else { return }
-        slab.exchange(place).pointee.admission.holdsPlace = true
+        slab.exchange(index).pointee.admission.holdsPermit = true
         noteAdmission(id)
       case .slots:
         // Without an endpoint that may be used at all, waiting is of no use: `attempt` says so.
         if occupySlot(id, pool) == nil, plan.pools[pool].picker.isFull { return }
       }
-      if isRecheck { gates[gate].countRescue(worker: index) }
+      if isRecheck { gates[gate].countRescue(worker: workerIndex) }
       stopWaiting(id)
       attempt(id)
     }
@@ -223,7 +225,7 @@ extension Worker {
 
   // MARK: Slots
 
-  /// Picks among the endpoints that have a slot free, and takes it. Taken over from `letIn` where
+  /// Picks among the endpoints that have a slot free, and takes it. Called by `admitWaiting` where
   /// that has picked already.
   mutating func occupySlot(_ id: ConnectionID, _ pool: Int) -> Int? {
     let state = slab.exchange(id)
@@ -235,9 +237,11 @@ extension Worker {
     // A breaker refuses what there are slots for.
     guard hasRoom(pool) else { return nil }
     while let position = pickPosition(id, pool) {
-      let slot = plan.pools[pool].slots[position]
-      if context.admission.slots.tryEnter(slot, plan.pools[pool].queue.capacities[position]) {
-        state.pointee.admission.occupied = slot
+      let endpointIndex = plan.pools[pool].endpointIndexes[position]
+      if context.admission.slots.tryEnter(
+        endpointIndex, plan.pools[pool].queue.capacities[position])
+      {
+        state.pointee.admission.occupied = endpointIndex
         noteAdmission(id)
         return position
       }
@@ -248,8 +252,8 @@ extension Worker {
   }
 
   private mutating func setRoom(_ pool: Int) {
-    for position in plan.pools[pool].slots.indices {
-      let count = context.admission.slots[plan.pools[pool].slots[position]]
+    for position in plan.pools[pool].endpointIndexes.indices {
+      let count = context.admission.slots[plan.pools[pool].endpointIndexes[position]]
       plan.pools[pool].picker.setRoom(
         position, count < plan.pools[pool].queue.capacities[position])
     }

@@ -20,7 +20,8 @@ extension Worker {
     revision = table.revision
     let (before, pools) = (plan.endpoints, plan.pools)
     plan.rebuild(
-      table, tags: bindings.map(\.tag), hints: context.hints, context.admission, now: io.now)
+      table, tags: bindings.map(\.tag), pickBoard: context.pickBoard, context.admission, now: io.now
+    )
     beginBudgets()
     adoptGates()
     carryExchanges(from: pools)
@@ -28,13 +29,14 @@ extension Worker {
     noteRoomEverywhere()
     closeIdleConnections(before)
     if stopsAt == nil { adoptListeners(bindings) }
-    context.control.noteAdoption(worker: index, table.fleetRevision)
+    context.control.noteAdoption(worker: workerIndex, table.fleetRevision)
   }
 
-  /// Closes the idle connections to endpoints that are gone: their slots will be others'.
+  /// Closes the idle connections to endpoints that are gone: their indexes will be others'.
   private mutating func closeIdleConnections(_ before: [WorkerPlan.PlannedEndpoint?]) {
-    for slot in before.indices where before[slot] != nil && plan.endpoints[slot] == nil {
-      while let id = idle.newest(slot) { closeIdle(id) }
+    for endpointIndex in before.indices
+    where before[endpointIndex] != nil && plan.endpoints[endpointIndex] == nil {
+      while let id = idle.newest(endpointIndex) { closeIdle(id) }
     }
   }
 
@@ -45,11 +47,11 @@ extension Worker {
       endConnections { !wanted.contains($0) }
     }
     for binding in bindings where !listeningTags.contains(binding.tag) {
-      guard let socket = binding.group.take(index) else { continue }
+      guard let socket = binding.group.take(workerIndex) else { continue }
       do throws(IOError) {
         try io.listen(socket, tag: binding.tag)
       } catch {
-        context.control.report("worker \(index): \(error)")
+        context.control.report("worker \(workerIndex): \(error)")
       }
     }
     listeningTags = wanted
@@ -58,10 +60,10 @@ extension Worker {
   /// Closes the downstream connections with such a tag on which nothing runs; the others end with
   /// their exchange.
   mutating func endConnections(where isLeaving: (UInt32) -> Bool) {
-    for place in 0..<Int32(io.capacity) {
-      guard let id = io.openID(at: place), io.tag(id) != Self.upstreamTag, isLeaving(io.tag(id))
+    for index in 0..<Int32(io.capacity) {
+      guard let id = io.openID(at: index), io.tag(id) != Self.upstreamTag, isLeaving(io.tag(id))
       else { continue }
-      let state = slab.downstream + Int(place)
+      let state = slab.downstream + Int(index)
       let isIdle = state.pointee.phase == .head || state.pointee.phase == .preface
       if isIdle, state.pointee.input.isEmpty, io.unsentByteCount(id) == 0 {
         closeDownstream(id)

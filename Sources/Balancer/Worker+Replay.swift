@@ -116,9 +116,9 @@ extension Worker {
   mutating func sendReplay(_ replay: Replay, to upstream: ConnectionID) {
     sendCounted(replay.first.bytes, to: upstream)
     var cursor = replays.chain(replay)
-    while !io.hasFailed(upstream), let place = cursor {
-      sendCounted(place.bytes, to: upstream)
-      cursor = place.next
+    while !io.hasFailed(upstream), let block = cursor {
+      sendCounted(block.bytes, to: upstream)
+      cursor = block.next
     }
   }
 

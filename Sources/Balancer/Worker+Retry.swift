@@ -13,19 +13,21 @@ extension Worker {
   mutating func attemptFailed(
     _ id: ConnectionID, _ reason: LocalReason, isUnsent: Bool, isStale: Bool = false
   ) {
-    let slot = leasedSlot(id)
+    let endpointIndex = leasedEndpoint(id)
     let failure = takeFailure(id, reason)
     let isRefused = isUnsent && reason == .connectFailed
     releaseAttempt(
       id, isStale ? .abandoned : isRefused ? .failed(.refused) : reason.outcome)
-    if let cause = cause(id, reason, slot, isUnsent: isUnsent), mayRepeat(id, cause, slot) {
-      if let failure { report(id, failure, slot: slot, .repeated) }
+    if let cause = cause(id, reason, endpointIndex, isUnsent: isUnsent),
+      mayRepeat(id, cause, endpointIndex)
+    {
+      if let failure { report(id, failure, endpointIndex: endpointIndex, .repeated) }
       slab.exchange(id).pointee.isRepeat = true
       attemptAgain(id)
       return
     }
-    if let failure { report(id, failure, slot: slot, failureEnd(id, reason)) }
-    answerFailed(id, reason, slot: slot)
+    if let failure { report(id, failure, endpointIndex: endpointIndex, failureEnd(id, reason)) }
+    answerFailed(id, reason, endpointIndex: endpointIndex)
   }
 
   /// At once at another endpoint; where there is none, after a pause at one that has failed.
@@ -65,7 +67,7 @@ extension Worker {
 
   /// What the failure is to the retry rules; nil where it is never a reason to repeat.
   private mutating func cause(
-    _ id: ConnectionID, _ reason: LocalReason, _ slot: Int, isUnsent: Bool
+    _ id: ConnectionID, _ reason: LocalReason, _ endpointIndex: Int, isUnsent: Bool
   ) -> RetryCause? {
     if isUnsent { return .unsent }
     let state = slab.exchange(id)
@@ -75,20 +77,22 @@ extension Worker {
     case .firstByteTimeout, .sendTimeout:
       guard let pool = state.pointee.pool else { return nil }
       // Of an endpoint that is ejected this is no sign of overload, and comes once at a time.
-      return plan.pools[pool].retries.repeatsTimeouts || isEjected(slot, pool) ? .timeout : nil
+      return plan.pools[pool].retries.repeatsTimeouts || isEjected(endpointIndex, pool)
+        ? .timeout : nil
     default: return nil
     }
   }
 
   /// The endpoint rests or is only being tried.
-  private mutating func isEjected(_ slot: Int, _ pool: Int) -> Bool {
-    guard let endpoint = plan.endpoints[slot], endpoint.pool == pool else { return false }
+  private mutating func isEjected(_ endpointIndex: Int, _ pool: Int) -> Bool {
+    guard let endpoint = plan.endpoints[endpointIndex], endpoint.pool == pool else { return false }
     return plan.pools[pool].picker.candidates[endpoint.position].health.isHalfOpen
   }
 
   /// The endpoint is ejected, and shows once more what it was ejected for.
-  private mutating func isFailedTrial(_ status: Int, _ slot: Int, _ pool: Int) -> Bool {
-    guard isEjected(slot, pool), let position = plan.endpoints[slot]?.position else { return false }
+  private mutating func isFailedTrial(_ status: Int, _ endpointIndex: Int, _ pool: Int) -> Bool {
+    guard isEjected(endpointIndex, pool), let position = plan.endpoints[endpointIndex]?.position
+    else { return false }
     if status >= 500 { return true }
     let reason = plan.pools[pool].picker.candidates[position].health.reason
     return reason == .clientErrors || reason == .overloaded && status == 429
@@ -100,14 +104,14 @@ extension Worker {
     _ id: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
   ) -> Bool {
     let state = slab.exchange(id)
-    guard let slot = state.pointee.lease?.slot, let pool = state.pointee.pool
+    guard let endpointIndex = state.pointee.lease?.endpointIndex, let pool = state.pointee.pool
     else { return false }
     guard
-      isFailedTrial(head.status, slot, pool)
+      isFailedTrial(head.status, endpointIndex, pool)
         || plan.pools[pool].retries.statuses.contains(head.status),
-      mayRepeat(id, .status, slot, isOverload: head.status == 429 || head.status == 503)
+      mayRepeat(id, .status, endpointIndex, isOverload: head.status == 429 || head.status == 503)
     else { return false }
-    keepAnswer(id, head, bytes, slot)
+    keepAnswer(id, head, bytes, endpointIndex)
     releaseAttempt(id, outcome(id, status: head.status))
     state.pointee.isRepeat = true
     attempt(id)
@@ -117,23 +121,24 @@ extension Worker {
   /// Whether the failed attempt at the endpoint may be made again; then it is paid for and counted.
   /// `isOverload`: only where another has room, as far as is known.
   mutating func mayRepeat(
-    _ id: ConnectionID, _ cause: RetryCause, _ slot: Int, isOverload: Bool = false
+    _ id: ConnectionID, _ cause: RetryCause, _ endpointIndex: Int, isOverload: Bool = false
   ) -> Bool {
     let state = slab.exchange(id)
     let retry = RetryCase(
       cause, isIdempotent: state.pointee.isIdempotent, isKept: isKept(id),
       retriesLeft: Int(state.pointee.retriesLeft))
     guard let pool = state.pointee.pool else {
-      context.metrics.resilience.count(worker: index, slot: slot, .noEndpoint)
+      context.metrics.resilience.count(
+        worker: workerIndex, endpointIndex: endpointIndex, .noEndpoint)
       return false
     }
     if let refusal = refusal(id, retry, pool, isOverload: isOverload) {
-      context.metrics.resilience.count(worker: index, slot: slot, refusal)
+      context.metrics.resilience.count(worker: workerIndex, endpointIndex: endpointIndex, refusal)
       return false
     }
     state.pointee.retriesLeft -= 1
-    context.metrics.resilience.count(worker: index, slot: slot, cause)
-    leases.countRetry(slot, isCharged: retry.isCharged)
+    context.metrics.resilience.count(worker: workerIndex, endpointIndex: endpointIndex, cause)
+    leases.countRetry(endpointIndex, isCharged: retry.isCharged)
     if retry.isCharged { plan.pools[pool].budget.withdraw() }
     return true
   }
@@ -151,7 +156,7 @@ extension Worker {
       return .noEndpoint
     }
     if let max = plan.pools[pool].breakers.retriesMax,
-      leases.sum(.retriesInFlight, plan.pools[pool].slots) >= UInt64(max)
+      leases.sum(.retriesInFlight, plan.pools[pool].endpointIndexes) >= UInt64(max)
     {
       return .breaker
     }
@@ -163,8 +168,8 @@ extension Worker {
   // MARK: Answers
 
   /// Answers where no attempt came out well: with the last endpoint's own answer, if there was
-  /// one, else in its place. `slot` is that of the last attempt, if one was made.
-  mutating func answerFailed(_ id: ConnectionID, _ reason: LocalReason, slot: Int? = nil) {
+  /// one, else in its place. `endpointIndex` is that of the last attempt, if one was made.
+  mutating func answerFailed(_ id: ConnectionID, _ reason: LocalReason, endpointIndex: Int? = nil) {
     let state = slab.exchange(id)
     let kept = state.pointee.kept
     guard kept.held.isEmpty else {
@@ -173,15 +178,15 @@ extension Worker {
       let (status, headCount) = (Int(kept.status), Int(kept.headCount))
       state.pointee.status = status
       noteSent(id, head: headCount, content: count - headCount)
-      countExchange(id, slot: Int(kept.slot), CodeClass(status: status))
+      countExchange(id, endpointIndex: Int(kept.endpointIndex), CodeClass(status: status))
       logEnd(id, .success)
       endDownstream(id, closes: kept.closes || !state.pointee.request.isComplete)
       return
     }
-    if let slot {
-      countExchange(id, slot: slot, .serverError)
+    if let endpointIndex {
+      countExchange(id, endpointIndex: endpointIndex, .serverError)
     } else if let refusal = RefusalCounts.Reason(reason), let pool = state.pointee.pool {
-      plan.pools[pool].refusals.count(refusal, worker: index)
+      plan.pools[pool].refusals.count(refusal, worker: workerIndex)
     }
     respond(id, reason)
   }
@@ -190,20 +195,20 @@ extension Worker {
   mutating func answerUnpicked(_ id: ConnectionID) {
     let state = slab.exchange(id)
     guard let pool = state.pointee.pool, plan.pools[pool].picker.hasEligible,
-      let first = plan.pools[pool].slots.first
+      let first = plan.pools[pool].endpointIndexes.first
     else {
       answerFailed(id, .noEndpoint)
       return
     }
     // There are endpoints, but no room at any.
     context.metrics.resilience.count(
-      worker: index, slot: first, hasRoom(pool) ? .endpoints : .requests)
+      worker: workerIndex, endpointIndex: first, hasRoom(pool) ? .endpoints : .requests)
     answerFailed(id, .breakerOpen)
   }
 
   /// Keeps an answer that came whole with its head, for when no better one comes.
   private mutating func keepAnswer(
-    _ id: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer, _ slot: Int
+    _ id: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer, _ endpointIndex: Int
   ) {
     let state = slab.exchange(id)
     let isOld = state.pointee.minorVersion == 0
@@ -231,7 +236,7 @@ extension Worker {
     }
     state.pointee.kept.held = HeldBytes(block: block, end: writer.count)
     state.pointee.kept.status = Int16(head.status)
-    state.pointee.kept.slot = Int32(slot)
+    state.pointee.kept.endpointIndex = Int32(endpointIndex)
     state.pointee.kept.closes = closes
   }
 
@@ -240,7 +245,7 @@ extension Worker {
   /// Whether an endpoint that is only tried may fail this request without the client seeing it.
   mutating func isRepeatable(_ id: ConnectionID, _ pool: Int) -> Bool {
     let state = slab.exchange(id)
-    guard plan.pools[pool].picker.isTroubled, state.pointee.isIdempotent,
+    guard plan.pools[pool].picker.hasHalfOpen, state.pointee.isIdempotent,
       state.pointee.retriesLeft > 0, state.pointee.request.isComplete, isKept(id)
     else { return false }
     observeBudget(pool)
@@ -250,19 +255,19 @@ extension Worker {
   /// Budgets count from here on.
   mutating func beginBudgets() {
     for pool in plan.pools.indices {
-      let slots = plan.pools[pool].slots
-      let retries = leases.sum(.retries, slots)
+      let endpointIndexes = plan.pools[pool].endpointIndexes
+      let retries = leases.sum(.retries, endpointIndexes)
       plan.pools[pool].budget.begin(
-        now: io.now, requests: leases.sum(.started, slots) &- retries,
-        retries: leases.sum(.chargedRetries, slots))
+        now: io.now, requests: leases.sum(.started, endpointIndexes) &- retries,
+        retries: leases.sum(.chargedRetries, endpointIndexes))
     }
   }
 
   private mutating func observeBudget(_ pool: Int) {
     guard plan.pools[pool].budget.isDue(now: io.now) else { return }
-    let started = leases.sum(.started, plan.pools[pool].slots)
-    let retries = leases.sum(.retries, plan.pools[pool].slots)
-    let charged = leases.sum(.chargedRetries, plan.pools[pool].slots)
+    let started = leases.sum(.started, plan.pools[pool].endpointIndexes)
+    let retries = leases.sum(.retries, plan.pools[pool].endpointIndexes)
+    let charged = leases.sum(.chargedRetries, plan.pools[pool].endpointIndexes)
     plan.pools[pool].budget.observe(
       now: io.now, requests: started &- retries, retries: charged)
   }
@@ -272,7 +277,7 @@ extension Worker {
     guard let max = plan.pools[pool].breakers.requestsMax else { return true }
     // What all pools have is an upper bound that needs no sum.
     if leases.count + plan.pools[pool].othersInFlight < max { return true }
-    return leases.inFlight(plan.pools[pool].slots) < max
+    return leases.inFlight(plan.pools[pool].endpointIndexes) < max
   }
 
   /// What each endpoint of the pool may have.
@@ -282,10 +287,10 @@ extension Worker {
     if let max = breakers.endpointRequestsMax { room.requestsMax = Int32(max) }
     guard breakers.limitsConnections else { return room }
     room.connections = UnsafePointer(connections.total)
-    room.idle = idle.countsBySlot
+    room.idle = idle.countsByEndpoint
     if let max = breakers.endpointConnectionsMax { room.connectionsMax = Int32(max) }
     if let max = breakers.connectionsMax,
-      connections.sum(plan.pools[pool].slots) >= max
+      connections.sum(plan.pools[pool].endpointIndexes) >= max
     {
       room.connectionsMax = 0
     }
@@ -293,11 +298,13 @@ extension Worker {
   }
 
   /// Whether an idle connection had better be closed: another worker has no room for its own.
-  mutating func isNeededElsewhere(_ slot: Int, _ pool: Int) -> Bool {
+  mutating func isNeededElsewhere(_ endpointIndex: Int, _ pool: Int) -> Bool {
     let breakers = plan.pools[pool].breakers
     guard breakers.limitsConnections, context.evidence.workerCount > 1 else { return false }
-    if let max = breakers.endpointConnectionsMax, connections.total[slot] >= max { return true }
+    if let max = breakers.endpointConnectionsMax, connections.total[endpointIndex] >= max {
+      return true
+    }
     guard let max = breakers.connectionsMax else { return false }
-    return connections.sum(plan.pools[pool].slots) >= max
+    return connections.sum(plan.pools[pool].endpointIndexes) >= max
   }
 }

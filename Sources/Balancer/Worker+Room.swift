@@ -10,7 +10,7 @@ import Primitives
 extension Worker {
   /// A client that was answered less than this ago is not closed for a new one: its next request
   /// may be on the way.
-  static let restMin = Nanoseconds.milliseconds(100)
+  static let idleMin = Nanoseconds.milliseconds(100)
   /// The same for one that has just connected.
   static let silenceMin = Nanoseconds.milliseconds(10)
   /// Clients that are looked at to close one: those that have sent something are passed over.
@@ -24,16 +24,16 @@ extension Worker {
   /// Sees to it that one more client can be accepted, where that is possible.
   mutating func makeClientRoom() {
     while clientRoom <= 0, closeReusable(sparingYoung: true) {}
-    if io.freePlaceCount == 0 { makePlace(sparingYoung: true) }
-    io.acceptRoom = io.freePlaceCount > 0 ? max(0, clientRoom) : 0
+    if io.freeConnectionCount == 0 { makeRoom(sparingYoung: true) }
+    io.acceptRoom = io.freeConnectionCount > 0 ? max(0, clientRoom) : 0
   }
 
   /// Clients wait in the kernel: lets them in as soon as there is room.
   mutating func acceptAgain() {
     if io.shortageCount != shortagesSeen {
       shortagesSeen = io.shortageCount
-      context.metrics.room.set(worker: index, .shortages, shortagesSeen)
-      guard makePlace(sparingYoung: false) else { return }
+      context.metrics.room.set(worker: workerIndex, .shortages, shortagesSeen)
+      guard makeRoom(sparingYoung: false) else { return }
     }
     makeClientRoom()
     if io.acceptRoom > 0 {
@@ -41,16 +41,16 @@ extension Worker {
       io.resumeAccepting()
     } else if !isPauseCounted {
       isPauseCounted = true
-      context.metrics.room.count(worker: index, .pauses)
+      context.metrics.room.count(worker: workerIndex, .pauses)
     }
   }
 
   /// Closes what is needed least, for a connection that is to be opened. False where everything
   /// that is open is in use.
   @discardableResult
-  mutating func makePlace(sparingYoung: Bool) -> Bool {
+  mutating func makeRoom(sparingYoung: Bool) -> Bool {
     if let spare = idle.spare {
-      context.metrics.room.count(worker: index, .spareClosed)
+      context.metrics.room.count(worker: workerIndex, .spareClosed)
       closeIdle(spare)
       return true
     }
@@ -62,16 +62,16 @@ extension Worker {
     for kind in ReusableClients.Kind.allCases {
       var looksLeft = Self.looksMax
       var next = reusable.first(kind)
-      while let place = next, looksLeft > 0, let id = io.openID(at: Int32(place)) {
+      while let index = next, looksLeft > 0, let id = io.openID(at: Int32(index)) {
         looksLeft -= 1
         // The others came later still.
         if sparingYoung, isYoung(id, kind) { break }
         if kind == .unfinished || !io.hasUnread(id) {
-          context.metrics.room.count(worker: index, .closed(kind))
+          context.metrics.room.count(worker: workerIndex, .closed(kind))
           close(reusable: id)
           return true
         }
-        next = reusable.next(after: place)
+        next = reusable.next(after: index)
       }
     }
     return false
@@ -90,7 +90,7 @@ extension Worker {
   private mutating func isYoung(_ id: ConnectionID, _ kind: ReusableClients.Kind) -> Bool {
     guard kind != .unfinished else { return false }
     let timeout = plan.listener(io.tag(id))?.idleTimeout ?? Self.idleTimeoutOfNone
-    let restTime = io.now + timeout - io.deadline(id)
-    return restTime < (kind == .idle ? Self.restMin : Self.silenceMin)
+    let idleTime = io.now + timeout - io.deadline(id)
+    return idleTime < (kind == .idle ? Self.idleMin : Self.silenceMin)
   }
 }

@@ -25,7 +25,7 @@ extension Worker {
       return
     }
     context.metrics.countRouteAnswer(
-      worker: index, isRedirect: answer.isRedirect, answer.code)
+      worker: workerIndex, isRedirect: answer.isRedirect, answer.code)
     io.send(id, writer.written)
     logAnswer(id, answer.status, answer.isRedirect ? "redirect" : "respond", writer.written)
     endDownstream(id, closes: closes)
@@ -41,11 +41,13 @@ extension Worker {
   /// Whether no endpoint of the pool may take requests. Where all are ejected they are sent all the
   /// same, but hardly answered.
   private mutating func isEmpty(_ pool: Int) -> Bool {
-    for position in plan.pools[pool].slots.indices {
+    for position in plan.pools[pool].endpointIndexes.indices {
       let isServing =
         plan.pools[pool].picker.candidates[position].isEligible
         && plan.pools[pool].picker.candidates[position].weight > 0
-      if isServing, !context.evidence.isEjected(plan.pools[pool].slots[position]) { return false }
+      if isServing, !context.evidence.isEjected(plan.pools[pool].endpointIndexes[position]) {
+        return false
+      }
     }
     return true
   }

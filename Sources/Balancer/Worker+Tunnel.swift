@@ -62,22 +62,24 @@ extension Worker {
   private mutating func noteTunnel(_ client: ConnectionID) {
     let exchange = slab.exchange(client)
     guard var lease = exchange.pointee.lease.take() else { return }
-    let slot = lease.slot
+    let endpointIndex = lease.endpointIndex
     leases.becomeTunnel(&lease)
     exchange.pointee.lease = consume lease
-    context.metrics.wire.add(worker: index, slot: slot, .tunnels, 1)
-    countExchange(client, slot: slot, .informational)
-    if let endpoint = plan.endpoints[slot] {
+    context.metrics.wire.add(worker: workerIndex, endpointIndex: endpointIndex, .tunnels, 1)
+    countExchange(client, endpointIndex: endpointIndex, .informational)
+    if let endpoint = plan.endpoints[endpointIndex] {
       leases.noteSuccess(
-        slot, &plan.pools[endpoint.pool].picker, endpoint.position, now: io.now)
+        endpointIndex, &plan.pools[endpoint.pool].picker, endpoint.position, now: io.now)
     }
   }
 
   private mutating func countTunnel(
     _ client: ConnectionID, _ count: WireMetrics.Count, _ amount: Int
   ) {
-    guard amount > 0, let slot = slab.exchange(client).pointee.lease?.slot else { return }
-    context.metrics.wire.add(worker: index, slot: slot, count, amount)
+    guard amount > 0, let endpointIndex = slab.exchange(client).pointee.lease?.endpointIndex else {
+      return
+    }
+    context.metrics.wire.add(worker: workerIndex, endpointIndex: endpointIndex, count, amount)
   }
 
   /// Silence may last so long; once one side has ended, only as long as in an exchange.

@@ -190,7 +190,7 @@ extension Worker {
   ) {
     if !bytes.isEmpty {
       leases.notePiece(
-        slab.upstream[Int(id.index)].slot,
+        slab.upstream[Int(id.index)].endpointIndex,
         isStream: slab.exchange(client).pointee.response.remainingCount == nil)
       noteContent(client)
     }
@@ -260,7 +260,7 @@ extension Worker {
     let exchange = slab.exchange(client)
     exchange.pointee.response.skip(count)
     state.pointee.heardAt = io.now
-    leases.notePiece(state.pointee.slot)
+    leases.notePiece(state.pointee.endpointIndex)
     noteContent(client)
     noteSent(client, head: 0, content: count)
     io.setDeadline(id, io.now + exchange.pointee.timeouts.idle)

@@ -14,7 +14,7 @@ import Primitives
 struct WorkerContext: Sendable {
   let board: WeightBoard
   let evidence: EvidenceBoard
-  let hints: HintBoard
+  let pickBoard: PickBoard
   let metrics: TrafficMetrics
   let control: WorkerControl
   let accessLog: AccessLogDriver
@@ -42,7 +42,7 @@ struct Worker: ~Copyable {
   static let lingerTime = Nanoseconds.seconds(2)
   static let lingerCountMax: UInt8 = 15
 
-  let index: Int
+  let workerIndex: Int
   let context: WorkerContext
   let bufferedBytesMax: Int
   /// When buffers are looked at again where that is dear.
@@ -86,7 +86,7 @@ struct Worker: ~Copyable {
   /// A line of the access log is written here.
   let lineRoom: UnsafeMutableRawPointer
   // The queues.
-  let bells: WorkerBells
+  let wakeups: WorkerWakeups
   var waiting: WaitQueue
   /// As the board has them, by index.
   var allowances: [UploadAllowance] = []
@@ -105,28 +105,28 @@ struct Worker: ~Copyable {
   var ejectionsDueAt = Nanoseconds.distantFuture
 
   init(
-    index: Int, context: WorkerContext, bells: WorkerBells, seed: UInt64,
+    index: Int, context: WorkerContext, wakeups: WorkerWakeups, seed: UInt64,
     identifiers: IdentifierSource
   ) throws(IOError) {
-    self.index = index
+    workerIndex = index
     self.context = context
     bufferedBytesMax = context.bufferedBytesMax
     let limits = context.limits
-    self.bells = bells
+    self.wakeups = wakeups
     waiting = WaitQueue(capacity: limits.connectionsMax)
     io = try IOLoop(
       connectionsMax: limits.connectionsMax,
-      unsentBytesMax: context.bufferedBytesMax + Self.eventBytesMax, waker: bells.wakers[index])
+      unsentBytesMax: context.bufferedBytesMax + Self.eventBytesMax, waker: wakeups.wakers[index])
     requests = HeadParser(headBytesMax: limits.headBytesMax, fieldsMax: limits.fieldsMax)
     // Endpoints may send more than clients are allowed to.
     responses = HeadParser(fieldsMax: 200)
     slab = ChannelSlab(capacity: limits.connectionsMax)
     reusable = ReusableClients(slab.downstream, capacity: limits.connectionsMax)
     exchanges = ExchangeSlab(capacity: limits.connectionsMax)
-    idle = IdleStore(slotCount: context.evidence.slotCount)
-    down = DownEndpoints(slotCount: context.evidence.slotCount)
+    idle = IdleStore(endpointLimit: context.evidence.endpointLimit)
+    down = DownEndpoints(endpointLimit: context.evidence.endpointLimit)
     leases = LeaseBook(
-      evidence: context.evidence, hints: context.hints, workerIndex: index,
+      evidence: context.evidence, pickBoard: context.pickBoard, workerIndex: index,
       capacity: limits.connectionsMax)
     connections = ConnectionBook(evidence: context.evidence, workerIndex: index)
     traffic = TrafficBook(context.metrics, workerIndex: index)
@@ -150,7 +150,8 @@ struct Worker: ~Copyable {
   mutating func run() {
     adoptTable()
     if !io.canMoveContent {
-      context.control.report("worker \(index): splice(2) is refused, so long content is copied")
+      context.control.report(
+        "worker \(workerIndex): splice(2) is refused, so long content is copied")
     }
     while true {
       io.wait(
@@ -165,7 +166,7 @@ struct Worker: ~Copyable {
         lookAfterEjected()
       }
       finishTurn()
-      context.metrics.publishOpenConnections(worker: index, io.connectionCount)
+      context.metrics.publishOpenConnections(worker: workerIndex, io.connectionCount)
       if let deadline = stopsAt, isIdle() || io.now >= deadline { break }
     }
     endEverything()
@@ -185,7 +186,7 @@ struct Worker: ~Copyable {
       case .woken:
         // What was published since the turn began: this wake-up was the one for it.
         if context.board.revision != revision { adoptTable() }
-        if bells.answer(index) { noteRoomEverywhere() }
+        if wakeups.take(workerIndex) { noteRoomEverywhere() }
         if stopsAt == nil, let stop = context.control.stopsAt { beginStop(stop) }
       default:
         if event.tag == Self.upstreamTag { upstreamEvent(event) } else { downstreamEvent(event) }
@@ -229,24 +230,24 @@ struct Worker: ~Copyable {
   }
 
   private mutating func hasUnsent() -> Bool {
-    for place in 0..<Int32(io.capacity) {
-      if let id = io.openID(at: place), io.unsentByteCount(id) > 0 { return true }
+    for index in 0..<Int32(io.capacity) {
+      if let id = io.openID(at: index), io.unsentByteCount(id) > 0 { return true }
     }
     return false
   }
 
   /// Ends what is still running, so that every lease is given back.
   private mutating func endEverything() {
-    for place in 0..<Int32(io.capacity) {
-      guard let id = io.openID(at: place), io.tag(id) != Self.upstreamTag else { continue }
-      if slab.downstream[Int(place)].phase == .exchange {
+    for index in 0..<Int32(io.capacity) {
+      guard let id = io.openID(at: index), io.tag(id) != Self.upstreamTag else { continue }
+      if slab.downstream[Int(index)].phase == .exchange {
         abortExchange(id, .abandoned, code: .canceled)
-      } else if slab.downstream[Int(place)].phase == .tunnel {
+      } else if slab.downstream[Int(index)].phase == .tunnel {
         cutTunnel(id)
       } else {
         closeDownstream(id)
       }
     }
-    context.metrics.publishOpenConnections(worker: index, 0)
+    context.metrics.publishOpenConnections(worker: workerIndex, 0)
   }
 }

@@ -1,4 +1,4 @@
-// A weight table as one worker uses it: routes, pools with their pickers, endpoints by slot.
+// A weight table as one worker uses it: routes, pools with their pickers, endpoints by index.
 // Rebuilt when the fleet changes; new weights are written into it in place.
 import Fleet
 import HTTP
@@ -65,7 +65,7 @@ struct WorkerPlan {
   struct PlannedPool {
     var name: String
     var picker: Picker
-    var slots: [Int]
+    var endpointIndexes: [Int]
     var retries: RetryPolicy
     /// Answers that count as the endpoint's failure.
     var failures: RetryStatuses
@@ -103,7 +103,7 @@ struct WorkerPlan {
   /// To OPTIONS that may be forwarded no further.
   let lastHop = RouteAnswer(FixedAnswer())
   private(set) var tracing = Tracing()
-  private(set) var wishes = ClientHints()
+  private(set) var clientHints = ClientHints()
   private(set) var fleetRevision: UInt64 = 0
   /// By listener tag.
   private(set) var listeners: [Listener?] = []
@@ -114,17 +114,17 @@ struct WorkerPlan {
   var pools: [PlannedPool] = []
   /// Rate limits of all routes and pools.
   private(set) var limits: [PlannedLimit] = []
-  /// By endpoint slot.
+  /// By endpoint index.
   private(set) var endpoints: [PlannedEndpoint?] = []
   private(set) var accessLog = AccessLogPolicy()
-  /// `address:port` by endpoint slot.
+  /// `address:port` by endpoint index.
   private(set) var endpointTexts: [[UInt8]] = []
 
   /// Takes new weights and eligibility. Does not allocate. Requires: a table of the same fleet.
   mutating func adopt(_ table: WeightTable, now: Nanoseconds, isFirst: Bool = false) {
     for index in pools.indices {
-      for (position, slot) in pools[index].slots.enumerated() {
-        guard let row = table.rows[slot] else { continue }
+      for (position, endpointIndex) in pools[index].endpointIndexes.enumerated() {
+        guard let row = table.rows[endpointIndex] else { continue }
         pools[index].picker.set(
           position, weight: row.effective, isEligible: row.takesNewExchanges,
           takesSessions: row.eligibility.takesSessions, now: now, isFirst: isFirst)
@@ -136,7 +136,7 @@ struct WorkerPlan {
   /// Takes a table of another fleet. Requires: `tags` has one tag for each of its listeners, in
   /// order.
   mutating func rebuild(
-    _ table: WeightTable, tags: [UInt32], hints: HintBoard, _ admission: AdmissionBoard,
+    _ table: WeightTable, tags: [UInt32], pickBoard: PickBoard, _ admission: AdmissionBoard,
     now: Nanoseconds
   ) {
     fleetRevision = table.fleetRevision
@@ -146,7 +146,7 @@ struct WorkerPlan {
     routes = []
     let scopes = takeLimits(of: fleet, admission)
     let gates = admission.gates
-    for (place, (listener, tag)) in zip(fleet.listeners, tags).enumerated() {
+    for (number, (listener, tag)) in zip(fleet.listeners, tags).enumerated() {
       listeners[Int(tag)] = Listener(
         routesStart: routes.count, headTimeout: listener.headTimeout,
         idleTimeout: listener.idleTimeout, bodyTimeout: listener.bodyTimeout,
@@ -155,7 +155,7 @@ struct WorkerPlan {
       tables[Int(tag)] = RouteTable(listener.routes)
       routes += listener.routes.enumerated().map { position, route in
         var planned = PlannedRoute(route, fleet)
-        planned.limits = scopes.range(of: .route(listener: place, route: position))
+        planned.limits = scopes.range(of: .route(listener: number, route: position))
         return planned
       }
     }
@@ -165,13 +165,13 @@ struct WorkerPlan {
     let previous = pools
     pools = fleet.pools.enumerated().map { index, pool in
       for (position, endpoint) in pool.endpoints.enumerated() {
-        endpoints[endpoint.slot] = PlannedEndpoint(
+        endpoints[endpoint.endpointIndex] = PlannedEndpoint(
           address: KernelAddress(endpoint.address), ip: IPAddress(endpoint.address),
           port: endpoint.address.port, pool: index, position: position)
-        endpointTexts[endpoint.slot] = Array(endpoint.address.description.utf8)
+        endpointTexts[endpoint.endpointIndex] = Array(endpoint.address.description.utf8)
       }
       var picker = Picker(pool: pool)
-      picker.skipNews(hints)
+      picker.skipNotices(pickBoard)
       var budget = RetryBudget(
         ratio: pool.retries.budgetRatio, perSecond: pool.retries.budgetPerSecond)
       if let old = previous.first(where: { $0.name == pool.name }) {
@@ -179,7 +179,7 @@ struct WorkerPlan {
         budget.inherit(from: old.budget)
       }
       return PlannedPool(
-        name: pool.name, picker: picker, slots: pool.endpoints.map(\.slot),
+        name: pool.name, picker: picker, endpointIndexes: pool.endpoints.map(\.endpointIndex),
         retries: pool.retries, failures: pool.failureStatuses, budget: budget,
         breakers: pool.breakers,
         endAfter: pool.onMarkedDown.endAfter,
@@ -189,7 +189,7 @@ struct WorkerPlan {
         refusals: admission.refusals(of: pool.name), traffic: admission.traffic(of: pool.name),
         allowance: admission.allowance(of: pool.name), allowanceMax: UploadAllowance.limit(pool))
     }
-    (tracing, wishes) = (fleet.tracing, fleet.hints)
+    (tracing, clientHints) = (fleet.tracing, fleet.hints)
     adopt(table, now: now, isFirst: true)
   }
 
@@ -201,7 +201,7 @@ struct WorkerPlan {
     for scope in RateScope.all(of: fleet) {
       let first = limits.count
       limits += scope.limits.map { PlannedLimit($0, admission.table($0, of: scope)) }
-      scopes.ranges.append((scope.place, first..<limits.count))
+      scopes.ranges.append((scope.owner, first..<limits.count))
     }
     return scopes
   }

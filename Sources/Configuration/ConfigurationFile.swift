@@ -40,7 +40,7 @@ struct Decoder {
   /// The items of `admin.ready_unless_empty`; they name pools, which are read later.
   var readyNodes: [Node] = []
   /// What warnings are made of; see Decoder+Warnings.swift.
-  var places = WarningPlaces()
+  var offsets = WarningOffsets()
   /// The line where an address is listened on; nil for a default.
   var listenLines: [SocketAddress: Int?] = [:]
   /// Where the endpoints that are addresses stand in the file.

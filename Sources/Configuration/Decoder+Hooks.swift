@@ -95,7 +95,7 @@ extension Decoder {
       let words = nodes.compactMap { scope.decode($0, "a word of `run`", Form<String>.word) }
       if let first = nodes.first {
         check(words, first, isWhole: words.count == nodes.count)
-        if let program = words.first { places.programs.append((program, first.offset)) }
+        if let program = words.first { offsets.programs.append((program, first.offset)) }
       } else {
         report.error(at: scope.offset(of: "run"), "`run` needs at least one item")
       }

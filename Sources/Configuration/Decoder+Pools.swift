@@ -15,7 +15,7 @@ extension Decoder {
       let name = scope.decode(keyNode, "the key of a pool", .name) ?? key.text
       var pool = Pool(name: name, endpoints: [])
       decode(&pool, in: &scope)
-      places.pools.append((name: key.offset, retries: scope.offset(of: "retries")))
+      offsets.pools.append((name: key.offset, retries: scope.offset(of: "retries")))
       poolIndices[name] = poolNames.count
       poolNames.append(name)
       fleet.pools.append(pool)
@@ -67,10 +67,10 @@ extension Decoder {
     for node in scope.items("endpoints", required: true) ?? [] {
       var endpoint = Endpoint(address: .loopback(port: 0))
       var offset = node.offset
-      var place: EndpointPlace?
+      var address: EndpointAddress?
       if case .scalar = node.content {
-        place = scope.decode(node, "an endpoint", .endpointPlace)
-        let shown = Form.endpointPlace.write(place ?? .address(endpoint.address))
+        address = scope.decode(node, "an endpoint", .endpointAddress)
+        let shown = Form.endpointAddress.write(address ?? .address(endpoint.address))
         outputs.append(
           .mapping([
             .init("address", .value(shown, isDefault: false)),
@@ -81,17 +81,17 @@ extension Decoder {
           ]))
       } else {
         var item = Scope(node, "this endpoint", report)
-        place = item.require("address", .endpointPlace)
+        address = item.require("address", .endpointAddress)
         if item.has("address") { offset = item.offset(of: "address") }
         item.read("weight", &endpoint.baseWeight, weights)
         item.read("concurrency", &endpoint.concurrency, concurrencies)
         item.read("backup", &endpoint.isBackup, .truth)
-        item.read("metrics", &endpoint.metrics, Form.metricsPlace.or("pool"))
+        item.read("metrics", &endpoint.metrics, Form.metricsLocation.or("pool"))
         outputs.append(item.finish())
       }
-      guard let place else { continue }
-      if case .address(let address) = place { endpointOffsets.append((address, offset)) }
-      let shown = append(endpoint, at: place, to: &pool)
+      guard let address else { continue }
+      if case .address(let address) = address { endpointOffsets.append((address, offset)) }
+      let shown = append(endpoint, at: address, to: &pool)
       let line = report.source.position(of: offset).line
       if let first = lines.updateValue(line, forKey: shown) {
         report.error(
@@ -119,9 +119,10 @@ extension Decoder {
   }
 
   // An endpoint, or what the endpoints of a host name will be. Returns what it is called.
-  private func append(_ endpoint: Endpoint, at place: EndpointPlace, to pool: inout Pool) -> String
+  private func append(_ endpoint: Endpoint, at address: EndpointAddress, to pool: inout Pool)
+    -> String
   {
-    switch place {
+    switch address {
     case .address(let address):
       var endpoint = endpoint
       endpoint.address = address

@@ -3,7 +3,7 @@
 import Fleet
 
 /// Where in the file warnings point to. Byte offsets.
-struct WarningPlaces {
+struct WarningOffsets {
   /// The key of each pool, and its `retries`, in the order of the fleet's pools.
   var pools: [(name: Int, retries: Int)] = []
   /// The first word of each hook's `run`.
@@ -18,7 +18,7 @@ extension Decoder {
         if case .pool(let index) = route.action { index } else { nil }
       })
     for (index, pool) in fleet.pools.enumerated() {
-      let place = places.pools[index]
+      let place = offsets.pools[index]
       if !used.contains(index) {
         report.warn(
           at: place.name, "no route leads to pool \(Printable.quoted(pool.name))",
@@ -26,7 +26,7 @@ extension Decoder {
       }
       warnOfBackups(pool, at: place.retries)
     }
-    for program in places.programs where !isProgram(program.path) {
+    for program in offsets.programs where !isProgram(program.path) {
       report.warn(
         at: program.offset, "\(Printable.quoted(program.path)) is no program that can be run here")
     }

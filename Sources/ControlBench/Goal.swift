@@ -86,8 +86,8 @@ enum Figure: Hashable, Sendable {
     let capacity = endpoints.reduce(0) { $0 + $1.capacity }
     var least = Double.infinity
     for speed in Set(endpoints.map(\.capacity)) {
-      let mates = endpoints.indices.filter { endpoints[$0].capacity == speed }
-      let own = mates.map { counts[$0] }
+      let others = endpoints.indices.filter { endpoints[$0].capacity == speed }
+      let own = others.map { counts[$0] }
       let mean = own.reduce(0, +) / Double(own.count)
       // A tenth of its fair share, and enough to tell chance from neglect.
       let isUsed = mean >= max(0.1 * all * speed / capacity, 40)

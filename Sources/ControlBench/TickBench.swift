@@ -23,7 +23,7 @@ struct TickBench {
       endpoints: (0..<endpointCount).map { index in
         let bytes = [10, UInt8(index >> 16 & 255), UInt8(index >> 8 & 255), UInt8(index & 255)]
         var endpoint = Endpoint(address: SocketAddress(bytes: bytes, port: 8_000))
-        endpoint.slot = index
+        endpoint.endpointIndex = index
         return endpoint
       })
     pool.weights.law = law
@@ -41,9 +41,9 @@ struct TickBench {
     ]
     var fleet = Fleet()
     fleet.pools = [pool]
-    evidence = EvidenceBoard(workerCount: 2, slotCount: endpointCount)
+    evidence = EvidenceBoard(workerCount: 2, endpointLimit: endpointCount)
     controller = Controller(
-      fleet: fleet, evidence: evidence, hints: HintBoard(slotCount: endpointCount),
+      fleet: fleet, evidence: evidence, pickBoard: PickBoard(endpointLimit: endpointCount),
       random: RandomSource(seed: 2), now: .zero)
   }
 
@@ -78,16 +78,16 @@ struct TickBench {
 
   /// A tenth of a second of traffic, some of it at every endpoint.
   private mutating func work() {
-    for slot in 0..<endpointCount {
-      let cells = evidence.block(ofWorker: slot & 1)
+    for endpointIndex in 0..<endpointCount {
+      let cells = evidence.block(ofWorker: endpointIndex & 1)
       let count = UInt64(random.index(below: 4))
-      cells.add(count, at: evidence.index(.started, slot))
-      cells.add(count, at: evidence.index(.completed, slot))
-      let each = UInt64(100_000_000 + 50_000_000 * (slot % 5))
-      cells.add(count * each, at: evidence.index(.completedNanoseconds, slot))
-      cells.store(2, at: evidence.index(.inFlight, slot))
+      cells.add(count, at: evidence.index(.started, endpointIndex))
+      cells.add(count, at: evidence.index(.completed, endpointIndex))
+      let each = UInt64(100_000_000 + 50_000_000 * (endpointIndex % 5))
+      cells.add(count * each, at: evidence.index(.completedNanoseconds, endpointIndex))
+      cells.store(2, at: evidence.index(.inFlight, endpointIndex))
       let started = UInt64(2) &* UInt64(bitPattern: (now - Self.tickInterval).rawValue)
-      cells.store(started, at: evidence.index(.outstandingStarts, slot))
+      cells.store(started, at: evidence.index(.outstandingStarts, endpointIndex))
     }
   }
 

@@ -40,30 +40,31 @@ package struct EvidenceReading: Sendable, Equatable {
 
   package init() {}
 
-  init(_ board: EvidenceBoard, _ slot: Int, now: Nanoseconds) {
+  init(_ board: EvidenceBoard, _ endpointIndex: Int, now: Nanoseconds) {
     // A tunnel is no request that is being answered. Cells are read one by one.
-    let (all, tunnels) = (board.sum(.inFlight, slot), board.sum(.tunnels, slot))
+    let (all, tunnels) = (board.sum(.inFlight, endpointIndex), board.sum(.tunnels, endpointIndex))
     let count = all > tunnels ? all - tunnels : 0
     inFlight = Double(count)
-    started = Double(board.sum(.started, slot))
-    completed = Double(board.sum(.completed, slot))
-    failed = Double(board.sum(.failed, slot))
-    refused = Double(board.sum(.refused, slot))
-    seconds = Double(board.sum(.completedNanoseconds, slot)) / 1e9
-    lostSeconds = Double(board.sum(.timedOutNanoseconds, slot)) / 1e9
-    work = Double(board.sum(.workMicros, slot)) / 1e6
-    squares = Double(board.sum(.completedSquares, slot)) / 1e12
-    readmissions = Double(board.sum(.readmissions, slot))
-    pieces = Double(board.sum(.pieces, slot)) + completed + refused
-    streamPieces = Double(board.sum(.streamPieces, slot))
-    startedBytes = Double(board.sum(.startedBytes, slot))
-    outstandingBytes = Double(board.sum(.outstandingBytes, slot))
-    answeredBytes = Double(board.sum(.answeredBytes, slot))
+    started = Double(board.sum(.started, endpointIndex))
+    completed = Double(board.sum(.completed, endpointIndex))
+    failed = Double(board.sum(.failed, endpointIndex))
+    refused = Double(board.sum(.refused, endpointIndex))
+    seconds = Double(board.sum(.completedNanoseconds, endpointIndex)) / 1e9
+    lostSeconds = Double(board.sum(.timedOutNanoseconds, endpointIndex)) / 1e9
+    work = Double(board.sum(.workMicros, endpointIndex)) / 1e6
+    squares = Double(board.sum(.completedSquares, endpointIndex)) / 1e12
+    readmissions = Double(board.sum(.readmissions, endpointIndex))
+    pieces = Double(board.sum(.pieces, endpointIndex)) + completed + refused
+    streamPieces = Double(board.sum(.streamPieces, endpointIndex))
+    startedBytes = Double(board.sum(.startedBytes, endpointIndex))
+    outstandingBytes = Double(board.sum(.outstandingBytes, endpointIndex))
+    answeredBytes = Double(board.sum(.answeredBytes, endpointIndex))
     // Cells are read one by one: a request may have come or gone between.
-    let held = min(board.sum(.held, slot), count)
+    let held = min(board.sum(.held, endpointIndex), count)
     self.held = Double(held)
     let ages =
-      (count - held) &* UInt64(bitPattern: now.rawValue) &- board.sum(.outstandingStarts, slot)
+      (count - held) &* UInt64(bitPattern: now.rawValue)
+      &- board.sum(.outstandingStarts, endpointIndex)
     outstandingSeconds = max(0, Double(Int64(bitPattern: ages)) / 1e9)
     if outstandingSeconds > 1e6 * max(1, inFlight) { outstandingSeconds = 0 }
   }
@@ -148,7 +149,7 @@ package struct StreamPace: Sendable, Equatable {
 }
 
 /// What an endpoint did in one tick.
-package struct CapacityNews: Sendable, Equatable {
+package struct CapacityDelta: Sendable, Equatable {
   package var started = 0.0
   package var failed = 0.0
   package var completions = 0.0
@@ -208,13 +209,13 @@ package struct CapacityEvidence: Sendable, Equatable {
   /// Whether it deserves its weight, by what it does with single requests.
   package var probation = Probation()
   /// The last page's load of others, its mean, and when the scrape was sent.
-  package private(set) var foreign = 0.0
-  package private(set) var foreignMean = 0.0
-  package private(set) var foreignAt: Nanoseconds?
+  package private(set) var others = 0.0
+  package private(set) var othersMean = 0.0
+  package private(set) var othersAt: Nanoseconds?
   /// The last tick's cells.
   package private(set) var last: EvidenceReading?
   /// What came since the tick before.
-  private(set) var news = CapacityNews()
+  private(set) var delta = CapacityDelta()
   /// When a scrape was sent, and what the cells said then.
   private(set) var atSending: EvidenceReading?
   /// The cells at the last page.
@@ -244,10 +245,10 @@ package struct CapacityEvidence: Sendable, Equatable {
     let isIdle = now.inFlight == 0 && ended + failed == 0
     let isSilent = !isIdle && fresh.completions == 0 && now.pieces <= last.pieces
     sums.silentSeconds = isSilent ? sums.silentSeconds + passed : 0
-    news = CapacityNews(
+    delta = CapacityDelta(
       started: max(0, now.started - last.started), failed: failed,
       completions: fresh.completions, seconds: fresh.durations, squares: fresh.squares)
-    news.pieces = max(0, now.streamPieces - last.streamPieces)
+    delta.pieces = max(0, now.streamPieces - last.streamPieces)
     if let stream {
       takeStream(stream, &fresh, running: max(0, now.inFlight - now.held), passed: passed)
     }
@@ -266,10 +267,10 @@ package struct CapacityEvidence: Sendable, Equatable {
   private mutating func takeStream(
     _ stream: StreamPace, _ fresh: inout CapacityMemory, running: Double, passed: Double
   ) {
-    fresh.completions = news.pieces / stream.piecesPerAnswer
+    fresh.completions = delta.pieces / stream.piecesPerAnswer
     fresh.amount = fresh.completions * stream.stretch
     fresh.seconds = running * passed
-    if news.pieces > 0 {
+    if delta.pieces > 0 {
       // It stood still and goes on: what was meanwhile is not what is now.
       if sums.stillSeconds > StreamPace.stillMax { forget() }
       sums.stillSeconds = 0
@@ -294,30 +295,30 @@ package struct CapacityEvidence: Sendable, Equatable {
   /// A scrape is sent now.
   package mutating func scrapeSent(_ cells: EvidenceReading) { atSending = cells }
 
-  /// The page of the scrape that was sent at `sentAt`. More than `foreignMax` requests of others
+  /// The page of the scrape that was sent at `sentAt`. More than `othersMax` requests of others
   /// are not believed. Returns the load of the endpoint, as far as it is believed, and our own part
   /// of it; nil where the page has no load.
   package mutating func take(
     _ page: WorkReading, cells: EvidenceReading, sentAt: Nanoseconds,
-    foreignMax: Double = .infinity
+    othersMax: Double = .infinity
   ) -> (total: Double, own: Double)? {
     defer { atPage = cells }
     guard page.running != nil || page.waiting != nil, let atSending else { return nil }
     let total = (page.running ?? 0) + (page.waiting ?? 0)
     // In flight when it was sent, and all that was sent since: no race with our own requests.
     let own = atSending.inFlight + max(0, cells.started - atSending.started)
-    let age = foreignAt.map { max(0, (sentAt - $0).seconds) } ?? 0
-    let keep = foreignAt == nil ? 0 : exponential(-age / 5)
-    foreign = min(max(0, total - own), foreignMax)
+    let age = othersAt.map { max(0, (sentAt - $0).seconds) } ?? 0
+    let keep = othersAt == nil ? 0 : exponential(-age / 5)
+    others = min(max(0, total - own), othersMax)
     // A mean that is far above what is there now is of a time that is over.
-    let mean = foreignMean * keep + foreign * (1 - keep)
-    foreignMean = min(mean, Self.meanRatioMax * (foreign + 2))
-    foreignAt = sentAt
-    return (own + foreign, own)
+    let mean = othersMean * keep + others * (1 - keep)
+    othersMean = min(mean, Self.meanRatioMax * (others + 2))
+    othersAt = sentAt
+    return (own + others, own)
   }
 
   /// What the other balancers' requests came to since the page before: (failed, ended well).
-  package func foreignOutcomes(
+  package func othersOutcomes(
     _ page: WorkReading, cells: EvidenceReading
   ) -> (failed: Double, good: Double)? {
     guard let completions = page.completions, let failures = page.failures, let atPage else {
@@ -332,9 +333,9 @@ package struct CapacityEvidence: Sendable, Equatable {
   }
 
   /// The mean load of others as it may still be believed: it fades once scrapes fail.
-  package func fadedForeignMean(now: Nanoseconds, interval: Double) -> Double {
-    guard let foreignAt else { return 0 }
-    let late = max(0, (now - foreignAt).seconds - 3 * interval)
-    return foreignMean * exponential(-late / (3 * interval))
+  package func fadedOthersMean(now: Nanoseconds, interval: Double) -> Double {
+    guard let othersAt else { return 0 }
+    let late = max(0, (now - othersAt).seconds - 3 * interval)
+    return othersMean * exponential(-late / (3 * interval))
   }
 }

@@ -112,7 +112,7 @@ package struct CapacityPool: Sendable, Equatable {
 
   /// What a page says of others' requests is believed up to here: eight times what the pages of
   /// the pool say of their endpoints, the fullest apart, on average.
-  private(set) var foreignMax = Double.infinity
+  private(set) var othersMax = Double.infinity
 
   /// A scrape of one of `endpointCount` endpoints said that much load, of which our part was `own`.
   package mutating func noteLoad(total: Double, own: Double, endpointCount: Int) {
@@ -123,7 +123,7 @@ package struct CapacityPool: Sendable, Equatable {
     guard roundCount >= endpointCount else { return }
     if roundOwn > 0 { balancers += 0.1 * (min(max(roundTotal / roundOwn, 1), 64) - balancers) }
     if roundCount > 1 {
-      foreignMax = 8 * ((roundTotal - roundMost) / Double(roundCount - 1) + 2)
+      othersMax = 8 * ((roundTotal - roundMost) / Double(roundCount - 1) + 2)
     }
     roundMost = 0
     (roundTotal, roundOwn, roundCount) = (0, 0, 0)
@@ -144,7 +144,7 @@ package struct CapacityVerdict: Sendable, Equatable {
   /// Seconds that hanging requests add.
   package var stuckSeconds = 0.0
   /// ln of how much better than its base weight it is over minutes, and how much better than that
-  /// it was in the last seconds beside its pool mates; each less its dead band.
+  /// it was in the last seconds beside the others of its pool; each less its dead band.
   package var usual = 0.0
   package var lately = 0.0
   /// Weight ÷ (m · base weight).
@@ -307,7 +307,9 @@ package enum CapacityLaw {
         end += 1
       }
       let mean = sum / count
-      for place in begin..<end { alike[order[place]] = Alike(usual: mean, count: end - begin) }
+      for position in begin..<end {
+        alike[order[position]] = Alike(usual: mean, count: end - begin)
+      }
       begin = end
     }
     return alike

@@ -27,22 +27,23 @@ extension Controller {
     // Only these give an endpoint fewer requests for what they think of it, and trials.
     let triesSick = pool.weights.law == .capacity && pool.balance == .leastRequest
     let hasRequests = pools[index].requestRate >= Self.requestRateMin
-    for place in pool.endpoints.indices {
-      let slot = pool.endpoints[place].slot
-      let endpoint = pool.endpoints[place]
-      let isBegun = endpoints[slot]?.lookForCanary(
-        isEjected: evidence.isEjected(slot), triesSick: triesSick && !endpoint.isBackup,
+    for position in pool.endpoints.indices {
+      let endpointIndex = pool.endpoints[position].endpointIndex
+      let endpoint = pool.endpoints[position]
+      let isBegun = endpoints[endpointIndex]?.lookForCanary(
+        isEjected: evidence.isEjected(endpointIndex), triesSick: triesSick && !endpoint.isBackup,
         hasRequests: hasRequests)
-      if isBegun == true { reschedule(slot, Self.canarySource) }
+      if isBegun == true { reschedule(endpointIndex, Self.canarySource) }
     }
   }
 
   /// Requires: the endpoint has a canary, and it is due.
   mutating func beginCanary(_ id: ProbeID, pool index: Int, now: Nanoseconds) -> ProbeRequest {
-    guard let endpoint = endpoints[id.slot]?.endpoint, let policy = fleet.pools[index].canary
+    guard let endpoint = endpoints[id.endpointIndex]?.endpoint,
+      let policy = fleet.pools[index].canary
     else { preconditionFailure("no canary is due where there is none") }
     let timeout =
-      endpoints[id.slot]?.canary?.begin(
+      endpoints[id.endpointIndex]?.canary?.begin(
         serial: id.serial, timeout: policy.timeout, poolUsual: pools[index].usualCanary, now: now,
         &random) ?? policy.timeout
     var request = ProbeRequest(
@@ -60,26 +61,28 @@ extension Controller {
   mutating func finishCanary(
     _ id: ProbeID, _ outcome: ProbeOutcome, now: Nanoseconds, wall: Nanoseconds
   ) -> Bool {
-    guard let index = endpoints[id.slot]?.pool, let policy = fleet.pools[index].canary,
-      let attempt = endpoints[id.slot]?.canary?.end(serial: id.serial),
-      let end = endpoints[id.slot]?.canary?.take(
+    guard let index = endpoints[id.endpointIndex]?.pool, let policy = fleet.pools[index].canary,
+      let attempt = endpoints[id.endpointIndex]?.canary?.end(serial: id.serial),
+      let end = endpoints[id.endpointIndex]?.canary?.take(
         outcome, of: attempt, poolUsual: pools[index].usualCanary, timeout: policy.timeout,
         now: now, wall: wall)
     else { return false }
-    reschedule(id.slot, Self.canarySource)
-    let goodInRow = endpoints[id.slot]?.canary?.goodInRow ?? 0
+    reschedule(id.endpointIndex, Self.canarySource)
+    let goodInRow = endpoints[id.endpointIndex]?.canary?.goodInRow ?? 0
     switch end.result {
     case .good:
       pools[index].noteCanary(end.seconds)
-      if goodInRow >= Canary.goodNeeded, evidence.isEjected(id.slot) {
-        hints.tellCanary(id.slot, isGood: true)
+      if goodInRow >= Canary.goodNeeded, evidence.isEjected(id.endpointIndex) {
+        pickBoard.notifyCanary(id.endpointIndex, isGood: true)
       }
     case .failed(.local): break
     case .late, .failed:
-      endpoints[id.slot]?.capacity.probation.canaryFailed()
-      if end.isDefinite, evidence.isEjected(id.slot) { hints.tellCanary(id.slot, isGood: false) }
+      endpoints[id.endpointIndex]?.capacity.probation.canaryFailed()
+      if end.isDefinite, evidence.isEjected(id.endpointIndex) {
+        pickBoard.notifyCanary(id.endpointIndex, isGood: false)
+      }
     }
-    if let endpoint = endpoints[id.slot]?.endpoint {
+    if let endpoint = endpoints[id.endpointIndex]?.endpoint {
       canaryLog.append(
         CanaryEnd(
           pool: fleet.pools[index].name, endpoint: endpoint.address, end: end,
@@ -89,9 +92,9 @@ extension Controller {
   }
 
   /// The balancer's cells with the canaries: what a page says of the endpoint's work has them.
-  func cellsOfPage(_ slot: Int, now: Nanoseconds) -> EvidenceReading {
-    var cells = EvidenceReading(evidence, slot, now: now)
-    endpoints[slot]?.canary?.add(to: &cells)
+  func cellsOfPage(_ endpointIndex: Int, now: Nanoseconds) -> EvidenceReading {
+    var cells = EvidenceReading(evidence, endpointIndex, now: now)
+    endpoints[endpointIndex]?.canary?.add(to: &cells)
     return cells
   }
 }

@@ -1,6 +1,6 @@
 // How evidence reaches the capacity law: the workers' cells at every tick, pages' counters and
 // loads at every scrape; and what scrapes tell the workers in return: forecasts of other
-// balancers' load and news of health.
+// balancers' load and notices of health.
 import Fleet
 package import Primitives
 
@@ -9,41 +9,43 @@ extension Controller {
   static let scrapesPerSecondMax = 50.0
 
   /// After a scrape's end has been noted.
-  mutating func takeWork(_ slot: Int, _ index: Int, sentAt: Nanoseconds, now: Nanoseconds) {
-    guard let pool = endpoints[slot]?.pool, let scrape = endpoints[slot]?.scrapes[index],
+  mutating func takeWork(_ endpointIndex: Int, _ index: Int, sentAt: Nanoseconds, now: Nanoseconds)
+  {
+    guard let pool = endpoints[endpointIndex]?.pool,
+      let scrape = endpoints[endpointIndex]?.scrapes[index],
       scrape.hasRoles
     else { return }
     let isSuccess = scrape.statistics.failure == nil
-    if let news = endpoints[slot]?.scrapeRow.take(isSuccess: isSuccess, now: now) {
-      hints.tell(news, slot)
+    if let notice = endpoints[endpointIndex]?.scrapeRow.take(isSuccess: isSuccess, now: now) {
+      pickBoard.notify(notice, endpointIndex)
     }
     guard isSuccess, let work = scrape.work else { return }
-    endpoints[slot]?.service.takePage(running: work.running, waiting: work.waiting)
-    endpoints[slot]?.fullPages.take(
+    endpoints[endpointIndex]?.service.takePage(running: work.running, waiting: work.waiting)
+    endpoints[endpointIndex]?.fullPages.take(
       running: work.running, waiting: work.waiting, at: sentAt)
-    let cells = cellsOfPage(slot, now: now)
+    let cells = cellsOfPage(endpointIndex, now: now)
     if pools[pool].hasOthers,
-      let others = endpoints[slot]?.capacity.foreignOutcomes(work, cells: cells)
+      let others = endpoints[endpointIndex]?.capacity.othersOutcomes(work, cells: cells)
     {
-      tellOutcomes(slot, others)
+      notifyOutcomes(endpointIndex, others)
     }
-    let load = endpoints[slot]?.capacity.take(
-      work, cells: cells, sentAt: sentAt, foreignMax: pools[pool].foreignMax)
+    let load = endpoints[endpointIndex]?.capacity.take(
+      work, cells: cells, sentAt: sentAt, othersMax: pools[pool].othersMax)
     guard let load else { return }
     pools[pool].noteLoad(
       total: load.total, own: load.own, endpointCount: fleet.pools[pool].endpoints.count)
-    if let capacity = endpoints[slot]?.capacity {
-      capacity.publishForeign(
-        hints, slot, interval: fleet.pools[pool].weights.interval.seconds, now: now)
+    if let capacity = endpoints[endpointIndex]?.capacity {
+      capacity.publishOthers(
+        pickBoard, endpointIndex, interval: fleet.pools[pool].weights.interval.seconds, now: now)
     }
   }
 
-  private func tellOutcomes(_ slot: Int, _ others: (failed: Double, good: Double)) {
+  private func notifyOutcomes(_ endpointIndex: Int, _ others: (failed: Double, good: Double)) {
     if others.failed >= 1, others.failed > others.good {
-      hints.tell(.foreignFailures, slot)
-      if others.failed >= 3 { hints.tell(.foreignOutage, slot) }
+      pickBoard.notify(.othersFailures, endpointIndex)
+      if others.failed >= 3 { pickBoard.notify(.othersOutage, endpointIndex) }
     } else if others.failed < 1, others.good >= 1 {
-      hints.tell(.foreignSuccesses, slot, count: UInt64(min(others.good, 1e9)))
+      pickBoard.notify(.othersSuccesses, endpointIndex, count: UInt64(min(others.good, 1e9)))
     }
   }
 
@@ -59,37 +61,37 @@ extension Controller {
     bases.reserveCapacity(pool.endpoints.count)
     var (started, pieces, answers) = (0.0, 0.0, 0.0)
     let piecesPerAnswer = pools[index].piecesPerAnswer
-    for place in pool.endpoints.indices {
-      let slot = pool.endpoints[place].slot
-      let cells = EvidenceReading(evidence, slot, now: now)
-      let taken = endpoints[slot]?.takeCells(
-        cells, passed: passed.seconds, tau: tau, piecesPerAnswer, hints,
+    for position in pool.endpoints.indices {
+      let endpointIndex = pool.endpoints[position].endpointIndex
+      let cells = EvidenceReading(evidence, endpointIndex, now: now)
+      let taken = endpoints[endpointIndex]?.takeCells(
+        cells, passed: passed.seconds, tau: tau, piecesPerAnswer, pickBoard,
         interval: configured, now: now)
-      if let news = taken?.news {
-        started += news.started
-        pieces += news.pieces
-        answers += news.completions
+      if let delta = taken?.delta {
+        started += delta.started
+        pieces += delta.pieces
+        answers += delta.completions
       }
       all.append(taken?.sums ?? CapacityEvidence.Sums())
-      bases.append(pool.endpoints[place].baseWeight)
+      bases.append(pool.endpoints[position].baseWeight)
     }
     pools[index].noteRequests(started, passed: passed.seconds)
     pools[index].noteStreams(pieces: pieces, answers: answers, passed: passed.seconds)
     let verdicts = CapacityLaw.verdicts(
       all, bases: bases, floorRatio: pool.weights.floorRatio, pool: &pools[index])
     let interval = scrapeInterval(index)
-    for (place, verdict) in verdicts.enumerated() {
-      let slot = pool.endpoints[place].slot
-      let mustFollow = endpoints[slot]?.take(verdict, interval: interval) == true
+    for (position, verdict) in verdicts.enumerated() {
+      let endpointIndex = pool.endpoints[position].endpointIndex
+      let mustFollow = endpoints[endpointIndex]?.take(verdict, interval: interval) == true
       let isKnown = verdict.completions >= 3 && verdict.seconds > 0
-      hints.setCapacity(slot, isKnown ? verdict.amount / verdict.seconds : 0)
-      hints.setPool(
-        slot, fleetResponse: pools[index].fleetResponse, interval: interval.seconds,
+      pickBoard.setCapacity(endpointIndex, isKnown ? verdict.amount / verdict.seconds : 0)
+      pickBoard.setPool(
+        endpointIndex, fleetResponse: pools[index].fleetResponse, interval: interval.seconds,
         balancers: pools[index].balancers)
       guard mustFollow else { continue }
       for source in pool.weights.scrapes.indices {
-        if endpoints[slot]?.scrapes[source].follow(interval, now: now, &random) == true {
-          reschedule(slot, source)
+        if endpoints[endpointIndex]?.scrapes[source].follow(interval, now: now, &random) == true {
+          reschedule(endpointIndex, source)
         }
       }
     }
@@ -105,23 +107,25 @@ extension Controller {
   ) {
     var (waiting, isTrying) = (0, false)
     let usual = pools[index].usualResponse
-    for place in pool.endpoints.indices {
-      let slot = pool.endpoints[place].slot
-      guard let state = endpoints[slot]?.probe(usual: usual, passed: passed) else { continue }
+    for position in pool.endpoints.indices {
+      let endpointIndex = pool.endpoints[position].endpointIndex
+      guard let state = endpoints[endpointIndex]?.probe(usual: usual, passed: passed) else {
+        continue
+      }
       if state.isWaiting { waiting += 1 }
       if state.isTried { isTrying = true }
     }
     guard waiting > 0, !isTrying else { return }
     let rate = pools[index].requestRate
-    for place in pool.endpoints.indices {
-      let slot = pool.endpoints[place].slot
+    for position in pool.endpoints.indices {
+      let endpointIndex = pool.endpoints[position].endpointIndex
       guard
-        endpoints[slot]?.wantsTrial(sickIdle: waiting, rate: rate, now: now) == true,
-        !evidence.isEjected(slot), !pool.endpoints[place].isBackup,
-        pool.endpoints[place].baseWeight > 0
+        endpoints[endpointIndex]?.wantsTrial(sickIdle: waiting, rate: rate, now: now) == true,
+        !evidence.isEjected(endpointIndex), !pool.endpoints[position].isBackup,
+        pool.endpoints[position].baseWeight > 0
       else { continue }
-      endpoints[slot]?.capacity.probation.begin()
-      hints.giveTrial(slot)
+      endpoints[endpointIndex]?.capacity.probation.begin()
+      pickBoard.giveTrial(endpointIndex)
       return
     }
   }
@@ -145,17 +149,18 @@ extension EndpointState {
   /// than all the rest.
   fileprivate mutating func takeCells(
     _ cells: EvidenceReading, passed: Double, tau: Double,
-    _ piecesPerAnswer: Double?, _ hints: HintBoard, interval: Double, now: Nanoseconds
-  ) -> (sums: CapacityEvidence.Sums, news: CapacityNews) {
+    _ piecesPerAnswer: Double?, _ pickBoard: PickBoard, interval: Double, now: Nanoseconds
+  ) -> (sums: CapacityEvidence.Sums, delta: CapacityDelta) {
     let stream = piecesPerAnswer.map {
       let count =
-        cells.inFlight - cells.held + capacity.fadedForeignMean(now: now, interval: interval)
+        cells.inFlight - cells.held + capacity.fadedOthersMean(now: now, interval: interval)
       return StreamPace(
-        piecesPerAnswer: $0, stretch: hints.shape(endpoint.slot).stretch(max(1, count)))
+        piecesPerAnswer: $0, stretch: pickBoard.shape(endpoint.endpointIndex).stretch(max(1, count))
+      )
     }
     capacity.take(cells, passed: passed, tau: tau, stream: stream)
-    capacity.publishForeign(hints, endpoint.slot, interval: interval, now: now)
-    return (capacity.sums, capacity.news)
+    capacity.publishOthers(pickBoard, endpoint.endpointIndex, interval: interval, now: now)
+    return (capacity.sums, capacity.delta)
   }
 
   /// Takes what the last tick says of its probation.
@@ -167,7 +172,7 @@ extension EndpointState {
       if !capacity.probation.isSick, hasFallen || isUnknown { capacity.probation.fall() }
     }
     let isWell = capacity.probation.take(
-      capacity.news, inFlight: sums.inFlight, outstandingSeconds: sums.outstandingSeconds,
+      capacity.delta, inFlight: sums.inFlight, outstandingSeconds: sums.outstandingSeconds,
       usual: sums.usualResponse(pool: usual), passed: passed)
     if isWell { capacity.recover(usual: usual) }
     return capacity.probation
@@ -204,14 +209,14 @@ extension ScrapeState {
 
 extension CapacityEvidence {
   /// Tells the workers what load others are expected to have on the endpoint.
-  fileprivate func publishForeign(
-    _ hints: HintBoard, _ slot: Int, interval: Double, now: Nanoseconds
+  fileprivate func publishOthers(
+    _ pickBoard: PickBoard, _ endpointIndex: Int, interval: Double, now: Nanoseconds
   ) {
-    guard let foreignAt else { return }
-    let mean = fadedForeignMean(now: now, interval: interval)
+    guard let othersAt else { return }
+    let mean = fadedOthersMean(now: now, interval: interval)
     // A trace of a request is noise, and a forecast of nothing costs a pick nothing.
-    let isNoise = foreign < 0.5 && mean < 0.05
-    hints.setForeignLoad(
-      slot, latest: isNoise ? 0 : foreign, mean: isNoise ? 0 : mean, sentAt: foreignAt)
+    let isNoise = others < 0.5 && mean < 0.05
+    pickBoard.setOthersLoad(
+      endpointIndex, latest: isNoise ? 0 : others, mean: isNoise ? 0 : mean, sentAt: othersAt)
   }
 }

@@ -8,21 +8,21 @@ extension Controller {
     var started = 0.0
     var sum = PoolDemand.Sum()
     let interval = pool.weights.interval.seconds
-    for place in pool.endpoints.indices {
-      let slot = pool.endpoints[place].slot
-      let concurrency = pool.endpoints[place].concurrency
+    for position in pool.endpoints.indices {
+      let endpointIndex = pool.endpoints[position].endpointIndex
+      let concurrency = pool.endpoints[position].concurrency
       guard
-        let work = endpoints[slot]?.takeService(
+        let work = endpoints[endpointIndex]?.takeService(
           concurrency: concurrency, interval: interval, passed: passed.seconds, now: now)
       else { continue }
       started += work.started
       // A backup is a reserve, not what the pool can do.
-      guard work.isEligible, !pool.endpoints[place].isBackup,
-        !evidence.isEjected(slot)
+      guard work.isEligible, !pool.endpoints[position].isBackup,
+        !evidence.isEjected(endpointIndex)
       else { continue }
       sum.add(
         work.capacity, hasSlots: work.hasSlots,
-        worth: pool.endpoints[place].baseWeight * work.factor)
+        worth: pool.endpoints[position].baseWeight * work.factor)
     }
     demand[index].forecast.take(started, now: now)
     demand[index].set(sum)
@@ -52,8 +52,8 @@ extension EndpointState {
   ) -> ServiceTick? {
     guard let cells = capacity.last else { return nil }
     let slots = concurrency ?? service.learnedSlots
-    let foreign = capacity.fadedForeignMean(now: now, interval: interval)
-    let started = service.take(cells, foreign: foreign, slots: slots, passed: passed)
+    let others = capacity.fadedOthersMean(now: now, interval: interval)
+    let started = service.take(cells, others: others, slots: slots, passed: passed)
     return ServiceTick(
       started: started, capacity: service.capacity, hasSlots: slots != nil,
       isEligible: eligibility.takesNewExchanges, factor: verdict?.factor ?? 1)

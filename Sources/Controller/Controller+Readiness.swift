@@ -13,7 +13,9 @@ extension Controller {
       let wait = pool.weights.interval + pool.weights.scrapeTimeout + .seconds(1)
       if now - start >= min(wait, Self.firstRoundMax) { continue }
       let isWaiting = pool.endpoints.contains { endpoint in
-        guard let state = endpoints[endpoint.slot], state.pool == index else { return false }
+        guard let state = endpoints[endpoint.endpointIndex], state.pool == index else {
+          return false
+        }
         return state.scrapes.contains { $0.statistics.lastDuration == nil }
       }
       if isWaiting { return pool.name }

@@ -4,10 +4,10 @@ package import Fleet
 package import Primitives
 
 extension Controller {
-  /// The endpoint's row as published, with what its weight rests on now; nil where the slot is
+  /// The endpoint's row as published, with what its weight rests on now; nil where the index is
   /// unused. Allocates.
-  package func explainedRow(_ slot: Int, now: Nanoseconds) -> WeightRow? {
-    guard let state = endpoints[slot] else { return nil }
+  package func explainedRow(_ endpointIndex: Int, now: Nanoseconds) -> WeightRow? {
+    guard let state = endpoints[endpointIndex] else { return nil }
     var row = state.row
     row.reason = WeightReason(
       row.reason.kind, state.evidence(of: state.basis, pools[state.pool], evidence, now: now),
@@ -16,13 +16,15 @@ extension Controller {
   }
 
   /// Whether the law holds the endpoint's weight at the pool's floor.
-  package func isAtFloor(_ slot: Int) -> Bool {
-    guard let pool = endpoints[slot]?.pool, let kind = endpoints[slot]?.row.reason.kind,
+  package func isAtFloor(_ endpointIndex: Int) -> Bool {
+    guard let pool = endpoints[endpointIndex]?.pool,
+      let kind = endpoints[endpointIndex]?.row.reason.kind,
       kind == .law || kind == .slew || kind == .stale || kind == .blackout
     else { return false }
     let policy = policy(ofPool: pool)
     let factor =
-      policy.law == .capacity ? endpoints[slot]?.verdict?.factor : endpoints[slot]?.factor
+      policy.law == .capacity
+      ? endpoints[endpointIndex]?.verdict?.factor : endpoints[endpointIndex]?.factor
     let floor = max(policy.floorRatio, 1e-6)
     return policy.law != .static && floor < 1 && factor ?? 1 <= floor * 1.000_001
   }
@@ -72,7 +74,8 @@ extension EndpointState {
     // Without any answer there is no usual time, and the law counts none as hanging.
     if sums.inFlight > 0, verdict?.stuckSeconds ?? 0 > 0 || found.meanResponse == nil {
       let long = max(CapacityLaw.silenceMin, 3 * pool.fleetResponse)
-      found.oldest = board.oldestStart(endpoint.slot).map { max(0, (now - $0).seconds) } ?? 0
+      found.oldest =
+        board.oldestStart(endpoint.endpointIndex).map { max(0, (now - $0).seconds) } ?? 0
       found.isMoving = sums.silentSeconds < long
       if found.oldest >= long { found.unanswered = Int(sums.inFlight) }
     }

@@ -55,7 +55,7 @@ extension Controller {
     pools[index].sinceShape = 0
     guard isSteering else {
       pools[index].shape = PoolShape(.plain, .none)
-      for endpoint in pool.endpoints { hints.setShape(endpoint.slot, .plain) }
+      for endpoint in pool.endpoints { pickBoard.setShape(endpoint.endpointIndex, .plain) }
       return
     }
     let found = find(index, pool, passed: waited, now: now)
@@ -64,8 +64,8 @@ extension Controller {
       found.source == .engine ? sizes(index, pool, passed: waited) : (0, 0)
     for endpoint in pool.endpoints {
       let own = endpoint.concurrency.map { ServiceShape.slots($0, marginal: found.price) }
-      hints.setShape(
-        endpoint.slot, own ?? found.shape, sizeSlope: sizeSlope, sizeMean: sizeMean)
+      pickBoard.setShape(
+        endpoint.endpointIndex, own ?? found.shape, sizeSlope: sizeSlope, sizeMean: sizeMean)
     }
   }
 
@@ -96,7 +96,7 @@ extension Controller {
   private mutating func sizes(
     _ index: Int, _ pool: Pool, passed: Double
   ) -> (slope: Double, mean: Double) {
-    pools[index].sizeFit.take(evidence, slots: sample(of: pool), passed: passed)
+    pools[index].sizeFit.take(evidence, endpointIndexes: sample(of: pool), passed: passed)
     guard let mean = pools[index].sizeFit.meanSize, let slope = pools[index].sizeFit.slope else {
       return (0, 0)
     }
@@ -108,20 +108,23 @@ extension Controller {
   /// Slots of at most `ShapeFit.endpointsMax` endpoints.
   private func sample(of pool: Pool) -> [Int] {
     let step = max(1, (pool.endpoints.count + ShapeFit.endpointsMax - 1) / ShapeFit.endpointsMax)
-    return stride(from: 0, to: pool.endpoints.count, by: step).map { pool.endpoints[$0].slot }
+    return stride(from: 0, to: pool.endpoints.count, by: step).map {
+      pool.endpoints[$0].endpointIndex
+    }
   }
 
   /// Takes what requests took by what was in flight, of some endpoints if there are many.
   private mutating func learn(_ index: Int, _ pool: Pool, passed: Double) {
     pools[index].shapeFit.take(
-      evidence, slots: sample(of: pool), passed: passed, fleetResponse: pools[index].fleetResponse)
+      evidence, endpointIndexes: sample(of: pool), passed: passed,
+      fleetResponse: pools[index].fleetResponse)
   }
 
   /// The slots that the endpoints' pages agree on within a tenth; nil: they do not.
   private mutating func sharedSlots(_ pool: Pool, _ now: Nanoseconds) -> Double? {
     var known: [Double] = []
-    for place in pool.endpoints.indices {
-      if let slots = endpoints[pool.endpoints[place].slot]?.slotsOfPages(now: now) {
+    for position in pool.endpoints.indices {
+      if let slots = endpoints[pool.endpoints[position].endpointIndex]?.slotsOfPages(now: now) {
         known.append(slots)
       }
     }
@@ -135,10 +138,10 @@ extension Controller {
     _ index: Int, _ pool: Pool, _ shared: Double?, _ now: Nanoseconds
   ) {
     var (count, slots) = (0.0, 0.0)
-    for place in pool.endpoints.indices {
-      let endpoint = pool.endpoints[place]
-      guard let own = endpoint.concurrency ?? shared, !evidence.isEjected(endpoint.slot),
-        let load = endpoints[endpoint.slot]?.loadToServe(
+    for position in pool.endpoints.indices {
+      let endpoint = pool.endpoints[position]
+      guard let own = endpoint.concurrency ?? shared, !evidence.isEjected(endpoint.endpointIndex),
+        let load = endpoints[endpoint.endpointIndex]?.loadToServe(
           interval: pool.weights.interval.seconds, now: now)
       else { continue }
       count += load
@@ -158,6 +161,6 @@ extension EndpointState {
   /// Requests in flight, those of others included; nil where it takes none.
   fileprivate mutating func loadToServe(interval: Double, now: Nanoseconds) -> Double? {
     guard eligibility.takesNewExchanges else { return nil }
-    return capacity.sums.inFlight + capacity.fadedForeignMean(now: now, interval: interval)
+    return capacity.sums.inFlight + capacity.fadedOthersMean(now: now, interval: interval)
   }
 }

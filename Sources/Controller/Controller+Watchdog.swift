@@ -12,45 +12,45 @@ extension Controller {
     let passed = min(passed.seconds, 0.5)
     let recent = pool.watchdog.timeout.seconds
     var movingCount = 0
-    for place in pool.endpoints.indices
-    where (endpoints[pool.endpoints[place].slot]?.look().quiet ?? .infinity) < recent {
+    for position in pool.endpoints.indices
+    where (endpoints[pool.endpoints[position].endpointIndex]?.look().quiet ?? .infinity) < recent {
       movingCount += 1
     }
-    var wanted: [(slot: Int, cause: Watchdog.Cause)] = []
-    for place in pool.endpoints.indices {
-      let slot = pool.endpoints[place].slot
-      let look = endpoints[slot]?.look()
+    var wanted: [(endpointIndex: Int, cause: Watchdog.Cause)] = []
+    for position in pool.endpoints.indices {
+      let endpointIndex = pool.endpoints[position].endpointIndex
+      let look = endpoints[endpointIndex]?.look()
       let isMoving = (look?.quiet ?? .infinity) < recent
       let before = look?.eligibility ?? .ready
-      let view = endpoints[slot]?.watch(
+      let view = endpoints[endpointIndex]?.watch(
         othersMove: movingCount > (isMoving ? 1 : 0), pool.watchdog, passed: passed, now: now)
       guard let view else { continue }
       if view.hastens {
-        reschedule(slot, -1)
-        for source in pool.weights.scrapes.indices { reschedule(slot, source) }
+        reschedule(endpointIndex, -1)
+        for source in pool.weights.scrapes.indices { reschedule(endpointIndex, source) }
       }
-      if let cause = view.cause { wanted.append((slot, cause)) }
+      if let cause = view.cause { wanted.append((endpointIndex, cause)) }
       guard let event = view.event else { continue }
-      hints.tell(event == .retried ? .stalled : .recovered, slot)
-      noteHealth(slot, before: before, now)
+      pickBoard.notify(event == .retried ? .stalled : .recovered, endpointIndex)
+      noteHealth(endpointIndex, before: before, now)
     }
     pools[index].isHeld = false
     for each in wanted {
-      guard mayStall(each.slot, pool) else {
+      guard mayStall(each.endpointIndex, pool) else {
         pools[index].isHeld = true
         continue
       }
-      let before = endpoints[each.slot]?.eligibility ?? .ready
-      endpoints[each.slot]?.watchdog.trip(each.cause)
-      noteHealth(each.slot, before: before, now, cause: each.cause)
+      let before = endpoints[each.endpointIndex]?.eligibility ?? .ready
+      endpoints[each.endpointIndex]?.watchdog.trip(each.cause)
+      noteHealth(each.endpointIndex, before: before, now, cause: each.cause)
     }
   }
 
   /// Whether the pool can do without the endpoint. One on trial is out already.
-  private func mayStall(_ slot: Int, _ pool: Pool) -> Bool {
+  private func mayStall(_ endpointIndex: Int, _ pool: Pool) -> Bool {
     var (stalled, left) = (1, 0)
-    for endpoint in pool.endpoints where endpoint.slot != slot {
-      guard let state = endpoints[endpoint.slot] else { continue }
+    for endpoint in pool.endpoints where endpoint.endpointIndex != endpointIndex {
+      guard let state = endpoints[endpoint.endpointIndex] else { continue }
       if state.watchdog.phase != .fine { stalled += 1 }
       if state.eligibility.takesNewExchanges, endpoint.baseWeight > 0 { left += 1 }
     }

@@ -1,6 +1,6 @@
 // From signals to rows: law, fallback, floor, slew. Health is put beside the weight, never into it.
-// A missing metric is neither idle nor dead: its endpoint gets what its pool mates get. What a
-// target rests on is kept beside it; it becomes words only where somebody reads them.
+// A missing metric is neither idle nor dead: its endpoint gets what the others of its pool get.
+// What a target depends on is kept beside it; it becomes words only where somebody reads them.
 package import Fleet
 package import Primitives
 
@@ -31,7 +31,7 @@ extension Controller {
     case unreachable(seconds: Double)
   }
 
-  /// New rows by slot, or nil where nothing moved. Call about every 100 ms.
+  /// New rows by endpoint index, or nil where nothing moved. Call about every 100 ms.
   package mutating func tick(now: Nanoseconds) -> [WeightRow?]? {
     let passed = tickedAt.map { min(max(now - $0, .zero), Self.tickMax) } ?? .zero
     tickedAt = now
@@ -53,10 +53,10 @@ extension Controller {
         slewStep: policy.slew * passed.seconds, freeze: freeze(ofPool: index),
         downCauses: pool.onMarkedDown.causes, now: now, pool: pool.name, capacity: pools[index],
         board: evidence)
-      for place in targets.indices {
+      for position in targets.indices {
         // In place: a copy of the state would cost more than all the rest.
-        let slot = pool.endpoints[place].slot
-        if endpoints[slot]?.advance(to: targets[place], move, &weightLog) == true {
+        let endpointIndex = pool.endpoints[position].endpointIndex
+        if endpoints[endpointIndex]?.advance(to: targets[position], move, &weightLog) == true {
           hasMoved = true
         }
       }
@@ -80,15 +80,16 @@ extension Controller {
     var targets: [Target] = []
     targets.reserveCapacity(pool.endpoints.count)
     var (bases, weights) = (0.0, 0.0)
-    for (place, verdict) in verdicts.enumerated() {
-      let baseWeight = pool.endpoints[place].baseWeight
+    for (position, verdict) in verdicts.enumerated() {
+      let baseWeight = pool.endpoints[position].baseWeight
       var limit: LawVerdict?
       var guardLoad = 0.0
       if hasGuard {
-        let slot = pool.endpoints[place].slot
-        endpoints[slot]?.gatherSignals(now, ratiosOnly: true, into: &signals)
+        let endpointIndex = pool.endpoints[position].endpointIndex
+        endpoints[endpointIndex]?.gatherSignals(now, ratiosOnly: true, into: &signals)
         limit = ControlLaw.headroom(signals, floorRatio: policy.floorRatio)
-        let load = endpoints[slot]?.followGuard(limit?.loadRatio ?? 0, share: guardShare) ?? 0
+        let load =
+          endpoints[endpointIndex]?.followGuard(limit?.loadRatio ?? 0, share: guardShare) ?? 0
         if limit != nil { guardLoad = load }
       }
       let ratio = 1 - (1 - policy.floorRatio) * guardLoad
@@ -117,8 +118,8 @@ extension Controller {
     var signals: [LawSignal] = []
     var verdicts: [LawVerdict?] = []
     verdicts.reserveCapacity(pool.endpoints.count)
-    for place in pool.endpoints.indices {
-      verdicts.append(verdict(of: pool.endpoints[place].slot, policy, now, &signals))
+    for position in pool.endpoints.indices {
+      verdicts.append(verdict(of: pool.endpoints[position].endpointIndex, policy, now, &signals))
     }
     let fresh = verdicts.compactMap { $0.flatMap { $0.isStale ? nil : $0.factor } }
     // Sorts them: once is enough.
@@ -126,30 +127,31 @@ extension Controller {
     let others = (median: hasGaps ? ControlLaw.median(fresh) : nil, count: fresh.count)
     var targets: [Target] = []
     targets.reserveCapacity(verdicts.count)
-    for place in verdicts.indices {
-      let slot = pool.endpoints[place].slot
-      targets.append(bounded(target(of: slot, policy, verdicts[place], others, now), policy))
+    for position in verdicts.indices {
+      let endpointIndex = pool.endpoints[position].endpointIndex
+      targets.append(
+        bounded(target(of: endpointIndex, policy, verdicts[position], others, now), policy))
     }
     return targets
   }
 
   /// `signals` is scratch.
   private mutating func verdict(
-    of slot: Int, _ policy: WeightPolicy, _ now: Nanoseconds, _ signals: inout [LawSignal]
+    of endpointIndex: Int, _ policy: WeightPolicy, _ now: Nanoseconds, _ signals: inout [LawSignal]
   ) -> LawVerdict? {
     switch policy.law {
     case .static, .capacity: return nil
     case .headroom:
-      endpoints[slot]?.gatherSignals(now, into: &signals)
+      endpoints[endpointIndex]?.gatherSignals(now, into: &signals)
       return ControlLaw.headroom(signals, floorRatio: policy.floorRatio)
     case .steps:
-      endpoints[slot]?.gatherSignals(now, into: &signals)
+      endpoints[endpointIndex]?.gatherSignals(now, into: &signals)
       return ControlLaw.steps(signals, policy.steps)
     }
   }
 
   private func target(
-    of slot: Int, _ policy: WeightPolicy, _ verdict: LawVerdict?,
+    of endpointIndex: Int, _ policy: WeightPolicy, _ verdict: LawVerdict?,
     _ others: (median: Double?, count: Int), _ now: Nanoseconds
   ) -> Target {
     if policy.law == .static { return Target(factor: 1, kind: .base, basis: .none) }
@@ -157,8 +159,8 @@ extension Controller {
       return Target(
         factor: verdict.factor, kind: verdict.isStale ? .stale : .law, basis: .law(verdict))
     }
-    guard let state = endpoints[slot] else {
-      preconditionFailure("an unused slot has no weight")
+    guard let state = endpoints[endpointIndex] else {
+      preconditionFailure("an unused endpointIndex has no weight")
     }
     let expiry = Freshness.expiryAge(interval: policy.interval)
     let seenAt = state.pageSentAt ?? state.watchedSince
@@ -191,7 +193,7 @@ extension Controller {
   private mutating func publish() -> [WeightRow?] {
     var rows: [WeightRow?] = []
     rows.reserveCapacity(endpoints.count)
-    for slot in endpoints.indices { rows.append(endpoints[slot]?.publishRow()) }
+    for endpointIndex in endpoints.indices { rows.append(endpoints[endpointIndex]?.publishRow()) }
     return rows
   }
 }
@@ -268,7 +270,7 @@ extension EndpointState {
   private mutating func note(
     _ made: WeightRow, _ move: Move, _ log: inout BoundedLog<WeightChange>
   ) {
-    // Being on the way is no news.
+    // A weight that is still on its way gives no new reason.
     let kind = made.reason.kind == .slew ? WeightReason.Kind.law : made.reason.kind
     let isSmall = abs(made.target - loggedTarget) <= Controller.loggedMoveMin * made.base
     if isSmall, kind == loggedKind { return }

@@ -48,7 +48,7 @@ package struct Controller: Sendable {
   package static let healthBytesMax = 65_536
 
   package internal(set) var fleet: Fleet
-  /// By slot; nil where a slot is unused.
+  /// By endpoint index; nil where an index is unused.
   package internal(set) var endpoints: [EndpointState?]
   package internal(set) var weightLog = BoundedLog<WeightChange>()
   package internal(set) var healthLog = BoundedLog<HealthChange>()
@@ -62,28 +62,28 @@ package struct Controller: Sendable {
   package internal(set) var tuning: [PoolTuning] = []
   package internal(set) var tuningLog = BoundedLog<TuningChange>()
   package let evidence: EvidenceBoard
-  let hints: HintBoard
+  let pickBoard: PickBoard
   var random: RandomSource
   var mustPublish = false
   var tickedAt: Nanoseconds?
   private var schedule = ProbeSchedule()
   private var nextSerial: UInt64 = 1
 
-  /// Requires: slots were assigned by `SlotMap`, and `WeightBoard` was made of the same fleet.
+  /// Requires: `EndpointIndexMap` assigned the indexes, and `WeightBoard` was made of this fleet.
   package init(
-    fleet: Fleet, evidence: EvidenceBoard, hints: HintBoard, random: RandomSource,
+    fleet: Fleet, evidence: EvidenceBoard, pickBoard: PickBoard, random: RandomSource,
     now: Nanoseconds
   ) {
     self.fleet = Fleet()
     self.evidence = evidence
-    self.hints = hints
+    self.pickBoard = pickBoard
     self.random = random
-    endpoints = [EndpointState?](repeating: nil, count: evidence.slotCount)
+    endpoints = [EndpointState?](repeating: nil, count: evidence.endpointLimit)
     apply(fleet: fleet, now: now)
     mustPublish = false
   }
 
-  /// A new configuration. Endpoints that stay (identity and slot) keep all that is known of them.
+  /// A new configuration. Endpoints that stay (identity and index) keep all that is known of them.
   /// Requires: as `init`; the board has got the fleet too.
   package mutating func apply(fleet: Fleet, now: Nanoseconds) {
     var next = [EndpointState?](repeating: nil, count: endpoints.count)
@@ -93,14 +93,14 @@ package struct Controller: Sendable {
     for (index, pool) in fleet.pools.enumerated() {
       let isSameCanary = before[index].map { self.fleet.pools[$0].canary == pool.canary } ?? true
       for endpoint in pool.endpoints {
-        precondition(next.indices.contains(endpoint.slot), "slots are assigned before")
-        var previous = endpoints[endpoint.slot]
+        precondition(next.indices.contains(endpoint.endpointIndex), "slots are assigned before")
+        var previous = endpoints[endpoint.endpointIndex]
         if previous?.identity != pool.identity(of: endpoint) { previous = nil }
-        next[endpoint.slot] = EndpointState(
+        next[endpoint.endpointIndex] = EndpointState(
           endpoint, pool: index, of: fleet, previous: previous, now: now, &random)
-        if !isSameCanary { next[endpoint.slot]?.canary?.forget(now: now, &random) }
+        if !isSameCanary { next[endpoint.endpointIndex]?.canary?.forget(now: now, &random) }
       }
-      if !isSameCanary, let place = before[index] { pools[place].usualCanary = 0 }
+      if !isSameCanary, let position = before[index] { pools[position].usualCanary = 0 }
     }
     endpoints = next
     pools = before.map { $0.map { pools[$0] } ?? CapacityPool() }
@@ -111,10 +111,10 @@ package struct Controller: Sendable {
     self.fleet = fleet
     schedule.removeAll()
     for pool in fleet.pools {
-      for slot in pool.endpoints.map(\.slot) {
-        for source in pool.weights.scrapes.indices { reschedule(slot, source) }
-        reschedule(slot, -1)
-        reschedule(slot, Self.canarySource)
+      for endpointIndex in pool.endpoints.map(\.endpointIndex) {
+        for source in pool.weights.scrapes.indices { reschedule(endpointIndex, source) }
+        reschedule(endpointIndex, -1)
+        reschedule(endpointIndex, Self.canarySource)
       }
     }
     mustPublish = true
@@ -133,61 +133,67 @@ package struct Controller: Sendable {
   package mutating func due(now: Nanoseconds) -> [ProbeRequest] {
     var requests: [ProbeRequest] = []
     while let entry = schedule.take(until: now) {
-      let (slot, source) = (Int(entry.slot), Int(entry.source))
-      guard let timer = timer(slot, source) else { continue }
+      let (endpointIndex, source) = (Int(entry.endpointIndex), Int(entry.source))
+      guard let timer = timer(endpointIndex, source) else { continue }
       if timer.isLost(now), let attempt = timer.attempt {
         finished(
-          ProbeID(slot: slot, source: source, serial: attempt.serial),
+          ProbeID(endpointIndex: endpointIndex, source: source, serial: attempt.serial),
           .failed(ProbeFailure(.timeout, "nothing was heard of it")), now: now, wall: .zero)
       } else if timer.isDue(now) {
-        requests.append(begin(slot, source, now))
+        requests.append(begin(endpointIndex, source, now))
       } else {
         continue
       }
-      reschedule(slot, source)
+      reschedule(endpointIndex, source)
     }
     return requests
   }
 
   /// The process was stopped for so long: no probe that is under way is older for it.
   package mutating func postpone(by pause: Nanoseconds) {
-    for slot in endpoints.indices {
-      guard let sources = endpoints[slot]?.scrapes.indices else { continue }
-      endpoints[slot]?.health?.timer.postpone(by: pause)
-      reschedule(slot, -1)
-      endpoints[slot]?.canary?.postpone(by: pause)
-      reschedule(slot, Self.canarySource)
+    for endpointIndex in endpoints.indices {
+      guard let sources = endpoints[endpointIndex]?.scrapes.indices else { continue }
+      endpoints[endpointIndex]?.health?.timer.postpone(by: pause)
+      reschedule(endpointIndex, -1)
+      endpoints[endpointIndex]?.canary?.postpone(by: pause)
+      reschedule(endpointIndex, Self.canarySource)
       for source in sources {
-        endpoints[slot]?.scrapes[source].timer.postpone(by: pause)
-        reschedule(slot, source)
+        endpoints[endpointIndex]?.scrapes[source].timer.postpone(by: pause)
+        reschedule(endpointIndex, source)
       }
     }
   }
 
   /// nil where there is no such probe (any more).
-  private func timer(_ slot: Int, _ source: Int) -> ProbeTimer? {
-    if source == Self.canarySource { return endpoints[slot]?.canary?.scheduled }
-    if source < 0 { return endpoints[slot]?.health?.timer }
-    guard let count = endpoints[slot]?.scrapes.count, source < count else { return nil }
-    return endpoints[slot]?.scrapes[source].timer
+  private func timer(_ endpointIndex: Int, _ source: Int) -> ProbeTimer? {
+    if source == Self.canarySource { return endpoints[endpointIndex]?.canary?.scheduled }
+    if source < 0 { return endpoints[endpointIndex]?.health?.timer }
+    guard let count = endpoints[endpointIndex]?.scrapes.count, source < count else { return nil }
+    return endpoints[endpointIndex]?.scrapes[source].timer
   }
 
   /// After every change of a timer.
-  mutating func reschedule(_ slot: Int, _ source: Int) {
-    if let at = timer(slot, source)?.nextLook { schedule.insert(slot, source, at: at) }
+  mutating func reschedule(_ endpointIndex: Int, _ source: Int) {
+    if let at = timer(endpointIndex, source)?.nextLook {
+      schedule.insert(endpointIndex, source, at: at)
+    }
   }
 
   /// Requires: there is such a probe, and it is due.
-  private mutating func begin(_ slot: Int, _ index: Int, _ now: Nanoseconds) -> ProbeRequest {
-    guard let endpoint = endpoints[slot]?.endpoint, let number = endpoints[slot]?.pool else {
-      preconditionFailure("an unused slot has no probes")
+  private mutating func begin(_ endpointIndex: Int, _ index: Int, _ now: Nanoseconds)
+    -> ProbeRequest
+  {
+    guard let endpoint = endpoints[endpointIndex]?.endpoint,
+      let number = endpoints[endpointIndex]?.pool
+    else {
+      preconditionFailure("an unused endpointIndex has no probes")
     }
     let address = endpoint.address
-    let id = takeID(slot, index)
+    let id = takeID(endpointIndex, index)
     if index == Self.canarySource { return beginCanary(id, pool: number, now: now) }
     if index < 0 {
       let policy = fleet.pools[number].health ?? HealthPolicy()
-      endpoints[slot]?.health?.begin(
+      endpoints[endpointIndex]?.health?.begin(
         serial: id.serial, timeout: policy.timeout, now: now, &random)
       var request = healthRequest(id, address, policy)
       if request.address == address { request.proxyHeader = fleet.pools[number].proxyProtocol }
@@ -195,11 +201,11 @@ package struct Controller: Sendable {
     }
     let source = fleet.pools[number].weights.scrapes[index]
     let timeout = fleet.pools[number].weights.scrapeTimeout
-    endpoints[slot]?.scrapes[index].begin(
+    endpoints[endpointIndex]?.scrapes[index].begin(
       serial: id.serial, timeout: timeout, now: now, &random)
-    if endpoints[slot]?.scrapes[index].hasRoles == true {
-      let cells = cellsOfPage(slot, now: now)
-      endpoints[slot]?.capacity.scrapeSent(cells)
+    if endpoints[endpointIndex]?.scrapes[index].hasRoles == true {
+      let cells = cellsOfPage(endpointIndex, now: now)
+      endpoints[endpointIndex]?.capacity.scrapeSent(cells)
     }
     var request = ProbeRequest(
       id: id, address: endpoint.pageAddress(source, index: index), path: source.path,
@@ -224,9 +230,9 @@ package struct Controller: Sendable {
     return request
   }
 
-  private mutating func takeID(_ slot: Int, _ source: Int) -> ProbeID {
+  private mutating func takeID(_ endpointIndex: Int, _ source: Int) -> ProbeID {
     defer { nextSerial += 1 }
-    return ProbeID(slot: slot, source: source, serial: nextSerial)
+    return ProbeID(endpointIndex: endpointIndex, source: source, serial: nextSerial)
   }
 
   /// Takes the end of a probe; `wall` is the wall-clock time. False where nobody waits for it any
@@ -236,48 +242,50 @@ package struct Controller: Sendable {
     _ id: ProbeID, _ outcome: ProbeOutcome, now: Nanoseconds, wall: Nanoseconds
   ) -> Bool {
     // No copy of the endpoint's state is held meanwhile, so that its arrays change in place.
-    guard endpoints.indices.contains(id.slot), let pool = endpoints[id.slot]?.pool,
-      let sources = endpoints[id.slot]?.scrapes.indices
+    guard endpoints.indices.contains(id.endpointIndex),
+      let pool = endpoints[id.endpointIndex]?.pool,
+      let sources = endpoints[id.endpointIndex]?.scrapes.indices
     else { return false }
     // A reload may have given the source another index: the serial alone tells.
     for index in sources {
-      guard let attempt = endpoints[id.slot]?.scrapes[index].timer.end(serial: id.serial) else {
+      guard let attempt = endpoints[id.endpointIndex]?.scrapes[index].timer.end(serial: id.serial)
+      else {
         continue
       }
-      defer { reschedule(id.slot, index) }
-      let before = endpoints[id.slot]?.scrapes[index].statistics.failure?.kind
-      let restarts = endpoints[id.slot]?.scrapes[index].restartCount
-      endpoints[id.slot]?.scrapes[index].take(outcome, of: attempt, now: now, wall: wall)
-      if restarts != endpoints[id.slot]?.scrapes[index].restartCount,
+      defer { reschedule(id.endpointIndex, index) }
+      let before = endpoints[id.endpointIndex]?.scrapes[index].statistics.failure?.kind
+      let restarts = endpoints[id.endpointIndex]?.scrapes[index].restartCount
+      endpoints[id.endpointIndex]?.scrapes[index].take(outcome, of: attempt, now: now, wall: wall)
+      if restarts != endpoints[id.endpointIndex]?.scrapes[index].restartCount,
         let policy = fleet.pools[pool].health
       {
-        endpoints[id.slot]?.health?.restarted(policy, now: now)
-        reschedule(id.slot, -1)
+        endpoints[id.endpointIndex]?.health?.restarted(policy, now: now)
+        reschedule(id.endpointIndex, -1)
       }
-      noteScrape(id.slot, index, before: before, now)
-      takeWork(id.slot, index, sentAt: attempt.sentAt, now: now)
+      noteScrape(id.endpointIndex, index, before: before, now)
+      takeWork(id.endpointIndex, index, sentAt: attempt.sentAt, now: now)
       return true
     }
     if finishCanary(id, outcome, now: now, wall: wall) { return true }
     guard let policy = fleet.pools[pool].health,
-      let attempt = endpoints[id.slot]?.health?.timer.end(serial: id.serial),
-      let before = endpoints[id.slot]?.eligibility
+      let attempt = endpoints[id.endpointIndex]?.health?.timer.end(serial: id.serial),
+      let before = endpoints[id.endpointIndex]?.eligibility
     else { return false }
-    endpoints[id.slot]?.health?.take(outcome, of: attempt, policy, now: now, wall: wall)
-    reschedule(id.slot, -1)
-    noteHealth(id.slot, before: before, now)
+    endpoints[id.endpointIndex]?.health?.take(outcome, of: attempt, policy, now: now, wall: wall)
+    reschedule(id.endpointIndex, -1)
+    noteHealth(id.endpointIndex, before: before, now)
     return true
   }
 
   private mutating func noteScrape(
-    _ slot: Int, _ index: Int, before: ProbeFailure.Kind?, _ now: Nanoseconds
+    _ endpointIndex: Int, _ index: Int, before: ProbeFailure.Kind?, _ now: Nanoseconds
   ) {
-    guard let state = endpoints[slot] else { return }
+    guard let state = endpoints[endpointIndex] else { return }
     let failure = state.scrapes[index].statistics.failure
     guard failure?.kind != before else { return }
     if failure == nil {
-      endpoints[slot]?.health?.showedLife(now: now)
-      reschedule(slot, -1)
+      endpoints[endpointIndex]?.health?.showedLife(now: now)
+      reschedule(endpointIndex, -1)
     }
     let source = state.scrapes[index].source
     scrapeLog.append(
@@ -288,11 +296,13 @@ package struct Controller: Sendable {
   }
 
   mutating func noteHealth(
-    _ slot: Int, before: Eligibility, _ now: Nanoseconds, cause: Watchdog.Cause? = nil
+    _ endpointIndex: Int, before: Eligibility, _ now: Nanoseconds, cause: Watchdog.Cause? = nil
   ) {
-    guard let state = endpoints[slot], state.eligibility != before else { return }
+    guard let state = endpoints[endpointIndex], state.eligibility != before else { return }
     // What requests found of it is older than what its checks say now.
-    if before == .unhealthy, state.eligibility.takesNewExchanges { hints.tell(.checked, slot) }
+    if before == .unhealthy, state.eligibility.takesNewExchanges {
+      pickBoard.notify(.checked, endpointIndex)
+    }
     healthLog.append(
       HealthChange(
         at: now, pool: fleet.pools[state.pool].name, endpoint: state.endpoint.address, old: before,

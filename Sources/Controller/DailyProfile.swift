@@ -34,9 +34,9 @@ struct DailyProfile: Sendable {
 
   /// The profile at a bin, between the middles of two buckets.
   func value(at index: Int) -> Double {
-    let place = Double(index % Self.dayBins) / Double(Self.bucketBins) - 0.5
-    let lower = Int(place.rounded(.down))
-    let share = place - Double(lower)
+    let position = Double(index % Self.dayBins) / Double(Self.bucketBins) - 0.5
+    let lower = Int(position.rounded(.down))
+    let share = position - Double(lower)
     let first = (lower + Self.bucketCount) % Self.bucketCount
     return means[first] * (1 - share) + means[(first + 1) % Self.bucketCount] * share
   }

@@ -3,14 +3,14 @@
 package import Fleet
 package import Primitives
 
-/// Scrapes in a row, good or failed, as news for passive health.
+/// Scrapes in a row, good or failed, as notices for passive health.
 struct ScrapeRow: Sendable, Equatable {
   private var fails = 0
   private var successes = 0
   private var lastSuccess: Nanoseconds?
 
-  /// Takes one scrape's end and says what news it makes.
-  mutating func take(isSuccess: Bool, now: Nanoseconds) -> HintBoard.News? {
+  /// Takes one scrape's end and says which notice it makes.
+  mutating func take(isSuccess: Bool, now: Nanoseconds) -> PickBoard.Notice? {
     if isSuccess {
       successes += 1
       lastSuccess = now
@@ -81,8 +81,8 @@ package struct EndpointState: Sendable {
     var rest = previous?.scrapes ?? []
     scrapes = []
     for source in pool.weights.scrapes {
-      if let place = rest.firstIndex(where: { $0.source == source }) {
-        var kept = rest.remove(at: place)
+      if let position = rest.firstIndex(where: { $0.source == source }) {
+        var kept = rest.remove(at: position)
         kept.setInterval(pool.weights.interval, now: now, &random)
         scrapes.append(kept)
       } else {
@@ -162,6 +162,8 @@ package struct EndpointState: Sendable {
     _ now: Nanoseconds, ratiosOnly: Bool = false, into signals: inout [LawSignal]
   ) {
     signals.removeAll(keepingCapacity: true)
-    for place in scrapes.indices { scrapes[place].gatherSignals(now, ratiosOnly, into: &signals) }
+    for position in scrapes.indices {
+      scrapes[position].gatherSignals(now, ratiosOnly, into: &signals)
+    }
   }
 }

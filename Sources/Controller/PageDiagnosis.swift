@@ -12,7 +12,7 @@ package struct PageDiagnosis: Sendable, Equatable {
   package var preset: String?
 
   /// Whether the answers to `ServerClue.paths` may tell more: something speaks HTTP there.
-  package static func wantsClues(_ fetch: PageFetch) -> Bool {
+  package static func wantsFollowUps(_ fetch: PageFetch) -> Bool {
     if case .answered = fetch.outcome { true } else { false }
   }
 
@@ -23,10 +23,10 @@ package struct PageDiagnosis: Sendable, Equatable {
     }
   }
 
-  /// `error` is what was wrong with a page of status 200; `clues` are the answers to
+  /// `error` is what was wrong with a page of status 200; `followUps` are the answers to
   /// `ServerClue.paths`.
   package init(
-    _ fetch: PageFetch, error: PageError? = nil, port: UInt16, clues: [PageFetch] = []
+    _ fetch: PageFetch, error: PageError? = nil, port: UInt16, followUps: [PageFetch] = []
   ) {
     hints = []
     switch fetch.outcome {
@@ -41,7 +41,7 @@ package struct PageDiagnosis: Sendable, Equatable {
         problem = "the answer to \(fetch.path) is status \(status)"
         if !content.isEmpty { problem += ": \(snippet)" }
       }
-      recognise(content, clues)
+      recognise(content, followUps)
       if hints.isEmpty, let hint = Self.hint(status, fetch.path) { hints.append(hint) }
     }
     for clue in PortClue.all where clue.port == port { hints.append(clue.text) }

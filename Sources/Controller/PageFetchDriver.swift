@@ -58,7 +58,8 @@ package struct PageFetchDriver: ~Copyable {
     var last: PageFetch?
     for (index, address) in addresses.enumerated() {
       var request = ProbeRequest(
-        id: ProbeID(slot: 0, source: 0, serial: UInt64(index)), address: address, path: path,
+        id: ProbeID(endpointIndex: 0, source: 0, serial: UInt64(index)), address: address,
+        path: path,
         kind: kind, timeout: timeout, contentBytesMax: Self.pageBytesMax)
       request.host = host
       var fetch = fetch(request)

@@ -264,12 +264,12 @@ extension EndpointExplanation {
     _ endpoint: Endpoint, pool: String, isCapacity: Bool, of controller: Controller,
     _ now: Nanoseconds
   ) {
-    guard let state = controller.endpoints[endpoint.slot],
-      let row = controller.explainedRow(endpoint.slot, now: now)
+    guard let state = controller.endpoints[endpoint.endpointIndex],
+      let row = controller.explainedRow(endpoint.endpointIndex, now: now)
     else { return nil }
     let board = controller.evidence
     address = "\(endpoint.address)"
-    self.state = row.eligibility.shown(isEjected: board.isEjected(endpoint.slot)).label
+    self.state = row.eligibility.shown(isEjected: board.isEjected(endpoint.endpointIndex)).label
     backup = endpoint.isBackup
     (baseWeight, targetWeight, effectiveWeight) = (row.base, row.target, row.effective)
     factor = row.base > 0 ? row.effective / row.base : nil
@@ -281,13 +281,13 @@ extension EndpointExplanation {
         state: $0.state.eligibility.label, failure: failure?.kind.label, detail: failure?.detail)
     }
     watchdog = Watch(state.watchdog)
-    ejection = board.ejection(endpoint.slot).map {
+    ejection = board.ejection(endpoint.endpointIndex).map {
       var ejection = $0
       ejection.hasCanary = state.canary != nil
       return Rest(ejection, now)
     }
     canary = state.canary.flatMap { Trials($0, now) }
-    requests = Requests(board, endpoint.slot, now)
+    requests = Requests(board, endpoint.endpointIndex, now)
     let sums = state.capacity.sums
     if let mean = sums.short.meanResponse {
       answers = Answers(
@@ -296,8 +296,8 @@ extension EndpointExplanation {
     if let mean = sums.long.meanResponse {
       usually = Answers(count: sums.long.completions, meanResponseSeconds: mean)
     }
-    if state.capacity.foreignAt != nil {
-      others = Others(requests: state.capacity.foreign, meanRequests: state.capacity.foreignMean)
+    if state.capacity.othersAt != nil {
+      others = Others(requests: state.capacity.others, meanRequests: state.capacity.othersMean)
     }
     if isCapacity, let verdict = state.verdict {
       terms = Terms(
@@ -380,15 +380,15 @@ extension EndpointExplanation.Trials {
 }
 
 extension EndpointExplanation.Requests {
-  fileprivate init(_ board: EvidenceBoard, _ slot: Int, _ now: Nanoseconds) {
-    inFlight = board.sum(.inFlight, slot)
-    started = board.sum(.started, slot)
-    completed = board.sum(.completed, slot)
-    failed = board.sum(.failed, slot)
-    refused = board.sum(.refused, slot)
-    ejections = board.sum(.ejections, slot)
-    readmissions = board.sum(.readmissions, slot)
-    oldestSeconds = board.oldestStart(slot).map { max(0, (now - $0).seconds) }
+  fileprivate init(_ board: EvidenceBoard, _ endpointIndex: Int, _ now: Nanoseconds) {
+    inFlight = board.sum(.inFlight, endpointIndex)
+    started = board.sum(.started, endpointIndex)
+    completed = board.sum(.completed, endpointIndex)
+    failed = board.sum(.failed, endpointIndex)
+    refused = board.sum(.refused, endpointIndex)
+    ejections = board.sum(.ejections, endpointIndex)
+    readmissions = board.sum(.readmissions, endpointIndex)
+    oldestSeconds = board.oldestStart(endpointIndex).map { max(0, (now - $0).seconds) }
   }
 }
 

@@ -40,10 +40,10 @@ package struct Probation: Sendable, Equatable {
   /// Takes what it did in the last `passed` seconds. `usual`: what a request usually takes there or
   /// in the pool, whichever is longer. True where it is well again by this: its bad times are over.
   package mutating func take(
-    _ news: CapacityNews, inFlight: Double, outstandingSeconds: Double, usual: Double,
+    _ delta: CapacityDelta, inFlight: Double, outstandingSeconds: Double, usual: Double,
     passed: Double
   ) -> Bool {
-    let isIdle = inFlight == 0 && news.completions + news.failed == 0
+    let isIdle = inFlight == 0 && delta.completions + delta.failed == 0
     idleSeconds = isIdle ? idleSeconds + passed : 0
     if isTried {
       triedSeconds += passed
@@ -51,14 +51,14 @@ package struct Probation: Sendable, Equatable {
     }
     guard usual > 0 else { return false }
     let isLate =
-      news.longest > Self.lateRatio * usual
+      delta.longest > Self.lateRatio * usual
       || outstandingSeconds > Self.lateRatio * usual * (inFlight + 1)
-    let hasEnded = news.completions + news.failed > 0
+    let hasEnded = delta.completions + delta.failed > 0
     // What was sent before it was sick may end late: only a trial says that it still is. One that
     // hangs is in vain before it ends: others wait for theirs.
     let wasTried = isTried
     if hasEnded || isLate { isTried = false }
-    let isGood = news.failed == 0 && news.longest <= Self.goodRatio * usual
+    let isGood = delta.failed == 0 && delta.longest <= Self.goodRatio * usual
     if isLate || isSick && hasEnded && !isGood {
       owed = Self.debt
       if wasTried { back = min(2 * back, Self.backMax) }
@@ -66,7 +66,7 @@ package struct Probation: Sendable, Equatable {
     }
     guard isSick, hasEnded else { return false }
     back = 1
-    owed = max(0, owed - max(1, Int(news.completions.rounded())))
+    owed = max(0, owed - max(1, Int(delta.completions.rounded())))
     return owed == 0
   }
 

@@ -10,7 +10,7 @@ package import Primitives
 package struct ProbeDriver: ~Copyable {
   /// One endpoint's one probe.
   private struct LaneKey: Hashable {
-    let slot: Int
+    let endpointIndex: Int
     let source: Int
   }
 
@@ -97,7 +97,7 @@ package struct ProbeDriver: ~Copyable {
     _ request: ProbeRequest, _ controller: inout Controller, _ io: inout IOLoop,
     _ wall: Nanoseconds
   ) {
-    let key = LaneKey(slot: request.id.slot, source: request.id.source)
+    let key = LaneKey(endpointIndex: request.id.endpointIndex, source: request.id.source)
     // A probe that the controller gave up, or a connection to where the endpoint was before.
     if let lane = lanes[key], lane.request != nil || lane.address != request.address,
       let id = lane.connection

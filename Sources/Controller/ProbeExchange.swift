@@ -173,10 +173,10 @@ package struct ProbeExchange: Sendable {
   /// A redirect that is not followed is a failure that says where it leads.
   package mutating func refuseRedirect() {
     guard isPage, phase == .answered, let location else { return }
-    let place = Array(location.utf8).withUnsafeBytes { Wording.snippet($0) }
+    let target = Array(location.utf8).withUnsafeBytes { Wording.snippet($0) }
     phase = .failed(
       ProbeFailure(
-        .status, "\(status): the page is at \(place); `path` and `port` have to say so"))
+        .status, "\(status): the page is at \(target); `path` and `port` have to say so"))
   }
 
   /// Hands out the outcome, whose content is valid within `body`. Requires: the exchange is over.

@@ -4,15 +4,15 @@ package import Primitives
 
 /// Which probe of which endpoint, and which attempt.
 package struct ProbeID: Hashable, Sendable {
-  /// The endpoint's slot.
-  package let slot: Int
+  /// The endpoint's index.
+  package let endpointIndex: Int
   /// The index of the scrape source, −1 for the health probe, −2 for the canary.
   package let source: Int
   /// Never used twice by a controller.
   package let serial: UInt64
 
-  package init(slot: Int, source: Int, serial: UInt64) {
-    self.slot = slot
+  package init(endpointIndex: Int, source: Int, serial: UInt64) {
+    self.endpointIndex = endpointIndex
     self.source = source
     self.serial = serial
   }

@@ -6,7 +6,7 @@ import Primitives
 struct ProbeSchedule: Sendable {
   struct Entry: Sendable, HeapElement {
     let at: Nanoseconds
-    let slot: Int32
+    let endpointIndex: Int32
     /// As in `ProbeID`.
     let source: Int32
 
@@ -20,8 +20,8 @@ struct ProbeSchedule: Sendable {
 
   mutating func removeAll() { heap.removeAll() }
 
-  mutating func insert(_ slot: Int, _ source: Int, at: Nanoseconds) {
-    heap.insert(Entry(at: at, slot: Int32(slot), source: Int32(source)))
+  mutating func insert(_ endpointIndex: Int, _ source: Int, at: Nanoseconds) {
+    heap.insert(Entry(at: at, endpointIndex: Int32(endpointIndex), source: Int32(source)))
   }
 
   /// The soonest entry, where its time has come.

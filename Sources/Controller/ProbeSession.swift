@@ -24,7 +24,7 @@ package struct ProbeSession: Sendable {
   /// Still to be asked, and what came of those that were.
   private var otherPaths: [String] = []
   private var cluePaths: [String] = []
-  private var clues: [PageFetch] = []
+  private var followUps: [PageFetch] = []
   /// Where a page was found after all.
   private var found: PageFetch?
 
@@ -58,7 +58,7 @@ package struct ProbeSession: Sendable {
       if Self.error(fetch, options.preset) == nil, fetch.page != nil { found = fetch }
     } else {
       cluePaths.removeFirst()
-      clues.append(fetch)
+      followUps.append(fetch)
     }
   }
 
@@ -67,7 +67,7 @@ package struct ProbeSession: Sendable {
     error = Self.error(fetch, options.preset)
     if fetch.page != nil, error == nil {
       found = fetch
-    } else if PageDiagnosis.wantsClues(fetch) {
+    } else if PageDiagnosis.wantsFollowUps(fetch) {
       // A path that was asked for by name is the operator's word.
       if options.url.path == nil { otherPaths = PageDiagnosis.otherPaths(than: path) }
       cluePaths = ServerClue.paths
@@ -92,7 +92,7 @@ package struct ProbeSession: Sendable {
     guard let page = found, let content = page.page else {
       let fetch = first ?? PageFetch(path: path, .failed(ProbeFailure(.local, "nothing was asked")))
       var report = ProbeReport(url: "http://\(host)\(fetch.path)", port: port, fetch: fetch)
-      report.diagnosis = PageDiagnosis(fetch, error: error, port: port, clues: clues)
+      report.diagnosis = PageDiagnosis(fetch, error: error, port: port, followUps: followUps)
       return report
     }
     var report = ProbeReport(url: "http://\(host)\(page.path)", port: port, fetch: page)

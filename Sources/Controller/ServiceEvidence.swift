@@ -38,10 +38,10 @@ package struct ServiceEvidence: Sendable, Equatable {
 
   package init() {}
 
-  /// Takes the cells `passed` seconds after the last time; `foreign` is the load of others. Returns
+  /// Takes the cells `passed` seconds after the last time; `others` is the load of others. Returns
   /// the requests that were sent since.
   package mutating func take(
-    _ now: EvidenceReading, foreign: Double, slots: Double?, passed: Double
+    _ now: EvidenceReading, others: Double, slots: Double?, passed: Double
   ) -> Double {
     defer { last = now }
     guard let last else { return 0 }
@@ -53,7 +53,7 @@ package struct ServiceEvidence: Sendable, Equatable {
     guard passed > 0, idle < Self.idleMax else { return started }
     let decay = exponential(-passed / Self.tau)
     // Of those that it serves at once, our part.
-    let total = now.inFlight + max(0, foreign)
+    let total = now.inFlight + max(0, others)
     let served = total > self.slots ? now.inFlight * self.slots / total : now.inFlight
     ended = ended * decay + done
     servedSeconds = servedSeconds * decay + served * passed

@@ -18,7 +18,7 @@ struct ShapeFit: Sendable, Equatable {
   /// By bucket: answers, and the sum of their durations in seconds; and the cells that they were
   /// made of.
   private struct Row: Sendable, Equatable {
-    var slot: Int
+    var endpointIndex: Int
     var counts = [Double](repeating: 0, count: OccupancyBucket.count)
     var sums = [Double](repeating: 0, count: OccupancyBucket.count)
     var lastCounts = [Double](repeating: -1, count: OccupancyBucket.count)
@@ -51,15 +51,17 @@ struct ShapeFit: Sendable, Equatable {
       } + lines.map { .line(slope: $0) }
   }()
 
-  /// Takes the cells of the endpoints at `slots`, `passed` seconds after the last time.
+  /// Takes the cells of the endpoints at `endpointIndexes`, `passed` seconds after the last time.
   mutating func take(
-    _ board: EvidenceBoard, slots: [Int], passed: Double, fleetResponse: Double
+    _ board: EvidenceBoard, endpointIndexes: [Int], passed: Double, fleetResponse: Double
   ) {
-    if rows.map(\.slot) != slots { rows = slots.map { Row(slot: $0) } }
+    if rows.map(\.endpointIndex) != endpointIndexes {
+      rows = endpointIndexes.map { Row(endpointIndex: $0) }
+    }
     let keep = exponential(-passed / max(Self.tau, 20 * fleetResponse))
     for index in rows.indices {
       for bucket in 0..<OccupancyBucket.count {
-        let (count, seconds) = board.occupancy(rows[index].slot, bucket)
+        let (count, seconds) = board.occupancy(rows[index].endpointIndex, bucket)
         let fresh = count - rows[index].lastCounts[bucket]
         let spent = seconds - rows[index].lastSeconds[bucket]
         let isFirst = rows[index].lastCounts[bucket] < 0

@@ -19,7 +19,7 @@ struct SizeFit: Sendable, Equatable {
     var products = 0.0
   }
   private struct Row: Sendable, Equatable {
-    var slot: Int
+    var endpointIndex: Int
     var sums = Sums()
     var last: [UInt64]?
   }
@@ -29,15 +29,17 @@ struct SizeFit: Sendable, Equatable {
     .sizedCount, .sizes, .sizeSquares, .sizedMicros, .sizeMicros,
   ]
 
-  /// Takes the cells of the endpoints at `slots`, `passed` seconds after the last time.
-  mutating func take(_ board: EvidenceBoard, slots: [Int], passed: Double) {
-    if rows.map(\.slot) != slots { rows = slots.map { Row(slot: $0) } }
+  /// Takes the cells of the endpoints at `endpointIndexes`, `passed` seconds after the last time.
+  mutating func take(_ board: EvidenceBoard, endpointIndexes: [Int], passed: Double) {
+    if rows.map(\.endpointIndex) != endpointIndexes {
+      rows = endpointIndexes.map { Row(endpointIndex: $0) }
+    }
     let keep = exponential(-passed / Self.tau)
     for index in rows.indices {
-      let cells = Self.columns.map { board.sum($0, rows[index].slot) }
+      let cells = Self.columns.map { board.sum($0, rows[index].endpointIndex) }
       defer { rows[index].last = cells }
       guard let last = rows[index].last else { continue }
-      func fresh(_ place: Int) -> Double { Double(cells[place] &- last[place]) }
+      func fresh(_ column: Int) -> Double { Double(cells[column] &- last[column]) }
       rows[index].sums.count = rows[index].sums.count * keep + fresh(0)
       rows[index].sums.size = rows[index].sums.size * keep + fresh(1)
       rows[index].sums.squares = rows[index].sums.squares * keep + fresh(2)

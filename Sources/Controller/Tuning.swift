@@ -199,7 +199,8 @@ extension Controller {
       guard let endpoint = fleet.pools[index].endpoints.first(where: { $0.address == address })
       else { throw .noEndpoint("\(address)", pool: request.pool) }
       tune(
-        endpoint.slot, request.action, until: expiry, deadline: request.deadline.map { now + $0 })
+        endpoint.endpointIndex, request.action, until: expiry,
+        deadline: request.deadline.map { now + $0 })
     } else {
       if request.action.isOfEndpoint == true { throw .needsEndpoint(request.action.text) }
       try tunePool(index, request.action, until: expiry)
@@ -212,16 +213,17 @@ extension Controller {
   }
 
   private mutating func tune(
-    _ slot: Int, _ action: TuningAction, until expiry: Nanoseconds?, deadline: Nanoseconds?
+    _ endpointIndex: Int, _ action: TuningAction, until expiry: Nanoseconds?, deadline: Nanoseconds?
   ) {
     switch action {
-    case .pin(let weight): endpoints[slot]?.tuning.pin = Until(value: weight, expiresAt: expiry)
+    case .pin(let weight):
+      endpoints[endpointIndex]?.tuning.pin = Until(value: weight, expiresAt: expiry)
     case .scale(let factor):
-      endpoints[slot]?.tuning.scale = Until(value: factor, expiresAt: expiry)
+      endpoints[endpointIndex]?.tuning.scale = Until(value: factor, expiresAt: expiry)
     case .drain:
-      endpoints[slot]?.tuning.drain = Until(value: true, expiresAt: expiry)
-      endpoints[slot]?.tuning.drainDeadline = deadline
-    default: endpoints[slot]?.tuning = EndpointTuning()
+      endpoints[endpointIndex]?.tuning.drain = Until(value: true, expiresAt: expiry)
+      endpoints[endpointIndex]?.tuning.drainDeadline = deadline
+    default: endpoints[endpointIndex]?.tuning = EndpointTuning()
     }
   }
 
@@ -237,7 +239,7 @@ extension Controller {
     default:
       tuning[index] = PoolTuning()
       for endpoint in fleet.pools[index].endpoints {
-        endpoints[endpoint.slot]?.tuning = EndpointTuning()
+        endpoints[endpoint.endpointIndex]?.tuning = EndpointTuning()
       }
     }
   }
@@ -271,7 +273,7 @@ extension Controller {
       }
       if !over.isEmpty { tuning[index].changes.removeAll { $0.isOver(now) } }
       for endpoint in fleet.pools[index].endpoints {
-        let dropped = endpoints[endpoint.slot]?.tuning.drop(now) ?? []
+        let dropped = endpoints[endpoint.endpointIndex]?.tuning.drop(now) ?? []
         for action in dropped { over.append(note(action, endpoint.address)) }
       }
       for each in over { tuningLog.append(each) }

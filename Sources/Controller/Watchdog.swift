@@ -98,7 +98,7 @@ package struct Watchdog: Sendable, Equatable {
   private var ahead = ContentAhead()
   /// Requests sent before the content clock began.
   private var startedBefore = 0.0
-  /// Seconds since it was seen at work by us; for its pool mates.
+  /// Seconds since it was seen at work by us; for the other endpoints of its pool.
   package private(set) var quiet = Double.infinity
   private var hasOwnWork = false
   /// In the present phase, seconds.
@@ -124,8 +124,8 @@ package struct Watchdog: Sendable, Equatable {
   // MARK: Ticks
 
   /// Takes what was seen `passed` seconds after the last time. Returns why it should be taken out
-  /// now, to be followed by `trip` where the pool can do without it. `othersMove`: its pool mates
-  /// answer.
+  /// now, to be followed by `trip` where the pool can do without it. `othersMove`: the others of
+  /// its pool answer.
   package mutating func observe(
     _ now: WatchdogReading, passed: Double, othersMove: Bool, _ policy: WatchdogPolicy
   ) -> Cause? {

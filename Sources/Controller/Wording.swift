@@ -1,7 +1,7 @@
 // Foreign bytes as people read them, for errors.
 
 enum Wording {
-  /// The beginning of foreign bytes: printable ASCII on one line, at most 80 characters.
+  /// The beginning of others bytes: printable ASCII on one line, at most 80 characters.
   static func snippet(_ bytes: UnsafeRawBufferPointer) -> String {
     var text = ""
     for byte in bytes.prefix(80) {

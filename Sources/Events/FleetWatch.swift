@@ -7,7 +7,7 @@ package import Primitives
 package struct FleetWatch {
   /// An endpoint now.
   package struct View {
-    package var slot: Int
+    package var endpointIndex: Int
     package var address: SocketAddress
     /// The controller's word.
     package var eligibility: Eligibility
@@ -17,10 +17,10 @@ package struct FleetWatch {
     package var ejectionCount: UInt64
 
     package init(
-      slot: Int, address: SocketAddress, eligibility: Eligibility, isEjected: Bool,
+      endpointIndex: Int, address: SocketAddress, eligibility: Eligibility, isEjected: Bool,
       ejectionCount: UInt64
     ) {
-      self.slot = slot
+      self.endpointIndex = endpointIndex
       self.address = address
       self.eligibility = eligibility
       self.isEjected = isEjected
@@ -30,7 +30,7 @@ package struct FleetWatch {
 
   /// Something that changed.
   package enum Change: Equatable {
-    case endpoint(SocketAddress, slot: Int, from: Eligibility, to: Eligibility)
+    case endpoint(SocketAddress, endpointIndex: Int, from: Eligibility, to: Eligibility)
     /// No endpoint is ready; what they are instead.
     case without(reason: String)
     case recovered
@@ -98,14 +98,15 @@ package struct FleetWatch {
   private mutating func look(
     at view: View, _ pool: String, _ changes: inout [Change]
   ) -> Eligibility {
-    let before = endpoints[view.slot].flatMap {
+    let before = endpoints[view.endpointIndex].flatMap {
       $0.address == view.address && $0.pool == pool ? $0 : nil
     }
     let state = state(of: view, before)
-    endpoints[view.slot] = Memory(
+    endpoints[view.endpointIndex] = Memory(
       pool: pool, address: view.address, state: state, ejectionCount: view.ejectionCount)
     if let before, before.state != state, state != .ejected || isNew(view, before) {
-      changes.append(.endpoint(view.address, slot: view.slot, from: before.state, to: state))
+      changes.append(
+        .endpoint(view.address, endpointIndex: view.endpointIndex, from: before.state, to: state))
     }
     return state
   }

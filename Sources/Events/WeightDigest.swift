@@ -6,15 +6,15 @@ package import Primitives
 package struct WeightDigest {
   /// An endpoint now.
   package struct View {
-    package var slot: Int
+    package var endpointIndex: Int
     package var address: SocketAddress
     /// The effective weight.
     package var weight: Double
     /// The law holds it at its floor.
     package var isAtFloor: Bool
 
-    package init(slot: Int, address: SocketAddress, weight: Double, isAtFloor: Bool) {
-      (self.slot, self.address) = (slot, address)
+    package init(endpointIndex: Int, address: SocketAddress, weight: Double, isAtFloor: Bool) {
+      (self.endpointIndex, self.address) = (endpointIndex, address)
       (self.weight, self.isAtFloor) = (weight, isAtFloor)
     }
   }
@@ -23,7 +23,7 @@ package struct WeightDigest {
   package struct Moved: Equatable {
     package var count: Int
     /// The one that moved most.
-    package var slot: Int
+    package var endpointIndex: Int
     package var address: SocketAddress
     package var from: Double
     package var to: Double
@@ -31,7 +31,7 @@ package struct WeightDigest {
 
   /// A floor that was reached or left.
   package struct Floor: Equatable {
-    package var slot: Int
+    package var endpointIndex: Int
     package var address: SocketAddress
     package var weight: Double
     package var isReached: Bool
@@ -99,7 +99,9 @@ package struct WeightDigest {
       let view = view(index)
       var memory = Memory(
         pool: pool, address: view.address, isAtFloor: view.isAtFloor, floorSince: now)
-      if let known = endpoints[view.slot], known.address == view.address, known.pool == pool {
+      if let known = endpoints[view.endpointIndex], known.address == view.address,
+        known.pool == pool
+      {
         memory = known
       }
       if mayTell, let from = Self.reference(memory, view.weight) {
@@ -108,7 +110,8 @@ package struct WeightDigest {
         if factor >= best || moved == nil {
           best = factor
           moved = Moved(
-            count: count, slot: view.slot, address: view.address, from: from, to: view.weight)
+            count: count, endpointIndex: view.endpointIndex, address: view.address, from: from,
+            to: view.weight)
         } else {
           moved?.count = count
         }
@@ -121,10 +124,10 @@ package struct WeightDigest {
         memory.isAtFloor = view.isAtFloor
         floors.append(
           Floor(
-            slot: view.slot, address: view.address, weight: view.weight,
+            endpointIndex: view.endpointIndex, address: view.address, weight: view.weight,
             isReached: view.isAtFloor))
       }
-      endpoints[view.slot] = memory
+      endpoints[view.endpointIndex] = memory
     }
     if moved != nil { toldAt[pool] = now }
     return (moved, floors)

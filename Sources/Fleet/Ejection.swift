@@ -23,33 +23,33 @@ public struct Ejection: Sendable, Equatable {
   /// Attempts in a row that ended that way, 1 or more.
   public var failures: Int
   /// Until then requests of clients leave it alone.
-  public var restsUntil: Nanoseconds
+  public var cooldownUntil: Nanoseconds
   /// From then on a request that can be repeated elsewhere tries it.
   public var trialFrom: Nanoseconds
-  /// The pool has a canary: it tries the endpoint before requests do, and may end the rest.
+  /// The pool has a canary: it tries the endpoint before requests do, and may end the cooldown.
   public var hasCanary = false
 
   public init(
     since: Nanoseconds, heardAt: Nanoseconds, reason: EjectionReason, failures: Int,
-    restsUntil: Nanoseconds, trialFrom: Nanoseconds
+    cooldownUntil: Nanoseconds, trialFrom: Nanoseconds
   ) {
     self.since = since
     self.heardAt = heardAt
     self.reason = reason
     self.failures = failures
-    self.restsUntil = restsUntil
+    self.cooldownUntil = cooldownUntil
     self.trialFrom = trialFrom
   }
 
   /// From when on some request may try it.
-  public var nextTrial: Nanoseconds { hasCanary ? restsUntil : min(trialFrom, restsUntil) }
+  public var nextTrial: Nanoseconds { hasCanary ? cooldownUntil : min(trialFrom, cooldownUntil) }
 
   /// For people: since when, why, and when it is tried next.
   package func text(now: Nanoseconds) -> String {
-    let rest = (nextTrial - now).seconds
-    let time = NumberWords.duration(rest)
+    let cooldown = (nextTrial - now).seconds
+    let time = NumberWords.duration(cooldown)
     let next =
-      rest <= 0
+      cooldown <= 0
       ? "tried by single requests"
       : hasCanary
         ? "tried by the canary, by a request in \(time) at the latest" : "next trial in \(time)"
@@ -65,21 +65,23 @@ public struct Ejection: Sendable, Equatable {
 
 extension EvidenceBoard {
   /// Whether the endpoint is ejected. Any thread.
-  public func isEjected(_ slot: Int) -> Bool {
-    let over = lastReadmission(slot)
-    for worker in 0..<workerCount where time(.ejectedSince, slot, worker) > over { return true }
+  public func isEjected(_ endpointIndex: Int) -> Bool {
+    let over = lastReadmission(endpointIndex)
+    for worker in 0..<workerCount where time(.ejectedSince, endpointIndex, worker) > over {
+      return true
+    }
     return false
   }
 
   /// The ejection that the endpoint is in, as the workers but `except` have it: nil where it is in
   /// none. Any thread.
-  public func ejection(_ slot: Int, except: Int? = nil) -> Ejection? {
-    let over = lastReadmission(slot)
+  public func ejection(_ endpointIndex: Int, except: Int? = nil) -> Ejection? {
+    let over = lastReadmission(endpointIndex)
     var found: Ejection?
     for worker in 0..<workerCount where worker != except {
-      let since = time(.ejectedSince, slot, worker)
+      let since = time(.ejectedSince, endpointIndex, worker)
       guard since > over else { continue }
-      let own = word(slot, worker, since: since)
+      let own = word(endpointIndex, worker, since: since)
       guard var all = found else {
         found = own
         continue
@@ -87,7 +89,7 @@ extension EvidenceBoard {
       if own.heardAt > all.heardAt { (all.reason, all.failures) = (own.reason, own.failures) }
       all.since = min(all.since, since)
       all.heardAt = max(all.heardAt, own.heardAt)
-      all.restsUntil = max(all.restsUntil, own.restsUntil)
+      all.cooldownUntil = max(all.cooldownUntil, own.cooldownUntil)
       all.trialFrom = max(all.trialFrom, own.trialFrom)
       found = all
     }
@@ -96,44 +98,45 @@ extension EvidenceBoard {
 
   /// The ejection of which something was last heard, though it may be over; nil: there was none.
   /// Any thread.
-  public func lastEjection(_ slot: Int) -> Ejection? {
+  public func lastEjection(_ endpointIndex: Int) -> Ejection? {
     var last: Ejection?
     for worker in 0..<workerCount {
-      let heardAt = time(.ejectionHeardAt, slot, worker)
+      let heardAt = time(.ejectionHeardAt, endpointIndex, worker)
       guard heardAt > last?.heardAt ?? .zero else { continue }
-      last = word(slot, worker, since: time(.ejectedSince, slot, worker))
+      last = word(endpointIndex, worker, since: time(.ejectedSince, endpointIndex, worker))
     }
     return last
   }
 
   /// When a worker last had the endpoint back; zero: never. Any thread.
-  public func lastReadmission(_ slot: Int) -> Nanoseconds {
+  public func lastReadmission(_ endpointIndex: Int) -> Nanoseconds {
     var last = Nanoseconds.zero
-    for worker in 0..<workerCount { last = max(last, time(.readmittedAt, slot, worker)) }
+    for worker in 0..<workerCount { last = max(last, time(.readmittedAt, endpointIndex, worker)) }
     return last
   }
 
   /// Why it was the last time; nil: never. Any thread.
-  public func readmissionCause(_ slot: Int) -> ReadmissionCause? {
-    let last = lastReadmission(slot)
-    for worker in 0..<workerCount where time(.readmittedAt, slot, worker) == last {
-      let value = block(ofWorker: worker)[index(.readmissionCause, slot)]
+  public func readmissionCause(_ endpointIndex: Int) -> ReadmissionCause? {
+    let last = lastReadmission(endpointIndex)
+    for worker in 0..<workerCount where time(.readmittedAt, endpointIndex, worker) == last {
+      let value = block(ofWorker: worker)[index(.readmissionCause, endpointIndex)]
       if let cause = ReadmissionCause(rawValue: Int(truncatingIfNeeded: value)) { return cause }
     }
     return nil
   }
 
-  private func word(_ slot: Int, _ worker: Int, since: Nanoseconds) -> Ejection {
+  private func word(_ endpointIndex: Int, _ worker: Int, since: Nanoseconds) -> Ejection {
     let cells = block(ofWorker: worker)
-    let reason = Int(truncatingIfNeeded: cells[index(.ejectionReason, slot)])
+    let reason = Int(truncatingIfNeeded: cells[index(.ejectionReason, endpointIndex)])
     return Ejection(
-      since: since, heardAt: time(.ejectionHeardAt, slot, worker),
+      since: since, heardAt: time(.ejectionHeardAt, endpointIndex, worker),
       reason: EjectionReason(rawValue: reason) ?? .status,
-      failures: max(1, Int(truncatingIfNeeded: cells[index(.ejectionFailures, slot)])),
-      restsUntil: time(.ejectedUntil, slot, worker), trialFrom: time(.trialFrom, slot, worker))
+      failures: max(1, Int(truncatingIfNeeded: cells[index(.ejectionFailures, endpointIndex)])),
+      cooldownUntil: time(.ejectedUntil, endpointIndex, worker),
+      trialFrom: time(.trialFrom, endpointIndex, worker))
   }
 
-  private func time(_ column: Column, _ slot: Int, _ worker: Int) -> Nanoseconds {
-    Nanoseconds(Int64(truncatingIfNeeded: block(ofWorker: worker)[index(column, slot)]))
+  private func time(_ column: Column, _ endpointIndex: Int, _ worker: Int) -> Nanoseconds {
+    Nanoseconds(Int64(truncatingIfNeeded: block(ofWorker: worker)[index(column, endpointIndex)]))
   }
 }

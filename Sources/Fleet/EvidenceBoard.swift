@@ -3,7 +3,7 @@
 // HOT PATH: no allocation, no lock, no existential, no clock.
 public import Primitives
 
-/// The balancer's own observations, per worker and endpoint slot.
+/// The balancer's own observations, per worker and endpoint index.
 public final class EvidenceBoard: Sendable {
   /// One number that is kept for each worker and endpoint.
   public enum Column: Int, CaseIterable, Sendable {
@@ -91,28 +91,28 @@ public final class EvidenceBoard: Sendable {
   }
 
   public let workerCount: Int
-  public let slotCount: Int
+  public let endpointLimit: Int
   @usableFromInline let blocks: [CellBlock]
   /// Durations by what was in flight when a request was sent.
   private let occupancies: [CellBlock]
 
-  public init(workerCount: Int, slotCount: Int) {
+  public init(workerCount: Int, endpointLimit: Int) {
     self.workerCount = workerCount
-    self.slotCount = slotCount
-    blocks = (0..<workerCount).map { _ in CellBlock(count: slotCount * Column.allCases.count) }
+    self.endpointLimit = endpointLimit
+    blocks = (0..<workerCount).map { _ in CellBlock(count: endpointLimit * Column.allCases.count) }
     occupancies = (0..<workerCount).map { _ in
-      CellBlock(count: slotCount * 2 * OccupancyBucket.count)
+      CellBlock(count: endpointLimit * 2 * OccupancyBucket.count)
     }
   }
 
-  /// The block of a worker's durations by occupancy: for each slot and bucket a number of completed
+  /// The block of a worker's durations by occupancy: for each endpoint and bucket a count of
   /// exchanges and the sum of their durations in microseconds. Only that worker writes to it.
   public func occupancyBlock(ofWorker worker: Int) -> CellBlock { occupancies[worker] }
 
   /// The sums over all workers: completed exchanges that were sent with that many in flight, and
   /// their durations in seconds. Any thread.
-  public func occupancy(_ slot: Int, _ bucket: Int) -> (count: Double, seconds: Double) {
-    let index = OccupancyBucket.index(slot, bucket)
+  public func occupancy(_ endpointIndex: Int, _ bucket: Int) -> (count: Double, seconds: Double) {
+    let index = OccupancyBucket.index(endpointIndex, bucket)
     var (count, micros): (UInt64, UInt64) = (0, 0)
     for block in occupancies {
       count &+= block[index]
@@ -127,29 +127,29 @@ public final class EvidenceBoard: Sendable {
   }
 
   /// The index of a cell in a worker's block: column by column, so that one column is contiguous.
-  @inlinable public func index(_ column: Column, _ slot: Int) -> Int {
-    column.rawValue * slotCount + slot
+  @inlinable public func index(_ column: Column, _ endpointIndex: Int) -> Int {
+    column.rawValue * endpointLimit + endpointIndex
   }
 
   /// A worker's own block. Only that worker writes to it.
   @inlinable public func block(ofWorker worker: Int) -> CellBlock { blocks[worker] }
 
   /// The sum over all workers. Any thread.
-  @inlinable public func sum(_ column: Column, _ slot: Int) -> UInt64 {
+  @inlinable public func sum(_ column: Column, _ endpointIndex: Int) -> UInt64 {
     var total: UInt64 = 0
-    for block in blocks { total &+= block[index(column, slot)] }
+    for block in blocks { total &+= block[index(column, endpointIndex)] }
     return total
   }
 
-  /// Sets every cell of a slot to 0. Requires: no worker writes to the slot until a table is
-  /// published that has it (`SlotQuarantine`).
-  public func clear(_ slot: Int) {
+  /// Sets every cell of an endpoint to 0. Requires: no worker writes to them until a table is
+  /// published that has it (`IndexQuarantine`).
+  public func clear(_ endpointIndex: Int) {
     for block in blocks {
-      for column in Column.allCases { block.store(0, at: index(column, slot)) }
+      for column in Column.allCases { block.store(0, at: index(column, endpointIndex)) }
     }
     for block in occupancies {
       for bucket in 0..<OccupancyBucket.count {
-        let index = OccupancyBucket.index(slot, bucket)
+        let index = OccupancyBucket.index(endpointIndex, bucket)
         block.store(0, at: index)
         block.store(0, at: index + 1)
       }
@@ -158,10 +158,10 @@ public final class EvidenceBoard: Sendable {
 
   /// When the oldest exchange in flight of all workers began, tunnels apart; nil where none runs.
   /// Any thread.
-  public func oldestStart(_ slot: Int) -> Nanoseconds? {
+  public func oldestStart(_ endpointIndex: Int) -> Nanoseconds? {
     var oldest = UInt64.max
     for block in blocks {
-      let start = block[index(.oldestStart, slot)]
+      let start = block[index(.oldestStart, endpointIndex)]
       if start > 0 { oldest = min(oldest, start) }
     }
     return oldest == .max ? nil : Nanoseconds(Int64(truncatingIfNeeded: oldest))

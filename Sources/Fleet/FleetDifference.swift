@@ -42,7 +42,7 @@ public enum FleetDifference {
     fleet.pools.flatMap { pool in
       pool.endpoints.map {
         var endpoint = $0
-        endpoint.slot = -1
+        endpoint.endpointIndex = -1
         return ("endpoint \($0.address) of pool \(pool.name)", endpoint)
       }
     }

@@ -25,8 +25,8 @@ public enum OccupancyBucket {
     return Double(first) + Double(step - 1) / 2
   }
 
-  /// The index of a slot's bucket in its block: a count, then a sum.
-  @inlinable public static func index(_ slot: Int, _ bucket: Int) -> Int {
-    (slot * count + bucket) * 2
+  /// The index of an index's bucket in its block: a count, then a sum.
+  @inlinable public static func index(_ endpointIndex: Int, _ bucket: Int) -> Int {
+    (endpointIndex * count + bucket) * 2
   }
 }

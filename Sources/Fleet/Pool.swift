@@ -80,9 +80,9 @@ public struct Endpoint: Sendable, Equatable {
   /// Used only while no other endpoint of the pool may be.
   public var isBackup = false
   /// Where its own metrics page is, the first of the pool's pages, if not where the pool says.
-  public var metrics: MetricsPlace?
-  /// The index of its cells and of its row in the weight table; −1 until `SlotMap` assigned it.
-  public var slot = -1
+  public var metrics: MetricsLocation?
+  /// The index of its cells and of its row in the weight table; −1 until it is assigned.
+  public var endpointIndex = -1
 
   public init(address: SocketAddress, baseWeight: Double = 1) {
     self.address = address
@@ -91,7 +91,7 @@ public struct Endpoint: Sendable, Equatable {
 }
 
 /// Where the metrics page of one endpoint is.
-public enum MetricsPlace: Sendable, Equatable {
+public enum MetricsLocation: Sendable, Equatable {
   /// Another port of the endpoint's own address.
   case port(UInt16)
   case address(SocketAddress)

@@ -34,7 +34,7 @@ public struct ThresholdPolicy: Sendable, Equatable {
   /// Share of the answers that are 4xx (429 apart), and share of the requests that get 429. Range
   /// 0...1.
   public var clientErrorRatio = 0.5
-  /// By how much an endpoint's share of bad attempts may exceed twice that of its mates. Range
+  /// By how much an endpoint's share of bad attempts may exceed twice that of the others. Range
   /// 0...1.
   public var endpointErrorRatio = 0.1
   /// How long a client waits for the first byte of its answer before its leaving counts as a

@@ -33,7 +33,7 @@ public struct Tracing: Sendable, Equatable {
 
 /// Wishes of clients: `X-Steelyard-Endpoint` names the endpoint that shall answer.
 public struct ClientHints: Sendable, Equatable {
-  /// Whose wishes are heard; nobody's by default.
+  /// Whose clientHints are heard; nobody's by default.
   public var trusted: [AddressRange] = []
   public init() {}
 }

@@ -67,7 +67,7 @@ public final class WeightTable: Sendable {
   /// The revision at which `fleet` last changed.
   public let fleetRevision: UInt64
   public let fleet: Fleet
-  /// By endpoint slot; nil where a slot is unused.
+  /// By endpoint index; nil where an index is unused.
   public let rows: [WeightRow?]
 
   init(revision: UInt64, fleetRevision: UInt64, fleet: Fleet, rows: [WeightRow?]) {
@@ -84,12 +84,12 @@ public final class WeightBoard: Sendable {
   private let current: Mutex<WeightTable>
 
   /// Publishes revision 1: the base weights, every endpoint with the eligibility given.
-  /// Requires: slots were assigned by `SlotMap`.
-  public init(fleet: Fleet, slotCount: Int) {
+  /// Requires: indexes were assigned by `EndpointIndexMap`.
+  public init(fleet: Fleet, endpointLimit: Int) {
     current = Mutex(
       WeightTable(
         revision: 1, fleetRevision: 1, fleet: fleet,
-        rows: Self.initialRows(fleet, slotCount: slotCount)))
+        rows: Self.initialRows(fleet, endpointLimit: endpointLimit)))
   }
 
   /// The revision of the newest table. Any thread; no lock.
@@ -113,17 +113,19 @@ public final class WeightBoard: Sendable {
   @discardableResult
   public func publish(fleet: Fleet) -> UInt64 {
     current.withLock { table in
-      var rows = Self.initialRows(fleet, slotCount: table.rows.count)
+      var rows = Self.initialRows(fleet, endpointLimit: table.rows.count)
       var kept: [String: Int] = [:]
       for pool in table.fleet.pools {
-        for endpoint in pool.endpoints { kept[pool.identity(of: endpoint)] = endpoint.slot }
+        for endpoint in pool.endpoints {
+          kept[pool.identity(of: endpoint)] = endpoint.endpointIndex
+        }
       }
       for pool in fleet.pools {
         for endpoint in pool.endpoints
-        where kept[pool.identity(of: endpoint)] == endpoint.slot {
-          guard var row = table.rows[endpoint.slot] else { continue }
+        where kept[pool.identity(of: endpoint)] == endpoint.endpointIndex {
+          guard var row = table.rows[endpoint.endpointIndex] else { continue }
           row.base = endpoint.baseWeight
-          rows[endpoint.slot] = row
+          rows[endpoint.endpointIndex] = row
         }
       }
       let revision = table.revision + 1
@@ -134,13 +136,14 @@ public final class WeightBoard: Sendable {
     }
   }
 
-  private static func initialRows(_ fleet: Fleet, slotCount: Int) -> [WeightRow?] {
-    var rows = [WeightRow?](repeating: nil, count: slotCount)
+  private static func initialRows(_ fleet: Fleet, endpointLimit: Int) -> [WeightRow?] {
+    var rows = [WeightRow?](repeating: nil, count: endpointLimit)
     for pool in fleet.pools {
       for endpoint in pool.endpoints {
-        precondition(rows.indices.contains(endpoint.slot), "slots are assigned before publication")
+        precondition(
+          rows.indices.contains(endpoint.endpointIndex), "slots are assigned before publication")
         let base = endpoint.baseWeight
-        rows[endpoint.slot] = WeightRow(
+        rows[endpoint.endpointIndex] = WeightRow(
           base: base, target: base, effective: base,
           eligibility: pool.health?.model == nil ? .ready : .unhealthy,
           reason: WeightReason(pool.weights.law == .static ? .base : .blackout))

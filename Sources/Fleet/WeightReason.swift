@@ -79,7 +79,7 @@ public enum WeightEvidence: Sendable, Equatable {
   case signal(SignalEvidence)
   /// The law `steps`: the mean of the utilisations, 0…1, and each of them.
   case load(ratio: Double, [SignalEvidence])
-  /// No usable number: the median of so many pool mates. `isFirst`: there was never one.
+  /// No usable number: the median of so many other endpoints. `isFirst`: there was never one.
   case median(of: Int, isFirst: Bool)
   /// The law `steps`: no page for so many seconds counts as full load.
   case noPage(seconds: Double)
@@ -101,7 +101,7 @@ public struct SignalEvidence: Sendable, Equatable {
   }
 }
 
-/// What an endpoint's answers say of it, beside those of its pool mates. Recent: the sums fade over
+/// What an endpoint's answers say of it, beside those of the others. Recent: the sums fade over
 /// five usual response times, 10 s to 120 s.
 public struct AnswerEvidence: Sendable, Equatable {
   /// Recent answers, faded.

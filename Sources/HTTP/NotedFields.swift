@@ -3,7 +3,7 @@
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 /// A field's place in the parser's list.
-@frozen public struct FieldPlace: Sendable, Equatable {
+@frozen public struct FieldPosition: Sendable, Equatable {
   private var index: Int16 = -1
 
   @inlinable public init() {}
@@ -17,11 +17,11 @@
 
 /// The fields of one request's head. Worth as long as the head is.
 @frozen public struct NotedFields: Sendable {
-  public private(set) var requestID = FieldPlace()
-  public private(set) var traceparent = FieldPlace()
-  public private(set) var forwardedProto = FieldPlace()
-  public private(set) var forwardedHost = FieldPlace()
-  public private(set) var endpointHint = FieldPlace()
+  public private(set) var requestID = FieldPosition()
+  public private(set) var traceparent = FieldPosition()
+  public private(set) var forwardedProto = FieldPosition()
+  public private(set) var forwardedHost = FieldPosition()
+  public private(set) var endpointHint = FieldPosition()
   public private(set) var hasForwardedFor = false
 
   /// Requires: `parser` has just parsed a request head.

@@ -8,9 +8,9 @@ extension IOLoop {
     guard freeCount > 0 else { return nil }
     freeCount -= 1
     let index = Int(freeStack[freeCount])
-    let generation = slots[index].generation &+ 1
-    let wasInReady = slots[index].isInReady
-    slots[index] = Slot(
+    let generation = connections[index].generation &+ 1
+    let wasInReady = connections[index].isInReady
+    connections[index] = Connection(
       fd: fd, generation: generation, tag: tag, readLimit: UInt32(Self.readMax),
       output: OutputQueue(), failure: 0, isConnecting: isConnecting, isReadable: false,
       isPaused: false, hasHangup: false, isHangupTold: false, isInReady: wasInReady,
@@ -19,7 +19,7 @@ extension IOLoop {
       EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
     let data = UInt64(generation) << 32 | UInt64(index)
     guard sy_epoll_add(epoll, fd, bits, data) >= 0 else {
-      slots[index].generation &+= 1
+      connections[index].generation &+= 1
       freeStack[freeCount] = Int32(index)
       freeCount += 1
       return nil
@@ -52,17 +52,17 @@ extension IOLoop {
 
   /// Whether the identifier still names an open connection.
   @inlinable public func isOpen(_ id: ConnectionID) -> Bool {
-    id.index >= 0 && slots[Int(id.index)].generation == id.generation
+    id.index >= 0 && connections[Int(id.index)].generation == id.generation
   }
 
   /// The identifier of the open connection at `index`, nil when none is open there.
   @inlinable public func openID(at index: Int32) -> ConnectionID? {
-    let generation = slots[Int(index)].generation
+    let generation = connections[Int(index)].generation
     return generation & 1 == 1 ? ConnectionID(index: index, generation: generation) : nil
   }
 
   /// What the connection was opened with.
-  @inlinable public func tag(_ id: ConnectionID) -> UInt32 { slots[Int(id.index)].tag }
+  @inlinable public func tag(_ id: ConnectionID) -> UInt32 { connections[Int(id.index)].tag }
 
   /// Sends at once what the kernel takes and keeps the rest. True when nothing is left unsent. A
   /// failure is reported by a later `.failed`; sends after it are dropped.
@@ -70,13 +70,15 @@ extension IOLoop {
   public mutating func send(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) -> Bool {
     let index = Int(id.index)
     assert(isOpen(id))
-    let slot = slots + index
-    if slot.pointee.failure != 0 || slot.pointee.isEnded && slot.pointee.isConnecting {
+    let connection = connections + index
+    if connection.pointee.failure != 0
+      || connection.pointee.isEnded && connection.pointee.isConnecting
+    {
       return true
     }
     var rest = bytes
-    if slot.pointee.output.byteCount == 0, !slot.pointee.isConnecting {
-      let sent = sy_send(slot.pointee.fd, bytes.baseAddress, bytes.count)
+    if connection.pointee.output.byteCount == 0, !connection.pointee.isConnecting {
+      let sent = sy_send(connection.pointee.fd, bytes.baseAddress, bytes.count)
       if sent == bytes.count { return true }
       if sent < 0, sent != -Int(EAGAIN) {
         fail(index, Int32(-sent))
@@ -84,7 +86,7 @@ extension IOLoop {
       }
       rest = UnsafeRawBufferPointer(rebasing: bytes[max(0, sent)...])
     }
-    if !output.append(rest, to: &slot.pointee.output) {
+    if !output.append(rest, to: &connection.pointee.output) {
       fail(index, ENOBUFS)
       return true
     }
@@ -93,26 +95,28 @@ extension IOLoop {
 
   /// Bytes that wait to be sent.
   @inlinable public func unsentByteCount(_ id: ConnectionID) -> Int {
-    slots[Int(id.index)].output.byteCount
+    connections[Int(id.index)].output.byteCount
   }
 
   /// Whether sending failed: nothing more goes out, and `.failed` comes once reading is not paused.
-  public func hasFailed(_ id: ConnectionID) -> Bool { slots[Int(id.index)].failure != 0 }
+  public func hasFailed(_ id: ConnectionID) -> Bool { connections[Int(id.index)].failure != 0 }
 
   /// After a failure to send: whether the peer had closed its side before it refused our bytes.
   /// Then `untakenByteCount` is exact: the peer's end acknowledged all that it had received.
   public func wasEndedFirst(_ id: ConnectionID) -> Bool {
-    slots[Int(id.index)].failure == Int16(EPIPE)
+    connections[Int(id.index)].failure == Int16(EPIPE)
   }
 
   /// Whether bytes, the peer's end or a failure have come and were not reported yet. A system call
   /// only where an event or the last read leaves it open.
   public mutating func hasInput(_ id: ConnectionID) -> Bool {
     assert(isOpen(id))
-    let slot = slots + Int(id.index)
-    guard slot.pointee.isReadable else { return false }
-    if slot.pointee.failure != 0 || sy_peek(slot.pointee.fd) != -Int(EAGAIN) { return true }
-    slot.pointee.isReadable = false
+    let connection = connections + Int(id.index)
+    guard connection.pointee.isReadable else { return false }
+    if connection.pointee.failure != 0 || sy_peek(connection.pointee.fd) != -Int(EAGAIN) {
+      return true
+    }
+    connection.pointee.isReadable = false
     return false
   }
 
@@ -120,24 +124,24 @@ extension IOLoop {
   /// asked.
   /// The kernel may hold megabytes of them and say nothing for long while the peer reads slowly.
   public func untakenByteCount(_ id: ConnectionID) -> Int {
-    let slot = slots + Int(id.index)
-    return slot.pointee.output.byteCount + Int(sy_unacknowledged(slot.pointee.fd))
+    let connection = connections + Int(id.index)
+    return connection.pointee.output.byteCount + Int(sy_unacknowledged(connection.pointee.fd))
   }
 
   /// Reads at most this many bytes at a time. Range 1...readMax.
   public mutating func setReadLimit(_ id: ConnectionID, _ byteCount: Int) {
     assert(isOpen(id))
-    slots[Int(id.index)].readLimit = UInt32(max(1, min(byteCount, Self.readMax)))
+    connections[Int(id.index)].readLimit = UInt32(max(1, min(byteCount, Self.readMax)))
   }
 
   /// Stops or resumes reading. While paused only `.hangup`, `.failed`, `.drained` and `.timeout`
   /// are reported.
   public mutating func setPaused(_ id: ConnectionID, _ isPaused: Bool) {
     assert(isOpen(id))
-    let slot = slots + Int(id.index)
-    guard slot.pointee.isPaused != isPaused else { return }
-    slot.pointee.isPaused = isPaused
-    if slot.pointee.isReadable { enqueue(Int(id.index)) }
+    let connection = connections + Int(id.index)
+    guard connection.pointee.isPaused != isPaused else { return }
+    connection.pointee.isPaused = isPaused
+    if connection.pointee.isReadable { enqueue(Int(id.index)) }
   }
 
   /// Sets or moves the connection's one deadline; nil forgets it.
@@ -155,34 +159,34 @@ extension IOLoop {
 
   /// Whether the kernel has bytes of the peer, or its end, that were not received. A system call.
   public func hasUnread(_ id: ConnectionID) -> Bool {
-    sy_poll(slots[Int(id.index)].fd, 0, 0) != 0
+    sy_poll(connections[Int(id.index)].fd, 0, 0) != 0
   }
 
   /// Shuts our side down once everything is sent; the peer's side stays readable.
   public mutating func finish(_ id: ConnectionID) {
     assert(isOpen(id))
-    let slot = slots + Int(id.index)
-    if slot.pointee.output.byteCount == 0 {
-      sy_shutdown_write(slot.pointee.fd)
+    let connection = connections + Int(id.index)
+    if connection.pointee.output.byteCount == 0 {
+      sy_shutdown_write(connection.pointee.fd)
     } else {
-      slot.pointee.isFinishing = true
+      connection.pointee.isFinishing = true
     }
   }
 
   /// Lets `close` reset the connection, so that the peer sees a cut and not an end.
   public mutating func resetOnClose(_ id: ConnectionID) {
     assert(isOpen(id))
-    sy_reset_on_close(slots[Int(id.index)].fd)
+    sy_reset_on_close(connections[Int(id.index)].fd)
   }
 
   /// Closes at once; unsent bytes are thrown away. The identifier is invalid afterwards.
   public mutating func close(_ id: ConnectionID) {
     assert(isOpen(id))
     let index = Int(id.index)
-    sy_close(slots[index].fd)
-    output.clear(&slots[index].output)
+    sy_close(connections[index].fd)
+    output.clear(&connections[index].output)
     timers.cancel(index)
-    slots[index].generation &+= 1
+    connections[index].generation &+= 1
     freeStack[freeCount] = Int32(index)
     freeCount += 1
   }

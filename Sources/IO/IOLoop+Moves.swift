@@ -61,34 +61,34 @@ extension IOLoop {
     assert(isOpen(id))
     let index = Int(id.index)
     let isThis = moves[index].target == target && moves[index].left == byteCount
-    guard pipe.isOpen, byteCount > 0, !(slots[index].isMoving && isThis) else { return }
-    slots[index].isMoving = true
+    guard pipe.isOpen, byteCount > 0, !(connections[index].isMoving && isThis) else { return }
+    connections[index].isMoving = true
     moves[index] = Move(target: target, left: byteCount)
   }
 
   /// Whether the next bytes can be moved; else the move is over.
   mutating func canMove(_ index: Int) -> Bool {
     let target = moves[index].target
-    let place = Int(target.index)
+    let to = Int(target.index)
     // In order: what waits goes first.
-    slots[index].isMoving =
-      isOpen(target) && slots[place].failure == 0 && !slots[place].isConnecting
-      && slots[place].output.byteCount == 0
-    return slots[index].isMoving
+    connections[index].isMoving =
+      isOpen(target) && connections[to].failure == 0 && !connections[to].isConnecting
+      && connections[to].output.byteCount == 0
+    return connections[index].isMoving
   }
 
   mutating func receiveMoved(_ index: Int) -> IOEvent? {
-    let slot = slots + index
+    let connection = connections + index
     let wanted = min(moves[index].left, moves[index].step)
-    let count = sy_splice(slot.pointee.fd, pipe.input, wanted)
-    if count == -Int(EAGAIN), slot.pointee.failure == 0 {
-      slot.pointee.isReadable = false
+    let count = sy_splice(connection.pointee.fd, pipe.input, wanted)
+    if count == -Int(EAGAIN), connection.pointee.failure == 0 {
+      connection.pointee.isReadable = false
       return nil
     }
     guard count > 0 else { return ended(index, count) }
     enqueue(index)
     moves[index].left -= count
-    if moves[index].left == 0 { slot.pointee.isMoving = false }
+    if moves[index].left == 0 { connection.pointee.isMoving = false }
     let isTaken = pass(count, to: Int(moves[index].target.index))
     moves[index].step = isTaken ? min(2 * moves[index].step, MovePipe.stepMax) : MovePipe.stepMin
     return report(.moved, index, value: count)
@@ -98,7 +98,7 @@ extension IOLoop {
   private mutating func pass(_ count: Int, to index: Int) -> Bool {
     var left = count
     while left > 0 {
-      let sent = sy_splice(pipe.output, slots[index].fd, left)
+      let sent = sy_splice(pipe.output, connections[index].fd, left)
       if sent > 0 {
         left -= sent
         continue
@@ -112,9 +112,9 @@ extension IOLoop {
       precondition(read > 0, "the pipe holds what was counted")
       left -= read
       // Of a connection that has failed nothing is kept.
-      guard slots[index].failure == 0 else { continue }
+      guard connections[index].failure == 0 else { continue }
       let bytes = UnsafeRawBufferPointer(start: scratch + Self.headroom, count: read)
-      if !output.append(bytes, to: &slots[index].output) { fail(index, ENOBUFS) }
+      if !output.append(bytes, to: &connections[index].output) { fail(index, ENOBUFS) }
     }
     return false
   }

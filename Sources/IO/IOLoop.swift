@@ -21,7 +21,7 @@ public struct IOLoop: ~Copyable {
   private static let listenerBit: UInt64 = 1 << 63
 
   /// 40 bytes, in this order: there may be tens of thousands that have nothing to say.
-  @usableFromInline struct Slot {
+  @usableFromInline struct Connection {
     var fd: Int32
     @usableFromInline var generation: UInt32
     @usableFromInline var tag: UInt32
@@ -54,8 +54,8 @@ public struct IOLoop: ~Copyable {
 
   let epoll: Int32
   private let waker: Waker
-  @usableFromInline let slots: UnsafeMutablePointer<Slot>
-  /// By index; valid where the slot is moving.
+  @usableFromInline let connections: UnsafeMutablePointer<Connection>
+  /// By index; valid where the connection is moving.
   let moves: UnsafeMutablePointer<Move>
   let pipe: MovePipe
   public let capacity: Int
@@ -115,10 +115,10 @@ public struct IOLoop: ~Copyable {
     timers = TimerWheel(capacity: connectionsMax, now: now)
     output = OutputPool(byteCountMax: unsentBytesMax)
     queuedBlocks = output.usedCount
-    guard let memory = sy_map(connectionsMax * MemoryLayout<Slot>.stride) else {
+    guard let memory = sy_map(connectionsMax * MemoryLayout<Connection>.stride) else {
       fatalError("out of memory for \(connectionsMax) connections")
     }
-    slots = memory.bindMemory(to: Slot.self, capacity: connectionsMax)
+    connections = memory.bindMemory(to: Connection.self, capacity: connectionsMax)
     guard let room = sy_map(connectionsMax * MemoryLayout<Move>.stride) else {
       fatalError("out of memory for \(connectionsMax) connections")
     }
@@ -134,13 +134,13 @@ public struct IOLoop: ~Copyable {
   }
 
   deinit {
-    for index in 0..<capacity where slots[index].generation & 1 == 1 {
-      sy_close(slots[index].fd)
-      output.discard(slots[index].output)
+    for index in 0..<capacity where connections[index].generation & 1 == 1 {
+      sy_close(connections[index].fd)
+      output.discard(connections[index].output)
     }
     for listener in listeners { sy_close(listener.fd) }
     sy_close(epoll)
-    sy_unmap(slots, capacity * MemoryLayout<Slot>.stride)
+    sy_unmap(connections, capacity * MemoryLayout<Connection>.stride)
     sy_unmap(moves, capacity * MemoryLayout<Move>.stride)
     freeStack.deallocate()
     ready.deallocate()
@@ -157,7 +157,7 @@ public struct IOLoop: ~Copyable {
   }
 
   /// Connections that may still be opened.
-  @inlinable public var freePlaceCount: Int { freeCount }
+  @inlinable public var freeConnectionCount: Int { freeCount }
 
   /// Connections that are open.
   public var connectionCount: Int { capacity - freeCount }
@@ -235,8 +235,8 @@ public struct IOLoop: ~Copyable {
       let data = sy_event_data(events + position)
       guard data & Self.listenerBit == 0 else { continue }
       let index = Int(truncatingIfNeeded: data & 0xFFFF_FFFF)
-      guard slots[index].generation == UInt32(truncatingIfNeeded: data >> 32),
-        !slots[index].isConnecting
+      guard connections[index].generation == UInt32(truncatingIfNeeded: data >> 32),
+        !connections[index].isConnecting
       else { continue }
       noteReadable(index, sy_event_bits(events + position))
     }
@@ -281,8 +281,8 @@ public struct IOLoop: ~Copyable {
       let index = Int(ready[readyHead])
       readyHead = readyHead + 1 == capacity ? 0 : readyHead + 1
       readyCount -= 1
-      slots[index].isInReady = false
-      if slots[index].generation & 1 == 1, let report = pending(index) { return report }
+      connections[index].isInReady = false
+      if connections[index].generation & 1 == 1, let report = pending(index) { return report }
     }
     // The kernel may have more: an answer that is there comes before the end of the wait for it.
     if eventCount == Self.eventsMax, fullTurns < Self.fullTurnsMax {
@@ -314,65 +314,67 @@ public struct IOLoop: ~Copyable {
       return nil
     }
     let index = Int(truncatingIfNeeded: data & 0xFFFF_FFFF)
-    guard slots[index].generation == UInt32(truncatingIfNeeded: data >> 32) else { return nil }
-    if slots[index].isConnecting {
+    guard connections[index].generation == UInt32(truncatingIfNeeded: data >> 32) else {
+      return nil
+    }
+    if connections[index].isConnecting {
       if bits & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 {
-        let code = sy_socket_error(slots[index].fd)
-        slots[index].isEnded = true
+        let code = sy_socket_error(connections[index].fd)
+        connections[index].isEnded = true
         return report(.failed, index, value: Int(code == 0 ? ECONNREFUSED : code))
       }
       guard bits & EPOLLOUT.rawValue != 0 else { return nil }
-      slots[index].isConnecting = false
+      connections[index].isConnecting = false
       noteReadable(index, bits)
-      if flush(index) { slots[index].isDrainedDue = true }
+      if flush(index) { connections[index].isDrainedDue = true }
       enqueue(index)
       return report(.connected, index)
     }
-    if bits & EPOLLOUT.rawValue != 0, slots[index].output.byteCount > 0, flush(index) {
-      slots[index].isDrainedDue = true
+    if bits & EPOLLOUT.rawValue != 0, connections[index].output.byteCount > 0, flush(index) {
+      connections[index].isDrainedDue = true
     }
     return pending(index)
   }
 
   private mutating func noteReadable(_ index: Int, _ bits: UInt32) {
     let closing = EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue
-    if bits & (EPOLLIN.rawValue | closing) != 0 { slots[index].isReadable = true }
-    if bits & closing != 0 { slots[index].hasHangup = true }
+    if bits & (EPOLLIN.rawValue | closing) != 0 { connections[index].isReadable = true }
+    if bits & closing != 0 { connections[index].hasHangup = true }
   }
 
   /// What a connection has to report now, one thing at a time.
   private mutating func pending(_ index: Int) -> IOEvent? {
-    let slot = slots + index
-    if slot.pointee.isDrainedDue {
-      slot.pointee.isDrainedDue = false
-      if slot.pointee.isReadable { enqueue(index) }
+    let connection = connections + index
+    if connection.pointee.isDrainedDue {
+      connection.pointee.isDrainedDue = false
+      if connection.pointee.isReadable { enqueue(index) }
       return report(.drained, index)
     }
-    guard slot.pointee.isReadable, !slot.pointee.isEnded else { return nil }
-    if slot.pointee.isPaused {
-      guard slot.pointee.hasHangup, !slot.pointee.isHangupTold else { return nil }
-      slot.pointee.isHangupTold = true
+    guard connection.pointee.isReadable, !connection.pointee.isEnded else { return nil }
+    if connection.pointee.isPaused {
+      guard connection.pointee.hasHangup, !connection.pointee.isHangupTold else { return nil }
+      connection.pointee.isHangupTold = true
       return report(.hangup, index)
     }
     return receive(index)
   }
 
   private mutating func receive(_ index: Int) -> IOEvent? {
-    let slot = slots + index
-    if slot.pointee.isMoving, canMove(index) { return receiveMoved(index) }
-    let limit = Int(slot.pointee.readLimit)
-    let count = sy_recv(slot.pointee.fd, scratch + Self.headroom, limit)
+    let connection = connections + index
+    if connection.pointee.isMoving, canMove(index) { return receiveMoved(index) }
+    let limit = Int(connection.pointee.readLimit)
+    let count = sy_recv(connection.pointee.fd, scratch + Self.headroom, limit)
     if count > 0 {
-      if count < limit, !slot.pointee.hasHangup {
-        slot.pointee.isReadable = false
+      if count < limit, !connection.pointee.hasHangup {
+        connection.pointee.isReadable = false
       } else {
         enqueue(index)
       }
       receivedCount = count
       return report(.received, index, value: count)
     }
-    if count == -Int(EAGAIN), slot.pointee.failure == 0 {
-      slot.pointee.isReadable = false
+    if count == -Int(EAGAIN), connection.pointee.failure == 0 {
+      connection.pointee.isReadable = false
       return nil
     }
     return ended(index, count)
@@ -380,12 +382,13 @@ public struct IOLoop: ~Copyable {
 
   /// Nothing more comes: `count` is 0 at the end, else -errno.
   mutating func ended(_ index: Int, _ count: Int) -> IOEvent {
-    let slot = slots + index
-    slot.pointee.isEnded = true
+    let connection = connections + index
+    connection.pointee.isEnded = true
     return count == 0
       ? report(.eof, index)
       : report(
-        .failed, index, value: slot.pointee.failure != 0 ? Int(slot.pointee.failure) : -count)
+        .failed, index,
+        value: connection.pointee.failure != 0 ? Int(connection.pointee.failure) : -count)
   }
 
   /// One accepted connection, or nil when the listener has no more.
@@ -428,7 +431,7 @@ public struct IOLoop: ~Copyable {
   /// Our side of a connection. A system call.
   public func localAddress(_ id: ConnectionID) -> (address: IPAddress, port: UInt16)? {
     var address = sockaddr_storage()
-    guard sy_local_address(slots[Int(id.index)].fd, &address) != 0 else { return nil }
+    guard sy_local_address(connections[Int(id.index)].fd, &address) != 0 else { return nil }
     return Self.parts(of: address)
   }
 
@@ -459,39 +462,39 @@ public struct IOLoop: ~Copyable {
 
   /// Sends the waiting bytes. True when none are left.
   mutating func flush(_ index: Int) -> Bool {
-    let slot = slots + index
-    guard slot.pointee.output.byteCount > 0 else { return false }
-    let code = output.flush(&slot.pointee.output, to: slot.pointee.fd)
+    let connection = connections + index
+    guard connection.pointee.output.byteCount > 0 else { return false }
+    let code = output.flush(&connection.pointee.output, to: connection.pointee.fd)
     if code != 0 {
       fail(index, Int32(code))
       return false
     }
-    guard slot.pointee.output.byteCount == 0 else { return false }
-    if slot.pointee.isFinishing { sy_shutdown_write(slot.pointee.fd) }
+    guard connection.pointee.output.byteCount == 0 else { return false }
+    if connection.pointee.isFinishing { sy_shutdown_write(connection.pointee.fd) }
     return true
   }
 
   mutating func fail(_ index: Int, _ code: Int32) {
-    slots[index].failure = Int16(truncatingIfNeeded: code)
-    slots[index].isReadable = true
-    slots[index].hasHangup = true
-    output.clear(&slots[index].output)
+    connections[index].failure = Int16(truncatingIfNeeded: code)
+    connections[index].isReadable = true
+    connections[index].hasHangup = true
+    output.clear(&connections[index].output)
     enqueue(index)
   }
 
   mutating func enqueue(_ index: Int) {
-    guard !slots[index].isInReady else { return }
-    slots[index].isInReady = true
-    var place = readyHead + readyCount
-    if place >= capacity { place -= capacity }
-    ready[place] = Int32(index)
+    guard !connections[index].isInReady else { return }
+    connections[index].isInReady = true
+    var tail = readyHead + readyCount
+    if tail >= capacity { tail -= capacity }
+    ready[tail] = Int32(index)
     readyCount += 1
   }
 
   @inline(__always)
   func report(_ kind: IOEvent.Kind, _ index: Int, value: Int = 0) -> IOEvent {
     IOEvent(
-      kind, ConnectionID(index: Int32(index), generation: slots[index].generation),
-      tag: slots[index].tag, value: value)
+      kind, ConnectionID(index: Int32(index), generation: connections[index].generation),
+      tag: connections[index].tag, value: value)
   }
 }

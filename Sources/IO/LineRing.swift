@@ -36,9 +36,9 @@ public final class LineRing: Sendable {
     guard let source = bytes.baseAddress, bytes.count <= byteCount - used else {
       return bytes.isEmpty
     }
-    let place = Int(end % UInt64(byteCount))
-    let first = min(bytes.count, byteCount - place)
-    (memory + place).copyMemory(from: source, byteCount: first)
+    let offset = Int(end % UInt64(byteCount))
+    let first = min(bytes.count, byteCount - offset)
+    (memory + offset).copyMemory(from: source, byteCount: first)
     if first < bytes.count {
       memory.copyMemory(from: source + first, byteCount: bytes.count - first)
     }
@@ -53,9 +53,9 @@ public final class LineRing: Sendable {
 
   /// The next bytes, as many of `readableCount` as lie together; valid until `release`.
   func next() -> UnsafeRawBufferPointer {
-    let place = Int(taken.load(ordering: .relaxed) % UInt64(byteCount))
+    let offset = Int(taken.load(ordering: .relaxed) % UInt64(byteCount))
     return UnsafeRawBufferPointer(
-      start: memory + place, count: min(readableCount(), byteCount - place))
+      start: memory + offset, count: min(readableCount(), byteCount - offset))
   }
 
   /// Gives what is there now and takes it away, in two parts where it goes over the ring's end.

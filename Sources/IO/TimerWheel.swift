@@ -9,12 +9,12 @@ import CSystem
 package struct TimerWheel: ~Copyable {
   /// A tick is 2^24 ns (16.8 ms); the wheel is 1 024 ticks (17 s) round.
   static let tickShift: Int64 = 24
-  static let slotCount = 1024
+  static let bucketCount = 1024
 
   private struct Entry {
     /// Nanoseconds; `.max` when there is none.
     var deadline: Int64
-    /// Wheel slot + 1 of the list that it is in, 0 when in none.
+    /// Wheel bucket + 1 of the list that it is in, 0 when in none.
     var list: Int32
     var previous: Int32
     var next: Int32
@@ -34,10 +34,10 @@ package struct TimerWheel: ~Copyable {
     let memory = sy_map(capacity * MemoryLayout<Entry>.stride)
     guard let memory else { fatalError("out of memory for \(capacity) timers") }
     entries = memory.bindMemory(to: Entry.self, capacity: capacity)
-    heads = .allocate(capacity: Self.slotCount)
-    heads.initialize(repeating: -1, count: Self.slotCount)
-    occupied = .allocate(capacity: Self.slotCount / 64)
-    occupied.initialize(repeating: 0, count: Self.slotCount / 64)
+    heads = .allocate(capacity: Self.bucketCount)
+    heads.initialize(repeating: -1, count: Self.bucketCount)
+    occupied = .allocate(capacity: Self.bucketCount / 64)
+    occupied.initialize(repeating: 0, count: Self.bucketCount / 64)
     tick = now.rawValue >> Self.tickShift
   }
 
@@ -54,7 +54,7 @@ package struct TimerWheel: ~Copyable {
     if entries[index].list != 0 {
       let current = Int64(entries[index].list - 1)
       // Distance from the present tick, going round: an earlier look needs no move.
-      let currentDistance = (current &- tick) & Int64(Self.slotCount - 1)
+      let currentDistance = (current &- tick) & Int64(Self.bucketCount - 1)
       if currentDistance <= wanted &- tick { return }
       unlink(index)
     }
@@ -80,8 +80,8 @@ package struct TimerWheel: ~Copyable {
       return -1
     }
     while tick < end {
-      let slot = Int((tick + 1) & Int64(Self.slotCount - 1))
-      var index = heads[slot]
+      let bucket = Int((tick + 1) & Int64(Self.bucketCount - 1))
+      var index = heads[bucket]
       while index >= 0 {
         let next = entries[Int(index)].next
         let deadline = entries[Int(index)].deadline
@@ -109,16 +109,16 @@ package struct TimerWheel: ~Copyable {
   /// When `expired` has to be called next; `.distantFuture` when nothing is set.
   package func nextTick() -> Nanoseconds {
     guard count > 0 else { return .distantFuture }
-    let first = Int((tick + 1) & Int64(Self.slotCount - 1))
+    let first = Int((tick + 1) & Int64(Self.bucketCount - 1))
     var word = first >> 6
     var bits = occupied[word] & (~0 << UInt64(first & 63))
-    for _ in 0...Self.slotCount / 64 {
+    for _ in 0...Self.bucketCount / 64 {
       if bits != 0 {
-        let slot = word << 6 + bits.trailingZeroBitCount
-        let distance = Int64(slot - first) & Int64(Self.slotCount - 1)
+        let bucket = word << 6 + bits.trailingZeroBitCount
+        let distance = Int64(bucket - first) & Int64(Self.bucketCount - 1)
         return Nanoseconds((tick + 1 + distance) << Self.tickShift)
       }
-      word = (word + 1) & (Self.slotCount / 64 - 1)
+      word = (word + 1) & (Self.bucketCount / 64 - 1)
       bits = occupied[word]
     }
     return .distantFuture
@@ -127,27 +127,27 @@ package struct TimerWheel: ~Copyable {
   /// The tick in which a deadline is looked at: the one after it, at most a turn less one ahead.
   private func place(_ deadline: Int64) -> Int64 {
     let wanted = deadline == .max ? .max : deadline >> Self.tickShift + 1
-    return min(max(wanted, tick + 1), tick + Int64(Self.slotCount) - 1)
+    return min(max(wanted, tick + 1), tick + Int64(Self.bucketCount) - 1)
   }
 
   private mutating func link(_ index: Int, tick: Int64) {
-    let slot = Int(tick & Int64(Self.slotCount - 1))
-    let head = heads[slot]
-    entries[index].list = Int32(slot + 1)
+    let bucket = Int(tick & Int64(Self.bucketCount - 1))
+    let head = heads[bucket]
+    entries[index].list = Int32(bucket + 1)
     entries[index].previous = -1
     entries[index].next = head
     if head >= 0 { entries[Int(head)].previous = Int32(index) }
-    heads[slot] = Int32(index)
-    occupied[slot >> 6] |= 1 << UInt64(slot & 63)
+    heads[bucket] = Int32(index)
+    occupied[bucket >> 6] |= 1 << UInt64(bucket & 63)
     count += 1
   }
 
   private mutating func unlink(_ index: Int) {
-    let slot = Int(entries[index].list - 1)
+    let bucket = Int(entries[index].list - 1)
     let (previous, next) = (entries[index].previous, entries[index].next)
-    if previous >= 0 { entries[Int(previous)].next = next } else { heads[slot] = next }
+    if previous >= 0 { entries[Int(previous)].next = next } else { heads[bucket] = next }
     if next >= 0 { entries[Int(next)].previous = previous }
-    if heads[slot] < 0 { occupied[slot >> 6] &= ~(1 << UInt64(slot & 63)) }
+    if heads[bucket] < 0 { occupied[bucket >> 6] &= ~(1 << UInt64(bucket & 63)) }
     entries[index].list = 0
     count -= 1
   }

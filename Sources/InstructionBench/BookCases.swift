@@ -18,8 +18,8 @@ enum BookCases {
   private static var leases: Case {
     Case(name: "lease taken and ended", count: 500) { count, sink in
       var bench = PickBench(.leastRequest, endpointCount: 4)
-      let evidence = EvidenceBoard(workerCount: 1, slotCount: 4)
-      var book = LeaseBook(evidence: evidence, hints: bench.hints, workerIndex: 0)
+      let evidence = EvidenceBoard(workerCount: 1, endpointLimit: 4)
+      var book = LeaseBook(evidence: evidence, pickBoard: bench.pickBoard, workerIndex: 0)
       for index in 0..<count {
         let lease = book.take(index & 3, now: .seconds(1))
         book.end(lease, .completed, &bench.picker, index & 3, now: .milliseconds(1_250))

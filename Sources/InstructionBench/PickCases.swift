@@ -3,11 +3,11 @@ import Balancer
 import Fleet
 import Primitives
 
-/// A pool of endpoints in slots 0…, some of them busy, and what a pick needs beside it.
+/// A pool of endpoints in indexes 0…, some of them busy, and what a pick needs beside it.
 struct PickBench {
   let fleet: Fleet
   let board: WeightBoard
-  let hints: HintBoard
+  let pickBoard: PickBoard
   var picker: Picker
   var leases: [Int32]
 
@@ -16,7 +16,7 @@ struct PickBench {
       name: "text",
       endpoints: (0..<endpointCount).map { index in
         var endpoint = Endpoint(address: .loopback(port: UInt16(9_000 + index)))
-        endpoint.slot = index
+        endpoint.endpointIndex = index
         return endpoint
       })
     pool.balance = policy
@@ -24,8 +24,8 @@ struct PickBench {
     var fleet = Fleet()
     fleet.pools = [pool]
     self.fleet = fleet
-    board = WeightBoard(fleet: fleet, slotCount: endpointCount)
-    hints = HintBoard(slotCount: endpointCount)
+    board = WeightBoard(fleet: fleet, endpointLimit: endpointCount)
+    pickBoard = PickBoard(endpointLimit: endpointCount)
     picker = Picker(pool: pool)
     // Different loads, no two endpoints alike for their weights: no ties to draw for.
     leases = (0..<endpointCount).map { Int32(($0 * 7) % 13) }
@@ -36,7 +36,7 @@ struct PickBench {
   mutating func adopt(isFirst: Bool = false) {
     let table = board.table
     for position in picker.candidates.indices {
-      guard let row = table.rows[picker.candidates[position].slot] else { continue }
+      guard let row = table.rows[picker.candidates[position].endpointIndex] else { continue }
       picker.set(
         position, weight: row.effective, isEligible: row.takesNewExchanges,
         takesSessions: row.eligibility.takesSessions, now: .seconds(1), isFirst: isFirst)
@@ -46,9 +46,10 @@ struct PickBench {
 
   /// The weights of the next table.
   func rows(round: Int) -> [WeightRow?] {
-    leases.indices.map { slot in
+    leases.indices.map { endpointIndex in
       WeightRow(
-        base: 1, target: 1, effective: 1 + Double((slot + round) % 17) / 19, eligibility: .ready,
+        base: 1, target: 1, effective: 1 + Double((endpointIndex + round) % 17) / 19,
+        eligibility: .ready,
         reason: WeightReason(.law))
     }
   }
@@ -84,7 +85,7 @@ enum PickCases {
           if policy == .hash { key.hash = random.next() }
           guard
             let position = bench.picker.pick(
-              now: .seconds(2), load: base, hints: bench.hints, tried: TriedSet(), key: key,
+              now: .seconds(2), load: base, pickBoard: bench.pickBoard, tried: TriedSet(), key: key,
               random: &random)
           else { fatalError(name) }
           sink.take(position)

@@ -10,7 +10,7 @@ extension LoadLoop {
   private static let partingMax = 256
   /// Between two tries to connect.
   private static let retryPause: Int64 = 20_000_000
-  private static let patience: Int64 = 10_000_000_000
+  private static let timeout: Int64 = 10_000_000_000
 
   /// Runs it. Prints when it measures, and what it measured.
   mutating func run(_ order: DriveOrder) {
@@ -22,8 +22,8 @@ extension LoadLoop {
     while drive.upCount < order.connections {
       keepConnecting()
       if drive.upCount >= order.connections { break }
-      turn(until: min(begun + Self.patience, drive.toOpen > 0 ? drive.openAt : .max))
-      if drive.upCount < order.connections, now - begun > Self.patience {
+      turn(until: min(begun + Self.timeout, drive.toOpen > 0 ? drive.openAt : .max))
+      if drive.upCount < order.connections, now - begun > Self.timeout {
         let reason = IOError.reason(clients.connectCode)
         say(
           Report.error(

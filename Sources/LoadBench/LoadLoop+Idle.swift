@@ -3,7 +3,7 @@ import CSystem
 import IO
 
 extension LoadLoop {
-  private static let patience: Int64 = 30_000_000_000
+  private static let timeout: Int64 = 30_000_000_000
 
   /// Opens the connections and prints how many stand.
   mutating func run(_ order: IdleOrder) {
@@ -12,7 +12,7 @@ extension LoadLoop {
     idle.order = order
     idle.toOpen = order.connections
     clients.aim(order.to, path: order.path, fields: false, upload: 0, isPersistent: true)
-    let end = sy_monotonic() + Self.patience
+    let end = sy_monotonic() + Self.timeout
     while idle.heldCount + idle.lostCount < order.connections, now < end {
       // The request runs before the next connection is made: few are under way at a time.
       while idle.toOpen > 0, idle.unansweredCount < IdleRun.unansweredMax {

@@ -106,7 +106,7 @@ extension LoadLoop {
       case .token(let sentAt): countToken(peer, sentAt: sentAt, at: instant)
       }
     }
-    return keepRest(fd, bytes, offset)
+    return keepRemainder(fd, bytes, offset)
   }
 
   private mutating func countToken(
@@ -126,7 +126,7 @@ extension LoadLoop {
   }
 
   /// Keeps what comes after the last whole event.
-  private mutating func keepRest(
+  private mutating func keepRemainder(
     _ fd: Int32, _ bytes: UnsafeRawBufferPointer, _ offset: Int
   ) -> Bool {
     let peer = peers + Int(fd)

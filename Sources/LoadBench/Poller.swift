@@ -85,9 +85,9 @@ struct Poller: ~Copyable {
   mutating func again(_ fd: Int32) {
     guard !isInReady[Int(fd)] else { return }
     isInReady[Int(fd)] = true
-    var place = readyHead + readyCount
-    if place >= capacity { place -= capacity }
-    ready[place] = fd
+    var tail = readyHead + readyCount
+    if tail >= capacity { tail -= capacity }
+    ready[tail] = fd
     readyCount += 1
   }
 

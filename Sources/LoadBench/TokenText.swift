@@ -80,10 +80,10 @@ struct TokenReader {
     guard let base = bytes.baseAddress else { return nil }
     var from = start
     while from < bytes.count, let found = sy_memchr(base + from, 0x0A, bytes.count - from) {
-      let place = base.distance(to: found)
-      guard place + 1 < bytes.count else { return nil }
-      if bytes[place + 1] == 0x0A { return place + 2 }
-      from = place + 1
+      let offset = base.distance(to: found)
+      guard offset + 1 < bytes.count else { return nil }
+      if bytes[offset + 1] == 0x0A { return offset + 2 }
+      from = offset + 1
     }
     return nil
   }

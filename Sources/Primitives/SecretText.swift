@@ -12,7 +12,7 @@ package enum SecretText {
   private static let linesAboveMax = 100
   private static let schemes = ["bearer", "basic", "digest", "apikey"]
   /// Keys that hold a place, not a secret, within a secret's mapping.
-  fileprivate static let places: Set<String> = ["file", "env"]
+  fileprivate static let sources: Set<String> = ["file", "env"]
   /// Values that tell nothing.
   fileprivate static let plain: Set<String> = [
     "none", "null", "~", "true", "false", "|", ">", "|-", ">-",
@@ -274,7 +274,7 @@ private struct Line {
         } else if isSecret {
           let kept = scalars
           maskScalar(isFlow: depth > 0)
-          if SecretText.places.contains(name) { scalars = kept }
+          if SecretText.sources.contains(name) { scalars = kept }
         }
       }
     }

@@ -375,34 +375,34 @@ struct Simulator {
 
   private mutating func control(_ index: Int, _ now: Nanoseconds) {
     for order in policies[index].control(now: now) {
-      let place = freeOrders.popLast() ?? orders.count
-      if place == orders.count { orders.append(nil) }
-      orders[place] = (index, order, nil)
+      let orderIndex = freeOrders.popLast() ?? orders.count
+      if orderIndex == orders.count { orders.append(nil) }
+      orders[orderIndex] = (index, order, nil)
       let delay = Nanoseconds.seconds(0.0005 + 0.002 * chance.unit())
-      queue.push(Event(.scrape, at: now + delay, index: place))
+      queue.push(Event(.scrape, at: now + delay, index: orderIndex))
     }
     record.noteShares(policies, now)
     let next = max(policies[index].nextControl, now + .milliseconds(1))
     if next < .distantFuture { queue.push(Event(.control, at: next, index: index)) }
   }
 
-  private mutating func measure(_ place: Int, _ now: Nanoseconds) {
-    guard let order = orders[place] else { return }
+  private mutating func measure(_ orderIndex: Int, _ now: Nanoseconds) {
+    guard let order = orders[orderIndex] else { return }
     let endpoint = order.order.endpoint
     let isLost = chance.unit() < scenario.scrapeLoss || conditions[endpoint].isDead
     let found = isLost ? nil : sample(endpoint, now)
-    orders[place]?.sample = found
+    orders[orderIndex]?.sample = found
     let delay =
       isLost && !conditions[endpoint].isDead
       ? Nanoseconds.seconds(0.8 * min(scenario.scrapeInterval, 1))
       : .seconds(0.0005 + 0.002 * chance.unit())
-    queue.push(Event(.page, at: now + delay, index: place))
+    queue.push(Event(.page, at: now + delay, index: orderIndex))
   }
 
-  private mutating func deliver(_ place: Int, _ now: Nanoseconds) {
-    guard let order = orders[place] else { return }
-    orders[place] = nil
-    freeOrders.append(place)
+  private mutating func deliver(_ orderIndex: Int, _ now: Nanoseconds) {
+    guard let order = orders[orderIndex] else { return }
+    orders[orderIndex] = nil
+    freeOrders.append(orderIndex)
     policies[order.balancer].scraped(order.order, order.sample, now: now)
   }
 }

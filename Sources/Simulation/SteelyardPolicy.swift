@@ -9,7 +9,7 @@ final class SteelyardPolicy: SimulatedPolicy {
   private static let tickInterval = Nanoseconds.milliseconds(100)
 
   private let evidence: EvidenceBoard
-  private let hints: HintBoard
+  private let pickBoard: PickBoard
   private(set) var controller: Controller
   private var picker: Picker
   private var leases: LeaseBook
@@ -30,7 +30,7 @@ final class SteelyardPolicy: SimulatedPolicy {
         let address = SocketAddress(
           bytes: [10, 0, UInt8(index >> 8), UInt8(index & 255)], port: 8_000)
         var endpoint = Endpoint(address: address, baseWeight: weight)
-        endpoint.slot = index
+        endpoint.endpointIndex = index
         return endpoint
       })
     timeout = .seconds(scenario.timeout)
@@ -40,13 +40,13 @@ final class SteelyardPolicy: SimulatedPolicy {
     var fleet = Fleet()
     fleet.pools = [pool]
     random = RandomSource(seed: seed)
-    evidence = EvidenceBoard(workerCount: 1, slotCount: weights.count)
-    hints = HintBoard(slotCount: weights.count)
+    evidence = EvidenceBoard(workerCount: 1, endpointLimit: weights.count)
+    pickBoard = PickBoard(endpointLimit: weights.count)
     controller = Controller(
-      fleet: fleet, evidence: evidence, hints: hints, random: RandomSource(seed: seed &+ 1),
+      fleet: fleet, evidence: evidence, pickBoard: pickBoard, random: RandomSource(seed: seed &+ 1),
       now: .zero)
     picker = Picker(pool: pool)
-    leases = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
+    leases = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 0)
     for position in weights.indices {
       picker.set(position, weight: weights[position], isEligible: true, now: .zero, isFirst: true)
     }
@@ -54,13 +54,15 @@ final class SteelyardPolicy: SimulatedPolicy {
   }
 
   func pick(_ request: SimulatedRequest, now: Nanoseconds) -> Int? {
-    picker.takeNews(hints, now: now, &random)
+    picker.takeNotices(pickBoard, now: now, &random)
     let position = picker.pick(
-      now: now, load: leases.load, hints: hints, tried: request.tried,
+      now: now, load: leases.load, pickBoard: pickBoard, tried: request.tried,
       isRepeatable: request.isRepeatable && request.retriesLeft > 0,
       contentBytes: request.contentLength ?? 0, random: &random)
     guard let position else { return nil }
-    if picker.sheds(position, load: leases.load, hints: hints, timeout: timeout) { return nil }
+    if picker.sheds(position, load: leases.load, pickBoard: pickBoard, timeout: timeout) {
+      return nil
+    }
     request.lease = leases.take(
       position, now: now, contentBytes: request.contentLength ?? 0)
     return position
@@ -81,7 +83,7 @@ final class SteelyardPolicy: SimulatedPolicy {
   }
 
   func outcomeOfLeaving(_ request: SimulatedRequest, now: Nanoseconds) -> AttemptOutcome {
-    let usual = hints.fleetResponse(request.endpoint)
+    let usual = pickBoard.fleetResponse(request.endpoint)
     let isLate = usual > 0 && (now - request.sentAt).seconds > 3 * usual
     return isLate && !request.hasAnswer ? .givenUp : .abandoned
   }
@@ -110,7 +112,7 @@ final class SteelyardPolicy: SimulatedPolicy {
     cached = nil
     return controller.due(now: now).map { request in
       serials[request.id.serial] = request.id
-      return ScrapeOrder(endpoint: request.id.slot, id: request.id.serial)
+      return ScrapeOrder(endpoint: request.id.endpointIndex, id: request.id.serial)
     }
   }
 
@@ -141,7 +143,7 @@ final class SteelyardPolicy: SimulatedPolicy {
 
   /// Over all endpoints, of the balancer's evidence.
   func sum(_ column: EvidenceBoard.Column) -> UInt64 {
-    (0..<evidence.slotCount).reduce(0) { $0 &+ evidence.sum(column, $1) }
+    (0..<evidence.endpointLimit).reduce(0) { $0 &+ evidence.sum(column, $1) }
   }
 
   var shares: [Double] {

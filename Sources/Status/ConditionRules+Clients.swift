@@ -75,7 +75,7 @@ extension ConditionRules {
     }
   }
 
-  /// Endpoints that fail or refuse far more often than their mates.
+  /// Endpoints that fail or refuse far more often than their others.
   static func addOutliers(
     _ pool: PoolReading, _ history: PoolHistory, _ found: inout [Finding]
   ) {
@@ -85,10 +85,10 @@ extension ConditionRules {
     let attempts = all.reduce(0) { $0 + $1.1.attempts.increase }
     let bad = all.reduce(0) { $0 + $1.1.badAttempts }
     for (address, own) in all {
-      let mates = attempts - own.attempts.increase
-      guard own.badAttempts >= eventsMin, own.attempts.increase > 0, mates > 0 else { continue }
+      let others = attempts - own.attempts.increase
+      guard own.badAttempts >= eventsMin, own.attempts.increase > 0, others > 0 else { continue }
       let share = min(1, own.badAttempts / own.attempts.increase)
-      let usual = min(1, (bad - own.badAttempts) / mates)
+      let usual = min(1, (bad - own.badAttempts) / others)
       guard share > 2 * usual + pool.thresholds.endpointErrorRatio else { continue }
       found.append(
         Finding(

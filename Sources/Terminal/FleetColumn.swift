@@ -6,7 +6,7 @@ package struct FleetRow: Sendable, Equatable {
   package var pool: String
   package var endpoint: EndpointReport
   /// Place in the report: the configured order.
-  package var place: Int
+  package var position: Int
 
   /// Who it is, whatever is said of it.
   package struct Identity: Sendable, Equatable {
@@ -123,7 +123,7 @@ package enum FleetColumn: String, Sendable, CaseIterable {
     case .endpoint, .state, .reason:
       let keyed = rows.map { (row: $0, key: cell($0).text) }
       return keyed.sorted { a, b in
-        if a.key == b.key { return a.row.place < b.row.place }
+        if a.key == b.key { return a.row.position < b.row.position }
         return (a.key < b.key) != isReversed
       }.map(\.row)
     default:
@@ -133,7 +133,7 @@ package enum FleetColumn: String, Sendable, CaseIterable {
         case (let x?, let y?) where x != y: return (x > y) != isReversed
         case (.some, nil): return true
         case (nil, .some): return false
-        default: return a.row.place < b.row.place
+        default: return a.row.position < b.row.position
         }
       }.map(\.row)
     }
@@ -148,7 +148,7 @@ extension FleetReport {
     var rows: [FleetRow] = []
     for one in pools where pool == nil || one.name == pool {
       for endpoint in one.endpoints {
-        let row = FleetRow(pool: one.name, endpoint: endpoint, place: rows.count)
+        let row = FleetRow(pool: one.name, endpoint: endpoint, position: rows.count)
         guard !words.isEmpty else {
           rows.append(row)
           continue

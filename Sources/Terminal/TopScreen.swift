@@ -229,9 +229,9 @@ extension TopState {
     let layout = TableLayout(tableColumns, cells, width: columns)
     let index = FleetColumn.allCases.firstIndex(of: sort)
     var lines = [layout.header(sorted: index, isDescending: sort.isText == isReversed)]
-    for place in rows.indices.dropFirst(offset).prefix(rowCount) {
-      var line = layout.line(cells[place])
-      line.isChosen = rows[place].identity == chosen
+    for position in rows.indices.dropFirst(offset).prefix(rowCount) {
+      var line = layout.line(cells[position])
+      line.isChosen = rows[position].identity == chosen
       lines.append(line)
     }
     if rows.isEmpty, let report { lines.append(emptiness(report)) }

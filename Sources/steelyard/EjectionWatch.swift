@@ -15,13 +15,16 @@ struct EjectionWatch {
     let failures: Int
   }
 
-  /// When the ones that were told began, by slot.
+  /// When the ones that were told began, by endpoint index.
   private var told: [Int: Nanoseconds] = [:]
 
   /// A worker has ejected the endpoint.
-  mutating func begin(_ slot: Int, _ evidence: EvidenceBoard, now: Nanoseconds) -> Beginning {
-    told[slot] = now
-    guard let ejection = evidence.ejection(slot) ?? evidence.lastEjection(slot) else {
+  mutating func begin(_ endpointIndex: Int, _ evidence: EvidenceBoard, now: Nanoseconds)
+    -> Beginning
+  {
+    told[endpointIndex] = now
+    guard let ejection = evidence.ejection(endpointIndex) ?? evidence.lastEjection(endpointIndex)
+    else {
       return Beginning(label: "unknown", text: "for a moment", failures: 0)
     }
     return Beginning(
@@ -30,15 +33,17 @@ struct EjectionWatch {
 
   /// The endpoint takes requests again; nil where no beginning was told.
   mutating func end(
-    _ slot: Int, _ evidence: EvidenceBoard, now: Nanoseconds
+    _ endpointIndex: Int, _ evidence: EvidenceBoard, now: Nanoseconds
   ) -> (by: ReadmissionCause, seconds: Double)? {
-    guard let began = told.removeValue(forKey: slot) else { return nil }
+    guard let began = told.removeValue(forKey: endpointIndex) else { return nil }
     let seconds = ((now - began).seconds * 10).rounded() / 10
-    return (evidence.readmissionCause(slot) ?? .silence, seconds)
+    return (evidence.readmissionCause(endpointIndex) ?? .silence, seconds)
   }
 
   /// Forgets endpoints that are gone.
-  mutating func keep(slots: Set<Int>) { told = told.filter { slots.contains($0.key) } }
+  mutating func keep(endpointIndexes: Set<Int>) {
+    told = told.filter { endpointIndexes.contains($0.key) }
+  }
 }
 
 extension ReadmissionCause {

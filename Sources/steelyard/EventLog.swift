@@ -34,7 +34,7 @@ struct EventLog {
 
   /// Writes what happened since the last call, and gives it for the hooks.
   mutating func write(
-    _ controller: Controller, _ evidence: EvidenceBoard, _ hints: HintBoard, to log: LogDriver,
+    _ controller: Controller, _ evidence: EvidenceBoard, _ pickBoard: PickBoard, to log: LogDriver,
     now: Nanoseconds
   ) -> [Occurrence] {
     for change in Self.fresh(controller.healthLog, &seenHealth, log, "eligibility changed") {
@@ -60,7 +60,7 @@ struct EventLog {
     // Changes of targets come by the hundred: they are for those who look for them.
     let weights = Self.fresh(controller.weightLog, &seenWeights, log, "target weight changed")
     if log.shows(.debug) { for change in weights { write(change, log) } }
-    look(controller, evidence, hints, log, &occurrences, now)
+    look(controller, evidence, pickBoard, log, &occurrences, now)
     writeDigests(controller, log, now)
     return occurrences
   }
@@ -96,7 +96,7 @@ struct EventLog {
     let names = Set(fleet.pools.map(\.name))
     watch.keep(pools: names)
     digest.keep(pools: names)
-    ejections.keep(slots: Set(fleet.pools.flatMap { $0.endpoints.map(\.slot) }))
+    ejections.keep(endpointIndexes: Set(fleet.pools.flatMap { $0.endpoints.map(\.endpointIndex) }))
   }
 
   /// The entries that are new; those that are gone already are counted.
@@ -114,26 +114,26 @@ struct EventLog {
   // MARK: Endpoints and pools
 
   private mutating func look(
-    _ controller: Controller, _ evidence: EvidenceBoard, _ hints: HintBoard, _ log: LogDriver,
+    _ controller: Controller, _ evidence: EvidenceBoard, _ pickBoard: PickBoard, _ log: LogDriver,
     _ occurrences: inout [Occurrence], _ now: Nanoseconds
   ) {
     for (index, pool) in controller.fleet.pools.enumerated() {
       let endpoints = pool.endpoints
       var changes: [(change: FleetWatch.Change, readyCount: Int)] = []
       watch.look(at: pool.name, freeze: controller.freeze(ofPool: index), count: endpoints.count) {
-        place in
-        let slot = endpoints[place].slot
+        position in
+        let endpointIndex = endpoints[position].endpointIndex
         return FleetWatch.View(
-          slot: slot, address: endpoints[place].address,
-          eligibility: controller.endpoints[slot]?.eligibility ?? .ready,
-          isEjected: evidence.isEjected(slot),
-          ejectionCount: evidence.sum(.ejections, slot))
+          endpointIndex: endpointIndex, address: endpoints[position].address,
+          eligibility: controller.endpoints[endpointIndex]?.eligibility ?? .ready,
+          isEjected: evidence.isEjected(endpointIndex),
+          ejectionCount: evidence.sum(.ejections, endpointIndex))
       } _: { change, readyCount in
         changes.append((change, readyCount))
       }
       for (change, readyCount) in changes {
         let left = (readyCount, endpoints.count)
-        let reason = tell(change, pool.name, left, controller, evidence, hints, log, now)
+        let reason = tell(change, pool.name, left, controller, evidence, pickBoard, log, now)
         guard let event = change.event else { continue }
         var occurrence = Occurrence(event, pool: pool.name, reason: reason, at: Clock.wall)
         if case .endpoint(let address, _, _, _) = change { occurrence.endpoint = address }
@@ -145,7 +145,7 @@ struct EventLog {
   /// Writes and notes what the controller's own notes do not say. Gives the reason for hooks.
   private mutating func tell(
     _ change: FleetWatch.Change, _ pool: String, _ left: (ready: Int, all: Int),
-    _ controller: Controller, _ evidence: EvidenceBoard, _ hints: HintBoard, _ log: LogDriver,
+    _ controller: Controller, _ evidence: EvidenceBoard, _ pickBoard: PickBoard, _ log: LogDriver,
     _ now: Nanoseconds
   ) -> String {
     let leftText = "\(left.ready) of \(left.all) left"
@@ -166,9 +166,9 @@ struct EventLog {
       log.write(.info, "weights move again", ["pool": pool])
       note(.freeze, pool, nil, "weights move again", now)
       return "weights move again"
-    case .endpoint(let address, let slot, let old, let new):
+    case .endpoint(let address, let endpointIndex, let old, let new):
       if new == .ejected {
-        let why = ejections.begin(slot, evidence, now: now)
+        let why = ejections.begin(endpointIndex, evidence, now: now)
         log.write(
           .warning, "endpoint ejected",
           [
@@ -178,7 +178,7 @@ struct EventLog {
         note(.ejection, pool, address, "ejected: \(why.text); \(leftText)", now)
         return why.label
       }
-      if new.takesNewExchanges, let end = ejections.end(slot, evidence, now: now) {
+      if new.takesNewExchanges, let end = ejections.end(endpointIndex, evidence, now: now) {
         log.write(
           .info, "endpoint readmitted",
           [
@@ -191,7 +191,7 @@ struct EventLog {
         log.write(.info, "endpoint drained", ["pool": pool, "endpoint": "\(address)"])
         note(.eligibility, pool, address, "drained: sessions are over; \(leftText)", now)
       }
-      return Self.reason(controller.endpoints[slot], from: old, to: new)
+      return Self.reason(controller.endpoints[endpointIndex], from: old, to: new)
     }
   }
 
@@ -276,15 +276,15 @@ struct EventLog {
     guard digest.isDue(now) else { return }
     for pool in controller.fleet.pools {
       let endpoints = pool.endpoints
-      let found = digest.look(at: pool.name, count: endpoints.count, now: now) { place in
-        let slot = endpoints[place].slot
+      let found = digest.look(at: pool.name, count: endpoints.count, now: now) { position in
+        let endpointIndex = endpoints[position].endpointIndex
         return WeightDigest.View(
-          slot: slot, address: endpoints[place].address,
-          weight: controller.endpoints[slot]?.row.effective ?? 0,
-          isAtFloor: controller.isAtFloor(slot))
+          endpointIndex: endpointIndex, address: endpoints[position].address,
+          weight: controller.endpoints[endpointIndex]?.row.effective ?? 0,
+          isAtFloor: controller.isAtFloor(endpointIndex))
       }
-      func why(_ slot: Int) -> String {
-        controller.explainedRow(slot, now: now)?.reasonText ?? ""
+      func why(_ endpointIndex: Int) -> String {
+        controller.explainedRow(endpointIndex, now: now)?.reasonText ?? ""
       }
       if let moved = found.moved {
         log.write(
@@ -292,7 +292,7 @@ struct EventLog {
           [
             "pool": pool.name, "endpoints": moved.count, "most": "\(moved.address)",
             "from": NumberWords.fixed(moved.from, 3), "to": NumberWords.fixed(moved.to, 3),
-            "why": why(moved.slot),
+            "why": why(moved.endpointIndex),
           ])
       }
       for floor in found.floors {
@@ -300,7 +300,7 @@ struct EventLog {
           .info, floor.isReached ? "weight at its floor" : "weight above its floor",
           [
             "pool": pool.name, "endpoint": "\(floor.address)",
-            "weight": NumberWords.fixed(floor.weight, 3), "why": why(floor.slot),
+            "weight": NumberWords.fixed(floor.weight, 3), "why": why(floor.endpointIndex),
           ])
       }
     }

@@ -21,12 +21,12 @@ struct FailureLog {
   mutating func write(
     _ reports: FailureDriver, _ fleet: Fleet, to log: LogDriver, now: Nanoseconds
   ) {
-    var places: [Int: (pool: String, address: SocketAddress)]?
+    var endpoints: [Int: (pool: String, address: SocketAddress)]?
     reports.take { note in
-      if places == nil { places = Self.places(fleet) }
-      let place = note.slot < 0 ? nil : places?[Int(note.slot)]
+      if endpoints == nil { endpoints = Self.endpoints(fleet) }
+      let found = note.endpointIndex < 0 ? nil : endpoints?[Int(note.endpointIndex)]
       let key = Key(
-        pool: place?.pool ?? "", endpoint: place?.address, reason: note.reason,
+        pool: found?.pool ?? "", endpoint: found?.address, reason: note.reason,
         isRepeated: note.end == .repeated)
       let isNew = limiter.admits(key, now: now)
       guard isNew || log.shows(.debug) else { return }
@@ -63,12 +63,14 @@ struct FailureLog {
     }
   }
 
-  private static func places(_ fleet: Fleet) -> [Int: (pool: String, address: SocketAddress)] {
-    var places: [Int: (pool: String, address: SocketAddress)] = [:]
+  private static func endpoints(_ fleet: Fleet) -> [Int: (pool: String, address: SocketAddress)] {
+    var endpoints: [Int: (pool: String, address: SocketAddress)] = [:]
     for pool in fleet.pools {
-      for endpoint in pool.endpoints { places[endpoint.slot] = (pool.name, endpoint.address) }
+      for endpoint in pool.endpoints {
+        endpoints[endpoint.endpointIndex] = (pool.name, endpoint.address)
+      }
     }
-    return places
+    return endpoints
   }
 }
 

@@ -140,8 +140,8 @@ struct ServiceNotice: ~Copyable {
     var open = 0
     for endpoint in table.fleet.pools.lazy.flatMap(\.endpoints) {
       total += 1
-      guard let row = table.rows[endpoint.slot] else { continue }
-      let isEjected = steelyard.evidence.isEjected(endpoint.slot)
+      guard let row = table.rows[endpoint.endpointIndex] else { continue }
+      let isEjected = steelyard.evidence.isEjected(endpoint.endpointIndex)
       if row.eligibility.shown(isEjected: isEjected).takesNewExchanges { open += 1 }
     }
     return "Serving: \(open) of \(total) endpoints take requests"

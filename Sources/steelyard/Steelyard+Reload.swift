@@ -1,14 +1,21 @@
 // Another fleet in place of the present one: by a signal, by the admin API, or because a host name
 // has other addresses now. Exchanges that run are not touched.
-import Admin
 import Balancer
 import Configuration
 import Controller
 import Events
 import Fleet
 import IO
-import Metrics
 import Primitives
+
+/// What came of a reload: lines that say what changed, or why nothing did.
+typealias ReloadResult = Result<[String], Problem>
+
+extension ReloadResult {
+  var isRefused: Bool {
+    if case .failure = self { true } else { false }
+  }
+}
 
 extension Steelyard {
   /// Lines of the log that one reload writes at most.
@@ -25,7 +32,7 @@ extension Steelyard {
   func reload(now: Nanoseconds) -> ReloadResult {
     let result = readAndReload(now: now)
     // A reload that cannot be is no failed one.
-    if path != nil, stopsAt == nil { lastReload.note(failure: result.refusal, wall: Clock.wall) }
+    if path != nil, stopsAt == nil { lastReload.note(result, wall: Clock.wall) }
     switch result {
     case .success(let lines):
       let what = lines.isEmpty ? "nothing has changed" : "\(lines.count) changes"
@@ -119,12 +126,12 @@ extension Steelyard {
     hooks.apply(fleet.hooks, log)
     events.keep(fleet)
     var lines = FleetDifference.lines(from: configured, to: fleet)
-    if !nextAccess.hasTokens(of: api.access) {
+    if !nextAccess.hasTokens(of: access) {
       if fleet.adminTokens == configured.adminTokens { lines.append("admin tokens changed") }
       mustEndStreams = true
     }
     configured = fleet
-    api.access = nextAccess
+    access = nextAccess
     return lines
   }
 
@@ -151,9 +158,9 @@ extension Steelyard {
   /// Publishes a fleet of addresses to workers and controller.
   private func publish(_ resolved: Fleet, now: Nanoseconds) throws(StartError) {
     var fleet = resolved
-    var next = slots
+    var next = endpointIndexes
     let fresh: [Int]
-    do throws(SlotMap.Full) {
+    do throws(EndpointIndexMap.Full) {
       fresh = try next.assign(&fleet) { quarantine.holds($0) }
     } catch {
       throw StartError(
@@ -161,25 +168,25 @@ extension Steelyard {
         "no room for so many new endpoints, before a restart or before those that are gone have "
           + "ended; nothing was changed")
     }
-    let before = Self.slotSet(board.table.fleet)
+    let before = Self.indexSet(board.table.fleet)
     // Nobody writes to these cells now: they begin at 0 for their next endpoint.
-    for slot in fresh {
-      evidence.clear(slot)
-      hints.clear(slot)
-      balancer.metrics.clear(slot: slot)
+    for endpointIndex in fresh {
+      evidence.clear(endpointIndex)
+      pickBoard.clear(endpointIndex)
+      balancer.metrics.clear(endpointIndex: endpointIndex)
     }
     do throws(Balancer.ListenError) {
       try balancer.apply(fleet)
     } catch {
       throw StartError(listen: error.address, error.error)
     }
-    slots = next
-    quarantine.replace(before, by: Self.slotSet(fleet), revision: board.table.fleetRevision)
+    endpointIndexes = next
+    quarantine.replace(before, by: Self.indexSet(fleet), revision: board.table.fleetRevision)
     controller.apply(fleet: fleet, now: now)
     mustCloseProbes = true
   }
 
-  /// Lets slots go that no worker can write to any more.
+  /// Lets indexes go that no worker can write to any more.
   func observeSlots(now: Nanoseconds) {
     if quarantine.isEmpty { return }
     quarantine.observe(now: now, adopted: balancer.adoptedRevision) {
@@ -187,7 +194,7 @@ extension Steelyard {
     }
   }
 
-  private static func slotSet(_ fleet: Fleet) -> Set<Int> {
-    Set(fleet.pools.flatMap { $0.endpoints.map(\.slot) })
+  private static func indexSet(_ fleet: Fleet) -> Set<Int> {
+    Set(fleet.pools.flatMap { $0.endpoints.map(\.endpointIndex) })
   }
 }

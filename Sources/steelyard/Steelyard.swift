@@ -1,12 +1,10 @@
 // One running steelyard: boards, balancer, controller and admin server put together. Everything
 // here happens on the control thread; the balancer's workers have threads of their own.
-import Admin
 import Balancer
 import Controller
 import Events
 import Fleet
 import IO
-import Metrics
 import Primitives
 import Status
 
@@ -36,7 +34,7 @@ final class Steelyard {
 
   let board: WeightBoard
   let evidence: EvidenceBoard
-  let hints: HintBoard
+  let pickBoard: PickBoard
   let balancer: Balancer
   let accessLog: AccessLogDriver
   /// Where the admin server listens, with the port that was chosen.
@@ -50,14 +48,19 @@ final class Steelyard {
   private var io: IOLoop
   private var admin: AdminServer
   let adminCounts = AdminCounts()
-  let api: AdminAPI
+  /// Who may do what at the admin address.
+  var access: AdminAccess
+  var audit = AuditLog()
   var controller: Controller
   private var probes = ProbeDriver(tag: probeTag, userAgent: "steelyard/\(Version.number)")
   var events = EventLog()
   private var failures = FailureLog()
-  var slots: SlotMap
+  var endpointLabels = EndpointLabels()
+  /// What the next metrics page may need.
+  var metricsByteCapacity = 65_536
+  var endpointIndexes: EndpointIndexMap
   /// Slots between two owners.
-  var quarantine = SlotQuarantine()
+  var quarantine = IndexQuarantine()
   /// The configuration in force, with host names in place of their addresses.
   var configured: Fleet
   var names: NameDriver
@@ -95,7 +98,7 @@ final class Steelyard {
     self.waker = waker
     self.path = path
     self.configured = configured
-    api = AdminAPI(access: try Self.access(configured, log))
+    access = try Self.access(configured, log)
     startedAt = Clock.now
     lastReload = ReloadOutcome(startedAt: Clock.wall)
     do throws(IOError) {
@@ -106,9 +109,9 @@ final class Steelyard {
     names.apply(configured, now: Clock.now)
     if configured.nameCount > 0 { names.tryAll(atMost: configured.names.timeout) }
     var fleet = configured.resolved(names.watch.table)
-    slots = SlotMap(for: configured)
-    do throws(SlotMap.Full) {
-      try slots.assign(&fleet) { _ in false }
+    endpointIndexes = EndpointIndexMap(for: configured)
+    do throws(EndpointIndexMap.Full) {
+      try endpointIndexes.assign(&fleet) { _ in false }
     } catch {
       throw StartError(.internalError, "no room for \(fleet.endpointCount) endpoints")
     }
@@ -117,13 +120,14 @@ final class Steelyard {
     let budget = DescriptorBudget(
       fleet, workerCount: workerCount, openFilesMax: openFilesMax)
     admin = AdminServer(counts: adminCounts, connectionsMax: budget.adminConnectionsMax)
-    board = WeightBoard(fleet: fleet, slotCount: slots.count)
+    board = WeightBoard(fleet: fleet, endpointLimit: endpointIndexes.count)
     evidence = EvidenceBoard(
-      workerCount: workerCount, slotCount: slots.count)
-    hints = HintBoard(slotCount: slots.count)
+      workerCount: workerCount, endpointLimit: endpointIndexes.count)
+    pickBoard = PickBoard(endpointLimit: endpointIndexes.count)
     do throws(IOError) {
       io = try IOLoop(
-        connectionsMax: budget.adminConnectionsMax + 4 * slots.count, unsentBytesMax: 64 << 20,
+        connectionsMax: budget.adminConnectionsMax + 4 * endpointIndexes.count,
+        unsentBytesMax: 64 << 20,
         waker: waker)
     } catch {
       throw StartError(error)
@@ -133,11 +137,11 @@ final class Steelyard {
     accessLog = try Self.openLog(fleet.accessLog, workerCount: evidence.workerCount)
     let seed = UInt64(truncatingIfNeeded: Clock.wall.rawValue)
     controller = Controller(
-      fleet: fleet, evidence: evidence, hints: hints, random: RandomSource(seed: seed),
+      fleet: fleet, evidence: evidence, pickBoard: pickBoard, random: RandomSource(seed: seed),
       now: io.now)
     do throws(Balancer.ListenError) {
       balancer = try Balancer(
-        board: board, evidence: evidence, hints: hints, accessLog: accessLog,
+        board: board, evidence: evidence, pickBoard: pickBoard, accessLog: accessLog,
         connectionsMax: budget.connectionsMax)
     } catch {
       throw StartError(listen: error.address, error.error)
@@ -182,7 +186,7 @@ final class Steelyard {
       }
     }
     let now = io.now
-    admin.work(&io) { api.answer($0, self, log, now: now) }
+    admin.work(&io) { request in self.answer(request, now) }
     if mustEndStreams {
       mustEndStreams = false
       admin.endStreams(&io)
@@ -209,7 +213,7 @@ final class Steelyard {
   private func serveAdmin(_ event: IOEvent) {
     // Answers read and tune the controller and read the boards; they never touch the loop.
     let now = io.now
-    admin.handle(event, &io) { api.answer($0, self, log, now: now) }
+    admin.handle(event, &io) { request in self.answer(request, now) }
   }
 
   private func tick() {
@@ -220,7 +224,7 @@ final class Steelyard {
     noteLogFailure()
     let now = io.now
     noteRoom(now: now)
-    for each in events.write(controller, evidence, hints, to: log, now: now) {
+    for each in events.write(controller, evidence, pickBoard, to: log, now: now) {
       hooks.offer(each, now: now, log)
     }
     events.write(names.watch, to: log)

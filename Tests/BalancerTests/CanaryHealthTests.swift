@@ -21,7 +21,7 @@ import Testing
     return health
   }
 
-  private static func tell(_ health: inout PassiveHealth, _ isGood: Bool, at now: Nanoseconds) {
+  private static func notify(_ health: inout PassiveHealth, _ isGood: Bool, at now: Nanoseconds) {
     health.take(.canary, count: 1, now: now, chance: 0, context(isGood: isGood))
   }
 
@@ -36,9 +36,9 @@ import Testing
     }
     // What ends without a word of canaries is the longest rest.
     #expect(health.mayBePicked(now: .seconds(130), load: 0))
-    Self.tell(&health, false, at: .seconds(120))
+    Self.notify(&health, false, at: .seconds(120))
     #expect(!health.mayBePicked(now: .seconds(149.9), load: 0, isRepeatable: true))
-    Self.tell(&health, true, at: .seconds(121))
+    Self.notify(&health, true, at: .seconds(121))
     #expect(health.mayBePicked(now: .seconds(121), load: 0))
     #expect(!health.mayBePicked(now: .seconds(121), load: 1))
     #expect(health.succeeded(now: .seconds(121.1)) == true)
@@ -51,7 +51,7 @@ import Testing
       (health.ramp(now: .seconds(101 + seconds), slowStart: slowStart) * 1_000).rounded() / 1_000
     }
     var health = Self.ejected(at: .seconds(100))
-    Self.tell(&health, true, at: .seconds(101))
+    Self.notify(&health, true, at: .seconds(101))
     _ = health.succeeded(now: .seconds(101))
     #expect(!health.isHalfOpen)
     #expect([0, 1.5, 3].map { ramp(health, $0) } == [0.65, 0.825, 1])
@@ -61,8 +61,8 @@ import Testing
     for isTold in [true, false] {
       var other = Self.ejected(at: .seconds(50))
       if isTold {
-        Self.tell(&other, true, at: .seconds(60))
-        Self.tell(&other, false, at: .seconds(61))
+        Self.notify(&other, true, at: .seconds(60))
+        Self.notify(&other, false, at: .seconds(61))
       }
       for _ in 0..<3 { _ = other.succeeded(now: .seconds(101)) }
       #expect(!other.isHalfOpen && ramp(other, 0) == 0.3)
@@ -70,17 +70,17 @@ import Testing
   }
 
   @Test func checksPagesAndOthersEndNoRestThatIsTheCanarys() {
-    for news in [HintBoard.News.checked, .scrapeBack, .foreignSuccesses] {
+    for notice in [PickBoard.Notice.checked, .scrapeBack, .othersSuccesses] {
       var health = Self.ejected(.unreachable, at: .seconds(100))
-      health.take(news, count: 9, now: .seconds(101), chance: 0, Self.context(isGood: true))
-      #expect(!health.mayBePicked(now: .seconds(101), load: 0), "\(news)")
+      health.take(notice, count: 9, now: .seconds(101), chance: 0, Self.context(isGood: true))
+      #expect(!health.mayBePicked(now: .seconds(101), load: 0), "\(notice)")
     }
-    // Where there is no canary, its news are none.
+    // Where there is no canary, its notice are none.
     var health = PassiveHealth()
     for _ in 0..<3 { _ = health.failed(.status, now: .seconds(100), Self.context()) }
-    Self.tell(&health, true, at: .seconds(101))
+    Self.notify(&health, true, at: .seconds(101))
     #expect(!health.mayBePicked(now: .seconds(101), load: 0))
-    Self.tell(&health, false, at: .seconds(101))
+    Self.notify(&health, false, at: .seconds(101))
     #expect(health.mayBePicked(now: .seconds(102), load: 0))
   }
 
@@ -89,16 +89,16 @@ import Testing
     var now = Nanoseconds.seconds(101)
     var rests: [Double] = []
     for _ in 0..<4 {
-      Self.tell(&health, true, at: now)
+      Self.notify(&health, true, at: now)
       while !health.mayBePicked(now: now, load: 0, isRepeatable: true) {
         now = now + .milliseconds(250)
-        Self.tell(&health, true, at: now)
+        Self.notify(&health, true, at: now)
       }
       let triedAt = now
       #expect(health.failed(.status, now: now, Self.context()) == true)
       repeat {
         now = now + .milliseconds(250)
-        Self.tell(&health, true, at: now)
+        Self.notify(&health, true, at: now)
       } while !health.mayBePicked(now: now, load: 0, isRepeatable: true)
       rests.append((now - triedAt).seconds)
     }
@@ -112,7 +112,7 @@ import Testing
       health.failed(.status, took: .seconds(3), now: .seconds(100.5), Self.context()) == false)
     _ = health.refused(
       .overloaded, now: .seconds(100.6), load: 0, othersSucceed: true, Self.context())
-    Self.tell(&health, true, at: .seconds(101))
+    Self.notify(&health, true, at: .seconds(101))
     #expect(health.mayBePicked(now: .seconds(101), load: 0))
   }
 
@@ -131,10 +131,10 @@ import Testing
     var health = Self.ejected(.refused, at: .seconds(100))
     for second in 1...60 {
       let now = Nanoseconds.seconds(100 + Double(second))
-      Self.tell(&health, false, at: now)
+      Self.notify(&health, false, at: now)
       #expect(!health.isForgotten(now: now + .seconds(5), load: 0))
     }
-    Self.tell(&health, true, at: .seconds(161))
+    Self.notify(&health, true, at: .seconds(161))
     #expect(!health.isForgotten(now: .seconds(162.9), load: 0))
     #expect(health.isForgotten(now: .seconds(163), load: 0))
   }
@@ -154,10 +154,10 @@ import Testing
   }
 
   @Test func whatTheCanarySaysReachesEveryWorker() {
-    let evidence = EvidenceBoard(workerCount: 2, slotCount: 2)
-    let hints = HintBoard(slotCount: 2)
-    var first = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
-    var second = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
+    let evidence = EvidenceBoard(workerCount: 2, endpointLimit: 2)
+    let pickBoard = PickBoard(endpointLimit: 2)
+    var first = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 0)
+    var second = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 1)
     var (ours, theirs) = (Self.picker(), Self.picker())
     var random = RandomSource(seed: 1)
     for _ in 0..<3 {
@@ -165,9 +165,9 @@ import Testing
     }
     /// A turn of both workers: whether each would try it.
     func turn(at seconds: Double) -> [Bool] {
-      first.takeNews(&ours, now: .seconds(seconds), &random)
+      first.takeNotices(&ours, now: .seconds(seconds), &random)
       first.refresh(&ours, now: .seconds(seconds))
-      second.takeNews(&theirs, now: .seconds(seconds), &random)
+      second.takeNotices(&theirs, now: .seconds(seconds), &random)
       second.refresh(&theirs, now: .seconds(seconds))
       return [ours, theirs].map {
         $0.candidates[0].health.mayBePicked(now: .seconds(seconds), load: 0, isRepeatable: true)
@@ -176,14 +176,14 @@ import Testing
     #expect(turn(at: 10.1) == [false, false])
     #expect(theirs.candidates[0].health.isHalfOpen)
     // Of two words between two turns the newest counts.
-    hints.tellCanary(0, isGood: false)
-    hints.tellCanary(0, isGood: true)
+    pickBoard.notifyCanary(0, isGood: false)
+    pickBoard.notifyCanary(0, isGood: true)
     #expect(turn(at: 13) == [true, true])
-    hints.tellCanary(0, isGood: false)
+    pickBoard.notifyCanary(0, isGood: false)
     #expect(turn(at: 14) == [false, false])
     // Each has seen the other's rest.
     #expect(turn(at: 14.1) == [false, false])
-    hints.tellCanary(0, isGood: true)
+    pickBoard.notifyCanary(0, isGood: true)
     #expect(turn(at: 15) == [true, true])
     #expect(evidence.isEjected(0))
     second.end(second.take(0, now: .seconds(15)), .completed, &theirs, 0, now: .seconds(15))
@@ -191,9 +191,9 @@ import Testing
   }
 
   @Test func aReloadBringsTheCanaryAndTakesIt() {
-    let hints = HintBoard(slotCount: 2)
+    let pickBoard = PickBoard(endpointLimit: 2)
     var picker = Self.picker(Self.pool(hasCanary: false))
-    for _ in 0..<3 { picker.failed(0, .refused, hints: hints, now: .seconds(10)) }
+    for _ in 0..<3 { picker.failed(0, .refused, pickBoard: pickBoard, now: .seconds(10)) }
     #expect(picker.candidates[0].health.mayBePicked(now: .seconds(10.5), load: 0))
     var next = Self.picker()
     next.inherit(from: picker)

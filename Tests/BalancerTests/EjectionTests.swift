@@ -29,7 +29,7 @@ import Testing
     #expect(health.isForgotten(now: .seconds(210), load: 0))
     _ = health.failed(.status, now: .seconds(200), Self.context)
     #expect(!health.isForgotten(now: .seconds(261), load: 0))
-    health.noteForeignWord(at: .seconds(230))
+    health.noteOthersNotice(at: .seconds(230))
     #expect(!health.isForgotten(now: .seconds(289), load: 0))
     #expect(health.isForgotten(now: .seconds(290), load: 0))
   }
@@ -49,33 +49,33 @@ import Testing
     #expect(other.reason == .refused && other.isForgotten(now: .seconds(175), load: 0))
   }
 
-  @Test(arguments: [HintBoard.News.checked, .recovered, .scrapeBack])
-  func whatSpeaksForItIsFollowedWithinTwoSeconds(_ news: HintBoard.News) {
+  @Test(arguments: [PickBoard.Notice.checked, .recovered, .scrapeBack])
+  func whatSpeaksForItIsFollowedWithinTwoSeconds(_ notice: PickBoard.Notice) {
     var health = Self.ejected(.unreachable, at: .seconds(100))
-    health.take(news, count: 1, now: .seconds(110), chance: 0, Self.context)
+    health.take(notice, count: 1, now: .seconds(110), chance: 0, Self.context)
     #expect(!health.isForgotten(now: .seconds(111.9), load: 0))
     #expect(health.isForgotten(now: .seconds(112), load: 0))
   }
 
   @Test func whatScrapesProlongIsPublished() {
-    let evidence = EvidenceBoard(workerCount: 1, slotCount: 2)
-    let hints = HintBoard(slotCount: 2)
-    hints.setPool(0, fleetResponse: 0.5, interval: 2, balancers: 1)
-    var book = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
+    let evidence = EvidenceBoard(workerCount: 1, endpointLimit: 2)
+    let pickBoard = PickBoard(endpointLimit: 2)
+    pickBoard.setPool(0, fleetResponse: 0.5, interval: 2, balancers: 1)
+    var book = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 0)
     var picker = Self.picker(2)
     var random = RandomSource(seed: 1)
     // One failure, then scrapes that fail.
     book.end(book.take(0, now: .seconds(10)), .failed(.timeout), &picker, 0, now: .seconds(10))
     #expect(!evidence.isEjected(0))
-    hints.tell(.scrapeLost, 0)
-    book.takeNews(&picker, now: .seconds(11), &random)
+    pickBoard.notify(.scrapeLost, 0)
+    book.takeNotices(&picker, now: .seconds(11), &random)
     #expect(evidence.ejection(0)?.reason == .scrapes)
-    #expect(evidence.ejection(0)?.restsUntil == .seconds(14))
+    #expect(evidence.ejection(0)?.cooldownUntil == .seconds(14))
     #expect(evidence.sum(.ejections, 0) == 1 && evidence.sum(.ejections, 1) == 0)
-    hints.tell(.scrapeLost, 0)
-    book.takeNews(&picker, now: .seconds(20), &random)
+    pickBoard.notify(.scrapeLost, 0)
+    book.takeNotices(&picker, now: .seconds(20), &random)
     #expect(evidence.ejection(0)?.since == .seconds(11))
-    #expect(evidence.ejection(0)?.restsUntil == .seconds(23))
+    #expect(evidence.ejection(0)?.cooldownUntil == .seconds(23))
     #expect(evidence.ejection(0)?.heardAt == .seconds(20))
     #expect(evidence.sum(.ejections, 0) == 1)
     // Half open it is ejected; it is until it is back.
@@ -90,9 +90,9 @@ import Testing
   }
 
   @Test func anOpenPortEndsTheEjectionOfAnEndpointThatNobodyTries() {
-    let evidence = EvidenceBoard(workerCount: 1, slotCount: 2)
+    let evidence = EvidenceBoard(workerCount: 1, endpointLimit: 2)
     var book = LeaseBook(
-      evidence: evidence, hints: HintBoard(slotCount: 2), workerIndex: 0)
+      evidence: evidence, pickBoard: PickBoard(endpointLimit: 2), workerIndex: 0)
     var picker = Self.picker(2)
     for (failure, cause) in [
       (AttemptFailure.refused, ReadmissionCause.connection), (.status, .silence),
@@ -114,39 +114,39 @@ import Testing
 
   @Test func allMayBeEjectedWhereNobodyListens() {
     var picker = Self.picker(4)
-    let hints = HintBoard(slotCount: 4)
+    let pickBoard = PickBoard(endpointLimit: 4)
     for position in 0..<4 {
-      for _ in 0..<3 { picker.failed(position, .status, hints: hints, now: .seconds(10)) }
+      for _ in 0..<3 { picker.failed(position, .status, pickBoard: pickBoard, now: .seconds(10)) }
     }
     #expect(picker.candidates.count { $0.health.isHalfOpen } == 2)
     for position in 0..<4 {
-      for _ in 0..<3 { picker.failed(position, .refused, hints: hints, now: .seconds(20)) }
+      for _ in 0..<3 { picker.failed(position, .refused, pickBoard: pickBoard, now: .seconds(20)) }
     }
     #expect(picker.candidates.count { $0.health.isHalfOpen } == 4)
     // They are tried all the same.
-    #expect(Self.counts(&picker, hints, at: 20.1).allSatisfy { $0 > 20 })
+    #expect(Self.counts(&picker, pickBoard, at: 20.1).allSatisfy { $0 > 20 })
   }
 
   @Test func thoseThatRefuseConnectionsAreNoReasonToDoubtTheOthers() {
-    let hints = HintBoard(slotCount: 8)
+    let pickBoard = PickBoard(endpointLimit: 8)
     var picker = Self.picker(8)
     for position in 0..<5 {
-      for _ in 0..<2 { picker.failed(position, .refused, hints: hints, now: .seconds(10)) }
+      for _ in 0..<2 { picker.failed(position, .refused, pickBoard: pickBoard, now: .seconds(10)) }
     }
     // Three of eight are left, and all that is left is well.
-    let counts = Self.counts(&picker, hints, at: 10.1)
+    let counts = Self.counts(&picker, pickBoard, at: 10.1)
     #expect(counts[..<5].allSatisfy { $0 == 0 } && counts[5...].allSatisfy { $0 > 50 }, "\(counts)")
     // With two of the three ejected for errors, those are used again; the dead are not.
     var policy = EjectionPolicy()
     policy.ejectedRatioMax = 1
     var other = Self.picker(8, policy)
     for position in 0..<5 {
-      for _ in 0..<2 { other.failed(position, .refused, hints: hints, now: .seconds(10)) }
+      for _ in 0..<2 { other.failed(position, .refused, pickBoard: pickBoard, now: .seconds(10)) }
     }
     for position in 5..<7 {
-      for _ in 0..<3 { other.failed(position, .status, hints: hints, now: .seconds(10)) }
+      for _ in 0..<3 { other.failed(position, .status, pickBoard: pickBoard, now: .seconds(10)) }
     }
-    let more = Self.counts(&other, hints, at: 10.1)
+    let more = Self.counts(&other, pickBoard, at: 10.1)
     #expect(more[..<5].allSatisfy { $0 == 0 } && more[5...].allSatisfy { $0 > 50 }, "\(more)")
   }
 
@@ -156,7 +156,7 @@ import Testing
 
   /// How often each is picked, of 300 times, each with the same load.
   private static func counts(
-    _ picker: inout Picker, _ hints: HintBoard, at seconds: Double
+    _ picker: inout Picker, _ pickBoard: PickBoard, at seconds: Double
   ) -> [Int] {
     var counts = [Int](repeating: 0, count: picker.candidates.count)
     let load = [Int32](repeating: 0, count: counts.count)
@@ -164,7 +164,7 @@ import Testing
     for _ in 0..<300 {
       let position = load.withUnsafeBufferPointer {
         picker.pick(
-          now: .seconds(seconds), load: $0.baseAddress!, hints: hints, tried: TriedSet(),
+          now: .seconds(seconds), load: $0.baseAddress!, pickBoard: pickBoard, tried: TriedSet(),
           random: &random)
       }
       if let position { counts[position] += 1 }

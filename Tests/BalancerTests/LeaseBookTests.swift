@@ -28,17 +28,18 @@ import Testing
   }
 
   @Test func aWorkerSeesWhatTheOthersHaveInFlight() {
-    let evidence = EvidenceBoard(workerCount: 2, slotCount: 2)
-    let hints = HintBoard(slotCount: 2)
-    var first = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
-    var second = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
+    let evidence = EvidenceBoard(workerCount: 2, endpointLimit: 2)
+    let pickBoard = PickBoard(endpointLimit: 2)
+    var first = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 0)
+    var second = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 1)
     var picker = Self.picker(2)
     var random = RandomSource(seed: 1)
     let lease = first.take(0, now: .seconds(10))
     second.refresh(&picker, now: .seconds(11))
     for _ in 0..<20 {
       let position = picker.pick(
-        now: .seconds(11), load: second.load, hints: hints, tried: TriedSet(), random: &random)
+        now: .seconds(11), load: second.load, pickBoard: pickBoard, tried: TriedSet(),
+        random: &random)
       #expect(position == 1)
     }
     #expect(evidence.sum(.outstandingStarts, 0) == 10_000_000_000)
@@ -50,9 +51,9 @@ import Testing
   }
 
   @Test func contentIsOutstandingUntilAnAnswerHasSome() {
-    let evidence = EvidenceBoard(workerCount: 2, slotCount: 2)
-    let hints = HintBoard(slotCount: 2)
-    var book = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
+    let evidence = EvidenceBoard(workerCount: 2, endpointLimit: 2)
+    let pickBoard = PickBoard(endpointLimit: 2)
+    var book = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 1)
     var picker = Self.picker(2)
     func bytes() -> [UInt64] {
       [
@@ -95,10 +96,10 @@ import Testing
   }
 
   @Test func workersAdoptEachOthersEjections() {
-    let evidence = EvidenceBoard(workerCount: 2, slotCount: 3)
-    let hints = HintBoard(slotCount: 3)
-    var first = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
-    var second = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
+    let evidence = EvidenceBoard(workerCount: 2, endpointLimit: 3)
+    let pickBoard = PickBoard(endpointLimit: 3)
+    var first = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 0)
+    var second = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 1)
     var theirs = Self.picker(3)
     var ours = Self.picker(3)
     first.refresh(&ours, now: .seconds(19))
@@ -109,7 +110,7 @@ import Testing
       ejection
         == Ejection(
           since: .seconds(20), heardAt: .seconds(20), reason: .unreachable, failures: 2,
-          restsUntil: .seconds(22), trialFrom: .seconds(20.5)))
+          cooldownUntil: .seconds(22), trialFrom: .seconds(20.5)))
     #expect(evidence.isEjected(1) && !evidence.isEjected(0))
     second.refresh(&theirs, now: .seconds(20))
     #expect(theirs.candidates[1].health.isHalfOpen)
@@ -138,10 +139,10 @@ import Testing
   }
 
   @Test func aRestThatGoodScrapesEndedIsNotTakenFromAnotherWorkerAgain() {
-    let evidence = EvidenceBoard(workerCount: 2, slotCount: 3)
-    let hints = HintBoard(slotCount: 3)
-    var first = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
-    var second = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
+    let evidence = EvidenceBoard(workerCount: 2, endpointLimit: 3)
+    let pickBoard = PickBoard(endpointLimit: 3)
+    var first = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 0)
+    var second = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 1)
     var (ours, theirs) = (Self.picker(3), Self.picker(3))
     var random = RandomSource(seed: 1)
     for _ in 0..<2 {
@@ -153,8 +154,8 @@ import Testing
     // Each has ejected it by itself, for 2 s, and has seen the other's verdict.
     first.refresh(&ours, now: .seconds(20.6))
     #expect(!ours.candidates[1].health.mayBePicked(now: .seconds(21), load: 0))
-    hints.tell(.scrapeBack, 1)
-    ours.takeNews(hints, now: .seconds(21), &random)
+    pickBoard.notify(.scrapeBack, 1)
+    ours.takeNotices(pickBoard, now: .seconds(21), &random)
     first.refresh(&ours, now: .seconds(21))
     #expect(ours.candidates[1].health.mayBePicked(now: .seconds(21), load: 0))
     // A new verdict of the other one counts.
@@ -171,11 +172,11 @@ import Testing
     for position in 0..<2 {
       picker.set(position, weight: 1, isEligible: true, now: .zero, isFirst: true)
     }
-    let hints = HintBoard(slotCount: 2)
+    let pickBoard = PickBoard(endpointLimit: 2)
     var random = RandomSource(seed: 1)
-    hints.tell(.scrapeLost, 0)
-    hints.tell(.stalled, 1)
-    picker.takeNews(hints, now: .seconds(1), &random)
+    pickBoard.notify(.scrapeLost, 0)
+    pickBoard.notify(.stalled, 1)
+    picker.takeNotices(pickBoard, now: .seconds(1), &random)
     let health = picker.candidates.map(\.health)
     #expect(health.map(\.isHalfOpen) == [false, true])
     #expect(health[1].mayBePicked(now: .seconds(1), load: 0))
@@ -185,10 +186,10 @@ import Testing
   }
 
   @Test func whatIsBackForOneWorkerIsBackForAll() {
-    let evidence = EvidenceBoard(workerCount: 2, slotCount: 3)
-    let hints = HintBoard(slotCount: 3)
-    var first = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
-    var second = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
+    let evidence = EvidenceBoard(workerCount: 2, endpointLimit: 3)
+    let pickBoard = PickBoard(endpointLimit: 3)
+    var first = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 0)
+    var second = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 1)
     var (ours, theirs) = (Self.picker(3), Self.picker(3))
     second.refresh(&theirs, now: .seconds(19))
     for _ in 0..<2 {
@@ -217,7 +218,7 @@ import Testing
   }
 
   @Test func connectionsOfAllWorkersCount() {
-    let evidence = EvidenceBoard(workerCount: 2, slotCount: 2)
+    let evidence = EvidenceBoard(workerCount: 2, endpointLimit: 2)
     var first = ConnectionBook(evidence: evidence, workerIndex: 0)
     var second = ConnectionBook(evidence: evidence, workerIndex: 1)
     for _ in 0..<3 { first.opened(1) }
@@ -261,10 +262,10 @@ import Testing
   }
 
   @Test func aQuickRefusalIsNeitherSpeedNorTimeSpent() {
-    let evidence = EvidenceBoard(workerCount: 1, slotCount: 1)
-    let hints = HintBoard(slotCount: 1)
-    hints.setPool(0, fleetResponse: 0.5, interval: 1, balancers: 1)
-    var book = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
+    let evidence = EvidenceBoard(workerCount: 1, endpointLimit: 1)
+    let pickBoard = PickBoard(endpointLimit: 1)
+    pickBoard.setPool(0, fleetResponse: 0.5, interval: 1, balancers: 1)
+    var book = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 0)
     var picker = Self.picker(1)
     for outcome in [AttemptOutcome.overloaded(.zero), .rejected] {
       book.end(book.take(0, now: .seconds(1)), outcome, &picker, 0, now: .seconds(1.001))
@@ -277,9 +278,9 @@ import Testing
   }
 
   @Test func whatAClientDoesNotReadIsNoTimeOfTheEndpoints() {
-    let evidence = EvidenceBoard(workerCount: 1, slotCount: 1)
+    let evidence = EvidenceBoard(workerCount: 1, endpointLimit: 1)
     var book = LeaseBook(
-      evidence: evidence, hints: HintBoard(slotCount: 1), workerIndex: 0)
+      evidence: evidence, pickBoard: PickBoard(endpointLimit: 1), workerIndex: 0)
     var picker = Self.picker(1)
     var lease = book.take(0, now: .seconds(100))
     // Of all that count, as the controller sums it.
@@ -315,9 +316,9 @@ import Testing
   }
 
   @Test func aTunnelIsNotHeld() {
-    let evidence = EvidenceBoard(workerCount: 1, slotCount: 1)
+    let evidence = EvidenceBoard(workerCount: 1, endpointLimit: 1)
     var book = LeaseBook(
-      evidence: evidence, hints: HintBoard(slotCount: 1), workerIndex: 0)
+      evidence: evidence, pickBoard: PickBoard(endpointLimit: 1), workerIndex: 0)
     var lease = book.take(0, now: .seconds(100))
     book.hold(&lease, now: .seconds(101))
     book.becomeTunnel(&lease)
@@ -329,8 +330,8 @@ import Testing
   }
 
   @Test func anEjectionLeavesItsReasonAndHowManyAttemptsEndedThatWay() {
-    let evidence = EvidenceBoard(workerCount: 2, slotCount: 2)
-    var book = LeaseBook(evidence: evidence, hints: HintBoard(slotCount: 2), workerIndex: 1)
+    let evidence = EvidenceBoard(workerCount: 2, endpointLimit: 2)
+    var book = LeaseBook(evidence: evidence, pickBoard: PickBoard(endpointLimit: 2), workerIndex: 1)
     var picker = Self.picker(2)
     #expect(evidence.lastEjection(0) == nil)
     for _ in 0..<2 {
@@ -343,9 +344,9 @@ import Testing
   }
 
   @Test func aClientsPatienceIsATimeOutToo() {
-    let evidence = EvidenceBoard(workerCount: 1, slotCount: 1)
+    let evidence = EvidenceBoard(workerCount: 1, endpointLimit: 1)
     var book = LeaseBook(
-      evidence: evidence, hints: HintBoard(slotCount: 1), workerIndex: 0)
+      evidence: evidence, pickBoard: PickBoard(endpointLimit: 1), workerIndex: 0)
     var picker = Self.picker(1)
     book.end(book.take(0, now: .seconds(1)), .givenUp, &picker, 0, now: .seconds(31))
     book.end(book.take(0, now: .seconds(1)), .abandoned, &picker, 0, now: .seconds(31))
@@ -354,15 +355,15 @@ import Testing
   }
 
   @Test func theForecastOfOthersIsPartOfThePick() {
-    let hints = HintBoard(slotCount: 2)
-    hints.setPool(0, fleetResponse: 1, interval: 1, balancers: 2)
-    hints.setForeignLoad(0, latest: 6, mean: 6, sentAt: .seconds(10))
+    let pickBoard = PickBoard(endpointLimit: 2)
+    pickBoard.setPool(0, fleetResponse: 1, interval: 1, balancers: 2)
+    pickBoard.setOthersLoad(0, latest: 6, mean: 6, sentAt: .seconds(10))
     var picker = Self.picker(2)
     var random = RandomSource(seed: 1)
     let load: [Int32] = [0, 2]
     load.withUnsafeBufferPointer { load in
       let position = picker.pick(
-        now: .seconds(10), load: load.baseAddress!, hints: hints, tried: TriedSet(),
+        now: .seconds(10), load: load.baseAddress!, pickBoard: pickBoard, tried: TriedSet(),
         random: &random)
       // 1 + 0 + 3 against 1 + 2.
       #expect(position == 1)
@@ -373,11 +374,11 @@ import Testing
     var pool = Self.pool(1)
     pool.shedRatio = 0.3
     let shedding = Picker(pool: pool)
-    let hints = HintBoard(slotCount: 1)
+    let pickBoard = PickBoard(endpointLimit: 1)
     func sheds(_ picker: Picker, load: Int32, capacity: Double, timeout: Double) -> Bool {
-      hints.setCapacity(0, capacity)
+      pickBoard.setCapacity(0, capacity)
       return withUnsafePointer(to: load) {
-        picker.sheds(0, load: $0, hints: hints, timeout: .seconds(timeout))
+        picker.sheds(0, load: $0, pickBoard: pickBoard, timeout: .seconds(timeout))
       }
     }
     // 40 s of work ahead, 30 s of patience for 100 s.
@@ -397,13 +398,13 @@ import Testing
         isFirst: true)
     }
     picker.finishTable()
-    let hints = HintBoard(slotCount: 1_000)
+    let pickBoard = PickBoard(endpointLimit: 1_000)
     var load = [Int32](repeating: 0, count: 1_000)
     var random = RandomSource(seed: 3)
     for _ in 0..<20_000 {
       let position = load.withUnsafeBufferPointer {
         picker.pick(
-          now: .seconds(1), load: $0.baseAddress!, hints: hints, tried: TriedSet(),
+          now: .seconds(1), load: $0.baseAddress!, pickBoard: pickBoard, tried: TriedSet(),
           random: &random)
       }
       load[position!] += 1

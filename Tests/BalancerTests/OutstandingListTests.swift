@@ -8,25 +8,27 @@ import Testing
   /// A dumb model beside it: arrays that are searched.
   @Test func theOldestIsAlwaysThatOfTheModel() {
     var random = RandomSource(seed: 7)
-    var list = OutstandingList(slotCount: 3, capacity: 64)
+    var list = OutstandingList(endpointLimit: 3, capacity: 64)
     var model: [[(entry: Int32, at: Nanoseconds)]] = [[], [], []]
     var now = Nanoseconds.seconds(1)
     for _ in 0..<20_000 {
       now = now + .milliseconds(1)
-      let slot = random.index(below: 3)
+      let endpointIndex = random.index(below: 3)
       let count = model.reduce(0) { $0 + $1.count }
-      if count < 64, model[slot].isEmpty || random.index(below: 2) == 0 {
-        model[slot].append((list.append(slot, startedAt: now), now))
-      } else if !model[slot].isEmpty {
-        let gone = model[slot].remove(at: random.index(below: model[slot].count))
-        list.remove(gone.entry, slot)
+      if count < 64, model[endpointIndex].isEmpty || random.index(below: 2) == 0 {
+        model[endpointIndex].append((list.append(endpointIndex, startedAt: now), now))
+      } else if !model[endpointIndex].isEmpty {
+        let gone = model[endpointIndex].remove(at: random.index(below: model[endpointIndex].count))
+        list.remove(gone.entry, endpointIndex)
       }
-      for slot in 0..<3 { #expect(list.oldest(slot) == model[slot].first?.at) }
+      for endpointIndex in 0..<3 {
+        #expect(list.oldest(endpointIndex) == model[endpointIndex].first?.at)
+      }
     }
   }
 
   @Test func whoeverCountsAgainIsAsYoungAsTheNewestAtMost() {
-    var list = OutstandingList(slotCount: 1, capacity: 8)
+    var list = OutstandingList(endpointLimit: 1, capacity: 8)
     // Whether the entry is the oldest one, and since when that runs.
     func oldest(_ entry: Int32) -> (Bool, Nanoseconds?) {
       (list.isOldest(entry, 0), list.oldest(0))
@@ -48,10 +50,10 @@ import Testing
   }
 
   @Test func theBoardKnowsSinceWhenTheOldestRequestOfAllWorkersRuns() {
-    let evidence = EvidenceBoard(workerCount: 2, slotCount: 2)
-    let hints = HintBoard(slotCount: 2)
-    var first = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
-    var second = LeaseBook(evidence: evidence, hints: hints, workerIndex: 1)
+    let evidence = EvidenceBoard(workerCount: 2, endpointLimit: 2)
+    let pickBoard = PickBoard(endpointLimit: 2)
+    var first = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 0)
+    var second = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 1)
     #expect(evidence.oldestStart(0) == nil)
     let a = first.take(0, now: .seconds(10))
     let b = second.take(0, now: .seconds(9))

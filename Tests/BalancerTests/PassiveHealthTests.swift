@@ -261,22 +261,22 @@ import Testing
     var health = PassiveHealth()
     let now = Nanoseconds.seconds(1000)
     for _ in 0..<3 { _ = health.failed(.status, now: now, Self.context()) }
-    health.take(.foreignSuccesses, count: 2, now: now, chance: 0, Self.context())
-    health.take(.foreignFailures, count: 1, now: now, chance: 0.5, Self.context())
+    health.take(.othersSuccesses, count: 2, now: now, chance: 0, Self.context())
+    health.take(.othersFailures, count: 1, now: now, chance: 0.5, Self.context())
     #expect(health.ejectedUntil == .seconds(1002))
-    health.take(.foreignSuccesses, count: 2, now: now, chance: 0, Self.context())
+    health.take(.othersSuccesses, count: 2, now: now, chance: 0, Self.context())
     #expect(!health.mayBePicked(now: now, load: 0))
-    health.take(.foreignSuccesses, count: 1, now: now, chance: 0, Self.context())
+    health.take(.othersSuccesses, count: 1, now: now, chance: 0, Self.context())
     #expect(health.mayBePicked(now: now, load: 0))
   }
 
   @Test func anOutageSeenByOthersMakesOneFailureEnough() {
     var health = PassiveHealth()
     let now = Nanoseconds.seconds(1000)
-    health.take(.foreignOutage, count: 1, now: now, chance: 0, Self.context())
+    health.take(.othersOutage, count: 1, now: now, chance: 0, Self.context())
     #expect(health.failed(.status, now: now, Self.context()) == true)
     var later = PassiveHealth()
-    later.take(.foreignOutage, count: 1, now: now, chance: 0, Self.context())
+    later.take(.othersOutage, count: 1, now: now, chance: 0, Self.context())
     #expect(later.failed(.status, now: .seconds(1003.5), Self.context()) == false)
   }
 

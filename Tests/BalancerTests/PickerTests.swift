@@ -8,14 +8,14 @@ private struct Bench {
   var picker: Picker
   var load: [Int32]
   var random = RandomSource(seed: 1)
-  let hints: HintBoard
+  let pickBoard: PickBoard
 
   init(_ policy: BalancePolicy, weights: [Double], ejection: EjectionPolicy = EjectionPolicy()) {
     var pool = Pool.numbered(weights.count)
     pool.balance = policy
     pool.ejection = ejection
     picker = Picker(pool: pool)
-    hints = HintBoard(slotCount: weights.count)
+    pickBoard = PickBoard(endpointLimit: weights.count)
     load = [Int32](repeating: 0, count: weights.count)
     for (position, weight) in weights.enumerated() {
       picker.set(position, weight: weight, isEligible: true, now: .zero, isFirst: true)
@@ -29,13 +29,13 @@ private struct Bench {
   ) -> Int? {
     load.withUnsafeBufferPointer { load in
       picker.pick(
-        now: now, load: load.baseAddress!, hints: hints, tried: tried, room: room,
+        now: now, load: load.baseAddress!, pickBoard: pickBoard, tried: tried, room: room,
         isRepeatable: isRepeatable, random: &random)
     }
   }
 
   mutating func eject(_ position: Int, now: Nanoseconds = .seconds(1)) {
-    for _ in 0..<3 { _ = picker.failed(position, .status, hints: hints, now: now) }
+    for _ in 0..<3 { _ = picker.failed(position, .status, pickBoard: pickBoard, now: now) }
   }
 
   mutating func counts(of picks: Int) -> [Int] {
@@ -117,13 +117,13 @@ private struct Bench {
     let now = Nanoseconds.seconds(100)
     // The others fail too: it takes three.
     for other in [1, 2] {
-      _ = bench.picker.failed(other, .status, hints: bench.hints, now: now)
+      _ = bench.picker.failed(other, .status, pickBoard: bench.pickBoard, now: now)
       #expect(bench.picker.succeeded(other, now: now) == false)
     }
     for _ in 0..<2 {
-      #expect(bench.picker.failed(0, .status, hints: bench.hints, now: now) == nil)
+      #expect(bench.picker.failed(0, .status, pickBoard: bench.pickBoard, now: now) == nil)
     }
-    #expect(bench.picker.failed(0, .status, hints: bench.hints, now: now) == .seconds(102))
+    #expect(bench.picker.failed(0, .status, pickBoard: bench.pickBoard, now: now) == .seconds(102))
     for _ in 0..<20 { #expect(bench.pick(now: .seconds(101)) != 0) }
     // One trial, not two at once.
     #expect(bench.pick(now: .seconds(102)) == 0)
@@ -131,7 +131,8 @@ private struct Bench {
     for _ in 0..<20 { #expect(bench.pick(now: .seconds(102)) != 0) }
     // A trial that fails doubles the rest.
     #expect(
-      bench.picker.failed(0, .status, hints: bench.hints, now: .seconds(103)) == .seconds(107))
+      bench.picker.failed(0, .status, pickBoard: bench.pickBoard, now: .seconds(103))
+        == .seconds(107))
     bench.load[0] = 0
     // The second time five good answers are wanted.
     for trial in 0..<5 {
@@ -150,7 +151,7 @@ private struct Bench {
     ejection.ejectedRatioMax = 1
     var bench = Bench(.leastRequest, weights: [1, 1, 1], ejection: ejection)
     for position in 0..<2 {
-      _ = bench.picker.failed(position, .status, hints: bench.hints, now: .seconds(1))
+      _ = bench.picker.failed(position, .status, pickBoard: bench.pickBoard, now: .seconds(1))
     }
     let counts = bench.counts(of: 300)
     #expect(counts.allSatisfy { $0 > 50 }, "\(counts)")
@@ -160,7 +161,7 @@ private struct Bench {
     var ejection = EjectionPolicy()
     ejection.failsMax = 1
     var bench = Bench(.leastRequest, weights: [1], ejection: ejection)
-    _ = bench.picker.failed(0, .status, hints: bench.hints, now: .seconds(1))
+    _ = bench.picker.failed(0, .status, pickBoard: bench.pickBoard, now: .seconds(1))
     #expect(bench.pick() == 0)
   }
 
@@ -247,7 +248,7 @@ private struct Bench {
       for _ in 0..<60 {
         for (position, seconds) in [slow, 0.1, 0.05, 0.1].enumerated() {
           let until = bench.picker.answered(
-            position, in: .seconds(seconds), hints: bench.hints, now: .seconds(9))
+            position, in: .seconds(seconds), pickBoard: bench.pickBoard, now: .seconds(9))
           if until != nil { found.append(position) }
         }
       }
@@ -262,7 +263,7 @@ private struct Bench {
     for _ in 0..<100 {
       for (position, seconds) in [10.0, 0.1].enumerated() {
         let until = bench.picker.answered(
-          position, in: .seconds(seconds), hints: bench.hints, now: .seconds(9))
+          position, in: .seconds(seconds), pickBoard: bench.pickBoard, now: .seconds(9))
         #expect(until == nil)
       }
     }
@@ -281,7 +282,8 @@ private struct Bench {
         usable[position] = weight > 0 && isEligible
         let other = random.index(below: 5)
         if random.index(below: 2) == 0 {
-          _ = bench.picker.failed(other, .status, hints: bench.hints, now: .milliseconds(step))
+          _ = bench.picker.failed(
+            other, .status, pickBoard: bench.pickBoard, now: .milliseconds(step))
         } else {
           _ = bench.picker.succeeded(other, now: .milliseconds(step))
         }
@@ -316,7 +318,7 @@ private struct Bench {
     ejection.failsMax = 1
     var bench = Bench(.leastRequest, weights: [1, 1, 1, 1], ejection: ejection)
     for _ in 0..<2 {
-      _ = bench.picker.failed(0, .unreachable, hints: bench.hints, now: .seconds(1))
+      _ = bench.picker.failed(0, .unreachable, pickBoard: bench.pickBoard, now: .seconds(1))
     }
     for position in 1...3 { bench.picker.setRoom(position, false) }
     #expect(bench.pick() == nil)
@@ -334,12 +336,12 @@ private struct Bench {
 }
 
 @Suite struct RoomAndBackupTests {
-  private func picker(backups: [Bool]) -> (Picker, HintBoard) {
+  private func picker(backups: [Bool]) -> (Picker, PickBoard) {
     let pool = Pool(
       name: "a",
       endpoints: backups.indices.map { index in
         var endpoint = Endpoint(address: .loopback(port: UInt16(index + 1)))
-        endpoint.slot = index
+        endpoint.endpointIndex = index
         endpoint.isBackup = backups[index]
         return endpoint
       })
@@ -347,32 +349,32 @@ private struct Bench {
     for position in backups.indices {
       picker.set(position, weight: 1, isEligible: true, now: .zero, isFirst: true)
     }
-    return (picker, HintBoard(slotCount: backups.count))
+    return (picker, PickBoard(endpointLimit: backups.count))
   }
 
-  private func pick(_ picker: inout Picker, _ hints: HintBoard, session: Int? = nil) -> Int? {
+  private func pick(_ picker: inout Picker, _ pickBoard: PickBoard, session: Int? = nil) -> Int? {
     let load = [Int32](repeating: 0, count: 4)
     var random = RandomSource(seed: 1)
     return load.withUnsafeBufferPointer {
       picker.pick(
-        now: .seconds(1), load: $0.baseAddress!, hints: hints, tried: TriedSet(),
+        now: .seconds(1), load: $0.baseAddress!, pickBoard: pickBoard, tried: TriedSet(),
         key: PickKey(session: session), random: &random)
     }
   }
 
   @Test func primariesThatAreFullAreWaitedFor() {
-    var (picker, hints) = picker(backups: [false, true])
+    var (picker, pickBoard) = picker(backups: [false, true])
     picker.setRoom(0, false)
-    #expect(pick(&picker, hints) == nil)
+    #expect(pick(&picker, pickBoard) == nil)
     picker.set(0, weight: 1, isEligible: false, now: .zero)
-    #expect(pick(&picker, hints) == 1)
+    #expect(pick(&picker, pickBoard) == 1)
   }
 
   @Test func aSessionAtAFullEndpointGoesElsewhere() {
-    var (picker, hints) = picker(backups: [false, false])
-    #expect(pick(&picker, hints, session: 0) == 0)
+    var (picker, pickBoard) = picker(backups: [false, false])
+    #expect(pick(&picker, pickBoard, session: 0) == 0)
     picker.setRoom(0, false)
-    #expect(pick(&picker, hints, session: 0) == 1)
+    #expect(pick(&picker, pickBoard, session: 0) == 1)
   }
 }
 

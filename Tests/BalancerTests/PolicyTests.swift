@@ -10,7 +10,7 @@ struct PolicyBench {
   var picker: Picker
   var load: [Int32]
   var random = RandomSource(seed: 7)
-  let hints: HintBoard
+  let pickBoard: PickBoard
 
   init(
     _ policy: BalancePolicy, weights: [Double], hosts: [Int]? = nil, backups: Set<Int> = [],
@@ -23,7 +23,7 @@ struct PolicyBench {
         let address = SocketAddress(
           bytes: [10, 0, UInt8(host >> 8), UInt8(host & 255)], port: 8_000)
         var endpoint = Endpoint(address: address, baseWeight: weight)
-        endpoint.slot = index
+        endpoint.endpointIndex = index
         endpoint.isBackup = backups.contains(index)
         return endpoint
       })
@@ -33,7 +33,7 @@ struct PolicyBench {
     pool.ejection.failTimeout = .seconds(2)
     pool.ejection.ejectedRatioMax = 1
     picker = Picker(pool: pool)
-    hints = HintBoard(slotCount: weights.count)
+    pickBoard = PickBoard(endpointLimit: weights.count)
     load = [Int32](repeating: 0, count: weights.count)
     for (position, weight) in weights.enumerated() {
       picker.set(position, weight: weight, isEligible: true, now: .zero, isFirst: true)
@@ -46,14 +46,15 @@ struct PolicyBench {
   ) -> Int? {
     load.withUnsafeBufferPointer { load in
       picker.pick(
-        now: now, load: load.baseAddress!, hints: hints, tried: tried, key: key, random: &random)
+        now: now, load: load.baseAddress!, pickBoard: pickBoard, tried: tried, key: key,
+        random: &random)
     }
   }
 
   mutating func pick(hash: UInt64) -> Int? { pick(PickKey(hash: hash)) }
 
   mutating func fail(_ position: Int, now: Nanoseconds = .seconds(1)) {
-    _ = picker.failed(position, .unreachable, hints: hints, now: now)
+    _ = picker.failed(position, .unreachable, pickBoard: pickBoard, now: now)
   }
 
   mutating func set(_ position: Int, weight: Double = 1, isEligible: Bool = true) {

@@ -97,12 +97,12 @@ import Testing
     fleet.listeners = [
       Listener(address: .loopback(port: 0), routes: [Route(pathPrefix: "/", pool: 0)])
     ]
-    var slots = SlotMap(for: fleet)
+    var slots = EndpointIndexMap(for: fleet)
     try slots.assign(&fleet) { _ in false }
-    let evidence = EvidenceBoard(workerCount: 2, slotCount: slots.count)
+    let evidence = EvidenceBoard(workerCount: 2, endpointLimit: slots.count)
     let balancer = try Balancer(
-      board: WeightBoard(fleet: fleet, slotCount: slots.count), evidence: evidence,
-      hints: HintBoard(slotCount: slots.count), accessLog: AccessLogDriver(workerCount: 2),
+      board: WeightBoard(fleet: fleet, endpointLimit: slots.count), evidence: evidence,
+      pickBoard: PickBoard(endpointLimit: slots.count), accessLog: AccessLogDriver(workerCount: 2),
       connectionsMax: fleet.limits.connectionsMax)
     try balancer.start(seed: 1)
     let target = balancer.addresses[0]
@@ -120,9 +120,9 @@ import Testing
       try ThreadHandle.start(name: "client") { ask() }
     }
     for client in clients { client.join() }
-    let slot = fleet.pools[0].endpoints[0].slot
+    let endpointIndex = fleet.pools[0].endpoints[0].endpointIndex
     let started = (0..<2).map {
-      evidence.block(ofWorker: $0)[evidence.index(.started, slot)]
+      evidence.block(ofWorker: $0)[evidence.index(.started, endpointIndex)]
     }
     let rescueCount = balancer.admission.gates[0].rescueCount
     balancer.beginStop(deadline: Clock.now)
@@ -131,7 +131,7 @@ import Testing
     #expect(started.allSatisfy { $0 >= 50 }, "\(started)")
     #expect(balancer.admission.gates[0].runningCount == 0)
     #expect(balancer.admission.gates[0].waitingCount == 0)
-    #expect(balancer.admission.slots[slot] == 0)
+    #expect(balancer.admission.slots[endpointIndex] == 0)
     // The timer may come first by chance, at the very moment when there is room.
     #expect(rescueCount <= 2, "\(rescueCount)")
   }

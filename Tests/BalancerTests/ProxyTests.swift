@@ -26,7 +26,7 @@ private final class ScriptedEndpoint: Sendable {
 private final class Proxy {
   let board: WeightBoard
   let evidence: EvidenceBoard
-  let hints: HintBoard
+  let pickBoard: PickBoard
   let balancer: Balancer
   let fleet: Fleet
 
@@ -41,14 +41,14 @@ private final class Proxy {
       Listener(address: .loopback(port: 0), routes: [Route(pathPrefix: "/", pool: 0)])
     ]
     change(&fleet)
-    var slots = SlotMap(for: fleet)
+    var slots = EndpointIndexMap(for: fleet)
     try slots.assign(&fleet) { _ in false }
     self.fleet = fleet
-    board = WeightBoard(fleet: fleet, slotCount: slots.count)
-    evidence = EvidenceBoard(workerCount: workers, slotCount: slots.count)
-    hints = HintBoard(slotCount: slots.count)
+    board = WeightBoard(fleet: fleet, endpointLimit: slots.count)
+    evidence = EvidenceBoard(workerCount: workers, endpointLimit: slots.count)
+    pickBoard = PickBoard(endpointLimit: slots.count)
     balancer = try Balancer(
-      board: board, evidence: evidence, hints: hints,
+      board: board, evidence: evidence, pickBoard: pickBoard,
       accessLog: AccessLogDriver(workerCount: workers),
       connectionsMax: fleet.limits.connectionsMax)
     try balancer.start(seed: 1)
@@ -62,7 +62,7 @@ private final class Proxy {
   func client() throws -> BlockingSocket { try .connect(to: balancer.addresses[0]) }
 
   func sum(_ column: EvidenceBoard.Column, _ position: Int) -> UInt64 {
-    evidence.sum(column, fleet.pools[0].endpoints[position].slot)
+    evidence.sum(column, fleet.pools[0].endpoints[position].endpointIndex)
   }
 
   /// Waits until nothing is in flight any more.
@@ -251,16 +251,17 @@ private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     let proxy = try Proxy([hanging.address, good.address])
     // The fleet answers within 10 ms; these clients wait for 100.
     for endpoint in proxy.fleet.pools[0].endpoints {
-      proxy.hints.setPool(endpoint.slot, fleetResponse: 0.01, interval: 1, balancers: 1)
+      proxy.pickBoard.setPool(
+        endpoint.endpointIndex, fleetResponse: 0.01, interval: 1, balancers: 1)
     }
     let deadline = Clock.now + .seconds(60)
-    let slot = proxy.fleet.pools[0].endpoints[0].slot
-    while !proxy.evidence.isEjected(slot), Clock.now < deadline {
+    let endpointIndex = proxy.fleet.pools[0].endpoints[0].endpointIndex
+    while !proxy.evidence.isEjected(endpointIndex), Clock.now < deadline {
       let client = try proxy.client()
       try client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
       Clock.pause(.milliseconds(100))
     }
-    #expect(proxy.evidence.isEjected(slot))
+    #expect(proxy.evidence.isEjected(endpointIndex))
     #expect(proxy.isQuiet())
     #expect(proxy.sum(.failed, 0) == 0)
   }
@@ -352,7 +353,7 @@ private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     while proxy.balancer.inFlight == 0, Clock.now < deadline {}
     var next = proxy.fleet
     next.pools[0].endpoints = [Endpoint(address: new.address)]
-    next.pools[0].endpoints[0].slot = proxy.fleet.pools[0].endpoints[0].slot + 1
+    next.pools[0].endpoints[0].endpointIndex = proxy.fleet.pools[0].endpoints[0].endpointIndex + 1
     try proxy.balancer.apply(next)
     let second = try proxy.client()
     try second.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -23,10 +23,10 @@ import Testing
     _ picker: inout Picker, _ load: [Int32], at seconds: Double, seed: UInt64 = 1
   ) -> Int? {
     var random = RandomSource(seed: seed)
-    let hints = HintBoard(slotCount: load.count)
+    let pickBoard = PickBoard(endpointLimit: load.count)
     return load.withUnsafeBufferPointer {
       picker.pick(
-        now: .seconds(seconds), load: $0.baseAddress!, hints: hints, tried: TriedSet(),
+        now: .seconds(seconds), load: $0.baseAddress!, pickBoard: pickBoard, tried: TriedSet(),
         random: &random)
     }
   }
@@ -36,8 +36,8 @@ import Testing
   @Test(arguments: [BalancePolicy.leastRequest, .roundRobin, .random])
   func aFullEndpointIsPassedOverForOneWithRoom(_ balance: BalancePolicy) {
     var picker = Self.picker(2, balance: balance)
-    let hints = HintBoard(slotCount: 2)
-    _ = picker.refused(0, .overloaded, load: 8, hints: hints, now: .seconds(100))
+    let pickBoard = PickBoard(endpointLimit: 2)
+    _ = picker.refused(0, .overloaded, load: 8, pickBoard: pickBoard, now: .seconds(100))
     // It has 8 in flight as it had then; the other one has more.
     for seed in 0..<20 {
       #expect(Self.pick(&picker, [8, 20], at: 100.02, seed: UInt64(seed)) == 1)
@@ -47,7 +47,7 @@ import Testing
   @Test func aRequestThatEndsThereMakesRoom() {
     var picker = Self.picker(2)
     _ = picker.refused(
-      0, .overloaded, load: 8, hints: HintBoard(slotCount: 2), now: .seconds(100))
+      0, .overloaded, load: 8, pickBoard: PickBoard(endpointLimit: 2), now: .seconds(100))
     #expect(Self.pick(&picker, [8, 9], at: 100.01) == 1)
     #expect(Self.pick(&picker, [7, 9], at: 100.01) == 0)
     // Full again, and soon over where it names no time.
@@ -56,10 +56,11 @@ import Testing
 
   @Test func whereAllAreFullTheLeastLoadedIsAskedAllTheSame() {
     var picker = Self.picker(3)
-    let hints = HintBoard(slotCount: 3)
+    let pickBoard = PickBoard(endpointLimit: 3)
     for position in 0..<3 {
       _ = picker.refused(
-        position, .overloaded, load: 8, retryAfter: .seconds(1), hints: hints, now: .seconds(100))
+        position, .overloaded, load: 8, retryAfter: .seconds(1), pickBoard: pickBoard,
+        now: .seconds(100))
     }
     #expect(Self.pick(&picker, [9, 8, 10], at: 100.5) == 1)
   }
@@ -94,8 +95,8 @@ import Testing
 
   @Test func aRepeatGoesOnlyWhereThereMayBeRoom() {
     var picker = Self.picker(2)
-    let hints = HintBoard(slotCount: 2)
-    _ = picker.refused(1, .overloaded, load: 8, hints: hints, now: .seconds(100))
+    let pickBoard = PickBoard(endpointLimit: 2)
+    _ = picker.refused(1, .overloaded, load: 8, pickBoard: pickBoard, now: .seconds(100))
     var tried = TriedSet()
     tried.insert(0)
     let load: [Int32] = [9, 8]
@@ -168,11 +169,11 @@ import Testing
 
   /// Endpoint 0 answers `own` errors after `good` good ones; each of the others gave some of both.
   private static func blames(
-    own: Int, good: Int, mates: [(good: Int, errors: Int)],
+    own: Int, good: Int, others: [(good: Int, errors: Int)],
     balance: BalancePolicy = .leastRequest
   ) -> Bool {
-    var picker = Self.picker(mates.count + 1, balance: balance)
-    for (index, mate) in mates.enumerated() {
+    var picker = Self.picker(others.count + 1, balance: balance)
+    for (index, mate) in others.enumerated() {
       for _ in 0..<mate.errors {
         _ = picker.succeeded(index + 1, now: .seconds(1), isClientError: true)
       }
@@ -184,25 +185,25 @@ import Testing
   }
 
   @Test func clientErrorsAreAnEndpointsFaultWhereItsMatesGiveFarFewer() {
-    #expect(Self.blames(own: 6, good: 0, mates: [(2, 0), (2, 0)]))
-    #expect(Self.blames(own: 30, good: 0, mates: [(30, 0), (0, 30)]))
-    #expect(Self.blames(own: 15, good: 15, mates: [(30, 0)]))
+    #expect(Self.blames(own: 6, good: 0, others: [(2, 0), (2, 0)]))
+    #expect(Self.blames(own: 30, good: 0, others: [(30, 0), (0, 30)]))
+    #expect(Self.blames(own: 15, good: 15, others: [(30, 0)]))
     // Too few to say.
-    #expect(!Self.blames(own: 3, good: 0, mates: [(2, 0), (2, 0)]))
-    #expect(!Self.blames(own: 30, good: 0, mates: [(0, 0), (0, 0)]))
-    #expect(!Self.blames(own: 30, good: 0, mates: []))
+    #expect(!Self.blames(own: 3, good: 0, others: [(2, 0), (2, 0)]))
+    #expect(!Self.blames(own: 30, good: 0, others: [(0, 0), (0, 0)]))
+    #expect(!Self.blames(own: 30, good: 0, others: []))
   }
 
   @Test func clientErrorsThatAreSpreadOverThePoolAreNobodysFault() {
-    #expect(!Self.blames(own: 30, good: 0, mates: [(0, 30), (0, 30)]))
-    #expect(!Self.blames(own: 10, good: 20, mates: [(20, 10), (20, 10), (22, 8)]))
+    #expect(!Self.blames(own: 30, good: 0, others: [(0, 30), (0, 30)]))
+    #expect(!Self.blames(own: 10, good: 20, others: [(20, 10), (20, 10), (22, 8)]))
     // A key binds a client, and its errors, to one endpoint.
-    #expect(!Self.blames(own: 30, good: 0, mates: [(30, 0)], balance: .hash))
+    #expect(!Self.blames(own: 30, good: 0, others: [(30, 0)], balance: .hash))
   }
 
   @Test func randomErrorsOfClientsEjectNobody() {
     var random = RandomSource(seed: 7)
-    let hints = HintBoard(slotCount: 4)
+    let pickBoard = PickBoard(endpointLimit: 4)
     var picker = Self.picker(4)
     for step in 0..<40_000 {
       let now = Nanoseconds.seconds(100 + Double(step) * 0.01)
@@ -212,18 +213,18 @@ import Testing
         continue
       }
       if picker.blamesClientError(position) {
-        _ = picker.refused(position, .clientErrors, load: 0, hints: hints, now: now)
+        _ = picker.refused(position, .clientErrors, load: 0, pickBoard: pickBoard, now: now)
       } else {
         _ = picker.succeeded(position, now: now, isClientError: true)
       }
-      #expect(!picker.isTroubled)
+      #expect(!picker.hasHalfOpen)
     }
   }
 
   @Test func anEndpointThatLacksAModelIsLeftAlone() {
-    let evidence = EvidenceBoard(workerCount: 1, slotCount: 3)
-    let hints = HintBoard(slotCount: 3)
-    var book = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
+    let evidence = EvidenceBoard(workerCount: 1, endpointLimit: 3)
+    let pickBoard = PickBoard(endpointLimit: 3)
+    var book = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 0)
     var picker = Self.picker(3)
     var random = RandomSource(seed: 1)
     var failed = 0
@@ -232,7 +233,7 @@ import Testing
     for step in 0..<600 {
       let now = Nanoseconds.seconds(100 + Double(step) * 0.1)
       let position = picker.pick(
-        now: now, load: book.load, hints: hints, tried: TriedSet(), random: &random)!
+        now: now, load: book.load, pickBoard: pickBoard, tried: TriedSet(), random: &random)!
       taken[position] += 1
       let lease = book.take(position, now: now)
       if position == 0 {

@@ -8,25 +8,25 @@ import Testing
 @Suite struct ShapePickTests {
   private struct Bench {
     var picker: Picker
-    let hints: HintBoard
+    let pickBoard: PickBoard
     var random = RandomSource(seed: 5)
 
     init(_ weights: [Double], shape: ServiceShape? = nil, sizeSlope: Double = 0) {
       picker = Picker.numbered(weights) { $0.balance = .leastRequest }
-      hints = HintBoard(slotCount: weights.count)
+      pickBoard = PickBoard(endpointLimit: weights.count)
       guard let shape else { return }
-      for slot in weights.indices {
-        hints.setShape(slot, shape, sizeSlope: sizeSlope, sizeMean: 16)
+      for endpointIndex in weights.indices {
+        pickBoard.setShape(endpointIndex, shape, sizeSlope: sizeSlope, sizeMean: 16)
       }
     }
 
     mutating func pick(
       _ load: [Int32], contentBytes: Int = 0, tried: TriedSet = TriedSet()
     ) -> Int? {
-      picker.takeNews(hints, now: .seconds(9), &random)
+      picker.takeNotices(pickBoard, now: .seconds(9), &random)
       return load.withUnsafeBufferPointer {
         picker.pick(
-          now: .seconds(9), load: $0.baseAddress!, hints: hints, tried: tried,
+          now: .seconds(9), load: $0.baseAddress!, pickBoard: pickBoard, tried: tried,
           contentBytes: contentBytes, random: &random)
       }
     }
@@ -71,28 +71,28 @@ import Testing
 
   @Test func endpointsOfDifferentConcurrencyHaveTablesOfTheirOwn() {
     var bench = Bench([1, 1])
-    bench.hints.setShape(0, ServiceShape(knee: 2, slope: 4, marginal: 1))
-    bench.hints.setShape(1, ServiceShape(knee: 20, slope: 40, marginal: 1))
+    bench.pickBoard.setShape(0, ServiceShape(knee: 2, slope: 4, marginal: 1))
+    bench.pickBoard.setShape(1, ServiceShape(knee: 20, slope: 40, marginal: 1))
     #expect(bench.pick([4, 9]) == 1)
     #expect(bench.pick([1, 12]) == 0)
   }
 
   @Test func aTrialTakesTheNextRequestAndNoMore() {
     var bench = Bench([10, 1, 1])
-    bench.hints.giveTrial(2)
+    bench.pickBoard.giveTrial(2)
     #expect(bench.pick([1, 0, 0]) == 2)
     #expect(bench.pick([1, 0, 0]) == 0)
-    bench.hints.giveTrial(2)
+    bench.pickBoard.giveTrial(2)
     #expect(bench.pick([1, 0, 0]) == 2)
   }
 
   @Test func noTrialWhereThereIsWorkAlreadyOrWhereARequestFailedBefore() {
     var bench = Bench([10, 1, 1])
-    bench.hints.giveTrial(2)
+    bench.pickBoard.giveTrial(2)
     #expect(bench.pick([1, 0, 1]) == 0)
     // It is over, and not made up for.
     #expect(bench.pick([1, 0, 0]) == 0)
-    bench.hints.giveTrial(2)
+    bench.pickBoard.giveTrial(2)
     var tried = TriedSet()
     tried.insert(0)
     bench.picker.set(2, weight: 0.1, isEligible: true, now: .zero, isFirst: true)

@@ -13,7 +13,7 @@ extension Pool {
       name: "a",
       endpoints: (0..<count).map { index in
         var endpoint = Endpoint(address: .loopback(port: UInt16(index + 1)))
-        endpoint.slot = index
+        endpoint.endpointIndex = index
         change(&endpoint, index)
         return endpoint
       })

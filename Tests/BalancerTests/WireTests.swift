@@ -57,8 +57,8 @@ import Testing
 
 @Suite struct TunnelLeaseTests {
   @Test func aTunnelIsInFlightButIsNoRequestThatTakesTime() {
-    let evidence = EvidenceBoard(workerCount: 1, slotCount: 1)
-    var book = LeaseBook(evidence: evidence, hints: HintBoard(slotCount: 1), workerIndex: 0)
+    let evidence = EvidenceBoard(workerCount: 1, endpointLimit: 1)
+    var book = LeaseBook(evidence: evidence, pickBoard: PickBoard(endpointLimit: 1), workerIndex: 0)
     var lease = book.take(0, now: .seconds(5))
     book.becomeTunnel(&lease)
     #expect(evidence.sum(.inFlight, 0) == 1 && evidence.sum(.tunnels, 0) == 1)
@@ -73,13 +73,13 @@ import Testing
   }
 
   @Test func tunnelsDoNotKeepAnEjectedEndpointOut() {
-    let evidence = EvidenceBoard(workerCount: 1, slotCount: 2)
-    let hints = HintBoard(slotCount: 2)
-    var book = LeaseBook(evidence: evidence, hints: hints, workerIndex: 0)
+    let evidence = EvidenceBoard(workerCount: 1, endpointLimit: 2)
+    let pickBoard = PickBoard(endpointLimit: 2)
+    var book = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 0)
     var pool = Pool(name: "p", endpoints: [])
-    for slot in 0..<2 {
-      var endpoint = Endpoint(address: .loopback(port: UInt16(slot + 1)))
-      endpoint.slot = slot
+    for endpointIndex in 0..<2 {
+      var endpoint = Endpoint(address: .loopback(port: UInt16(endpointIndex + 1)))
+      endpoint.endpointIndex = endpointIndex
       pool.endpoints.append(endpoint)
     }
     var picker = Picker(pool: pool)
@@ -96,7 +96,7 @@ import Testing
     var random = RandomSource(seed: 1)
     func pick(_ now: Nanoseconds, _ tunnels: UnsafePointer<Int32>?) -> Int? {
       picker.pick(
-        now: now, load: book.load, tunnels: tunnels, hints: hints, tried: TriedSet(),
+        now: now, load: book.load, tunnels: tunnels, pickBoard: pickBoard, tried: TriedSet(),
         random: &random)
     }
     #expect(pick(.seconds(101), book.tunnels) == 1)

@@ -76,8 +76,8 @@ import Testing
       "`max_concurrent` must be a whole number 1 to 1000000, `slots` or `none`, not `0`"
     ),
     (
-      "queue: {max_concurrent: slot}",
-      "`max_concurrent` must be a whole number 1 to 1000000, `slots` or `none`, not `slot`"
+      "queue: {max_concurrent: endpointIndex}",
+      "`max_concurrent` must be a whole number 1 to 1000000, `slots` or `none`, not `endpointIndex`"
     ),
     (
       "queue: {max_concurrent: slots}",

@@ -227,7 +227,7 @@ import Testing
     #expect(text.endpoints.map(\.concurrency) == [nil, nil, 64, nil])
     #expect(text.endpoints.map(\.isBackup) == [false, false, false, true])
     #expect(text.affinity == AffinityPolicy(cookie: "steelyard"))
-    #expect(text.endpoints.allSatisfy { $0.slot == -1 })
+    #expect(text.endpoints.allSatisfy { $0.endpointIndex == -1 })
     #expect(text.health == HealthPolicy())
     #expect(text.weights.law == .headroom)
     #expect(text.weights.scrapes.map(\.preset) == ["vllm", "node", nil])

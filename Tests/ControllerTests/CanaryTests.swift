@@ -176,14 +176,15 @@ import Testing
       bench = Bench(fleet)
     }
 
-    func set(_ column: EvidenceBoard.Column, _ value: UInt64, slot: Int = 0) {
-      bench.evidence.block(ofWorker: 0).store(value, at: bench.evidence.index(column, slot))
+    func set(_ column: EvidenceBoard.Column, _ value: UInt64, endpointIndex: Int = 0) {
+      bench.evidence.block(ofWorker: 0).store(
+        value, at: bench.evidence.index(column, endpointIndex))
     }
 
     func eject() { set(.ejectedSince, 1) }
     func readmit() { set(.readmittedAt, 2) }
-    var news: UInt64 { bench.controller.hints.count(.canary, 0) }
-    var isGood: Bool { bench.controller.hints.isCanaryGood(0) }
+    var notices: UInt64 { bench.controller.pickBoard.count(.canary, 0) }
+    var isGood: Bool { bench.controller.pickBoard.isCanaryGood(0) }
     var canary: Canary? { bench.controller.endpoints[0]?.canary }
 
     /// The endpoint of slot 0 becomes sick, and the pool has requests.
@@ -199,7 +200,7 @@ import Testing
     #expect(stand.sent.isEmpty)
     stand.eject()
     stand.bench.run(seconds: 3.6) { _ in .page(500, "no") }
-    #expect(stand.sent.count == 4 && stand.news == 4 && !stand.isGood)
+    #expect(stand.sent.count == 4 && stand.notices == 4 && !stand.isGood)
     #expect(stand.sent[0] <= .seconds(5.2))
     let request = try #require(stand.bench.requests.first?.request)
     #expect(request.address == SocketAddress("10.0.0.1:8000") && request.path == "/one?a")
@@ -208,9 +209,9 @@ import Testing
     #expect(request.proxyHeader == .v1 && request.timeout == .seconds(10))
     // One good one says nothing yet.
     stand.bench.run(seconds: 1) { _ in .page(200, "") }
-    #expect(stand.news == 4 && stand.canary?.goodInRow == 1)
+    #expect(stand.notices == 4 && stand.canary?.goodInRow == 1)
     stand.bench.run(seconds: 1.2) { _ in .page(200, "") }
-    #expect(stand.news >= 5 && stand.isGood)
+    #expect(stand.notices >= 5 && stand.isGood)
     stand.readmit()
     let count = stand.sent.count
     stand.bench.run(seconds: 5) { _ in .page(200, "") }
@@ -219,11 +220,11 @@ import Testing
   }
 
   @Test(arguments: [(404, UInt64(0)), (302, 0), (503, 3)])
-  func anAnswerThatMayBeTheRequestsFaultProlongsNoRest(status: Int, news: UInt64) {
+  func anAnswerThatMayBeTheRequestsFaultProlongsNoRest(status: Int, notices: UInt64) {
     var stand = Stand()
     stand.eject()
     stand.bench.run(seconds: 2.5) { _ in .page(status, "") }
-    #expect(stand.news == news)
+    #expect(stand.notices == notices)
     #expect(stand.canary?.count(.failed(.status)) == 3)
   }
 
@@ -233,7 +234,7 @@ import Testing
     stand.bench.run(seconds: 25) { _ in .hang }
     // Each has its ten seconds: nothing is known of how long one takes.
     #expect(stand.sent.count == 3)
-    #expect(stand.canary?.count(.failed(.timeout)) == 2 && stand.news == 2)
+    #expect(stand.canary?.count(.failed(.timeout)) == 2 && stand.notices == 2)
     stand.bench.run(seconds: 5.2) { _ in .page(200, "") }
     #expect(stand.isGood == false && stand.canary?.count(.failed(.timeout)) == 3)
     stand.bench.run(seconds: 2.5) { _ in .page(200, "") }
@@ -260,7 +261,7 @@ import Testing
     var stand = Stand()
     stand.bench.run(seconds: 1) { _ in .page(200, "") }
     stand.fall()
-    func trials(_ stand: Stand) -> UInt64 { stand.bench.controller.hints.trial(0) }
+    func trials(_ stand: Stand) -> UInt64 { stand.bench.controller.pickBoard.trial(0) }
     stand.bench.run(seconds: 5) { _ in .page(500, "") }
     #expect(stand.sent.count >= 5 && trials(stand) == 0)
     stand.bench.run(seconds: 0.6) { _ in .page(200, "") }
@@ -273,7 +274,7 @@ import Testing
     stand.set(.inFlight, 1)
     stand.bench.run(seconds: 3) { _ in .page(200, "") }
     #expect(stand.sent.count <= count + 1)
-    #expect(stand.news == 0)
+    #expect(stand.notices == 0)
   }
 
   @Test func aSickOneWithoutACanaryIsTriedAsBefore() {
@@ -281,7 +282,7 @@ import Testing
     stand.bench.run(seconds: 1) { _ in .page(200, "") }
     stand.fall()
     stand.bench.run(seconds: 2) { _ in .page(200, "") }
-    #expect(stand.bench.controller.hints.trial(0) >= 1 && stand.bench.requests.isEmpty)
+    #expect(stand.bench.controller.pickBoard.trial(0) >= 1 && stand.bench.requests.isEmpty)
   }
 
   @Test func whereNoRequestWouldTryItAfterNoCanaryDoes() {
@@ -336,9 +337,9 @@ import Testing
     }
     let state = stand.bench.controller.endpoints[0]
     #expect(served >= 5)
-    #expect((state?.capacity.foreignMean ?? 1) < 0.5, "\(state?.capacity.foreignMean ?? -1)")
+    #expect((state?.capacity.othersMean ?? 1) < 0.5, "\(state?.capacity.othersMean ?? -1)")
     // The other one's page says the same, and there it is somebody else's.
-    #expect((stand.bench.controller.endpoints[1]?.capacity.foreignMean ?? 0) > 0.5)
+    #expect((stand.bench.controller.endpoints[1]?.capacity.othersMean ?? 0) > 0.5)
   }
 
   @Test func anotherRequestIsAnotherCanary() throws {

@@ -260,14 +260,14 @@ private func factors(
     let load = evidence.take(page, cells: cells, sentAt: .seconds(1))
     #expect(load?.own == 5)
     #expect(load?.total == 10)
-    #expect(evidence.foreign == 5)
-    let hints = HintBoard(slotCount: 1)
-    #expect(!hints.hasForeignLoad)
-    hints.setForeignLoad(0, latest: 5, mean: 2, sentAt: .seconds(1))
-    hints.setPool(0, fleetResponse: 0.4, interval: 1, balancers: 2)
-    #expect(abs(hints.foreignLoad(0, now: .seconds(1)) - 4) < 1e-9)
-    #expect(abs(hints.foreignLoad(0, now: .seconds(1.2)) - (1 + 3 * exp(-1))) < 1e-9)
-    #expect(abs(hints.foreignLoad(0, now: .seconds(60)) - 1) < 1e-9)
+    #expect(evidence.others == 5)
+    let pickBoard = PickBoard(endpointLimit: 1)
+    #expect(!pickBoard.hasOthersLoad)
+    pickBoard.setOthersLoad(0, latest: 5, mean: 2, sentAt: .seconds(1))
+    pickBoard.setPool(0, fleetResponse: 0.4, interval: 1, balancers: 2)
+    #expect(abs(pickBoard.othersLoad(0, now: .seconds(1)) - 4) < 1e-9)
+    #expect(abs(pickBoard.othersLoad(0, now: .seconds(1.2)) - (1 + 3 * exp(-1))) < 1e-9)
+    #expect(abs(pickBoard.othersLoad(0, now: .seconds(60)) - 1) < 1e-9)
   }
 
   @Test func balancersAreCountedByTheirShareOfTheLoad() {
@@ -332,16 +332,19 @@ private func factors(
   private static func play(_ bench: inout Bench, _ work: [(Double, Double)], seconds: Double) {
     let cells = bench.evidence.block(ofWorker: 0)
     bench.run(seconds: seconds, answer: { _ in .page(200, "x 1\n") }) { bench in
-      for (slot, (rate, latency)) in work.enumerated() {
+      for (endpointIndex, (rate, latency)) in work.enumerated() {
         let count = UInt64(rate / 10)
-        cells.add(count, at: bench.evidence.index(.started, slot))
-        cells.add(count, at: bench.evidence.index(.completed, slot))
+        cells.add(count, at: bench.evidence.index(.started, endpointIndex))
+        cells.add(count, at: bench.evidence.index(.completed, endpointIndex))
         cells.add(
-          count * UInt64(latency * 1e9), at: bench.evidence.index(.completedNanoseconds, slot))
+          count * UInt64(latency * 1e9),
+          at: bench.evidence.index(.completedNanoseconds, endpointIndex))
         cells.add(
-          count * UInt64((1 + rate * latency) * 1e6), at: bench.evidence.index(.workMicros, slot))
+          count * UInt64((1 + rate * latency) * 1e6),
+          at: bench.evidence.index(.workMicros, endpointIndex))
         let micros = UInt64(latency * 1e6)
-        cells.add(2 * count * micros * micros, at: bench.evidence.index(.completedSquares, slot))
+        cells.add(
+          2 * count * micros * micros, at: bench.evidence.index(.completedSquares, endpointIndex))
       }
     }
   }
@@ -364,9 +367,9 @@ private func factors(
       return .usage(pages % 4 < 2 ? 100 : 20)
     }
     #expect(abs(bench.effective(0) - 1) < 0.15)
-    bench.run(seconds: 3) { $0.id.slot == 0 ? .usage(100) : .usage(20) }
+    bench.run(seconds: 3) { $0.id.endpointIndex == 0 ? .usage(100) : .usage(20) }
     #expect(bench.effective(0) > 0.4)
-    bench.run(seconds: 60) { $0.id.slot == 0 ? .usage(100) : .usage(20) }
+    bench.run(seconds: 60) { $0.id.endpointIndex == 0 ? .usage(100) : .usage(20) }
     #expect(near(bench.effective(0), 2 * 0.05 / 1.05, 0.01))
     #expect(near(bench.effective(1), 2 / 1.05, 0.01))
   }
@@ -386,20 +389,20 @@ private func factors(
     fleet.pools[0].endpoints[0].concurrency = 8
     var bench = Bench(fleet)
     Self.play(&bench, [(20, 0.1), (20, 0.1)], seconds: 3)
-    #expect(bench.hints.shape(0).knee == 8)
-    #expect(bench.hints.shape(1) == .unknown)
+    #expect(bench.pickBoard.shape(0).knee == 8)
+    #expect(bench.pickBoard.shape(1) == .unknown)
     fleet.pools[0].weights.isDryRun = true
     bench.controller.apply(fleet: fleet, now: bench.now)
     Self.play(&bench, [(20, 0.1), (20, 0.1)], seconds: 1)
-    #expect(bench.hints.shape(0) == .plain)
+    #expect(bench.pickBoard.shape(0) == .plain)
     fleet.pools[0].weights.isDryRun = false
     bench.controller.apply(fleet: fleet, now: bench.now)
     Self.play(&bench, [(20, 0.1), (20, 0.1)], seconds: 2)
-    #expect(bench.hints.shape(0).knee == 8)
+    #expect(bench.pickBoard.shape(0).knee == 8)
     fleet.pools[0].weights.law = .static
     bench.controller.apply(fleet: fleet, now: bench.now)
     Self.play(&bench, [(20, 0.1), (20, 0.1)], seconds: 1)
-    #expect(bench.hints.shape(0) == .plain)
+    #expect(bench.pickBoard.shape(0) == .plain)
   }
 
   @Test func weightsStayWithTheirEndpointsWhenAReloadChangesTheirOrder() {
@@ -412,27 +415,29 @@ private func factors(
     turned.pools[0].endpoints.reverse()
     bench.controller.apply(fleet: turned, now: bench.now)
     Self.play(&bench, work, seconds: 0.2)
-    for slot in 0..<3 { #expect(near(bench.effective(slot), before[slot], 0.05)) }
+    for endpointIndex in 0..<3 {
+      #expect(near(bench.effective(endpointIndex), before[endpointIndex], 0.05))
+    }
   }
 
   @Test func aPageThatTellsFarMoreLoadThanTheOthersIsBelievedInPart() {
     var pool = CapacityPool()
-    #expect(pool.foreignMax == .infinity)
+    #expect(pool.othersMax == .infinity)
     for total in [6.0, 10_000, 4] { pool.noteLoad(total: total, own: 4, endpointCount: 3) }
-    #expect(pool.foreignMax == 8 * (5 + 2))
+    #expect(pool.othersMax == 8 * (5 + 2))
     var evidence = CapacityEvidence()
     evidence.scrapeSent(EvidenceReading())
     var page = WorkReading()
     page.waiting = 10_000
     _ = evidence.take(
-      page, cells: EvidenceReading(), sentAt: .seconds(1), foreignMax: pool.foreignMax)
-    #expect(evidence.foreign == 56)
+      page, cells: EvidenceReading(), sentAt: .seconds(1), othersMax: pool.othersMax)
+    #expect(evidence.others == 56)
     // The first page that tells less ends most of it.
     page.waiting = 0
     evidence.scrapeSent(EvidenceReading())
     _ = evidence.take(
-      page, cells: EvidenceReading(), sentAt: .seconds(2), foreignMax: pool.foreignMax)
-    #expect(evidence.foreignMean <= 8)
+      page, cells: EvidenceReading(), sentAt: .seconds(2), othersMax: pool.othersMax)
+    #expect(evidence.othersMean <= 8)
   }
 }
 

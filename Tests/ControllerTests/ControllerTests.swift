@@ -16,7 +16,7 @@ import Testing
   @Test func stepsGiveTheOperatorsTableTimesTheBaseWeight() throws {
     var bench = Bench(makeFleet(bases: [1, 2, 1, 1], law: .steps, scrapes: [try .json]))
     let load = [10.0, 45, 70, 95]
-    bench.run(seconds: 12) { .usage(load[$0.id.slot], load[$0.id.slot]) }
+    bench.run(seconds: 12) { .usage(load[$0.id.endpointIndex], load[$0.id.endpointIndex]) }
     #expect((0..<4).map(bench.effective) == [4, 6, 2, 1])
     #expect(bench.kind(0) == .law)
     #expect(
@@ -25,7 +25,7 @@ import Testing
 
   @Test func headroomShrinksTheOneThatNearsItsAlarmAndNoOther() throws {
     var bench = Bench(makeFleet(bases: [2, 2], scrapes: [try .json]))
-    bench.run(seconds: 10) { .usage($0.id.slot == 0 ? 77.5 : 20) }
+    bench.run(seconds: 10) { .usage($0.id.endpointIndex == 0 ? 77.5 : 20) }
     #expect(near(bench.effective(0), 2 * 0.525))
     #expect(bench.effective(1) == 2)
     #expect(
@@ -70,21 +70,25 @@ import Testing
   @Test func aSilentEndpointGoesStaleAndThenGetsWhatItsMatesGet() throws {
     var bench = Bench(makeFleet(bases: [1, 1, 2, 0], scrapes: [try .json]))
     let load = [77.5, 79, 20, 20]
-    bench.run(seconds: 10) { .usage(load[$0.id.slot]) }
+    bench.run(seconds: 10) { .usage(load[$0.id.endpointIndex]) }
     #expect(near(bench.effective(1), 0.05 + 0.95 * 0.4))
     let silent = 1
-    bench.run(seconds: 10) { $0.id.slot == silent ? .failure(.refused) : .usage(load[$0.id.slot]) }
+    bench.run(seconds: 10) {
+      $0.id.endpointIndex == silent ? .failure(.refused) : .usage(load[$0.id.endpointIndex])
+    }
     // The last number still counts.
     #expect(bench.kind(1) == .stale)
     #expect(near(bench.effective(1), 0.05 + 0.95 * 0.4))
-    bench.run(seconds: 30) { $0.id.slot == silent ? .failure(.refused) : .usage(load[$0.id.slot]) }
+    bench.run(seconds: 30) {
+      $0.id.endpointIndex == silent ? .failure(.refused) : .usage(load[$0.id.endpointIndex])
+    }
     #expect(bench.kind(1) == .expired)
     // The median of 0.525, 1 and 1.
     #expect(bench.effective(1) == 1)
     #expect(
       bench.why(1) == "no fresh metrics: the configured weight, the median of 3 other endpoints")
     #expect(bench.effective(3) == 0)
-    bench.run(seconds: 5) { .usage(load[$0.id.slot]) }
+    bench.run(seconds: 5) { .usage(load[$0.id.endpointIndex]) }
     #expect(bench.kind(1) == .law)
     #expect(near(bench.effective(1), 0.05 + 0.95 * 0.4))
   }
@@ -102,9 +106,9 @@ import Testing
     var bench = Bench(makeFleet(bases: [1, 2], law: .steps, scrapes: [try .json]))
     bench.run(seconds: 12) { _ in .usage(0, 0) }
     #expect((0..<2).map(bench.effective) == [4, 8])
-    bench.run(seconds: 25) { $0.id.slot == 1 ? .failure(.refused) : .usage(0, 0) }
+    bench.run(seconds: 25) { $0.id.endpointIndex == 1 ? .failure(.refused) : .usage(0, 0) }
     #expect(bench.effective(1) == 8)
-    bench.run(seconds: 20) { $0.id.slot == 1 ? .failure(.refused) : .usage(0, 0) }
+    bench.run(seconds: 20) { $0.id.endpointIndex == 1 ? .failure(.refused) : .usage(0, 0) }
     #expect(bench.effective(1) == 2)
     #expect(bench.kind(1) == .expired)
     #expect(bench.effective(0) == 4)
@@ -120,7 +124,8 @@ import Testing
     bench.run(seconds: 5) { $0.kind == .health ? .page(204, "") : .usage(20) }
     #expect(bench.rows[0]?.eligibility == .ready)
     bench.run(seconds: 5) {
-      $0.kind != .health ? .usage(20) : $0.id.slot == 0 ? .page(503, "loading") : .page(200, "")
+      $0.kind != .health
+        ? .usage(20) : $0.id.endpointIndex == 0 ? .page(503, "loading") : .page(200, "")
     }
     #expect(bench.rows[0]?.eligibility == .unhealthy)
     #expect(bench.rows[1]?.eligibility == .ready)
@@ -144,7 +149,7 @@ import Testing
     bench.run(seconds: 5) { _ in .page(200, "") }
     #expect(bench.rows.prefix(4).map { $0?.isDown } == [false, false, false, false])
     bench.run(seconds: 8) {
-      switch $0.id.slot {
+      switch $0.id.endpointIndex {
       case 0: .failure(.refused)
       case 1: .failure(.timeout)
       case 2: .page(503, "ending")
@@ -206,12 +211,12 @@ import Testing
         var bench = Bench(makeFleet(bases: bases, law: law, scrapes: [try .json]), seed: seed)
         let ceiling = law == .steps ? 4.0 : 1
         bench.run(seconds: 120, answer: { _ in Self.anyAnswer(&random) }) { bench in
-          for (slot, base) in bases.enumerated() {
-            guard let row = bench.rows[slot] else { continue }
+          for (endpointIndex, base) in bases.enumerated() {
+            guard let row = bench.rows[endpointIndex] else { continue }
             let range = 0.05 * base * (1 - 1e-9)...ceiling * base * (1 + 1e-9)
             // Half a million times: only what is wrong is reported.
             if range.contains(row.effective), range.contains(row.target) { continue }
-            Issue.record("seed \(seed), \(law), slot \(slot): \(row)")
+            Issue.record("seed \(seed), \(law), endpointIndex \(endpointIndex): \(row)")
           }
         }
         #expect(bench.controller.weightLog.entries.count <= 64)
@@ -277,7 +282,7 @@ import Testing
   @Test func anEndpointThatIsGoneTakesNoOutcomeAndHasNoRow() throws {
     var bench = Bench(makeFleet(bases: [1, 1], scrapes: [try .json]))
     bench.run(seconds: 1.2) { _ in .usage(10) }
-    let id = try #require(bench.requests.last { $0.request.id.slot == 1 }).request.id
+    let id = try #require(bench.requests.last { $0.request.id.endpointIndex == 1 }).request.id
     bench.controller.apply(fleet: makeFleet(bases: [1], scrapes: [try .json]), now: bench.now)
     let isTaken = bench.controller.finished(
       id, .failed(ProbeFailure(.cut)), now: bench.now, wall: .zero)
@@ -294,8 +299,9 @@ import Testing
       makeFleet(bases: [Double](repeating: 1, count: 40), scrapes: [try .json]), seed: 7)
     bench.run(seconds: 60) { _ in .usage(10) }
     var firsts: [Double] = []
-    for slot in 0..<40 {
-      let times = bench.requests.filter { $0.request.id.slot == slot }.map(\.at.seconds)
+    for endpointIndex in 0..<40 {
+      let times = bench.requests.filter { $0.request.id.endpointIndex == endpointIndex }.map(
+        \.at.seconds)
       firsts.append(times[0])
       for (earlier, later) in zip(times, times.dropFirst()) {
         // The bench looks every 100 ms.
@@ -328,9 +334,9 @@ import Testing
       var fleet = makeFleet(bases: [1, 1, 1], scrapes: [try .json], health: policy)
       fleet.pools[0].weights.timeout = .seconds(20)
       var bench = Bench(fleet, seed: 5)
-      bench.run(seconds: 30) { $0.id.slot == hung ? .hang : .usage(10) }
-      return (1..<3).map { slot in
-        bench.requests.filter { $0.request.id.slot == slot }.map(\.at)
+      bench.run(seconds: 30) { $0.id.endpointIndex == hung ? .hang : .usage(10) }
+      return (1..<3).map { endpointIndex in
+        bench.requests.filter { $0.request.id.endpointIndex == endpointIndex }.map(\.at)
       }
     }
     let counts = try times(hung: 0).map(\.count)
@@ -342,8 +348,8 @@ import Testing
   @Test func aProbeOfWhichNothingIsHeardIsGivenUpAndSentAgain() throws {
     var controller = Controller(
       fleet: makeFleet(bases: [1], scrapes: [try .json]),
-      evidence: EvidenceBoard(workerCount: 1, slotCount: 64),
-      hints: HintBoard(slotCount: 64), random: RandomSource(seed: 1), now: .zero)
+      evidence: EvidenceBoard(workerCount: 1, endpointLimit: 64),
+      pickBoard: PickBoard(endpointLimit: 64), random: RandomSource(seed: 1), now: .zero)
     var counts = [controller.due(now: .seconds(1)).count, controller.due(now: .seconds(3)).count]
     #expect(controller.nextDue == .seconds(1) + .milliseconds(2_600))
     counts.append(controller.due(now: .seconds(4)).count)

@@ -6,23 +6,25 @@ import Testing
 /// The cells of one endpoint, as a balancer would write them.
 private struct Cells {
   private let board: EvidenceBoard
-  private let slot: Int
-  init(_ board: EvidenceBoard, _ slot: Int) { (self.board, self.slot) = (board, slot) }
+  private let endpointIndex: Int
+  init(_ board: EvidenceBoard, _ endpointIndex: Int) {
+    (self.board, self.endpointIndex) = (board, endpointIndex)
+  }
 
   /// So many are in flight from now on, and so many have come; those that are neither are done.
   func put(inFlight: Int, started: Int) {
     let cells = board.block(ofWorker: 0)
-    cells.store(UInt64(inFlight), at: board.index(.inFlight, slot))
-    cells.add(UInt64(started), at: board.index(.started, slot))
-    let all = cells[board.index(.started, slot)]
-    cells.store(all - min(all, UInt64(inFlight)), at: board.index(.completed, slot))
+    cells.store(UInt64(inFlight), at: board.index(.inFlight, endpointIndex))
+    cells.add(UInt64(started), at: board.index(.started, endpointIndex))
+    let all = cells[board.index(.started, endpointIndex)]
+    cells.store(all - min(all, UInt64(inFlight)), at: board.index(.completed, endpointIndex))
   }
 }
 
 @Suite struct DemandTests {
   /// 8 slots of which 4 are busy, 2 requests in a tick: 20/s, 0.2 s each, 40/s when full.
   private static func half(_ board: EvidenceBoard, slots: [Int]) -> (Bench) -> Void {
-    { _ in for slot in slots { Cells(board, slot).put(inFlight: 4, started: 2) } }
+    { _ in for endpointIndex in slots { Cells(board, endpointIndex).put(inFlight: 4, started: 2) } }
   }
 
   private static func fleet(_ concurrencies: [Double?], health: HealthPolicy? = nil) -> Fleet {
@@ -75,12 +77,12 @@ private struct Cells {
       seconds: 120, answer: { _ in .page(200, "") }, observe: Self.half(board, slots: [0, 1]))
     #expect(near(bench.controller.demand[0].capacity ?? 0, 80, 1))
     bench.run(
-      seconds: 10, answer: { .page($0.id.slot == 0 ? 503 : 200, "") },
+      seconds: 10, answer: { .page($0.id.endpointIndex == 0 ? 503 : 200, "") },
       observe: Self.half(board, slots: [0, 1]))
     #expect(near(bench.controller.demand[0].capacity ?? 0, 40, 1))
     board.block(ofWorker: 0).store(1, at: board.index(.ejectedSince, 1))
     bench.run(
-      seconds: 1, answer: { .page($0.id.slot == 0 ? 503 : 200, "") },
+      seconds: 1, answer: { .page($0.id.endpointIndex == 0 ? 503 : 200, "") },
       observe: Self.half(board, slots: [0, 1]))
     #expect(bench.controller.demand[0].capacity == nil)
     #expect(bench.controller.demand[0].ratio == nil)
@@ -154,7 +156,7 @@ private struct Cells {
     cells.inFlight = 6
     for _ in 0...600 {
       cells.started += 1
-      _ = service.take(cells, foreign: 6, slots: 8, passed: 0.1)
+      _ = service.take(cells, others: 6, slots: 8, passed: 0.1)
     }
     // Ours end at 10/s on half of the slots.
     #expect(near(try #require(service.capacity), 20, 0.2))
@@ -167,7 +169,7 @@ private struct Cells {
     for tick in 0...6_000 {
       cells.started += 10
       cells.failed += 9
-      let started = service.take(cells, foreign: 0, slots: 1, passed: 0.1)
+      let started = service.take(cells, others: 0, slots: 1, passed: 0.1)
       #expect(started == (tick == 0 ? 0 : 10))
     }
     #expect(near(try #require(service.capacity), 10, 0.1))
@@ -179,10 +181,10 @@ private struct Cells {
     cells.inFlight = 4
     for _ in 0...100 {
       cells.started += 2
-      _ = service.take(cells, foreign: 0, slots: nil, passed: 0.1)
+      _ = service.take(cells, others: 0, slots: nil, passed: 0.1)
     }
     #expect(service.capacity != nil)
-    _ = service.take(cells, foreign: 0, slots: 8, passed: 0.1)
+    _ = service.take(cells, others: 0, slots: 8, passed: 0.1)
     #expect(service.capacity == nil)
   }
 }

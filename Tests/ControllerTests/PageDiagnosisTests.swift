@@ -18,17 +18,17 @@ import Testing
   private struct Row: Sendable {
     var fetch: PageFetch
     var port: UInt16 = 8000
-    var clues: [PageFetch] = []
+    var followUps: [PageFetch] = []
     /// What the hints say, in their order.
     var hints: [String]
     var preset: String?
     var location: SourceLocation
 
     init(
-      _ fetch: PageFetch, port: UInt16 = 8000, clues: [PageFetch] = [], _ hints: [String],
+      _ fetch: PageFetch, port: UInt16 = 8000, followUps: [PageFetch] = [], _ hints: [String],
       preset: String? = nil, _ location: SourceLocation = #_sourceLocation
     ) {
-      (self.fetch, self.port, self.clues, self.hints) = (fetch, port, clues, hints)
+      (self.fetch, self.port, self.followUps, self.hints) = (fetch, port, followUps, hints)
       (self.preset, self.location) = (preset, location)
     }
   }
@@ -38,7 +38,7 @@ import Testing
   private static let rows: [Row] = [
     Row(
       answer(404, "<HTML><HEAD><TITLE>404 Not Found</TITLE></HEAD></HTML>"), port: 8501,
-      clues: [answer(400, "{ \"error\": \"Malformed request: GET /v1/\" }", "/v1/")],
+      followUps: [answer(400, "{ \"error\": \"Malformed request: GET /v1/\" }", "/v1/")],
       ["this looks like TensorFlow Serving. Its page is /monitoring/prometheus/metrics"],
       preset: "tfserving"),
     Row(
@@ -52,7 +52,7 @@ import Testing
       ["this looks like llama.cpp. It answers 503 while its model loads"], preset: "llamacpp"),
     Row(
       notFound,
-      clues: [
+      followUps: [
         answer(200, "{\"object\": \"list\", \"data\": [{\"owned_by\": \"sglang\"}]}", "/v1/models")
       ], ["this looks like SGLang. Its page is off until --enable-metrics."], preset: "sglang"),
     Row(
@@ -62,14 +62,14 @@ import Testing
       port: 8080,
       ["this looks like TorchServe. Its page is on a port of its own, 8082"], preset: "torchserve"),
     Row(
-      notFound, clues: [answer(200, "{\"name\":\"triton\",\"version\":\"2.51.0\"}", "/v2")],
+      notFound, followUps: [answer(200, "{\"name\":\"triton\",\"version\":\"2.51.0\"}", "/v2")],
       ["this looks like Triton. Its page is on a port of its own, 8002"], preset: "triton"),
     Row(
-      notFound, clues: [answer(200, "Ollama is running", "/")],
+      notFound, followUps: [answer(200, "Ollama is running", "/")],
       ["this looks like Ollama. It has no metrics page."]),
     // A clue in another path's answer is none.
     Row(
-      notFound, clues: [answer(200, "{\"name\":\"triton\"}", "/v1/models")],
+      notFound, followUps: [answer(200, "{\"name\":\"triton\"}", "/v1/models")],
       ["the page is not at /metrics, or it is turned off"]),
     Row(answer(401, ""), ["the page asks for credentials"]),
     Row(answer(302, ""), ["it redirects"]),
@@ -91,7 +91,7 @@ import Testing
 
   @Test(arguments: rows.indices) func anAnswerThatIsNoPageIsExplained(row: Int) {
     let row = Self.rows[row]
-    let diagnosis = PageDiagnosis(row.fetch, port: row.port, clues: row.clues)
+    let diagnosis = PageDiagnosis(row.fetch, port: row.port, followUps: row.followUps)
     #expect(!diagnosis.problem.isEmpty)
     #expect(diagnosis.preset == row.preset, sourceLocation: row.location)
     #expect(
@@ -145,7 +145,7 @@ import Testing
     #expect(survey.rows.allSatisfy { $0.reading == .absent(.missing) })
   }
 
-  @Test func aForeignPageNamesWhatSoundsLikeLoad() throws {
+  @Test func aOthersPageNamesWhatSoundsLikeLoad() throws {
     let survey = try PageSurvey(try Self.bytes("haproxy"), nil, preset: nil)
     #expect(survey.fits.isEmpty && survey.preset == nil && !survey.isUseful)
     #expect(survey.suspects.contains("haproxy_backend_current_queue"))
@@ -264,7 +264,7 @@ import Testing
     }
   }
 
-  @Test func foreignTextCannotSteerATerminal() throws {
+  @Test func othersTextCannotSteerATerminal() throws {
     let (report, _) = try Self.run(
       ["h:1"], ["/metrics": "{\"evil\u{1B}[2Jqueue\"} 1\nx_queue\u{7F} 1\ny_queue 1\n"])
     #expect(!report.text.utf8.contains { $0 == 0x1B || $0 == 0x7F })

@@ -3,25 +3,25 @@ import Testing
 @testable import Controller
 
 /// What an endpoint did in a tick.
-private func news(_ durations: [Double] = [], failed: Double = 0) -> CapacityNews {
-  var news = CapacityNews()
-  news.completions = Double(durations.count)
-  news.seconds = durations.reduce(0, +)
-  news.squares = durations.reduce(0) { $0 + $1 * $1 }
-  news.failed = failed
-  return news
+private func delta(_ durations: [Double] = [], failed: Double = 0) -> CapacityDelta {
+  var delta = CapacityDelta()
+  delta.completions = Double(durations.count)
+  delta.seconds = durations.reduce(0, +)
+  delta.squares = durations.reduce(0) { $0 + $1 * $1 }
+  delta.failed = failed
+  return delta
 }
 
 @Suite struct ProbationTests {
   /// Lets `seconds` pass without a request.
   private func idle(_ probation: inout Probation, _ seconds: Double) {
     for _ in 0..<Int((seconds * 10).rounded()) {
-      _ = probation.take(news(), inFlight: 0, outstandingSeconds: 0, usual: 0.1, passed: 0.1)
+      _ = probation.take(delta(), inFlight: 0, outstandingSeconds: 0, usual: 0.1, passed: 0.1)
     }
   }
 
-  private func take(_ probation: inout Probation, _ news: CapacityNews) -> Bool {
-    probation.take(news, inFlight: 0, outstandingSeconds: 0, usual: 0.1, passed: 0.1)
+  private func take(_ probation: inout Probation, _ delta: CapacityDelta) -> Bool {
+    probation.take(delta, inFlight: 0, outstandingSeconds: 0, usual: 0.1, passed: 0.1)
   }
 
   @Test func oneThatIsWellGetsNoTrial() {
@@ -40,7 +40,7 @@ private func news(_ durations: [Double] = [], failed: Double = 0) -> CapacityNew
     for round in 1...3 {
       probation.begin()
       #expect(!probation.wantsTrial(sickIdle: 1, rate: 1_000))
-      #expect(take(&probation, news([0.1])) == (round == 3))
+      #expect(take(&probation, delta([0.1])) == (round == 3))
       idle(&probation, 0.1)
       #expect(probation.wantsTrial(sickIdle: 1, rate: 1_000) == (round < 3))
     }
@@ -62,15 +62,15 @@ private func news(_ durations: [Double] = [], failed: Double = 0) -> CapacityNew
     probation.fall()
     for expected in [2.0, 4, 8, 16, 16] {
       probation.begin()
-      _ = take(&probation, news([2]))
+      _ = take(&probation, delta([2]))
       #expect(probation.back == expected)
       #expect(probation.owed == 3)
     }
     probation.begin()
-    _ = take(&probation, news(failed: 1))
+    _ = take(&probation, delta(failed: 1))
     #expect(probation.back == 16)
     probation.begin()
-    _ = take(&probation, news([0.1]))
+    _ = take(&probation, delta([0.1]))
     #expect(probation.back == 1)
   }
 
@@ -86,13 +86,13 @@ private func news(_ durations: [Double] = [], failed: Double = 0) -> CapacityNew
     for _ in 0..<5 { probation.canaryFailed() }
     #expect(probation.back == 1 && probation.owed == 3)
     probation.begin()
-    _ = take(&probation, news([2]))
+    _ = take(&probation, delta([2]))
     #expect(probation.back == 2)
     idle(&probation, 1.5)
     #expect(!probation.wantsTrial(sickIdle: 1, rate: 5, isCleared: true))
     idle(&probation, 1)
     probation.begin()
-    _ = take(&probation, news([0.1]))
+    _ = take(&probation, delta([0.1]))
     idle(&probation, 0.1)
     #expect(probation.owed == 2 && probation.wantsTrial(sickIdle: 1, rate: 5, isCleared: true))
     // Good answers of clients are owed anew after a bad canary.
@@ -107,16 +107,16 @@ private func news(_ durations: [Double] = [], failed: Double = 0) -> CapacityNew
 
   @Test func answersOfRequestsFromBeforeAreNoTrials() {
     var probation = Probation()
-    for _ in 0..<20 { _ = take(&probation, news([9])) }
+    for _ in 0..<20 { _ = take(&probation, delta([9])) }
     #expect(probation.isSick)
     #expect(probation.back == 1)
   }
 
   @Test func whatWaitsFarTooLongMakesSick() {
     var probation = Probation()
-    _ = probation.take(news(), inFlight: 2, outstandingSeconds: 2.3, usual: 0.1, passed: 0.1)
+    _ = probation.take(delta(), inFlight: 2, outstandingSeconds: 2.3, usual: 0.1, passed: 0.1)
     #expect(!probation.isSick)
-    _ = probation.take(news(), inFlight: 2, outstandingSeconds: 2.5, usual: 0.1, passed: 0.1)
+    _ = probation.take(delta(), inFlight: 2, outstandingSeconds: 2.5, usual: 0.1, passed: 0.1)
     #expect(probation.isSick)
   }
 
@@ -128,7 +128,7 @@ private func news(_ durations: [Double] = [], failed: Double = 0) -> CapacityNew
     var hung = 0.0
     while probation.isTried, hung < 60 {
       hung += 0.1
-      _ = probation.take(news(), inFlight: 1, outstandingSeconds: hung, usual: 0.1, passed: 0.1)
+      _ = probation.take(delta(), inFlight: 1, outstandingSeconds: hung, usual: 0.1, passed: 0.1)
     }
     // Eight times what is usual for each of two requests.
     #expect(hung < 2)

@@ -37,8 +37,8 @@ private struct Rig: ~Copyable {
     address = group.address
     driver = ProbeDriver(tag: Self.driverTag, userAgent: "steelyard/1")
     controller = Controller(
-      fleet: fleet, evidence: EvidenceBoard(workerCount: 1, slotCount: 64),
-      hints: HintBoard(slotCount: 64), random: RandomSource(seed: 1), now: Clock.now)
+      fleet: fleet, evidence: EvidenceBoard(workerCount: 1, endpointLimit: 64),
+      pickBoard: PickBoard(endpointLimit: 64), random: RandomSource(seed: 1), now: Clock.now)
   }
 
   /// Turns until `isDone` or ten seconds have passed. `answer` gets the number of the connection

@@ -16,7 +16,7 @@ import Testing
     _ path: String = "/metrics", _ kind: ProbeRequest.Kind = .prometheus, max: Int = 20
   ) -> ProbeRequest {
     ProbeRequest(
-      id: ProbeID(slot: 0, source: 0, serial: 1),
+      id: ProbeID(endpointIndex: 0, source: 0, serial: 1),
       address: SocketAddress(bytes: [10, 0, 0, 1], port: 8000), path: path,
       kind: kind, timeout: .seconds(1), contentBytesMax: max)
   }

@@ -10,20 +10,20 @@ import Testing
   private func fit(
     _ shape: ServiceShape, most: Int, count: Int = 4_000, seed: UInt64
   ) -> ServiceShape {
-    let board = EvidenceBoard(workerCount: 1, slotCount: 3)
+    let board = EvidenceBoard(workerCount: 1, endpointLimit: 3)
     let cells = board.occupancyBlock(ofWorker: 0)
     var random = RandomSource(seed: seed)
     var fit = ShapeFit()
-    fit.take(board, slots: [0, 1, 2], passed: 1, fleetResponse: 0.1)
+    fit.take(board, endpointIndexes: [0, 1, 2], passed: 1, fleetResponse: 0.1)
     for _ in 0..<count {
-      let slot = random.index(below: 3)
+      let endpointIndex = random.index(below: 3)
       let occupancy = 1 + random.index(below: most)
-      let alone = 0.1 * Double(slot + 1) * -logarithm(1 - random.unit())
-      let index = OccupancyBucket.index(slot, OccupancyBucket.of(occupancy))
+      let alone = 0.1 * Double(endpointIndex + 1) * -logarithm(1 - random.unit())
+      let index = OccupancyBucket.index(endpointIndex, OccupancyBucket.of(occupancy))
       cells.add(1, at: index)
       cells.add(UInt64(alone * shape.stretch(Double(occupancy)) * 1e6), at: index + 1)
     }
-    fit.take(board, slots: [0, 1, 2], passed: 1, fleetResponse: 0.1)
+    fit.take(board, endpointIndexes: [0, 1, 2], passed: 1, fleetResponse: 0.1)
     return fit.shape(marginal: 1.5)
   }
 
@@ -97,11 +97,11 @@ import Testing
 
   @Test(arguments: [(proportional: true, slope: 1.0), (false, 0)])
   func theSlopeOfDurationOnLength(proportional: Bool, slope: Double) {
-    let board = EvidenceBoard(workerCount: 1, slotCount: 1)
+    let board = EvidenceBoard(workerCount: 1, endpointLimit: 1)
     let cells = board.block(ofWorker: 0)
     var random = RandomSource(seed: 3)
     var fit = SizeFit()
-    fit.take(board, slots: [0], passed: 1)
+    fit.take(board, endpointIndexes: [0], passed: 1)
     #expect(fit.slope == nil)
     for _ in 0..<2_000 {
       let size = UInt64(1 + random.index(below: 200))
@@ -113,7 +113,7 @@ import Testing
         cells.add(value, at: board.index(column, 0))
       }
     }
-    fit.take(board, slots: [0], passed: 1)
+    fit.take(board, endpointIndexes: [0], passed: 1)
     #expect(abs((fit.slope ?? -1) - slope) < 0.08)
     #expect(abs((fit.meanSize ?? 0) - 100) < 5)
   }

@@ -87,7 +87,7 @@ func makeFleet(
   for (index, base) in bases.enumerated() {
     var endpoint = Endpoint(
       address: SocketAddress(bytes: [10, 0, 0, UInt8(index + 1)], port: 8000), baseWeight: base)
-    endpoint.slot = index
+    endpoint.endpointIndex = index
     pool.endpoints.append(endpoint)
   }
   pool.weights.law = law
@@ -115,9 +115,9 @@ enum Answer {
 struct Bench {
   var controller: Controller
   /// What the balancer saw; played by the tests.
-  let evidence = EvidenceBoard(workerCount: 1, slotCount: 64)
+  let evidence = EvidenceBoard(workerCount: 1, endpointLimit: 64)
   /// What the workers are told.
-  let hints = HintBoard(slotCount: 64)
+  let pickBoard = PickBoard(endpointLimit: 64)
   var now = Nanoseconds.zero
   /// What is published: the board's first rows, then those of the last tick that had any.
   var rows: [WeightRow?] = []
@@ -128,7 +128,7 @@ struct Bench {
 
   init(_ fleet: Fleet, seed: UInt64 = 1) {
     controller = Controller(
-      fleet: fleet, evidence: evidence, hints: hints,
+      fleet: fleet, evidence: evidence, pickBoard: pickBoard,
       random: RandomSource(seed: seed), now: now)
     rows = controller.endpoints.map { $0?.row }
   }
@@ -171,11 +171,13 @@ struct Bench {
     }
   }
 
-  func effective(_ slot: Int) -> Double { rows[slot]?.effective ?? .nan }
-  func target(_ slot: Int) -> Double { rows[slot]?.target ?? .nan }
+  func effective(_ endpointIndex: Int) -> Double { rows[endpointIndex]?.effective ?? .nan }
+  func target(_ endpointIndex: Int) -> Double { rows[endpointIndex]?.target ?? .nan }
   /// Why the weight is what it is, as an operator reads it.
-  func why(_ slot: Int) -> String? { controller.explainedRow(slot, now: now)?.reasonText }
-  func kind(_ slot: Int) -> WeightReason.Kind? { rows[slot]?.reason.kind }
+  func why(_ endpointIndex: Int) -> String? {
+    controller.explainedRow(endpointIndex, now: now)?.reasonText
+  }
+  func kind(_ endpointIndex: Int) -> WeightReason.Kind? { rows[endpointIndex]?.reason.kind }
 }
 
 func near(_ a: Double, _ b: Double, _ tolerance: Double = 1e-9) -> Bool { abs(a - b) <= tolerance }

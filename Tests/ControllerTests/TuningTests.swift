@@ -84,7 +84,7 @@ import Testing
 
   @Test func aFrozenPoolKeepsItsWeightsWhateverTheLawSays() throws {
     var bench = Bench(makeFleet(bases: [2, 2], scrapes: [try .json]))
-    bench.run(seconds: 5) { $0.id.slot == 0 ? .usage(77.5) : .usage(20) }
+    bench.run(seconds: 5) { $0.id.endpointIndex == 0 ? .usage(77.5) : .usage(20) }
     let before = bench.effective(0)
     try Self.order(&bench, .freeze, endpoint: nil, lasts: .seconds(10))
     bench.run(seconds: 8) { _ in .usage(20) }
@@ -137,9 +137,9 @@ import Testing
 
   @Test func theExplanationNamesEveryStepOfTheWay() throws {
     var bench = Bench(makeFleet(bases: [2, 2], law: .headroom, scrapes: [try .json]))
-    bench.run(seconds: 10) { $0.id.slot == 0 ? .usage(77.5) : .failure(.refused) }
+    bench.run(seconds: 10) { $0.id.endpointIndex == 0 ? .usage(77.5) : .failure(.refused) }
     try Self.order(&bench, .scale(0.5), lasts: .seconds(100))
-    bench.run(seconds: 0.2) { $0.id.slot == 0 ? .usage(77.5) : .failure(.refused) }
+    bench.run(seconds: 0.2) { $0.id.endpointIndex == 0 ? .usage(77.5) : .failure(.refused) }
     let explanation = try #require(
       PoolExplanation(pool: "text", of: bench.controller, now: bench.now))
     let text = explanation.text(isVerbose: true)

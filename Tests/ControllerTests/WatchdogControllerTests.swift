@@ -26,7 +26,9 @@ private struct Rig {
     block = bench.evidence.block(ofWorker: 0)
     tokens = [Double](repeating: 100, count: count)
     self.count = count
-    for slot in 0..<count { block.store(2, at: bench.evidence.index(.inFlight, slot)) }
+    for endpointIndex in 0..<count {
+      block.store(2, at: bench.evidence.index(.inFlight, endpointIndex))
+    }
   }
 
   private static func page(_ tokens: Double) -> String {
@@ -40,47 +42,54 @@ private struct Rig {
 
   mutating func run(seconds: Double) {
     for _ in 0..<Int((seconds * 10).rounded()) {
-      for slot in 0..<count where !hung.contains(slot) && !frozen.contains(slot) {
-        tokens[slot] += 3
-        block.add(1, at: bench.evidence.index(.pieces, slot))
+      for endpointIndex in 0..<count
+      where !hung.contains(endpointIndex) && !frozen.contains(endpointIndex) {
+        tokens[endpointIndex] += 3
+        block.add(1, at: bench.evidence.index(.pieces, endpointIndex))
       }
       let (tokens, frozen) = (tokens, frozen)
       bench.run(
         seconds: 0.1,
         answer: { request in
-          if frozen.contains(request.id.slot) { return .hang }
+          if frozen.contains(request.id.endpointIndex) { return .hang }
           return request.kind == .health
-            ? .page(200, "") : .page(200, Self.page(tokens[request.id.slot]))
+            ? .page(200, "") : .page(200, Self.page(tokens[request.id.endpointIndex]))
         })
     }
   }
 
-  func clear(_ slot: Int) { block.store(0, at: bench.evidence.index(.inFlight, slot)) }
+  func clear(_ endpointIndex: Int) {
+    block.store(0, at: bench.evidence.index(.inFlight, endpointIndex))
+  }
 
-  func send(_ slot: Int) {
-    block.store(1, at: bench.evidence.index(.inFlight, slot))
-    block.add(1, at: bench.evidence.index(.started, slot))
+  func send(_ endpointIndex: Int) {
+    block.store(1, at: bench.evidence.index(.inFlight, endpointIndex))
+    block.add(1, at: bench.evidence.index(.started, endpointIndex))
   }
 
   func eligibilities() -> [Eligibility] {
     bench.rows.prefix(count).map { $0?.eligibility ?? .ejected }
   }
 
-  func row(_ slot: Int) -> WeightRow { bench.rows[slot]! }
+  func row(_ endpointIndex: Int) -> WeightRow { bench.rows[endpointIndex]! }
 
   mutating func secondsUntilPhase(
-    _ slot: Int, _ wanted: Watchdog.Phase, max: Double = 60
+    _ endpointIndex: Int, _ wanted: Watchdog.Phase, max: Double = 60
   ) -> Double {
     let start = bench.now
-    while bench.controller.endpoints[slot]?.watchdog.phase != wanted,
+    while bench.controller.endpoints[endpointIndex]?.watchdog.phase != wanted,
       (bench.now - start).seconds < max
     { run(seconds: 0.1) }
     return (bench.now - start).seconds
   }
 
-  mutating func secondsUntil(_ slot: Int, _ wanted: Eligibility, max: Double = 60) -> Double {
+  mutating func secondsUntil(_ endpointIndex: Int, _ wanted: Eligibility, max: Double = 60)
+    -> Double
+  {
     let start = bench.now
-    while eligibilities()[slot] != wanted, (bench.now - start).seconds < max { run(seconds: 0.1) }
+    while eligibilities()[endpointIndex] != wanted, (bench.now - start).seconds < max {
+      run(seconds: 0.1)
+    }
     return (bench.now - start).seconds
   }
 }
@@ -120,7 +129,7 @@ private struct Rig {
     rig.clear(0)
     let pause = rig.secondsUntilPhase(0, .trial)
     #expect(pause <= 2.2)
-    #expect(rig.bench.controller.hints.count(.stalled, 0) == 1)
+    #expect(rig.bench.controller.pickBoard.count(.stalled, 0) == 1)
     // It takes requests, whose answers are waited for; but it is not back.
     #expect(rig.eligibilities() == [.stalled, .ready, .ready])
     #expect(rig.row(0).takesNewExchanges && !rig.row(0).isDown)
@@ -192,7 +201,7 @@ private struct Rig {
     #expect(rig.bench.controller.healthLog.entries.last?.cause == .noAnswer)
     // Its check was brought forward, once.
     let checks = rig.bench.requests.filter {
-      $0.request.id.slot == 2 && $0.request.kind == .health && $0.at > .seconds(30)
+      $0.request.id.endpointIndex == 2 && $0.request.kind == .health && $0.at > .seconds(30)
     }
     #expect((1...2).contains(checks.count))
   }
@@ -223,7 +232,7 @@ private struct Rig {
     let block = bench.evidence.block(ofWorker: 0)
     block.store(1, at: bench.evidence.index(.inFlight, 1))
     bench.run(seconds: 60) { request in
-      if request.kind == .health { return .page(request.id.slot == 0 ? 503 : 200, "") }
+      if request.kind == .health { return .page(request.id.endpointIndex == 0 ? 503 : 200, "") }
       return .page(
         200, "vllm:num_requests_running 1\nvllm:iteration_tokens_total_count 5\n")
     }
@@ -280,19 +289,21 @@ private struct Rig {
     policy.model = .init(name: "bert", version: 2)
     policy.port = 8501
     let fleet = makeFleet(bases: [1, 1], law: .static, health: policy)
-    #expect(WeightBoard(fleet: fleet, slotCount: 64).table.rows[0]?.eligibility == .unhealthy)
+    #expect(WeightBoard(fleet: fleet, endpointLimit: 64).table.rows[0]?.eligibility == .unhealthy)
     var bench = Bench(fleet)
     #expect(bench.rows[0]?.eligibility == .unhealthy)
     bench.run(seconds: 0.3) { request in
       #expect(request.path == "/v1/models/bert")
       #expect(request.address.port == 8501)
-      return .page(200, Self.status(request.id.slot == 0 ? "AVAILABLE" : "LOADING"))
+      return .page(200, Self.status(request.id.endpointIndex == 0 ? "AVAILABLE" : "LOADING"))
     }
     #expect(bench.rows.prefix(2).map { $0?.eligibility } == [.ready, .unhealthy])
     bench.run(seconds: 12) { _ in .page(200, Self.status("AVAILABLE")) }
     #expect(bench.rows[1]?.eligibility == .ready)
     // One answer that says so is enough to leave; answers that are late are not.
-    bench.run(seconds: 8) { $0.id.slot == 0 ? .hang : .page(200, Self.status("UNLOADING")) }
+    bench.run(seconds: 8) {
+      $0.id.endpointIndex == 0 ? .hang : .page(200, Self.status("UNLOADING"))
+    }
     #expect(bench.rows.prefix(2).map { $0?.eligibility } == [.ready, .unhealthy])
     let failure = bench.controller.endpoints[1]?.health?.statistics.failure
     #expect(failure == ProbeFailure(.notReady, "model `bert` version 2 is UNLOADING"))

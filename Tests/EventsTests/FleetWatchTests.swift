@@ -6,11 +6,12 @@ import Testing
 
 @Suite struct FleetWatchTests {
   private func view(
-    _ slot: Int, _ state: Eligibility = .ready, ejected: Bool = false, count: UInt64 = 0,
+    _ endpointIndex: Int, _ state: Eligibility = .ready, ejected: Bool = false, count: UInt64 = 0,
     port: UInt16? = nil
   ) -> FleetWatch.View {
     FleetWatch.View(
-      slot: slot, address: .loopback(port: port ?? UInt16(slot + 1)), eligibility: state,
+      endpointIndex: endpointIndex, address: .loopback(port: port ?? UInt16(endpointIndex + 1)),
+      eligibility: state,
       isEjected: ejected, ejectionCount: count)
   }
 

@@ -68,7 +68,7 @@ private func fleet(_ endpoints: [Endpoint], _ names: [NamedEndpoint]) -> Fleet {
 
   private static let rows: [(String, @Sendable (inout Fleet) -> Void, [String])] = [
     ("nothing", { _ in }, []),
-    ("a slot", { $0.pools[0].endpoints[0].slot = 4 }, []),
+    ("a endpointIndex", { $0.pools[0].endpoints[0].endpointIndex = 4 }, []),
     (
       "weight", { $0.pools[0].endpoints[0].baseWeight = 2 },
       ["endpoint 10.0.0.1:80 of pool p changed"]
@@ -113,9 +113,9 @@ private func fleet(_ endpoints: [Endpoint], _ names: [NamedEndpoint]) -> Fleet {
   }
 }
 
-@Suite struct SlotQuarantineTests {
+@Suite struct IndexQuarantineTests {
   @Test func aSlotRestsUntilAllWorkersLeftItAndItWasQuietForASecond() {
-    var quarantine = SlotQuarantine()
+    var quarantine = IndexQuarantine()
     quarantine.replace([1, 2], by: [2, 3], revision: 7)
     #expect(quarantine.holds(1) && !quarantine.holds(2) && !quarantine.holds(3))
     func observe(_ second: Int, adopted: UInt64, inFlight: UInt64 = 0) {
@@ -137,7 +137,7 @@ private func fleet(_ endpoints: [Endpoint], _ names: [NamedEndpoint]) -> Fleet {
   }
 
   @Test func anEndpointThatReturnsTakesItsSlotOutOfRest() {
-    var quarantine = SlotQuarantine()
+    var quarantine = IndexQuarantine()
     quarantine.replace([1], by: [], revision: 2)
     quarantine.replace([], by: [1], revision: 3)
     #expect(quarantine.isEmpty)

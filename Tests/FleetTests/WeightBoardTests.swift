@@ -12,9 +12,9 @@ private func board() throws -> (WeightBoard, Fleet) {
         Endpoint(address: .loopback(port: UInt16($0)), baseWeight: Double($0))
       })
   ]
-  var map = SlotMap(for: fleet)
+  var map = EndpointIndexMap(for: fleet)
   try map.assign(&fleet) { _ in false }
-  return (WeightBoard(fleet: fleet, slotCount: map.count), fleet)
+  return (WeightBoard(fleet: fleet, endpointLimit: map.count), fleet)
 }
 
 private final class TornCount: Sendable { let count = Atomic<Int>(0) }
@@ -23,7 +23,7 @@ private final class TornCount: Sendable { let count = Atomic<Int>(0) }
   @Test func beginsWithTheBaseWeights() throws {
     let (board, fleet) = try board()
     for endpoint in fleet.pools[0].endpoints {
-      #expect(board.table.rows[endpoint.slot]?.effective == endpoint.baseWeight)
+      #expect(board.table.rows[endpoint.endpointIndex]?.effective == endpoint.baseWeight)
     }
     #expect(board.revision == board.table.revision)
   }
@@ -31,25 +31,27 @@ private final class TornCount: Sendable { let count = Atomic<Int>(0) }
   @Test func aReloadKeepsTheRowsOfEndpointsThatStay() throws {
     let (board, fleet) = try board()
     var rows = board.table.rows
-    let slot = fleet.pools[0].endpoints[1].slot
-    rows[slot]?.effective = 0.25
-    rows[slot]?.eligibility = .unhealthy
+    let endpointIndex = fleet.pools[0].endpoints[1].endpointIndex
+    rows[endpointIndex]?.effective = 0.25
+    rows[endpointIndex]?.eligibility = .unhealthy
     board.publish(rows: rows)
     var next = fleet
     next.pools[0].endpoints.removeFirst()
     next.pools[0].endpoints[0].baseWeight = 7
     board.publish(fleet: next)
     let table = board.table
-    #expect(table.rows[slot]?.effective == 0.25)
-    #expect(table.rows[slot]?.eligibility == .unhealthy)
-    #expect(table.rows[slot]?.base == 7)
-    #expect(table.rows[fleet.pools[0].endpoints[0].slot] == nil)
+    #expect(table.rows[endpointIndex]?.effective == 0.25)
+    #expect(table.rows[endpointIndex]?.eligibility == .unhealthy)
+    #expect(table.rows[endpointIndex]?.base == 7)
+    #expect(table.rows[fleet.pools[0].endpoints[0].endpointIndex] == nil)
     #expect(table.fleetRevision == table.revision)
   }
 
   @Test func readersNeverSeeHalfATable() async throws {
     let (board, fleet) = try board()
-    let (a, b) = (fleet.pools[0].endpoints[0].slot, fleet.pools[0].endpoints[1].slot)
+    let (a, b) = (
+      fleet.pools[0].endpoints[0].endpointIndex, fleet.pools[0].endpoints[1].endpointIndex
+    )
     let torn = TornCount()
     await withTaskGroup(of: Void.self) { group in
       group.addTask {

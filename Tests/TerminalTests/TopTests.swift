@@ -44,7 +44,7 @@ import Testing
     for column in FleetColumn.allCases {
       for isReversed in [false, true] {
         let sorted = column.sorted(rows, isReversed: isReversed)
-        #expect(sorted.map(\.place).sorted() == rows.map(\.place))
+        #expect(sorted.map(\.position).sorted() == rows.map(\.position))
       }
     }
     let byRate = FleetColumn.rate.sorted(rows, isReversed: false).map(\.endpoint.address)

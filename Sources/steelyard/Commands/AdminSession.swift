@@ -1,5 +1,4 @@
 // Requests of the command line to a running steelyard, and what their refusals mean to a person.
-import Admin
 import HTTP
 import Primitives
 import Terminal

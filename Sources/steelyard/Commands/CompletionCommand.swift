@@ -1,5 +1,4 @@
 // `steelyard completion`: files for shells, and the live names that these ask for.
-import Admin
 import Fleet
 import Manual
 import Primitives

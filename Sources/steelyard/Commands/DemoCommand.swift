@@ -163,11 +163,11 @@ final class DemoCommand {
   }
 
   private func read(_ now: Nanoseconds) {
-    let slots = endpoints.map(\.slot)
+    let indexes = endpoints.map(\.endpointIndex)
     readings.append(
       Reading(
-        at: now, started: slots.map { steelyard.evidence.sum(.started, $0) },
-        durations: slots.map { steelyard.balancer.metrics.durations(slot: $0) }))
+        at: now, started: indexes.map { steelyard.evidence.sum(.started, $0) },
+        durations: indexes.map { steelyard.balancer.metrics.durations(endpointIndex: $0) }))
     if readings.count > Self.windowCount { readings.removeFirst() }
   }
 
@@ -206,21 +206,22 @@ final class DemoCommand {
     let total = max(1, counts.reduce(0, +))
     let span = max(0.001, (last.at - first.at).seconds)
     return table.fleet.pools[pool].endpoints.enumerated().compactMap { index, endpoint in
-      guard let row = table.rows[endpoint.slot] else { return nil }
+      guard let row = table.rows[endpoint.endpointIndex] else { return nil }
       let recent = last.durations[offset + index].since(first.durations[offset + index])
-      let isEjected = steelyard.evidence.isEjected(endpoint.slot)
+      let isEjected = steelyard.evidence.isEjected(endpoint.endpointIndex)
       return DemoRow(
         endpoint: endpoint.address.description, speed: DemoWorld.speeds[index],
         eligibility: row.eligibility.shown(isEjected: isEjected).label, base: row.base,
         weight: row.effective, share: counts[index] / total,
-        inFlight: Int(steelyard.evidence.sum(.inFlight, endpoint.slot)),
+        inFlight: Int(steelyard.evidence.sum(.inFlight, endpoint.endpointIndex)),
         rate: counts[index] / span, p50: recent.quantile(0.5), p99: recent.quantile(0.99),
-        reason: steelyard.controller.explainedRow(endpoint.slot, now: now)?.reasonText ?? "")
+        reason: steelyard.controller.explainedRow(endpoint.endpointIndex, now: now)?.reasonText
+          ?? "")
     }
   }
 
   private func summary() -> [String] {
-    let started = endpoints.map { Double(steelyard.evidence.sum(.started, $0.slot)) }
+    let started = endpoints.map { Double(steelyard.evidence.sum(.started, $0.endpointIndex)) }
     let sides = (0...1).map { pool in
       let traffic = world.traffic[pool]
       let counts = started[pool * 4..<pool * 4 + 4]

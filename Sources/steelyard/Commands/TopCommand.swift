@@ -1,6 +1,5 @@
 // `steelyard top`: the status of a running steelyard in a terminal, kept up to date, with keys;
 // once as text or JSON for scripts.
-import Admin
 import CSystem
 import Configuration
 import Fleet
@@ -156,13 +155,13 @@ private final class TopView {
         case .nothing: break
         }
       }
-      for news in feed.takeNews() { take(news) }
+      for updates in feed.takeUpdates() { take(updates) }
       draw()
     }
   }
 
-  private func take(_ news: TopFeed.News) {
-    switch news {
+  private func take(_ updates: TopFeed.Update) {
+    switch updates {
     case .report(let report): state.take(report)
     case .lost(let failure): state.lose(failure.message, at: Self.timeOfDay)
     case .done(let text): state.message = (text, .good)

@@ -1,6 +1,5 @@
 // Asks a running steelyard for its status and brings it orders, on a thread of its own, so that a
 // server that hangs never holds up a key.
-import Admin
 import HTTP
 import IO
 import Primitives
@@ -9,7 +8,7 @@ import Terminal
 
 final class TopFeed: Sendable {
   /// What came, oldest first.
-  enum News: Sendable {
+  enum Update: Sendable {
     case report(FleetReport)
     case lost(CommandFailure)
     case done(String)
@@ -18,7 +17,7 @@ final class TopFeed: Sendable {
 
   private struct State {
     var orders: [TopOrder] = []
-    var news: [News] = []
+    var updates: [Update] = []
   }
 
   private static let ordersMax = 16
@@ -29,7 +28,7 @@ final class TopFeed: Sendable {
   /// Ends the thread's pause.
   private let poke: Waker
 
-  /// `reader` is woken by news.
+  /// `reader` is woken by updates.
   init(_ session: AdminSession, interval: Nanoseconds, reader: Waker) throws(IOError) {
     self.session = session
     self.interval = interval
@@ -54,10 +53,10 @@ final class TopFeed: Sendable {
     poke.wake()
   }
 
-  func takeNews() -> [News] {
+  func takeUpdates() -> [Update] {
     state.withLock { state in
-      defer { state.news = [] }
-      return state.news
+      defer { state.updates = [] }
+      return state.updates
     }
   }
 
@@ -83,7 +82,7 @@ final class TopFeed: Sendable {
     }
   }
 
-  private func carryOut(_ order: TopOrder) -> News {
+  private func carryOut(_ order: TopOrder) -> Update {
     let verb =
       switch order.action {
       case .drain: "drain"
@@ -103,19 +102,19 @@ final class TopFeed: Sendable {
     }
   }
 
-  private func say(_ news: News) {
+  private func say(_ updates: Update) {
     state.withLock { state in
       // Nobody reads while the process is stopped: only the last of these counts.
-      if case .done = news {
+      if case .done = updates {
       } else {
-        state.news.removeAll {
+        state.updates.removeAll {
           switch $0 {
           case .report, .lost: true
           case .done, .refused: false
           }
         }
       }
-      state.news.append(news)
+      state.updates.append(updates)
     }
     reader.wake()
   }

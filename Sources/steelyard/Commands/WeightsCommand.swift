@@ -1,5 +1,4 @@
 // `steelyard weights`, `drain` and `explain`: a running steelyard's admin API on the command line.
-import Admin
 import Controller
 import HTTP
 import Primitives

@@ -1,0 +1,17 @@
+// Whether the endpoint that a client asks for may be the one.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+package import Primitives
+
+extension Picker {
+  /// Whether an endpoint that the client named may be used.
+  package func takes(
+    _ position: Int, now: Nanoseconds, load: UnsafePointer<Int32>, tunnels: UnsafePointer<Int32>?,
+    tried: TriedSet, room: EndpointRoom
+  ) -> Bool {
+    var scan = Scan(
+      now: now, load: load, tunnels: tunnels, pickBoard: nil, room: room, isRepeatable: false,
+      tried: tried, hash: nil)
+    scan.isBackup = candidates[position].isBackup
+    return isUsable(position, scan, ignoresEjection: false)
+  }
+}

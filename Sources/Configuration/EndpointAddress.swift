@@ -1,0 +1,76 @@
+// Where an endpoint is: an address, or a host name that is resolved while steelyard runs.
+import Fleet
+import Primitives
+
+/// What `address` of an endpoint says.
+enum EndpointAddress: Equatable {
+  case address(SocketAddress)
+  /// Lower case.
+  case name(host: String, port: UInt16)
+}
+
+extension Form<EndpointAddress> {
+  /// `10.0.0.1:8000`, `[fd00::1]:8000`, `gpu-1.example:8000`; `localhost` is 127.0.0.1.
+  static var endpointAddress: Form {
+    let address = Form<SocketAddress>.endpointAddress
+    return Form(
+      read: { scalar throws(Misfit) in
+        if let place = name(scalar) { return place }
+        return .address(try address.read(scalar))
+      },
+      write: {
+        switch $0 {
+        case .address(let found): address.write(found)
+        case .name(let host, let port): YAMLText.quoted("\(host):\(port)")
+        }
+      })
+  }
+
+  private static func name(_ scalar: Scalar) -> EndpointAddress? {
+    guard let colon = scalar.text.lastIndex(of: ":") else { return nil }
+    let host = scalar.text[..<colon].lowercased()
+    let digits = String(scalar.text[scalar.text.index(after: colon)...])
+    guard Decimal.isInteger(digits), let port = UInt16(digits), port > 0, isHostName(host),
+      host != "localhost"
+    else { return nil }
+    return .name(host: host, port: port)
+  }
+
+  /// Labels of letters, digits, `-` and `_` (Docker's service names have them), 63 bytes each and
+  /// 253 together (RFC 1123 §2.1); the last one is no number, or it would be a wrong IPv4 address.
+  private static func isHostName(_ text: String) -> Bool {
+    let name = text.hasSuffix(".") ? text.dropLast() : text[...]
+    guard (1...253).contains(name.utf8.count) else { return false }
+    let labels = name.split(separator: ".", omittingEmptySubsequences: false)
+    let areGood = labels.allSatisfy { label in
+      (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
+        && label.utf8.allSatisfy {
+          switch $0 {
+          case 0x30...0x39, 0x61...0x7A, 0x2D, 0x5F: true
+          default: false
+          }
+        }
+    }
+    return areGood && labels.last?.utf8.contains { $0 >= 0x61 && $0 <= 0x7A } == true
+  }
+}
+
+extension Form<MetricsLocation> {
+  /// `8012`, a port of the endpoint's own address, or `10.0.0.1:8012`.
+  static var metricsLocation: Form {
+    let address = Form<SocketAddress>.endpointAddress
+    return Form(
+      read: { scalar throws(Misfit) in
+        if Decimal.isInteger(scalar.text) {
+          return .port(try Form<UInt16>.port.read(scalar))
+        }
+        return .address(try address.read(scalar))
+      },
+      write: {
+        switch $0 {
+        case .port(let port): "\(port)"
+        case .address(let found): address.write(found)
+        }
+      })
+  }
+}

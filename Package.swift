@@ -9,8 +9,12 @@ let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
-func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+/// `embedded` files become `PackageResources` of the room.
+func room(
+  _ name: String, _ dependencies: [Target.Dependency], embedded: [Resource] = []
+) -> Target {
+  .target(
+    name: name, dependencies: dependencies, resources: embedded, swiftSettings: strict)
 }
 
 func suite(_ room: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -34,8 +38,22 @@ let package = Package(
     room("Status", ["Exposition", "Fleet", "Primitives"]),
     room("Terminal", ["CSystem", "IO"]),
     room("Manual", []),
+    room("StatusPage", [], embedded: [.embedInCode("web")]),
     room("Controller", ["CZlib", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Balancer", ["CSystem", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
+    room(
+      "Metrics",
+      [
+        "Balancer", "Controller", "Events", "Exposition", "Fleet", "HTTP", "IO", "Primitives",
+        "Status",
+      ]),
+    room(
+      "Admin",
+      [
+        "Balancer", "CSystem", "CZlib", "Configuration", "Controller", "Events", "Exposition",
+        "Fleet", "HTTP", "IO", "Metrics", "Primitives", "Status", "StatusPage",
+      ],
+      embedded: [.embedInCode("openapi.yaml")]),
     room("Events", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
     room("Demo", ["CSystem", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
     room(
@@ -44,12 +62,11 @@ let package = Package(
     .executableTarget(
       name: "steelyard",
       dependencies: [
-        "Balancer", "CSystem", "CZlib", "Configuration", "Controller", "Demo", "Events",
-        "Exposition", "Fleet", "HTTP", "IO", "Manual", "Primitives", "Simulation", "Status",
-        "Terminal",
+        "Admin", "Balancer", "CSystem", "Configuration", "Controller", "Demo", "Events",
+        "Exposition", "Fleet", "HTTP", "IO", "Manual", "Metrics", "Primitives", "Simulation",
+        "Status", "Terminal",
       ],
-      // scripts/embed-page makes Swift of it.
-      exclude: ["StatusPage/web"], swiftSettings: strict),
+      swiftSettings: strict),
     .executableTarget(
       name: "control-bench", dependencies: ["Controller", "Fleet", "Primitives", "Simulation"],
       path: "Sources/ControlBench", swiftSettings: strict),
@@ -77,11 +94,19 @@ let package = Package(
     suite("Manual"),
     suite("Events", ["Fleet", "HTTP", "IO", "Primitives"]),
     suite("Demo", ["Fleet", "Primitives"]),
+    suite(
+      "Admin",
+      [
+        "Balancer", "Controller", "Events", "Fleet", "HTTP", "Metrics", "Primitives", "Status",
+        "StatusPage",
+      ]),
+    suite(
+      "Metrics",
+      ["Balancer", "Controller", "Events", "Exposition", "Fleet", "Primitives", "Status"]),
     .testTarget(
       name: "LoadBenchTests", dependencies: ["load-bench", "Primitives"], swiftSettings: strict),
     .testTarget(
-      name: "SteelyardTests",
-      dependencies: ["steelyard", "Controller", "Fleet", "HTTP", "IO", "Primitives"],
+      name: "SteelyardTests", dependencies: ["steelyard", "Fleet", "Primitives"],
       swiftSettings: strict),
     suite("Simulation", ["Balancer", "Configuration", "Controller", "Fleet", "Primitives"]),
     suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),

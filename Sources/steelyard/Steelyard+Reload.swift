@@ -1,21 +1,14 @@
 // Another fleet in place of the present one: by a signal, by the admin API, or because a host name
 // has other addresses now. Exchanges that run are not touched.
+import Admin
 import Balancer
 import Configuration
 import Controller
 import Events
 import Fleet
 import IO
+import Metrics
 import Primitives
-
-/// What came of a reload: lines that say what changed, or why nothing did.
-typealias ReloadResult = Result<[String], Problem>
-
-extension ReloadResult {
-  var isRefused: Bool {
-    if case .failure = self { true } else { false }
-  }
-}
 
 extension Steelyard {
   /// Lines of the log that one reload writes at most.
@@ -32,7 +25,7 @@ extension Steelyard {
   func reload(now: Nanoseconds) -> ReloadResult {
     let result = readAndReload(now: now)
     // A reload that cannot be is no failed one.
-    if path != nil, stopsAt == nil { lastReload.note(result, wall: Clock.wall) }
+    if path != nil, stopsAt == nil { lastReload.note(failure: result.refusal, wall: Clock.wall) }
     switch result {
     case .success(let lines):
       let what = lines.isEmpty ? "nothing has changed" : "\(lines.count) changes"
@@ -126,12 +119,12 @@ extension Steelyard {
     hooks.apply(fleet.hooks, log)
     events.keep(fleet)
     var lines = FleetDifference.lines(from: configured, to: fleet)
-    if !nextAccess.hasTokens(of: access) {
+    if !nextAccess.hasTokens(of: api.access) {
       if fleet.adminTokens == configured.adminTokens { lines.append("admin tokens changed") }
       mustEndStreams = true
     }
     configured = fleet
-    access = nextAccess
+    api.access = nextAccess
     return lines
   }
 

@@ -1,10 +1,12 @@
 // One running steelyard: boards, balancer, controller and admin server put together. Everything
 // here happens on the control thread; the balancer's workers have threads of their own.
+import Admin
 import Balancer
 import Controller
 import Events
 import Fleet
 import IO
+import Metrics
 import Primitives
 import Status
 
@@ -48,16 +50,11 @@ final class Steelyard {
   private var io: IOLoop
   private var admin: AdminServer
   let adminCounts = AdminCounts()
-  /// Who may do what at the admin address.
-  var access: AdminAccess
-  var audit = AuditLog()
+  let api: AdminAPI
   var controller: Controller
   private var probes = ProbeDriver(tag: probeTag, userAgent: "steelyard/\(Version.number)")
   var events = EventLog()
   private var failures = FailureLog()
-  var endpointLabels = EndpointLabels()
-  /// What the next metrics page may need.
-  var metricsByteCapacity = 65_536
   var endpointIndexes: EndpointIndexMap
   /// Slots between two owners.
   var quarantine = IndexQuarantine()
@@ -98,7 +95,7 @@ final class Steelyard {
     self.waker = waker
     self.path = path
     self.configured = configured
-    access = try Self.access(configured, log)
+    api = AdminAPI(access: try Self.access(configured, log))
     startedAt = Clock.now
     lastReload = ReloadOutcome(startedAt: Clock.wall)
     do throws(IOError) {
@@ -186,7 +183,7 @@ final class Steelyard {
       }
     }
     let now = io.now
-    admin.work(&io) { request in self.answer(request, now) }
+    admin.work(&io) { api.answer($0, self, log, now: now) }
     if mustEndStreams {
       mustEndStreams = false
       admin.endStreams(&io)
@@ -213,7 +210,7 @@ final class Steelyard {
   private func serveAdmin(_ event: IOEvent) {
     // Answers read and tune the controller and read the boards; they never touch the loop.
     let now = io.now
-    admin.handle(event, &io) { request in self.answer(request, now) }
+    admin.handle(event, &io) { api.answer($0, self, log, now: now) }
   }
 
   private func tick() {

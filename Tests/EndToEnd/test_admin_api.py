@@ -347,16 +347,16 @@ def test_idle_clients_leave_probes_and_other_clients_their_room(stage):
 def test_a_client_that_does_not_read_gets_no_further_answer_made(stage):
     steelyard = stage.steelyard(minimal(["127.0.0.1:9"]))
     name = "steelyard_admin_requests_total"
-    page = len(steelyard.admin_get("/").content)
+    page = len(steelyard.admin_get("/metrics").content)
     # As many as one read takes; more than sockets hold the answers of.
-    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
     count = 16_000 // len(request)
     lazy = Connection(steelyard.admin)
     try:
         lazy.send(request * count)
         wait_for(lambda: steelyard.metrics().value(name, code="2xx") > 10, "the first answers")
         assert steelyard.metrics().value(name, code="2xx") < count
-        assert all(len(lazy.read_response().content) == page for _ in range(count))
+        assert all(len(lazy.read_response().content) > 0.9 * page for _ in range(count))
     finally:
         lazy.close()
 

@@ -63,12 +63,6 @@ def test_the_description_is_one(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_program_embeds_it():
-    done = subprocess.run(
-        [ROOT / "scripts/embed-openapi", "--check"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
 def test_the_program_does_what_the_description_says(guarded, tmp_path):
     done = schemathesis(
         guarded, tmp_path, "--checks", "all", "--max-examples", "5", "--continue-on-failure")

@@ -1,5 +1,6 @@
 // What the commands that talk to a running steelyard have in common: where it is, the token, and
 // the words between the options.
+import Admin
 import Fleet
 import Primitives
 

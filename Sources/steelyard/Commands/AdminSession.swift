@@ -1,4 +1,5 @@
 // Requests of the command line to a running steelyard, and what their refusals mean to a person.
+import Admin
 import HTTP
 import Primitives
 import Terminal

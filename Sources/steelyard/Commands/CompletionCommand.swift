@@ -1,4 +1,5 @@
 // `steelyard completion`: files for shells, and the live names that these ask for.
+import Admin
 import Fleet
 import Manual
 import Primitives

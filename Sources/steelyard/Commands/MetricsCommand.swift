@@ -1,5 +1,6 @@
 // `steelyard metrics`: the catalogue of /metrics, as a table or as the document made from it.
 import Exposition
+import Metrics
 
 enum MetricsCommand {
   static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {

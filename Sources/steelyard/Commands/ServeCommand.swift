@@ -1,4 +1,5 @@
 // `steelyard serve FILE`: runs until a signal ends it.
+import Admin
 import Balancer
 import CSystem
 import Configuration
@@ -53,7 +54,7 @@ enum ServeCommand {
         case SIGHUP:
           service.reloading(steelyard, now: Clock.now)
           let answer = steelyard.reload(now: Clock.now)
-          service.ready(steelyard, isRefused: answer.isRefused, now: Clock.now)
+          service.ready(steelyard, isRefused: answer.refusal != nil, now: Clock.now)
         case SIGUSR1: steelyard.reopenLog()
         default:
           if steelyard.stopsAt != nil {

@@ -1,5 +1,6 @@
 // `steelyard top`: the status of a running steelyard in a terminal, kept up to date, with keys;
 // once as text or JSON for scripts.
+import Admin
 import CSystem
 import Configuration
 import Fleet

@@ -1,5 +1,6 @@
 // Asks a running steelyard for its status and brings it orders, on a thread of its own, so that a
 // server that hangs never holds up a key.
+import Admin
 import HTTP
 import IO
 import Primitives

@@ -1,4 +1,5 @@
 // `steelyard weights`, `drain` and `explain`: a running steelyard's admin API on the command line.
+import Admin
 import Controller
 import HTTP
 import Primitives

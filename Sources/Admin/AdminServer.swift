@@ -1,0 +1,294 @@
+// The admin listener: small requests without content answered from memory, on the control thread's
+// loop, and streams of events. Bounds: `connectionsMax` connections, a 16 KB head, ten seconds for
+// it, a minute between requests, 32 streams with 4 MB unsent each, 64 MB of long answers at once.
+// Invariant: one request of a connection is answered a turn, and none before its last answer went.
+import HTTP
+package import IO
+package import Metrics
+import Primitives
+
+/// Admin connections. Control thread only; `answer` decides what a path says.
+package struct AdminServer: ~Copyable {
+  /// Of the connections' events.
+  package static let tag: UInt32 = 1
+  /// The loop's other connections are the probes': clients leave them theirs.
+  let connectionsMax: Int
+  private static let headTimeout = Nanoseconds.seconds(10)
+  private static let idleTimeout = Nanoseconds.seconds(60)
+  private static let streamsMax = 32
+  /// A stream's client that leaves more than so many bytes unread is let go.
+  private static let unsentMax = 4 << 20
+  /// What long answers on their way may hold together.
+  private static let bodiesMax = 64 << 20
+
+  private var parser = HeadParser(takesTrace: true)
+  /// What came of the next head, by connection.
+  private var inputs: [ConnectionID: [UInt8]] = [:]
+  /// Connections that are closed once their answer is gone.
+  private var ending: Set<ConnectionID> = []
+  /// Connections that get what is pushed.
+  private var streams: Set<ConnectionID> = []
+  /// Long answers on their way; their connections read nothing meanwhile.
+  private var bodies: [ConnectionID: AdminBody] = [:]
+  /// Connections with another request, which waits for its turn; they read nothing meanwhile.
+  private var waiting: Set<ConnectionID> = []
+  /// Who the connections came from, and when they last did anything.
+  private var clients: [ConnectionID: Client] = [:]
+  private var useCount: UInt64 = 0
+  private let counts: AdminCounts
+
+  private struct Client {
+    let name: String
+    /// In the order of use.
+    var lastUse: UInt64
+  }
+
+  package init(counts: AdminCounts, connectionsMax: Int) {
+    self.counts = counts
+    self.connectionsMax = connectionsMax
+  }
+
+  /// Whether the next turn must not wait: a long answer, or another one, could go on.
+  package func hasWork(_ io: borrowing IOLoop) -> Bool {
+    bodies.keys.contains { io.unsentByteCount($0) < AdminBody.pieceByteCount }
+      || waiting.contains { io.unsentByteCount($0) == 0 }
+  }
+
+  /// Sends a piece of each long answer whose client takes it, and answers requests that wait. Call
+  /// once a turn, after its events.
+  package mutating func work(_ io: inout IOLoop, answer: (AdminRequest) -> AdminResponse) {
+    for (id, body) in bodies where io.unsentByteCount(id) < AdminBody.pieceByteCount {
+      if io.hasFailed(id) {
+        close(id, &io)
+        continue
+      }
+      _ = body.next().withUnsafeBytes { io.send(id, $0) }
+      io.setDeadline(id, io.now + Self.idleTimeout)
+      guard body.isDone else { continue }
+      bodies[id] = nil
+      if body.closes {
+        end(id, &io)
+      } else {
+        io.setPaused(id, false)
+        respond(id, &io, answer)
+      }
+    }
+    for id in waiting where io.unsentByteCount(id) == 0 {
+      if io.hasFailed(id) {
+        close(id, &io)
+        continue
+      }
+      waiting.remove(id)
+      io.setPaused(id, false)
+      respond(id, &io, answer)
+    }
+  }
+
+  /// Whether anybody would get what is pushed.
+  package var hasStreams: Bool { !streams.isEmpty }
+
+  /// Sends `bytes` to every stream; a client that does not read is let go.
+  package mutating func push(_ bytes: [UInt8], _ io: inout IOLoop) {
+    for id in streams {
+      let isSent = bytes.withUnsafeBytes { io.send(id, $0) }
+      if !isSent, io.unsentByteCount(id) > Self.unsentMax { close(id, &io) }
+    }
+  }
+
+  /// Ends every stream: who still may have one begins another.
+  package mutating func endStreams(_ io: inout IOLoop) {
+    for id in streams { close(id, &io) }
+  }
+
+  /// Handles an event of a connection with `tag`.
+  package mutating func handle(
+    _ event: IOEvent, _ io: inout IOLoop, answer: (AdminRequest) -> AdminResponse
+  ) {
+    let id = event.id
+    switch event.kind {
+    case .accepted:
+      if clients.count >= connectionsMax { closeOldest(&io) }
+      inputs[id] = []
+      let (address, port) = io.acceptedPeer
+      let name = address.isV4 ? "\(address):\(port)" : "[\(address)]:\(port)"
+      let use = nextUse()
+      clients[id] = Client(name: name, lastUse: use)
+      io.setReadLimit(id, HeadParser.byteCountMax)
+      io.setDeadline(id, io.now + Self.idleTimeout)
+    case .received:
+      guard !ending.contains(id), !streams.contains(id) else { return }
+      let wasEmpty = inputs[id, default: []].isEmpty
+      inputs[id, default: []] += io.received
+      if wasEmpty { io.setDeadline(id, io.now + Self.headTimeout) }
+      respond(id, &io, answer)
+    case .drained: if ending.contains(id), bodies[id] == nil { close(id, &io) }
+    case .eof where streams.contains(id), .hangup where streams.contains(id): close(id, &io)
+    case .eof where bodies[id] != nil: ending.insert(id)
+    // A client that ended its side still reads; one that is gone lets sending fail.
+    case .hangup where bodies[id] != nil || waiting.contains(id): break
+    case .eof, .hangup: if io.unsentByteCount(id) == 0 { close(id, &io) } else { ending.insert(id) }
+    case .failed, .timeout: close(id, &io)
+    case .none, .connected, .moved, .woken: break
+    }
+  }
+
+  private mutating func close(_ id: ConnectionID, _ io: inout IOLoop) {
+    inputs[id] = nil
+    clients[id] = nil
+    ending.remove(id)
+    streams.remove(id)
+    waiting.remove(id)
+    bodies[id] = nil
+    io.close(id)
+  }
+
+  private mutating func nextUse() -> UInt64 {
+    useCount += 1
+    return useCount
+  }
+
+  /// Makes room. Whoever asked for something a moment ago is not the one that goes, nor a stream.
+  private mutating func closeOldest(_ io: inout IOLoop) {
+    var oldest: (id: ConnectionID, use: UInt64)?
+    for (id, client) in clients where !streams.contains(id) {
+      if client.lastUse < oldest?.use ?? .max { oldest = (id, client.lastUse) }
+    }
+    if let oldest { close(oldest.id, &io) }
+  }
+
+  /// Answers the next request of the input, if it is whole.
+  private mutating func respond(
+    _ id: ConnectionID, _ io: inout IOLoop, _ answer: (AdminRequest) -> AdminResponse
+  ) {
+    guard let input = inputs[id], !input.isEmpty, bodies[id] == nil else { return }
+    var head = RequestHead()
+    let (verdict, request) = input.withUnsafeBytes { bytes in
+      let verdict = parser.parse(bytes, into: &head)
+      return (verdict, verdict == .complete ? Self.request(bytes, head, parser) : nil)
+    }
+    switch verdict {
+    case .incomplete: return
+    case .rejected(let error):
+      let problem = Problem(error.status, "the request is malformed: \(error.label)")
+      send(id, &io, AdminResponse(problem), isHead: false, closes: true)
+      return
+    case .complete:
+      inputs[id]?.removeFirst(head.end)
+      guard var request else { return }
+      request.method = head.method
+      request.client = clients[id]?.name ?? ""
+      let use = nextUse()
+      clients[id]?.lastUse = use
+      request.hasContent = head.framing != .none && head.framing != .length(0)
+      // Content is not read: the connection ends, so that it cannot be taken for a request.
+      let closes = !head.isPersistent || request.hasContent || head.minorVersion == 0
+      var response = answer(request)
+      if response.isStream {
+        if head.method == .get, streams.count < Self.streamsMax {
+          beginStream(id, &io, response)
+          return
+        }
+        response = AdminResponse(
+          Problem(503, "no more than \(Self.streamsMax) streams at once, by GET"))
+      }
+      let mayGzip =
+        head.minorVersion == 1
+        && QualityList(request.fields["accept-encoding"] ?? "").prefersGzip
+      send(
+        id, &io, response, isHead: head.method == .head, mayGzip: mayGzip, closes: closes)
+      if closes { return }
+      io.setDeadline(id, io.now + Self.idleTimeout)
+      guard bodies[id] == nil, inputs[id]?.isEmpty == false else { return }
+      waiting.insert(id)
+      io.setPaused(id, true)
+    }
+  }
+
+  private static func request(
+    _ bytes: UnsafeRawBufferPointer, _ head: RequestHead, _ parser: borrowing HeadParser
+  ) -> AdminRequest {
+    func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
+    let path = text(head.targetStart..<head.pathEnd)
+    var request = AdminRequest(path: path.isEmpty ? "/" : path)
+    if head.pathEnd < head.targetEnd { request.query = text(head.pathEnd + 1..<head.targetEnd) }
+    for index in 0..<parser.fieldCount {
+      let field = parser.fields[index]
+      let name = text(head.start + Int(field.start)..<head.start + Int(field.nameEnd)).lowercased()
+      guard AdminRequest.fieldNames.contains(name) else { continue }
+      let value = text(head.start + Int(field.valueStart)..<head.start + Int(field.valueEnd))
+      // Fields of one name are one list (RFC 9110 §5.2).
+      request.fields[name] = request.fields[name].map { "\($0), \(value)" } ?? value
+    }
+    return request
+  }
+
+  private mutating func send(
+    _ id: ConnectionID, _ io: inout IOLoop, _ response: AdminResponse, isHead: Bool,
+    mayGzip: Bool = false, closes: Bool
+  ) {
+    var response = response
+    var gzip: GzipStream?
+    let isLong = response.body.count > AdminBody.pieceByteCount
+    if isLong, !bodies.isEmpty,
+      bodies.values.reduce(response.body.count, { $0 + $1.byteCount }) > Self.bodiesMax
+    {
+      response = AdminResponse(Problem(503, "too many long answers are on their way"))
+    } else if mayGzip, response.isCompressible, response.body.count > AdminBody.plainByteCount {
+      if isLong {
+        gzip = GzipStream()
+        if gzip != nil { response.fields.append(("Content-Encoding", "gzip")) }
+      } else if let compressed = AdminBody.compressed(response.body) {
+        response.body = compressed
+        response.fields.append(("Content-Encoding", "gzip"))
+      }
+    }
+    var head = Self.head(response)
+    // RFC 9112 §6.1: a length, or chunks where it is not known yet.
+    let length = "Content-Length: \(response.body.count)\r\n"
+    head += gzip == nil ? length : isHead ? "" : "Transfer-Encoding: chunked\r\n"
+    counts.note(response.status)
+    head += closes ? "Connection: close\r\n\r\n" : "\r\n"
+    if isHead || response.body.count <= AdminBody.pieceByteCount {
+      let bytes = Array(head.utf8) + (isHead ? [] : response.body)
+      _ = bytes.withUnsafeBytes { io.send(id, $0) }
+      if closes { end(id, &io) }
+      return
+    }
+    _ = Array(head.utf8).withUnsafeBytes { io.send(id, $0) }
+    bodies[id] = AdminBody(response.body, gzip: gzip, isChunked: gzip != nil, closes: closes)
+    io.setPaused(id, true)
+  }
+
+  /// Nothing more is answered; the connection closes once everything is sent.
+  private mutating func end(_ id: ConnectionID, _ io: inout IOLoop) {
+    inputs[id] = []
+    ending.insert(id)
+    io.finish(id)
+    // The client's end, or the deadline, closes it.
+    io.setDeadline(id, io.now + (io.unsentByteCount(id) == 0 ? .seconds(2) : Self.headTimeout))
+  }
+
+  /// The first part of a stream; it ends with the connection.
+  private mutating func beginStream(
+    _ id: ConnectionID, _ io: inout IOLoop, _ response: AdminResponse
+  ) {
+    let bytes = Array((Self.head(response) + "Connection: close\r\n\r\n").utf8) + response.body
+    counts.note(response.status)
+    inputs[id] = []
+    streams.insert(id)
+    io.setDeadline(id, .distantFuture)
+    _ = bytes.withUnsafeBytes { io.send(id, $0) }
+  }
+
+  /// Status line and fields that every answer has, without the empty line.
+  private static func head(_ response: AdminResponse) -> String {
+    var head = "HTTP/1.1 \(response.status) \(Problem.phrase(response.status))\r\n"
+    head += "Content-Type: \(response.contentType)\r\nCache-Control: no-store\r\n"
+    head += "X-Content-Type-Options: nosniff\r\n"
+    for (name, value) in response.fields { head += "\(name): \(value)\r\n" }
+    if !response.fields.contains(where: { $0.name == "Content-Security-Policy" }) {
+      head += "Content-Security-Policy: default-src 'none'\r\n"
+    }
+    return head
+  }
+}

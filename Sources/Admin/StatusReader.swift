@@ -1,0 +1,180 @@
+// The status's reading of boards and controller: once a second, whoever watches.
+import Balancer
+import Controller
+import Exposition
+import Fleet
+package import Metrics
+import Primitives
+package import Status
+
+/// Reads one state. Control thread only.
+package struct StatusReader {
+  let state: ProgramState
+
+  package init(state: ProgramState) { self.state = state }
+
+  private var traffic: TrafficMetrics { state.traffic }
+
+  /// Of the state's moment; `uptime`, `isReady` and `write` are the caller's to say.
+  package func reading() -> StatusReading {
+    let table = state.table
+    let now = state.now
+    var reading = StatusReading(now: now, wall: state.wall)
+    reading.version = state.version
+    reading.revision = table.revision
+    reading.workerCount = state.evidence.workerCount
+    reading.connections = traffic.openConnections
+    reading.ownErrors = LocalReason.allCases.reduce(0) {
+      $1.status >= 500 ? $0 &+ traffic.locals($1) : $0
+    }
+    reading.reloadFailure = state.reload.failure
+    let gates = state.admission.gates
+    for (index, pool) in table.fleet.pools.enumerated() {
+      let gate = gates.first { $0.name == pool.name }
+      reading.pools.append(poolReading(index, pool, gate, table, now))
+    }
+    return reading
+  }
+
+  private func poolReading(
+    _ index: Int, _ pool: Pool, _ gate: PoolGate?, _ table: WeightTable, _ now: Nanoseconds
+  ) -> PoolReading {
+    var reading = PoolReading(name: pool.name)
+    let policy = state.controller.policy(ofPool: index)
+    reading.thresholds = pool.thresholds
+    reading.balance = pool.balance.rawValue
+    reading.law = policy.law.rawValue
+    reading.isDryRun = policy.isDryRun
+    reading.freeze = state.controller.freeze(ofPool: index)
+    reading.panicRatio = pool.ejection.panicRatio
+    if let gate, pool.queue.concurrency != .unlimited {
+      reading.queue = QueueReading(
+        length: gate.waitingCount, limit: pool.queue.lengthMax,
+        oldestWait: gate.oldest.map { max(now - $0, .zero) } ?? .zero)
+    }
+    reading.demandRatio = state.controller.demand[index].ratio
+    reading.isCapacityKnown = state.controller.demand[index].basis == .slots
+    reading.forecast = state.controller.demand[index].forecast.expected(.fiveMinutes)
+    let refusals = state.admission.refusals(of: pool.name)
+    for reason in RefusalCounts.Reason.allCases {
+      let count = refusals.sum(reason)
+      if reason.isLimit { reading.limited &+= count } else { reading.refusals &+= count }
+    }
+    let asked = state.admission.traffic(of: pool.name)
+    reading.arrivals = asked.arrivalCount
+    reading.givenUp = PoolTraffic.Departure.allCases.reduce(0) { $0 &+ asked.sum($1) }
+    reading.overdue = asked.sum(.overdue)
+    let resilience = traffic.resilience
+    for endpoint in pool.endpoints {
+      let endpointIndex = endpoint.endpointIndex
+      guard var row = table.rows[endpointIndex] else { continue }
+      // The table's reasons are kinds only; the numbers behind them are of this moment.
+      if let explained = state.controller.explainedRow(endpointIndex, now: now) {
+        row.reason = explained.reason
+      }
+      for kind in BreakerKind.allCases {
+        reading.breakerRefusals &+= resilience.breakers(endpointIndex: endpointIndex, kind)
+      }
+      reading.budgetRefusals &+= resilience.refusals(endpointIndex: endpointIndex, .budget)
+      reading.endpoints.append(
+        endpointReading(endpoint, row, hasCanary: pool.canary != nil, now))
+    }
+    return reading
+  }
+
+  private func endpointReading(
+    _ endpoint: Endpoint, _ row: WeightRow, hasCanary: Bool, _ now: Nanoseconds
+  ) -> EndpointReading {
+    let endpointIndex = endpoint.endpointIndex
+    var reading = EndpointReading(address: endpoint.address, row: row)
+    reading.isBackup = endpoint.isBackup
+    reading.ejection = state.evidence.ejection(endpointIndex)
+    reading.ejection?.hasCanary = hasCanary
+    reading.eligibility = row.eligibility.shown(isEjected: reading.ejection != nil)
+    reading.inFlight = state.evidence.sum(.inFlight, endpointIndex)
+    reading.connections = state.evidence.sum(.connections, endpointIndex)
+    reading.attempts = state.evidence.sum(.started, endpointIndex)
+    reading.failed = state.evidence.sum(.failed, endpointIndex)
+    reading.outage = outage(endpointIndex, reading.eligibility, reading.ejection, now)
+    reading.ejections = state.evidence.sum(.ejections, endpointIndex)
+    reading.errors =
+      traffic.exchanges(endpointIndex: endpointIndex, .serverError)
+      &+ traffic.exchanges(endpointIndex: endpointIndex, .truncated)
+    reading.canceled = traffic.exchanges(endpointIndex: endpointIndex, .canceled)
+    reading.clientErrors = traffic.exchanges(endpointIndex: endpointIndex, .clientError)
+    reading.tooMany = traffic.tooMany(endpointIndex: endpointIndex)
+    let durations = traffic.durations(endpointIndex: endpointIndex)
+    reading.ended = durations.count
+    reading.durationSum = durations.sumSeconds
+    reading.durations = FineCounts(durations)
+    reading.firstBytes = FineCounts(traffic.timing.firstBytes(endpointIndex: endpointIndex))
+    // In place: a copy of the state would cost more than all the rest.
+    if let tuning = state.controller.endpoints[endpointIndex]?.tuning {
+      reading.tuning =
+        tuning.drain != nil
+        ? "drained" : tuning.pin != nil ? "pinned" : tuning.scale != nil ? "scaled" : nil
+    }
+    let count = state.controller.endpoints[endpointIndex]?.scrapes.count ?? 0
+    for index in 0..<count {
+      addUtilisations(endpointIndex, index, now, &reading)
+      if let failure = state.controller.endpoints[endpointIndex]?.scrapes[index].statistics.failure
+      {
+        reading.scrapeFailure = reading.scrapeFailure ?? failure.kind.label
+      }
+      reading.restarts &+=
+        state.controller.endpoints[endpointIndex]?.scrapes[index].restartCount ?? 0
+    }
+    return reading
+  }
+
+  /// Why it is out of service: by checks, watchdog or workers.
+  private func outage(
+    _ endpointIndex: Int, _ eligibility: Eligibility, _ ejection: Ejection?, _ now: Nanoseconds
+  ) -> String? {
+    switch eligibility {
+    case .unhealthy:
+      guard let failure = state.controller.endpoints[endpointIndex]?.health?.statistics.failure
+      else {
+        return "unhealthy"
+      }
+      let detail = failure.detail.isEmpty ? "" : " (\(failure.detail))"
+      return "unhealthy, the last check failed: \(failure.kind.label)\(detail)"
+    case .stalled:
+      guard case .stalled(let cause)? = state.controller.endpoints[endpointIndex]?.watchdog.phase
+      else {
+        return "stalled, tried by single requests"
+      }
+      let still = state.controller.endpoints[endpointIndex]?.watchdog.stillness ?? 0
+      return "stalled (\(cause.label)), no work seen for \(Int(still)) s"
+    case .ejected: return ejection?.text(now: now)
+    default: return nil
+    }
+  }
+
+  /// The signals of one page that say how far the endpoint's machine is used, and how many
+  /// requests wait in it.
+  private func addUtilisations(
+    _ endpointIndex: Int, _ index: Int, _ now: Nanoseconds, _ reading: inout EndpointReading
+  ) {
+    guard let signals = state.controller.endpoints[endpointIndex]?.scrapes[index].source.signals
+    else {
+      return
+    }
+    for (position, signal) in signals.enumerated() where signal.isRatio || signal.name == "waiting"
+    {
+      guard
+        state.controller.endpoints[endpointIndex]?.scrapes[index].freshness(position, now: now)
+          .isUsable
+          == true,
+        let value = state.controller.endpoints[endpointIndex]?.scrapes[index].signals[position]
+          .value
+      else { continue }
+      if signal.name == "waiting" {
+        reading.waiting = max(reading.waiting ?? 0, value)
+      } else {
+        reading.utilisations.append(
+          UtilisationReading(name: signal.name, ratio: value, thresholds: signal.thresholds))
+      }
+    }
+  }
+}

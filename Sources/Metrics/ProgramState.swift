@@ -1,0 +1,57 @@
+// What the metrics page and the status are made of.
+package import Balancer
+package import Controller
+package import Events
+package import Fleet
+package import Primitives
+package import Status
+
+/// Boards, counters and states, all of one moment. Control thread only.
+package struct ProgramState {
+  /// steelyard's own.
+  package var version: String
+  package var table: WeightTable
+  package var evidence: EvidenceBoard
+  package var traffic: TrafficMetrics
+  package var admission: AdmissionBoard
+  /// Of all workers.
+  package var connectionsMax: Int
+  /// Of all workers.
+  package var bufferedBytesMax: Int
+  package var controller: Controller
+  package var names: NameWatch
+  package var status: StatusHistory
+  package var accessLog: AccessLogDriver
+  package var log: LogDriver
+  package var hooks: HookQueue
+  package var admin: AdminCounts
+  package var reload: ReloadOutcome
+  package var now: Nanoseconds
+  package var wall: Nanoseconds
+
+  package init(
+    version: String, table: WeightTable, evidence: EvidenceBoard, traffic: TrafficMetrics,
+    admission: AdmissionBoard, connectionsMax: Int, bufferedBytesMax: Int, controller: Controller,
+    names: NameWatch, status: StatusHistory, accessLog: AccessLogDriver, log: LogDriver,
+    hooks: HookQueue, admin: AdminCounts, reload: ReloadOutcome, now: Nanoseconds,
+    wall: Nanoseconds
+  ) {
+    self.version = version
+    self.table = table
+    self.evidence = evidence
+    self.traffic = traffic
+    self.admission = admission
+    self.connectionsMax = connectionsMax
+    self.bufferedBytesMax = bufferedBytesMax
+    self.controller = controller
+    self.names = names
+    self.status = status
+    self.accessLog = accessLog
+    self.log = log
+    self.hooks = hooks
+    self.admin = admin
+    self.reload = reload
+    self.now = now
+    self.wall = wall
+  }
+}

@@ -64,8 +64,8 @@ enum UpstreamPhase: UInt8 {
 
 /// One cache line: most connections are idle most of the time.
 struct Downstream {
-  /// Of the exchange or the tunnel that runs.
-  var exchange: UnsafeMutablePointer<Exchange>?
+  /// The exchange or the tunnel that runs; `.none` where none does.
+  var exchange = ExchangeID.none
   /// The beginning of a head, or what came after the running request.
   var input = HeldBytes()
   /// Who the connection comes from: the socket's peer, or whom a PROXY header names.
@@ -97,7 +97,8 @@ struct Downstream {
 
 struct Upstream {
   var phase = UpstreamPhase.connecting
-  var downstream = ConnectionID.none
+  /// Whose request it carries; `.none` between two exchanges.
+  var exchange = ExchangeID.none
   var endpointIndex = 0
   /// It carried an exchange before and no byte of this one's answer has come: the endpoint may have
   /// closed it meanwhile.
@@ -121,8 +122,8 @@ struct Upstream {
   var idleSince = Nanoseconds.zero
   var idleUntil = Nanoseconds.zero
   // The idle list of its endpoint.
-  var previous = ConnectionID.none
-  var next = ConnectionID.none
+  var previous = EndpointConnectionID.none
+  var next = EndpointConnectionID.none
 }
 
 /// Where a client connected to, as a PROXY header said.
@@ -152,18 +153,6 @@ struct ChannelSlab: ~Copyable {
     Self.unmap(destinations, capacity)
   }
 
-  /// The exchange that runs on a downstream connection. Requires: one does.
-  @inline(__always)
-  func exchange(_ id: ConnectionID) -> UnsafeMutablePointer<Exchange> { exchange(Int(id.index)) }
-
-  @inline(__always)
-  func exchange(_ index: Int) -> UnsafeMutablePointer<Exchange> {
-    guard let exchange = downstream[index].exchange else {
-      preconditionFailure("no exchange runs")
-    }
-    return exchange
-  }
-
   /// Memory that is resident only where it was touched.
   private static func map<Value>(_ capacity: Int) -> UnsafeMutablePointer<Value> {
     guard let memory = sy_map(capacity * MemoryLayout<Value>.stride) else {
@@ -185,7 +174,7 @@ struct IdleStore: ~Copyable {
   /// So long this is remembered.
   private static let memory = Nanoseconds.seconds(2)
 
-  private let heads: UnsafeMutablePointer<ConnectionID>
+  private let heads: UnsafeMutablePointer<EndpointConnectionID>
   private let counts: UnsafeMutablePointer<Int32>
   private let earlyUntil: UnsafeMutablePointer<Nanoseconds>
   let endpointLimit: Int
@@ -212,7 +201,7 @@ struct IdleStore: ~Copyable {
   var countsByEndpoint: UnsafePointer<Int32> { UnsafePointer(counts) }
 
   /// One connection of the endpoint that has the most of them; nil where there are none.
-  var spare: ConnectionID? {
+  var spare: EndpointConnectionID? {
     var fullest = 0
     for endpointIndex in 0..<endpointLimit where counts[endpointIndex] > counts[fullest] {
       fullest = endpointIndex
@@ -220,7 +209,7 @@ struct IdleStore: ~Copyable {
     return endpointLimit > 0 ? newest(fullest) : nil
   }
 
-  func newest(_ endpointIndex: Int) -> ConnectionID? {
+  func newest(_ endpointIndex: Int) -> EndpointConnectionID? {
     heads[endpointIndex] == .none ? nil : heads[endpointIndex]
   }
 
@@ -239,26 +228,26 @@ struct IdleStore: ~Copyable {
     earlyUntil[endpointIndex] = now + Self.memory
   }
 
-  mutating func insert(_ id: ConnectionID, in slab: borrowing ChannelSlab) {
-    let entry = slab.upstream + Int(id.index)
+  mutating func insert(_ id: EndpointConnectionID, in slab: borrowing ChannelSlab) {
+    let entry = slab.upstream + id.index
     let endpointIndex = entry.pointee.endpointIndex
     entry.pointee.previous = .none
     entry.pointee.next = heads[endpointIndex]
     if heads[endpointIndex] != .none {
-      slab.upstream[Int(heads[endpointIndex].index)].previous = id
+      slab.upstream[heads[endpointIndex].index].previous = id
     }
     heads[endpointIndex] = id
     counts[endpointIndex] += 1
   }
 
-  mutating func remove(_ id: ConnectionID, in slab: borrowing ChannelSlab) {
-    let entry = slab.upstream[Int(id.index)]
+  mutating func remove(_ id: EndpointConnectionID, in slab: borrowing ChannelSlab) {
+    let entry = slab.upstream[id.index]
     if entry.previous != .none {
-      slab.upstream[Int(entry.previous.index)].next = entry.next
+      slab.upstream[entry.previous.index].next = entry.next
     } else {
       heads[entry.endpointIndex] = entry.next
     }
-    if entry.next != .none { slab.upstream[Int(entry.next.index)].previous = entry.previous }
+    if entry.next != .none { slab.upstream[entry.next.index].previous = entry.previous }
     counts[entry.endpointIndex] -= 1
   }
 }

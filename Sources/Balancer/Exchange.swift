@@ -1,7 +1,7 @@
-// What a worker knows of a running exchange, apart from its connection: an idle connection has
-// none. Places are taken last in, first out, so that the next exchange finds the last one's in the
+// What a worker knows of a running exchange, apart from its connections: an idle connection has
+// none. The exchange that ended last leaves its memory to the next one, which finds it in the
 // cache; memory that no exchange has touched is not resident.
-// Invariant: a connection has a place from the begin of an exchange to its end, and one at most.
+// Invariant: an identifier is valid from the beginning of its exchange to its end.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import Fleet
@@ -33,7 +33,10 @@ enum InterimSource: UInt8 {
 /// A running exchange.
 struct Exchange: ~Copyable {
   // Blank at the beginning of each.
-  var upstream = ConnectionID.none
+  /// Where its request comes from.
+  var client = ClientStream.none
+  /// Where the running attempt's request goes; `.none` between two attempts.
+  var upstream = EndpointStream.none
   var lease: InFlightLease?
   /// When the exchange is over in any case; mostly never.
   var endsAt = Nanoseconds.distantFuture
@@ -72,7 +75,8 @@ struct Exchange: ~Copyable {
   /// What the answer asks for, where it refuses the request; else 0.
   var retryAfterSeconds: UInt16 = 0
   var contentCount = 0
-  var client = ClientIdentity()
+  /// Who asks.
+  var sender = ClientIdentity()
   var tried = TriedSet()
   var pickKey = PickKey()
   /// The trace that it belongs to; zeros where to none.
@@ -104,11 +108,14 @@ struct Exchange: ~Copyable {
   var pace = BodyPace(rate: nil)
 }
 
-/// The places of a worker's exchanges. Each has room for two texts behind it.
+/// A worker's exchanges. Each has room for two texts behind it.
 struct ExchangeSlab: ~Copyable {
   /// Behind an exchange, before the texts. Zeros are its beginning.
   private struct Tail {
-    var nextFree: UnsafeMutablePointer<Exchange>?
+    /// Where no exchange runs: the index of the next free one + 1, 0 behind the last.
+    var nextFree: Int32
+    /// Odd while an exchange runs.
+    var generation: UInt32
     /// Whose text is there; its count is 0 where there is none.
     var address: IPAddress
     var addressCount: Int
@@ -123,8 +130,9 @@ struct ExchangeSlab: ~Copyable {
   /// What every exchange is at its beginning, and how many bytes of that have to be so.
   private let blank: UnsafeMutablePointer<Exchange>
   private let blankByteCount: Int
-  private var free: UnsafeMutablePointer<Exchange>?
-  /// Places that were ever taken.
+  /// The index of the exchange that ended last + 1; 0 where all that were ever begun run.
+  private var firstFree: Int32 = 0
+  /// Exchanges that lie in memory that was touched.
   private var usedCount = 0
 
   init(capacity: Int) {
@@ -141,30 +149,59 @@ struct ExchangeSlab: ~Copyable {
 
   deinit { sy_unmap(memory, (capacity + 1) * Self.stride) }
 
-  /// A place with nothing of another exchange in it. Requires: fewer than `capacity` are taken.
-  mutating func take() -> UnsafeMutablePointer<Exchange> {
-    let exchange: UnsafeMutablePointer<Exchange>
-    if let free {
-      exchange = free
-      self.free = Self.tail(of: exchange).pointee.nextFree
-    } else {
-      precondition(usedCount < capacity, "an exchange was not given back")
-      exchange = (memory + usedCount * Self.stride).bindMemory(to: Exchange.self, capacity: 1)
-      usedCount += 1
-      exchange.initialize(to: Exchange())
-    }
-    // The blank one has no lease: there is nothing in it that must not be copied.
-    UnsafeMutableRawPointer(exchange).copyMemory(from: blank, byteCount: blankByteCount)
+  /// The exchange's state. Requires: it runs.
+  @inline(__always)
+  subscript(id: ExchangeID) -> UnsafeMutablePointer<Exchange> {
+    let exchange = pointer(id.index)
+    assert(Self.tail(of: exchange).pointee.generation == id.generation, "the exchange is over")
     return exchange
   }
 
-  /// Requires: it was taken, and holds no lease and no block any more.
-  mutating func give(_ exchange: UnsafeMutablePointer<Exchange>) {
-    Self.tail(of: exchange).pointee.nextFree = free
-    free = exchange
+  /// Whether the exchange has not ended yet.
+  func isRunning(_ id: ExchangeID) -> Bool {
+    Self.tail(of: pointer(id.index)).pointee.generation == id.generation
   }
 
-  /// The address as text; made only where the place has not got it from an earlier exchange.
+  /// The exchange that runs at the index. Requires: one does.
+  func id(at index: Int) -> ExchangeID {
+    ExchangeID(index: index, generation: Self.tail(of: pointer(index)).pointee.generation)
+  }
+
+  /// Begins an exchange with nothing of another one in it. Requires: fewer than `capacity` run.
+  mutating func begin() -> ExchangeID {
+    let index: Int
+    if firstFree > 0 {
+      index = Int(firstFree) - 1
+      firstFree = Self.tail(of: pointer(index)).pointee.nextFree
+    } else {
+      precondition(usedCount < capacity, "an exchange was not ended")
+      index = usedCount
+      usedCount += 1
+      (memory + index * Self.stride).bindMemory(to: Exchange.self, capacity: 1)
+        .initialize(to: Exchange())
+    }
+    let exchange = pointer(index)
+    // The blank one has no lease: there is nothing in it that must not be copied.
+    UnsafeMutableRawPointer(exchange).copyMemory(from: blank, byteCount: blankByteCount)
+    let tail = Self.tail(of: exchange)
+    tail.pointee.generation &+= 1
+    return ExchangeID(index: index, generation: tail.pointee.generation)
+  }
+
+  /// Requires: it runs, and holds no lease and no block any more.
+  mutating func end(_ id: ExchangeID) {
+    let tail = Self.tail(of: self[id])
+    tail.pointee.generation &+= 1
+    tail.pointee.nextFree = firstFree
+    firstFree = Int32(truncatingIfNeeded: id.index + 1)
+  }
+
+  @inline(__always)
+  private func pointer(_ index: Int) -> UnsafeMutablePointer<Exchange> {
+    (memory + index * Self.stride).assumingMemoryBound(to: Exchange.self)
+  }
+
+  /// The address as text; made only where it is not there from an earlier exchange.
   static func text(
     of address: IPAddress, in exchange: UnsafeMutablePointer<Exchange>
   ) -> UnsafeRawBufferPointer {

@@ -10,13 +10,13 @@ extension Worker {
   /// Begins the record of an exchange whose head is at the start of `bytes`. `route` is nil where
   /// none matched.
   mutating func beginRecord(
-    _ id: ConnectionID, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, route: Int?
+    _ id: ExchangeID, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, route: Int?
   ) {
-    let index = Int(id.index)
+    let index = id.index
     let policy = plan.accessLog
     let isLogged =
       policy.destination != .none && (route.map { plan.routes[$0].logsAccess } ?? true)
-    slab.exchange(index).pointee.isLogged = isLogged
+    exchanges[id].pointee.isLogged = isLogged
     guard isLogged else { return }
     records.begin(index)
     func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
@@ -64,29 +64,29 @@ extension Worker {
   }
 
   /// Content of the request came.
-  mutating func noteReceived(_ id: ConnectionID, _ count: Int) {
-    let index = Int(id.index)
-    if slab.exchange(index).pointee.isLogged { records[index].pointee.receivedCount += count }
+  mutating func noteReceived(_ id: ExchangeID, _ count: Int) {
+    let index = id.index
+    if exchanges[id].pointee.isLogged { records[index].pointee.receivedCount += count }
   }
 
   /// An endpoint is tried.
-  mutating func noteAttempt(_ id: ConnectionID, endpointIndex: Int) {
-    let index = Int(id.index)
-    guard slab.exchange(index).pointee.isLogged else { return }
+  mutating func noteAttempt(_ id: ExchangeID, endpointIndex: Int) {
+    let index = id.index
+    guard exchanges[id].pointee.isLogged else { return }
     records[index].pointee.attempts += 1
     plan.endpointTexts[endpointIndex].withUnsafeBytes { records.set(.endpoint, index, $0) }
   }
 
   /// The response's head is there; the lease is held.
-  mutating func noteFirstByte(_ id: ConnectionID) {
-    let index = Int(id.index)
-    if slab.exchange(index).pointee.isLogged { records[index].pointee.firstByteAt = io.now }
+  mutating func noteFirstByte(_ id: ExchangeID) {
+    let index = id.index
+    if exchanges[id].pointee.isLogged { records[index].pointee.firstByteAt = io.now }
   }
 
   /// Content of the response came, or the response is whole without any; the lease is held. The
   /// first time is the one that counts.
-  mutating func noteContent(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  mutating func noteContent(_ id: ExchangeID) {
+    let state = exchanges[id]
     if state.pointee.hasContent { return }
     state.pointee.hasContent = true
     guard var lease = state.pointee.lease.take() else { return }
@@ -99,15 +99,15 @@ extension Worker {
   }
 
   /// Something was sent to the client.
-  mutating func noteSent(_ id: ConnectionID, head: Int, content: Int) {
-    let index = Int(id.index)
-    guard slab.exchange(index).pointee.isLogged else { return }
+  mutating func noteSent(_ id: ExchangeID, head: Int, content: Int) {
+    let index = id.index
+    guard exchanges[id].pointee.isLogged else { return }
     records[index].pointee.sentHeadCount += head
     records[index].pointee.sentContentCount += content
   }
 
   /// The exchange is over as its code says.
-  mutating func logEnd(_ id: ConnectionID, _ code: CodeClass) {
+  mutating func logEnd(_ id: ExchangeID, _ code: CodeClass) {
     switch code {
     case .canceled: logEnd(id, "canceled", isCut: true)
     case .truncated: logEnd(id, "truncated", isCut: true)
@@ -118,12 +118,12 @@ extension Worker {
   /// The exchange is over by an answer of our own, which was sent as `answer`. It may have had no
   /// head that could be read.
   mutating func logAnswer(
-    _ id: ConnectionID, _ status: Int, _ termination: StaticString,
+    _ id: ExchangeID, _ status: Int, _ termination: StaticString,
     _ answer: UnsafeRawBufferPointer
   ) {
-    let index = Int(id.index)
-    let state = slab.exchange(index)
-    if slab.downstream[index].phase == .head, plan.accessLog.destination != .none {
+    let index = id.index
+    let state = exchanges[id]
+    if slab.downstream[clientID(id).index].phase == .head, plan.accessLog.destination != .none {
       state.pointee.isLogged = true
       state.pointee.startedAt = io.now
       records.begin(index)
@@ -146,16 +146,16 @@ extension Worker {
     return answer.count
   }
 
-  mutating func logEnd(_ id: ConnectionID, _ termination: StaticString, isCut: Bool) {
-    let index = Int(id.index)
-    let state = slab.exchange(index)
+  mutating func logEnd(_ id: ExchangeID, _ termination: StaticString, isCut: Bool) {
+    let index = id.index
+    let state = exchanges[id]
     guard state.pointee.isLogged else { return }
     state.pointee.isLogged = false
     let record = records[index]
     // Nothing was answered: the number that nginx gives to clients that went away.
     let hasAnswer = state.pointee.hasResponse || !isCut
     // What the client was never sent is not counted where the exchange was cut.
-    let unsent = isCut ? io.unsentByteCount(id) : 0
+    let unsent = isCut ? io.unsentByteCount(clientID(id).connection) : 0
     let sent = record.pointee.sentHeadCount + record.pointee.sentContentCount
     let line = LogLine(
       client: clientText(id),

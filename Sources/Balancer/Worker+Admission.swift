@@ -41,12 +41,12 @@ extension Worker {
   // MARK: Connections
 
   /// Counts a new connection for its client. False where it has too many: it is refused then.
-  mutating func admitConnection(_ id: ConnectionID) -> Bool {
+  mutating func admitConnection(_ id: ClientID) -> Bool {
     guard let clients = context.admission.clients else { return true }
-    let index = Int(id.index)
+    let index = id.index
     // A trusted proxy's connections are those of many.
     let peer = slab.downstream[index].peer
-    if plan.listener(io.tag(id))?.trustedProxies.contain(peer) == true { return true }
+    if plan.listener(io.tag(id.connection))?.trustedProxies.contain(peer) == true { return true }
     guard let room = scratch.baseAddress else { return true }
     let text = UnsafeRawBufferPointer(start: room, count: peer.write(to: room))
     switch clients.enter(ClientNetwork.hash(text, context.admission.hash)) {
@@ -57,7 +57,7 @@ extension Worker {
       var writer = HeadWriter(scratch)
       LocalReason.tooManyConnections.write(
         to: &writer, date: date.current(turn: turn), isHead: false, closes: true, retryAfter: 1)
-      io.send(id, writer.written)
+      io.send(id.connection, writer.written)
       closeDownstream(id)
       return false
     }
@@ -65,10 +65,10 @@ extension Worker {
   }
 
   /// The connection is closed: its client may open another.
-  mutating func leaveClient(_ id: ConnectionID) {
-    let cell = slab.downstream[Int(id.index)].clientCell
+  mutating func leaveClient(_ id: ClientID) {
+    let cell = slab.downstream[id.index].clientCell
     guard cell >= 0 else { return }
-    slab.downstream[Int(id.index)].clientCell = -1
+    slab.downstream[id.index].clientCell = -1
     context.admission.clients?.leave(cell)
   }
 
@@ -78,7 +78,7 @@ extension Worker {
   /// until it may be tried again, and no token was taken. Requires: `bytes` begin with the head,
   /// which was the last to be parsed.
   mutating func rateLimitWait(
-    _ id: ConnectionID, _ route: Int, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ route: Int, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
   ) -> Int? {
     let count = limitCount(route)
     for step in 0..<count {
@@ -117,7 +117,7 @@ extension Worker {
   }
 
   private mutating func keyHash(
-    _ limit: PlannedLimit, _ id: ConnectionID, _ head: RequestHead,
+    _ limit: PlannedLimit, _ id: ExchangeID, _ head: RequestHead,
     _ bytes: UnsafeRawBufferPointer
   ) -> UInt64 {
     let hash = context.admission.hash

@@ -34,7 +34,7 @@ extension Worker {
     else { return }
     buffersDueAt = io.now + Self.recheckBuffers
     var sum = queuedByteCount
-    for index in 0..<Int32(io.capacity) {
+    for index in 0..<io.capacity {
       if let id = client(at: index) { sum += heldByteCount(id) }
     }
     if sum > bufferedBytesMax { cutHungriest(excess: sum - bufferedBytesMax) }
@@ -43,7 +43,7 @@ extension Worker {
   /// Cuts clients until so much and an eighth of the bound are free.
   private mutating func cutHungriest(excess: Int) {
     var most = 0
-    for index in 0..<Int32(io.capacity) {
+    for index in 0..<io.capacity {
       if let id = client(at: index) { most = max(most, bufferedByteCount(id)) }
     }
     var left = excess + bufferedBytesMax / 8
@@ -56,7 +56,7 @@ extension Worker {
   /// Cuts clients that hold so much, in the order of their places. Returns what is left to free.
   private mutating func cut(holding least: Int, until left: Int, sparesReaders: Bool) -> Int {
     var left = left
-    for index in 0..<Int32(io.capacity) where left > 0 {
+    for index in 0..<io.capacity where left > 0 {
       guard let id = client(at: index) else { continue }
       let count = bufferedByteCount(id)
       guard count >= least, !(sparesReaders && isReading(id)) else { continue }
@@ -66,51 +66,48 @@ extension Worker {
     return left
   }
 
-  private mutating func cutHungry(_ id: ConnectionID) {
+  private mutating func cutHungry(_ id: ClientID) {
     context.metrics.room.count(worker: workerIndex, .bufferCuts)
-    switch slab.downstream[Int(id.index)].phase {
-    case .tunnel: cutTunnel(id)
+    switch slab.downstream[id.index].phase {
+    case .tunnel: cutTunnel(exchangeID(id))
     case .exchange:
-      io.resetOnClose(id)
-      abortExchange(id, .abandoned, code: .canceled)
+      io.resetOnClose(id.connection)
+      abortExchange(exchangeID(id), .abandoned, code: .canceled)
     case .preface, .head, .lingering, .closing:
-      io.resetOnClose(id)
+      io.resetOnClose(id.connection)
       closeDownstream(id)
     }
   }
 
   /// It has fallen behind a moment ago, or has taken some of what it was sent since then. A system
   /// call.
-  private mutating func isReading(_ id: ConnectionID) -> Bool {
-    guard io.unsentByteCount(id) > 0 else { return false }
-    let timeout = plan.listener(io.tag(id))?.sendTimeout ?? .seconds(60)
-    return io.deadline(id) > io.now + timeout - Self.slack
-      || io.untakenByteCount(id) < slab.downstream[Int(id.index)].untakenNoted
-  }
-
-  private mutating func client(at index: Int32) -> ConnectionID? {
-    guard let id = io.openID(at: index), io.tag(id) != Self.upstreamTag else { return nil }
-    return id
+  private mutating func isReading(_ id: ClientID) -> Bool {
+    guard io.unsentByteCount(id.connection) > 0 else { return false }
+    let timeout = plan.listener(io.tag(id.connection))?.sendTimeout ?? .seconds(60)
+    return io.deadline(id.connection) > io.now + timeout - Self.slack
+      || io.untakenByteCount(id.connection) < slab.downstream[id.index].untakenNoted
   }
 
   // MARK: What a client holds
 
   /// All that is held for the client and its exchange, in bytes of memory.
-  private mutating func bufferedByteCount(_ id: ConnectionID) -> Int {
-    var count = heldByteCount(id) + blocksOf(io.unsentByteCount(id))
-    guard let exchange = slab.downstream[Int(id.index)].exchange else { return count }
-    let upstream = exchange.pointee.upstream
-    if upstream != .none { count += blocksOf(io.unsentByteCount(upstream)) }
+  private mutating func bufferedByteCount(_ id: ClientID) -> Int {
+    var count = heldByteCount(id) + blocksOf(io.unsentByteCount(id.connection))
+    guard slab.downstream[id.index].exchange != .none else { return count }
+    let exchange = exchanges[exchangeID(id)]
+    let upstream = exchange.pointee.upstream.connection
+    if upstream != .none { count += blocksOf(io.unsentByteCount(upstream.connection)) }
     return count + replays.byteCount(of: exchange.pointee.replay)
   }
 
   /// Heads and contents in blocks, as far as they are touched.
-  private mutating func heldByteCount(_ id: ConnectionID) -> Int {
-    var count = pages(slab.downstream[Int(id.index)].input)
-    guard let exchange = slab.downstream[Int(id.index)].exchange else { return count }
+  private mutating func heldByteCount(_ id: ClientID) -> Int {
+    var count = pages(slab.downstream[id.index].input)
+    guard slab.downstream[id.index].exchange != .none else { return count }
+    let exchange = exchanges[exchangeID(id)]
     count += pages(exchange.pointee.replay.first) + pages(exchange.pointee.kept.held)
-    let upstream = exchange.pointee.upstream
-    if upstream != .none { count += pages(slab.upstream[Int(upstream.index)].input) }
+    let upstream = exchange.pointee.upstream.connection
+    if upstream != .none { count += pages(slab.upstream[upstream.index].input) }
     return count
   }
 

@@ -21,9 +21,8 @@ extension Worker {
   mutating func carryExchanges(from before: [WorkerPlan.PlannedPool]) {
     let poolNow = before.map { old in plan.pools.firstIndex { $0.name == old.name } }
     for index in 0..<io.capacity {
-      guard let id = io.openID(at: Int32(index)), io.tag(id) != Self.upstreamTag,
-        let exchange = slab.downstream[index].exchange, let old = exchange.pointee.pool
-      else { continue }
+      guard let id = exchange(at: index), let old = exchanges[id].pointee.pool else { continue }
+      let exchange = exchanges[id]
       exchange.pointee.pool = poolNow[old]
       guard let pool = poolNow[old] else {
         if exchange.pointee.admission.isWaiting { answerStranded(id, before[old].refusals) }
@@ -48,8 +47,8 @@ extension Worker {
   }
 
   /// The pool that the exchange waits for is gone.
-  private mutating func answerStranded(_ id: ConnectionID, _ refusals: RefusalCounts) {
-    gates[slab.exchange(id).pointee.admission.gate].count(.canceled, worker: workerIndex)
+  private mutating func answerStranded(_ id: ExchangeID, _ refusals: RefusalCounts) {
+    gates[exchanges[id].pointee.admission.gate].count(.canceled, worker: workerIndex)
     stopWaiting(id)
     refusals.count(.noEndpoint, worker: workerIndex)
     answerFailed(id, .noEndpoint)

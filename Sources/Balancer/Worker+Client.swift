@@ -1,5 +1,5 @@
 // Who the client of an exchange is and what identifies its request: the socket's peer, what a
-// PROXY header or a trusted proxy's X-Forwarded-For says, request identifiers, traces, pickBoard.
+// PROXY header or a trusted proxy's X-Forwarded-For says, request identifiers, traces, hints.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -23,8 +23,8 @@ struct ClientIdentity {
 
 extension Worker {
   /// Notes who was accepted. False where nobody may connect to the listener from there.
-  mutating func identifyPeer(_ id: ConnectionID, _ tag: UInt32) -> Bool {
-    let state = slab.downstream + Int(id.index)
+  mutating func identifyPeer(_ id: ClientID, _ tag: UInt32) -> Bool {
+    let state = slab.downstream + id.index
     (state.pointee.peer, state.pointee.peerPort) = io.acceptedPeer
     guard let listener = plan.listener(tag), listener.hasProxyHeader else { return true }
     state.pointee.phase = .preface
@@ -33,26 +33,26 @@ extension Worker {
   }
 
   /// The client's address as text, in this exchange.
-  mutating func clientText(_ id: ConnectionID) -> UnsafeRawBufferPointer {
-    let exchange = slab.exchange(id)
-    return ExchangeSlab.text(of: exchange.pointee.client.address, in: exchange)
+  mutating func clientText(_ id: ExchangeID) -> UnsafeRawBufferPointer {
+    let exchange = exchanges[id]
+    return ExchangeSlab.text(of: exchange.pointee.sender.address, in: exchange)
   }
 
   /// The request's identifier; empty where it has none.
-  mutating func requestID(_ id: ConnectionID) -> UnsafeRawBufferPointer {
-    let exchange = slab.exchange(id)
+  mutating func requestID(_ id: ExchangeID) -> UnsafeRawBufferPointer {
+    let exchange = exchanges[id]
     return UnsafeRawBufferPointer(
       start: ExchangeSlab.requestIDRoom(exchange),
-      count: Int(exchange.pointee.client.requestIDCount))
+      count: Int(exchange.pointee.sender.requestIDCount))
   }
 
   // MARK: PROXY protocol
 
   /// The bytes before the first request.
   mutating func receivePreface(
-    _ id: ConnectionID, _ tag: UInt32, _ received: UnsafeRawBufferPointer
+    _ id: ClientID, _ tag: UInt32, _ received: UnsafeRawBufferPointer
   ) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.downstream + id.index
     var bytes = received
     if state.pointee.input.block != nil {
       guard hold(received, in: &state.pointee.input) else {
@@ -72,7 +72,7 @@ extension Worker {
         state.pointee.peer = connection.source
         state.pointee.peerPort = connection.sourcePort
         state.pointee.hasDestination = true
-        (slab.destinations + Int(id.index)).initialize(
+        (slab.destinations + id.index).initialize(
           to: Destination(address: connection.destination, port: connection.destinationPort))
       }
       let rest = UnsafeRawBufferPointer(rebasing: bytes[count...])
@@ -85,19 +85,19 @@ extension Worker {
   }
 
   /// Nothing is said to who does not speak the protocol.
-  mutating func refusePreface(_ id: ConnectionID) {
+  mutating func refusePreface(_ id: ClientID) {
     context.metrics.wire.countHeaderFailure(worker: workerIndex)
     closeDownstream(id)
   }
 
   /// The header that goes before the first request to an endpoint.
   mutating func sendProxyHeader(
-    _ version: ProxyHeader, _ id: ConnectionID, to upstream: ConnectionID
+    _ version: ProxyHeader, _ id: ExchangeID, to upstream: EndpointConnectionID
   ) {
-    let state = slab.downstream + Int(id.index)
-    let client = slab.exchange(id).pointee.client.address
+    let state = slab.downstream + clientID(id).index
+    let client = exchanges[id].pointee.sender.address
     var connection: ProxiedConnection?
-    if let local = destination(id) {
+    if let local = destination(clientID(id)) {
       // The port is that of the connection, of whichever client it is.
       let port = client == state.pointee.peer ? state.pointee.peerPort : 0
       connection = ProxiedConnection(
@@ -110,45 +110,45 @@ extension Worker {
     case .v1: ProxyProtocol.writeLine(connection, to: &writer)
     case .v2: ProxyProtocol.writeBinary(connection, to: &writer)
     }
-    io.send(upstream, writer.written)
+    io.send(upstream.connection, writer.written)
   }
 
   /// Where the client connected to. A system call where no PROXY header said it.
-  private mutating func destination(_ id: ConnectionID) -> Destination? {
-    let index = Int(id.index)
+  private mutating func destination(_ id: ClientID) -> Destination? {
+    let index = id.index
     if slab.downstream[index].hasDestination { return slab.destinations[index] }
-    return io.localAddress(id).map { Destination(address: $0.address, port: $0.port) }
+    return io.localAddress(id.connection).map { Destination(address: $0.address, port: $0.port) }
   }
 
   // MARK: An exchange
 
   /// Notes whose request this is, what it is called, and where it wants to go.
   mutating func identifyClient(
-    _ id: ConnectionID, _ tag: UInt32, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ tag: UInt32, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
   ) {
-    let state = slab.exchange(id)
+    let state = exchanges[id]
     if let trusted = plan.listener(tag)?.trustedProxies, !trusted.isEmpty {
-      let peer = state.pointee.client.address
+      let peer = state.pointee.sender.address
       let isTrusted = trusted.contain(peer)
-      state.pointee.client.isPeerTrusted = isTrusted
+      state.pointee.sender.isPeerTrusted = isTrusted
       if isTrusted, noted.hasForwardedFor {
-        state.pointee.client.address =
+        state.pointee.sender.address =
           ForwardedFor.client(requests, bytes, peer: peer, trusted: trusted)
       }
     }
     if let field = noted.endpointHint.only, !plan.clientHints.trusted.isEmpty,
-      plan.clientHints.trusted.contain(state.pointee.client.address),
+      plan.clientHints.trusted.contain(state.pointee.sender.address),
       let (address, port) = IPAddress.withPort(requests.value(field, in: bytes)), let port
     {
-      (state.pointee.client.hint, state.pointee.client.hintPort) = (address, port)
+      (state.pointee.sender.hint, state.pointee.sender.hintPort) = (address, port)
     }
     noteRequestID(id, noted, bytes)
   }
 
   private mutating func noteRequestID(
-    _ id: ConnectionID, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
   ) {
-    let state = slab.exchange(id)
+    let state = exchanges[id]
     let room = ExchangeSlab.requestIDRoom(state)
     switch plan.tracing.requestID {
     case .none: break
@@ -157,25 +157,25 @@ extension Worker {
         let given = requests.value(field, in: bytes)
         if RequestID.isAcceptable(given), let source = given.baseAddress {
           room.copyMemory(from: source, byteCount: given.count)
-          state.pointee.client.requestIDCount = UInt8(given.count)
+          state.pointee.sender.requestIDCount = UInt8(given.count)
           return
         }
       }
       fallthrough
     case .make:
       let (high, low) = identifiers.next()
-      state.pointee.client.requestIDCount = UInt8(RequestID.write(high, low, to: room))
-      state.pointee.client.isRequestIDMade = true
+      state.pointee.sender.requestIDCount = UInt8(RequestID.write(high, low, to: room))
+      state.pointee.sender.isRequestIDMade = true
     }
   }
 
   /// Counts the last digit of an identifier that was made here up by one, before the request goes
   /// to the same endpoint again: an endpoint may refuse one that it knows, or mix the two up.
   /// Requires: the request is kept.
-  mutating func renewRequestID(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  mutating func renewRequestID(_ id: ExchangeID) {
+    let state = exchanges[id]
     let text = requestID(id)
-    guard state.pointee.client.isRequestIDMade, let last = text.last,
+    guard state.pointee.sender.isRequestIDMade, let last = text.last,
       let end = state.pointee.replay.first.endOfFirst(text)
     else { return }
     let next: UInt8
@@ -187,18 +187,18 @@ extension Worker {
     end.storeBytes(of: next, toByteOffset: -1, as: UInt8.self)
     ExchangeSlab.requestIDRoom(state).storeBytes(
       of: next, toByteOffset: text.count - 1, as: UInt8.self)
-    if state.pointee.isLogged { records.set(.requestID, Int(id.index), text) }
+    if state.pointee.isLogged { records.set(.requestID, id.index, text) }
   }
 
   /// What the request's head is rewritten with. Uses `scratch`.
   mutating func forwardedClient(
-    _ id: ConnectionID, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
   ) -> ForwardedClient {
-    let client = slab.exchange(id).pointee.client
+    let client = exchanges[id].pointee.sender
     let address = clientText(id)
     var peer = address
-    if slab.downstream[Int(id.index)].peer != client.address, let room = scratch.baseAddress {
-      let count = slab.downstream[Int(id.index)].peer.write(to: room)
+    if slab.downstream[clientID(id).index].peer != client.address, let room = scratch.baseAddress {
+      let count = slab.downstream[clientID(id).index].peer.write(to: room)
       peer = UnsafeRawBufferPointer(start: room, count: count)
     }
     return ForwardedClient(
@@ -207,7 +207,7 @@ extension Worker {
   }
 
   private mutating func forwardedTrace(
-    _ id: ConnectionID, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
   ) -> ForwardedTrace {
     let mode = plan.tracing.traceparent
     if noted.traceparent.isAbsent {
@@ -217,8 +217,8 @@ extension Worker {
     if let field = noted.traceparent.only,
       var parent = TraceParent(requests.value(field, in: bytes))
     {
-      slab.exchange(id).pointee.traceHigh = parent.traceHigh
-      slab.exchange(id).pointee.traceLow = parent.traceLow
+      exchanges[id].pointee.traceHigh = parent.traceHigh
+      exchanges[id].pointee.traceLow = parent.traceLow
       if mode == .keep { return .kept }
       parent.span = identifiers.nextHalf()
       return .renewed(parent)
@@ -226,19 +226,19 @@ extension Worker {
     return mode == .keep ? .dropped : .begun(newTrace(id, flags: 0))
   }
 
-  private mutating func newTrace(_ id: ConnectionID, flags: UInt8) -> TraceParent {
+  private mutating func newTrace(_ id: ExchangeID, flags: UInt8) -> TraceParent {
     let (high, low) = identifiers.next()
-    slab.exchange(id).pointee.traceHigh = high
-    slab.exchange(id).pointee.traceLow = low
+    exchanges[id].pointee.traceHigh = high
+    exchanges[id].pointee.traceLow = low
     return TraceParent(
       traceHigh: high, traceLow: low, span: identifiers.nextHalf(), flags: flags)
   }
 
   /// What the response's head gets. Valid until the exchange ends.
-  mutating func responseFields(_ id: ConnectionID) -> ResponseFields {
+  mutating func responseFields(_ id: ExchangeID) -> ResponseFields {
     var fields = ResponseFields()
     if plan.tracing.answersRequestID { fields.requestID = requestID(id) }
-    if plan.tracing.servedBy, let endpointIndex = slab.exchange(id).pointee.lease?.endpointIndex,
+    if plan.tracing.servedBy, let endpointIndex = exchanges[id].pointee.lease?.endpointIndex,
       let endpoint = plan.endpoints[endpointIndex]
     {
       fields.servedBy = (endpoint.ip, endpoint.port)
@@ -248,11 +248,11 @@ extension Worker {
 
   /// The position of the endpoint that the client asks for, where it may be used. Once: a retry
   /// goes elsewhere.
-  mutating func takeHint(_ id: ConnectionID, _ pool: Int) -> Int? {
-    let state = slab.exchange(id)
-    let client = state.pointee.client
+  mutating func takeHint(_ id: ExchangeID, _ pool: Int) -> Int? {
+    let state = exchanges[id]
+    let client = state.pointee.sender
     guard client.hintPort != 0 else { return nil }
-    state.pointee.client.hintPort = 0
+    state.pointee.sender.hintPort = 0
     for (position, endpointIndex) in plan.pools[pool].endpointIndexes.enumerated() {
       guard let endpoint = plan.endpoints[endpointIndex], endpoint.port == client.hintPort,
         endpoint.ip == client.hint

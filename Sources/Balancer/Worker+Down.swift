@@ -61,9 +61,8 @@ extension Worker {
     guard isNew else { return }
     down.endsAt = io.now
     for index in 0..<io.capacity {
-      guard let id = io.openID(at: Int32(index)), io.tag(id) != Self.upstreamTag,
-        slab.downstream[index].phase == .exchange,
-        let endpointIndex = slab.downstream[index].exchange?.pointee.lease?.endpointIndex,
+      guard let id = exchange(at: index), slab.downstream[index].phase == .exchange,
+        let endpointIndex = exchanges[id].pointee.lease?.endpointIndex,
         down.since[endpointIndex] == io.now
       else { continue }
       repeatElsewhere(id, endpointIndex)
@@ -71,13 +70,13 @@ extension Worker {
   }
 
   /// Asks another endpoint, where that is safe and there is one; else the attempt goes on.
-  private mutating func repeatElsewhere(_ id: ConnectionID, _ endpointIndex: Int) {
-    let state = slab.exchange(id)
-    let upstream = state.pointee.upstream
+  private mutating func repeatElsewhere(_ id: ExchangeID, _ endpointIndex: Int) {
+    let state = exchanges[id]
+    let upstream = state.pointee.upstream.connection
     guard !state.pointee.hasResponse, upstream != .none, let pool = state.pointee.pool,
       state.pointee.retriesLeft > 0, isKept(id)
     else { return }
-    let isUnsent = slab.upstream[Int(upstream.index)].phase == .connecting
+    let isUnsent = slab.upstream[upstream.index].phase == .connecting
     guard isUnsent || state.pointee.isIdempotent,
       plan.pools[pool].picker.hasOther(
         load: leases.load, tried: state.pointee.tried, room: room(pool)),
@@ -93,17 +92,17 @@ extension Worker {
   mutating func endAtDownEndpoints() {
     down.endsAt = .distantFuture
     for index in 0..<io.capacity {
-      guard let id = io.openID(at: Int32(index)), io.tag(id) != Self.upstreamTag,
-        let exchange = slab.downstream[index].exchange,
-        let endpointIndex = exchange.pointee.lease?.endpointIndex,
+      guard let id = exchange(at: index),
+        let endpointIndex = exchanges[id].pointee.lease?.endpointIndex,
         down.isDown(endpointIndex), let grace = down.endAfter[endpointIndex],
-        exchange.pointee.upstream != .none
+        exchanges[id].pointee.upstream != .none
       else { continue }
-      let heardAt = slab.upstream[Int(exchange.pointee.upstream.index)].heardAt
+      let exchange = exchanges[id]
+      let heardAt = slab.upstream[exchange.pointee.upstream.connection.index].heardAt
       // What the endpoint sent may still be on its way to a client that is slow.
       let isClients =
         exchange.pointee.isUpstreamPaused
-        || exchange.pointee.hasResponse && io.untakenByteCount(id) > 0
+        || exchange.pointee.hasResponse && io.untakenByteCount(clientID(id).connection) > 0
       let due = (isClients ? io.now : max(down.since[endpointIndex], heardAt)) + grace
       if io.now < due {
         down.endsAt = min(down.endsAt, due)
@@ -112,7 +111,7 @@ extension Worker {
       } else if exchange.pointee.hasResponse {
         abortExchange(id, .failed(.timeout), code: .truncated)
       } else {
-        let upstream = Int(exchange.pointee.upstream.index)
+        let upstream = exchange.pointee.upstream.connection.index
         attemptFailed(
           id, .endpointDown, isUnsent: slab.upstream[upstream].phase == .connecting)
       }

@@ -8,21 +8,22 @@ import IO
 import Primitives
 
 extension Worker {
-  mutating func accepted(_ id: ConnectionID) {
+  mutating func accepted(_ id: ClientID) {
     context.metrics.countAccept(worker: workerIndex)
-    context.control.connections[workerIndex].add(1, at: Int(io.tag(id)))
-    let index = Int(id.index)
+    context.control.connections[workerIndex].add(1, at: Int(io.tag(id.connection)))
+    let index = id.index
     (slab.downstream + index).initialize(to: Downstream())
     clientCount += 1
     makeClientRoom()
-    io.setReadLimit(id, Self.headReadMax)
-    guard identifyPeer(id, io.tag(id)) else {
+    io.setReadLimit(id.connection, Self.headReadMax)
+    guard identifyPeer(id, io.tag(id.connection)) else {
       refusePreface(id)
       return
     }
     if slab.downstream[index].phase == .preface {
       // Whose it is, is not known yet.
-      io.setDeadline(id, io.now + (plan.listener(io.tag(id))?.headTimeout ?? .seconds(10)))
+      io.setDeadline(
+        id.connection, io.now + (plan.listener(io.tag(id.connection))?.headTimeout ?? .seconds(10)))
       reusable.append(index, .unfinished)
     } else if admitConnection(id) {
       expectHead(id)
@@ -31,37 +32,37 @@ extension Worker {
   }
 
   /// The PROXY header is read; `rest` came with it.
-  mutating func beginHeads(_ id: ConnectionID, _ tag: UInt32, _ rest: UnsafeRawBufferPointer) {
-    slab.downstream[Int(id.index)].phase = .head
+  mutating func beginHeads(_ id: ClientID, _ tag: UInt32, _ rest: UnsafeRawBufferPointer) {
+    slab.downstream[id.index].phase = .head
     guard admitConnection(id) else { return }
     expectHead(id)
-    reusable.append(Int(id.index), .silent)
+    reusable.append(id.index, .silent)
     if !rest.isEmpty { parseHead(id, tag, rest) }
   }
 
   /// Waits for the first byte of a head.
-  private mutating func expectHead(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+  private mutating func expectHead(_ id: ClientID) {
+    let state = slab.downstream + id.index
     state.pointee.hasDeadlineForHead = false
-    let timeout = plan.listener(io.tag(id))?.idleTimeout ?? Self.idleTimeoutOfNone
-    io.setDeadline(id, io.now + timeout)
+    let timeout = plan.listener(io.tag(id.connection))?.idleTimeout ?? Self.idleTimeoutOfNone
+    io.setDeadline(id.connection, io.now + timeout)
   }
 
-  mutating func downstreamReceived(_ id: ConnectionID, _ tag: UInt32) {
-    let state = slab.downstream + Int(id.index)
+  mutating func downstreamReceived(_ id: ClientID, _ tag: UInt32) {
+    let state = slab.downstream + id.index
     let received = UnsafeRawBufferPointer(io.received)
     switch state.pointee.phase {
     case .lingering: state.pointee.hasSentMore = true
     case .closing: break
     case .preface: receivePreface(id, tag, received)
-    case .tunnel: tunnelReceived(fromClient: id, received)
+    case .tunnel: tunnelReceived(fromClient: exchangeID(id), received)
     case .exchange:
-      if slab.exchange(id).pointee.request.isComplete {
+      if exchanges[exchangeID(id)].pointee.request.isComplete {
         holdPipelined(id, received)
-      } else if slab.exchange(id).pointee.upload.isAwaited {
-        contentReceived(id, received)
+      } else if exchanges[exchangeID(id)].pointee.upload.isAwaited {
+        contentReceived(exchangeID(id), received)
       } else {
-        relayRequest(id, received)
+        relayRequest(exchangeID(id), received)
       }
     case .head:
       guard state.pointee.input.block != nil else {
@@ -82,83 +83,88 @@ extension Worker {
 
   /// Parses the head at the start of `bytes`, which are the loop's or the connection's input.
   private mutating func parseHead(
-    _ id: ConnectionID, _ tag: UInt32, _ bytes: UnsafeRawBufferPointer
+    _ id: ClientID, _ tag: UInt32, _ bytes: UnsafeRawBufferPointer
   ) {
-    let state = slab.downstream + Int(id.index)
+    let state = slab.downstream + id.index
     var head = RequestHead()
     switch requests.parse(bytes, into: &head) {
     case .complete:
       beginExchange(id, tag, head, bytes)
     case .rejected(let error):
-      openExchange(id).pointee.method = head.method
-      reportRefusal(id, error, .answered(Int16(LocalReason(error).status)))
-      respond(id, LocalReason(error))
+      let exchange = openExchange(id)
+      exchanges[exchange].pointee.method = head.method
+      reportRefusal(exchange, error, .answered(Int16(LocalReason(error).status)))
+      respond(exchange, LocalReason(error))
     case .incomplete:
       if !state.pointee.hasDeadlineForHead {
         state.pointee.hasDeadlineForHead = true
-        reusable.append(Int(id.index), .unfinished)
-        io.setDeadline(id, io.now + (plan.listener(tag)?.headTimeout ?? .seconds(10)))
+        reusable.append(id.index, .unfinished)
+        io.setDeadline(id.connection, io.now + (plan.listener(tag)?.headTimeout ?? .seconds(10)))
       }
       if state.pointee.input.block == nil, !hold(bytes, in: &state.pointee.input) {
         respond(id, .overloaded)
         return
       }
       compact(&state.pointee.input)
-      io.setReadLimit(id, min(Self.headReadMax, Self.blockBytes - state.pointee.input.end))
+      io.setReadLimit(
+        id.connection, min(Self.headReadMax, Self.blockBytes - state.pointee.input.end))
     }
   }
 
   /// Content of the running request: checked, then passed on as it is.
-  private mutating func relayRequest(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
-    let state = slab.exchange(id)
+  private mutating func relayRequest(_ id: ExchangeID, _ bytes: UnsafeRawBufferPointer) {
+    let state = exchanges[id]
     guard let relayed = readRequestContent(id, bytes) else { return }
-    let upstream = state.pointee.upstream
+    let upstream = state.pointee.upstream.connection
     let passed = UnsafeRawBufferPointer(
       start: bytes.baseAddress.map { $0 + relayed.start }, count: relayed.end - relayed.start)
     remember(passed, for: id)
     noteUpload(id)
     sendCounted(passed, to: upstream)
-    let isSent = io.unsentByteCount(upstream) == 0
+    let isSent = io.unsentByteCount(upstream.connection) == 0
     setUploadDeadlines(id)
     if state.pointee.request.isComplete {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[relayed.consumedCount...])
-      if !rest.isEmpty { holdPipelined(id, rest) }
+      if !rest.isEmpty { holdPipelined(clientID(id), rest) }
     } else {
-      if !isSent { io.setPaused(id, true) }
+      if !isSent { io.setPaused(clientID(id).connection, true) }
       moveRemainder(id)
     }
   }
 
   /// The rest of a long request that is not kept for a repeat goes by in the kernel.
-  private mutating func moveRemainder(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  private mutating func moveRemainder(_ id: ExchangeID) {
+    let state = exchanges[id]
     guard !state.pointee.replay.isKept, let rest = state.pointee.request.remainingCount,
       rest >= Self.moveMin
     else { return }
-    io.move(id, to: state.pointee.upstream, byteCount: rest)
+    io.move(
+      clientID(id).connection, to: state.pointee.upstream.connection.connection, byteCount: rest)
   }
 
   /// Content of the running request went on to the endpoint. Its length was checked with the head.
-  mutating func downstreamMoved(_ id: ConnectionID, _ count: Int) {
-    guard slab.downstream[Int(id.index)].phase == .exchange else { return }
-    let state = slab.exchange(id)
+  mutating func downstreamMoved(_ id: ClientID, _ count: Int) {
+    guard slab.downstream[id.index].phase == .exchange else { return }
+    let state = exchanges[exchangeID(id)]
     state.pointee.request.skip(count)
     state.pointee.contentCount += count
-    io.setReadLimit(id, state.pointee.request.remainingCount ?? Self.headReadMax)
-    noteReceived(id, count)
-    noteUpload(id)
-    setUploadDeadlines(id)
-    if !state.pointee.request.isComplete, io.unsentByteCount(state.pointee.upstream) > 0 {
-      io.setPaused(id, true)
+    io.setReadLimit(id.connection, state.pointee.request.remainingCount ?? Self.headReadMax)
+    noteReceived(exchangeID(id), count)
+    noteUpload(exchangeID(id))
+    setUploadDeadlines(exchangeID(id))
+    if !state.pointee.request.isComplete,
+      io.unsentByteCount(state.pointee.upstream.connection.connection) > 0
+    {
+      io.setPaused(id.connection, true)
     }
   }
 
   /// Reads the framing of request content and moves together what of it is passed on. nil when it
   /// was refused and the exchange is over.
   mutating func readRequestContent(
-    _ id: ConnectionID, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ bytes: UnsafeRawBufferPointer
   ) -> ContentReader.Relayed? {
-    let state = slab.exchange(id)
+    let state = exchanges[id]
     let relayed = state.pointee.request.relay(UnsafeMutableRawBufferPointer(mutating: bytes))
     state.pointee.contentCount += relayed.contentCount
     if state.pointee.contentCount > state.pointee.contentMax {
@@ -174,81 +180,82 @@ extension Worker {
     }
     // A length can be read to its end and no further: what follows stays in the kernel.
     let remaining = state.pointee.request.remainingCount ?? Self.headReadMax
-    io.setReadLimit(id, state.pointee.request.isComplete ? Self.headReadMax : remaining)
+    io.setReadLimit(
+      clientID(id).connection, state.pointee.request.isComplete ? Self.headReadMax : remaining)
     noteReceived(id, relayed.consumedCount)
     return relayed
   }
 
   /// The request turned out wrong after its head was accepted.
-  private mutating func refuseContent(_ id: ConnectionID, _ reason: LocalReason) {
-    let state = slab.exchange(id)
+  private mutating func refuseContent(_ id: ExchangeID, _ reason: LocalReason) {
+    let state = exchanges[id]
     releaseAttempt(id, .abandoned)
     if state.pointee.hasResponse {
       logEnd(id, reason.staticLabel, isCut: true)
-      closeDownstream(id)
+      closeDownstream(clientID(id))
     } else {
       respond(id, reason)
     }
   }
 
   /// The next request came before this one was answered: it waits, and so does the client.
-  mutating func holdPipelined(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
-    let state = slab.downstream + Int(id.index)
+  mutating func holdPipelined(_ id: ClientID, _ bytes: UnsafeRawBufferPointer) {
+    let state = slab.downstream + id.index
     guard hold(bytes, in: &state.pointee.input) else {
-      abortExchange(id, .abandoned, code: .canceled)
+      abortExchange(exchangeID(id), .abandoned, code: .canceled)
       return
     }
-    io.setPaused(id, true)
+    io.setPaused(id.connection, true)
   }
 
   /// Goes on with what is in the input, after an exchange.
-  mutating func resumeInput(_ id: ConnectionID) {
-    guard io.isOpen(id) else { return }
-    let state = slab.downstream + Int(id.index)
+  mutating func resumeInput(_ id: ClientID) {
+    guard io.isOpen(id.connection) else { return }
+    let state = slab.downstream + id.index
     guard state.pointee.phase == .head, !state.pointee.input.isEmpty,
-      io.unsentByteCount(id) == 0
+      io.unsentByteCount(id.connection) == 0
     else { return }
-    io.setPaused(id, false)
-    parseHead(id, io.tag(id), state.pointee.input.bytes)
+    io.setPaused(id.connection, false)
+    parseHead(id, io.tag(id.connection), state.pointee.input.bytes)
   }
 
   /// The exchange is over and the connection goes on.
-  mutating func awaitNextRequest(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+  mutating func awaitNextRequest(_ id: ClientID) {
+    let state = slab.downstream + id.index
     state.pointee.phase = .head
     expectHead(id)
     if state.pointee.input.isEmpty { release(&state.pointee.input) }
     // Answers that the client does not read must not pile up: no new request before they are gone.
-    if io.unsentByteCount(id) > 0 {
-      io.setPaused(id, true)
+    if io.unsentByteCount(id.connection) > 0 {
+      io.setPaused(id.connection, true)
       setSendDeadline(id)
     } else if state.pointee.input.isEmpty {
-      io.setPaused(id, false)
-      io.setReadLimit(id, Self.headReadMax)
-      reusable.append(Int(id.index), .idle)
+      io.setPaused(id.connection, false)
+      io.setReadLimit(id.connection, Self.headReadMax)
+      reusable.append(id.index, .idle)
     } else {
       runnable.append(id)
     }
   }
 
-  mutating func downstreamDrained(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+  mutating func downstreamDrained(_ id: ClientID) {
+    let state = slab.downstream + id.index
     switch state.pointee.phase {
     case .closing: closeDownstream(id)
-    case .lingering: io.setDeadline(id, io.now + Self.lingerTime)
+    case .lingering: io.setDeadline(id.connection, io.now + Self.lingerTime)
     case .preface: break
-    case .tunnel: tunnelDrained(client: id, isClient: true)
+    case .tunnel: tunnelDrained(exchangeID(id), isClient: true)
     case .head:
       expectHead(id)
       if state.pointee.input.isEmpty {
-        io.setPaused(id, false)
-        io.setReadLimit(id, Self.headReadMax)
-        reusable.append(Int(id.index), .idle)
+        io.setPaused(id.connection, false)
+        io.setReadLimit(id.connection, Self.headReadMax)
+        reusable.append(id.index, .idle)
       } else {
         runnable.append(id)
       }
     case .exchange:
-      let exchange = slab.exchange(id)
+      let exchange = exchanges[exchangeID(id)]
       guard exchange.pointee.isUpstreamPaused else { return }
       exchange.pointee.isUpstreamPaused = false
       if var lease = exchange.pointee.lease.take() {
@@ -256,24 +263,25 @@ extension Worker {
         exchange.pointee.lease = consume lease
       }
       setClientDeadline(id, nil)
-      io.setPaused(exchange.pointee.upstream, false)
+      io.setPaused(exchange.pointee.upstream.connection.connection, false)
       guard exchange.pointee.hasResponse else {
-        setUploadDeadlines(id)
+        setUploadDeadlines(exchangeID(id))
         return
       }
-      io.setDeadline(exchange.pointee.upstream, io.now + exchange.pointee.timeouts.idle)
+      io.setDeadline(
+        exchange.pointee.upstream.connection.connection, io.now + exchange.pointee.timeouts.idle)
     }
   }
 
-  mutating func downstreamTimeout(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+  mutating func downstreamTimeout(_ id: ClientID) {
+    let state = slab.downstream + id.index
     switch state.pointee.phase {
     case .lingering, .closing:
-      if io.unsentByteCount(id) > 0 ? !takesBytes(id) : !goesOnLingering(id) { cut(id) }
+      if io.unsentByteCount(id.connection) > 0 ? !takesBytes(id) : !goesOnLingering(id) { cut(id) }
     case .preface: refusePreface(id)
-    case .tunnel: cutTunnel(id)
+    case .tunnel: cutTunnel(exchangeID(id))
     case .head:
-      if io.unsentByteCount(id) > 0 {
+      if io.unsentByteCount(id.connection) > 0 {
         if !takesBytes(id) { cut(id) }
         return
       }
@@ -284,46 +292,46 @@ extension Worker {
         closeDownstream(id)
       }
     case .exchange:
-      if queueTimeout(id) || awaitTimeout(id) { return }
-      if io.now >= slab.exchange(id).pointee.endsAt {
-        exchangeTimedOut(id)
-      } else if slab.exchange(id).pointee.isPausing {
-        endPause(id)
-      } else if slab.exchange(id).pointee.hasResponse
-        || slab.exchange(id).pointee.isUpstreamPaused
+      if queueTimeout(exchangeID(id)) || awaitTimeout(exchangeID(id)) { return }
+      if io.now >= exchanges[exchangeID(id)].pointee.endsAt {
+        exchangeTimedOut(exchangeID(id))
+      } else if exchanges[exchangeID(id)].pointee.isPausing {
+        endPause(exchangeID(id))
+      } else if exchanges[exchangeID(id)].pointee.hasResponse
+        || exchanges[exchangeID(id)].pointee.isUpstreamPaused
       {
         // It does not read its response.
         if takesBytes(id) { return }
-        io.resetOnClose(id)
-        abortExchange(id, .abandoned, code: .canceled)
+        io.resetOnClose(id.connection)
+        abortExchange(exchangeID(id), .abandoned, code: .canceled)
       } else {
-        refuseContent(id, .contentTimeout)
+        refuseContent(exchangeID(id), .contentTimeout)
       }
     }
   }
 
   /// At the deadline of a client that was answered before it had sent everything: whether it sent
   /// more meanwhile. To close earlier would reset the connection, and the answer might be lost.
-  private mutating func goesOnLingering(_ id: ConnectionID) -> Bool {
-    let state = slab.downstream + Int(id.index)
+  private mutating func goesOnLingering(_ id: ClientID) -> Bool {
+    let state = slab.downstream + id.index
     guard state.pointee.phase == .lingering, state.pointee.hasSentMore,
       state.pointee.lingering < Self.lingerCountMax
     else { return false }
     state.pointee.lingering += 1
     state.pointee.hasSentMore = false
-    io.setDeadline(id, io.now + Self.lingerTime)
+    io.setDeadline(id.connection, io.now + Self.lingerTime)
     return true
   }
 
   /// The client closed, half-closed or was cut: an exchange that still runs has no reader, so the
   /// endpoint is told at once and can stop generating.
-  mutating func downstreamGone(_ id: ConnectionID, isCut: Bool) {
-    let state = slab.downstream + Int(id.index)
+  mutating func downstreamGone(_ id: ClientID, isCut: Bool) {
+    let state = slab.downstream + id.index
     if state.pointee.phase == .exchange {
-      abortExchange(id, outcomeOfLeaving(id), code: .canceled)
+      abortExchange(exchangeID(id), outcomeOfLeaving(exchangeID(id)), code: .canceled)
     } else if state.pointee.phase == .tunnel {
-      if isCut { cutTunnel(id) } else { tunnelEnded(client: id, isClient: true) }
-    } else if isCut || io.unsentByteCount(id) == 0 || state.pointee.phase == .lingering {
+      if isCut { cutTunnel(exchangeID(id)) } else { tunnelEnded(exchangeID(id), isClient: true) }
+    } else if isCut || io.unsentByteCount(id.connection) == 0 || state.pointee.phase == .lingering {
       closeDownstream(id)
     } else {
       // Half-closed, but it may still read the end of its answer.
@@ -333,20 +341,20 @@ extension Worker {
   }
 
   /// Closes; where bytes are left unsent the client sees a cut.
-  private mutating func cut(_ id: ConnectionID) {
-    if io.unsentByteCount(id) > 0 { io.resetOnClose(id) }
+  private mutating func cut(_ id: ClientID) {
+    if io.unsentByteCount(id.connection) > 0 { io.resetOnClose(id.connection) }
     closeDownstream(id)
   }
 
-  mutating func closeDownstream(_ id: ConnectionID) {
-    let state = slab.downstream + Int(id.index)
+  mutating func closeDownstream(_ id: ClientID) {
+    let state = slab.downstream + id.index
     release(&state.pointee.input)
-    closeExchange(id)
+    if state.pointee.exchange != .none { closeExchange(state.pointee.exchange) }
     leaveClient(id)
-    reusable.remove(Int(id.index))
+    reusable.remove(id.index)
     clientCount -= 1
-    context.control.connections[workerIndex].subtract(1, at: Int(io.tag(id)))
-    io.close(id)
+    context.control.connections[workerIndex].subtract(1, at: Int(io.tag(id.connection)))
+    io.close(id.connection)
   }
 
   // MARK: Held bytes

@@ -32,8 +32,8 @@ extension Worker {
         position, timeout: Self.trialTimeout, now: io.now)
       do throws(IOError) {
         let upstream = try connect(to: plan.pools[pool].endpointIndexes[position])
-        slab.upstream[Int(upstream.index)].phase = .trial
-        io.setDeadline(upstream, io.now + Self.trialTimeout)
+        slab.upstream[upstream.index].phase = .trial
+        io.setDeadline(upstream.connection, io.now + Self.trialTimeout)
       } catch {
         guard !error.isLocalShortage else { return }
         leases.noteUnconnected(&plan.pools[pool].picker, position, now: io.now)
@@ -50,8 +50,8 @@ extension Worker {
   }
 
   /// The connection to an ejected endpoint came about or did not.
-  mutating func endConnectionTrial(_ id: ConnectionID, isConnected: Bool) {
-    let endpointIndex = slab.upstream[Int(id.index)].endpointIndex
+  mutating func endConnectionTrial(_ id: EndpointConnectionID, isConnected: Bool) {
+    let endpointIndex = slab.upstream[id.index].endpointIndex
     closeUpstream(id)
     guard let endpoint = plan.endpoints[endpointIndex] else { return }
     if isConnected {

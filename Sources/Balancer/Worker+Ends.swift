@@ -9,26 +9,26 @@ import Primitives
 extension Worker {
   /// The attempt at an endpoint is over without (the rest of) a response: its connection is closed,
   /// the lease ended, the outcome noted.
-  mutating func releaseAttempt(_ id: ConnectionID, _ outcome: AttemptOutcome) {
-    let state = slab.exchange(id)
+  mutating func releaseAttempt(_ id: ExchangeID, _ outcome: AttemptOutcome) {
+    let state = exchanges[id]
     if state.pointee.upstream != .none {
-      closeUpstream(state.pointee.upstream)
+      closeUpstream(state.pointee.upstream.connection)
       state.pointee.upstream = .none
     }
     endLease(id, outcome)
   }
 
   /// The index of the endpoint that is asked. Requires: an attempt runs.
-  mutating func leasedEndpoint(_ id: ConnectionID) -> Int {
-    guard let endpointIndex = slab.exchange(id).pointee.lease?.endpointIndex else {
+  mutating func leasedEndpoint(_ id: ExchangeID) -> Int {
+    guard let endpointIndex = exchanges[id].pointee.lease?.endpointIndex else {
       preconditionFailure("no attempt runs")
     }
     return endpointIndex
   }
 
-  private mutating func endLease(_ id: ConnectionID, _ outcome: AttemptOutcome) {
+  private mutating func endLease(_ id: ExchangeID, _ outcome: AttemptOutcome) {
     leaveSlot(id)
-    let state = slab.exchange(id)
+    let state = exchanges[id]
     guard let lease = state.pointee.lease.take() else { return }
     if state.pointee.isRepeat { leases.countRepeat(lease.endpointIndex, isBeginning: false) }
     guard let endpoint = plan.endpoints[lease.endpointIndex] else {
@@ -40,9 +40,9 @@ extension Worker {
   }
 
   /// What an answer's status says of the endpoint that gave it.
-  mutating func outcome(_ id: ConnectionID, status: Int) -> AttemptOutcome {
+  mutating func outcome(_ id: ExchangeID, status: Int) -> AttemptOutcome {
     if status < 400 { return .completed }
-    let state = slab.exchange(id)
+    let state = exchanges[id]
     guard let endpointIndex = state.pointee.lease?.endpointIndex,
       let endpoint = plan.endpoints[endpointIndex]
     else {
@@ -55,17 +55,17 @@ extension Worker {
 
   /// Keeps how long a refused request is to wait. Requires: the response's head was just parsed.
   mutating func noteRetryAfter(
-    _ id: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
   ) {
     guard head.status == 429 || head.status == 503 else { return }
-    slab.exchange(id).pointee.retryAfterSeconds =
+    exchanges[id].pointee.retryAfterSeconds =
       UInt16(responses.retryAfterSeconds(in: bytes))
   }
 
   /// What a client that goes away says of the endpoint: something where no answer had begun for
   /// three mean response times.
-  mutating func outcomeOfLeaving(_ id: ConnectionID) -> AttemptOutcome {
-    let state = slab.exchange(id)
+  mutating func outcomeOfLeaving(_ id: ExchangeID) -> AttemptOutcome {
+    let state = exchanges[id]
     guard !state.pointee.hasResponse, !state.pointee.isUpstreamPaused,
       state.pointee.request.isComplete,
       let endpointIndex = state.pointee.lease?.endpointIndex,
@@ -76,15 +76,15 @@ extension Worker {
   }
 
   /// Everything was passed on.
-  mutating func exchangeCompleted(_ id: ConnectionID, upstreamIsClean: Bool) {
-    let state = slab.exchange(id)
+  mutating func exchangeCompleted(_ id: ExchangeID, upstreamIsClean: Bool) {
+    let state = exchanges[id]
     noteContent(id)
-    let upstream = state.pointee.upstream
+    let upstream = state.pointee.upstream.connection
     let endpointIndex = leasedEndpoint(id)
     let isRequestDone = state.pointee.request.isComplete
     state.pointee.upstream = .none
-    if upstreamIsClean, isRequestDone, slab.upstream[Int(upstream.index)].isPersistent,
-      io.unsentByteCount(upstream) == 0
+    if upstreamIsClean, isRequestDone, slab.upstream[upstream.index].isPersistent,
+      io.unsentByteCount(upstream.connection) == 0
     {
       keepUpstream(upstream)
     } else {
@@ -100,8 +100,8 @@ extension Worker {
   }
 
   /// The exchange is over, and the endpoint's.
-  mutating func countExchange(_ id: ConnectionID, endpointIndex: Int, _ code: CodeClass) {
-    let state = slab.exchange(id)
+  mutating func countExchange(_ id: ExchangeID, endpointIndex: Int, _ code: CodeClass) {
+    let state = exchanges[id]
     let duration = io.now - state.pointee.startedAt
     traffic.countExchange(
       endpointIndex: endpointIndex, code: code, method: state.pointee.method, duration: duration)
@@ -115,8 +115,8 @@ extension Worker {
   }
 
   /// The client left before its answer was whole.
-  private mutating func countDeparture(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  private mutating func countDeparture(_ id: ExchangeID) {
+    let state = exchanges[id]
     guard let pool = state.pointee.pool else { return }
     let traffic = plan.pools[pool].traffic
     // While it waits in the queue its content is not read.
@@ -128,8 +128,8 @@ extension Worker {
   }
 
   /// Cuts the exchange: the client cannot be told otherwise that its response is not whole.
-  mutating func abortExchange(_ id: ConnectionID, _ outcome: AttemptOutcome, code: CodeClass) {
-    let state = slab.exchange(id)
+  mutating func abortExchange(_ id: ExchangeID, _ outcome: AttemptOutcome, code: CodeClass) {
+    let state = exchanges[id]
     if code == .canceled { countDeparture(id) }
     if let endpointIndex = state.pointee.lease?.endpointIndex {
       countExchange(id, endpointIndex: endpointIndex, code)
@@ -137,13 +137,19 @@ extension Worker {
     releaseAttempt(id, outcome)
     logEnd(id, code)
     // A plain close would look like the regular end of a response without a length.
-    if code == .truncated { io.resetOnClose(id) }
-    closeDownstream(id)
+    if code == .truncated { io.resetOnClose(clientID(id).connection) }
+    closeDownstream(clientID(id))
+  }
+
+  /// Answers a client of which no exchange runs: its head did not come, or not whole.
+  mutating func respond(_ client: ClientID, _ reason: LocalReason) {
+    respond(openExchange(client), reason)
   }
 
   /// Answers in the endpoint's place.
-  mutating func respond(_ id: ConnectionID, _ reason: LocalReason, retryAfter: Int = 1) {
-    let state = slab.downstream[Int(id.index)].exchange ?? openExchange(id)
+  mutating func respond(_ id: ExchangeID, _ reason: LocalReason, retryAfter: Int = 1) {
+    let state = exchanges[id]
+    let client = state.pointee.client.connection
     context.metrics.countLocal(worker: workerIndex, reason)
     dropReplay(id)
     let closes = closesAfterAnswer(id)
@@ -152,33 +158,34 @@ extension Worker {
       to: &writer, date: date.current(turn: turn), isHead: state.pointee.method == .head,
       closes: closes,
       retryAfter: retryAfter,
-      added: slab.downstream[Int(id.index)].phase == .exchange
+      added: slab.downstream[client.index].phase == .exchange
         ? responseFields(id) : ResponseFields())
-    io.send(id, writer.written)
+    io.send(client.connection, writer.written)
     logAnswer(id, reason.status, reason.staticLabel, writer.written)
     endDownstream(id, closes: closes)
   }
 
-  /// What an exchange holds goes back, and so does its place. Nothing happens where none runs.
-  mutating func closeExchange(_ id: ConnectionID) {
-    guard let exchange = slab.downstream[Int(id.index)].exchange else { return }
+  /// Gives back what the exchange holds, and ends it: `id` is not valid afterwards.
+  mutating func closeExchange(_ id: ExchangeID) {
+    let exchange = exchanges[id]
     dropReplay(id)
     stopPausing(id)
     leaveAdmission(id)
     giveAllowance(id)
     if exchange.pointee.upload.isAwaited { awaitedCount -= 1 }
     assert(exchange.pointee.lease == nil && exchange.pointee.upstream == .none)
-    slab.downstream[Int(id.index)].exchange = nil
-    exchanges.give(exchange)
+    slab.downstream[exchange.pointee.client.connection.index].exchange = .none
+    exchanges.end(id)
   }
 
   /// Goes on with the connection after an answer, or lets it end. No exchange runs afterwards.
-  mutating func endDownstream(_ id: ConnectionID, closes: Bool) {
-    let state = slab.downstream + Int(id.index)
-    let isRequestDone = slab.exchange(id).pointee.request.isComplete
+  mutating func endDownstream(_ id: ExchangeID, closes: Bool) {
+    let client = clientID(id)
+    let state = slab.downstream + client.index
+    let isRequestDone = exchanges[id].pointee.request.isComplete
     closeExchange(id)
     guard closes || stopsAt != nil else {
-      awaitNextRequest(id)
+      awaitNextRequest(client)
       return
     }
     // To close with bytes unread would reset the connection and take the answer back.
@@ -186,20 +193,20 @@ extension Worker {
       !isRequestDone || !state.pointee.input.isEmpty
       || state.pointee.phase == .head
     release(&state.pointee.input)
-    io.setReadLimit(id, IOLoop.readMax)
+    io.setReadLimit(client.connection, IOLoop.readMax)
     if mayHaveUnread {
       state.pointee.phase = .lingering
-      reusable.append(Int(id.index), .unfinished)
-      io.setPaused(id, false)
-      io.finish(id)
+      reusable.append(client.index, .unfinished)
+      io.setPaused(client.connection, false)
+      io.finish(client.connection)
       state.pointee.lingering = 0
-      io.setDeadline(id, io.now + Self.lingerTime)
-      if io.unsentByteCount(id) > 0 { setSendDeadline(id) }
-    } else if io.unsentByteCount(id) == 0 {
-      closeDownstream(id)
+      io.setDeadline(client.connection, io.now + Self.lingerTime)
+      if io.unsentByteCount(client.connection) > 0 { setSendDeadline(client) }
+    } else if io.unsentByteCount(client.connection) == 0 {
+      closeDownstream(client)
     } else {
       state.pointee.phase = .closing
-      setSendDeadline(id)
+      setSendDeadline(client)
     }
   }
 }

@@ -8,11 +8,12 @@ import Primitives
 extension Worker {
   /// `bytes` begin with the head and may go on with content and further requests.
   mutating func beginExchange(
-    _ id: ConnectionID, _ tag: UInt32, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
+    _ client: ClientID, _ tag: UInt32, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
   ) {
-    slab.downstream[Int(id.index)].phase = .exchange
-    slab.downstream[Int(id.index)].hasDeadlineForHead = false
-    let state = openExchange(id)
+    slab.downstream[client.index].phase = .exchange
+    slab.downstream[client.index].hasDeadlineForHead = false
+    let id = openExchange(client)
+    let state = exchanges[id]
     state.pointee.method = head.method
     state.pointee.minorVersion = head.minorVersion
     state.pointee.isPersistent = head.isPersistent && stopsAt == nil
@@ -32,7 +33,7 @@ extension Worker {
       }
       countArrival(plan.routes[route].pool)
     }
-    setClientDeadline(id, nil)
+    setClientDeadline(client, nil)
     if case .length(let length) = head.framing, length > state.pointee.contentMax {
       respond(id, .contentTooLarge)
       return
@@ -42,7 +43,7 @@ extension Worker {
     let content = UnsafeRawBufferPointer(rebasing: rest[0..<relayed.end])
     let next = UnsafeRawBufferPointer(rebasing: rest[relayed.consumedCount...])
     if let route, let wait = rateLimitWait(id, route, head, bytes) {
-      keepPipelined(id, next)
+      keepPipelined(client, next)
       let pool = plan.routes[route].pool
       if pool >= 0 { plan.pools[pool].refusals.count(.rateLimited, worker: workerIndex) }
       respond(id, .rateLimited, retryAfter: wait)
@@ -62,7 +63,7 @@ extension Worker {
       state.pointee.admission.level = priorityLevel(plan.routes[route].pool, bytes)
     }
     // From here on `bytes` may be gone: they may lie in the input.
-    keepPipelined(id, next)
+    keepPipelined(client, next)
     guard let route else {
       respond(id, .noRoute)
       return
@@ -85,22 +86,23 @@ extension Worker {
     if pool >= 0 { plan.pools[pool].traffic.countArrival(worker: workerIndex) }
   }
 
-  /// Takes a place for an exchange. `closeExchange` gives it back.
-  @discardableResult
-  mutating func openExchange(_ id: ConnectionID) -> UnsafeMutablePointer<Exchange> {
-    let exchange = exchanges.take()
-    reusable.remove(Int(id.index))
+  /// Begins an exchange on the client's connection. `closeExchange` ends it.
+  mutating func openExchange(_ client: ClientID) -> ExchangeID {
+    let id = exchanges.begin()
+    let exchange = exchanges[id]
+    reusable.remove(client.index)
+    exchange.pointee.client = ClientStream(client)
     exchange.pointee.startedAt = io.now
     exchange.pointee.arrivedAt = io.now
     exchange.pointee.admittedAt = io.now
-    exchange.pointee.client.address = slab.downstream[Int(id.index)].peer
-    slab.downstream[Int(id.index)].exchange = exchange
-    return exchange
+    exchange.pointee.sender.address = slab.downstream[client.index].peer
+    slab.downstream[client.index].exchange = id
+    return id
   }
 
   /// What follows the request stays in the input (or gets there).
-  mutating func keepPipelined(_ id: ConnectionID, _ rest: UnsafeRawBufferPointer) {
-    let state = slab.downstream + Int(id.index)
+  mutating func keepPipelined(_ id: ClientID, _ rest: UnsafeRawBufferPointer) {
+    let state = slab.downstream + id.index
     if state.pointee.input.block != nil {
       state.pointee.input.start = state.pointee.input.end - rest.count
       if rest.isEmpty { release(&state.pointee.input) }
@@ -108,15 +110,15 @@ extension Worker {
       // A read that begins with a head is shorter than a block.
       _ = hold(rest, in: &state.pointee.input)
     }
-    if !rest.isEmpty { io.setPaused(id, true) }
+    if !rest.isEmpty { io.setPaused(id.connection, true) }
   }
 
   /// Renders what is sent upstream into a block that is kept for a second attempt.
   private mutating func writeUpstreamHead(
-    _ id: ConnectionID, _ route: Int?, _ head: RequestHead, _ noted: NotedFields,
+    _ id: ExchangeID, _ route: Int?, _ head: RequestHead, _ noted: NotedFields,
     _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer
   ) -> Bool {
-    let state = slab.exchange(id)
+    let state = exchanges[id]
     guard let route, let block = blocks.take() else { return false }
     var writer = HeadWriter(
       UnsafeMutableRawBufferPointer(start: block, count: Self.blockBytes))
@@ -136,8 +138,8 @@ extension Worker {
   }
 
   /// Picks an endpoint and sends it what is in the replay block.
-  mutating func attempt(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  mutating func attempt(_ id: ExchangeID) {
+    let state = exchanges[id]
     guard let pool = state.pointee.pool else {
       answerFailed(id, .noEndpoint)
       return
@@ -163,12 +165,12 @@ extension Worker {
   }
 
   /// Sends on a new connection to the endpoint that the exchange has a lease of.
-  mutating func connectAndSend(_ id: ConnectionID, _ endpointIndex: Int) {
+  mutating func connectAndSend(_ id: ExchangeID, _ endpointIndex: Int) {
     let header = plan.endpoints[endpointIndex].map { plan.pools[$0.pool].proxyHeader } ?? .none
     do throws(IOError) {
       let upstream = try connect(to: endpointIndex)
       if header != .none {
-        slab.upstream[Int(upstream.index)].isPrivate = true
+        slab.upstream[upstream.index].isPrivate = true
         sendProxyHeader(header, id, to: upstream)
       }
       send(id, to: upstream, endpointIndex: endpointIndex)
@@ -177,14 +179,14 @@ extension Worker {
         releaseAttempt(id, .abandoned)
         answerFailed(id, .overloaded)
       } else {
-        slab.exchange(id).pointee.failure = .connection(error.isRefused ? .refused : .unreachable)
+        exchanges[id].pointee.failure = .connection(error.isRefused ? .refused : .unreachable)
         attemptFailed(id, .connectFailed, isUnsent: true)
       }
     }
   }
 
-  private mutating func pick(_ id: ConnectionID, _ pool: Int) -> Int? {
-    let state = slab.exchange(id)
+  private mutating func pick(_ id: ExchangeID, _ pool: Int) -> Int? {
+    let state = exchanges[id]
     refresh(pool)
     guard hasRoom(pool) else { return nil }
     let position =
@@ -195,8 +197,8 @@ extension Worker {
   }
 
   /// The picker's choice for the exchange.
-  mutating func pickPosition(_ id: ConnectionID, _ pool: Int) -> Int? {
-    let state = slab.exchange(id)
+  mutating func pickPosition(_ id: ExchangeID, _ pool: Int) -> Int? {
+    let state = exchanges[id]
     let isRepeatable = isRepeatable(id, pool)
     if let position = takeHint(id, pool) { return position }
     return plan.pools[pool].picker.pick(
@@ -216,19 +218,20 @@ extension Worker {
     }
   }
 
-  mutating func connect(to endpointIndex: Int) throws(IOError) -> ConnectionID {
+  mutating func connect(to endpointIndex: Int) throws(IOError) -> EndpointConnectionID {
     guard let address = plan.endpoints[endpointIndex]?.address else { throw IOError("connect", 0) }
     if io.freeConnectionCount == 0 { makeRoom(sparingYoung: false) }
-    let upstream: ConnectionID
+    let connection: ConnectionID
     do throws(IOError) {
-      upstream = try io.connect(to: address, tag: Self.upstreamTag)
+      connection = try io.connect(to: address, tag: Self.upstreamTag)
     } catch {
-      // Descriptors may be short though there is a place.
+      // Descriptors may be short though the loop has room for a connection.
       guard error.isDescriptorShortage, makeRoom(sparingYoung: false) else { throw error }
-      upstream = try io.connect(to: address, tag: Self.upstreamTag)
+      connection = try io.connect(to: address, tag: Self.upstreamTag)
     }
-    (slab.upstream + Int(upstream.index)).initialize(to: Upstream())
-    slab.upstream[Int(upstream.index)].endpointIndex = endpointIndex
+    let upstream = EndpointConnectionID(connection)
+    (slab.upstream + upstream.index).initialize(to: Upstream())
+    slab.upstream[upstream.index].endpointIndex = endpointIndex
     connections.opened(endpointIndex)
     return upstream
   }
@@ -236,28 +239,31 @@ extension Worker {
   /// Sends what there is of the request. False where the connection was closed before a byte of it
   /// was taken.
   @discardableResult
-  mutating func send(_ id: ConnectionID, to upstream: ConnectionID, endpointIndex: Int) -> Bool {
-    let state = slab.exchange(id)
-    let other = slab.upstream + Int(upstream.index)
-    state.pointee.upstream = upstream
+  mutating func send(_ id: ExchangeID, to upstream: EndpointConnectionID, endpointIndex: Int)
+    -> Bool
+  {
+    let state = exchanges[id]
+    let other = slab.upstream + upstream.index
+    state.pointee.upstream = EndpointStream(upstream)
     state.pointee.isUpstreamPaused = false
     state.pointee.sentAt = io.now
-    other.pointee.downstream = id
+    other.pointee.exchange = id
     other.pointee.endpointIndex = endpointIndex
     other.pointee.exchangeCount += 1
     // A head and short content in one read; long content is better not read at all.
-    io.setReadLimit(upstream, Self.headReadMax)
+    io.setReadLimit(upstream.connection, Self.headReadMax)
     state.pointee.interimByteCount = 0
     if state.pointee.interims == .sent { state.pointee.interims = .sentBefore }
     other.pointee.sentCount = 0
     sendReplay(state.pointee.replay, to: upstream)
-    let isSent = io.unsentByteCount(upstream) == 0
+    let isSent = io.unsentByteCount(upstream.connection) == 0
     if other.pointee.phase == .connecting {
-      io.setDeadline(upstream, io.now + state.pointee.timeouts.connect)
+      io.setDeadline(upstream.connection, io.now + state.pointee.timeouts.connect)
     } else {
       setUploadDeadlines(id)
     }
-    if !state.pointee.request.isComplete { io.setPaused(id, !isSent) }
-    return !io.hasFailed(upstream) || !isUntaken(upstream, isEnded: io.wasEndedFirst(upstream))
+    if !state.pointee.request.isComplete { io.setPaused(clientID(id).connection, !isSent) }
+    return !io.hasFailed(upstream.connection)
+      || !isUntaken(upstream, isEnded: io.wasEndedFirst(upstream.connection))
   }
 }

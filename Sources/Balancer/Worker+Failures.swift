@@ -7,15 +7,15 @@ import Primitives
 
 extension Worker {
   /// The client's message is refused. Requires: an exchange runs, if only for the answer.
-  mutating func reportRefusal(_ id: ConnectionID, _ error: HeadError, _ end: FailureEnd) {
+  mutating func reportRefusal(_ id: ExchangeID, _ error: HeadError, _ end: FailureEnd) {
     report(id, .malformed(error), endpointIndex: -1, end)
   }
 
   /// The attempt at the endpoint failed.
   mutating func report(
-    _ id: ConnectionID, _ reason: FailureReason, endpointIndex: Int, _ end: FailureEnd
+    _ id: ExchangeID, _ reason: FailureReason, endpointIndex: Int, _ end: FailureEnd
   ) {
-    let client = slab.exchange(id).pointee.client.address
+    let client = exchanges[id].pointee.sender.address
     context.metrics.failures.report(
       FailureNote(
         reason: reason, end: end, client: client,
@@ -24,22 +24,22 @@ extension Worker {
   }
 
   /// An answer that had begun is cut.
-  mutating func reportCut(_ id: ConnectionID, _ reason: FailureReason) {
-    guard let endpointIndex = slab.exchange(id).pointee.lease?.endpointIndex else { return }
+  mutating func reportCut(_ id: ExchangeID, _ reason: FailureReason) {
+    guard let endpointIndex = exchanges[id].pointee.lease?.endpointIndex else { return }
     report(id, reason, endpointIndex: endpointIndex, .cut)
   }
 
   /// The endpoint's message is refused.
-  mutating func answerRefused(_ id: ConnectionID, _ error: HeadError) {
-    slab.exchange(id).pointee.failure = .malformed(error)
+  mutating func answerRefused(_ id: ExchangeID, _ error: HeadError) {
+    exchanges[id].pointee.failure = .malformed(error)
     attemptFailed(id, .badResponse, isUnsent: false)
   }
 
   /// What was noted of the attempt that fails, or what its local reason says; nil where the
   /// endpoint is not to blame.
-  mutating func takeFailure(_ id: ConnectionID, _ reason: LocalReason) -> FailureReason? {
-    let noted = slab.exchange(id).pointee.failure
-    slab.exchange(id).pointee.failure = nil
+  mutating func takeFailure(_ id: ExchangeID, _ reason: LocalReason) -> FailureReason? {
+    let noted = exchanges[id].pointee.failure
+    exchanges[id].pointee.failure = nil
     if let noted { return noted }
     switch reason {
     case .connectTimeout: return .connection(.connectTimeout)
@@ -50,8 +50,8 @@ extension Worker {
   }
 
   /// What the client gets in the endpoint's place: an earlier endpoint's answer, if one was kept.
-  mutating func failureEnd(_ id: ConnectionID, _ reason: LocalReason) -> FailureEnd {
-    let kept = slab.exchange(id).pointee.kept
+  mutating func failureEnd(_ id: ExchangeID, _ reason: LocalReason) -> FailureEnd {
+    let kept = exchanges[id].pointee.kept
     return .answered(kept.held.isEmpty ? Int16(reason.status) : kept.status)
   }
 }

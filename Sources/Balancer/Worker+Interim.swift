@@ -12,12 +12,12 @@ extension Worker {
   /// of a later one only a 100 is of use, to a client that waits with its content. False where the
   /// endpoint has sent too many and the attempt is over.
   mutating func passInterim(
-    _ client: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
+    _ exchangeID: ExchangeID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
   ) -> Bool {
-    let exchange = slab.exchange(client)
+    let exchange = exchanges[exchangeID]
     exchange.pointee.interimByteCount += Int32(head.end)
     guard exchange.pointee.interimByteCount <= Self.interimBytesMax else {
-      answerRefused(client, .interimsTooLarge)
+      answerRefused(exchangeID, .interimsTooLarge)
       return false
     }
     guard exchange.pointee.minorVersion >= 1 else { return true }
@@ -31,8 +31,8 @@ extension Worker {
       head: head, bytes: bytes, isChunked: false, confirmsKeepAlive: false, closes: false)
     forwarded.write(to: &writer, responses)
     if !writer.hasOverflowed {
-      io.send(client, writer.written)
-      noteSent(client, head: writer.count, content: 0)
+      io.send(clientID(exchangeID).connection, writer.written)
+      noteSent(exchangeID, head: writer.count, content: 0)
     }
     return true
   }

@@ -6,9 +6,9 @@ import IO
 extension Worker {
   /// Looks up the pool's key and the client's session while the head's bytes are there.
   mutating func readPickKey(
-    _ id: ConnectionID, pool: Int, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, pool: Int, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
   ) {
-    let state = slab.exchange(id)
+    let state = exchanges[id]
     let keyed = KeyedHead(
       head: head, bytes: bytes,
       client: clientText(id))
@@ -17,8 +17,8 @@ extension Worker {
   }
 
   /// Tells the client where its session is, unless it knows.
-  mutating func writeAffinity(_ client: ConnectionID, to writer: inout HeadWriter) {
-    let state = slab.exchange(client)
+  mutating func writeAffinity(_ exchangeID: ExchangeID, to writer: inout HeadWriter) {
+    let state = exchanges[exchangeID]
     // An endpoint that a reload took away is none to come back to.
     guard let pool = state.pointee.pool, let endpointIndex = state.pointee.lease?.endpointIndex,
       let position = plan.endpoints[endpointIndex]?.position,

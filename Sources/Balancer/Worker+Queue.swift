@@ -21,8 +21,8 @@ extension Worker {
 
   /// Begins the exchange, or lets it wait for its turn, or refuses it. Requires: what is sent
   /// upstream lies in the replay block.
-  mutating func admit(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  mutating func admit(_ id: ExchangeID) {
+    let state = exchanges[id]
     guard let pool = state.pointee.pool, plan.pools[pool].queue.gate >= 0 else {
       attempt(id)
       return
@@ -44,8 +44,8 @@ extension Worker {
   }
 
   /// Waits where no endpoint has a free slot. False where it is not for that that there is none.
-  mutating func waitsForSlot(_ id: ConnectionID) -> Bool {
-    let state = slab.exchange(id)
+  mutating func waitsForSlot(_ id: ExchangeID) -> Bool {
+    let state = exchanges[id]
     guard state.pointee.admission.gate >= 0, let pool = state.pointee.pool, hasRoom(pool),
       plan.pools[pool].picker.isFull
     else { return false }
@@ -53,8 +53,8 @@ extension Worker {
     return true
   }
 
-  private mutating func wait(_ id: ConnectionID, _ pool: Int) {
-    let state = slab.exchange(id)
+  private mutating func wait(_ id: ExchangeID, _ pool: Int) {
+    let state = exchanges[id]
     let gate = state.pointee.admission.gate
     guard gates[gate].tryWait(plan.pools[pool].queue.lengthMax) else {
       gates[gate].count(.full, worker: workerIndex)
@@ -63,12 +63,12 @@ extension Worker {
     }
     state.pointee.admission.isWaiting = true
     waiting.insert(
-      Int(id.index), line: gate, level: state.pointee.admission.level,
+      id.index, line: gate, level: state.pointee.admission.level,
       arrivedAt: state.pointee.arrivedAt)
     publishHead(gate)
-    setClientDeadline(id, io.now + plan.pools[pool].queue.timeout)
+    setClientDeadline(clientID(id), io.now + plan.pools[pool].queue.timeout)
     // There is nobody yet to take the rest of the request.
-    if !state.pointee.request.isComplete { io.setPaused(id, true) }
+    if !state.pointee.request.isComplete { io.setPaused(clientID(id).connection, true) }
     noteRoom(gate)
   }
 
@@ -77,8 +77,8 @@ extension Worker {
   }
 
   /// Counts an exchange that is let in, once.
-  private mutating func noteAdmission(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  private mutating func noteAdmission(_ id: ExchangeID) {
+    let state = exchanges[id]
     guard !state.pointee.admission.isAdmitted else { return }
     state.pointee.admission.isAdmitted = true
     gates[state.pointee.admission.gate].countAdmitted(
@@ -88,22 +88,22 @@ extension Worker {
   // MARK: Out
 
   /// Takes the exchange out of the line.
-  mutating func stopWaiting(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  mutating func stopWaiting(_ id: ExchangeID) {
+    let state = exchanges[id]
     let gate = state.pointee.admission.gate
     state.pointee.admission.isWaiting = false
     state.pointee.admittedAt = io.now
-    waiting.remove(Int(id.index))
+    waiting.remove(id.index)
     gates[gate].stopWaiting()
     publishHead(gate)
-    setClientDeadline(id, nil)
+    setClientDeadline(clientID(id), nil)
     // Who is first now may be elsewhere.
     noteRoom(gate)
   }
 
   /// It waited too long. False where it does not wait.
-  mutating func queueTimeout(_ id: ConnectionID) -> Bool {
-    let state = slab.exchange(id)
+  mutating func queueTimeout(_ id: ExchangeID) -> Bool {
+    let state = exchanges[id]
     guard state.pointee.admission.isWaiting else { return false }
     gates[state.pointee.admission.gate].count(.timeout, worker: workerIndex)
     stopWaiting(id)
@@ -112,8 +112,8 @@ extension Worker {
   }
 
   /// The exchange is over, or its client is gone: gives back what it holds.
-  mutating func leaveAdmission(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  mutating func leaveAdmission(_ id: ExchangeID) {
+    let state = exchanges[id]
     let gate = state.pointee.admission.gate
     guard gate >= 0 else { return }
     if state.pointee.admission.isWaiting {
@@ -128,8 +128,8 @@ extension Worker {
   }
 
   /// The attempt is over: its place at the endpoint is free.
-  mutating func leaveSlot(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  mutating func leaveSlot(_ id: ExchangeID) {
+    let state = exchanges[id]
     let endpointIndex = state.pointee.admission.occupied
     guard endpointIndex >= 0 else { return }
     state.pointee.admission.occupied = -1
@@ -195,13 +195,13 @@ extension Worker {
         if pool >= 0, hasQueueRoom(pool) { wakeups.wake(worker) }
         return
       }
-      guard pool >= 0, let index = waiting.first(gate), let id = io.openID(at: Int32(index))
-      else { return }
+      guard pool >= 0, let index = waiting.first(gate) else { return }
+      let id = exchanges.id(at: index)
       switch plan.pools[pool].queue.concurrency {
       case .unlimited: noteAdmission(id)
       case .total(let limit):
         guard gates[gate].tryEnter(limit) else { return }
-        slab.exchange(index).pointee.admission.holdsPermit = true
+        exchanges[id].pointee.admission.holdsPermit = true
         noteAdmission(id)
       case .slots:
         // Without an endpoint that may be used at all, waiting is of no use: `attempt` says so.
@@ -227,8 +227,8 @@ extension Worker {
 
   /// Picks among the endpoints that have a slot free, and takes it. Called by `admitWaiting` where
   /// that has picked already.
-  mutating func occupySlot(_ id: ConnectionID, _ pool: Int) -> Int? {
-    let state = slab.exchange(id)
+  mutating func occupySlot(_ id: ExchangeID, _ pool: Int) -> Int? {
+    let state = exchanges[id]
     if state.pointee.admission.occupied >= 0 {
       return plan.endpoints[state.pointee.admission.occupied]?.position
     }

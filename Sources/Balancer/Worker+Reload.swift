@@ -60,15 +60,14 @@ extension Worker {
   /// Closes the downstream connections with such a tag on which nothing runs; the others end with
   /// their exchange.
   mutating func endConnections(where isLeaving: (UInt32) -> Bool) {
-    for index in 0..<Int32(io.capacity) {
-      guard let id = io.openID(at: index), io.tag(id) != Self.upstreamTag, isLeaving(io.tag(id))
-      else { continue }
-      let state = slab.downstream + Int(index)
+    for index in 0..<io.capacity {
+      guard let id = client(at: index), isLeaving(io.tag(id.connection)) else { continue }
+      let state = slab.downstream + index
       let isIdle = state.pointee.phase == .head || state.pointee.phase == .preface
-      if isIdle, state.pointee.input.isEmpty, io.unsentByteCount(id) == 0 {
+      if isIdle, state.pointee.input.isEmpty, io.unsentByteCount(id.connection) == 0 {
         closeDownstream(id)
-      } else {
-        state.pointee.exchange?.pointee.isPersistent = false
+      } else if state.pointee.exchange != .none {
+        exchanges[state.pointee.exchange].pointee.isPersistent = false
       }
     }
   }

@@ -94,8 +94,8 @@ struct ReplayStore: ~Copyable {
 
 extension Worker {
   /// Keeps what is sent upstream, as long as it fits and no response has begun.
-  mutating func remember(_ bytes: UnsafeRawBufferPointer, for id: ConnectionID) {
-    let state = slab.exchange(id)
+  mutating func remember(_ bytes: UnsafeRawBufferPointer, for id: ExchangeID) {
+    let state = exchanges[id]
     guard let block = state.pointee.replay.first.block else { return }
     state.pointee.replay.contentCount += bytes.count
     guard state.pointee.replay.contentCount <= state.pointee.replayBytesMax else {
@@ -113,32 +113,32 @@ extension Worker {
   }
 
   /// Sends what is kept.
-  mutating func sendReplay(_ replay: Replay, to upstream: ConnectionID) {
+  mutating func sendReplay(_ replay: Replay, to upstream: EndpointConnectionID) {
     sendCounted(replay.first.bytes, to: upstream)
     var cursor = replays.chain(replay)
-    while !io.hasFailed(upstream), let block = cursor {
+    while !io.hasFailed(upstream.connection), let block = cursor {
       sendCounted(block.bytes, to: upstream)
       cursor = block.next
     }
   }
 
   /// Sends bytes of the request, and counts them where the kernel did not refuse them.
-  mutating func sendCounted(_ bytes: UnsafeRawBufferPointer, to upstream: ConnectionID) {
-    io.send(upstream, bytes)
-    if !io.hasFailed(upstream) { slab.upstream[Int(upstream.index)].sentCount += bytes.count }
+  mutating func sendCounted(_ bytes: UnsafeRawBufferPointer, to upstream: EndpointConnectionID) {
+    io.send(upstream.connection, bytes)
+    if !io.hasFailed(upstream.connection) { slab.upstream[upstream.index].sentCount += bytes.count }
   }
 
   /// Forgets what was sent, and an answer that was kept.
-  mutating func dropReplay(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  mutating func dropReplay(_ id: ExchangeID) {
+    let state = exchanges[id]
     guard state.pointee.replay.isKept || state.pointee.kept.held.block != nil else { return }
     release(&state.pointee.replay.first)
     replays.drop(&state.pointee.replay)
     release(&state.pointee.kept.held)
   }
 
-  mutating func isKept(_ id: ConnectionID) -> Bool {
-    let state = slab.exchange(id)
+  mutating func isKept(_ id: ExchangeID) -> Bool {
+    let state = exchanges[id]
     return state.pointee.replay.isKept
       && state.pointee.replay.contentCount <= state.pointee.replayBytesMax
   }

@@ -11,7 +11,7 @@ extension Worker {
   /// that is safe, else answers. `isStale`: its connection was closed while it was kept, which says
   /// nothing of the endpoint.
   mutating func attemptFailed(
-    _ id: ConnectionID, _ reason: LocalReason, isUnsent: Bool, isStale: Bool = false
+    _ id: ExchangeID, _ reason: LocalReason, isUnsent: Bool, isStale: Bool = false
   ) {
     let endpointIndex = leasedEndpoint(id)
     let failure = takeFailure(id, reason)
@@ -22,7 +22,7 @@ extension Worker {
       mayRepeat(id, cause, endpointIndex)
     {
       if let failure { report(id, failure, endpointIndex: endpointIndex, .repeated) }
-      slab.exchange(id).pointee.isRepeat = true
+      exchanges[id].pointee.isRepeat = true
       attemptAgain(id)
       return
     }
@@ -31,8 +31,8 @@ extension Worker {
   }
 
   /// At once at another endpoint; where there is none, after a pause at one that has failed.
-  private mutating func attemptAgain(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  private mutating func attemptAgain(_ id: ExchangeID) {
+    let state = exchanges[id]
     guard let pool = state.pointee.pool,
       !plan.pools[pool].picker.hasOther(
         load: leases.load, tried: state.pointee.tried, room: room(pool))
@@ -45,21 +45,21 @@ extension Worker {
     state.pointee.pauseCount += 1
     pausingCount += 1
     renewRequestID(id)
-    setClientDeadline(id, io.now + pause)
+    setClientDeadline(clientID(id), io.now + pause)
     // There is nobody yet to take the rest of the request.
-    if !state.pointee.request.isComplete { io.setPaused(id, true) }
+    if !state.pointee.request.isComplete { io.setPaused(clientID(id).connection, true) }
   }
 
   /// The pause before an attempt is over.
-  mutating func endPause(_ id: ConnectionID) {
+  mutating func endPause(_ id: ExchangeID) {
     stopPausing(id)
-    setClientDeadline(id, nil)
+    setClientDeadline(clientID(id), nil)
     attempt(id)
   }
 
   /// Nothing happens where the exchange does not pause.
-  mutating func stopPausing(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  mutating func stopPausing(_ id: ExchangeID) {
+    let state = exchanges[id]
     guard state.pointee.isPausing else { return }
     state.pointee.isPausing = false
     pausingCount -= 1
@@ -67,10 +67,10 @@ extension Worker {
 
   /// What the failure is to the retry rules; nil where it is never a reason to repeat.
   private mutating func cause(
-    _ id: ConnectionID, _ reason: LocalReason, _ endpointIndex: Int, isUnsent: Bool
+    _ id: ExchangeID, _ reason: LocalReason, _ endpointIndex: Int, isUnsent: Bool
   ) -> RetryCause? {
     if isUnsent { return .unsent }
-    let state = slab.exchange(id)
+    let state = exchanges[id]
     switch reason {
     case .connectFailed, .badResponse: return .cut
     case .endpointDown: return .down
@@ -101,9 +101,9 @@ extension Worker {
   /// The endpoint's answer is a failure that another one shall make good, where that is safe. True
   /// where it is done; nothing of the answer was passed on. `bytes` begin with the head.
   mutating func repeatsAnswer(
-    _ id: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
   ) -> Bool {
-    let state = slab.exchange(id)
+    let state = exchanges[id]
     guard let endpointIndex = state.pointee.lease?.endpointIndex, let pool = state.pointee.pool
     else { return false }
     guard
@@ -121,9 +121,9 @@ extension Worker {
   /// Whether the failed attempt at the endpoint may be made again; then it is paid for and counted.
   /// `isOverload`: only where another has room, as far as is known.
   mutating func mayRepeat(
-    _ id: ConnectionID, _ cause: RetryCause, _ endpointIndex: Int, isOverload: Bool = false
+    _ id: ExchangeID, _ cause: RetryCause, _ endpointIndex: Int, isOverload: Bool = false
   ) -> Bool {
-    let state = slab.exchange(id)
+    let state = exchanges[id]
     let retry = RetryCase(
       cause, isIdempotent: state.pointee.isIdempotent, isKept: isKept(id),
       retriesLeft: Int(state.pointee.retriesLeft))
@@ -144,9 +144,9 @@ extension Worker {
   }
 
   private mutating func refusal(
-    _ id: ConnectionID, _ retry: RetryCase, _ pool: Int, isOverload: Bool
+    _ id: ExchangeID, _ retry: RetryCase, _ pool: Int, isOverload: Bool
   ) -> RetryRefusal? {
-    let state = slab.exchange(id)
+    let state = exchanges[id]
     if let refusal = retry.refusal { return refusal }
     if !retry.mayReturn,
       !plan.pools[pool].picker.hasOther(
@@ -169,12 +169,12 @@ extension Worker {
 
   /// Answers where no attempt came out well: with the last endpoint's own answer, if there was
   /// one, else in its place. `endpointIndex` is that of the last attempt, if one was made.
-  mutating func answerFailed(_ id: ConnectionID, _ reason: LocalReason, endpointIndex: Int? = nil) {
-    let state = slab.exchange(id)
+  mutating func answerFailed(_ id: ExchangeID, _ reason: LocalReason, endpointIndex: Int? = nil) {
+    let state = exchanges[id]
     let kept = state.pointee.kept
     guard kept.held.isEmpty else {
       let count = kept.held.end
-      io.send(id, kept.held.bytes)
+      io.send(clientID(id).connection, kept.held.bytes)
       let (status, headCount) = (Int(kept.status), Int(kept.headCount))
       state.pointee.status = status
       noteSent(id, head: headCount, content: count - headCount)
@@ -192,8 +192,8 @@ extension Worker {
   }
 
   /// No endpoint was picked: the pool has none that may be used, or none with room.
-  mutating func answerUnpicked(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  mutating func answerUnpicked(_ id: ExchangeID) {
+    let state = exchanges[id]
     guard let pool = state.pointee.pool, plan.pools[pool].picker.hasEligible,
       let first = plan.pools[pool].endpointIndexes.first
     else {
@@ -208,9 +208,9 @@ extension Worker {
 
   /// Keeps an answer that came whole with its head, for when no better one comes.
   private mutating func keepAnswer(
-    _ id: ConnectionID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer, _ endpointIndex: Int
+    _ id: ExchangeID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer, _ endpointIndex: Int
   ) {
-    let state = slab.exchange(id)
+    let state = exchanges[id]
     let isOld = state.pointee.minorVersion == 0
     if isOld, head.framing == .chunked { return }
     let rest = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
@@ -243,8 +243,8 @@ extension Worker {
   // MARK: Budgets and breakers
 
   /// Whether an endpoint that is only tried may fail this request without the client seeing it.
-  mutating func isRepeatable(_ id: ConnectionID, _ pool: Int) -> Bool {
-    let state = slab.exchange(id)
+  mutating func isRepeatable(_ id: ExchangeID, _ pool: Int) -> Bool {
+    let state = exchanges[id]
     guard plan.pools[pool].picker.hasHalfOpen, state.pointee.isIdempotent,
       state.pointee.retriesLeft > 0, state.pointee.request.isComplete, isKept(id)
     else { return false }

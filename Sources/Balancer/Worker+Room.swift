@@ -62,11 +62,11 @@ extension Worker {
     for kind in ReusableClients.Kind.allCases {
       var looksLeft = Self.looksMax
       var next = reusable.first(kind)
-      while let index = next, looksLeft > 0, let id = io.openID(at: Int32(index)) {
+      while let index = next, looksLeft > 0, let id = client(at: index) {
         looksLeft -= 1
         // The others came later still.
         if sparingYoung, isYoung(id, kind) { break }
-        if kind == .unfinished || !io.hasUnread(id) {
+        if kind == .unfinished || !io.hasUnread(id.connection) {
           context.metrics.room.count(worker: workerIndex, .closed(kind))
           close(reusable: id)
           return true
@@ -77,20 +77,20 @@ extension Worker {
     return false
   }
 
-  private mutating func close(reusable id: ConnectionID) {
-    if slab.downstream[Int(id.index)].phase == .exchange {
+  private mutating func close(reusable id: ClientID) {
+    if slab.downstream[id.index].phase == .exchange {
       // Its content has not come yet.
-      abortExchange(id, .abandoned, code: .canceled)
+      abortExchange(exchangeID(id), .abandoned, code: .canceled)
     } else {
       closeDownstream(id)
     }
   }
 
   /// Whether the client came to rest a moment ago, by its deadline for the next request.
-  private mutating func isYoung(_ id: ConnectionID, _ kind: ReusableClients.Kind) -> Bool {
+  private mutating func isYoung(_ id: ClientID, _ kind: ReusableClients.Kind) -> Bool {
     guard kind != .unfinished else { return false }
-    let timeout = plan.listener(io.tag(id))?.idleTimeout ?? Self.idleTimeoutOfNone
-    let idleTime = io.now + timeout - io.deadline(id)
+    let timeout = plan.listener(io.tag(id.connection))?.idleTimeout ?? Self.idleTimeoutOfNone
+    let idleTime = io.now + timeout - io.deadline(id.connection)
     return idleTime < (kind == .idle ? Self.idleMin : Self.silenceMin)
   }
 }

@@ -10,7 +10,7 @@ extension Worker {
   /// Answers as the route says, or OPTIONS that may be forwarded no further (RFC 9110 §7.6.2).
   /// `bytes` begin with the head, `rest` is what follows the request; neither is needed afterwards.
   mutating func answer(
-    _ id: ConnectionID, with answer: RouteAnswer, _ head: RequestHead,
+    _ id: ExchangeID, with answer: RouteAnswer, _ head: RequestHead,
     _ bytes: UnsafeRawBufferPointer, rest: UnsafeRawBufferPointer
   ) {
     let closes = closesAfterAnswer(id)
@@ -19,14 +19,14 @@ extension Worker {
       to: &writer, date: date.current(turn: turn),
       target: UnsafeRawBufferPointer(rebasing: bytes[head.targetStart..<head.targetEnd]),
       isHead: head.method == .head, closes: closes)
-    keepPipelined(id, rest)
+    keepPipelined(clientID(id), rest)
     guard !writer.hasOverflowed else {
       respond(id, .headTooLarge)
       return
     }
     context.metrics.countRouteAnswer(
       worker: workerIndex, isRedirect: answer.isRedirect, answer.code)
-    io.send(id, writer.written)
+    io.send(clientID(id).connection, writer.written)
     logAnswer(id, answer.status, answer.isRedirect ? "redirect" : "respond", writer.written)
     endDownstream(id, closes: closes)
   }
@@ -53,10 +53,10 @@ extension Worker {
   }
 
   /// Whether the connection ends after an answer of our own: yes where the request is not whole.
-  mutating func closesAfterAnswer(_ id: ConnectionID) -> Bool {
-    let state = slab.exchange(id)
+  mutating func closesAfterAnswer(_ id: ExchangeID) -> Bool {
+    let state = exchanges[id]
     let isWhole =
-      slab.downstream[Int(id.index)].phase == .exchange && state.pointee.request.isComplete
+      slab.downstream[clientID(id).index].phase == .exchange && state.pointee.request.isComplete
     return !isWhole || !state.pointee.isPersistent || state.pointee.minorVersion == 0
   }
 }

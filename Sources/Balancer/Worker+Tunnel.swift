@@ -11,62 +11,64 @@ extension Worker {
   /// The endpoint took up the client's offer. `bytes` begin with the head and may go on with what
   /// the endpoint said first.
   mutating func beginTunnel(
-    _ upstream: ConnectionID, _ client: ConnectionID, _ head: ResponseHead,
+    _ upstream: EndpointConnectionID, _ exchangeID: ExchangeID, _ head: ResponseHead,
     _ bytes: UnsafeRawBufferPointer
   ) {
-    let state = slab.downstream + Int(client.index)
-    let exchange = slab.exchange(client)
-    let other = slab.upstream + Int(upstream.index)
+    let state = slab.downstream + clientID(exchangeID).index
+    let exchange = exchanges[exchangeID]
+    let other = slab.upstream + upstream.index
     var writer = HeadWriter(scratch)
     let forwarded = ForwardedResponse(
       head: head, bytes: bytes, isChunked: false, confirmsKeepAlive: false, closes: false,
-      added: responseFields(client))
+      added: responseFields(exchangeID))
     forwarded.writePassed(to: &writer, responses)
-    writeAffinity(client, to: &writer)
+    writeAffinity(exchangeID, to: &writer)
     forwarded.writeOwn(to: &writer)
     guard !writer.hasOverflowed else {
-      answerRefused(client, .headTooLarge)
+      answerRefused(exchangeID, .headTooLarge)
       return
     }
-    dropReplay(client)
-    noteFirstByte(client)
-    noteContent(client)
+    dropReplay(exchangeID)
+    noteFirstByte(exchangeID)
+    noteContent(exchangeID)
     state.pointee.phase = .tunnel
     exchange.pointee.tunnel = TunnelEnds()
     exchange.pointee.hasResponse = true
     exchange.pointee.status = head.status
     other.pointee.phase = .tunnel
-    noteTunnel(client)
+    noteTunnel(exchangeID)
     let first = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
-    countTunnel(client, .bytesToClient, first.count)
-    send(client, writer.written, first)
+    countTunnel(exchangeID, .bytesToClient, first.count)
+    send(exchangeID, writer.written, first)
     release(&other.pointee.input)
     // What the client said before it knew.
     let early = state.pointee.input.bytes
     if !early.isEmpty {
-      countTunnel(client, .bytesToEndpoint, early.count)
-      noteReceived(client, early.count)
-      io.send(upstream, early)
+      countTunnel(exchangeID, .bytesToEndpoint, early.count)
+      noteReceived(exchangeID, early.count)
+      io.send(upstream.connection, early)
     }
     release(&state.pointee.input)
-    io.setReadLimit(client, IOLoop.readMax)
-    io.setReadLimit(upstream, IOLoop.readMax)
-    let (toEndpoint, toClient) = (io.unsentByteCount(upstream), io.unsentByteCount(client))
-    io.setPaused(client, toEndpoint > 0)
-    io.setPaused(upstream, toClient > 0)
-    io.setDeadline(upstream, nil)
-    setTunnelDeadline(client)
+    io.setReadLimit(clientID(exchangeID).connection, IOLoop.readMax)
+    io.setReadLimit(upstream.connection, IOLoop.readMax)
+    let (toEndpoint, toClient) = (
+      io.unsentByteCount(upstream.connection), io.unsentByteCount(clientID(exchangeID).connection)
+    )
+    io.setPaused(clientID(exchangeID).connection, toEndpoint > 0)
+    io.setPaused(upstream.connection, toClient > 0)
+    io.setDeadline(upstream.connection, nil)
+    setTunnelDeadline(exchangeID)
   }
 
   /// An exchange ends here for the metrics: how long a tunnel lives is no response time.
-  private mutating func noteTunnel(_ client: ConnectionID) {
-    let exchange = slab.exchange(client)
+  private mutating func noteTunnel(_ exchangeID: ExchangeID) {
+    let exchange = exchanges[exchangeID]
     guard var lease = exchange.pointee.lease.take() else { return }
     let endpointIndex = lease.endpointIndex
     leases.becomeTunnel(&lease)
     exchange.pointee.lease = consume lease
     context.metrics.wire.add(worker: workerIndex, endpointIndex: endpointIndex, .tunnels, 1)
-    countExchange(client, endpointIndex: endpointIndex, .informational)
+    countExchange(exchangeID, endpointIndex: endpointIndex, .informational)
     if let endpoint = plan.endpoints[endpointIndex] {
       leases.noteSuccess(
         endpointIndex, &plan.pools[endpoint.pool].picker, endpoint.position, now: io.now)
@@ -74,79 +76,85 @@ extension Worker {
   }
 
   private mutating func countTunnel(
-    _ client: ConnectionID, _ count: WireMetrics.Count, _ amount: Int
+    _ exchangeID: ExchangeID, _ count: WireMetrics.Count, _ amount: Int
   ) {
-    guard amount > 0, let endpointIndex = slab.exchange(client).pointee.lease?.endpointIndex else {
+    guard amount > 0, let endpointIndex = exchanges[exchangeID].pointee.lease?.endpointIndex else {
       return
     }
     context.metrics.wire.add(worker: workerIndex, endpointIndex: endpointIndex, count, amount)
   }
 
   /// Silence may last so long; once one side has ended, only as long as in an exchange.
-  private mutating func setTunnelDeadline(_ client: ConnectionID) {
-    let exchange = slab.exchange(client)
+  private mutating func setTunnelDeadline(_ exchangeID: ExchangeID) {
+    let exchange = exchanges[exchangeID]
     let timeouts = exchange.pointee.timeouts
     let isHalf = exchange.pointee.tunnel.hasClientEnded || exchange.pointee.tunnel.hasEndpointEnded
     io.setDeadline(
-      client, io.now + (isHalf ? min(timeouts.idle, timeouts.tunnel) : timeouts.tunnel))
+      clientID(exchangeID).connection,
+      io.now + (isHalf ? min(timeouts.idle, timeouts.tunnel) : timeouts.tunnel))
   }
 
-  mutating func tunnelReceived(fromClient id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
-    let upstream = slab.exchange(id).pointee.upstream
-    countTunnel(id, .bytesToEndpoint, bytes.count)
-    noteReceived(id, bytes.count)
-    if !io.send(upstream, bytes) { io.setPaused(id, true) }
-    setTunnelDeadline(id)
+  mutating func tunnelReceived(fromClient exchangeID: ExchangeID, _ bytes: UnsafeRawBufferPointer) {
+    let upstream = exchanges[exchangeID].pointee.upstream.connection
+    countTunnel(exchangeID, .bytesToEndpoint, bytes.count)
+    noteReceived(exchangeID, bytes.count)
+    if !io.send(upstream.connection, bytes) {
+      io.setPaused(clientID(exchangeID).connection, true)
+    }
+    setTunnelDeadline(exchangeID)
   }
 
-  mutating func tunnelReceived(fromEndpoint id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
-    let client = slab.upstream[Int(id.index)].downstream
-    countTunnel(client, .bytesToClient, bytes.count)
-    noteSent(client, head: 0, content: bytes.count)
-    if !io.send(client, bytes) { io.setPaused(id, true) }
-    setTunnelDeadline(client)
+  mutating func tunnelReceived(
+    fromEndpoint id: EndpointConnectionID, _ bytes: UnsafeRawBufferPointer
+  ) {
+    let exchangeID = slab.upstream[id.index].exchange
+    countTunnel(exchangeID, .bytesToClient, bytes.count)
+    noteSent(exchangeID, head: 0, content: bytes.count)
+    if !io.send(clientID(exchangeID).connection, bytes) { io.setPaused(id.connection, true) }
+    setTunnelDeadline(exchangeID)
   }
 
   /// One side took what had waited: the other may be read again.
-  mutating func tunnelDrained(client: ConnectionID, isClient: Bool) {
-    let upstream = slab.exchange(client).pointee.upstream
-    io.setPaused(isClient ? upstream : client, false)
-    setTunnelDeadline(client)
-    endTunnelIfDone(client)
+  mutating func tunnelDrained(_ exchangeID: ExchangeID, isClient: Bool) {
+    let upstream = exchanges[exchangeID].pointee.upstream.connection
+    io.setPaused(isClient ? upstream.connection : clientID(exchangeID).connection, false)
+    setTunnelDeadline(exchangeID)
+    endTunnelIfDone(exchangeID)
   }
 
   /// One side sends no more: the other is told once it has everything.
-  mutating func tunnelEnded(client: ConnectionID, isClient: Bool) {
-    let exchange = slab.exchange(client)
+  mutating func tunnelEnded(_ exchangeID: ExchangeID, isClient: Bool) {
+    let exchange = exchanges[exchangeID]
     if isClient {
       exchange.pointee.tunnel.hasClientEnded = true
-      io.finish(exchange.pointee.upstream)
+      io.finish(exchange.pointee.upstream.connection.connection)
     } else {
       exchange.pointee.tunnel.hasEndpointEnded = true
-      io.finish(client)
+      io.finish(clientID(exchangeID).connection)
     }
-    setTunnelDeadline(client)
-    endTunnelIfDone(client)
+    setTunnelDeadline(exchangeID)
+    endTunnelIfDone(exchangeID)
   }
 
-  private mutating func endTunnelIfDone(_ client: ConnectionID) {
-    let exchange = slab.exchange(client)
+  private mutating func endTunnelIfDone(_ exchangeID: ExchangeID) {
+    let exchange = exchanges[exchangeID]
     guard exchange.pointee.tunnel.hasClientEnded, exchange.pointee.tunnel.hasEndpointEnded,
-      io.unsentByteCount(client) == 0, io.unsentByteCount(exchange.pointee.upstream) == 0
+      io.unsentByteCount(clientID(exchangeID).connection) == 0,
+      io.unsentByteCount(exchange.pointee.upstream.connection.connection) == 0
     else { return }
-    endTunnel(client, "tunnel_ended")
+    endTunnel(exchangeID, "tunnel_ended")
   }
 
-  private mutating func endTunnel(_ client: ConnectionID, _ termination: StaticString) {
-    logEnd(client, termination, isCut: false)
-    releaseAttempt(client, .abandoned)
-    closeDownstream(client)
+  private mutating func endTunnel(_ exchangeID: ExchangeID, _ termination: StaticString) {
+    logEnd(exchangeID, termination, isCut: false)
+    releaseAttempt(exchangeID, .abandoned)
+    closeDownstream(clientID(exchangeID))
   }
 
   /// Ends a tunnel in which bytes may be missing: both sides see a cut and no end.
-  mutating func cutTunnel(_ client: ConnectionID) {
-    io.resetOnClose(client)
-    io.resetOnClose(slab.exchange(client).pointee.upstream)
-    endTunnel(client, "tunnel_cut")
+  mutating func cutTunnel(_ exchangeID: ExchangeID) {
+    io.resetOnClose(clientID(exchangeID).connection)
+    io.resetOnClose(exchanges[exchangeID].pointee.upstream.connection.connection)
+    endTunnel(exchangeID, "tunnel_cut")
   }
 }

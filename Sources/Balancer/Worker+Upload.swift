@@ -33,8 +33,8 @@ extension Worker {
 
   /// Lets the exchange in, or waits for its content. Requires: what has come of it lies in the
   /// replay block.
-  mutating func awaitContent(_ id: ConnectionID, expectsContinue: Bool, waitsFor: Int) {
-    let state = slab.exchange(id)
+  mutating func awaitContent(_ id: ExchangeID, expectsContinue: Bool, waitsFor: Int) {
+    let state = exchanges[id]
     state.pointee.upload.waitsFor = Int32(truncatingIfNeeded: waitsFor)
     if hasEnoughContent(id) {
       admit(id)
@@ -51,15 +51,15 @@ extension Worker {
     state.pointee.upload.isAwaited = true
     awaitedCount += 1
     state.pointee.upload.mayGoEarly = state.pointee.request.remainingCount == nil
-    reusable.append(Int(id.index), .unfinished)
+    reusable.append(clientID(id).index, .unfinished)
     state.pointee.arrivedAt = io.now
     setAwaitDeadline(id)
     setAwaitReadLimit(id)
   }
 
   /// More of the content has come.
-  mutating func contentReceived(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
-    let state = slab.exchange(id)
+  mutating func contentReceived(_ id: ExchangeID, _ bytes: UnsafeRawBufferPointer) {
+    let state = exchanges[id]
     guard let relayed = readRequestContent(id, bytes) else { return }
     let count = relayed.end - relayed.start
     let content = UnsafeRawBufferPointer(
@@ -69,8 +69,9 @@ extension Worker {
     assert(isHeld)
     state.pointee.replay.contentCount += count
     let rest = UnsafeRawBufferPointer(rebasing: bytes[relayed.consumedCount...])
-    if !rest.isEmpty { holdPipelined(id, rest) }
-    guard slab.downstream[Int(id.index)].exchange != nil else { return }
+    if !rest.isEmpty { holdPipelined(clientID(id), rest) }
+    // A client that sends too much ahead is cut.
+    guard exchanges.isRunning(id) else { return }
     if hasEnoughContent(id) {
       endAwait(id)
     } else {
@@ -81,8 +82,8 @@ extension Worker {
   }
 
   /// At a deadline. False where the exchange does not wait for its content, or waits too long.
-  mutating func awaitTimeout(_ id: ConnectionID) -> Bool {
-    let state = slab.exchange(id)
+  mutating func awaitTimeout(_ id: ExchangeID) -> Bool {
+    let state = exchanges[id]
     guard state.pointee.upload.isAwaited, io.now < state.pointee.endsAt else { return false }
     if state.pointee.upload.mayGoEarly, takeAllowance(id) {
       endAwait(id)
@@ -94,30 +95,30 @@ extension Worker {
   }
 
   /// The exchange goes on as one whose content is there.
-  private mutating func endAwait(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  private mutating func endAwait(_ id: ExchangeID) {
+    let state = exchanges[id]
     state.pointee.upload.isAwaited = false
     awaitedCount -= 1
     (state.pointee.arrivedAt, state.pointee.admittedAt) = (io.now, io.now)
-    reusable.remove(Int(id.index))
-    setClientDeadline(id, nil)
+    reusable.remove(clientID(id).index)
+    setClientDeadline(clientID(id), nil)
     io.setReadLimit(
-      id,
+      clientID(id).connection,
       state.pointee.request.isComplete
         ? Self.headReadMax : state.pointee.request.remainingCount ?? Self.headReadMax)
     admit(id)
   }
 
-  private mutating func hasEnoughContent(_ id: ConnectionID) -> Bool {
-    let state = slab.exchange(id)
+  private mutating func hasEnoughContent(_ id: ExchangeID) -> Bool {
+    let state = exchanges[id]
     return state.pointee.request.isComplete
       || state.pointee.replay.contentCount >= Int(state.pointee.upload.waitsFor)
       || roomForContent(id) <= 0
   }
 
   /// The content has grown: it may count like any other now.
-  mutating func noteUpload(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  mutating func noteUpload(_ id: ExchangeID) {
+    let state = exchanges[id]
     if var lease = state.pointee.lease.take() {
       leases.grow(&lease, to: contentByteCount(id))
       state.pointee.lease = consume lease
@@ -130,22 +131,22 @@ extension Worker {
   }
 
   /// How long the request's content is, as far as it is known: its length, or what has come of it.
-  mutating func contentByteCount(_ id: ConnectionID) -> Int {
-    let state = slab.exchange(id)
+  mutating func contentByteCount(_ id: ExchangeID) -> Int {
+    let state = exchanges[id]
     return state.pointee.contentCount + (state.pointee.request.remainingCount ?? 0)
   }
 
   /// The same, 0 while it is not known how long the content will be.
-  mutating func knownContentByteCount(_ id: ConnectionID) -> Int {
-    let state = slab.exchange(id)
+  mutating func knownContentByteCount(_ id: ExchangeID) -> Int {
+    let state = exchanges[id]
     let isKnown = state.pointee.request.isComplete || state.pointee.request.remainingCount != nil
     return isKnown ? contentByteCount(id) : 0
   }
 
   // MARK: The allowance
 
-  private mutating func takeAllowance(_ id: ConnectionID) -> Bool {
-    let state = slab.exchange(id)
+  private mutating func takeAllowance(_ id: ExchangeID) -> Bool {
+    let state = exchanges[id]
     // A pool that is gone has nothing to take; `admit` says so.
     guard let pool = state.pointee.pool else { return true }
     let index = plan.pools[pool].allowance
@@ -155,8 +156,8 @@ extension Worker {
   }
 
   /// Nothing happens where it holds none.
-  mutating func giveAllowance(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  mutating func giveAllowance(_ id: ExchangeID) {
+    let state = exchanges[id]
     guard state.pointee.upload.allowance >= 0 else { return }
     allowances[state.pointee.upload.allowance].giveBack()
     state.pointee.upload.allowance = -1
@@ -165,35 +166,35 @@ extension Worker {
   // MARK: Deadlines
 
   /// Until when more has to come.
-  private mutating func contentDeadline(_ id: ConnectionID) -> Nanoseconds {
-    let state = slab.exchange(id)
-    let timeout = plan.listener(io.tag(id))?.bodyTimeout ?? .seconds(60)
+  private mutating func contentDeadline(_ id: ExchangeID) -> Nanoseconds {
+    let state = exchanges[id]
+    let timeout = plan.listener(io.tag(clientID(id).connection))?.bodyTimeout ?? .seconds(60)
     let late = state.pointee.pace.deadline(received: state.pointee.contentCount, now: io.now)
     return min(state.pointee.arrivedAt + timeout, late ?? .distantFuture)
   }
 
-  private mutating func setAwaitDeadline(_ id: ConnectionID) {
+  private mutating func setAwaitDeadline(_ id: ExchangeID) {
     let deadline = contentDeadline(id)
-    let isEarly = slab.exchange(id).pointee.upload.mayGoEarly
-    setClientDeadline(id, isEarly ? min(deadline, io.now + Self.earlyTime) : deadline)
+    let isEarly = exchanges[id].pointee.upload.mayGoEarly
+    setClientDeadline(clientID(id), isEarly ? min(deadline, io.now + Self.earlyTime) : deadline)
   }
 
   /// No more is read than the block has room for, and of content with a length no more than that.
-  private mutating func setAwaitReadLimit(_ id: ConnectionID) {
-    let state = slab.exchange(id)
+  private mutating func setAwaitReadLimit(_ id: ExchangeID) {
+    let state = exchanges[id]
     let wanted = state.pointee.request.remainingCount ?? Self.headReadMax
-    io.setReadLimit(id, min(roomForContent(id), wanted))
+    io.setReadLimit(clientID(id).connection, min(roomForContent(id), wanted))
   }
 
   /// What may be read yet: the name of a trailer field that was held back may come on top.
-  private mutating func roomForContent(_ id: ConnectionID) -> Int {
-    Self.blockBytes - TrailerName.byteCountMax - slab.exchange(id).pointee.replay.first.end
+  private mutating func roomForContent(_ id: ExchangeID) -> Int {
+    Self.blockBytes - TrailerName.byteCountMax - exchanges[id].pointee.replay.first.end
   }
 
-  private mutating func sendContinue(_ id: ConnectionID) {
+  private mutating func sendContinue(_ id: ExchangeID) {
     var writer = HeadWriter(scratch)
     writer.append("HTTP/1.1 100 Continue\r\n\r\n")
-    io.send(id, writer.written)
+    io.send(clientID(id).connection, writer.written)
     noteSent(id, head: writer.count, content: 0)
   }
 }

@@ -78,7 +78,7 @@ struct Worker: ~Copyable {
   /// Heads are written here before they are sent.
   let scratch: UnsafeMutableRawBufferPointer
   /// Connections whose next request is already in their input.
-  var runnable: [ConnectionID] = []
+  var runnable: [ClientID] = []
   var listeningTags: [UInt32] = []
   var stopsAt: Nanoseconds?
   let records: AccessRecordSlab
@@ -182,7 +182,7 @@ struct Worker: ~Copyable {
       let event = io.next()
       switch event.kind {
       case .none: return
-      case .accepted: accepted(event.id)
+      case .accepted: accepted(ClientID(event.id))
       case .woken:
         // What was published since the turn began: this wake-up was the one for it.
         if context.board.revision != revision { adoptTable() }
@@ -196,29 +196,58 @@ struct Worker: ~Copyable {
   }
 
   private mutating func downstreamEvent(_ event: IOEvent) {
+    let id = ClientID(event.id)
     switch event.kind {
-    case .received: downstreamReceived(event.id, event.tag)
-    case .moved: downstreamMoved(event.id, event.value)
-    case .hangup where slab.downstream[Int(event.id.index)].phase == .tunnel: break
-    case .eof, .hangup, .failed: downstreamGone(event.id, isCut: event.kind == .failed)
-    case .drained: downstreamDrained(event.id)
-    case .timeout: downstreamTimeout(event.id)
+    case .received: downstreamReceived(id, event.tag)
+    case .moved: downstreamMoved(id, event.value)
+    case .hangup where slab.downstream[id.index].phase == .tunnel: break
+    case .eof, .hangup, .failed: downstreamGone(id, isCut: event.kind == .failed)
+    case .drained: downstreamDrained(id)
+    case .timeout: downstreamTimeout(id)
     case .none, .accepted, .connected, .woken: break
     }
   }
 
   private mutating func upstreamEvent(_ event: IOEvent) {
+    let id = EndpointConnectionID(event.id)
     switch event.kind {
-    case .connected: upstreamConnected(event.id)
-    case .received: upstreamReceived(event.id)
-    case .moved: upstreamMoved(event.id, event.value)
-    case .eof: upstreamGone(event.id, errno: nil)
-    case .failed: upstreamGone(event.id, errno: event.value)
-    case .drained: upstreamDrained(event.id)
-    case .timeout: upstreamTimeout(event.id)
+    case .connected: upstreamConnected(id)
+    case .received: upstreamReceived(id)
+    case .moved: upstreamMoved(id, event.value)
+    case .eof: upstreamGone(id, errno: nil)
+    case .failed: upstreamGone(id, errno: event.value)
+    case .drained: upstreamDrained(id)
+    case .timeout: upstreamTimeout(id)
     // A paused upstream that has hung up still has bytes for us: they are read on.
     case .hangup, .none, .accepted, .woken: break
     }
+  }
+
+  // MARK: Identifiers
+
+  /// Where the exchange's request comes from.
+  @inline(__always)
+  mutating func clientID(_ id: ExchangeID) -> ClientID { exchanges[id].pointee.client.connection }
+
+  /// The exchange that runs on the client's connection. Requires: one does.
+  @inline(__always)
+  mutating func exchangeID(_ id: ClientID) -> ExchangeID {
+    let exchange = slab.downstream[id.index].exchange
+    precondition(exchange != .none, "no exchange runs")
+    return exchange
+  }
+
+  /// The client whose connection has the index; nil where none has.
+  mutating func client(at index: Int) -> ClientID? {
+    guard let id = io.openID(at: Int32(index)), io.tag(id) != Self.upstreamTag else { return nil }
+    return ClientID(id)
+  }
+
+  /// The exchange that runs on the connection with the index; nil where none does.
+  mutating func exchange(at index: Int) -> ExchangeID? {
+    guard let client = client(at: index), slab.downstream[client.index].exchange != .none
+    else { return nil }
+    return slab.downstream[client.index].exchange
   }
 
   // MARK: The end
@@ -238,14 +267,12 @@ struct Worker: ~Copyable {
 
   /// Ends what is still running, so that every lease is given back.
   private mutating func endEverything() {
-    for index in 0..<Int32(io.capacity) {
-      guard let id = io.openID(at: index), io.tag(id) != Self.upstreamTag else { continue }
-      if slab.downstream[Int(index)].phase == .exchange {
-        abortExchange(id, .abandoned, code: .canceled)
-      } else if slab.downstream[Int(index)].phase == .tunnel {
-        cutTunnel(id)
-      } else {
-        closeDownstream(id)
+    for index in 0..<io.capacity {
+      guard let id = client(at: index) else { continue }
+      switch slab.downstream[index].phase {
+      case .exchange: abortExchange(exchangeID(id), .abandoned, code: .canceled)
+      case .tunnel: cutTunnel(exchangeID(id))
+      default: closeDownstream(id)
       }
     }
     context.metrics.publishOpenConnections(worker: workerIndex, 0)

@@ -10,50 +10,66 @@ import Testing
     #expect(MemoryLayout<Downstream>.stride == 64)
   }
 
-  @Test func thePlaceThatWasGivenBackLastIsTakenFirst() {
+  @Test func theMemoryOfTheLastExchangeIsTheNextOnes() {
     var slab = ExchangeSlab(capacity: 3)
-    let places = (0..<3).map { _ in slab.take() }
-    #expect(Set(places).count == 3)
-    slab.give(places[0])
-    slab.give(places[2])
-    #expect(slab.take() == places[2])
-    #expect(slab.take() == places[0])
+    let first = (0..<3).map { _ in slab.begin() }
+    #expect(first.map(\.index) == [0, 1, 2])
+    slab.end(first[0])
+    slab.end(first[2])
+    let next = [slab.begin(), slab.begin()]
+    #expect(next.map(\.index) == [2, 0])
+  }
+
+  @Test func anIdentifierIsThatOfOneExchange() {
+    var slab = ExchangeSlab(capacity: 2)
+    let first = slab.begin()
+    var isRunning = slab.isRunning(first)
+    #expect(isRunning && first != .none)
+    slab.end(first)
+    isRunning = slab.isRunning(first)
+    #expect(!isRunning)
+    let second = slab.begin()
+    isRunning = slab.isRunning(first)
+    let found = slab.id(at: second.index)
+    #expect(second.index == first.index && second != first && found == second && !isRunning)
   }
 
   @Test func nothingOfAnotherClientsExchangeIsLeft() {
     var slab = ExchangeSlab(capacity: 1)
-    let place = slab.take()
-    place.pointee.client.address = IPAddress(v4: 1)
-    place.pointee.client.isPeerTrusted = true
-    place.pointee.client.requestIDCount = 32
-    place.pointee.client.hintPort = 80
-    place.pointee.method = .post
-    place.pointee.minorVersion = 0
-    place.pointee.isPersistent = false
-    place.pointee.asksUpgrade = true
-    place.pointee.hasResponse = true
-    place.pointee.unwrapsChunks = true
-    place.pointee.closesAfter = true
-    place.pointee.isUpstreamPaused = true
-    place.pointee.isLogged = true
-    place.pointee.isIdempotent = true
-    place.pointee.isRepeat = true
-    place.pointee.tunnel.hasClientEnded = true
-    place.pointee.retriesLeft = 2
-    place.pointee.status = 500
-    place.pointee.contentCount = 5
-    place.pointee.endsAt = .zero
-    place.pointee.tried.insert(3)
-    place.pointee.pickKey = PickKey(hash: 1, session: 2)
-    place.pointee.admission.gate = 4
-    place.pointee.admission.occupied = 5
-    place.pointee.kept.status = 503
-    slab.give(place)
-    let next = slab.take()
-    #expect(next == place)
-    #expect(next.pointee.client.address == .none)
-    #expect(!next.pointee.client.isPeerTrusted && next.pointee.client.requestIDCount == 0)
-    #expect(next.pointee.client.hintPort == 0)
+    let first = slab.begin()
+    let exchange = slab[first]
+    exchange.pointee.client = ClientStream(.none, StreamID(rawValue: 3))
+    exchange.pointee.sender.address = IPAddress(v4: 1)
+    exchange.pointee.sender.isPeerTrusted = true
+    exchange.pointee.sender.requestIDCount = 32
+    exchange.pointee.sender.hintPort = 80
+    exchange.pointee.method = .post
+    exchange.pointee.minorVersion = 0
+    exchange.pointee.isPersistent = false
+    exchange.pointee.asksUpgrade = true
+    exchange.pointee.hasResponse = true
+    exchange.pointee.unwrapsChunks = true
+    exchange.pointee.closesAfter = true
+    exchange.pointee.isUpstreamPaused = true
+    exchange.pointee.isLogged = true
+    exchange.pointee.isIdempotent = true
+    exchange.pointee.isRepeat = true
+    exchange.pointee.tunnel.hasClientEnded = true
+    exchange.pointee.retriesLeft = 2
+    exchange.pointee.status = 500
+    exchange.pointee.contentCount = 5
+    exchange.pointee.endsAt = .zero
+    exchange.pointee.tried.insert(3)
+    exchange.pointee.pickKey = PickKey(hash: 1, session: 2)
+    exchange.pointee.admission.gate = 4
+    exchange.pointee.admission.occupied = 5
+    exchange.pointee.kept.status = 503
+    slab.end(first)
+    let next = slab[slab.begin()]
+    #expect(next == exchange && next.pointee.client == .none && next.pointee.upstream == .none)
+    #expect(next.pointee.sender.address == .none)
+    #expect(!next.pointee.sender.isPeerTrusted && next.pointee.sender.requestIDCount == 0)
+    #expect(next.pointee.sender.hintPort == 0)
     #expect(next.pointee.method == .other && next.pointee.minorVersion == 1)
     #expect(next.pointee.isPersistent && !next.pointee.asksUpgrade)
     #expect(!next.pointee.hasResponse && !next.pointee.unwrapsChunks)
@@ -75,15 +91,16 @@ import Testing
       IPAddress(high: 0x2001_0DB8 << 32, low: 1), IPAddress(v4: 0xFFFF_FFFF),
       IPAddress(high: .max, low: .max),
     ] {
-      let place = slab.take()
-      let text = ExchangeSlab.text(of: address, in: place)
+      let id = slab.begin()
+      let exchange = slab[id]
+      let text = ExchangeSlab.text(of: address, in: exchange)
       #expect(String(decoding: text, as: UTF8.self) == address.description)
       // The identifier's room lies behind it.
-      let room = ExchangeSlab.requestIDRoom(place)
+      let room = ExchangeSlab.requestIDRoom(exchange)
       #expect(room >= text.baseAddress! + IPAddress.textMax)
       room.initializeMemory(as: UInt8.self, repeating: 0x7E, count: RequestID.byteCountMax)
       #expect(String(decoding: text, as: UTF8.self) == address.description)
-      slab.give(place)
+      slab.end(id)
     }
   }
 }

@@ -96,4 +96,4 @@ def test_slow_readers_do_not_make_their_endpoint_look_slow(stage):
     page = steelyard.metrics()
     seconds = [page.value("steelyard_request_duration_seconds_sum", endpoint=address)
                for address in (first, second)]
-    assert seconds[0] > seconds[1] + 0.8 * sum(done)
+    assert seconds[0] > 0.7 * sum(done) > seconds[1]

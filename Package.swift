@@ -31,7 +31,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     room("Primitives", []),
     room("IO", ["CSystem", "Primitives"]),
-    room("HTTP", ["CSystem", "Primitives"]),
+    room("HTTP", ["Primitives"]),
     room("Fleet", ["Primitives"]),
     room("Exposition", ["CSystem", "Primitives"]),
     room("Configuration", ["CYAML", "Fleet", "Primitives"]),
@@ -55,7 +55,7 @@ let package = Package(
       ],
       embedded: [.embedInCode("openapi.yaml")]),
     room("Events", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
-    room("Demo", ["CSystem", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
+    room("Demo", ["Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
     room(
       "Simulation",
       ["Balancer", "Configuration", "Controller", "Exposition", "Fleet", "Primitives"]),

@@ -3,7 +3,7 @@ import Fleet
 import Primitives
 import Testing
 
-@Suite(.enabled(if: Captures.exist, Captures.absence)) struct CapturedPageTests {
+@Suite struct CapturedPageTests {
   @Test func nodeMemoryIsOneMinusAvailableOverTotal() throws {
     var reader = try PageReader("node")
     let text = try Captures.text("node_exporter.prom")

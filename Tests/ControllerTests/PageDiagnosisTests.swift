@@ -113,7 +113,7 @@ import Testing
   }
 }
 
-@Suite(.enabled(if: Captures.exist, Captures.absence)) struct PageSurveyTests {
+@Suite struct PageSurveyTests {
   private static func bytes(_ file: String) throws -> [UInt8] {
     Array(try Captures.text(file + ".prom").utf8)
   }

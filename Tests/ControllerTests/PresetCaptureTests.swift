@@ -4,7 +4,7 @@ import Controller
 import Fleet
 import Testing
 
-@Suite(.enabled(if: Captures.exist, Captures.absence)) struct PresetCaptureTests {
+@Suite struct PresetCaptureTests {
   private static let needsSecond = SignalReading.absent(.needsSecondSample)
   private static let missing = SignalReading.absent(.missing)
 

@@ -7,29 +7,20 @@ import Glibc
 import Primitives
 import Testing
 
-/// Captured pages; absent outside of a developer's machine.
+/// Pages captured from real servers, Tests/Captures.
 enum Captures {
-  static let root: String? = {
-    let package = URL(filePath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().deletingLastPathComponent().path()
-    let named = ProcessInfo.processInfo.environment["STEELYARD_FIXTURES"]
-    let candidates = [named, package + "/../shared", package + "/../../shared"].compactMap(\.self)
-    return candidates.first { FileManager.default.fileExists(atPath: $0 + "/fixtures") }
-  }()
-
-  static var exist: Bool { root != nil }
-  static let absence: Comment = "no captured pages: set STEELYARD_FIXTURES to their folder"
+  private static let folder =
+    URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path()
+    + "/Captures/"
 
   static func text(_ path: String) throws -> String {
-    let whole = try #require(root) + "/fixtures/" + path
-    return String(
-      decoding: try #require(FileManager.default.contents(atPath: whole)), as: UTF8.self)
+    String(
+      decoding: try #require(FileManager.default.contents(atPath: folder + path)), as: UTF8.self)
   }
 
   /// A gzipped file, by way of the system's `gzip`.
   static func unzipped(_ path: String) throws -> String {
-    let whole = try #require(root) + "/fixtures/" + path
-    let pipe = try #require(popen("gzip -dc '\(whole)'", "r"))
+    let pipe = try #require(popen("gzip -dc '\(folder + path)'", "r"))
     defer { pclose(pipe) }
     var bytes: [UInt8] = []
     var room = [UInt8](repeating: 0, count: 65_536)

@@ -3,13 +3,11 @@
 import gzip
 import http.server
 import json
-import os
 import signal
 import socket
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from conftest import minimal
@@ -17,13 +15,7 @@ from endpoints import text
 from programs import BINARY, ROOT, free_port, wait_for
 
 OK, USAGE, UNAVAILABLE = 0, 64, 69
-CAPTURES = next(
-    (folder for folder in (
-        Path(os.environ.get("STEELYARD_FIXTURES", "/nonexistent")) / "fixtures",
-        ROOT.parent / "shared/fixtures", ROOT.parent.parent / "shared/fixtures")
-     if folder.is_dir()), None)
-needs_captures = pytest.mark.skipif(
-    CAPTURES is None, reason="no captured pages: set STEELYARD_FIXTURES to their folder")
+CAPTURES = ROOT / "Tests/Captures"
 
 
 class Pages:
@@ -80,7 +72,6 @@ def local(pages, path=""):
     return f"http://127.0.0.1:{pages.port}{path}"
 
 
-@needs_captures
 # Of each page some signals and what they come to; None: not on the page.
 @pytest.mark.parametrize("name, preset, signals", [
     ("llama.cpp-load10", "llamacpp", {"running": 2, "waiting": 2}),
@@ -108,7 +99,6 @@ def test_a_captured_page_is_recognised_and_read(stage, name, preset, signals):
     assert f"{{preset: {preset}" in text.stdout
 
 
-@needs_captures
 def test_two_captures_make_rates(stage):
     pages = stage.keep(
         Pages({"/metrics": [capture("triton-2.51-idle"), capture("triton-2.51-load")]}))
@@ -119,7 +109,6 @@ def test_two_captures_make_rates(stage):
     assert values["in_flight"] / values["completions"] == pytest.approx(5.913022 / 248)
 
 
-@needs_captures
 def test_a_page_at_another_path_of_the_port_is_found(stage):
     path = "/monitoring/prometheus/metrics"
     body = capture("tfserving-bert-doc")[1] + (
@@ -131,7 +120,6 @@ def test_a_page_at_another_path_of_the_port_is_found(stage):
     assert "signals of tfserving" in result.stdout
 
 
-@needs_captures
 def test_a_page_without_signals_of_the_preset_is_no_success(stage):
     pages = stage.keep(Pages({"/metrics": capture("haproxy")}))
     result = probe(local(pages))

@@ -1,7 +1,7 @@
 import Exposition
 import Testing
 
-@Suite(.enabled(if: Captures.exist, Captures.absence)) struct CapturedPageTests {
+@Suite struct CapturedPageTests {
   /// How many samples a Prometheus 2.42 took from each page.
   private static let series: [(String, Int)] = [
     ("triton-2.51-idle", 45), ("triton-2.51-load", 45), ("triton-2.51-after", 45),
@@ -14,13 +14,13 @@ import Testing
   ]
 
   @Test(arguments: series) func hasAsManySamplesAsPrometheusTook(name: String, count: Int) throws {
-    let page = ReadPage(try Captures.bytes("fixtures/\(name).prom"))
+    let page = ReadPage(try Captures.bytes("\(name).prom"))
     #expect(page.samples.count == count)
     #expect(page.errors == [])
   }
 
   @Test func everyCapturedPageIsInTheTable() throws {
-    let files = try Captures.names(in: "fixtures").filter { $0.hasSuffix(".prom") }
+    let files = try Captures.pages()
     #expect(Set(files) == Set(Self.series.map { $0.0 + ".prom" }))
   }
 
@@ -55,7 +55,7 @@ import Testing
 
   @Test(arguments: values.indices) func namedValuesReadAsTheServerMeantThem(row: Int) throws {
     let (file, name, labels, expected) = Self.values[row]
-    let page = ReadPage(try Captures.bytes("fixtures/\(file).prom"))
+    let page = ReadPage(try Captures.bytes("\(file).prom"))
     let found = page.values(name, labels)
     #expect(found.count == expected.count, "\(file) \(name)")
     for (a, b) in zip(found, expected) { #expect(a == b || a.isNaN && b.isNaN, "\(name)") }
@@ -64,7 +64,7 @@ import Testing
   @Test(arguments: series) func carriageReturnsAndAMissingLastLineEndChangeNothing(
     name: String, count: Int
   ) throws {
-    let bytes = try Captures.bytes("fixtures/\(name).prom")
+    let bytes = try Captures.bytes("\(name).prom")
     var page = ReadPage(bytes)
     var withReturns: [UInt8] = []
     for byte in bytes { withReturns += byte == 0x0A ? [0x0D, 0x0A] : [byte] }
@@ -79,12 +79,13 @@ import Testing
   }
 }
 
-@Suite(.enabled(if: Captures.exist, Captures.absence)) struct OpenMetricsCaseTests {
+@Suite(.enabled(if: OpenMetricsCases.exist, OpenMetricsCases.absence))
+struct OpenMetricsCaseTests {
   @Test func everyGoodPageIsReadWhole() throws {
-    let names = try Captures.openMetricsCases(good: true)
+    let names = try OpenMetricsCases.names(good: true)
     #expect(names.count == 22)
     for name in names {
-      let bytes = try Captures.bytes("openmetrics/\(name)/metrics")
+      let bytes = try OpenMetricsCases.bytes(name)
       let lines = bytes.split(separator: 0x0A).filter { $0.first != UInt8(ascii: "#") }
       let page = ReadPage(bytes)
       #expect(page.errors == [], "\(name)")
@@ -115,7 +116,7 @@ import Testing
 
   @Test(arguments: samples.indices) func goodPagesHoldTheRightValues(row: Int) throws {
     let (name, expected) = Self.samples[row]
-    #expect(ReadPage(try Captures.bytes("openmetrics/\(name)/metrics")).samples == expected)
+    #expect(ReadPage(try OpenMetricsCases.bytes(name)).samples == expected)
   }
 
   /// What makes these pages bad lies in one line by itself, so a lenient parser refuses it too.
@@ -130,11 +131,11 @@ import Testing
   ]
 
   @Test func badPagesLoseOnlyTheLinesThatAreBadByThemselves() throws {
-    let names = try Captures.openMetricsCases(good: false)
+    let names = try OpenMetricsCases.names(good: false)
     #expect(names.count == 84)
     var refused: Set<String> = []
     for name in names {
-      let bytes = try Captures.bytes("openmetrics/\(name)/metrics")
+      let bytes = try OpenMetricsCases.bytes(name)
       let page = ReadPage(bytes)
       if !page.errors.isEmpty { refused.insert(name) }
       let lines = bytes.split(separator: 0x0A).filter { $0.first != UInt8(ascii: "#") }

@@ -180,20 +180,21 @@ private struct Row: CustomTestStringConvertible {
   }
 }
 
-@Suite(.enabled(if: Captures.exist, Captures.absence)) struct OpenMetricsVerdictTests {
+@Suite(.enabled(if: OpenMetricsCases.exist, OpenMetricsCases.absence))
+struct OpenMetricsVerdictTests {
   @Test func everyGoodPageIsADocument() throws {
-    for name in try Captures.openMetricsCases(good: true) {
-      let bytes = try Captures.bytes("openmetrics/\(name)/metrics")
+    for name in try OpenMetricsCases.names(good: true) {
+      let bytes = try OpenMetricsCases.bytes(name)
       #expect(openMetricsError(bytes) == nil, "\(name)")
       #expect(ReadPage(bytes, isStrict: true) == ReadPage(bytes), "\(name)")
     }
   }
 
   @Test func everyBadPageIsRefused() throws {
-    let names = try Captures.openMetricsCases(good: false)
+    let names = try OpenMetricsCases.names(good: false)
     var refused = 0
     for name in names {
-      let error = openMetricsError(try Captures.bytes("openmetrics/\(name)/metrics"))
+      let error = openMetricsError(try OpenMetricsCases.bytes(name))
       #expect(error != nil, "\(name)")
       if error != nil { refused += 1 }
     }
@@ -201,8 +202,8 @@ private struct Row: CustomTestStringConvertible {
   }
 
   @Test func noPartOfAPageIsADocument() throws {
-    for name in try Captures.openMetricsCases(good: true) {
-      let bytes = try Captures.bytes("openmetrics/\(name)/metrics")
+    for name in try OpenMetricsCases.names(good: true) {
+      let bytes = try OpenMetricsCases.bytes(name)
       let end = bytes.last == 0x0A ? bytes.count - 1 : bytes.count
       for count in 0..<end {
         #expect(openMetricsError(Array(bytes[..<count])) != nil, "\(name) cut at \(count)")

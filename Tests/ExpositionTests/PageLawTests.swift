@@ -4,14 +4,14 @@ import Testing
 
 @testable import Exposition
 
-/// The whole captured pages, the OpenMetrics cases too.
+/// The whole captured pages, and the OpenMetrics cases where they are there.
 private func allPages() throws -> [(name: String, bytes: [UInt8])] {
-  var paths = try Captures.names(in: "fixtures").filter { $0.hasSuffix(".prom") }
-    .map { "fixtures/\($0)" }
+  var pages = try Captures.pages().map { (name: $0, bytes: try Captures.bytes($0)) }
+  guard OpenMetricsCases.exist else { return pages }
   for good in [true, false] {
-    paths += try Captures.openMetricsCases(good: good).map { "openmetrics/\($0)/metrics" }
+    pages += try OpenMetricsCases.names(good: good).map { ($0, try OpenMetricsCases.bytes($0)) }
   }
-  return try paths.map { ($0, try Captures.bytes($0)) }
+  return pages
 }
 
 /// What a parser said about each line: its place and a digest of all that was decoded.
@@ -59,7 +59,7 @@ private func bytes(of text: PageText) -> [UInt8] {
   return bytes
 }
 
-@Suite(.enabled(if: Captures.exist, Captures.absence)) struct PageLawTests {
+@Suite struct PageLawTests {
   /// A cut page says of its whole lines what the whole page says; only the last one may differ.
   /// Every prefix of windows of whole lines; the next test cuts every line there is.
   @Test func aPageCutAtEveryByteKeepsItsWholeLines() throws {

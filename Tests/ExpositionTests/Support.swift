@@ -5,35 +5,54 @@ import FoundationEssentials
 import Glibc
 import Testing
 
-/// Folders of captured pages; absent outside of a developer's machine.
+/// Pages captured from real servers, Tests/Captures.
 enum Captures {
-  static let root: String? = {
+  private static let folder =
+    URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path()
+    + "/Captures/"
+
+  static func bytes(_ page: String) throws -> [UInt8] {
+    [UInt8](try #require(FileManager.default.contents(atPath: folder + page)))
+  }
+
+  static func pages() throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: folder).sorted().filter {
+      $0.hasSuffix(".prom")
+    }
+  }
+}
+
+/// The pages of the OpenMetrics project's parser tests (prometheus/OpenMetrics,
+/// tests/testdata/parsers), which are not part of this repository.
+enum OpenMetricsCases {
+  private static let folder: String? = {
     let package = URL(filePath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent().deletingLastPathComponent().path()
-    let named = ProcessInfo.processInfo.environment["STEELYARD_FIXTURES"]
-    let candidates = [named, package + "/../shared", package + "/../../shared"].compactMap(\.self)
-    return candidates.first { FileManager.default.fileExists(atPath: $0 + "/fixtures") }
+    let named = ProcessInfo.processInfo.environment["STEELYARD_OPENMETRICS"]
+    let candidates = [named, package + "/../shared/openmetrics"].compactMap(\.self)
+    return candidates.first { FileManager.default.fileExists(atPath: $0) }
   }()
 
-  static var exist: Bool { root != nil }
-  static let absence: Comment = "no captured pages: set STEELYARD_FIXTURES to their folder"
-
-  static func bytes(_ path: String) throws -> [UInt8] {
-    let whole = try #require(root) + "/" + path
-    return [UInt8](try #require(FileManager.default.contents(atPath: whole)))
-  }
-
-  static func names(in folder: String) throws -> [String] {
-    try FileManager.default.contentsOfDirectory(atPath: #require(root) + "/" + folder).sorted()
-  }
+  static var exist: Bool { folder != nil }
+  static let absence: Comment =
+    "no pages of the OpenMetrics project: set STEELYARD_OPENMETRICS to their folder"
 
   private struct Verdict: Decodable { var shouldParse: Bool }
 
-  /// The OpenMetrics project's pages that a parser must accept, or must refuse.
-  static func openMetricsCases(good: Bool) throws -> [String] {
-    try names(in: "openmetrics").filter { name in
+  private static func contents(_ path: String) throws -> Data {
+    let whole = try #require(folder) + "/" + path
+    return try #require(FileManager.default.contents(atPath: whole))
+  }
+
+  /// The page of one case.
+  static func bytes(_ name: String) throws -> [UInt8] { [UInt8](try contents("\(name)/metrics")) }
+
+  /// The pages that a parser must accept, or must refuse.
+  static func names(good: Bool) throws -> [String] {
+    let names = try FileManager.default.contentsOfDirectory(atPath: #require(folder)).sorted()
+    return try names.filter { name in
       guard !name.hasSuffix(".md") else { return false }
-      let verdict = Data(try bytes("openmetrics/\(name)/verdict.json"))
+      let verdict = try contents("\(name)/verdict.json")
       return try JSONDecoder().decode(Verdict.self, from: verdict).shouldParse == good
     }
   }

@@ -1,12 +1,9 @@
-"""A real Chromium without a window, driven by chromedriver; and load for what it looks at."""
+"""A real Chromium without a window, driven by chromedriver."""
 
 import json
 import site
-import threading
-from pathlib import Path
 
 import programs
-import wire
 
 _packages = list((programs.ROOT / ".build/test-venv/lib").glob("python3*/site-packages"))
 assert _packages, "selenium is missing: run scripts/setup test"
@@ -82,30 +79,3 @@ class Browser(webdriver.Chrome):
 
     def stop(self):
         self.quit()
-
-
-class Load:
-    """Some clients that ask one after the other, with a pause, until it is stopped."""
-
-    def __init__(self, address, clients=4, pause=0.05, target="/"):
-        self.ending = threading.Event()
-        self.threads = [
-            threading.Thread(target=self._run, args=(address, pause, target), daemon=True)
-            for _ in range(clients)]
-        for thread in self.threads:
-            thread.start()
-
-    def _run(self, address, pause, target):
-        while not self.ending.is_set():
-            try:
-                with wire.Connection(address, 5) as connection:
-                    while not self.ending.is_set():
-                        connection.exchange("GET", target)
-                        self.ending.wait(pause)
-            except (OSError, wire.Cut, ValueError, AssertionError):
-                self.ending.wait(pause)
-
-    def stop(self):
-        self.ending.set()
-        for thread in self.threads:
-            thread.join(10)

@@ -5,16 +5,22 @@ import signal
 import endpoints
 import programs
 import pytest
+from allocations import Allocations
+from names import Hosts
 
 TEST_SECONDS_MAX = 240
 LOG_TAIL_BYTES = 4000
+# The files that take longest, longest first: workers begin with them, so that none is left over.
+LONGEST = []
 
 
 class Stage:
-    """Starts programs and endpoints for one test and stops them in reverse order."""
+    """Starts programs and endpoints for one test and stops them in reverse order. `node`: the test
+    or module; marked `alone`, it gets the binary that is shipped."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, node):
         self.directory = directory
+        self.binary = programs.RELEASE if node.get_closest_marker("alone") else None
         self.running = []
         self.logs = []
 
@@ -30,7 +36,8 @@ class Stage:
     def steelyard(self, configuration, environment=None, under=()):
         room = self._room("steelyard")
         self.logs.append(room / "steelyard.log")
-        return self._keep(programs.Steelyard(room, configuration, environment, under))
+        return self._keep(programs.Steelyard(
+            room, configuration, environment, under, self.binary))
 
     def nginx(self, host="127.0.0.1", port=None, label="one"):
         return self._keep(programs.Nginx(self._room("nginx"), host, port, label))
@@ -65,13 +72,15 @@ def minimal(addresses, **pool):
 
 @pytest.fixture(scope="session", autouse=True)
 def binary():
-    if not programs.BINARY.exists():
-        pytest.exit(f"{programs.BINARY} is missing: make build, or set STEELYARD", 1)
+    for binary in (programs.BINARY, programs.RELEASE):
+        if not binary.exists():
+            pytest.exit(
+                f"{binary} is missing: make test builds it, or set STEELYARD, STEELYARD_RELEASE", 1)
 
 
 @pytest.fixture
 def stage(tmp_path, request):
-    stage = Stage(tmp_path)
+    stage = Stage(tmp_path, request.node)
     request.node.stages = [stage]
     yield stage
     stage.stop()
@@ -79,10 +88,44 @@ def stage(tmp_path, request):
 
 @pytest.fixture(scope="module")
 def module_stage(tmp_path_factory, request):
-    stage = Stage(tmp_path_factory.mktemp(request.module.__name__))
+    stage = Stage(tmp_path_factory.mktemp(request.module.__name__), request.node)
     request.node.stages = [stage]
     yield stage
     stage.stop()
+
+
+@pytest.fixture(scope="module")
+def endpoint(module_stage):
+    """One that answers with what arrived; for modules that need no other."""
+    return module_stage.endpoint(endpoints.echo)
+
+
+@pytest.fixture(scope="module")
+def steelyard(module_stage, endpoint):
+    """In front of that endpoint."""
+    return module_stage.steelyard(minimal([endpoint.address]))
+
+
+@pytest.fixture(scope="session")
+def hosts_library(tmp_path_factory):
+    return programs.preloadable(tmp_path_factory.mktemp("hosts"), "hosts_file.c")
+
+
+@pytest.fixture
+def hosts(tmp_path, hosts_library):
+    """The host names that steelyard finds when it is started with `hosts.environment`."""
+    return Hosts(tmp_path, hosts_library)
+
+
+@pytest.fixture(scope="session")
+def allocations_library(tmp_path_factory):
+    return programs.preloadable(tmp_path_factory.mktemp("allocations"), "malloc_count.c")
+
+
+@pytest.fixture
+def allocations(tmp_path, allocations_library):
+    """Those of steelyard, when it is started with `allocations.environment`."""
+    return Allocations(tmp_path, allocations_library)
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +140,19 @@ def bounded():
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="also tests that are marked `long`")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        config.hook.pytest_deselected(
+            items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -5,27 +5,23 @@ import threading
 from urllib.parse import quote
 
 import wire
+from engines import Engine
 from programs import find, free_port, preloadable, wait_for
+from tunnels import RAW, switch
 
 FACTOR = 150
 RULES = [{"name": "test", "rules": [{
     "alert": "SteelyardErrorRateHigh", "expr": "vector(1)",
     "labels": {"severity": "critical", "pool": "text", "endpoint": "none"}}]}]
-RAW = [("Connection", "upgrade"), ("Upgrade", "raw/1")]
 
 
-class Engine:
-    """Says what vLLM says, with a line that is wrong; its faults are switched by the test."""
+class Faulty(Engine):
+    """Its page has a line that is wrong; its faults are switched by the test."""
 
     def __init__(self, stage, host="127.0.0.1"):
-        self.works = threading.Event()
-        self.works.set()
         self.faults = set()
-        self.running = self.steps = 0
+        super().__init__(stage, host)
         self.waiting = 2
-        self.lock = threading.Lock()
-        self.one = stage.endpoint(self.answer, host)
-        self.address, self.port = self.one.address, self.one.port
 
     def answer(self, exchange):
         exchange.read_content()
@@ -37,15 +33,10 @@ class Engine:
             # Weights that change all the time.
             self.waiting = 5 - self.waiting
             return exchange.answer(
-                (f"vllm:num_requests_running {self.running}\n"
-                 f"vllm:num_requests_waiting {self.waiting}\n"
-                 f"vllm:iteration_tokens_total_count {self.steps}\n{{wrong\n").encode(),
+                (self.page() + "{wrong\n").encode(),
                 status=500 if "pageless" in self.faults else 200)
         if path == "/tunnel":
-            exchange.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
-                          b"Upgrade: raw/1\r\n\r\n")
-            exchange.has_read_content = True
-            exchange.keeps_alive = False
+            switch(exchange, "raw/1")
             while True:
                 exchange.send(exchange.take(1))
         if path == "/close":
@@ -75,11 +66,11 @@ class Eventful:
 
     def __init__(self, stage, directory):
         self.directory = directory
-        self.engines = [Engine(stage) for _ in range(3)]
-        self.single = Engine(stage)
-        self.named = Engine(stage, "127.0.0.2")
-        self.backup = Engine(stage)
-        self.many = Engine(stage, "0.0.0.0")
+        self.engines = [Faulty(stage) for _ in range(3)]
+        self.single = Faulty(stage)
+        self.named = Faulty(stage, "127.0.0.2")
+        self.backup = Faulty(stage)
+        self.many = Faulty(stage, "0.0.0.0")
         self.port = free_port()
         hosts = directory / "hosts"
         hosts.write_text("127.0.0.2 gpu.test\n")

@@ -7,7 +7,6 @@ Everything listens on loopback only, and ends with the test: by stop(), or by th
 import ctypes
 import json
 import os
-import random
 import re
 import resource
 import shutil
@@ -22,11 +21,19 @@ import exposition
 import wire
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("STEELYARD", ROOT / ".build/release/steelyard")).resolve()
+# What most tests run: optimised, with assertions on.
+BINARY = Path(os.environ.get("STEELYARD", ROOT / ".build/checked/release/steelyard")).resolve()
+# What is shipped, for tests that count what it costs (the marker `alone`) or how it is packed.
+RELEASE = Path(
+    os.environ.get("STEELYARD_RELEASE")
+    or os.environ.get("STEELYARD", ROOT / ".build/release/steelyard")).resolve()
 DEADLINE = 45.0
+# Below the range that the kernel gives to clients. Each worker of pytest-xdist has a share of its
+# own, and so has a run without workers; scripts/common.d/stage.py takes others.
+PORTS = range(12000, 30000)
+WORKERS_MAX = 8
 _pause = threading.Event()
 _libc = ctypes.CDLL(None, use_errno=True)
-_given_ports = set()
 
 
 def wait_for(condition, what, deadline=DEADLINE, interval=0.02):
@@ -40,12 +47,24 @@ def wait_for(condition, what, deadline=DEADLINE, interval=0.02):
         _pause.wait(interval)
 
 
+def _own_ports():
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    number = int(worker.removeprefix("gw")) + 1 if worker else 0
+    assert number <= WORKERS_MAX, f"not more than {WORKERS_MAX} workers: they would share ports"
+    size = len(PORTS) // (WORKERS_MAX + 1)
+    own = PORTS[number * size:(number + 1) * size]
+    # Another run on this machine has the same shares: each process begins at a place of its own.
+    begin = os.getpid() % size
+    return iter([*own[begin:], *own[:begin]])
+
+
+_ports = _own_ports()
+
+
 def free_port(hosts=("127.0.0.1",)):
-    """A port that is free on every host. Below the range that the kernel gives to clients."""
-    for _ in range(500):
-        port = random.randrange(12000, 30000)
-        if port not in _given_ports and all(_can_bind(host, port) for host in hosts):
-            _given_ports.add(port)
+    """A port that is free on every host, and is given once."""
+    for port in _ports:
+        if all(_can_bind(host, port) for host in hosts):
             return port
     raise AssertionError("no free port")
 
@@ -169,11 +188,11 @@ class Steelyard(Program):
     """`steelyard serve` with a configuration made of a dict, ready when the constructor returns.
     `under`: a command that runs it and leaves it our child."""
 
-    def __init__(self, directory, configuration, environment=None, under=()):
+    def __init__(self, directory, configuration, environment=None, under=(), binary=None):
         self.file = Path(directory) / "steelyard.yaml"
         self.write(configuration)
         super().__init__(
-            "steelyard", directory, [*under, BINARY, "serve", self.file],
+            "steelyard", directory, [*under, binary or BINARY, "serve", self.file],
             environment=environment)
         self.addresses = []
         self.admin = None
@@ -184,6 +203,13 @@ class Steelyard(Program):
         self.file.parent.mkdir(parents=True, exist_ok=True)
         is_text = isinstance(configuration, str)
         self.file.write_text(configuration if is_text else json.dumps(configuration, indent=2))
+
+    def reload(self, configuration=None):
+        """By the command line, with this configuration or the file as it is; what that said."""
+        if configuration is not None:
+            self.write(configuration)
+        host, port = self.admin
+        return run_steelyard("reload", "--admin", f"{host}:{port}")
 
     def text(self):
         """Its log so far. A thread writes that: what the control thread said before is in it."""

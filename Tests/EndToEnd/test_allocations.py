@@ -5,8 +5,9 @@ import socket
 import pytest
 from conftest import minimal
 from programs import wait_for
-from test_memory import RECORD, counter, counts  # noqa: F401 (a fixture)
 from wire import Connection
+
+pytestmark = pytest.mark.alone
 
 WARM_UP = 120
 MEASURED = 400
@@ -209,21 +210,7 @@ def everything(addresses, log):
     return configuration
 
 
-@pytest.fixture
-def counted(stage, counter, tmp_path):  # noqa: F811
-    """Starts steelyard with its allocations counted; gives it and the way to read the count."""
-    file = tmp_path / "counts"
-    file.write_bytes(bytes(RECORD.size * 256))
-
-    def start(configuration):
-        steelyard = stage.steelyard(
-            configuration, environment={"LD_PRELOAD": str(counter), "MALLOC_COUNT_FILE": str(file)})
-        return steelyard, lambda: counts(file)["worker-0"]
-
-    return start
-
-
-def allocations(steelyard, read, shape):
+def measured(steelyard, allocations, shape):
     """How often the worker asked for memory during the measured exchanges of a shape. Where the
     kernel's timing says how much is held at once, the pool of blocks may grow to a new height and
     keep them: such a shape gets some turns to reach it, in the last of which it asks for nothing.
@@ -237,31 +224,33 @@ def allocations(steelyard, read, shape):
 
         exchanges(max(number_of // 3, 10))
         for _ in range(6 if shape in HOLDING else 1):
-            before = read()
+            before = allocations.of_worker()
             exchanges(number_of)
-            count = read() - before
+            count = allocations.of_worker() - before
             if count == 0:
                 break
         return count
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_shape_of_exchange_allocates(stage, counted, shape):
+def test_no_shape_of_exchange_allocates(stage, allocations, shape):
     endpoint = stage.endpoint(answers)
-    steelyard, read = counted(minimal([endpoint.address]))
-    assert allocations(steelyard, read, shape) == 0
+    steelyard = stage.steelyard(
+        minimal([endpoint.address]), environment=allocations.environment)
+    assert measured(steelyard, allocations, shape) == 0
     assert not endpoint.failures or shape == "given up"
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_shape_allocates_with_everything_on(stage, counted, tmp_path, shape):
+def test_no_shape_allocates_with_everything_on(stage, allocations, tmp_path, shape):
     """Two endpoints, one of which fails half of what can fail; scrapes and probes run."""
     endpoints = [stage.endpoint(answers), stage.endpoint(answers)]
     endpoints[0].is_flaky = True
-    steelyard, read = counted(
-        everything([one.address for one in endpoints], tmp_path / "access.log"))
+    steelyard = stage.steelyard(
+        everything([one.address for one in endpoints], tmp_path / "access.log"),
+        environment=allocations.environment)
     wait_for(
         lambda: steelyard.metrics().sum("steelyard_scrape_attempts_total") >= 4, "scrapes to run")
-    assert allocations(steelyard, read, shape) == 0
+    assert measured(steelyard, allocations, shape) == 0
     if shape == "flaky":
         assert steelyard.metrics().sum("steelyard_retries_total", reason="status") > 0

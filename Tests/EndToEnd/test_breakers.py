@@ -8,8 +8,8 @@ from endpoints import text
 from programs import wait_for
 
 
-class Gate:
-    """An answer function that answers once the gate is open."""
+class Door:
+    """An answer function that answers as long as the door is open, and knows what waits at it."""
 
     def __init__(self):
         self.opened = threading.Event()
@@ -52,7 +52,7 @@ def refused(steelyard, breaker):
     ({"endpoint": {"max_connections": 2}}, 4, "endpoints"),
     ({"max_connections": 3}, 3, "endpoints")])
 def test_more_than_may_run_at_once_is_refused(stage, breakers, most, breaker):
-    gates = [Gate(), Gate()]
+    gates = [Door(), Door()]
     endpoints = [stage.endpoint(gate) for gate in gates]
     steelyard = stage.steelyard(configured([one.address for one in endpoints], **breakers))
     running = begin(steelyard, most)
@@ -75,7 +75,7 @@ def test_more_than_may_run_at_once_is_refused(stage, breakers, most, breaker):
 
 
 def test_the_limit_is_of_all_workers_together(stage):
-    gate = Gate()
+    gate = Door()
     endpoint = stage.endpoint(gate)
     steelyard = stage.steelyard(configured(
         [endpoint.address], workers=4, endpoint={"max_requests": 8}))
@@ -92,7 +92,7 @@ def test_the_limit_is_of_all_workers_together(stage):
 
 def test_a_full_endpoint_is_passed_over(stage):
     """The one with the large weight is full: the others get what comes."""
-    full, free = Gate(), stage.endpoint(text(b"free"))
+    full, free = Door(), stage.endpoint(text(b"free"))
     first = stage.endpoint(full)
     steelyard = stage.steelyard(configured(
         [{"address": first.address, "weight": 100}, free.address], endpoint={"max_requests": 2}))
@@ -105,7 +105,7 @@ def test_a_full_endpoint_is_passed_over(stage):
 
 
 def test_full_endpoints_do_not_open_the_door_to_one_that_rests(stage):
-    gates = [Gate(), Gate()]
+    gates = [Door(), Door()]
     bad = stage.endpoint(text(b"broken", status=500))
     good = [stage.endpoint(gate) for gate in gates]
     configuration = configured([one.address for one in [bad, *good]], endpoint={"max_requests": 2})
@@ -129,7 +129,7 @@ def test_full_endpoints_do_not_open_the_door_to_one_that_rests(stage):
 
 
 def test_repeats_have_a_breaker_of_their_own(stage):
-    gate = Gate()
+    gate = Door()
     bad, good = stage.endpoint(text(b"broken", status=500)), stage.endpoint(gate)
     configuration = configured([bad.address, good.address], max_retries=1)
     configuration["pools"]["text"] |= {"balance": "round_robin", "ejection": {"max_fails": 0}}
@@ -153,7 +153,7 @@ def test_repeats_have_a_breaker_of_their_own(stage):
 
 
 def test_connections_to_endpoints_are_counted(stage):
-    gate = Gate()
+    gate = Door()
     endpoint = stage.endpoint(gate)
     steelyard = stage.steelyard(minimal([endpoint.address], keepalive={"idle": "500ms"}))
     count = lambda: steelyard.metrics().sum("steelyard_endpoint_connections")

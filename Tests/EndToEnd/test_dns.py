@@ -5,45 +5,14 @@ around it is the real one.
 """
 
 import json
-import os
 import threading
-from pathlib import Path
 
 import pytest
 from conftest import minimal
 from endpoints import Endpoint, text
-from programs import free_port, preloadable, run_steelyard, wait_for
+from programs import free_port, run_steelyard, wait_for
 
 OK, CONFIGURATION = 0, 78
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    """hosts_file.c, compiled."""
-    return preloadable(tmp_path_factory.mktemp("hosts"), "hosts_file.c")
-
-
-class Hosts:
-    """A hosts file that one steelyard reads."""
-
-    def __init__(self, directory, library):
-        self.file = directory / "hosts"
-        self.set()
-        self.environment = {"LD_PRELOAD": str(library), "HOSTS_FILE": str(self.file)}
-
-    def set(self, slow=0, **addresses):
-        """name=[addresses], dots in names as `__`; each answer takes `slow` seconds."""
-        named = [(name.replace("__", "."), list) for name, list in addresses.items()]
-        lines = [f"{address} {name}\n" for name, list in named for address in list]
-        lines += [f"slow {slow} {name}\n" for name, _ in named]
-        new = self.file.with_suffix(".new")
-        new.write_text("".join(lines))
-        os.replace(new, self.file)
-
-
-@pytest.fixture
-def hosts(tmp_path, library):
-    return Hosts(tmp_path, library)
 
 
 class Farm:

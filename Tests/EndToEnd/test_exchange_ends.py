@@ -9,7 +9,7 @@ import pytest
 import wire
 from conftest import minimal
 from programs import wait_for
-from test_upgrade import RAW, switch
+from tunnels import RAW, switch
 
 CONNECTIONS_MAX = 16
 ROUNDS = 3 * CONNECTIONS_MAX

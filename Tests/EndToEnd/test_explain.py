@@ -4,12 +4,12 @@ and each number as data. Decisions and the log are not buried under weights."""
 import contextlib
 import json
 import re
-import threading
 import time
 
 import pytest
 from conftest import minimal
 from endpoints import Held, text
+from loads import Load
 from programs import run_steelyard, wait_for
 from wire import Connection
 
@@ -45,27 +45,6 @@ def slow(seconds, label):
     return wait
 
 
-class Load:
-    """Connections that ask again and again, until they are stopped."""
-
-    def __init__(self, steelyard, count):
-        self._stops = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, args=(steelyard,), daemon=True) for _ in range(count)]
-        for thread in self._threads:
-            thread.start()
-
-    def _run(self, steelyard):
-        with steelyard.connect() as connection:
-            while not self._stops.is_set():
-                connection.exchange("GET", "/")
-
-    def stop(self):
-        self._stops.set()
-        for thread in self._threads:
-            thread.join(20)
-
-
 def duration(words):
     number, unit = words.split()
     return float(number) / {"ms": 1000, "s": 1}[unit]
@@ -75,7 +54,7 @@ def test_the_sentence_has_the_endpoints_own_numbers(stage):
     fleet = [stage.endpoint(slow(0.02, b"quick")), stage.endpoint(slow(0.2, b"slow"))]
     quick, late = (one.address for one in fleet)
     steelyard = stage.steelyard(minimal([quick, late], balance="round_robin"))
-    load = stage.keep(Load(steelyard, 4))
+    load = stage.keep(Load(steelyard, 4, 0, "GET"))
 
     def weighed():
         pool, one = explained(steelyard, quick)

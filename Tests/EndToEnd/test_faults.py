@@ -1,48 +1,21 @@
 """One of three real nginx breaks under the load of a real client (wrk): what clients meet, how long
 until the traffic is elsewhere, how long until it is back. Each test prints what it measured."""
 
-import re
 import signal
-import subprocess
 import threading
 import time
 
+import pytest
 import wire
 from conftest import minimal
-from programs import find, wait_for
+from loads import Wrk
+from programs import wait_for
 
 POST = """
 wrk.method = "POST"
 wrk.body = "{}"
 wrk.headers["Content-Type"] = "application/json"
 """
-
-
-class Load:
-    """wrk until its time is over; what failed is counted by status and by cut."""
-
-    def __init__(self, steelyard, room, target, seconds, connections=8, script=None):
-        command = [find("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s"]
-        if script:
-            file = room / f"{target.strip('/').replace('/', '-')}.lua"
-            file.write_text(script)
-            command += ["-s", str(file)]
-        host, port = steelyard.address
-        self.process = subprocess.Popen(
-            [*command, f"http://{host}:{port}{target}"], stdout=subprocess.PIPE, text=True)
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    def finish(self):
-        """(requests, answers that are not 2xx or 3xx, cuts and time-outs)."""
-        text = self.process.communicate(timeout=200)[0]
-        done = int(re.search(r"(\d+) requests in", text).group(1))
-        bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-        cut = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
-        return done, int(bad.group(1)) if bad else 0, sum(map(int, cut.groups())) if cut else 0
 
 
 class Prober:
@@ -102,7 +75,7 @@ def fleet(stage, route=None, **pool):
 
 def test_a_crash_fails_no_request(stage, tmp_path):
     servers, steelyard = fleet(stage)
-    load = stage.keep(Load(steelyard, tmp_path, "/work", 12))
+    load = stage.keep(Wrk(steelyard, tmp_path, "/work", 12))
     prober = stage.keep(Prober(steelyard))
     wait_for(lambda: len(prober.seen) > 100, "traffic")
     victim = servers[1]
@@ -124,7 +97,7 @@ def test_a_crash_fails_no_request(stage, tmp_path):
 def test_a_hang_costs_what_was_in_flight(stage, tmp_path):
     connections = 8
     servers, steelyard = fleet(stage, timeouts={"first_byte": "3s"})
-    load = stage.keep(Load(steelyard, tmp_path, "/work", 14, connections))
+    load = stage.keep(Wrk(steelyard, tmp_path, "/work", 14, connections))
     prober = stage.keep(Prober(steelyard))
     wait_for(lambda: len(prober.seen) > 100, "traffic")
     at = time.monotonic()
@@ -145,31 +118,38 @@ def test_a_hang_costs_what_was_in_flight(stage, tmp_path):
     assert gone < 3
 
 
-def test_fail_fast_errors_reach_few_clients_and_none_with_retries(stage, tmp_path):
-    seconds = 90
-    loads, servers = {}, {}
+def play(stage, room, route, fault, seconds, **pool):
+    """One of the three has the fault for so long."""
+    servers, steelyard = fleet(stage, route, **pool)
+    servers[1].switch(fault)
+    room.mkdir()
+    return stage.keep(Wrk(steelyard, room, "/work", seconds, 4, POST))
+
+
+# It rests for 2 s, then for twice as long each time, up to `fail_timeout`: a trial costs a client
+# an error, and so does what was on its way: three failures, and the four connections at most.
+@pytest.mark.parametrize("seconds, ejection, bad_max", [
+    (15, {"fail_timeout": "3s"}, 13),
+    pytest.param(90, {}, 15, marks=pytest.mark.long)])
+def test_fail_fast_errors_reach_few_clients_and_none_with_retries(
+        stage, tmp_path, seconds, ejection, bad_max):
+    loads = {}
     for kind, route in (("plain", {}), ("idempotent", {"idempotent": True})):
-        servers[kind], steelyard = fleet(stage, route)
-        servers[kind][1].switch("fail")
-        room = tmp_path / kind
-        room.mkdir()
-        loads[kind] = stage.keep(Load(steelyard, room, "/work", seconds, 4, POST))
+        loads[kind] = play(stage, tmp_path / kind, route, "fail", seconds, ejection=ejection)
     for kind, load in loads.items():
         done, bad, cut = load.finish()
         print(f"fail-fast, {kind}: {done} requests in {seconds} s, {bad} errors, {cut} cut")
         assert done > 1_000 and cut == 0
-        assert bad <= (15 if kind == "plain" else 0)
+        assert bad <= (bad_max if kind == "plain" else 0)
 
 
 def test_half_of_the_answers_are_errors(stage, tmp_path):
-    servers, steelyard = fleet(stage, {"idempotent": True})
-    servers[1].switch("half")
-    done, bad, cut = stage.keep(Load(steelyard, tmp_path, "/work", 15, 4, POST)).finish()
+    repeated = play(stage, tmp_path / "repeated", {"idempotent": True}, "half", 15)
+    plain = play(stage, tmp_path / "plain", {}, "half", 15)
+    done, bad, cut = repeated.finish()
     print(f"half of the answers: {done} requests, {bad} errors, {cut} cut")
     assert (bad, cut) == (0, 0)
-    plain_servers, plain = fleet(stage)
-    plain_servers[1].switch("half")
-    done, bad, cut = stage.keep(Load(plain, tmp_path, "/work", 15, 4, POST)).finish()
+    done, bad, cut = plain.finish()
     print(f"half of the answers, not to be repeated: {done} requests, {bad} errors")
     assert cut == 0 and bad <= 15
 
@@ -189,10 +169,10 @@ def test_a_slow_one_is_left_to_itself(stage, tmp_path):
 
     servers = [stage.endpoint(worker(label)) for label in seconds]
     steelyard = stage.steelyard(minimal([one.address for one in servers], weights={"law": "static"}))
-    stage.keep(Load(steelyard, tmp_path, "/", 4, 12)).finish()
+    stage.keep(Wrk(steelyard, tmp_path, "/", 4, 12)).finish()
     before = dict(counts)
     seconds["e1"] *= 20
-    done, bad, cut = stage.keep(Load(steelyard, tmp_path, "/", 15, 12)).finish()
+    done, bad, cut = stage.keep(Wrk(steelyard, tmp_path, "/", 15, 12)).finish()
     taken = {label: counts[label] - before[label] for label in counts}
     share = taken["e1"] / sum(taken.values())
     print(f"20 times slower: {done} requests, {bad} errors, {cut} cut, share {share:.3f} "

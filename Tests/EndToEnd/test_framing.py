@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import minimal
-from endpoints import echo
 from programs import wait_for
 
 HOST = b"Host: test.example\r\n"
@@ -34,16 +32,6 @@ def rows(kind, *keys):
     return pytest.mark.parametrize(
         ["data", *keys], [[data_of(row), *(row[key] for key in keys)] for row in chosen],
         ids=[row["name"] for row in chosen])
-
-
-@pytest.fixture(scope="module")
-def endpoint(module_stage):
-    return module_stage.endpoint(echo)
-
-
-@pytest.fixture(scope="module")
-def steelyard(module_stage, endpoint):
-    return module_stage.steelyard(minimal([endpoint.address]))
 
 
 def refused(steelyard, data):

@@ -39,11 +39,11 @@ totals: 1234
 
 
 def test_no_step_takes_more_instructions_than_are_kept():
-    bench = programs.BINARY.parent / "instruction-bench"
+    bench = programs.RELEASE.parent / "instruction-bench"
     if not bench.exists():
         pytest.skip(f"{bench} is not built: make test builds it")
     ended = subprocess.run(
-        [ROOT / "scripts/instructions", "--binary", programs.BINARY, "--bench", bench],
+        [ROOT / "scripts/instructions", "--binary", programs.RELEASE, "--bench", bench],
         capture_output=True, text=True, timeout=200)
     if ended.returncode == NOT_COMPARABLE:
         pytest.skip(ended.stderr.strip())

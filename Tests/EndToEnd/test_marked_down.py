@@ -8,8 +8,7 @@ import wire
 from conftest import minimal
 from endpoints import text
 from programs import wait_for
-from test_queue import Waiter
-from test_reload_in_flight import has_answer
+from waiters import Waiter
 
 CHECKS = {"interval": "300ms", "timeout": "250ms", "fall": 2, "rise": 1}
 
@@ -98,7 +97,7 @@ def test_a_health_pages_own_word_ends_nothing_by_default(stage):
         sick.health = "bad"
         wait_for(lambda: is_unhealthy(steelyard), "the verdict")
         time.sleep(0.3)
-        assert not has_answer(get)
+        assert not get.has_answer()
         sick.release.set()
         assert get.response().content == sent.read_response("POST").content == b"late"
 

@@ -1,15 +1,12 @@
 """What idle connections cost, and that a warm worker asks for no memory at all."""
 
-import mmap
-import shutil
-import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import minimal
-from programs import find, wait_for
+from programs import wait_for
 
 IDLE_COUNT = 1000
 IDLE_RSS_MAX = 64 << 20
@@ -18,7 +15,6 @@ IDLE_BYTES_MAX = 192
 IDLE_BYTES_BESIDE = 128 << 10
 WARM_UP = 500
 MEASURED = 2000
-RECORD = struct.Struct("<16sqQ")  # as in malloc_count.c: thread name, id, count
 
 
 def answers(exchange):
@@ -37,6 +33,7 @@ def answers(exchange):
         exchange.end_chunked()
 
 
+@pytest.mark.alone
 def test_a_thousand_idle_connections_stay_small(stage):
     steelyard = stage.steelyard(minimal([stage.endpoint(answers).address]))
     with steelyard.connect() as connection:
@@ -55,41 +52,14 @@ def test_a_thousand_idle_connections_stay_small(stage):
         connection.close()
 
 
-@pytest.fixture(scope="module")
-def counter(tmp_path_factory):
-    """The library that counts allocations, compiled."""
-    source = Path(__file__).parent / "malloc_count.c"
-    library = tmp_path_factory.mktemp("malloc") / "malloc_count.so"
-    beside_swift = [
-        str(Path(swift).resolve().parent / "clang") for swift in [shutil.which("swift")] if swift]
-    subprocess.run(
-        [find("cc", "clang", "gcc", *beside_swift), "-O2", "-Wall", "-Wextra", "-Werror",
-         "-fPIC", "-shared", "-o", str(library), str(source)], check=True, timeout=60)
-    return library
-
-
-def counts(file):
-    """Allocations so far by thread name."""
-    found = {}
-    with open(file, "rb") as opened, mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ) as data:
-        for offset in range(0, len(data), RECORD.size):
-            name, thread, count = RECORD.unpack_from(data, offset)
-            if thread:
-                name = name.split(b"\0")[0].decode()
-                found[name] = found.get(name, 0) + count
-    return found
-
-
+@pytest.mark.alone
 @pytest.mark.parametrize("form", [None, "logfmt", "json", "combined"])
-def test_a_warm_worker_allocates_nothing(stage, counter, tmp_path, form):
+def test_a_warm_worker_allocates_nothing(stage, allocations, tmp_path, form):
     """With an access log in any format, and without."""
-    file = tmp_path / "counts"
-    file.write_bytes(bytes(RECORD.size * 256))
     endpoint = stage.endpoint(answers)
     log = {"access_log": {"path": str(tmp_path / "access.log"), "format": form}} if form else {}
     steelyard = stage.steelyard(
-        minimal([endpoint.address]) | log,
-        environment={"LD_PRELOAD": str(counter), "MALLOC_COUNT_FILE": str(file)})
+        minimal([endpoint.address]) | log, environment=allocations.environment)
     targets = ["/length", "/chunked", "/stream"]
     with steelyard.connect() as connection:
 
@@ -100,21 +70,18 @@ def test_a_warm_worker_allocates_nothing(stage, counter, tmp_path, form):
                 assert response.status == 200
 
         exchanges(WARM_UP)
-        assert "worker-0" in counts(file)
-        before = counts(file)["worker-0"]
+        before = allocations.of_worker()
         exchanges(MEASURED)
-        after = counts(file)["worker-0"]
+        after = allocations.of_worker()
     assert after - before == 0
     wait_for(
         lambda: steelyard.metrics().sum("steelyard_requests_total", code="2xx")
         == WARM_UP + MEASURED, "all to be counted")
 
 
-def test_the_counter_counts(counter, tmp_path):
+def test_the_counter_counts(allocations):
     """Without this, a library that is never loaded would pass the test above."""
-    file = tmp_path / "counts"
-    file.write_bytes(bytes(RECORD.size * 256))
     subprocess.run(
         [sys.executable, "-c", "[bytearray(100_000) for _ in range(1000)]"], check=True,
-        env={"LD_PRELOAD": str(counter), "MALLOC_COUNT_FILE": str(file)}, timeout=60)
-    assert counts(file)[Path(sys.executable).name[:15]] >= 1000
+        env=allocations.environment, timeout=60)
+    assert allocations.by_thread()[Path(sys.executable).name[:15]] >= 1000

@@ -10,7 +10,6 @@ import wire
 from endpoints import Endpoint, echo
 from peers import EXAMPLES, HAProxyPeer, NginxPeer, endpoint_addresses, moved, twin
 from programs import ROOT, free_port, run_steelyard, wait_for
-from test_dns import hosts, library  # noqa: F401: fixtures
 
 PAIRS = {
     "tensorflow-serving": "nginx.conf", "tensorflow-serving-weighted": "nginx.conf",
@@ -201,7 +200,7 @@ def test_a_source_address_sticks(stage):
         assert counts[home] == 0 and sorted(counts.values()) == [0, 0, 20]
 
 
-def test_strict_dns_follows_names_takes_turns_and_ejects(stage, hosts):  # noqa: F811
+def test_strict_dns_follows_names_takes_turns_and_ejects(stage, hosts):
     places = ["127.0.0.2", "127.0.0.3"]
     port = free_port(places)
     servers = [stage.keep(Endpoint(echo, place, port)) for place in places]

@@ -12,7 +12,7 @@ import pytest
 import throwaway
 from conftest import minimal
 from endpoints import text
-from programs import BINARY, ROOT, wait_for
+from programs import RELEASE, ROOT, wait_for
 
 UNIT = ROOT / "config/systemd/steelyard.service"
 FILE = "/etc/steelyard/steelyard.yaml"
@@ -24,7 +24,7 @@ EXPOSURE_MAX = 2.0
 def build(*directories):
     """One package into each, at the same time."""
     builds = [subprocess.Popen(
-        [ROOT / "scripts/deb", "--binary", BINARY, "--output", directory, "--compression", "none"],
+        [ROOT / "scripts/deb", "--binary", RELEASE, "--output", directory, "--compression", "none"],
         stdout=subprocess.PIPE, text=True,
         env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}) for directory in directories]
     paths = [Path(build.communicate(timeout=200)[0].splitlines()[0]) for build in builds]
@@ -34,7 +34,7 @@ def build(*directories):
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
-    linked = subprocess.run(["ldd", BINARY], capture_output=True, text=True).stdout
+    linked = subprocess.run(["ldd", RELEASE], capture_output=True, text=True).stdout
     if "libswiftCore" in linked:
         pytest.skip("a package is made of a build with --static-swift-stdlib")
     return build(tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two"))

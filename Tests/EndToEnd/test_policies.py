@@ -6,59 +6,32 @@ import time
 import pytest
 from conftest import minimal
 from endpoints import text
-from programs import run_steelyard, wait_for
-from test_memory import RECORD, counter, counts  # noqa: F401
+from fleets import NAMES, Fleet, plain
+from programs import wait_for
 from wire import Connection
 
-OK = 0
-NAMES = [b"one", b"two", b"three", b"four"]
 
+class Fixed(Fleet):
+    """Three endpoints whose weights nothing changes but the operator."""
 
-class Fleet:
-    """Endpoints that say who they are, behind one pool."""
-
-    def __init__(self, stage, count=3, endpoints=None, **pool):
-        self.stage = stage
-        self.endpoints = [stage.endpoint(text(name)) for name in NAMES[:count]]
-        rows = [
-            {"address": endpoint.address, **row}
-            for endpoint, row in zip(self.endpoints, endpoints or [{}] * count)]
-        pool.setdefault("weights", {"law": "static"})
-        self.steelyard = stage.steelyard(minimal(rows, **pool))
-
-    def cli(self, *words):
-        host, port = self.steelyard.admin
-        done = run_steelyard(*words, "--admin", f"{host}:{port}")
-        assert done.returncode == OK, done.stderr
-        return done.stdout
+    def __init__(self, stage, count=3, **pool):
+        super().__init__(stage, count, weights={"law": "static"}, **pool)
 
     def drain(self, place, *options):
-        self.cli("drain", self.endpoints[place].address, *options)
+        self.said("drain", self.addresses[place], *options)
 
     def state(self, place):
         page = self.steelyard.metrics()
-        address = self.endpoints[place].address
         states = [
             state for state in ("ready", "starting", "unhealthy", "ejected", "draining", "drained")
-            if page.value(
-                "steelyard_endpoint_eligibility", pool="text", endpoint=address, state=state)]
+            if page.value("steelyard_endpoint_eligibility", pool="text",
+                          endpoint=self.addresses[place], state=state)]
         assert len(states) == 1
         return states[0]
 
-    def answers(self, requests):
-        """Who answers (target, fields), one after the other on one connection."""
-        with self.steelyard.connect() as connection:
-            return [
-                connection.exchange("GET", target, fields=fields).content
-                for target, fields in requests]
-
-
-def plain(count):
-    return [("/", [])] * count
-
 
 def test_random_follows_the_weights(stage):
-    fleet = Fleet(stage, endpoints=[{"weight": 1}, {"weight": 3}, {"weight": 6}], balance="random")
+    fleet = Fixed(stage, rows=[{"weight": 1}, {"weight": 3}, {"weight": 6}], balance="random")
     found = fleet.answers(plain(2000))
     shares = [found.count(name) / 2000 for name in NAMES[:3]]
     print("random, weights 1 3 6:", shares)
@@ -67,7 +40,7 @@ def test_random_follows_the_weights(stage):
 
 
 def test_a_client_address_stays_at_its_endpoint(stage):
-    fleet = Fleet(stage, balance="ip_hash")
+    fleet = Fixed(stage, balance="ip_hash")
 
     def answer(source):
         with Connection(fleet.steelyard.address, source=source) as connection:
@@ -90,7 +63,7 @@ def test_a_client_address_stays_at_its_endpoint(stage):
     ],
     ids=["header", "cookie", "query", "path"])
 def test_a_key_stays_at_its_endpoint_over_a_restart(stage, source, request_of):
-    fleet = Fleet(stage, balance="hash", hash=source)
+    fleet = Fixed(stage, balance="hash", hash=source)
     requests = [request_of(n) for n in range(60)]
     first = fleet.answers(requests)
     assert fleet.answers(requests) == first
@@ -106,12 +79,12 @@ def test_a_key_stays_at_its_endpoint_over_a_restart(stage, source, request_of):
 
 
 def test_requests_without_the_key_are_spread(stage):
-    fleet = Fleet(stage, balance="hash", hash={"header": "x-user"})
+    fleet = Fixed(stage, balance="hash", hash={"header": "x-user"})
     assert set(fleet.answers(plain(60))) == set(NAMES[:3])
 
 
 def test_a_key_moves_to_its_second_choice_and_back(stage):
-    fleet = Fleet(stage, balance="hash", hash="path")
+    fleet = Fixed(stage, balance="hash", hash="path")
     requests = [(f"/{n}", []) for n in range(60)]
     first = fleet.answers(requests)
     fleet.drain(0)
@@ -191,7 +164,7 @@ AFFINITY = {"cookie": "sid"}
 
 
 def test_a_cookie_brings_the_client_back(stage):
-    fleet = Fleet(stage, balance="round_robin", affinity=AFFINITY)
+    fleet = Fixed(stage, balance="round_robin", affinity=AFFINITY)
     clients = [Client(fleet) for _ in range(6)]
     first = [client.ask() for client in clients]
     assert set(first) == set(NAMES[:3])
@@ -209,7 +182,7 @@ def test_a_cookie_brings_the_client_back(stage):
     "value", ["", "x", "0" * 16, "f" * 16, "\"" * 16, "A" * 8000, "127.0.0.1:8000"],
     ids=lambda value: value[:8] or "empty")
 def test_a_forged_cookie_is_replaced(stage, value):
-    fleet = Fleet(stage, affinity=AFFINITY)
+    fleet = Fixed(stage, affinity=AFFINITY)
     client = Client(fleet, f"sid={value}")
     first = client.ask()
     assert client.set_count == 1
@@ -218,7 +191,7 @@ def test_a_forged_cookie_is_replaced(stage, value):
 
 
 def test_a_session_outlives_a_drain_until_its_deadline(stage):
-    fleet = Fleet(stage, balance="round_robin", affinity=AFFINITY)
+    fleet = Fixed(stage, balance="round_robin", affinity=AFFINITY)
     client = Client(fleet)
     home = client.ask()
     place = NAMES.index(home)
@@ -228,7 +201,7 @@ def test_a_session_outlives_a_drain_until_its_deadline(stage):
     assert [client.ask() for _ in range(10)] == [home] * 10
     # Weight 0 is no reason either.
     fleet.drain(place, "--undo")
-    fleet.cli("weights", "pin", fleet.endpoints[place].address, "0")
+    fleet.said("weights", "pin", fleet.endpoints[place].address, "0")
     wait_for(lambda: fleet.state(place) == "ready", "the end of the drain")
     wait_for(lambda: home not in fleet.answers(plain(9)), "the workers to know")
     assert [client.ask() for _ in range(10)] == [home] * 10
@@ -237,14 +210,14 @@ def test_a_session_outlives_a_drain_until_its_deadline(stage):
     wait_for(lambda: fleet.state(place) == "drained", "the deadline")
     wait_for(lambda: client.ask() != home, "the client to be moved")
     assert client.set_count == 2
-    assert "drained" in fleet.cli("weights")
-    assert "sessions are over" in fleet.cli("explain", "text")
+    assert "drained" in fleet.said("weights")
+    assert "sessions are over" in fleet.said("explain", "text")
     fleet.drain(place, "--undo")
     wait_for(lambda: fleet.state(place) == "ready", "the end of the drain")
 
 
 def test_a_client_is_moved_when_its_endpoint_dies(stage):
-    fleet = Fleet(stage, affinity=AFFINITY)
+    fleet = Fixed(stage, affinity=AFFINITY)
     client = Client(fleet)
     home = client.ask()
     fleet.endpoints[NAMES.index(home)].stop()
@@ -255,19 +228,19 @@ def test_a_client_is_moved_when_its_endpoint_dies(stage):
 
 @pytest.mark.parametrize("balance", ["least_request", "round_robin", "random", "ip_hash"])
 def test_a_backup_takes_over_and_gives_back(stage, balance):
-    fleet = Fleet(stage, balance=balance, endpoints=[{}, {}, {"backup": True}])
+    fleet = Fixed(stage, balance=balance, rows=[{}, {}, {"backup": True}])
     assert b"three" not in fleet.answers(plain(60))
     fleet.drain(0)
     fleet.drain(1)
     wait_for(lambda: set(fleet.answers(plain(9))) == {b"three"}, "the backup")
-    rows = fleet.cli("weights")
+    rows = fleet.said("weights")
     assert "ready, backup" in rows
     fleet.drain(1, "--undo")
     wait_for(lambda: set(fleet.answers(plain(9))) == {b"two"}, "the primary")
 
 
 def test_a_backup_takes_over_from_endpoints_that_died(stage):
-    fleet = Fleet(stage, count=2, endpoints=[{}, {"backup": True}])
+    fleet = Fixed(stage, count=2, rows=[{}, {"backup": True}])
     assert set(fleet.answers(plain(20))) == {b"one"}
     port = fleet.endpoints[0].port
     fleet.endpoints[0].stop()
@@ -281,7 +254,7 @@ def test_a_backup_takes_over_from_endpoints_that_died(stage):
 
 
 def test_the_api_refuses_a_deadline_after_the_end(stage):
-    fleet = Fleet(stage)
+    fleet = Fixed(stage)
     address = fleet.endpoints[0].address
     base = f"/api/v1/pools/text/endpoints/{address}"
     with Connection(fleet.steelyard.admin) as connection:
@@ -292,6 +265,7 @@ def test_the_api_refuses_a_deadline_after_the_end(stage):
             assert connection.exchange("POST", target).status == status, target
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "pool, fields",
     [
@@ -300,13 +274,11 @@ def test_the_api_refuses_a_deadline_after_the_end(stage):
         ({"balance": "random", "affinity": AFFINITY}, []),
     ],
     ids=["hash", "ip_hash", "random"])
-def test_a_warm_worker_allocates_nothing(stage, counter, tmp_path, pool, fields):  # noqa: F811
-    file = tmp_path / "counts"
-    file.write_bytes(bytes(RECORD.size * 256))
+def test_a_warm_worker_allocates_nothing(stage, allocations, pool, fields):
     addresses = [stage.endpoint(text(name)).address for name in NAMES[:2]]
     steelyard = stage.steelyard(
         minimal([*addresses, {"address": "127.0.0.1:1", "backup": True}], **pool),
-        environment={"LD_PRELOAD": str(counter), "MALLOC_COUNT_FILE": str(file)})
+        environment=allocations.environment)
     with steelyard.connect() as connection:
 
         def exchanges(count):
@@ -314,6 +286,6 @@ def test_a_warm_worker_allocates_nothing(stage, counter, tmp_path, pool, fields)
                 assert connection.exchange("GET", "/a?b=c", fields=fields).status == 200
 
         exchanges(500)
-        before = counts(file)["worker-0"]
+        before = allocations.of_worker()
         exchanges(1000)
-        assert counts(file)["worker-0"] == before
+        assert allocations.of_worker() == before

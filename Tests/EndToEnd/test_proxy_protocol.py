@@ -12,7 +12,7 @@ import programs
 import pytest
 import wire
 from conftest import minimal
-from endpoints import Endpoint, Exchange, echo, text
+from endpoints import Endpoint, Exchange, text
 from programs import find, free_port, wait_for
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -78,11 +78,6 @@ def configured(endpoint, trusted=("127.0.0.0/8",), **listener):
     configuration["listeners"][0] |= {
         "proxy_protocol": True, "trusted_proxies": list(trusted), **listener}
     return configuration
-
-
-@pytest.fixture(scope="module")
-def endpoint(module_stage):
-    return module_stage.endpoint(echo)
 
 
 @pytest.fixture(scope="module")

@@ -9,41 +9,7 @@ import pytest
 import wire
 from conftest import minimal
 from programs import wait_for
-from test_memory import RECORD, counter, counts  # noqa: F401 (a fixture)
-
-
-class Gate:
-    """An endpoint that answers when the test says so, and knows what it has in hand."""
-
-    def __init__(self, stage, seconds=0):
-        self.seconds = seconds  # what an answer takes when it is open
-        self.lock = threading.Lock()
-        self.permits = threading.Semaphore(0)
-        self.running = 0
-        self.most = 0
-        self.order = []
-        self.is_open = False
-        self.endpoint = stage.endpoint(self.answer)
-
-    def answer(self, exchange):
-        exchange.read_content()
-        with self.lock:
-            self.running += 1
-            self.most = max(self.most, self.running)
-            self.order.append(exchange.request.target)
-        if not self.is_open:
-            assert self.permits.acquire(timeout=60)
-        time.sleep(self.seconds)
-        with self.lock:
-            self.running -= 1
-        exchange.answer(exchange.request.target.encode())
-
-    def let_go(self, count=1):
-        self.permits.release(count)
-
-    def open(self):
-        self.is_open = True
-        self.permits.release(10_000)
+from waiters import Gate, Waiter, length
 
 
 def queued(gates, workers=1, **queue):
@@ -52,28 +18,10 @@ def queued(gates, workers=1, **queue):
     return {**minimal(addresses, queue={"timeout": "60s", **queue}), "workers": workers}
 
 
-def length(steelyard):
-    return steelyard.metrics().value("steelyard_queue_length", pool="text")
-
-
 def outcomes(steelyard):
     page = steelyard.metrics()
     return {labels["outcome"]: int(value) for labels, value in
             page.series("steelyard_queue_requests_total", pool="text")}
-
-
-class Waiter:
-    """A request on a connection of its own that has been sent and not been answered."""
-
-    def __init__(self, steelyard, target="/", **options):
-        self.connection = steelyard.connect(timeout=60)
-        self.connection.send_request("GET", target, **options)
-
-    def response(self):
-        try:
-            return self.connection.read_response()
-        finally:
-            self.connection.close()
 
 
 def wait_in_line(steelyard, targets, **options):
@@ -419,9 +367,8 @@ def test_a_breaker_narrower_than_the_slots_refuses_at_once(stage):
     assert steelyard.get("/").status == 200
 
 
-def test_a_warm_worker_with_everything_on_allocates_nothing(stage, counter, tmp_path):  # noqa: F811
-    file = tmp_path / "counts"
-    file.write_bytes(bytes(RECORD.size * 256))
+@pytest.mark.alone
+def test_a_warm_worker_with_everything_on_allocates_nothing(stage, allocations):
     gate = Gate(stage)
     gate.open()
     configuration = queued(gate, max_concurrent=1, priority={})
@@ -430,7 +377,7 @@ def test_a_warm_worker_with_everything_on_allocates_nothing(stage, counter, tmp_
         {"key": {"header": "x-api-key"}, "rate": "1/h", "burst": 1, "max_keys": 64},
         {"key": "client_ip", "rate": "1000000/s"}, {"key": "path", "rate": "1000000/s"}]
     steelyard = stage.steelyard(
-        configuration, environment={"LD_PRELOAD": str(counter), "MALLOC_COUNT_FILE": str(file)})
+        configuration, environment=allocations.environment)
     connections = [steelyard.connect() for _ in range(4)]
 
     def exchanges(begin, end):
@@ -446,9 +393,9 @@ def test_a_warm_worker_with_everything_on_allocates_nothing(stage, counter, tmp_
         return seen
 
     assert exchanges(0, 150) == {200, 429}
-    before = counts(file)["worker-0"]
+    before = allocations.of_worker()
     assert exchanges(150, 650) == {200, 429}
-    assert counts(file)["worker-0"] - before == 0
+    assert allocations.of_worker() - before == 0
     assert steelyard.metrics().value("steelyard_queue_wait_seconds_sum", pool="text") > 0
     for connection in connections:
         connection.close()

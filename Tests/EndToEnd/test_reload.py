@@ -1,6 +1,5 @@
 """Reloads: by signal, API and command; nothing that runs is lost, nothing old is left over."""
 
-import json
 import os
 import signal
 import socket
@@ -15,14 +14,6 @@ from wire import Connection, Cut, accepts
 OK, REFUSED, UNREACHABLE = 0, 65, 69
 
 
-def reload(steelyard, configuration=None):
-    """By the command line; what it said."""
-    if configuration is not None:
-        steelyard.write(configuration)
-    host, port = steelyard.admin
-    return run_steelyard("reload", "--admin", f"{host}:{port}")
-
-
 def listening(*ports, **pool):
     """`minimal` with these listeners."""
     return lambda addresses: minimal(addresses, **pool) | {
@@ -33,18 +24,18 @@ def replace(steelyard, address, **pool):
     """Puts one endpoint in the others' place. Slots rest for a second before they are used again,
     so that many replacements in a row may have to wait."""
     steelyard.write(minimal([address], **pool))
-    wait_for(lambda: reload(steelyard).returncode == OK, "room for an endpoint")
+    wait_for(lambda: steelyard.reload().returncode == OK, "room for an endpoint")
 
 
 def test_a_reload_says_what_changed(stage):
     one, two = stage.endpoint(text()), stage.endpoint(text())
     first, second = free_port(), free_port()
     steelyard = stage.steelyard(listening(first)([one.address]))
-    assert reload(steelyard).stdout == "reloaded: nothing has changed\n"
+    assert steelyard.reload().stdout == "reloaded: nothing has changed\n"
     changed = listening(first, second, balance="round_robin")(
         [{"address": one.address, "weight": 2}, two.address])
     changed["listeners"][0]["idle_timeout"] = "7s"
-    done = reload(steelyard, changed)
+    done = steelyard.reload(changed)
     assert done.returncode == OK
     assert done.stdout.splitlines() == [
         "reloaded:", f"listener 127.0.0.1:{first} changed", f"listener 127.0.0.1:{second} added",
@@ -52,7 +43,7 @@ def test_a_reload_says_what_changed(stage):
         f"endpoint {two.address} of pool text added"]
     changes = [event["change"] for event in steelyard.events("configuration change")]
     assert changes == done.stdout.splitlines()[1:]
-    done = reload(steelyard, listening(second)([two.address]))
+    done = steelyard.reload(listening(second)([two.address]))
     assert f"listener 127.0.0.1:{first} removed" in done.stdout
     assert f"endpoint {one.address} of pool text removed" in done.stdout
 
@@ -60,22 +51,22 @@ def test_a_reload_says_what_changed(stage):
 def test_a_refused_reload_says_why_and_changes_nothing(stage):
     endpoint = stage.endpoint(text())
     steelyard = stage.steelyard(minimal([endpoint.address]))
-    done = reload(steelyard, "listeners: [{listen: '127.0.0.1:0', pol: text}]\n")
+    done = steelyard.reload("listeners: [{listen: '127.0.0.1:0', pol: text}]\n")
     assert done.returncode == REFUSED
     assert "unknown key `pol`" in done.stderr and "steelyard.yaml:1:" in done.stderr
-    done = reload(steelyard, minimal([endpoint.address]) | {"workers": 3})
+    done = steelyard.reload(minimal([endpoint.address]) | {"workers": 3})
     assert done.returncode == REFUSED and "restart" in done.stderr
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = reload(steelyard, listening(taken.getsockname()[1])(["127.0.0.1:9"]))
+        done = steelyard.reload(listening(taken.getsockname()[1])(["127.0.0.1:9"]))
     assert done.returncode == REFUSED and "in use" in done.stderr
     log = minimal(["127.0.0.1:9"]) | {"access_log": {"path": "/nowhere/at/all"}}
-    done = reload(steelyard, log)
+    done = steelyard.reload(log)
     assert done.returncode == REFUSED and "access log" in done.stderr
     assert steelyard.get("/").status == 200
     assert set(steelyard.metrics().by_endpoint("steelyard_endpoint_weight")) == {endpoint.address}
-    assert reload(steelyard, minimal([endpoint.address])).returncode == OK
+    assert steelyard.reload(minimal([endpoint.address])).returncode == OK
 
 
 def _fifo(path):
@@ -95,7 +86,7 @@ def test_whatever_is_behind_the_path_a_reload_is_harmless(stage, put):
     steelyard = stage.steelyard(minimal([endpoint.address]))
     steelyard.file.unlink()
     held = put(steelyard.file)
-    done = reload(steelyard)
+    done = steelyard.reload()
     assert done.returncode == REFUSED and str(steelyard.file) in done.stderr, done
     steelyard.send_signal(signal.SIGHUP)
     wait_for(lambda: len([event for event in steelyard.events() if
@@ -131,7 +122,7 @@ def test_nothing_is_reloaded_once_an_end_has_begun(stage):
         assert held.begun.wait(30)
         steelyard.send_signal(signal.SIGTERM)
         wait_for(lambda: steelyard.events("ending"), "the end")
-        done = reload(steelyard, listening(first, second)([endpoint.address]))
+        done = steelyard.reload(listening(first, second)([endpoint.address]))
         assert done.returncode == REFUSED and "ending" in done.stderr
         # A listener that is open, and that nobody serves, would let clients hang.
         assert not accepts(("127.0.0.1", second))
@@ -153,7 +144,7 @@ def test_a_stream_outlives_its_endpoint_its_pool_and_its_listener(stage):
         changed = listening(second)([new.address])
         changed["listeners"][0]["pool"] = "other"
         changed["pools"] = {"other": changed["pools"]["text"]}
-        assert reload(steelyard, changed).returncode == OK
+        assert steelyard.reload(changed).returncode == OK
         # A connection on which nothing runs ends, and nobody listens there any more.
         assert idle.is_closed()
         wait_for(lambda: not accepts(("127.0.0.1", first)), "the old listener's end")
@@ -170,9 +161,9 @@ def test_a_listener_that_is_removed_comes_back_at_once(stage):
     endpoint = stage.endpoint(text())
     steelyard = stage.steelyard(listening(first, second)([endpoint.address]) | {"workers": 2})
     for _ in range(20):
-        done = reload(steelyard, listening(second)([endpoint.address]) | {"workers": 2})
+        done = steelyard.reload(listening(second)([endpoint.address]) | {"workers": 2})
         assert done.returncode == OK, done.stderr
-        done = reload(steelyard, listening(first, second)([endpoint.address]) | {"workers": 2})
+        done = steelyard.reload(listening(first, second)([endpoint.address]) | {"workers": 2})
         assert done.returncode == OK, done.stderr
 
     def answers():
@@ -192,7 +183,7 @@ def test_listeners_may_come_and_go_for_ever(stage):
             steelyard.write(listening(second if number % 2 else first)([endpoint.address]))
             assert admin.exchange("POST", "/api/v1/reload").status == 200
     steelyard.write(listening(first)([endpoint.address]))
-    assert reload(steelyard).returncode == OK
+    assert steelyard.reload().returncode == OK
     with Connection(("127.0.0.1", first)) as connection:
         assert connection.exchange("GET", "/").status == 200
 
@@ -271,7 +262,7 @@ def test_fifty_reloads_under_load_fail_no_request(stage):
     for number in range(1, 51):
         steelyard.write(configuration(number))
         if number % 2:
-            assert reload(steelyard).returncode == OK
+            assert steelyard.reload().returncode == OK
         else:
             before = len(steelyard.events("configuration reloaded"))
             steelyard.send_signal(signal.SIGHUP)

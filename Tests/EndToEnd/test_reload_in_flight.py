@@ -6,9 +6,9 @@ import pytest
 from conftest import minimal
 from endpoints import Endpoint, text
 from programs import free_port, wait_for
-from test_dns import Hosts, library  # noqa: F401 (a fixture)
-from test_queue import Gate, Waiter, length
-from test_reload import OK, reload
+from waiters import Gate, Waiter, length
+
+OK = 0
 
 
 class Cutting:
@@ -34,21 +34,11 @@ def held_at(steelyard, cutting):
     """A request that waits for an answer of the endpoint."""
     for _ in range(20):
         waiter = Waiter(steelyard)
-        wait_for(lambda: cutting.count or has_answer(waiter), "an endpoint to be asked")
+        wait_for(lambda: cutting.count or waiter.has_answer(), "an endpoint to be asked")
         if cutting.count:
             return waiter
         assert waiter.response().status == 200
     raise AssertionError("the endpoint was never asked")
-
-
-def has_answer(waiter):
-    waiter.connection.socket.settimeout(0.05)
-    try:
-        return bool(waiter.connection.socket.recv(1, 2))  # MSG_PEEK
-    except TimeoutError:
-        return False
-    finally:
-        waiter.connection.socket.settimeout(30)
 
 
 @pytest.mark.parametrize("change", ["nothing", "order", "queue"])
@@ -63,20 +53,19 @@ def test_a_request_in_flight_keeps_its_retry_over_a_reload(stage, change):
         "queue": pool_of(
             [{"address": each.address, "concurrency": 4} for each in (one, two)],
             queue={"max_concurrent": "slots"})}
-    assert reload(steelyard, changed[change]).returncode == OK
+    assert steelyard.reload(changed[change]).returncode == OK
     cutting.release.set()
     response = waiter.response()
     assert (response.status, response.content) == (200, b"two")
 
 
-def test_a_request_in_flight_keeps_its_retry_over_a_change_of_names(stage, tmp_path, library):
+def test_a_request_in_flight_keeps_its_retry_over_a_change_of_names(stage, hosts):
     cutting = Cutting()
     addresses = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
     port = free_port(addresses)
     stage.keep(Endpoint(cutting, "127.0.0.3", port))
     for host in ("127.0.0.2", "127.0.0.4"):
         stage.keep(Endpoint(text(host.encode()), host, port))
-    hosts = Hosts(tmp_path, library)
     hosts.set(a__test=["127.0.0.2", "127.0.0.3"])
     configuration = pool_of([f"a.test:{port}"]) | {"dns": {"interval": "1s"}}
     steelyard = stage.steelyard(configuration, environment=hosts.environment)
@@ -102,7 +91,7 @@ def test_what_was_tried_before_a_reload_is_not_tried_again(stage):
     asked.release.set()
     wait_for(lambda: first.count and second.count, "the second attempt")
     # Every endpoint has another position now.
-    done = reload(steelyard, pool_of([backup, two.address, one.address], retries=retries))
+    done = steelyard.reload(pool_of([backup, two.address, one.address], retries=retries))
     assert done.returncode == OK
     first.release.set()
     second.release.set()
@@ -122,7 +111,7 @@ def test_what_waits_for_a_pool_that_is_removed_is_refused_as_that_pools(stage):
     after = pool_of([other.address])
     after["pools"] = {"first": after["pools"]["text"]}
     after["listeners"][0]["pool"] = "first"
-    assert reload(steelyard, after).returncode == OK
+    assert steelyard.reload(after).returncode == OK
     assert [waiter.response().status for waiter in waiting] == [503, 503, 503]
     page = steelyard.metrics()
     refused = page.series("steelyard_pool_refusals_total", pool="first")
@@ -130,7 +119,7 @@ def test_what_waits_for_a_pool_that_is_removed_is_refused_as_that_pools(stage):
     gate.open()
     assert running.response().status == 200
     # What is counted of a pool is kept for its return.
-    assert reload(steelyard, before).returncode == OK
+    assert steelyard.reload(before).returncode == OK
     page = steelyard.metrics()
     assert page.value("steelyard_pool_refusals_total", pool="text", reason="no_endpoint") == 3
 
@@ -143,7 +132,7 @@ def test_what_runs_counts_for_a_limit_that_a_reload_brings(stage, limit):
     wait_for(lambda: gate.running == 1, "the first to run")
     endpoint = {"address": gate.endpoint.address, "concurrency": 1}
     limited = pool_of([endpoint], queue={"max_concurrent": limit, "timeout": "60s"})
-    assert reload(steelyard, limited).returncode == OK
+    assert steelyard.reload(limited).returncode == OK
     waiting = Waiter(steelyard)
     wait_for(lambda: length(steelyard) == 1, "the second to wait")
     gate.let_go()

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 import wire
-from browser import Load
+from loads import Load
 from conftest import minimal
 from endpoints import text
 from programs import run_steelyard, wait_for
@@ -81,17 +81,12 @@ def outage(module_stage):
     steelyard = module_stage.steelyard(configuration)
     module_stage.keep(Leavers(steelyard.address, "/left", 0.1))
     for name in ("down", "amiss", "limited"):
-        module_stage.keep(Load(steelyard.address, 2, 0.05, f"/{name}"))
+        module_stage.keep(Load(steelyard, 2, 0.05, "GET", f"/{name}"))
     return steelyard
 
 
 def status(steelyard):
     return json.loads(steelyard.admin_get("/api/v1/status").content)
-
-
-def reload(steelyard):
-    host, port = steelyard.admin
-    return run_steelyard("reload", "--admin", f"{host}:{port}")
 
 
 def pool(steelyard, name):
@@ -172,12 +167,12 @@ def test_a_refused_reload_is_told_until_one_is_taken(stage):
     assert last() == 1 and begun > 1e9
     good = steelyard.file.read_text()
     steelyard.file.write_text("pools: [")
-    assert reload(steelyard).returncode != 0
+    assert steelyard.reload().returncode != 0
     assert last() == 0
     wait_for(lambda: [one["pool"] for one in status(steelyard)["conditions"]
                       if one["alert"] == "SteelyardReloadFailed"] == [None], "the condition")
     steelyard.file.write_text(good)
-    assert reload(steelyard).returncode == 0
+    assert steelyard.reload().returncode == 0
     assert last() == 1
     page = steelyard.metrics()
     assert page.value("steelyard_config_last_reload_success_timestamp_seconds") > begun

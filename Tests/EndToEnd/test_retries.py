@@ -8,6 +8,7 @@ import time
 import pytest
 from conftest import minimal
 from endpoints import text
+from loads import Load
 from programs import free_port, wait_for
 from wire import Cut
 
@@ -46,33 +47,9 @@ class Switch:
             exchange.answer(b"healed")
 
 
-class Load:
-    """Clients that POST one after another, each on a connection of its own, until stopped."""
-
-    def __init__(self, steelyard, count=6, content=b"a prompt", pause=0.005):
-        self.statuses = []
-        self.is_over = False
-        self.arguments = (steelyard, content, pause)
-        self.threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
-        for thread in self.threads:
-            thread.start()
-
-    def _run(self):
-        steelyard, content, pause = self.arguments
-        while not self.is_over:
-            with steelyard.connect() as connection:
-                for _ in range(20):
-                    if self.is_over:
-                        return
-                    response = connection.exchange("POST", "/v1", content=content)
-                    self.statuses.append(response.status)
-                    time.sleep(pause)
-
-    def stop(self):
-        self.is_over = True
-        for thread in self.threads:
-            thread.join(30)
-        return self.statuses
+def prompts(steelyard, count=6, pause=0.005):
+    """Clients that POST, each twenty times on one connection."""
+    return Load(steelyard, count, pause, target="/v1", content=b"a prompt", exchanges_max=20)
 
 
 # Safe or not
@@ -363,7 +340,7 @@ def test_no_client_of_an_idempotent_route_sees_one_endpoint_of_five_fail(stage, 
     good = [stage.endpoint(text(b"fine")) for _ in range(4)]
     steelyard = stage.steelyard(pooled(
         [one.address for one in [bad, *good]], IDEMPOTENT, workers, balance="least_request"))
-    load = Load(steelyard)
+    load = prompts(steelyard)
     wait_for(lambda: switch.served > 20, "the endpoint to be used")
     for _ in range(2):
         switch.is_failing = True
@@ -396,7 +373,7 @@ def test_an_endpoint_that_hangs_fails_three_requests_and_its_trials_none(stage):
     good = [stage.endpoint(text(b"fine")) for _ in range(3)]
     steelyard = stage.steelyard(pooled(
         [one.address for one in [bad, *good]], IDEMPOTENT, timeouts={"first_byte": "1s"}))
-    load = Load(steelyard, count=12)
+    load = prompts(steelyard, count=12)
     wait_for(lambda: len(bad.requests) > 0 or steelyard.metrics().sum(
         "steelyard_endpoint_ejections_total") == 1, "the ejection")
     wait_for(lambda: metric(steelyard, "steelyard_retries_total", reason="timeout") >= 2,
@@ -413,16 +390,16 @@ def test_without_idempotent_few_errors_pass(stage):
     good = [stage.endpoint(text(b"fine")) for _ in range(4)]
     steelyard = stage.steelyard(pooled(
         [one.address for one in [bad, *good]], balance="least_request"))
-    load = Load(steelyard)
+    load = prompts(steelyard)
     wait_for(lambda: metric(steelyard, "steelyard_endpoint_ejections_total") == 1, "the ejection")
     ejected = time.monotonic()
     # What was on its way has arrived by then, and the first trial has not been made.
     wait_for(lambda: time.monotonic() > ejected + 1, "its errors to arrive")
-    before = load.statuses.count(500)
+    before = load.statuses().count(500)
     # Two until it is ejected, and what was on its way.
     assert 2 <= before <= 5
     # Every trial is an error that a client sees, so rests grow: 2 s, then 4 s.
-    wait_for(lambda: load.statuses.count(500) >= before + 2, "two trials in vain")
+    wait_for(lambda: load.statuses().count(500) >= before + 2, "two trials in vain")
     assert time.monotonic() - ejected > 5
     statuses = load.stop()
     print(f"{statuses.count(500)} of {len(statuses)} failed")
@@ -434,7 +411,7 @@ def test_a_process_that_is_gone_costs_nothing_and_is_back_at_once(stage):
     port = free_port()
     steelyard = stage.steelyard(pooled(
         [f"127.0.0.1:{port}", *(one.address for one in good)], balance="least_request"))
-    load = Load(steelyard)
+    load = prompts(steelyard)
     wait_for(lambda: metric(steelyard, "steelyard_endpoint_ejections_total") == 1, "the ejection")
     wait_for(lambda: metric(
         steelyard, "steelyard_retries_total", reason="unsent") > 8, "trials in vain")
@@ -493,7 +470,7 @@ def test_a_far_slower_endpoint_is_ejected_where_the_pool_says_so(stage, ratio, i
     good = [stage.endpoint(text(b"quick")) for _ in range(3)]
     steelyard = stage.steelyard(pooled(
         [one.address for one in [bad, *good]], ejection={"slow_ratio": ratio}))
-    load = Load(steelyard, pause=0)
+    load = prompts(steelyard, pause=0)
     wait_for(lambda: metric(
         steelyard, "steelyard_endpoint_ejections_total", endpoint=bad.address) > 0
         if is_ejected else len(bad.requests) > 60, "a verdict")

@@ -7,9 +7,9 @@ import pytest
 from conftest import minimal
 from endpoints import echo, text
 from programs import run_steelyard, wait_for
-from test_memory import MEASURED, RECORD, WARM_UP, counter, counts
 
-__all__ = ["counter"]
+WARM_UP = 500
+MEASURED = 2000
 
 
 def routed(stage, routes, **pools):
@@ -268,9 +268,8 @@ def test_a_connection_carries_as_many_requests_as_it_may(stage):
     assert endpoint.connection_count == 4
 
 
-def test_a_warm_worker_allocates_nothing_for_routes(stage, counter, tmp_path):
-    file = tmp_path / "counts"
-    file.write_bytes(bytes(RECORD.size * 256))
+@pytest.mark.alone
+def test_a_warm_worker_allocates_nothing_for_routes(stage, allocations):
     configuration = minimal([])
     configuration["pools"] = {"text": {
         "endpoints": [stage.endpoint(text(b"x" * 500)).address], "host": "inside.example",
@@ -285,7 +284,7 @@ def test_a_warm_worker_allocates_nothing_for_routes(stage, counter, tmp_path):
         {"match": {"path": "/moved"}, "redirect": {"location": "/x{path}"}}]}]
     steelyard = stage.steelyard(
         configuration,
-        environment={"LD_PRELOAD": str(counter), "MALLOC_COUNT_FILE": str(file)})
+        environment=allocations.environment)
     rows = [("/a/x?y", 200), ("/fixed", 200), ("/moved", 308), ("/none", 404)]
     with steelyard.connect() as connection:
 
@@ -297,9 +296,9 @@ def test_a_warm_worker_allocates_nothing_for_routes(stage, counter, tmp_path):
                 assert response.status == status
 
         exchanges(WARM_UP)
-        before = counts(file)["worker-0"]
+        before = allocations.of_worker()
         exchanges(MEASURED)
-        after = counts(file)["worker-0"]
+        after = allocations.of_worker()
     assert after - before == 0
 
 

@@ -10,16 +10,6 @@ from endpoints import echo, text
 from programs import wait_for
 
 
-@pytest.fixture(scope="module")
-def endpoint(module_stage):
-    return module_stage.endpoint(echo)
-
-
-@pytest.fixture(scope="module")
-def steelyard(module_stage, endpoint):
-    return module_stage.steelyard(minimal([endpoint.address]))
-
-
 def seen(steelyard, method, target, **options):
     with steelyard.connect() as connection:
         response = connection.exchange(method, target, **options)

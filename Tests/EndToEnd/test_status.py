@@ -8,7 +8,7 @@ import time
 
 import pytest
 import wire
-from browser import Load
+from loads import Load
 from conftest import minimal
 from endpoints import Held, text
 from programs import run_steelyard, wait_for
@@ -72,7 +72,7 @@ def test_the_numbers_are_those_of_the_traffic(stage):
     steelyard = stage.steelyard(minimal(
         [fast.address, {"address": slow.address, "weight": 3}], balance="round_robin",
         weights={"law": "static"}))
-    stage.keep(Load(steelyard.address, 4, 0.02))
+    stage.keep(Load(steelyard, 4, 0.02, "GET"))
 
     def is_settled():
         found = pool(steelyard)
@@ -221,8 +221,8 @@ def test_conditions_come_with_faults_and_go_with_them(stage):
         {"match": {"path_prefix": "/"}, "pool": "text"},
         {"match": {"path_prefix": "/queued/"}, "pool": "queued"}]}
     steelyard = stage.steelyard(configuration)
-    load = stage.keep(Load(steelyard.address, 4, 0.02))
-    waiting = stage.keep(Load(steelyard.address, 14, 0.1, "/queued/"))
+    load = stage.keep(Load(steelyard, 4, 0.02, "GET"))
+    waiting = stage.keep(Load(steelyard, 14, 0.1, "GET", "/queued/"))
     failing["is"] = True
     host, port = steelyard.admin
     for one in endpoints:

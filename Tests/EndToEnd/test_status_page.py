@@ -8,7 +8,8 @@ import time
 
 import pytest
 import wire
-from browser import Browser, Load
+from browser import Browser
+from loads import Load
 from conftest import minimal
 from endpoints import text
 from programs import ROOT, free_port, wait_for
@@ -38,7 +39,7 @@ def browser(chromium):
     yield chromium
 
 
-class Fleet:
+class Watched:
     """Two endpoints that answer, some load, a write token."""
 
     def __init__(self, stage, count=2, name="text", admin=None, **pool):
@@ -51,7 +52,7 @@ class Fleet:
         self.configuration = configuration
         self.steelyard = stage.steelyard(
             configuration, environment={"WRITE": WRITE, "READ": READ})
-        self.load = stage.keep(Load(self.steelyard.address, 2, 0.02))
+        self.load = stage.keep(Load(self.steelyard, 2, 0.02, "GET"))
         self.stage = stage
 
     def open(self, browser, token=None):
@@ -89,7 +90,7 @@ def focus(browser):
 
 
 def test_the_page_is_the_same_for_everybody_and_allows_nothing_else(stage):
-    fleet = Fleet(stage, admin={"read_token": {"env": "READ"}}, name="a-name-of-its-own")
+    fleet = Watched(stage, admin={"read_token": {"env": "READ"}}, name="a-name-of-its-own")
     files = {}
     for path in ["/", "/page.css", "/page.js"]:
         with wire.Connection(fleet.steelyard.admin) as connection:
@@ -112,7 +113,7 @@ def test_the_page_is_the_same_for_everybody_and_allows_nothing_else(stage):
 
 
 def test_the_binary_holds_the_page_as_it_is_written(stage):
-    fleet = Fleet(stage)
+    fleet = Watched(stage)
     written = {file.name: file.read_bytes() for file in WEB.iterdir()}
     with wire.Connection(fleet.steelyard.admin) as connection:
         assert connection.exchange("GET", "/").content == written.pop("page.html")
@@ -127,7 +128,7 @@ def test_the_binary_holds_the_page_as_it_is_written(stage):
 
 
 def test_it_is_live_and_speaks_to_nobody_else(stage, browser):
-    fleet = Fleet(stage)
+    fleet = Watched(stage)
     url = fleet.open(browser)
     assert browser.texts("tbody .address") == fleet.addresses
     assert browser.texts("tbody .state") == ["● ready"] * 2
@@ -152,7 +153,7 @@ def test_it_is_live_and_speaks_to_nobody_else(stage, browser):
 
 
 def test_a_fault_is_told_and_its_end_too(stage, browser):
-    fleet = Fleet(stage)
+    fleet = Watched(stage)
     fleet.open(browser, WRITE)
     browser.wait(lambda: "No condition holds" in browser.text("#conditions"), "all to be well")
     for address in fleet.addresses:
@@ -176,7 +177,7 @@ def order(fleet, address, verb):
 
 
 def test_rows_are_sorted_and_filtered(stage, browser):
-    fleet = Fleet(stage, count=3)
+    fleet = Watched(stage, count=3)
     order(fleet, fleet.addresses[1], "pin?weight=5")
     order(fleet, fleet.addresses[2], "pin?weight=3")
     fleet.open(browser)
@@ -208,7 +209,7 @@ def test_rows_are_sorted_and_filtered(stage, browser):
 
 
 def test_drain_pin_and_undo_change_the_fleet_after_a_question(stage, browser):
-    fleet = Fleet(stage)
+    fleet = Watched(stage)
     fleet.open(browser)
     browser.find_element(By.ID, "token-button").click()
     press(browser, "no-such-token-00", Keys.ENTER)
@@ -256,7 +257,7 @@ def test_drain_pin_and_undo_change_the_fleet_after_a_question(stage, browser):
 
 
 def test_every_control_is_reached_by_keyboard_and_seen(stage, browser):
-    fleet = Fleet(stage)
+    fleet = Watched(stage)
     fleet.open(browser, WRITE)
     browser.wait(lambda: browser.text(".acts button"), "the buttons")
     wanted = browser.js("""
@@ -289,7 +290,7 @@ def test_every_control_is_reached_by_keyboard_and_seen(stage, browser):
 
 
 def test_it_is_accessible_and_fits(stage, browser):
-    fleet = Fleet(stage, name="a-pool-with-a-rather-long-name-that-goes-on-and-on-for-a-while")
+    fleet = Watched(stage, name="a-pool-with-a-rather-long-name-that-goes-on-and-on-for-a-while")
     order(fleet, fleet.addresses[0], "drain")
     fleet.open(browser, WRITE)
     browser.wait(lambda: "critical" in browser.text("#conditions"), "a condition")
@@ -325,7 +326,7 @@ def test_long_addresses_fit_a_dialog_on_a_narrow_screen(stage, browser):
 
 def test_hostile_bytes_of_an_endpoint_stay_text(stage, browser):
     hostile = stage.endpoint(text(HOSTILE.encode(), status=500))
-    fleet = Fleet(stage)
+    fleet = Watched(stage)
     pool = fleet.configuration["pools"]["text"]
     pool["weights"]["scrape"] = [{
         "path": "/metrics", "port": hostile.port,
@@ -345,7 +346,7 @@ def assert_silent(browser):
 
 
 def test_a_lost_server_is_told_and_found_again(stage, browser):
-    fleet = Fleet(stage)
+    fleet = Watched(stage)
     port = free_port()
     fleet.configuration["admin"]["listen"] = f"127.0.0.1:{port}"
     first = stage.steelyard(fleet.configuration, environment={"WRITE": WRITE})
@@ -361,7 +362,7 @@ def test_a_lost_server_is_told_and_found_again(stage, browser):
 
 
 def test_what_is_shown_is_of_when_it_came(stage, browser):
-    fleet = Fleet(stage)
+    fleet = Watched(stage)
     fleet.open(browser)
     fleet.steelyard.send_signal(signal.SIGSTOP)
     stopped = time.time()
@@ -377,7 +378,7 @@ def test_what_is_shown_is_of_when_it_came(stage, browser):
 
 
 def test_a_wrong_token_is_told_once_and_a_right_one_forgets_it(stage, browser):
-    fleet = Fleet(stage)
+    fleet = Watched(stage)
     fleet.open(browser)
     browser.js("""
       const banner = document.getElementById("banner");
@@ -408,7 +409,7 @@ def test_a_wrong_token_is_told_once_and_a_right_one_forgets_it(stage, browser):
 
 
 def test_an_answer_is_for_the_question_that_was_asked(stage, browser):
-    fleet = Fleet(stage)
+    fleet = Watched(stage)
     fleet.open(browser, WRITE)
     one, two = fleet.addresses
 
@@ -430,7 +431,7 @@ def test_an_answer_is_for_the_question_that_was_asked(stage, browser):
 
 
 def test_who_takes_away_the_last_endpoint_is_told(stage, browser):
-    fleet = Fleet(stage)
+    fleet = Watched(stage)
     fleet.open(browser, WRITE)
 
     def warning(verb, address):
@@ -455,7 +456,7 @@ def test_who_takes_away_the_last_endpoint_is_told(stage, browser):
 
 
 def test_a_token_is_asked_for_where_reading_needs_one(stage, browser):
-    fleet = Fleet(stage, admin={"read_token": {"env": "READ"}})
+    fleet = Watched(stage, admin={"read_token": {"env": "READ"}})
     browser.get("http://%s:%d/" % fleet.steelyard.admin)
     browser.wait(lambda: "asks for a read or write token" in browser.text("#token-dialog"),
                  "the question")
@@ -484,7 +485,7 @@ def test_two_hundred_endpoints_are_updated_in_time(stage, browser):
 
 
 def test_without_scripts_it_says_where_the_numbers_are(stage, browser):
-    fleet = Fleet(stage)
+    fleet = Watched(stage)
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.get("http://%s:%d/" % fleet.steelyard.admin)

@@ -6,7 +6,7 @@ import time
 
 from conftest import minimal
 from programs import wait_for
-from test_queue import Waiter
+from waiters import Waiter
 
 STOPPED_SECONDS = 3.5
 PAGE = b"# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running 1\n"

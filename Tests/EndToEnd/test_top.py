@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 import screen
-from browser import Load
+from loads import Load
 from conftest import minimal
 from endpoints import text
 from programs import BINARY, free_port, run_steelyard, wait_for
@@ -46,7 +46,7 @@ def order(terminal):
 
 def test_it_shows_pools_endpoints_and_traffic(stage):
     live, steelyard = two_pools(stage)
-    stage.keep(Load(steelyard.address, 2, 0.02))
+    stage.keep(Load(steelyard, 2, 0.02, "GET"))
     terminal = top(stage, steelyard, columns=160, rows=40)
     lines = lambda: [terminal.line(one.address) for one in live]
     terminal.wait(lambda _: all(line.split()[:1] == ["text"] and " ready " in line

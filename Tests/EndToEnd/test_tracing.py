@@ -5,7 +5,7 @@ import re
 
 import pytest
 from conftest import minimal
-from endpoints import echo, text
+from endpoints import text
 from programs import free_port
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -24,16 +24,6 @@ def ask(steelyard, *fields):
     for name, value in json.loads(response.content)["fields"]:
         seen.setdefault(name.lower(), []).append(value)
     return response, seen
-
-
-@pytest.fixture(scope="module")
-def endpoint(module_stage):
-    return module_stage.endpoint(echo)
-
-
-@pytest.fixture(scope="module")
-def steelyard(module_stage, endpoint):
-    return module_stage.steelyard(minimal([endpoint.address]))
 
 
 def start(stage, endpoint, **top):

@@ -4,14 +4,8 @@ import json
 
 import pytest
 from conftest import minimal
-from endpoints import echo, text
-from test_memory import RECORD, counter, counts  # noqa: F401 (a fixture)
-from test_upgrade import open_raw, pipe_endpoint
-
-
-@pytest.fixture(scope="module")
-def endpoint(module_stage):
-    return module_stage.endpoint(echo)
+from endpoints import text
+from tunnels import open_raw, pipe_endpoint
 
 
 def listening(endpoint, **listener):
@@ -201,10 +195,9 @@ def test_connections_per_client_go_by_the_proxy_header(stage, endpoint):
         connection.close()
 
 
-def test_a_warm_worker_allocates_nothing(stage, counter, tmp_path):  # noqa: F811
+@pytest.mark.alone
+def test_a_warm_worker_allocates_nothing(stage, allocations):
     """Requests with everything on that tells of clients and traces, upgrades, PROXY headers."""
-    file = tmp_path / "counts"
-    file.write_bytes(bytes(RECORD.size * 256))
 
     def answers(exchange):
         if exchange.request.one("Upgrade"):
@@ -217,7 +210,7 @@ def test_a_warm_worker_allocates_nothing(stage, counter, tmp_path):  # noqa: F81
     configuration |= {"tracing": {"traceparent": "make", "served_by": True},
                       "hints": {"trusted": ["0.0.0.0/0"]}}
     steelyard = stage.steelyard(
-        configuration, environment={"LD_PRELOAD": str(counter), "MALLOC_COUNT_FILE": str(file)})
+        configuration, environment=allocations.environment)
     fields = [
         ("X-Forwarded-For", "2001:db8::1, 203.0.113.7, 10.0.0.1"), ("X-Request-Id", "abc"),
         ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
@@ -234,6 +227,6 @@ def test_a_warm_worker_allocates_nothing(stage, counter, tmp_path):  # noqa: F81
                 assert connection.take(5) == b"hello"
 
     exchanges(300)
-    before = counts(file)["worker-0"]
+    before = allocations.of_worker()
     exchanges(600)
-    assert counts(file)["worker-0"] - before == 0
+    assert allocations.of_worker() - before == 0

@@ -2,36 +2,21 @@
 
 import json
 
+import fleets
 import pytest
-from conftest import minimal
-from endpoints import text
 from programs import run_steelyard, wait_for
 from wire import Connection
 
 OK, USAGE, REFUSED, UNAVAILABLE = 0, 64, 65, 69
 
 
-class Fleet:
-    """Two endpoints that say who they are, and the commands against their steelyard."""
-
-    def __init__(self, stage, **pool):
-        self.endpoints = [stage.endpoint(text(name)) for name in (b"one", b"two")]
-        self.addresses = [one.address for one in self.endpoints]
-        self.steelyard = stage.steelyard(minimal(self.addresses, **pool))
-
-    def cli(self, *words):
-        host, port = self.steelyard.admin
-        return run_steelyard(*words, "--admin", f"{host}:{port}")
-
+class Fleet(fleets.Fleet):
     def rows(self):
-        done = self.cli("weights", "--json")
-        assert done.returncode == OK, done.stderr
-        (pool,) = json.loads(done.stdout)["pools"]
+        (pool,) = json.loads(self.said("weights", "--json"))["pools"]
         return pool["endpoints"]
 
     def answers(self, count=40):
-        with self.steelyard.connect() as connection:
-            return [connection.exchange("GET", "/").content for _ in range(count)]
+        return super().answers(fleets.plain(count))
 
 
 @pytest.fixture

@@ -13,23 +13,15 @@ import wire
 from conftest import minimal
 from endpoints import echo, text
 from programs import wait_for
+from tunnels import open_raw, pipe_endpoint, switch
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 FIELDS = [("Connection", "keep-alive, Upgrade"), ("Upgrade", "websocket"),
           ("Sec-WebSocket-Version", "13")]
-RAW = [("Connection", "upgrade"), ("Upgrade", "raw/1")]
 
 
 def accept(key):
     return base64.b64encode(hashlib.sha1(key.encode() + GUID).digest()).decode()
-
-
-def switch(exchange, protocol, fields=(), first=b""):
-    lines = ["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", f"Upgrade: {protocol}"]
-    lines += [f"{name}: {value}" for name, value in fields]
-    exchange.send("\r\n".join(lines).encode() + b"\r\n\r\n" + first)
-    exchange.has_read_content = True
-    exchange.keeps_alive = False
 
 
 def write_frame(connection, payload, opcode=1, mask=b""):
@@ -97,23 +89,6 @@ def says(connection, message):
 
 def tunnels(steelyard):
     return steelyard.metrics().sum("steelyard_endpoint_tunnels_open")
-
-
-def pipe_endpoint(script):
-    """Switches to a raw protocol and hands the connection to `script`."""
-
-    def answer(exchange):
-        switch(exchange, "raw/1")
-        script(exchange)
-
-    return answer
-
-
-def open_raw(steelyard, **options):
-    connection = steelyard.connect(**options)
-    connection.send_request("GET", "/", fields=RAW)
-    assert connection.read_head().status == 101
-    return connection
 
 
 def test_a_websocket_passes(stage):

@@ -12,27 +12,21 @@ import time
 import pytest
 import wire
 from conftest import minimal
+from engines import Engine
 from programs import wait_for
 
 WEIGHTS = {"law": "capacity", "scrape": [{"preset": "vllm"}]}
 
 
-class Engine:
-    """Says what vLLM says: requests running, steps done. Hung, it holds its requests, its counter
-    stands, and its health page says 200."""
+class Tokens(Engine):
+    """Answers in tokens, as vLLM does; hung or not, its health page says 200."""
 
     def __init__(self, stage, seconds=0.05, seconds_per_byte=0.0):
         self.seconds = seconds
         # As long as it reads a prompt its counter stands.
         self.seconds_per_byte = seconds_per_byte
-        self.works = threading.Event()
-        self.works.set()
-        self.running = 0
-        self.steps = 0
         self.arrivals = []
-        self.lock = threading.Lock()
-        self.one = stage.endpoint(self.answer)
-        self.address = self.one.address
+        super().__init__(stage)
 
     def answer(self, exchange):
         content = exchange.read_content()
@@ -40,9 +34,7 @@ class Engine:
         if target == "/health":
             return exchange.answer(b"")
         if target == "/metrics":
-            return exchange.answer((
-                f"vllm:num_requests_running {self.running}\nvllm:num_requests_waiting 0\n"
-                f"vllm:iteration_tokens_total_count {self.steps}\n").encode())
+            return exchange.answer(self.page().encode())
         with self.lock:
             self.running += 1
             self.arrivals.append(time.monotonic())
@@ -111,7 +103,7 @@ def start(stage, addresses, **pool):
 
 
 def test_a_hung_engine_leaves_within_seconds_and_comes_back(stage):
-    engines = [Engine(stage) for _ in range(3)]
+    engines = [Tokens(stage) for _ in range(3)]
     steelyard = start(stage, [one.address for one in engines])
     clients = stage.keep(Clients(steelyard))
     hung = engines[1]
@@ -147,7 +139,7 @@ def test_a_hung_engine_leaves_within_seconds_and_comes_back(stage):
 
 
 def test_an_engine_that_lost_its_requests_is_tried_again_one_at_a_time(stage):
-    engines = [Engine(stage) for _ in range(3)]
+    engines = [Tokens(stage) for _ in range(3)]
     steelyard = start(stage, [one.address for one in engines], watchdog={"timeout": "2s"})
     clients = stage.keep(Clients(steelyard, patience=3.0))
     hung = engines[0]
@@ -221,7 +213,7 @@ def test_a_frozen_process_leaves_within_seconds_and_comes_back(stage):
 
 def test_long_silences_that_are_usual_trip_nothing(stage):
     """Prefills of 3 s: no content, no steps. Two of the three endpoints are busy with them."""
-    engines = [Engine(stage, seconds=0.05), Engine(stage, seconds=9), Engine(stage, seconds=9)]
+    engines = [Tokens(stage, seconds=0.05), Tokens(stage, seconds=9), Tokens(stage, seconds=9)]
     steelyard = start(stage, [one.address for one in engines])
     stage.keep(Clients(steelyard, count=6, patience=30))
     wait_for(lambda: len(engines[1].arrivals) + len(engines[2].arrivals) >= 6, "slow ones", 120)
@@ -239,7 +231,7 @@ def watchdog_of(steelyard, address):
 
 def test_a_long_prompt_is_no_stall(stage):
     """Eight time-outs long, on endpoints that were sent short ones only."""
-    engines = [Engine(stage, seconds_per_byte=0.002) for _ in range(2)]
+    engines = [Tokens(stage, seconds_per_byte=0.002) for _ in range(2)]
     steelyard = start(
         stage, [one.address for one in engines], watchdog={"timeout": "1s"},
         weights={**WEIGHTS, "interval": "200ms"})
@@ -267,7 +259,7 @@ def test_a_long_prompt_is_no_stall(stage):
 
 def test_one_that_was_not_seen_at_work_is_not_ready(stage):
     """Its clients gave up, it answers every check, and its page says that it runs a request."""
-    engines = [Engine(stage) for _ in range(2)]
+    engines = [Tokens(stage) for _ in range(2)]
     hung = engines[0]
     steelyard = start(
         stage, [one.address for one in engines],
@@ -297,7 +289,7 @@ def test_one_that_was_not_seen_at_work_is_not_ready(stage):
 
 
 def test_where_all_hang_half_of_them_stay(stage):
-    engines = [Engine(stage) for _ in range(4)]
+    engines = [Tokens(stage) for _ in range(4)]
     steelyard = start(stage, [one.address for one in engines], watchdog={"timeout": "2s"})
     stage.keep(Clients(steelyard, count=8, patience=20))
     wait_for(lambda: all(len(one.arrivals) > 50 for one in engines), "traffic everywhere")
@@ -316,7 +308,7 @@ def test_where_all_hang_half_of_them_stay(stage):
 
 @pytest.mark.parametrize("watchdog", ["none", {"timeout": "1h"}])
 def test_it_can_be_switched_off(stage, watchdog):
-    engines = [Engine(stage) for _ in range(2)]
+    engines = [Tokens(stage) for _ in range(2)]
     steelyard = start(stage, [one.address for one in engines], watchdog=watchdog)
     stage.keep(Clients(steelyard, patience=3))
     wait_for(lambda: all(len(one.arrivals) > 50 for one in engines), "traffic everywhere")

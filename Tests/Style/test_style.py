@@ -163,3 +163,9 @@ def test_tables_of_documents_are_tables():
             assert len(columns) == 1, f"{file}: {rows[0]}"
             count += 1
     assert count > 50
+
+
+def test_end_to_end_tests_do_not_import_each_other():
+    for file in (ROOT / "Tests/EndToEnd").glob("*.py"):
+        found = re.search(r"^(?:from|import) (test_\w+)", file.read_text(), re.M)
+        assert not found, f"{file} imports {found.group(1)}: put it into a module beside them"

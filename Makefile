@@ -2,18 +2,24 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-alerts test-real deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-refusals bench-harm bench-engines bench-instructions profile dashboards docs screenshots screenshot-top format lint clean soak
+.PHONY: help run build test test-long test-alerts test-real deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-refusals bench-harm bench-engines bench-instructions profile dashboards docs screenshots screenshot-top format lint clean soak
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
 JOBS ?= $(shell nproc)
 ARGS ?=
 PYTEST_ARGS ?=
+# How many end-to-end test files run side by side: they wait more than they compute.
+WORKERS ?= 4
 
 SWIFT_BUILD := swift build --scratch-path $(BUILD) -j $(JOBS)
 # Symbols are resolved at the start, so that the table of their addresses can be read-only.
 RELEASE := $(SWIFT_BUILD) -c release --static-swift-stdlib -Xlinker -z -Xlinker now --product steelyard
 BINARY := $(BUILD)/release/steelyard
+# Optimised as that, with assertions on and open to unit tests; in a directory of its own.
+CHECKED_DIR := $(BUILD)/checked
+CHECKED_ARGS := --scratch-path $(CHECKED_DIR) -c release -Xswiftc -enable-testing -Xswiftc -assert-config -Xswiftc Debug
+PYTEST := STEELYARD=$(abspath $(CHECKED_DIR))/release/steelyard STEELYARD_RELEASE=$(abspath $(BINARY)) /usr/bin/python3 -m pytest
 SWIFT_FILES = $$(git ls-files '*.swift')
 
 help: ## list the targets
@@ -28,13 +34,19 @@ build: ## build the release binary, .build/release/steelyard
 
 test: ## all tests: swift test, then end to end with real nginx and Prometheus
 	@scripts/setup test
-	@$(SWIFT_BUILD) --build-tests
-	@swift test --scratch-path $(BUILD) --skip-build 2>&1 | tee $(BUILD)/swift-test.log
+	@swift build $(CHECKED_ARGS) -j $(JOBS) --build-tests
+	@swift test $(CHECKED_ARGS) --skip-build 2>&1 | tee $(BUILD)/swift-test.log
 	@$(RELEASE)
 	@$(RELEASE:steelyard=instruction-bench)
-	@$(RELEASE:steelyard=load-bench)
-	@STEELYARD=$(abspath $(BINARY)) /usr/bin/python3 -m pytest Tests/Style Tests/EndToEnd $(PYTEST_ARGS)
+	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "not alone" Tests/Style Tests/EndToEnd $(PYTEST_ARGS)
+	@$(PYTEST) -m alone Tests/EndToEnd $(PYTEST_ARGS)
 	@echo; echo "swift test: $$(grep -E 'Test run with [0-9]+ test' $(BUILD)/swift-test.log | tail -n 1)"
+
+test-long: ## end-to-end tests that take minutes each
+	@scripts/setup test
+	@swift build $(CHECKED_ARGS) -j $(JOBS) --product steelyard
+	@$(RELEASE)
+	@$(PYTEST) --long -m long Tests/EndToEnd $(PYTEST_ARGS)
 
 test-alerts: ## break things behind a real Prometheus and Alertmanager (ARGS="--healthy 600")
 	@scripts/setup test

@@ -46,7 +46,7 @@ private func run(
   }
 
   @Test func outputIsBoundedAndAFloodEnds() throws {
-    let flood = try run("/usr/bin/yes", timeout: .milliseconds(300), kept: 100)
+    let flood = try run("/usr/bin/yes", timeout: .seconds(3), kept: 100)
     #expect(flood == (.timedOut, String(repeating: "y\n", count: 50)))
     let much = try run("/bin/sh", "-c", "seq 1 40000; exit 4", kept: 10)
     #expect(much == (.exited(4), "1\n2\n3\n4\n5\n"))

@@ -85,14 +85,14 @@ def directory(keep, prefix):
 
 class Ports:
     """Free ports below the range that the kernel gives to clients: an endpoint that died gets its
-    own back."""
+    own back. End-to-end tests take those below (Tests/EndToEnd/programs.py)."""
 
     def __init__(self):
         self.given = set()
 
     def take(self):
         for _ in range(2000):
-            port = random.randrange(12000, 30000)
+            port = random.randrange(30000, 32768)
             if port in self.given:
                 continue
             with socket.socket() as probe:

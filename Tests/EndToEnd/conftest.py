@@ -11,7 +11,10 @@ from names import Hosts
 TEST_SECONDS_MAX = 240
 LOG_TAIL_BYTES = 4000
 # The files that take longest, longest first: workers begin with them, so that none is left over.
-LONGEST = []
+LONGEST = [
+    "test_faults", "test_watchdog", "test_rules", "test_retries", "test_alerts", "test_timeouts",
+    "test_package", "test_status_page", "test_status", "test_no_harm", "test_slow_clients",
+    "test_load_bench", "test_service_manager", "test_top", "test_prometheus", "test_dashboards"]
 
 
 class Stage:

@@ -227,8 +227,8 @@ CALL = re.compile(r"\blog\??\.write\(|\bself\.append\(|(?<!func )\bappend\((?=\.
 def calls():
     """Message → (levels, keys), of every call of the log in the sources."""
     found = {}
-    for file in [*(ROOT / "Sources/steelyard").rglob("*.swift"),
-                 *(ROOT / "Sources/Events").glob("*.swift")]:
+    rooms = [ROOT / "Sources" / name for name in ("steelyard", "Admin", "Events")]
+    for file in [file for room in rooms for file in room.rglob("*.swift")]:
         source = file.read_text()
         for match in CALL.finditer(source):
             call = balanced(source, match.end())

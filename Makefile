@@ -18,7 +18,7 @@ RELEASE := $(SWIFT_BUILD) -c release --static-swift-stdlib -Xlinker -z -Xlinker 
 BINARY := $(BUILD)/release/steelyard
 # Optimised as that, with assertions on and open to unit tests; in a directory of its own.
 CHECKED_DIR := $(BUILD)/checked
-CHECKED_ARGS := --scratch-path $(CHECKED_DIR) -c release -Xswiftc -enable-testing -Xswiftc -assert-config -Xswiftc Debug
+CHECKED_ARGS := --scratch-path $(CHECKED_DIR) -c release -Xswiftc -enable-testing -Xswiftc -assert-config -Xswiftc Debug -debug-info-format none
 PYTEST := STEELYARD=$(abspath $(CHECKED_DIR))/release/steelyard STEELYARD_RELEASE=$(abspath $(BINARY)) /usr/bin/python3 -m pytest
 SWIFT_FILES = $$(git ls-files '*.swift')
 

@@ -1,23 +1,23 @@
-// Where a line for every exchange goes, and how it looks.
+// The access log: where its lines go and what a line looks like.
 
-/// The access log of all listeners; a route may be left out of it.
+/// The access log of all listeners. A route can leave its exchanges out (`Route.logsAccess`).
 public struct AccessLogPolicy: Sendable, Equatable {
   public enum Destination: Sendable, Hashable {
     case none, standardOutput, standardError
-    /// Appended to; opened anew when the log was rotated.
+    /// Lines are appended. The file is opened again after a log rotation.
     case file(String)
   }
   public enum Format: String, Sendable, CaseIterable {
-    /// `key=value`, as steelyard's own log.
+    /// `key=value` pairs, as in steelyard's own log.
     case logfmt
-    /// One object a line.
+    /// One JSON object a line.
     case json
-    /// What nginx and Apache call combined.
+    /// The combined format of nginx and Apache.
     case combined
   }
   public var destination = Destination.none
   public var format = Format.logfmt
-  /// Whether targets are written with their query, which may hold keys.
+  /// Whether request targets are written with their query, which may hold secrets.
   public var hasQuery = true
   public init() {}
 }

@@ -1,7 +1,7 @@
-// Where secrets come from. Tokens of the admin API are read at the start and at each reload, and
-// never kept here; values of header fields are put in place then.
+// Sources of secrets. Admin tokens are read at start and at each reload and are not stored here;
+// the values of header fields are filled in at the same times.
 
-/// Where a token, or the secret value of a header field, stands.
+/// The source of a token or of the secret value of a header field.
 public enum TokenSource: Sendable, Hashable {
   /// The content of a file.
   case file(String)
@@ -9,11 +9,11 @@ public enum TokenSource: Sendable, Hashable {
   case environment(String)
 }
 
-/// Who may read at the admin address, and who may change things.
+/// The tokens that reading from the admin address and changing things there require.
 public struct AdminTokens: Sendable, Equatable {
-  /// nil: everybody may read.
+  /// nil: reading requires no token.
   public var read: TokenSource?
-  /// nil: nobody may change things, but on a loopback listener without any token everybody may.
+  /// nil: changes are refused, except on a loopback listener that has no token at all.
   public var write: TokenSource?
   public init() {}
 }

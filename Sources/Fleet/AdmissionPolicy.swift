@@ -1,33 +1,33 @@
-// How much is let in: a pool's queue, and the rate limits of pools and routes.
+// Admission limits: a pool's queue, and the rate limits of pools and routes.
 public import Primitives
 
-/// How many exchanges of a pool run at once, and how the others wait.
+/// How many exchanges of a pool run at once, and how further ones wait.
 public struct QueuePolicy: Sendable, Equatable {
-  /// What bounds the exchanges that run.
+  /// The limit on running exchanges.
   public enum Concurrency: Sendable, Equatable {
-    /// Nothing: nobody waits.
+    /// No limit: no exchange waits.
     case unlimited
-    /// The whole pool's, over all workers. Range 1...1_000_000.
+    /// A limit for the whole pool, over all workers. Range 1...1_000_000.
     case total(Int)
-    /// Each endpoint's own `concurrency`, over all workers.
+    /// The `concurrency` of each endpoint, over all workers.
     case slots
   }
   public var concurrency = Concurrency.unlimited
-  /// Exchanges that wait at most, over all workers. Range 0...1_000_000.
+  /// The largest number of waiting exchanges, over all workers. Range 0...1_000_000.
   public var lengthMax = 1_000
-  /// The longest wait, from the request's head.
+  /// The longest wait, counted from the request's head.
   public var timeout: Nanoseconds = .seconds(30)
-  /// nil: the first come is the first served.
+  /// nil: first come, first served.
   public var priority: PriorityPolicy?
 
   public init() {}
 }
 
-/// Who is served first among those that wait.
+/// Priority levels of waiting exchanges.
 public enum QueuePriority: String, Sendable, CaseIterable {
   case high, normal, low
 
-  /// 0 goes first.
+  /// The level as a number; 0 is served first.
   public var level: Int {
     switch self {
     case .high: 0
@@ -37,9 +37,10 @@ public enum QueuePriority: String, Sendable, CaseIterable {
   }
 }
 
-/// A request field says the priority. Clients can set it, so it is used only where it is wanted.
+/// Reads a request's priority from a header field. Clients can set that field, so it is used only
+/// where it is configured.
 public struct PriorityPolicy: Sendable, Equatable {
-  /// One value of the field and what it means.
+  /// One value of the field and the priority it stands for.
   public struct Value: Sendable, Equatable {
     /// Compared without regard to ASCII case.
     public var text: String
@@ -52,26 +53,26 @@ public struct PriorityPolicy: Sendable, Equatable {
   }
   /// The field's name, in lower case.
   public var header = "x-priority"
-  /// Any other value, and none, is `normal`. At most 32.
+  /// Any other value, or no field, means `normal`. At most 32 values.
   public var values = [Value("high", .high), Value("low", .low)]
 
   public init() {}
 }
 
-/// Whose requests are counted together.
+/// What a rate limit counts separately.
 public enum RateKey: Sendable, Equatable {
-  /// All requests.
+  /// Nothing: all requests are counted together.
   case all
   /// The client's IPv4 address or IPv6 /64 network.
   case clientIP
   /// The path, without the query, as it was sent.
   case path
-  /// The value of the request field of that name (in lower case), an API key say. Requests without
-  /// the field, or with several of it, have one key together.
+  /// The value of the request field with that name (in lower case), such as an API key. Requests
+  /// without the field and requests with several field lines of it share one key.
   case header(String)
 }
 
-/// So many requests of one key in a second, minute or hour.
+/// A rate limit: so many requests of one key in a second, minute or hour.
 public struct RateLimit: Sendable, Equatable {
   /// The unit of a rate.
   public enum Period: String, Sendable, CaseIterable {
@@ -98,10 +99,10 @@ public struct RateLimit: Sendable, Equatable {
       self.period = period
     }
 
-    /// Such as `10/s`.
+    /// For example `10/s`.
     public var text: String { "\(count)/\(period.rawValue)" }
 
-    /// Between two requests at this rate, rounded up: never faster than was asked for.
+    /// The time between two requests at this rate. Rounded up, so that the rate is never exceeded.
     public var interval: Nanoseconds {
       Nanoseconds((period.duration.rawValue + Int64(count) - 1) / Int64(count))
     }
@@ -109,28 +110,28 @@ public struct RateLimit: Sendable, Equatable {
 
   public var key: RateKey
   public var rate: Rate
-  /// Requests that may come at once. Range 1...1_000_000.
+  /// The number of requests that may come at once. Range 1...1_000_000.
   public var burst: Int
-  /// Keys that are told apart at a time. Range 64...16_777_216.
+  /// The number of keys that are counted separately at a time. Range 64...16_777_216.
   public var keysMax = Self.defaultKeysMax
 
   public static let defaultKeysMax = 65_536
 
-  /// `burst` nil: as many as a second's.
+  /// `burst` nil: the requests of one second, see `burst(of:)`.
   public init(key: RateKey, rate: Rate, burst: Int? = nil) {
     self.key = key
     self.rate = rate
     self.burst = burst ?? Self.burst(of: rate)
   }
 
-  /// The burst of a limit that does not say: a second's requests, at least one.
+  /// The default burst: the requests of one second, at least one.
   public static func burst(of rate: Rate) -> Int {
     max(1, rate.count / Int(rate.period.duration.rawValue / 1_000_000_000))
   }
 }
 
 extension RateKey {
-  /// For metrics and messages: what the key is made of, never a key.
+  /// The kind of key, for metrics and messages. It never holds the key itself.
   public var text: String {
     switch self {
     case .all: "none"

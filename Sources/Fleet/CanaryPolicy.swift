@@ -1,19 +1,19 @@
-// The canary: a request of the operator's own that tries an endpoint which is out of favour, so
-// that no client's request has to.
+// The canary: a request defined by the operator that tries an endpoint which gets no requests of
+// clients, so that no client's request has to try it.
 public import Primitives
 
-/// What is sent. A good answer is complete and has a status 200...299.
+/// The request that is sent. Its answer is good if it is complete and has a status 200...299.
 public struct CanaryPolicy: Sendable, Equatable {
   public var method: HealthPolicy.Method = .get
-  /// With a query, if wanted.
+  /// The request target's path; it may have a query.
   public var path = "/"
-  /// The Host field; nil: the address.
+  /// The Host field; nil: the endpoint's address.
   public var host: String?
-  /// At most 16.
+  /// Further fields of the request. At most 16.
   public var fields: [HealthPolicy.Field] = []
-  /// 1...65_536 bytes, with POST only; nil: none.
+  /// The request's content, 1...65_536 bytes, only with POST; nil: none.
   public var content: String?
-  /// From sending to the answer's last byte, at most.
+  /// The longest time from sending the request to the last byte of the answer.
   public var timeout: Nanoseconds = .seconds(10)
   public init() {}
 }

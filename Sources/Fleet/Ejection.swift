@@ -1,6 +1,6 @@
-// An endpoint's ejection as everybody sees it: made of what each worker published on the board.
-// Rule: an endpoint is ejected from the first worker's ejection until any worker has it back; half
-// open (tried by single requests) is still ejected.
+// An endpoint's ejection, combined from what each worker published on the evidence board. Rule: an
+// endpoint is ejected from the moment the first worker ejects it until any worker readmits it. A
+// half-open endpoint (tried by single requests) is still ejected.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 public import Primitives
 
@@ -8,25 +8,28 @@ public import Primitives
 public enum ReadmissionCause: Int, Sendable {
   /// Trial requests ended well.
   case answers = 1
-  /// It refused connections, and takes them again. No request tried it.
+  /// It had refused connections and accepts them again. No request tried it.
   case connection
-  /// No request tried it for long, nothing else spoke against it, and it takes connections.
+  /// No request tried it for a long time, no other evidence spoke against it, and it accepts
+  /// connections.
   case silence
 }
 
-/// The ejection that an endpoint is in. Times are of the monotonic clock.
+/// An ejection of an endpoint. Times are of the monotonic clock.
 public struct Ejection: Sendable, Equatable {
   public var since: Nanoseconds
-  /// When something was last heard of it: a trial, a scrape, another balancer.
+  /// The last time that something was learnt about the endpoint: from a trial, a scrape, or another
+  /// balancer.
   public var heardAt: Nanoseconds
   public var reason: EjectionReason
-  /// Attempts in a row that ended that way, 1 or more.
+  /// Consecutive attempts that failed with this reason, 1 or more.
   public var failures: Int
-  /// Until then requests of clients leave it alone.
+  /// The end of the cooldown. Until then the endpoint gets no requests of clients.
   public var cooldownUntil: Nanoseconds
-  /// From then on a request that can be repeated elsewhere tries it.
+  /// The earliest time at which a request that can be repeated elsewhere tries the endpoint.
   public var trialFrom: Nanoseconds
-  /// The pool has a canary: it tries the endpoint before requests do, and may end the cooldown.
+  /// The pool has a canary: it tries the endpoint before requests do and may end the cooldown
+  /// early.
   public var hasCanary = false
 
   public init(
@@ -41,10 +44,10 @@ public struct Ejection: Sendable, Equatable {
     self.trialFrom = trialFrom
   }
 
-  /// From when on some request may try it.
+  /// The earliest time at which any request may try the endpoint.
   public var nextTrial: Nanoseconds { hasCanary ? cooldownUntil : min(trialFrom, cooldownUntil) }
 
-  /// For people: since when, why, and when it is tried next.
+  /// A sentence for people: since when, why, and when the endpoint is tried next.
   package func text(now: Nanoseconds) -> String {
     let cooldown = (nextTrial - now).seconds
     let time = NumberWords.duration(cooldown)
@@ -57,7 +60,7 @@ public struct Ejection: Sendable, Equatable {
       + "\(reasonText); \(next)"
   }
 
-  /// For people: what was wrong, and how often in a row.
+  /// A phrase for people: the reason, and how often in a row it occurred.
   package var reasonText: String {
     reason.words + (failures > 1 ? ", \(failures) in a row" : "")
   }
@@ -73,8 +76,8 @@ extension EvidenceBoard {
     return false
   }
 
-  /// The ejection that the endpoint is in, as the workers but `except` have it: nil where it is in
-  /// none. Any thread.
+  /// The endpoint's current ejection as all workers except `except` see it; nil: not ejected. Any
+  /// thread.
   public func ejection(_ endpointIndex: Int, except: Int? = nil) -> Ejection? {
     let over = lastReadmission(endpointIndex)
     var found: Ejection?
@@ -96,8 +99,7 @@ extension EvidenceBoard {
     return found
   }
 
-  /// The ejection of which something was last heard, though it may be over; nil: there was none.
-  /// Any thread.
+  /// The ejection with the newest evidence, even if it is over; nil: there was none. Any thread.
   public func lastEjection(_ endpointIndex: Int) -> Ejection? {
     var last: Ejection?
     for worker in 0..<workerCount {
@@ -108,14 +110,14 @@ extension EvidenceBoard {
     return last
   }
 
-  /// When a worker last had the endpoint back; zero: never. Any thread.
+  /// The last time that a worker readmitted the endpoint; zero: never. Any thread.
   public func lastReadmission(_ endpointIndex: Int) -> Nanoseconds {
     var last = Nanoseconds.zero
     for worker in 0..<workerCount { last = max(last, time(.readmittedAt, endpointIndex, worker)) }
     return last
   }
 
-  /// Why it was the last time; nil: never. Any thread.
+  /// Why the endpoint was last readmitted; nil: it never was. Any thread.
   public func readmissionCause(_ endpointIndex: Int) -> ReadmissionCause? {
     let last = lastReadmission(endpointIndex)
     for worker in 0..<workerCount where time(.readmittedAt, endpointIndex, worker) == last {

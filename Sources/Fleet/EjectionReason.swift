@@ -1,30 +1,31 @@
-// Why passive health took an endpoint out, as workers tell everybody else.
+// Why passive health ejected an endpoint, as workers publish it for the other threads.
 
 import Primitives
 
-/// Why an endpoint was ejected. A finite set: the label stands in the log and in metrics.
+/// Why an endpoint was ejected. The set is finite; its labels stand in the log and in metrics.
 public enum EjectionReason: Int, CaseIterable, Sendable {
   /// It refused connections.
   case refused = 1
-  /// It closed or reset connections before an answer's head was complete, or could not be reached.
+  /// It closed or reset connections before the head of an answer was complete, or it was
+  /// unreachable.
   case unreachable
-  /// It cut answers of which clients had a part already.
+  /// It cut answers after clients had received a part of them.
   case truncated
-  /// It answered with statuses that count as failures, by default 5xx but 503.
+  /// It answered with failure statuses, by default 5xx except 503.
   case status
-  /// It answered with something that is no HTTP.
+  /// Its answers were not valid HTTP.
   case malformed
-  /// Requests were given up for their time.
+  /// Requests to it timed out.
   case timeout
-  /// Its answers take far longer than the others'.
+  /// Its answers take far longer than those of the other endpoints.
   case slow
-  /// It completed nothing, and answered 429 or 503 instead, while others completed requests.
+  /// It completed no request and answered 429 or 503, while other endpoints completed requests.
   case overloaded
-  /// It answered with client errors (4xx) where the others do not.
+  /// It answered with client errors (4xx) where other endpoints do not.
   case clientErrors
-  /// Scrapes of its page failed shortly after a request.
+  /// Scrapes of its metrics page failed shortly after a request.
   case scrapes
-  /// It stood still, and is tried again.
+  /// It was stalled, and is now on trial.
   case stalled
 
   /// For the log, metrics and JSON: snake_case, stable.
@@ -46,7 +47,7 @@ public enum EjectionReason: Int, CaseIterable, Sendable {
 }
 
 extension EjectionReason {
-  /// For people.
+  /// A phrase for people.
   package var words: String {
     switch self {
     case .refused: "connection refused"

@@ -1,23 +1,23 @@
-// Gives every endpoint an index that it keeps as long as it exists, over reloads too. The number
-// of indexes is fixed at start: cells and tables are sized by it. An endpoint that comes back
-// before its index went to another gets it back, with its cells.
+// Assigns every endpoint an index that it keeps as long as it exists, over reloads too. The number
+// of indexes is fixed at start, because cells and tables are sized by it. An endpoint that returns
+// before its index was assigned to another one gets it back, with its cells.
 
 /// Endpoint identity (pool name, address) → index.
 public struct EndpointIndexMap: Sendable {
   private struct Cell: Sendable {
-    /// Who has it, or had it last.
+    /// The endpoint that has the index now or had it last.
     var owner: String?
     var isTaken = false
-    /// The assignment at which it became free; 0 where it never had an owner.
+    /// The number of the assignment at which the index became free; 0: it never had an owner.
     var freedAt: UInt64 = 0
   }
-  /// Of every owner, past ones too.
+  /// The indexes of all owners, past ones included.
   private var indexes: [String: Int] = [:]
   private var cells: [Cell]
   private var assignments: UInt64 = 0
 
-  /// Room for four times the endpoints of the first configuration, at least 64; a host name counts
-  /// as 16 endpoints.
+  /// Makes room for four times the endpoints of the first configuration, at least 64. A host name
+  /// counts as 16 endpoints.
   public init(for fleet: Fleet) {
     cells = [Cell](
       repeating: Cell(), count: max(64, 4 * (fleet.endpointCount + 16 * fleet.nameCount)))
@@ -30,9 +30,9 @@ public struct EndpointIndexMap: Sendable {
   }
 
   /// Sets `endpointIndex` of every endpoint. Returns the indexes whose cells hold the numbers of
-  /// another endpoint, or none, and have to be cleared before they are used. An index for which
-  /// `isBusy` (somebody may still write its cells) is given to no other endpoint, nor is one whose
-  /// endpoint goes with this very assignment. On an error the map is unchanged.
+  /// another endpoint or of none; the caller clears those before use. An index for which `isBusy`
+  /// is true (a worker may still write its cells) goes to no other endpoint, and neither does one
+  /// whose endpoint is removed by this very assignment. On an error the map is unchanged.
   @discardableResult
   public mutating func assign(
     _ fleet: inout Fleet, isBusy: (Int) -> Bool
@@ -50,7 +50,8 @@ public struct EndpointIndexMap: Sendable {
         }
       }
     }
-    // Those that were free for the longest time come first: an endpoint that returns finds its own.
+    // Indexes that have been free longest are taken first, so that returning endpoints find their
+    // own.
     let free = cells.indices.filter { !cells[$0].isTaken && !isNext[$0] && !isBusy($0) }
       .sorted { (cells[$0].freedAt, $0) < (cells[$1].freedAt, $1) }
     guard free.count >= missing.count else { throw Full(endpointLimit: cells.count) }

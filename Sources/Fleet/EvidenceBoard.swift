@@ -1,99 +1,103 @@
-// Where Balancer and Controller meet, upwards: what each worker saw of each endpoint, in cells
-// that only that worker writes.
+// What flows from Balancer to Controller: what each worker observed of each endpoint, in cells that
+// only that worker writes.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 public import Primitives
 
 /// The balancer's own observations, per worker and endpoint index.
 public final class EvidenceBoard: Sendable {
-  /// One number that is kept for each worker and endpoint.
+  /// A number that each worker keeps for each endpoint.
   public enum Column: Int, CaseIterable, Sendable {
     /// Exchanges that hold a lease now.
     case inFlight
-    /// Leases taken, ever.
+    /// Leases taken since start.
     case started
-    /// Exchanges that ended well (status below 400, complete), ever.
+    /// Exchanges that ended well (status below 400, complete), since start.
     case completed
-    /// Exchanges that failed at the endpoint (refused, cut, timed out, or with a status that counts
-    /// as a failure), ever.
+    /// Exchanges that failed at the endpoint (refused, cut, timed out, or a status that counts as a
+    /// failure), since start.
     case failed
-    /// Exchanges that the endpoint answered with 429, 503 or another error that is no failure of
-    /// its: no work was done, nothing broke. Ever.
+    /// Exchanges that the endpoint answered with 429, 503 or another error that does not count as
+    /// its failure: no work was done, nothing broke. Since start.
     case refused
     /// Sum of the durations of completed exchanges, nanoseconds: from the pick to the endpoint's
-    /// last byte, but for the time in which nothing was read because the client did not read.
+    /// last byte, without the time in which reading was paused because the client did not read.
     case completedNanoseconds
-    /// Sum of the durations of all leases that ended but those of tunnels, nanoseconds.
+    /// Sum of the durations of all leases that ended, except those of tunnels, nanoseconds.
     case busyNanoseconds
-    /// Sum of the durations of exchanges that were given up for their time, by us or by clients,
-    /// nanoseconds.
+    /// Sum of the durations of exchanges that steelyard or the client gave up because they took too
+    /// long, nanoseconds.
     case timedOutNanoseconds
-    /// Of those in flight, the ones of whose answers no more is read because their clients do not
-    /// read: they are in no sum of starts, and the time does not count.
+    /// Exchanges in flight whose answers are not being read because their clients do not read. They
+    /// are in no sum of start times, and this time does not count.
     case held
     /// Sum of the start times of the exchanges in flight that are neither held nor tunnels,
-    /// nanoseconds of the monotonic clock, modulo 2^64. A start is later by the time in which the
-    /// exchange was held.
+    /// nanoseconds of the monotonic clock, modulo 2^64. The time for which an exchange was held is
+    /// added to its start.
     case outstandingStarts
-    /// Content of all requests that were sent to it, bytes, ever: by its length, where it has one,
-    /// or as far as it has come.
+    /// Content of all requests sent to the endpoint since start, bytes: the declared length, or the
+    /// bytes received so far where there is none.
     case startedBytes
-    /// The same, of the requests in flight of whose answer no content has come yet.
+    /// The same for requests in flight whose answers have had no content yet.
     case outstandingBytes
-    /// The same, of requests of whose answers (status below 400) content came, ever.
+    /// The same for requests whose answers (status below 400) had content, since start.
     case answeredBytes
-    /// When the oldest of these exchanges began, nanoseconds of the monotonic clock; 0: none runs.
+    /// When the oldest of those exchanges began, nanoseconds of the monotonic clock; 0: none is in
+    /// flight.
     case oldestStart
-    /// Sum over completed exchanges of how many times as long as alone each was to take, by what
-    /// was in flight at the endpoint when it was sent (`ServiceShape.stretch`), in millionths.
+    /// Sum over completed exchanges of the expected slowdown (`ServiceShape.stretch`) at the number
+    /// of requests that were in flight when each was sent, in millionths.
     case workMicros
     /// Sum over completed exchanges of the squares of their durations, square microseconds, modulo
-    /// 2^64: how much durations vary.
+    /// 2^64. It gives the variance of durations.
     case completedSquares
-    /// How often it came back after an ejection.
+    /// How often the worker readmitted the endpoint after an ejection.
     case readmissions
-    /// When the worker last had it back, nanoseconds of the monotonic clock; 0: never.
+    /// When the worker last readmitted the endpoint, nanoseconds of the monotonic clock; 0: never.
     case readmittedAt
-    /// Why: a raw value of `ReadmissionCause`.
+    /// Why the worker last readmitted it: a raw value of `ReadmissionCause`.
     case readmissionCause
-    /// Pieces of responses' content that came from it, ever.
+    /// Pieces of response content received from the endpoint, since start.
     case pieces
-    /// Those of them that belong to answers of unknown length: streams of tokens, mostly.
+    /// The part of `pieces` that belongs to answers of unknown length: mostly token streams.
     case streamPieces
-    /// Of completed exchanges whose requests had content: how many, the sums of the lengths in
-    /// `sizeUnits`, of their squares, of the durations in microseconds, of length × duration; the
-    /// last modulo 2^64.
+    /// Over completed exchanges whose requests had content: their number, and the sums of the
+    /// lengths in `sizeUnits`, of the squared lengths, of the durations in microseconds, and of
+    /// length × duration. The last one is modulo 2^64.
     case sizedCount, sizes, sizeSquares, sizedMicros, sizeMicros
-    /// Of those in flight, the ones that became tunnels (101); they are in no other sum.
+    /// Exchanges in flight that became tunnels (101); they are in no other sum.
     case tunnels
-    /// When the ejection that the worker has the endpoint in began, nanoseconds of the monotonic
-    /// clock; 0: in none. `ejection` says whether it still counts.
+    /// When the worker's current ejection of the endpoint began, nanoseconds of the monotonic
+    /// clock; 0: not ejected. `ejection` says whether the ejection still counts.
     case ejectedSince
-    /// Until when requests of clients leave it alone, the same.
+    /// The end of the cooldown, in the same unit: until then the endpoint gets no requests of
+    /// clients.
     case ejectedUntil
-    /// Before when a request that can be repeated elsewhere does not try it either, the same.
+    /// The earliest time at which a request that can be repeated elsewhere tries the endpoint, in
+    /// the same unit.
     case trialFrom
-    /// How often it was ejected.
+    /// How often the worker ejected the endpoint.
     case ejections
-    /// When the worker last heard of it while it was ejected, the same; 0: never.
+    /// When the worker last learnt something about the ejected endpoint, in the same unit; 0:
+    /// never.
     case ejectionHeardAt
-    /// Why: a raw value of `EjectionReason`.
+    /// Why the endpoint was ejected: a raw value of `EjectionReason`.
     case ejectionReason
-    /// How many attempts in a row had ended that way.
+    /// How many consecutive attempts had failed with that reason.
     case ejectionFailures
-    /// Attempts made elsewhere because one here failed, ever.
+    /// Attempts made elsewhere because one at this endpoint failed, since start.
     case retries
-    /// Those of them that the retry budget paid for.
+    /// The part of `retries` that was charged to the retry budget.
     case chargedRetries
-    /// Attempts here, now, because one elsewhere failed.
+    /// Attempts in flight at this endpoint that are retries of one that failed elsewhere.
     case retriesInFlight
-    /// Connections to it, idle ones too.
+    /// Open connections to the endpoint, idle ones included.
     case connections
   }
 
   public let workerCount: Int
   public let endpointLimit: Int
   @usableFromInline let blocks: [CellBlock]
-  /// Durations by what was in flight when a request was sent.
+  /// Durations by the number of requests in flight when a request was sent.
   private let occupancies: [CellBlock]
 
   public init(workerCount: Int, endpointLimit: Int) {
@@ -105,12 +109,12 @@ public final class EvidenceBoard: Sendable {
     }
   }
 
-  /// The block of a worker's durations by occupancy: for each endpoint and bucket a count of
-  /// exchanges and the sum of their durations in microseconds. Only that worker writes to it.
+  /// A worker's durations by occupancy: for each endpoint and bucket a count of exchanges and the
+  /// sum of their durations in microseconds. Only that worker writes to the block.
   public func occupancyBlock(ofWorker worker: Int) -> CellBlock { occupancies[worker] }
 
-  /// The sums over all workers: completed exchanges that were sent with that many in flight, and
-  /// their durations in seconds. Any thread.
+  /// The sums over all workers for one bucket: the number of completed exchanges that were sent at
+  /// that occupancy, and their durations in seconds. Any thread.
   public func occupancy(_ endpointIndex: Int, _ bucket: Int) -> (count: Double, seconds: Double) {
     let index = OccupancyBucket.index(endpointIndex, bucket)
     var (count, micros): (UInt64, UInt64) = (0, 0)
@@ -121,12 +125,12 @@ public final class EvidenceBoard: Sendable {
     return (Double(count), Double(micros) / 1e6)
   }
 
-  /// A length in units of 64 bytes, rounded up, at most 2^20 of them.
+  /// A length in units of 64 bytes, rounded up, at most 2^20 units.
   @inlinable public static func sizeUnits(_ byteCount: UInt32) -> UInt64 {
     min((UInt64(byteCount) + 63) / 64, 1 << 20)
   }
 
-  /// The index of a cell in a worker's block: column by column, so that one column is contiguous.
+  /// The index of a cell in a worker's block. Cells are laid out column by column.
   @inlinable public func index(_ column: Column, _ endpointIndex: Int) -> Int {
     column.rawValue * endpointLimit + endpointIndex
   }
@@ -141,8 +145,8 @@ public final class EvidenceBoard: Sendable {
     return total
   }
 
-  /// Sets every cell of an endpoint to 0. Requires: no worker writes to them until a table is
-  /// published that has it (`IndexQuarantine`).
+  /// Sets every cell of an endpoint to 0. Requires: no worker writes to these cells until a table
+  /// that has the endpoint is published (`IndexQuarantine`).
   public func clear(_ endpointIndex: Int) {
     for block in blocks {
       for column in Column.allCases { block.store(0, at: index(column, endpointIndex)) }
@@ -156,8 +160,8 @@ public final class EvidenceBoard: Sendable {
     }
   }
 
-  /// When the oldest exchange in flight of all workers began, tunnels apart; nil where none runs.
-  /// Any thread.
+  /// When the oldest exchange in flight began, over all workers and without tunnels; nil: none is
+  /// in flight. Any thread.
   public func oldestStart(_ endpointIndex: Int) -> Nanoseconds? {
     var oldest = UInt64.max
     for block in blocks {

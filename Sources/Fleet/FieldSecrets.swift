@@ -1,10 +1,10 @@
-// The values of header fields that stand in files or in the environment are put in place at the
-// start and at each reload: one walk over all fields that a configuration has.
+// Fills in the values of header fields whose source is a file or the environment, at start and at
+// each reload: one walk over all fields of a configuration.
 
 extension Fleet {
-  /// Puts the values of fields with a `source` in place. `read` gives the value; it gets the source
-  /// and what it is for, such as "header `Authorization` of the checks of pool `text`". Errors:
-  /// those of `read`; then nothing has changed.
+  /// Fills in the values of fields that have a `source`. `read` returns the value; its arguments
+  /// are the source and the purpose, such as "header `Authorization` of the checks of pool `text`".
+  /// Errors: those of `read`; the fleet is unchanged then.
   package mutating func readSecrets<Failure: Error>(
     _ read: (TokenSource, String) throws(Failure) -> String
   ) throws(Failure) {

@@ -1,7 +1,7 @@
-// What a reload changes, in words: one line for each listener, pool, endpoint or host name that
-// comes, goes or is another one afterwards.
+// Describes what a reload changes: one line for each listener, pool, endpoint or host name that is
+// added, removed or changed.
 
-/// The difference between two configurations, in the order of the new one, removals last.
+/// The difference between two configurations, in the order of the new one, with removals last.
 public enum FleetDifference {
   public static func lines(from old: Fleet, to new: Fleet) -> [String] {
     var lines: [String] = []
@@ -22,7 +22,7 @@ public enum FleetDifference {
     return lines
   }
 
-  /// A listener whose routes name pools and not places in a list.
+  /// A listener whose routes name their pools instead of holding indices.
   private struct NamedListener: Equatable {
     var listener: Listener
     var pools: [String?]
@@ -54,7 +54,7 @@ public enum FleetDifference {
     }
   }
 
-  // Ports of 0 may give several of one key: the first counts.
+  // Several listeners with port 0 can have the same key: the first one counts.
   private static func compare<Value: Equatable>(
     _ old: [(String, Value)], _ new: [(String, Value)], _ lines: inout [String]
   ) {

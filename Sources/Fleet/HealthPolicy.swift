@@ -1,37 +1,38 @@
-// When an endpoint is taken out: passive ejection, active checks, the progress watchdog.
+// How bad endpoints are found: passive ejection, active health checks, the progress watchdog.
 public import Primitives
 
-/// Passive ejection: an endpoint whose requests fail rests. It comes back by single requests, one
-/// at a time, three of which have to end well.
+/// Passive ejection: an endpoint whose requests fail gets none for a cooldown. It is readmitted
+/// after trials, one request at a time, three of which have to end well.
 public struct EjectionPolicy: Sendable, Equatable {
-  /// nginx's count: so many failures (refused, timed out, cut, one of the statuses) within
-  /// `failTimeout` and the endpoint rests for `failTimeout`. nil: steelyard's own rules, three in a
-  /// row or two where the rest of the pool is free of them, and rests that begin with 2 s and grow.
-  /// 0 switches ejection off. Range 0...1_000.
+  /// The failure count of nginx's `max_fails`: after this many failures (refused, timed out, cut,
+  /// or one of the statuses) within `failTimeout` the endpoint is ejected for `failTimeout`. nil:
+  /// steelyard's own rules, which eject after three failures in a row, or two where the rest of the
+  /// pool has none, for a cooldown that begins with 2 s and grows. 0: no ejection. Range 0...1_000.
   public var failsMax: Int?
-  /// The longest rest.
+  /// The longest cooldown.
   public var failTimeout: Nanoseconds = .seconds(30)
-  /// Answers that are failures, 400...599; nil: `Pool.failureStatuses` says which.
+  /// Statuses that count as failures, 400...599; nil: those of `Pool.failureStatuses`.
   public var statuses: RetryStatuses?
-  /// Share of the recent attempts that may fail, from six on. Range 0.01...1; nil: no such rule.
+  /// The share of recent attempts that may fail; it is judged from six attempts on. Range 0.01...1;
+  /// nil: no such rule.
   public var errorRatio: Double? = 0.3
-  /// How many times the median response time of the others an endpoint's own may be.
-  /// Range 2...1_000; nil: no such rule.
+  /// An endpoint is ejected as slow if its response time exceeds the median of the others by this
+  /// factor. Range 2...1_000; nil: no such rule.
   public var slowRatio: Double?
-  /// Share of the pool that may be ejected at once, but one endpoint always may. Range 0...1.
+  /// The share of the pool that may be ejected at once; one endpoint always may be. Range 0...1.
   public var ejectedRatioMax = 0.5
-  /// Where less than this share of the pool is left, ejections are ignored. Range 0...1.
+  /// Ejections are ignored while less than this share of the pool is left. Range 0...1.
   public var panicRatio = 0.5
   public init() {}
 }
 
-/// Active checks: a request to each endpoint every now and then, whose answer says whether it may
-/// take exchanges.
+/// Active health checks: periodic requests to each endpoint. Their answers say whether it may take
+/// exchanges.
 public struct HealthPolicy: Sendable, Equatable {
   public enum Kind: String, Sendable, Equatable, CaseIterable {
-    /// One request; its answer is judged.
+    /// An HTTP request whose answer is judged.
     case http
-    /// A connection that is accepted is enough.
+    /// A TCP connection; it is good if the endpoint accepts it.
     case tcp
   }
 
@@ -39,16 +40,16 @@ public struct HealthPolicy: Sendable, Equatable {
     case get = "GET"
     case head = "HEAD"
     case options = "OPTIONS"
-    /// Checks send no content.
+    /// A POST without content.
     case post = "POST"
   }
 
-  /// A field of the request, as it is sent. Values may be secret: none is printed.
+  /// A field of the request, as it is sent. Values may be secret and are never printed.
   public struct Field: Sendable, Equatable {
     public var name: String
-    /// Empty until `Fleet.readSecrets`, where there is a `source`.
+    /// Empty until `Fleet.readSecrets` if the field has a `source`.
     public var value: String
-    /// Where the value stands; nil: in the configuration file.
+    /// The source of the value; nil: the configuration file.
     public var source: TokenSource?
     public init(name: String, value: String = "", source: TokenSource? = nil) {
       self.name = name
@@ -56,24 +57,24 @@ public struct HealthPolicy: Sendable, Equatable {
       self.source = source
     }
 
-    /// Whether a field may have this value: 1 to 1024 bytes of visible ASCII and blanks between it
-    /// (RFC 9110 §5.5).
+    /// Whether a field may have this value: 1 to 1024 bytes of visible ASCII, with blanks only
+    /// between them (RFC 9110 §5.5).
     public static func isValue(_ bytes: some BidirectionalCollection<UInt8>) -> Bool {
       (1...1_024).contains(bytes.count) && bytes.first != 0x20 && bytes.last != 0x20
         && bytes.allSatisfy { (0x20...0x7E).contains($0) }
     }
   }
 
-  /// What the content of a good answer has to say.
+  /// A condition on the content of a good answer.
   public enum Content: Sendable, Equatable {
-    /// These bytes stand somewhere in it.
+    /// The content holds these bytes.
     case contains(String)
-    /// It is a JSON object or list, and the value at `path` (keys and positions joined by dots)
-    /// is `equals`, as text or as number.
+    /// The content is a JSON object or list, and the value at `path` (keys and positions joined by
+    /// dots) is `equals`, compared as text or as a number.
     case json(path: String, equals: String)
   }
 
-  /// A model that has to be loaded: TensorFlow Serving's model status API.
+  /// A model that has to be loaded, asked for with TensorFlow Serving's model status API.
   public struct Model: Sendable, Equatable {
     public var name: String
     /// nil: any version. Range 0...2^63 − 1.
@@ -86,76 +87,79 @@ public struct HealthPolicy: Sendable, Equatable {
 
   public var kind: Kind = .http
   public var path = "/health"
-  /// nil: the endpoint's own.
+  /// The port of checks; nil: the endpoint's own.
   public var port: UInt16?
   public var method: Method = .get
-  /// The Host field; nil: the address.
+  /// The Host field; nil: the endpoint's address.
   public var host: String?
-  /// At most 16.
+  /// Further fields of the request. At most 16.
   public var fields: [Field] = []
-  /// Of a good answer. Redirects are not followed.
+  /// The statuses of a good answer. Redirects are not followed.
   public var statuses = StatusSet(ranges: [200...399])
-  /// nil: the status is enough.
+  /// A condition on the answer's content; nil: the status is enough.
   public var content: Content?
-  /// nil: no model is asked for. Otherwise it replaces `path`, `statuses` and `content`.
+  /// A model that has to be loaded; it replaces `path`, `statuses` and `content`. nil: none.
   public var model: Model?
   public var interval: Nanoseconds = .seconds(5)
-  /// Shorter than the interval.
+  /// The deadline of a check; shorter than the interval.
   public var timeout: Nanoseconds = .seconds(2)
-  /// Failures in a row until unhealthy.
+  /// Consecutive failures after which an endpoint is unhealthy.
   public var fall = 3
-  /// Successes in a row until ready; one is enough where no failure was before it.
+  /// Consecutive successes after which an endpoint is ready; one is enough if no check failed
+  /// before.
   public var rise = 2
-  /// After an endpoint is new or began anew, failures do not count for so long, or until the first
-  /// success.
+  /// Failures are ignored for this long after an endpoint is new or has restarted, or until its
+  /// first success.
   public var startPeriod: Nanoseconds = .zero
   public init() {}
 
-  /// What an endpoint is before its first check. One whose model has to be loaded waits for it.
+  /// The eligibility of an endpoint before its first check. An endpoint whose model has to be
+  /// loaded takes no requests until then.
   public var firstEligibility: Eligibility { model == nil ? .starting : .unhealthy }
 
-  /// What is asked for.
+  /// The request target of checks.
   public var target: String { model.map { "/v1/models/\($0.name)" } ?? path }
 }
 
-/// What becomes of requests in flight at an endpoint that is found to be down. HAProxy has
-/// `on-marked-down shutdown-sessions`, Envoy `close_connections_on_host_health_failure`.
+/// What happens to requests in flight at an endpoint that is found to be down. Compare
+/// `on-marked-down shutdown-sessions` in HAProxy and `close_connections_on_host_health_failure` in
+/// Envoy.
 public struct MarkedDownPolicy: Sendable, Equatable {
-  /// Which verdicts mean that what is in flight will not be answered.
+  /// The verdicts after which requests in flight are not expected to be answered.
   public enum Causes: String, Sendable, Equatable, CaseIterable {
-    /// It is stalled, or its checks get no answer: refused, unreachable, cut or late.
+    /// The endpoint is stalled, or its checks get no answer: refused, unreachable, cut or late.
     case unreachable
-    /// The same, and checks that get a bad answer.
+    /// The same, or its checks get a bad answer.
     case any
-    /// None: requests keep their own time-outs.
+    /// None: requests end by their own time-outs.
     case none
   }
   public var causes = Causes.unreachable
-  /// For so long after the verdict, and after the last byte that came from the endpoint, requests
-  /// that could not be made again elsewhere may still be answered. nil: as long as their own
-  /// time-outs allow. Range 0 s...1 h.
+  /// How long requests that cannot be repeated elsewhere may still be answered, counted from the
+  /// verdict and from the last byte that came from the endpoint. nil: until their own time-outs.
+  /// Range 0 s...1 h.
   public var endAfter: Nanoseconds? = .seconds(10)
   public init() {}
 }
 
 /// A set of status codes.
 public struct StatusSet: Sendable, Equatable {
-  /// Within 100...599, at least one.
+  /// At least one range, within 100...599.
   public var ranges: [ClosedRange<Int>]
   public init(ranges: [ClosedRange<Int>]) { self.ranges = ranges }
 
   public func contains(_ status: Int) -> Bool { ranges.contains { $0.contains(status) } }
 }
 
-/// The progress watchdog: an endpoint that has work and does none of it leaves rotation, whatever
-/// its health page says.
+/// The progress watchdog: an endpoint that has work but makes no progress leaves rotation, whatever
+/// its health checks say.
 public struct WatchdogPolicy: Sendable, Equatable {
   public var isOn = true
-  /// For so long an endpoint with work may show none at the least; it may be longer where the
-  /// endpoint is known to take its time. Range 1 s...1 h.
+  /// The shortest time without progress after which an endpoint with work is stalled. It is longer
+  /// for endpoints that are known to be slow. Range 1 s...1 h.
   public var timeout: Nanoseconds = .seconds(5)
-  /// The first pause until it is tried again when it shows nothing by itself; each next one is
-  /// twice as long, up to a minute. Range 100 ms...1 min.
+  /// The first pause before a stalled endpoint that shows no sign of work is tried again. Each
+  /// further pause is twice as long, up to a minute. Range 100 ms...1 min.
   public var pause: Nanoseconds = .seconds(2)
   public init() {}
 }

@@ -1,8 +1,7 @@
-// What an operator wants done when something happens: a command or an HTTP request for each of
-// certain events. Every default stands here.
+// Hooks: a command or an HTTP request for certain events. Each default stands here.
 public import Primitives
 
-/// Something that happens to an endpoint, a pool or the configuration.
+/// An event at an endpoint, at a pool or of the configuration.
 public enum HookEvent: String, Sendable, CaseIterable {
   case endpointEjected = "endpoint_ejected"
   case endpointStalled = "endpoint_stalled"
@@ -17,8 +16,8 @@ public enum HookEvent: String, Sendable, CaseIterable {
   case scrapeRecovered = "scrape_recovered"
   case configurationReloaded = "config_reloaded"
 
-  /// The endpoint went out of service. One that dies does so in more than one way, one after the
-  /// other: for a hook's cooldown they are one event.
+  /// The endpoint left service. One failure often causes several of these events in a row; a hook's
+  /// cooldown treats them as one event.
   public var isOut: Bool {
     switch self {
     case .endpointEjected, .endpointStalled, .endpointUnhealthy: true
@@ -29,18 +28,18 @@ public enum HookEvent: String, Sendable, CaseIterable {
 
 /// One entry of `hooks`.
 public struct HookPolicy: Sendable, Equatable {
-  /// What is done.
+  /// What the hook does.
   public enum Action: Sendable, Equatable {
-    /// A program and its arguments, started without a shell; may hold placeholders.
+    /// Runs a program with arguments, without a shell. The arguments may hold placeholders.
     case run([String])
-    /// An HTTP request with a JSON object as content.
+    /// Sends an HTTP request with a JSON object as content.
     case post(WebTarget)
   }
 
-  /// Where a request goes: `http://ADDRESS/PATH`.
+  /// The target of a request: `http://ADDRESS/PATH`.
   public struct WebTarget: Sendable, Equatable {
     public var address: SocketAddress
-    /// Begins with `/`; may have a query.
+    /// Begins with `/` and may have a query.
     public var path: String
     public init(address: SocketAddress, path: String) {
       self.address = address
@@ -48,23 +47,24 @@ public struct HookPolicy: Sendable, Equatable {
     }
   }
 
-  /// Events that wait for one of the hook's runs to end. More are dropped.
+  /// The number of events that wait while the hook's runs are busy. Further events are dropped.
   public static let waitingMax = 16
-  /// Words in braces that stand for what happened.
+  /// Words that are replaced, written in braces, by the event's values.
   public static let placeholders = ["event", "pool", "endpoint", "reason"]
 
-  /// Not empty, without repetitions.
+  /// Not empty, without duplicates.
   public var events: [HookEvent]
-  /// Names of pools; nil: of any, and what concerns none.
+  /// Pools whose events count; nil: all events, those without a pool included.
   public var pools: [String]?
   public var action: Action
-  /// Further fields of `post`. At most 16.
+  /// Further fields of a `post` request. At most 16.
   public var fields: [HealthPolicy.Field] = []
-  /// Until a run is ended. Range 100 ms...1 h.
+  /// The time after which a run is ended. Range 100 ms...1 h.
   public var timeout: Nanoseconds = .seconds(10)
-  /// Runs at once. Range 1...16.
+  /// The number of concurrent runs. Range 1...16.
   public var concurrency = 1
-  /// Not again for the same event of the same endpoint, where `isOut` is one event. Range 0...24 h.
+  /// How long the hook does not run again for the same event of the same endpoint; all events with
+  /// `isOut` count as one. Range 0...24 h.
   public var cooldown: Nanoseconds = .seconds(60)
 
   public init(events: [HookEvent], action: Action) {

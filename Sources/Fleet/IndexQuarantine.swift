@@ -1,16 +1,16 @@
-// Keeps the indexes of endpoints that are gone until no worker can write their cells any more: then
-// the cells may be cleared and the index given to another endpoint.
-// Invariant: an index leaves only after every worker runs a fleet without it, and after it had
-// neither exchange nor connection for `quietMin`.
+// Holds the indexes of removed endpoints until no worker can write their cells any more. Then the
+// cells may be cleared and the index may be assigned to another endpoint. Invariant: an index is
+// released only after every worker runs a fleet without it and it had neither exchange nor
+// connection for `quietMin`.
 public import Primitives
 
-/// Indexes that nobody may own yet.
+/// Indexes that may not be assigned yet.
 public struct IndexQuarantine: Sendable {
-  /// Longer than a turn of any worker: what it writes after the end of a lease is written then.
+  /// Longer than one loop turn of any worker, within which it writes all cells after a lease ends.
   public static let quietMin = Nanoseconds.seconds(1)
 
   private struct Entry: Sendable {
-    /// The fleet revision that no longer has the index.
+    /// The first fleet revision without the index.
     var revision: UInt64
     var quietSince: Nanoseconds?
   }
@@ -18,7 +18,7 @@ public struct IndexQuarantine: Sendable {
 
   public init() {}
 
-  /// A fleet with the indexes `after` was published in place of one with `before`.
+  /// Notes that a fleet with the indexes `after` was published in place of one with `before`.
   public mutating func replace(_ before: Set<Int>, by after: Set<Int>, revision: UInt64) {
     for endpointIndex in before.subtracting(after) {
       entries[endpointIndex] = Entry(revision: revision)
@@ -26,7 +26,8 @@ public struct IndexQuarantine: Sendable {
     for endpointIndex in after { entries[endpointIndex] = nil }
   }
 
-  /// Looks at the indexes held; `adopted` is the fleet revision that all workers have reached.
+  /// Releases the indexes that have become safe. `adopted` is the fleet revision that all workers
+  /// have reached.
   public mutating func observe(now: Nanoseconds, adopted: UInt64, isIdle: (Int) -> Bool) {
     for (endpointIndex, entry) in entries {
       let isQuiet = adopted >= entry.revision && isIdle(endpointIndex)
@@ -42,7 +43,7 @@ public struct IndexQuarantine: Sendable {
     }
   }
 
-  /// Whether somebody may still write the index's cells.
+  /// Whether a worker may still write the index's cells.
   public func holds(_ endpointIndex: Int) -> Bool { entries[endpointIndex] != nil }
 
   /// Whether no index is held.

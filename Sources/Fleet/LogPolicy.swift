@@ -1,8 +1,8 @@
-// What steelyard says of itself on standard error: from which level on, and in which form.
+// Steelyard's own log on standard error: its lowest level and its format.
 
 /// Steelyard's own log.
 public struct LogPolicy: Sendable, Equatable {
-  /// How much a line matters.
+  /// The severity of a line.
   public enum Level: String, Sendable, CaseIterable, Comparable {
     case debug, info, warning, error
 
@@ -18,15 +18,15 @@ public struct LogPolicy: Sendable, Equatable {
     public static func < (a: Level, b: Level) -> Bool { a.rank < b.rank }
   }
 
-  /// How a line looks.
+  /// The format of a line.
   public enum Format: String, Sendable, CaseIterable {
     /// `key=value`.
     case logfmt
-    /// One object a line.
+    /// One JSON object a line.
     case json
   }
 
-  /// Lines below it are not written.
+  /// The lowest level that is written.
   public var level = Level.info
   public var format = Format.logfmt
   public init() {}

@@ -1,13 +1,13 @@
-// Endpoints that are given by a host name, and the addresses that names had when they were last
-// asked for. A fleet with names becomes one with addresses alone; what is behind it sees no names.
+// Endpoints given by host name. `resolved` turns a fleet with names and the addresses they resolve
+// to into one that holds addresses only; all later code sees no names.
 public import Primitives
 
-/// A host name and port in a pool: every address of the name is an endpoint.
+/// A host name and port in a pool. Every address of the name becomes an endpoint.
 public struct NamedEndpoint: Sendable, Equatable, CustomStringConvertible {
-  /// Lower case, without a final dot.
+  /// In lower case, without a trailing dot.
   public var host: String
   public var port: UInt16
-  /// What its endpoints have of the file: weight and so on. The address says nothing.
+  /// The weight and other settings of its endpoints. The template's address is unused.
   public var template: Endpoint
 
   public init(host: String, port: UInt16, template: Endpoint) {
@@ -21,12 +21,12 @@ public struct NamedEndpoint: Sendable, Equatable, CustomStringConvertible {
 
 /// How often host names are resolved.
 public struct NamePolicy: Sendable, Equatable {
-  /// Between an answer and the next question. Range 1 s … 1 h.
+  /// The time between an answer and the next lookup. Range 1 s … 1 h.
   public var interval: Nanoseconds = .seconds(5)
-  /// A question that takes longer has failed; what it brings later still counts. Range 100 ms …
-  /// 1 min.
+  /// The time after which a lookup has failed. An answer that comes later is still used. Range 100
+  /// ms … 1 min.
   public var timeout: Nanoseconds = .seconds(5)
-  /// Which addresses are taken.
+  /// The address families that are used.
   public var family = NameFamily.any
   public init() {}
 }
@@ -35,7 +35,7 @@ public struct NamePolicy: Sendable, Equatable {
 public enum NameFamily: String, Sendable, CaseIterable {
   case any, ipv4, ipv6
 
-  /// Whether an address of so many bytes is one of them.
+  /// Whether an address of this length belongs to the family.
   public func takes(byteCount: Int) -> Bool {
     switch self {
     case .any: true
@@ -46,21 +46,21 @@ public enum NameFamily: String, Sendable, CaseIterable {
 }
 
 extension Fleet {
-  /// Addresses of a host name that are used at most.
+  /// The largest number of addresses used of one host name.
   public static var addressesPerNameMax: Int { 256 }
 
   /// The number of host names of all pools.
   public var nameCount: Int { pools.reduce(0) { $0 + $1.names.count } }
 
-  /// Every host name of the fleet, each once, in file order.
+  /// Every host name of the fleet once, in file order.
   public var hostNames: [String] {
     var seen: Set<String> = []
     return pools.flatMap { $0.names.map(\.host) }.filter { seen.insert($0).inserted }
   }
 
-  /// This fleet with an endpoint for every address of every name. An address that a pool has
-  /// already, by itself or by another name, stays one endpoint: the first counts. A name that
-  /// `table` does not know has none yet. Requires: the fleet as it was configured.
+  /// This fleet with an endpoint for every address of every name. If a pool has the address
+  /// already, by itself or by another name, the first entry counts. A name that is not in `table`
+  /// has no endpoints yet. Requires: the fleet as it was configured.
   public func resolved(_ table: [String: [HostAddress]]) -> Fleet {
     var fleet = self
     for index in pools.indices where !pools[index].names.isEmpty {
@@ -78,7 +78,7 @@ extension Fleet {
   }
 }
 
-/// An IP address without a port, in an order of its own: answers come in any.
+/// An IP address without a port. Addresses are ordered, because answers arrive in any order.
 public struct HostAddress: Hashable, Comparable, Sendable {
   /// 4 or 16 bytes in network order.
   public let bytes: [UInt8]

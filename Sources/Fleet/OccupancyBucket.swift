@@ -1,10 +1,10 @@
-// Requests in flight, in buckets: each number up to 16, then four to an octave, so that how
-// durations grow with them can be learnt from a few cells.
+// Buckets for the number of requests in flight: one for each number up to 16, then four an octave,
+// so that a few cells are enough to learn how durations grow with it.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
-/// Which bucket a number of requests in flight belongs to.
+/// Maps a number of requests in flight to its bucket.
 public enum OccupancyBucket {
-  /// The last one takes all above 112.
+  /// The number of buckets. The last one takes all numbers above 112.
   public static let count = 28
 
   /// The bucket of `occupancy`, 0..<count: 1 → 0, 16 → 15, 17…20 → 16, 21…24 → 17.
@@ -16,7 +16,7 @@ public enum OccupancyBucket {
     return min(count - 1, 16 + (octave - 4) * 4 + (above >> (octave - 2)) & 3)
   }
 
-  /// The mean of the numbers of a bucket; of the last one where they begin.
+  /// The mean of a bucket's numbers; for the last bucket its lower bound.
   public static func middle(_ bucket: Int) -> Double {
     if bucket < 16 { return Double(bucket + 1) }
     let octave = 4 + (bucket - 16) / 4
@@ -25,7 +25,7 @@ public enum OccupancyBucket {
     return Double(first) + Double(step - 1) / 2
   }
 
-  /// The index of an index's bucket in its block: a count, then a sum.
+  /// The position of an endpoint's bucket in a block of counts and sums: the count, then the sum.
   @inlinable public static func index(_ endpointIndex: Int, _ bucket: Int) -> Int {
     (endpointIndex * count + bucket) * 2
   }

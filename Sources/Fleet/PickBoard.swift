@@ -1,33 +1,33 @@
-// What the controller tells picks between two weight tables: the load that other balancers have at
-// each endpoint, how it slows down, and notices of its health. Only the control thread writes.
+// What the controller tells picks between two weight tables: the load of other balancers at each
+// endpoint, its service shape, and notices of its health. Only the control thread writes.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Glibc
 public import Primitives
 
 /// Forecasts, shapes and notices by endpoint index.
 public final class PickBoard: Sendable {
-  /// Notices are counted, so that a reader that looks now and then misses none.
+  /// Notices are counters, so that a reader that looks only now and then misses none.
   public enum Notice: Int, CaseIterable, Sendable {
-    /// The second scrape in a row that failed, and each one after it.
+    /// A scrape failed, after at least one other in a row.
     case scrapeLost
     /// The second good scrape after failed ones.
     case scrapeBack
-    /// Windows in which other balancers' requests failed, mostly.
+    /// A window in which most of the requests of other balancers failed.
     case othersFailures
-    /// The same, and at least three failed.
+    /// The same, with at least three failures.
     case othersOutage
-    /// Requests of other balancers that ended well in windows without a failure.
+    /// Requests of other balancers ended well, in windows without a failure.
     case othersSuccesses
-    /// It stood still, and is to be tried again, one request at a time.
+    /// The endpoint was stalled, and is to be tried again, one request at a time.
     case stalled
-    /// It stood still, and was seen at work again.
+    /// The endpoint was stalled, and was seen to make progress again.
     case recovered
-    /// Its health checks failed, and are good again.
+    /// The endpoint's health checks failed, and are good again.
     case checked
-    /// A canary has come out; `isCanaryGood` says how.
+    /// A canary has ended; `isCanaryGood` says how.
     case canary
 
-    /// It is taken where requests eject nobody, too.
+    /// The watchdog's notices. They count even in pools whose ejection is off.
     public var isOfWatchdog: Bool { self == .stalled || self == .recovered }
   }
 
@@ -35,7 +35,8 @@ public final class PickBoard: Sendable {
     case latest, mean, sentAt, fleetResponse, interval, balancers, capacity
     case knee, slope, marginal, sizeSlope, sizeMean, trials, canaryGood
   }
-  /// Cells that belong to no endpoint: notices, whether others are about, shapes, trials.
+  /// Cells that belong to no endpoint: the revisions of notices, shapes and trials, and whether
+  /// other balancers have load.
   private static let headCount = 4
 
   public let endpointLimit: Int
@@ -61,20 +62,20 @@ public final class PickBoard: Sendable {
 
   // MARK: Reading, any thread
 
-  /// Changes with every piece of notice.
+  /// Changes with every notice.
   public var noticeRevision: UInt64 { cells[0] }
 
-  /// How often that was said of the endpoint.
+  /// How often the notice was given for the endpoint.
   public func count(_ notice: Notice, _ endpointIndex: Int) -> UInt64 {
     cells[index(notice, endpointIndex)]
   }
 
-  /// Whether there is a forecast above 0 for any endpoint.
+  /// Whether any endpoint has a forecast above 0.
   public var hasOthersLoad: Bool { cells[1] != 0 }
 
-  /// Requests of other balancers that are expected at the endpoint now:
-  /// max(0, ½ mean + e^(−age / ½ R)(latest − mean)), the age counted from when the scrape was sent
-  /// and R the fleet's mean response time.
+  /// The expected number of other balancers' requests at the endpoint now: max(0, ½ mean + e^(−age
+  /// / ½ R)(latest − mean)), with the age counted from when the scrape was sent and R the mean
+  /// response time of the fleet.
   public func othersLoad(_ endpointIndex: Int, now: Nanoseconds) -> Double {
     let latest = value(.latest, endpointIndex)
     let mean = value(.mean, endpointIndex)
@@ -88,14 +89,14 @@ public final class PickBoard: Sendable {
   /// The fleet's mean response time in seconds; 0 while it is unknown.
   public func fleetResponse(_ endpointIndex: Int) -> Double { value(.fleetResponse, endpointIndex) }
 
-  /// Between two scrapes, seconds; 0 where there are none.
+  /// The time between two scrapes, seconds; 0: no scrapes.
   public func interval(_ endpointIndex: Int) -> Double { value(.interval, endpointIndex) }
 
   /// How many balancers send requests to the endpoint, 1 or more.
   public func balancers(_ endpointIndex: Int) -> Double { max(1, value(.balancers, endpointIndex)) }
 
-  /// Seconds until a request would be done that is sent now, with `load` in flight there. nil while
-  /// that is unknown.
+  /// The time in seconds until a request that is sent now would complete, with `load` in flight.
+  /// nil: unknown.
   public func expectedWait(_ endpointIndex: Int, load: Int32) -> Double? {
     let capacity = value(.capacity, endpointIndex)
     guard capacity > 0 else { return nil }
@@ -105,7 +106,7 @@ public final class PickBoard: Sendable {
   /// Changes whenever a shape does.
   public var shapeRevision: UInt64 { cells[2] }
 
-  /// How the endpoint slows down; `plain` until it is told.
+  /// How the endpoint slows down under load; `plain` until a shape is set.
   public func shape(_ endpointIndex: Int) -> ServiceShape {
     let knee = value(.knee, endpointIndex)
     guard knee > 0 else { return .plain }
@@ -113,12 +114,12 @@ public final class PickBoard: Sendable {
       knee: knee, slope: value(.slope, endpointIndex), marginal: value(.marginal, endpointIndex))
   }
 
-  /// How much the length of a request's content counts in a pick: 0 where it does not, up to 0.5.
+  /// How much the length of a request's content counts in a pick, 0...0.5; 0: not at all.
   public func sizeSlope(_ endpointIndex: Int) -> Double { value(.sizeSlope, endpointIndex) }
   /// The mean length of the content, in `EvidenceBoard.sizeUnits`.
   public func sizeMean(_ endpointIndex: Int) -> Double { value(.sizeMean, endpointIndex) }
 
-  /// Whether the last two canaries that tried the endpoint were good.
+  /// Whether the last two canaries at the endpoint were good.
   public func isCanaryGood(_ endpointIndex: Int) -> Bool {
     cells[index(.canaryGood, endpointIndex)] != 0
   }
@@ -126,23 +127,24 @@ public final class PickBoard: Sendable {
   /// Changes with every trial.
   public var trialRevision: UInt64 { cells[3] }
 
-  /// The last trial that the endpoint was given: it is to get the next request if it has none, so
-  /// that what is known of it is new. A number that grows with every trial, 0 before the first.
+  /// The number of the endpoint's last trial, 0 before the first; each trial increases it. An
+  /// endpoint on trial gets the next request if it has none in flight, so that there is new
+  /// evidence about it.
   public func trial(_ endpointIndex: Int) -> UInt64 { cells[index(.trials, endpointIndex)] }
 
   // MARK: Writing, the control thread
 
-  /// Forgets what was said of an index's last endpoint; notice are counted on.
+  /// Forgets what was set for the index's last endpoint; notice counters keep their values.
   public func clear(_ endpointIndex: Int) {
     for column in Column.allCases { cells.store(0, at: index(column, endpointIndex)) }
   }
 
-  /// Requests a second that the endpoint can do; 0 while that is unknown.
+  /// Sets the endpoint's capacity in requests a second; 0: unknown.
   public func setCapacity(_ endpointIndex: Int, _ capacity: Double) {
     cells.store(capacity.bitPattern, at: index(.capacity, endpointIndex))
   }
 
-  /// How the endpoint slows down, and how much the length of a request's content counts.
+  /// Sets how the endpoint slows down, and how much the length of a request's content counts.
   public func setShape(
     _ endpointIndex: Int, _ shape: ServiceShape, sizeSlope: Double = 0, sizeMean: Double = 0
   ) {
@@ -158,20 +160,19 @@ public final class PickBoard: Sendable {
     cells.add(1, at: 2)
   }
 
-  /// The endpoint gets the next request if it has none.
+  /// Gives the endpoint a trial: it gets the next request if it has none in flight.
   public func giveTrial(_ endpointIndex: Int) {
     cells.add(1, at: index(.trials, endpointIndex))
     cells.add(1, at: 3)
   }
 
-  /// Tells how canaries come out at an endpoint that is ejected: two good ones in a row, or a bad
-  /// one.
+  /// Publishes the result of canaries at an ejected endpoint: two good ones in a row, or a bad one.
   public func notifyCanary(_ endpointIndex: Int, isGood: Bool) {
     cells.store(isGood ? 1 : 0, at: index(.canaryGood, endpointIndex))
     notify(.canary, endpointIndex)
   }
 
-  /// What the last scrape said of others' load: in that moment, and on average.
+  /// Sets the load of other balancers as of the last scrape: at that moment, and on average.
   public func setOthersLoad(
     _ endpointIndex: Int, latest: Double, mean: Double, sentAt: Nanoseconds
   ) {
@@ -181,7 +182,7 @@ public final class PickBoard: Sendable {
     if latest > 0 || mean > 0, cells[1] == 0 { cells.store(1, at: 1) }
   }
 
-  /// What is known of the pool, in seconds.
+  /// Sets what is known of the pool, in seconds.
   public func setPool(
     _ endpointIndex: Int, fleetResponse: Double, interval: Double, balancers: Double
   ) {

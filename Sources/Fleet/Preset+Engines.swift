@@ -1,4 +1,4 @@
-// Engines of language models: a gauge of what runs, one of what waits, and the KV cache.
+// Presets of language model engines: gauges of running and waiting requests, and of the KV cache.
 
 extension Preset {
   static let vllm = Preset(
@@ -9,7 +9,7 @@ extension Preset {
       .running(["vllm:num_requests_running"]),
       .waiting(["vllm:num_requests_waiting"]),
       .kvCache(["vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"]),
-      // Every finished_reason, "abort" (the client went away) and "error" too.
+      // Every finished_reason is counted, "abort" (the client went away) and "error" too.
       .completions(["vllm:request_success_total"]),
       .failures(
         .init(["vllm:request_success_total"], labels: [.is("finished_reason", ["error"])])),
@@ -27,7 +27,7 @@ extension Preset {
       .kvCache(["sglang:token_usage"]),
       .completions(["sglang:num_requests_total", "sglang:e2e_request_latency_seconds_count"]),
       .inFlight(["sglang:e2e_request_latency_seconds_sum"]),
-      // The first grows while requests run, the second where they end.
+      // The first counter grows while requests run, the second when they end.
       .progress(["sglang:realtime_tokens_total", "sglang:generation_tokens_total"]),
     ])
 
@@ -43,7 +43,7 @@ extension Preset {
         thresholds: .cache, isRatio: true),
       // `tgi_request_count` counts requests when they begin.
       .completions(.all(["tgi_request_success", "tgi_request_failure"])),
-      // Bad requests and clients that went away say nothing of the server.
+      // Bad requests and clients that went away are no sign of the server's health.
       .failures(
         .init(["tgi_request_failure"], labels: [.isNot("err", ["validation", "dropped"])])),
       .inFlight(["tgi_request_duration_sum"]),
@@ -70,7 +70,7 @@ extension Preset {
     signals: [
       .running(["llamacpp:requests_processing"]),
       .waiting(["llamacpp:requests_deferred"]),
-      // Grows with every step; tokens are counted where a request ends.
+      // Grows with every step; the token counters grow when a request ends.
       .progress(["llamacpp:n_decode_total"]),
     ])
 
@@ -81,7 +81,7 @@ extension Preset {
       .running(["lmdeploy:num_requests_running"]),
       .waiting(["lmdeploy:num_requests_waiting"]),
       .kvCache(["lmdeploy:gpu_cache_usage_perc"]),
-      // Gauges that only grow.
+      // These are gauges, but they only grow.
       .completions(.all(["lmdeploy:num_requests_succeeded", "lmdeploy:num_requests_failed"])),
       .failures(["lmdeploy:num_requests_failed"]),
       .inFlight(["lmdeploy:e2e_request_latency_seconds_sum"]),

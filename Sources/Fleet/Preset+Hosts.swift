@@ -1,5 +1,5 @@
-// What runs beside a server (the host, its GPUs, its container, its process), and a page of one's
-// own.
+// Presets of what surrounds a server: its host, GPUs, container and process. Also the preset for a
+// page of the operator's own.
 
 extension Preset {
   static let node = Preset(
@@ -21,10 +21,11 @@ extension Preset {
         .rate(
           .init(
             ["node_disk_io_time_seconds_total"],
-            // Not the same work again under another name, nor memory.
+            // Neither devices that repeat the work of others under a second name, nor memory
+            // devices.
             labels: [.doesNotMatch("device", "(dm-|fd|loop|md|nbd|ram|sr|zram)[0-9]+.*")])),
         aggregate: .max, thresholds: .disk),
-      // The share of time in which somebody waited (kernel documentation, accounting/psi).
+      // The share of time in which some task waited (kernel documentation, accounting/psi).
       SignalSpec("cpu_pressure", .rate(["node_pressure_cpu_waiting_seconds_total"])),
       SignalSpec("memory_pressure", .rate(["node_pressure_memory_waiting_seconds_total"])),
       SignalSpec("io_pressure", .rate(["node_pressure_io_waiting_seconds_total"])),
@@ -42,7 +43,7 @@ extension Preset {
       SignalSpec("dram_active", .value(["DCGM_FI_PROF_DRAM_ACTIVE"]), aggregate: .max),
     ])
 
-  /// Cgroups that are no container have no image.
+  /// Cgroups that are not containers have no image.
   private static let isContainer = SampleSelector.LabelMatch.isNot("image", [""])
 
   static let cadvisor = Preset(
@@ -51,7 +52,7 @@ extension Preset {
       + "NAME}`. Without a CPU quota there is no `cpu`, without a memory limit no "
       + "`memory`.",
     signals: [
-      // The quota is in µs for each 100 ms.
+      // The quota is in µs per 100 ms.
       SignalSpec(
         "cpu",
         .rateOverValue(

@@ -1,4 +1,5 @@
-// Servers of any model. Most have no gauge of their load: Little's law makes one of durations.
+// Presets of servers for any model. Most have no load gauge, so that the load is derived from
+// durations by Little's law.
 
 extension Preset {
   static let tfserving = Preset(
@@ -11,7 +12,7 @@ extension Preset {
     signals: [
       .inFlight(
         [":tensorflow:serving:request_latency_sum"], scale: 1e-6, thresholds: .queue),
-      // Latencies are kept of successes alone.
+      // Latencies are recorded for successes only.
       .completions([
         ":tensorflow:serving:request_count", ":tensorflow:serving:request_latency_count",
       ]),
@@ -34,7 +35,7 @@ extension Preset {
           .init(
             ["nv_trt_llm_request_metrics"], labels: [.is("request_type", ["scheduled"])])),
         role: .running),
-      // Triton's own queue has no request_type, the backend's has.
+      // Triton's own queue has no request_type; the backend's queue has one.
       .waiting(
         .all(
           ["nv_inference_pending_request_count", "nv_trt_llm_request_metrics"],
@@ -112,12 +113,12 @@ extension Preset {
       .completions(["model_infer_request_duration_count"]),
       .failures(["model_infer_request_failure_total", "model_infer_request_failure"]),
       .inFlight(["model_infer_request_duration_sum"]),
-      // How long the queues were when a request came.
+      // The length of the queue when a request arrived.
       SignalSpec("batch_queue", .mean(["batch_request_queue"]), thresholds: .queue),
       SignalSpec("parallel_queue", .mean(["parallel_request_queue"]), thresholds: .queue),
     ])
 
-  /// What BentoML answers itself, without a runner.
+  /// Requests that BentoML answers itself, without a runner.
   private static let bentoOwn = SampleSelector.LabelMatch.isNot(
     "endpoint", ["/readyz", "/livez", "/healthz", "/metrics"])
 
@@ -128,7 +129,7 @@ extension Preset {
       .running(
         .init(["bentoml_service_request_in_progress"], labels: [bentoOwn]), thresholds: .queue),
       .completions(.init(["bentoml_service_request_total"], labels: [bentoOwn])),
-      // 429 is its answer over max_concurrency.
+      // The server answers 429 over max_concurrency.
       .failures(
         .init(
           ["bentoml_service_request_total"],

@@ -1,15 +1,15 @@
-// What known servers and exporters say on their metrics pages, as data, in files by family.
-// docs/signals.md tells where each name comes from; captures of real pages are the tests' input.
+// What known servers and exporters publish on their metrics pages, as data, in one file a family.
+// docs/signals.md says where each name comes from; captures of real pages are the tests' input.
 
 /// A named description of one kind of metrics page.
 public struct Preset: Sendable, Equatable {
   public var name: String
   /// One line for people.
   public var summary: String
-  /// What turns the page on, where it is and what to beware of, for people; may be empty.
+  /// How to enable the page, where it is and what to beware of, for people; may be empty.
   public var advice: String
   public var path: String
-  /// Where the page usually is, if not on the endpoint's own port.
+  /// The usual port of the page; nil: the endpoint's own port.
   public var port: UInt16?
   public var format: ScrapeSource.Format
   public var signals: [SignalSpec]
@@ -27,15 +27,15 @@ public struct Preset: Sendable, Equatable {
     self.signals = signals
   }
 
-  /// The preset of that name, nil where there is none.
+  /// The preset with that name; nil: there is none.
   public static func named(_ name: String) -> Preset? { all.first { $0.name == name } }
 
-  /// What is read from the page if the file says no more.
+  /// What is read from the page unless the file says otherwise.
   public var source: ScrapeSource {
     ScrapeSource(preset: name, port: port, path: path, format: format, signals: signals)
   }
 
-  /// Servers, then hosts.
+  /// All presets: servers first, then hosts.
   public static let all: [Preset] = [
     vllm, sglang, tgi, trtllm, llamacpp, lmdeploy, tfserving, triton, torchserve, rayServe, kserve,
     mlserver, bentoml, infinity, node, dcgm, cadvisor, process, json,
@@ -59,28 +59,28 @@ extension SignalSpec {
     SignalSpec("running", .value(selector), thresholds: thresholds, role: .running)
   }
 
-  /// Requests that wait now.
+  /// Requests waiting now.
   static func waiting(_ selector: SampleSelector) -> SignalSpec {
     SignalSpec("waiting", .value(selector), thresholds: .queue, role: .waiting)
   }
 
-  /// The share of the KV cache that is taken; of several engines the highest.
+  /// The used share of the KV cache; the highest one if there are several engines.
   static func kvCache(_ selector: SampleSelector) -> SignalSpec {
     SignalSpec(
       "kv_cache", .value(selector), aggregate: .max, thresholds: .cache, isRatio: true)
   }
 
-  /// Ended requests a second.
+  /// Requests that ended, per second.
   static func completions(_ selector: SampleSelector) -> SignalSpec {
     SignalSpec("completions", .rate(selector), role: .completions)
   }
 
-  /// Failed requests a second.
+  /// Requests that failed, per second.
   static func failures(_ selector: SampleSelector) -> SignalSpec {
     SignalSpec("failures", .rate(selector), role: .failures)
   }
 
-  /// The mean number in flight, of a sum of durations in units of `scale` seconds.
+  /// The mean number in flight, from a sum of durations in units of `scale` seconds.
   static func inFlight(
     _ selector: SampleSelector, scale: Double = 1, thresholds: Thresholds? = nil
   ) -> SignalSpec {
@@ -88,7 +88,7 @@ extension SignalSpec {
       "in_flight", .rate(selector), scale: scale, thresholds: thresholds, role: .concurrency)
   }
 
-  /// Steps of its work a second.
+  /// Steps of work per second.
   static func progress(_ selector: SampleSelector) -> SignalSpec {
     SignalSpec("progress", .rate(selector), role: .progress)
   }

@@ -1,47 +1,47 @@
-// When a failed attempt is made again at another endpoint, and how many of a pool's exchanges and
-// connections may run at once.
+// When a failed attempt is retried at another endpoint, and how many exchanges and connections of a
+// pool may be in use at once.
 
-/// Retries of a pool: which failures, how often, and at what cost at most.
+/// Retries of a pool: for which failures, how many, and within which budget.
 public struct RetryPolicy: Sendable, Equatable {
-  /// Further attempts at an exchange. Range 0...7.
+  /// The largest number of further attempts of an exchange. Range 0...7.
   public var retriesMax = 2
-  /// Answers that are asked for again where the request may be repeated.
+  /// Statuses after which a request is retried, if it may be repeated.
   public var statuses = RetryStatuses([429, 500, 502, 503, 504])
-  /// Whether a first-byte time-out is one of the failures. It doubles the load of what is slow.
+  /// Whether a first-byte time-out is retried. Such retries double the load on slow endpoints.
   public var repeatsTimeouts = false
-  /// Content of a request that is kept for a repeat, bytes; more makes it not repeatable.
+  /// The most request content that is kept for a retry, bytes; a longer request is not retried.
   /// Range 0...16 MiB.
   public var replayBytesMax = 65_536
-  /// Retries for each request of the pool, in the mean. Range 0...10.
+  /// The retry budget: retries for each request of the pool, on average. Range 0...10.
   public var budgetRatio = 0.2
-  /// And besides, retries a second. Range 0...100_000.
+  /// Retries per second allowed in addition. Range 0...100_000.
   public var budgetPerSecond = 3.0
   public init() {}
 }
 
-/// Circuit breakers: what may run at once, all workers together. nil: no limit.
+/// Circuit breakers: limits over all workers. nil: no limit.
 public struct BreakerPolicy: Sendable, Equatable {
-  /// Upstream connections of the pool, idle ones too. Range 1...1_000_000, as of all of these.
+  /// Upstream connections of the pool, idle ones included. All limits have the range 1...1_000_000.
   public var connectionsMax: Int?
-  /// Exchanges of the pool.
+  /// Exchanges in flight in the pool.
   public var requestsMax: Int? = 5_000
-  /// Exchanges of the pool that are a repeat.
+  /// Exchanges in flight in the pool that are retries.
   public var retriesMax: Int?
-  /// Upstream connections of each endpoint, idle ones too.
+  /// Upstream connections of each endpoint, idle ones included.
   public var endpointConnectionsMax: Int?
-  /// Exchanges of each endpoint.
+  /// Exchanges in flight at each endpoint.
   public var endpointRequestsMax: Int?
   public init() {}
 
-  /// Whether connections have to be counted over the workers.
+  /// Whether connections have to be counted over all workers.
   public var limitsConnections: Bool { connectionsMax != nil || endpointConnectionsMax != nil }
 }
 
-/// A set of status codes 400...599, to be asked without a search.
+/// A set of status codes 400...599 with constant-time lookup.
 @frozen public struct RetryStatuses: Sendable, Equatable {
   @usableFromInline var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 
-  /// Codes outside 400...599 are left out.
+  /// Codes outside 400...599 are ignored.
   public init(_ statuses: [Int] = []) { for status in statuses { insert(status) } }
 
   @inlinable public func contains(_ status: Int) -> Bool {
@@ -57,12 +57,12 @@ public struct BreakerPolicy: Sendable, Equatable {
     return word >> UInt64(bit & 63) & 1 != 0
   }
 
-  /// All of a range within 400...599, but for some.
+  /// All codes of a range within 400...599, except `without`.
   public init(_ range: ClosedRange<Int>, without: [Int]) {
     self.init(range.filter { !without.contains($0) })
   }
 
-  /// What either of two sets has.
+  /// The union of the two sets.
   public func union(_ other: RetryStatuses) -> RetryStatuses {
     RetryStatuses(statuses + other.statuses)
   }

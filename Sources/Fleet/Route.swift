@@ -1,26 +1,27 @@
-// Which requests a listener sends where: what a route matches, and what becomes of the request.
-// Which of several matching routes wins is the balancer's `RouteTable`.
+// Routes of a listener: what a route matches, and what happens to the request. The balancer's
+// `RouteTable` decides which of several matching routes wins.
 
-/// Requests that match go to a pool, or are answered at once.
+/// A route: requests that match go to a pool or are answered at once.
 public struct Route: Sendable, Equatable {
   public var match: RouteMatch
   public var action: RouteAction
-  /// What the matched prefix (or the whole exact path) is replaced with on the way to the endpoint;
-  /// begins with "/". nil: the path goes on as it came.
+  /// Replaces the matched prefix (or the whole exact path) on the way to the endpoint; begins with
+  /// "/". nil: the path is unchanged.
   public var rewrite: String?
   /// nil: the pool's.
   public var timeouts: ExchangeTimeouts?
-  /// Content of a request in bytes; nil: `Limits.bodyBytesMax`.
+  /// The longest content of a request, bytes; nil: `Limits.bodyBytesMax`.
   public var bodyBytesMax: Int?
-  /// As `Limits.requestBufferBytes`; nil: that.
+  /// Overrides `Limits.requestBufferBytes`; nil: that value.
   public var requestBufferBytes: Int?
-  /// Further attempts at an exchange; nil: the pool's. Range 0...7.
+  /// The largest number of further attempts of an exchange; nil: the pool's. Range 0...7.
   public var retriesMax: Int?
-  /// Repeating a request has the effect of making it once, whatever its method: true of inference.
+  /// A repeated request has the same effect as a single one, whatever its method. True of
+  /// inference.
   public var isIdempotent = false
-  /// Whether its exchanges have a line in the access log, where there is one.
+  /// Whether the route's exchanges are written to the access log, if there is one.
   public var logsAccess = true
-  /// Before those of the pool. At most 8.
+  /// Rate limits of the route, applied before those of the pool. At most 8.
   public var rateLimits: [RateLimit] = []
 
   public init(match: RouteMatch, action: RouteAction) {
@@ -34,30 +35,31 @@ public struct Route: Sendable, Equatable {
   }
 }
 
-/// What a request has to be like. All conditions have to hold.
+/// The conditions that a request has to fulfil, all of them.
 public struct RouteMatch: Sendable, Equatable {
-  /// One of them; empty: any host, and none.
+  /// One of these hosts; empty: any host, or none.
   public var hosts: [HostPattern] = []
   public var path: PathPattern
-  /// One of them, case-sensitive (RFC 9110 §9.1); empty: any.
+  /// One of these methods, case-sensitive (RFC 9110 §9.1); empty: any.
   public var methods: [String] = []
-  /// Each of them.
+  /// All of these field conditions.
   public var fields: [FieldCondition] = []
 
   public init(path: PathPattern = .prefix("/")) { self.path = path }
 
-  /// How many conditions there are beside host and path.
+  /// The number of conditions besides host and path.
   public var furtherCount: Int { fields.count + (methods.isEmpty ? 0 : 1) }
 }
 
 /// The host that a request names, without its port, in lower case.
 public enum HostPattern: Sendable, Hashable {
   case exact(String)
-  /// `*.example.com`: any host that ends in the dot and name after the star, at any depth.
+  /// `*.example.com`: any host that ends in the part after the star, at any depth.
   case wildcard(String)
 }
 
-/// Compared byte by byte with the path as it came: no decoding, no dot segments removed.
+/// A pattern of the path, compared byte by byte with the path as it was received: without decoding
+/// and without removing dot segments.
 public enum PathPattern: Sendable, Hashable {
   case exact(String)
   /// `/api` is a prefix of `/apix` too.
@@ -71,13 +73,13 @@ public enum PathPattern: Sendable, Hashable {
   }
 }
 
-/// A condition on the field lines of one name. Any line of that name may fulfil it.
+/// A condition on the field lines of one name. It holds if any of those lines fulfils it.
 public struct FieldCondition: Sendable, Hashable {
-  /// What one of the field lines has to be.
+  /// The condition on a field line.
   public enum Test: Sendable, Hashable {
     case exact(String)
     case prefix(String)
-    /// There is a line of the name, or there is none.
+    /// The field is present (true) or absent (false).
     case present(Bool)
   }
 
@@ -91,30 +93,30 @@ public struct FieldCondition: Sendable, Hashable {
   }
 }
 
-/// What becomes of a request.
+/// What happens to a request.
 public enum RouteAction: Sendable, Equatable {
   /// An index into `Fleet.pools`.
   case pool(Int)
   case redirect(Redirect)
   case respond(FixedAnswer)
 
-  /// The pool that requests go to; nil where steelyard answers by itself.
+  /// The pool that requests go to; nil: steelyard answers by itself.
   public var pool: Int? { if case .pool(let index) = self { index } else { nil } }
 }
 
-/// The client is sent elsewhere (RFC 9110 §15.4).
+/// Redirects the client (RFC 9110 §15.4).
 public struct Redirect: Sendable, Equatable {
-  /// 301, 302, 303, 307 or 308. 308 is for good and keeps the method.
+  /// 301, 302, 303, 307 or 308. 308 is permanent and keeps the method.
   public var status = 308
-  /// An absolute URL or a path. `{path}` in it stands for path and query as they came.
+  /// An absolute URL or a path. `{path}` in it is replaced by path and query as received.
   public var location: String
   public init(location: String) { self.location = location }
 
-  /// What stands for path and query in `location`.
+  /// The placeholder for path and query in `location`.
   public static let placeholder = "{path}"
 }
 
-/// An answer of steelyard's own.
+/// An answer that steelyard gives itself.
 public struct FixedAnswer: Sendable, Equatable {
   /// 2xx, 4xx or 5xx.
   public var status = 200
@@ -122,7 +124,7 @@ public struct FixedAnswer: Sendable, Equatable {
   public var body = ""
   public var contentType = "text/plain"
   /// An index into `Fleet.pools`: while that pool has no endpoint that may take requests, the
-  /// answer is 503. nil: it is always the same.
+  /// status is 503. nil: the answer never changes.
   public var unlessEmpty: Int?
   public init() {}
 }

@@ -1,18 +1,17 @@
-// By what a server gives itself away that was asked for metrics where it has none, as data. A clue
-// is a text in the answer to one path; what to do about it is the preset's advice, or the clue's
-// own.
+// Recognises servers that were asked for a metrics page they do not have, as data. A clue is a text
+// in the answer to one path; the advice comes from the clue or from the preset.
 
-/// One sign of a server.
+/// A sign by which a server is recognised.
 public struct ServerClue: Sendable, Equatable {
-  /// For people.
+  /// The server's name, for people.
   public var server: String
-  /// The preset that reads the server's page; nil where it has none.
+  /// The preset that reads the server's page; nil: it has none.
   public var preset: String?
-  /// Where to look; nil: the answer that was no metrics page.
+  /// The path to ask for; nil: the clue is looked for in the answer that was no metrics page.
   public var path: String?
-  /// What the answer holds, blanks left out on both sides.
+  /// The text to look for, compared without blanks.
   public var text: String
-  /// Instead of the preset's.
+  /// Advice for people; nil: the preset's.
   public var advice: String?
 
   init(
@@ -26,7 +25,7 @@ public struct ServerClue: Sendable, Equatable {
     self.advice = advice
   }
 
-  /// The surest first.
+  /// All clues, the most certain first.
   public static let all: [ServerClue] = [
     ServerClue(
       "llama.cpp", preset: "llamacpp", "Loading model",
@@ -59,12 +58,12 @@ public struct ServerClue: Sendable, Equatable {
   public static let tlsAdvice =
     "Metrics are read over plain HTTP only: use the server's plain port, or one on localhost."
 
-  /// The paths worth a look, each once.
+  /// The paths that clues are looked for at, each once.
   public static let paths: [String] = all.compactMap(\.path).reduce(into: []) { paths, path in
     if !paths.contains(path) { paths.append(path) }
   }
 
-  /// Whether an answer holds the text.
+  /// Whether the answer holds the clue's text.
   public func holds(_ content: some Sequence<UInt8>) -> Bool {
     func packed(_ bytes: some Sequence<UInt8>) -> [UInt8] { bytes.filter { $0 > 0x20 } }
     let (all, part) = (packed(content), packed(text.utf8))
@@ -73,7 +72,7 @@ public struct ServerClue: Sendable, Equatable {
   }
 }
 
-/// A port that is known to be no metrics page.
+/// A port that is known not to serve a metrics page.
 public struct PortClue: Sendable, Equatable {
   public var port: UInt16
   public var text: String

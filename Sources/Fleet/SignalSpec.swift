@@ -1,23 +1,23 @@
-// What is read from an endpoint's metrics pages: sources, selectors, signals. Plain data; the
-// Controller gives it meaning, presets are made of it.
+// What is read from endpoints' metrics pages: sources, selectors, signals. Plain data, which
+// presets consist of and Controller interprets.
 
-/// One metrics page of every endpoint of a pool: its address and what is read from it.
+/// One metrics page that every endpoint of a pool has: its address and what is read from it.
 public struct ScrapeSource: Sendable, Equatable {
   public enum Format: String, Sendable, Equatable, CaseIterable {
     /// Prometheus text.
     case prometheus
-    /// A JSON object; a number's name is its keys joined by dots.
+    /// A JSON object. The name of a number is its keys joined by dots.
     case json
   }
-  /// The preset it was made from, for people; nil where the operator named every signal.
+  /// The preset the source was made from, for people; nil: the operator named every signal.
   public var preset: String?
-  /// nil: the endpoint's own port.
+  /// The port of the page; nil: the endpoint's own port.
   public var port: UInt16?
   public var path: String
   public var format: Format
   /// Further fields of the request. At most 16.
   public var fields: [HealthPolicy.Field] = []
-  /// A wrong line of Prometheus text costs the whole page, not only itself.
+  /// Whether a malformed line of Prometheus text fails the whole page rather than the line alone.
   public var isStrict = false
   public var signals: [SignalSpec]
 
@@ -32,7 +32,7 @@ public struct ScrapeSource: Sendable, Equatable {
     self.signals = signals
   }
 
-  /// Every signal reads only series with these labels, besides what it asks for itself.
+  /// Restricts every signal to series with these labels, in addition to its own conditions.
   public mutating func require(_ labels: [SampleSelector.LabelMatch]) {
     for index in signals.indices {
       signals[index].source = signals[index].source.mapSelectors { $0.labels += labels }
@@ -40,14 +40,14 @@ public struct ScrapeSource: Sendable, Equatable {
   }
 }
 
-/// Which samples of a page belong to a signal.
+/// Selects the samples of a page that belong to a signal.
 public struct SampleSelector: Sendable, Equatable, ExpressibleByArrayLiteral {
   public struct LabelMatch: Sendable, Equatable {
     public var label: String
     public var values: [String]
     /// true: the label has one of the values; false: it has none of them.
     public var isMember: Bool
-    /// The values are regular expressions that `TextPattern` takes.
+    /// Whether the values are regular expressions as `TextPattern` supports them.
     public var isPattern: Bool
     public init(
       label: String, values: [String], isMember: Bool = true, isPattern: Bool = false
@@ -58,7 +58,7 @@ public struct SampleSelector: Sendable, Equatable, ExpressibleByArrayLiteral {
       self.isPattern = isPattern
     }
 
-    /// The label has one of the values; "" also means that it is absent.
+    /// The label has one of the values; "" matches an absent label too.
     public static func `is`(_ label: String, _ values: [String]) -> LabelMatch {
       LabelMatch(label: label, values: values)
     }
@@ -73,17 +73,17 @@ public struct SampleSelector: Sendable, Equatable, ExpressibleByArrayLiteral {
       LabelMatch(label: label, values: [pattern], isPattern: true)
     }
 
-    /// It does not.
+    /// The whole label does not match the regular expression.
     public static func doesNotMatch(_ label: String, _ pattern: String) -> LabelMatch {
       LabelMatch(label: label, values: [pattern], isMember: false, isPattern: true)
     }
   }
   /// Exact names.
   public var names: [String]
-  /// false: the first name that the page has wins (a server's new name, then its old ones); true:
-  /// they all belong to the signal, side by side.
+  /// false: only the first name that is on the page counts (a server's new name, then its old
+  /// ones); true: the samples of all names count.
   public var takesAll: Bool
-  /// All must hold.
+  /// All conditions must hold.
   public var labels: [LabelMatch]
   public init(_ names: [String], takesAll: Bool = false, labels: [LabelMatch] = []) {
     self.names = names
@@ -99,7 +99,7 @@ public struct SampleSelector: Sendable, Equatable, ExpressibleByArrayLiteral {
   }
 }
 
-/// How a number is made of samples.
+/// How a number is derived from samples.
 public enum SignalSource: Sendable, Equatable {
   /// The samples' value.
   case value(SampleSelector)
@@ -108,20 +108,20 @@ public enum SignalSource: Sendable, Equatable {
   case rate(SampleSelector)
   /// A value divided by another of the same page.
   case valueRatio(SampleSelector, SampleSelector)
-  /// An increase divided by another of the same window.
+  /// The increase of a counter divided by the increase of another in the same window.
   case rateRatio(SampleSelector, SampleSelector)
   /// An increase per second divided by a value of the same page.
   case rateOverValue(SampleSelector, SampleSelector)
-  /// The mean of what a histogram or summary of that name observed: the increase of `NAME_sum`
-  /// over that of `NAME_count`.
+  /// The mean of the observations of a histogram or summary: the increase of `NAME_sum` over that
+  /// of `NAME_count`.
   case mean(SampleSelector)
-  /// The value below which this share of what a histogram of that name observed lies, from the
-  /// increases of `NAME_bucket`. Range 0...1.
+  /// A quantile of the observations of a histogram, from the increases of `NAME_bucket`. Range
+  /// 0...1.
   case quantile(Double, SampleSelector)
 }
 
 extension SignalSource {
-  /// The same with every selector changed.
+  /// The same source with every selector changed.
   public func mapSelectors(_ change: (inout SampleSelector) -> Void) -> SignalSource {
     func changed(_ selector: SampleSelector) -> SampleSelector {
       var selector = selector
@@ -140,45 +140,46 @@ extension SignalSource {
   }
 }
 
-/// How several series become one number.
+/// How several series are combined into one number.
 public enum Aggregate: String, Sendable, Equatable, CaseIterable {
   case sum, max, avg, min
 }
 
-/// What a signal says of an endpoint's work, for the `capacity` law and the watchdog. Of several
-/// signals of one role the first usable one counts.
+/// The meaning of a signal for the `capacity` law and the watchdog. If several signals have the
+/// same role, the first usable one counts.
 public enum SignalRole: String, Sendable, Equatable, CaseIterable {
   /// Requests in service now.
   case running
-  /// Requests that wait in the endpoint now.
+  /// Requests that wait inside the endpoint now.
   case waiting
-  /// Requests that ended, failed ones too, a second.
+  /// Requests that ended, failed ones included, per second.
   case completions
-  /// Requests that failed, a second.
+  /// Requests that failed, per second.
   case failures
-  /// Increase of the sum of request durations, in seconds a second: the mean number in flight.
+  /// Increase of the sum of request durations, seconds per second: the mean number in flight.
   case concurrency
-  /// Steps of its work (iterations, tokens) a second, for the watchdog: above 0 it gets on.
+  /// Steps of work (iterations, tokens) per second, for the watchdog: above 0 means progress.
   case progress
 }
 
-/// One number that a law reads: where it comes from and what is normal and what is an alarm.
+/// One number that a law reads: its source, and its normal and alarm values.
 public struct SignalSpec: Sendable, Equatable {
   public var name: String
   public var source: SignalSource
   public var aggregate: Aggregate
-  /// Multiplies the number (0.01 for percent, 1e-6 for µs).
+  /// A factor for the number (0.01 for percent, 1e-6 for µs).
   public var scale: Double
-  /// Replaces the number x by 1 − x, after the scale ("available" becomes "used").
+  /// Replaces the number x by 1 − x after scaling ("available" becomes "used").
   public var isComplement: Bool
-  /// Load is 0 up to `normal` and 1 from `alarm` on. nil: published, but no load.
+  /// The load is 0 up to `normal` and 1 from `alarm` on. nil: the signal is published, but is no
+  /// load.
   public var thresholds: Thresholds?
-  /// The number is a utilisation, 0...1, which the `steps` law can average.
+  /// Whether the number is a utilisation, 0...1, which the `steps` law can average.
   public var isRatio: Bool
-  /// What the `capacity` law takes it for; nil: nothing.
+  /// What the `capacity` law uses the signal as; nil: it does not use it.
   public var role: SignalRole?
-  /// Stands for the signal where a page that can be read has no number for it; after scale and
-  /// complement. nil: then it is missing, which is neither 0 nor idle.
+  /// The number used if a readable page has none for the signal; it is neither scaled nor
+  /// complemented. nil: the signal is missing then, which is neither 0 nor idle.
   public var absent: Double?
 
   public struct Thresholds: Sendable, Equatable {

@@ -1,41 +1,41 @@
-// What keeps requests of one kind at one endpoint: the key of a hash, and the affinity cookie.
+// What keeps related requests at one endpoint: the key of a hash, and the affinity cookie.
 public import Primitives
 
-/// What `balance: hash` takes from a request.
+/// What `balance: hash` uses as the key.
 public enum HashSource: Sendable, Equatable {
-  /// The first field of that name with a value; the name in any case.
+  /// The first non-empty field with that name; names match in any case.
   case header(String)
-  /// The first cookie of that name with a value.
+  /// The first non-empty cookie with that name.
   case cookie(String)
-  /// The first parameter of that name with a value, compared as it is written.
+  /// The first non-empty query parameter with that name, compared without decoding.
   case query(String)
   /// The path without the query.
   case path
 }
 
-/// How `hash` and `ip_hash` find an endpoint.
+/// How `hash` and `ip_hash` pick an endpoint.
 public struct HashPolicy: Sendable, Equatable {
-  /// nil: of no use here (`ip_hash`, or another policy).
+  /// nil: no source is needed (`ip_hash`, or another policy).
   public var source: HashSource?
-  /// An endpoint takes at most this much more than its share of what is in flight; the next choice
-  /// of the key takes the rest (Mirrokni, Thorup, Zadimoghaddam 2016). Range 1...10.
+  /// An endpoint takes at most this many times its share of the requests in flight; further
+  /// requests go to the key's next choice (Mirrokni, Thorup, Zadimoghaddam 2016). Range 1...10.
   public var loadFactor = 1.25
   public init() {}
 }
 
-/// A cookie that brings a client back to the endpoint that answered it first.
+/// A cookie that leads a client back to the endpoint that answered it first.
 public struct AffinityPolicy: Sendable, Equatable {
-  /// A token, 1 to 64 bytes.
+  /// The name of the cookie: a token, 1 to 64 bytes.
   public var cookie: String
-  /// How long the client keeps it, from when it was set; 0 until it is closed.
+  /// How long the client keeps the cookie after it was set; 0: until the browser is closed.
   public var maxAge: Nanoseconds = .zero
-  /// `Path` of the cookie.
+  /// The `Path` attribute of the cookie.
   public var path = "/"
   public var sameSite = SameSite.lax
-  /// For HTTPS only.
+  /// Whether the cookie is sent over HTTPS only.
   public var isSecure = false
 
-  /// RFC 6265bis §5.6.7.
+  /// The `SameSite` attribute, RFC 6265bis §5.6.7.
   public enum SameSite: String, Sendable, Equatable, CaseIterable {
     case lax, strict, none
   }

@@ -1,44 +1,45 @@
-// Fields by which a request is followed through several servers, and who may steer it by a field.
+// Header fields that identify a request across several servers, and the clients that may choose an
+// endpoint by a field.
 public import Primitives
 
-/// What is done with identifiers of requests.
+/// How request identifiers are treated.
 public struct Tracing: Sendable, Equatable {
-  /// `X-Request-Id`.
+  /// Treatment of `X-Request-Id`.
   public enum RequestID: String, Sendable, CaseIterable {
-    /// The client's is passed on where it is acceptable, else one is made.
+    /// The client's identifier is passed on if it is acceptable; otherwise a new one is made.
     case accept
-    /// One is made for every request.
+    /// A new identifier is made for every request.
     case make
-    /// The field is passed on as any other.
+    /// The field is passed on like any other.
     case none
   }
-  /// W3C `traceparent`.
+  /// Treatment of W3C `traceparent`.
   public enum Traceparent: String, Sendable, CaseIterable {
-    /// The client's trace goes on with a span of ours.
+    /// The client's trace continues with a span of steelyard's.
     case renew
-    /// The same, and a request without one begins a trace.
+    /// The same; a request without a trace begins one.
     case make
-    /// Passed on as it is where it is valid, else dropped.
+    /// A valid field is passed on unchanged, an invalid one is dropped.
     case keep
   }
 
   public var requestID = RequestID.accept
-  /// The response has the request's `X-Request-Id`.
+  /// Whether the response has the request's `X-Request-Id`.
   public var answersRequestID = true
   public var traceparent = Traceparent.renew
-  /// The response says in `X-Served-By` which endpoint gave it.
+  /// Whether the response names its endpoint in `X-Served-By`.
   public var servedBy = false
   public init() {}
 }
 
-/// Wishes of clients: `X-Steelyard-Endpoint` names the endpoint that shall answer.
+/// Endpoint preferences of clients: `X-Steelyard-Endpoint` names the endpoint that is to answer.
 public struct ClientHints: Sendable, Equatable {
-  /// Whose clientHints are heard; nobody's by default.
+  /// Clients whose preferences are used; none by default.
   public var trusted: [AddressRange] = []
   public init() {}
 }
 
-/// Which version of the PROXY protocol is sent.
+/// The version of the PROXY protocol header that is sent.
 public enum ProxyHeader: String, Sendable, Equatable, CaseIterable {
   case none, v1, v2
 }

@@ -1,12 +1,12 @@
-// Where Controller and Balancer meet, downwards: one immutable table, one revision. A worker
-// compares the revision once a loop turn; only when it changed does it take the table.
+// What flows from Controller to Balancer: one immutable table with one revision. A worker compares
+// the revision once a loop turn, and takes the table only if it changed.
 public import Synchronization
 
-/// May an endpoint take new exchanges? `starting` and `ready` may. `stalled` is what the watchdog
-/// says of one that has work and does none of it.
+/// Whether an endpoint may take new exchanges. `starting` and `ready` may. The watchdog sets
+/// `stalled` for an endpoint that has work but makes no progress.
 public enum Eligibility: UInt8, Sendable, CaseIterable {
   case ready, starting, unhealthy, stalled, ejected, draining
-  /// Draining, and the time that sessions had is over.
+  /// Draining is over: the time for sessions has passed.
   case drained
 
   public var label: String {
@@ -21,11 +21,11 @@ public enum Eligibility: UInt8, Sendable, CaseIterable {
     }
   }
   public var takesNewExchanges: Bool { self == .ready || self == .starting }
-  /// Of clients that have its affinity cookie.
+  /// Whether it takes requests of clients that have its affinity cookie.
   public var takesSessions: Bool { takesNewExchanges || self == .draining }
 
-  /// The eligibility that metrics, log, status and API show. The controller publishes `self`; the
-  /// workers eject by themselves. Health and an operator's drain are shown before an ejection.
+  /// The eligibility that metrics, log, status and API show. The controller publishes `self`, while
+  /// workers eject on their own. Health and an operator's drain take precedence over an ejection.
   package func shown(isEjected: Bool) -> Eligibility {
     takesNewExchanges && isEjected ? .ejected : self
   }
@@ -35,13 +35,13 @@ public enum Eligibility: UInt8, Sendable, CaseIterable {
 public struct WeightRow: Sendable, Equatable {
   public var base: Double
   public var target: Double
-  /// What picks use. Finite and ≥ 0.
+  /// The weight that picks use. Finite and ≥ 0.
   public var effective: Double
   public var eligibility: Eligibility
   public var reason: WeightReason
-  /// Requests in flight there will not be answered, by the pool's `MarkedDownPolicy`.
+  /// Requests in flight there will not be answered, according to the pool's `MarkedDownPolicy`.
   public var isDown: Bool
-  /// It takes single requests, though its eligibility says otherwise: to be seen at work.
+  /// The endpoint takes single requests despite its eligibility, so that it can show progress.
   public var isOnTrial: Bool
   public init(
     base: Double, target: Double, effective: Double, eligibility: Eligibility,
@@ -55,19 +55,19 @@ public struct WeightRow: Sendable, Equatable {
     self.eligibility = eligibility
     self.reason = reason
   }
-  /// Whether picks may choose it.
+  /// Whether picks may choose the endpoint.
   @inlinable public var takesNewExchanges: Bool {
     eligibility.takesNewExchanges || isOnTrial
   }
 }
 
-/// The fleet and the weight and eligibility of all its endpoints at one instant. Immutable.
+/// The fleet with the weights and eligibilities of all its endpoints at one instant. Immutable.
 public final class WeightTable: Sendable {
   public let revision: UInt64
   /// The revision at which `fleet` last changed.
   public let fleetRevision: UInt64
   public let fleet: Fleet
-  /// By endpoint index; nil where an index is unused.
+  /// Rows by endpoint index; nil: the index is unused.
   public let rows: [WeightRow?]
 
   init(revision: UInt64, fleetRevision: UInt64, fleet: Fleet, rows: [WeightRow?]) {
@@ -78,13 +78,13 @@ public final class WeightTable: Sendable {
   }
 }
 
-/// The published table. One thread publishes, any thread reads.
+/// The place where tables are published. One thread publishes, any thread reads.
 public final class WeightBoard: Sendable {
   @usableFromInline let published = Atomic<UInt64>(1)
   private let current: Mutex<WeightTable>
 
-  /// Publishes revision 1: the base weights, every endpoint with the eligibility given.
-  /// Requires: indexes were assigned by `EndpointIndexMap`.
+  /// Publishes revision 1: base weights, and the given eligibility for every endpoint. Requires:
+  /// `EndpointIndexMap` has assigned the indexes.
   public init(fleet: Fleet, endpointLimit: Int) {
     current = Mutex(
       WeightTable(
@@ -108,8 +108,8 @@ public final class WeightBoard: Sendable {
     }
   }
 
-  /// Publishes a new fleet; endpoints that stay keep their rows (with the new base weight), new
-  /// ones begin at base. Gives its revision.
+  /// Publishes a new fleet. Endpoints that stay keep their rows, with the new base weight; new ones
+  /// begin at their base weight. Returns the revision.
   @discardableResult
   public func publish(fleet: Fleet) -> UInt64 {
     current.withLock { table in

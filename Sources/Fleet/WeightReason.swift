@@ -1,31 +1,31 @@
-// Why a weight is what it is: a kind for metrics, the numbers behind it, and the one sentence that
+// Why a weight has its value: a kind for metrics, the numbers behind it, and the one sentence that
 // log, status page, `top`, `weights` and `explain` show. The sentence is made from the numbers only
-// where somebody reads it.
+// when it is read.
 import Primitives
 
-/// Why an endpoint's weight is what it is.
+/// Why an endpoint's weight has its value.
 public struct WeightReason: Sendable, Equatable {
   /// The value of the label `reason` of `steelyard_endpoint_weight_reason`.
   public enum Kind: UInt8, Sendable, CaseIterable {
-    /// The operator's number: the law is static.
+    /// The base weight: the law is static.
     case base
-    /// No answers or pages to judge by.
+    /// There are no answers or pages yet to derive a weight from.
     case blackout
-    /// The law, from fresh numbers.
+    /// The law's weight, from fresh numbers.
     case law
-    /// The same, on its way to the target.
+    /// The same, while the slew limit moves the weight to its target.
     case slew
-    /// The last numbers, which are getting old.
+    /// The law's weight from the last numbers, which are stale.
     case stale
-    /// Nothing to believe: the median of the others.
+    /// No usable numbers: the median of the other endpoints.
     case expired
-    /// Weights stay as they are.
+    /// Weights are frozen and do not change.
     case frozen
-    /// The operator's number.
+    /// The operator pinned the weight.
     case pinned
-    /// The law's, times the operator's factor.
+    /// The law's weight times the operator's factor.
     case scaled
-    /// The base weight steers; the law only says what it would do.
+    /// Dry run: the base weight is used, the law's is only published.
     case dryRun
 
     public var label: String {
@@ -45,9 +45,9 @@ public struct WeightReason: Sendable, Equatable {
   }
 
   public var kind: Kind
-  /// What the law's target rests on, whatever overrides it.
+  /// What the law's target is based on, even if something overrides it.
   public var evidence: WeightEvidence
-  /// Where `kind` is `frozen`.
+  /// Why weights are frozen; set if `kind` is `frozen`.
   public var freeze: FreezeCause?
 
   public init(
@@ -59,29 +59,30 @@ public struct WeightReason: Sendable, Equatable {
   }
 }
 
-/// Why the weights of a pool stay as they are.
+/// Why the weights of a pool are frozen.
 public enum FreezeCause: String, Sendable, Equatable, CaseIterable {
-  /// An operator's order.
+  /// The operator froze them.
   case `operator`
   /// More than half of the endpoints that have requests do not answer them.
   case mostHang = "most endpoints do not answer"
-  /// More endpoints stand still than the watchdog may take out.
+  /// More endpoints are stalled than the watchdog may take out.
   case watchdogLimit = "more endpoints stand still than may be taken out"
 }
 
-/// The numbers that a target weight rests on.
+/// The numbers that a target weight is based on.
 public enum WeightEvidence: Sendable, Equatable {
-  /// The law `static`, or none yet.
+  /// The law is `static`, or there is no evidence yet.
   case none
   /// The law `capacity`.
   case answers(AnswerEvidence)
-  /// The law `headroom`: the signal that is nearest to its alarm.
+  /// The law `headroom`: the signal nearest to its alarm.
   case signal(SignalEvidence)
   /// The law `steps`: the mean of the utilisations, 0…1, and each of them.
   case load(ratio: Double, [SignalEvidence])
-  /// No usable number: the median of so many other endpoints. `isFirst`: there was never one.
+  /// No usable number: the median of this many other endpoints. `isFirst`: there was never a
+  /// number.
   case median(of: Int, isFirst: Bool)
-  /// The law `steps`: no page for so many seconds counts as full load.
+  /// The law `steps`: after this many seconds without a page, full load is assumed.
   case noPage(seconds: Double)
 }
 
@@ -101,39 +102,39 @@ public struct SignalEvidence: Sendable, Equatable {
   }
 }
 
-/// What an endpoint's answers say of it, beside those of the others. Recent: the sums fade over
-/// five usual response times, 10 s to 120 s.
+/// The evidence in an endpoint's answers, compared with the other endpoints. "Recent" sums decay
+/// over five usual response times, 10 s to 120 s.
 public struct AnswerEvidence: Sendable, Equatable {
-  /// Recent answers, faded.
+  /// The number of recent answers, decayed.
   public var answers = 0.0
-  /// This endpoint's own mean response time, seconds; nil without recent answers.
+  /// The endpoint's own mean response time, seconds; nil without recent answers.
   public var meanResponse: Double?
-  /// The median over the pool's endpoints of their means, seconds; nil while unknown.
+  /// The median of the mean response times of the pool's endpoints, seconds; nil while unknown.
   public var poolResponse: Double?
-  /// Recent answers a second; nil without any.
+  /// Recent answers per second; nil without any.
   public var rate: Double?
-  /// The median over the pool's endpoints of their rates.
+  /// The median of the rates of the pool's endpoints.
   public var poolRate: Double?
-  /// Requests that have run for far longer than usual; 0: none does.
+  /// Requests that have been running far longer than usual.
   public var unanswered = 0
-  /// How long the oldest request has run, seconds.
+  /// The age of the oldest request, seconds.
   public var oldest = 0.0
-  /// Its mean response time over minutes, seconds; nil while unknown.
+  /// The endpoint's mean response time over minutes, seconds; nil while unknown.
   public var usualResponse: Double?
-  /// It got no request lately, since faster endpoints had room for all.
+  /// The endpoint got no request lately, since faster endpoints could take all.
   public var isSpare = false
-  /// It fell far below what it usually does, and is tried with single requests.
+  /// The endpoint fell far below its usual rate, and is tried with single requests.
   public var isOnTrial = false
-  /// Content of answers came lately: they run, they do not hang.
+  /// Content of answers came lately: the requests make progress.
   public var isMoving = false
-  /// A utilisation that lowers the weight, and to which share of it.
+  /// A utilisation that lowers the weight, and the factor by which it does.
   public var limit: SignalEvidence?
   public var limitRatio = 1.0
   public init() {}
 }
 
 extension WeightRow {
-  /// Why the weight is what it is, in one sentence with this endpoint's own numbers.
+  /// Why the weight has its value, in one sentence with this endpoint's own numbers.
   package var reasonText: String {
     let now = Self.share(effective, of: base)
     switch reason.kind {
@@ -153,13 +154,13 @@ extension WeightRow {
     }
   }
 
-  /// What the law would do.
+  /// What the law would set.
   private var lawText: String {
     if reason.evidence == .none { return "the law says the configured weight" }
     return "the law says " + reason.evidence.text(share: Self.share(target, of: base))
   }
 
-  /// A weight as people compare it with the file's.
+  /// A weight relative to its base weight, as people compare it with the configuration file.
   private static func share(_ weight: Double, of base: Double) -> String {
     guard base > 0 else { return "the configured weight" }
     let factor = weight / base
@@ -177,7 +178,7 @@ extension WeightEvidence {
     }
   }
 
-  /// The sentence; `share` says what the weight is.
+  /// The sentence; `share` describes the weight.
   fileprivate func text(share: String) -> String {
     switch self {
     case .none: return share
@@ -212,7 +213,7 @@ extension AnswerEvidence {
         words += ", the pool's median is \(NumberWords.duration(poolResponse))"
       }
       parts.append(words)
-      // Equal response times and unequal weights: the rates differ.
+      // Response times are equal but weights are not, so that the rates must differ.
       if let rate, let poolRate, poolRate > 0, rate / poolRate > 1.25 || rate / poolRate < 0.8 {
         parts.append(
           "\(NumberWords.short(rate)) answers/s, the pool's median is "

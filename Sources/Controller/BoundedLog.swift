@@ -1,11 +1,11 @@
-// The last things that happened, for the log and the status page. Bounded; numbered, so that a
-// reader that comes now and then knows what it has not seen.
+// The most recent events, for the log and the status page. The log is bounded, and its entries are
+// numbered, so that a reader that comes now and then knows which ones it has not seen.
 
 /// At most `capacity` entries, the oldest first.
 package struct BoundedLog<Entry: Sendable>: Sendable {
   package let capacity: Int
   package private(set) var entries: [Entry] = []
-  /// Of all entries ever; the last one's number.
+  /// The number of all entries ever added, which is also the number of the last one.
   package private(set) var count: UInt64 = 0
 
   /// Requires: capacity > 0.
@@ -17,7 +17,7 @@ package struct BoundedLog<Entry: Sendable>: Sendable {
     count += 1
   }
 
-  /// The entries that came after there had been `count` of them; those that are gone are not.
+  /// The entries added after the first `count` ones, without those that were dropped meanwhile.
   package func entries(after count: UInt64) -> ArraySlice<Entry> {
     entries.suffix(Int(min(self.count - min(count, self.count), UInt64(entries.count))))
   }

@@ -1,18 +1,17 @@
-// The canary of one endpoint: when the operator's request is sent, how each one came out, how many
-// in a row were good, and how long a good one usually takes.
-// Invariant: at most one is in flight, and about one a second is sent.
-// A pure value; docs/health.md tells the rules.
+// The canary of one endpoint: when the operator's request is sent, the result of each one, how many
+// in a row were good, and how long a good one usually takes. Invariant: at most one is in flight,
+// and about one a second is sent. A pure value; docs/health.md describes the rules.
 import Fleet
 package import Primitives
 
-/// How a canary came out.
+/// The result of a canary.
 package enum CanaryResult: Sendable, Equatable {
   case good
-  /// A good answer that took far longer than usual.
+  /// A good answer that took much longer than usual.
   case late
   case failed(ProbeFailure.Kind)
 
-  /// For metrics, log and JSON: finite, stable.
+  /// The label for metrics, log and JSON: finite, stable.
   package var label: String {
     switch self {
     case .good: "good"
@@ -21,15 +20,15 @@ package enum CanaryResult: Sendable, Equatable {
     }
   }
 
-  /// All that a canary can come to.
+  /// All possible results.
   package static let all: [CanaryResult] = [
     .good, .late, .failed(.status), .failed(.timeout), .failed(.refused), .failed(.unreachable),
     .failed(.cut), .failed(.badHTTP), .failed(.tooLarge), .failed(.local),
   ]
 
-  /// Whether it speaks against the endpoint beyond doubt. A redirect, a client error and an answer
-  /// that is too long may be the fault of the operator's request; what failed on our side says
-  /// nothing.
+  /// Whether the result is definite evidence against the endpoint. A redirect, a client error and
+  /// an answer that is too long may be caused by the operator's request, and a local failure says
+  /// nothing about the endpoint.
   func isDefinite(status: Int) -> Bool {
     switch self {
     case .good, .failed(.local), .failed(.tooLarge): false
@@ -40,36 +39,37 @@ package enum CanaryResult: Sendable, Equatable {
 }
 
 package struct Canary: Sendable {
-  /// How the last one ended.
+  /// The end of the last canary.
   package struct End: Sendable, Equatable {
     package var result: CanaryResult
-    /// Of the answer; 0: there was none.
+    /// The answer's status; 0: there was no answer.
     package var status: Int
-    /// For people; may quote the endpoint.
+    /// For people; may quote the endpoint's answer.
     package var detail: String
-    /// Monotonic.
+    /// When it ended, monotonic.
     package var at: Nanoseconds
-    /// From sending to the end.
+    /// The time from sending the request to the end.
     package var seconds: Double
 
-    /// Whether it speaks against the endpoint beyond doubt.
+    /// Whether the result is definite evidence against the endpoint.
     var isDefinite: Bool { result.isDefinite(status: status) }
   }
 
   static let interval = Nanoseconds.seconds(1)
-  /// So many in a row have to be good before a client's request tries the endpoint.
+  /// The number of good canaries in a row after which a client's request may try the endpoint.
   package static let goodNeeded = 2
-  /// A good one takes no more than so many times what is usual, and what is quicker than
-  /// `lateMin` is never late, seconds.
+  /// A good canary takes at most this many times the usual time. One below `lateMin` seconds is
+  /// never late.
   static let lateRatio = 6.0
   static let lateMin = 0.1
-  /// One that is not answered is given up after so long, or when it is late, seconds.
+  /// The shortest time after which an unanswered canary is given up, seconds; otherwise it is given
+  /// up when it is late.
   static let hangMin = 2.0
-  /// A good word is believed for so long.
+  /// How long good canaries stay valid.
   private static let wordMax = Nanoseconds.seconds(5)
-  /// How far a good one that took longer moves what is usual, and one that was quicker: the first
-  /// one may have come while the endpoint was slow. And a late one, so that what is slower for good
-  /// is usual after some minutes.
+  /// How far the usual time moves towards that of a good canary that took longer, of a good one
+  /// that was quicker (the first one may have been sent while the endpoint was slow), and of a late
+  /// one (an endpoint that stays slower has a new usual time after some minutes).
   private static let share = 0.2
   private static let quickShare = 0.5
   private static let lateShare = 0.02
@@ -80,7 +80,7 @@ package struct Canary: Sendable {
   package private(set) var goodInRow = 0
   package private(set) var lastGoodAt: Nanoseconds?
   package private(set) var last: End?
-  /// How long a good one takes, seconds; 0 while unknown.
+  /// The usual time of a good canary, seconds; 0 while unknown.
   package private(set) var usualSeconds = 0.0
   private(set) var isWanted = false
 
@@ -89,7 +89,7 @@ package struct Canary: Sendable {
     timer.hasten(to: now)
   }
 
-  /// The request is another one now: nothing is known of it but what was counted.
+  /// The operator's request has changed: everything except the counters is forgotten.
   mutating func forget(now: Nanoseconds, _ random: inout RandomSource) {
     var next = Canary(now: now, &random)
     next.statistics = statistics
@@ -97,10 +97,10 @@ package struct Canary: Sendable {
     self = next
   }
 
-  /// The schedule; nil while none is sent and none under way.
+  /// The schedule; nil: canaries are not wanted and none is in flight.
   var scheduled: ProbeTimer? { isWanted || timer.attempt != nil ? timer : nil }
 
-  /// How often that came.
+  /// How often the result occurred.
   package func count(_ result: CanaryResult) -> UInt64 {
     switch result {
     case .good: statistics.successes
@@ -115,22 +115,22 @@ package struct Canary: Sendable {
     return goodInRow >= Self.goodNeeded && now - lastGoodAt <= Self.wordMax
   }
 
-  /// Whether the endpoint is out of favour, and whether it may be asked now. True where the
-  /// schedule has to be looked at.
+  /// Notes whether the endpoint gets no requests of clients (`isOut`), and whether it may be asked
+  /// now. Returns true if the schedule has to be updated.
   mutating func look(isOut: Bool, isAsked: Bool) -> Bool {
     if !isOut { goodInRow = 0 }
     defer { isWanted = isOut && isAsked }
     return isOut && isAsked && !isWanted
   }
 
-  /// How long a good one may take, seconds; nil while that is not known. `poolUsual`: what is usual
-  /// in the pool, 0 while unknown.
+  /// The longest time of a good canary, seconds; nil while unknown. `poolUsual`: the pool's usual
+  /// time, 0 while unknown.
   func limit(poolUsual: Double) -> Double? {
     let usual = usualSeconds > 0 ? usualSeconds : poolUsual
     return usual > 0 ? max(Self.lateMin, Self.lateRatio * usual) : nil
   }
 
-  /// It is sent. Returns how long it may take. Requires: none is under way.
+  /// Notes that a canary is sent. Returns how long it may take. Requires: none is in flight.
   mutating func begin(
     serial: UInt64, timeout: Nanoseconds, poolUsual: Double, now: Nanoseconds,
     _ random: inout RandomSource
@@ -142,13 +142,13 @@ package struct Canary: Sendable {
     return timeout
   }
 
-  /// The attempt is over; nil where that one is not under way.
+  /// Ends the attempt with that serial; nil: it is not in flight.
   mutating func end(serial: UInt64) -> ProbeTimer.Attempt? { timer.end(serial: serial) }
 
-  /// The process was stopped for so long.
+  /// Accounts for a time in which the process was stopped.
   mutating func postpone(by pause: Nanoseconds) { timer.postpone(by: pause) }
 
-  /// Takes the end of the attempt and says how it came out.
+  /// Takes the end of the attempt and returns its result.
   mutating func take(
     _ outcome: ProbeOutcome, of attempt: ProbeTimer.Attempt, poolUsual: Double,
     timeout: Nanoseconds, now: Nanoseconds, wall: Nanoseconds
@@ -187,12 +187,12 @@ package struct Canary: Sendable {
       goodInRow = 0
     case .failed(let kind):
       statistics.fail(ProbeFailure(kind, end.detail))
-      // We had no means to send it.
+      // A local failure: the canary was not sent.
       if kind != .local { goodInRow = 0 }
     }
   }
 
-  /// What is usual after a good one that took `seconds`; `usual` is 0 before the first.
+  /// The new usual time after a good canary that took `seconds`; `usual` is 0 before the first.
   static func usual(_ usual: Double, after seconds: Double) -> Double {
     if usual == 0 { return seconds }
     return usual + (seconds < usual ? quickShare : share) * (seconds - usual)

@@ -1,47 +1,46 @@
-// What is known of one endpoint's capacity: sums of the balancer's own observations that fade, in a
-// short memory, which says what it does now, and in a long one, which says what it usually does;
-// and the load that other balancers have there. Pages say nothing of speed: their counters may be
-// of one of several processes, or count a request more than once.
-// A pure value; docs/control.md derives the formulas.
+// Evidence of one endpoint's capacity: decaying sums of the balancer's own observations, in a short
+// memory, which says what the endpoint does now, and a long one, which says what it usually does;
+// and the load of other balancers there. Metrics pages are no evidence of speed: their counters may
+// belong to one of several processes, or count a request more than once. A pure value;
+// docs/control.md derives the formulas.
 import Fleet
 package import Primitives
 
-/// The cells of an endpoint, summed over the workers, at one moment.
+/// The cells of an endpoint, summed over all workers, at one moment.
 package struct EvidenceReading: Sendable, Equatable {
   package var inFlight = 0.0
-  /// Of these, those whose clients do not read: the endpoint waits.
+  /// The part of `inFlight` whose clients do not read, so that the endpoint has to wait.
   package var held = 0.0
   package var started = 0.0
   package var completed = 0.0
   package var failed = 0.0
-  /// Answered with 429, 503 or another error that is no failure.
+  /// Exchanges answered with 429, 503 or another error that does not count as a failure.
   package var refused = 0.0
-  /// Sum of the durations of completed ones, and of those that were given up for their time,
+  /// Sum of the durations of completed exchanges, and of those given up because they took too long,
   /// seconds.
   package var seconds = 0.0
   package var lostSeconds = 0.0
-  /// Sum over completions of how many times as long as alone each was to take.
+  /// Sum over completions of the expected slowdown of each (`ServiceShape.stretch`).
   package var work = 0.0
   /// Sum over completions of the squares of their durations, square seconds.
   package var squares = 0.0
   package var readmissions = 0.0
-  /// Pieces of content that came, and answers that ended well.
+  /// Pieces of response content, and answers that ended well.
   package var pieces = 0.0
-  /// Pieces of answers of unknown length alone.
+  /// Pieces of answers of unknown length only.
   package var streamPieces = 0.0
-  /// Content of requests, bytes: of all; of those in flight whose answer has none yet; of those
-  /// whose answer had some.
+  /// Request content, bytes: of all requests; of those in flight whose answer has no content yet;
+  /// of those whose answer had some.
   package var startedBytes = 0.0
   package var outstandingBytes = 0.0
   package var answeredBytes = 0.0
-  /// Sum over the exchanges in flight of how long they have run already, seconds; held ones count
-  /// nothing.
+  /// Sum of the ages of the exchanges in flight, seconds; held ones do not count.
   package var outstandingSeconds = 0.0
 
   package init() {}
 
   init(_ board: EvidenceBoard, _ endpointIndex: Int, now: Nanoseconds) {
-    // A tunnel is no request that is being answered. Cells are read one by one.
+    // Tunnels are not requests that wait for an answer. Cells are read one by one.
     let (all, tunnels) = (board.sum(.inFlight, endpointIndex), board.sum(.tunnels, endpointIndex))
     let count = all > tunnels ? all - tunnels : 0
     inFlight = Double(count)
@@ -59,7 +58,7 @@ package struct EvidenceReading: Sendable, Equatable {
     startedBytes = Double(board.sum(.startedBytes, endpointIndex))
     outstandingBytes = Double(board.sum(.outstandingBytes, endpointIndex))
     answeredBytes = Double(board.sum(.answeredBytes, endpointIndex))
-    // Cells are read one by one: a request may have come or gone between.
+    // Cells are read one by one: a request may have begun or ended in between.
     let held = min(board.sum(.held, endpointIndex), count)
     self.held = Double(held)
     let ages =
@@ -70,29 +69,29 @@ package struct EvidenceReading: Sendable, Equatable {
   }
 }
 
-/// What a page said of an endpoint's work, by roles; nil where it does not say.
+/// What a page says about an endpoint's work, by signal role; nil: the page does not say.
 package struct WorkReading: Sendable, Equatable {
   package var running: Double?
   package var waiting: Double?
-  /// Since the page before.
+  /// Since the previous page.
   package var completions: Double?
   package var failures: Double?
-  /// Steps of work a second.
+  /// Steps of work per second.
   package var progress: Double?
-  /// Seconds since the page before; nil at the first.
+  /// Seconds since the previous page; nil for the first.
   package var window: Double?
   package init() {}
 }
 
-/// Sums that fade together.
+/// Sums that decay together.
 package struct CapacityMemory: Sendable, Equatable {
-  /// Answers.
+  /// The number of answers.
   package var completions = 0.0
-  /// a: what the answers would have taken alone, in requests.
+  /// a: the number of answers, each multiplied by its expected slowdown.
   package var amount = 0.0
-  /// d: what they took, seconds.
+  /// d: the time that the answers took, seconds.
   package var seconds = 0.0
-  /// Of the answers' durations, square seconds; and their plain sum.
+  /// Sums of the squares of the answers' durations, square seconds, and of the durations.
   package var squares = 0.0
   package var durations = 0.0
   package init() {}
@@ -113,7 +112,7 @@ package struct CapacityMemory: Sendable, Equatable {
     durations += share * other.durations
   }
 
-  /// Requests a second at one in flight; nil without evidence.
+  /// Requests per second with one in flight; nil without evidence.
   package var rate: Double? { amount > 0 && seconds > 0 ? amount / seconds : nil }
 
   /// The mean duration of an answer, seconds; nil without any.
@@ -121,30 +120,31 @@ package struct CapacityMemory: Sendable, Equatable {
     completions > CapacityLaw.completionsMin ? durations / completions : nil
   }
 
-  /// How long a request that is in flight is to take in all: half the mean weighed by duration,
-  /// which for exponential durations is the plain mean, and where quick requests stand beside slow
-  /// ones is that of the slow ones. Seconds; 0 without answers.
+  /// The expected total time of a request in flight: half the mean weighted by duration. For
+  /// exponential durations it equals the plain mean; for a mix of quick and slow requests it is
+  /// that of the slow ones. Seconds; 0 without answers.
   package var usualResponse: Double {
     guard completions > CapacityLaw.completionsMin, durations > 0 else { return 0 }
     return max(durations / completions, squares / (2 * durations))
   }
 
-  /// The squared coefficient of variation of durations; 1 for exponential ones. nil while unknown.
+  /// The squared coefficient of variation of the durations; 1 for exponential ones. nil while
+  /// unknown.
   var variability: Double? {
     guard completions >= 10, durations > 0 else { return nil }
     return max(0, squares * completions / (durations * durations) - 1)
   }
 }
 
-/// What makes evidence of a piece of a stream.
+/// Turns the pieces of a stream into evidence.
 package struct StreamPace: Sendable, Equatable {
-  /// Such evidence fades over so many seconds: pieces come all the time.
+  /// The decay time of such evidence, seconds. It is short, since pieces arrive all the time.
   static let tau = 8.0
-  /// After so many seconds without a piece it begins anew.
+  /// After this many seconds without a piece, the evidence begins anew.
   static let stillMax = 3.0
   /// The mean of the pool.
   package var piecesPerAnswer: Double
-  /// How many times as long as alone requests take with what the endpoint has now.
+  /// How many times longer requests take with the endpoint's present load than alone.
   package var stretch: Double
 }
 
@@ -153,10 +153,10 @@ package struct CapacityDelta: Sendable, Equatable {
   package var started = 0.0
   package var failed = 0.0
   package var completions = 0.0
-  /// Of the completed ones: sums of their durations and of the squares.
+  /// Sums over completed exchanges of their durations and of the squares.
   package var seconds = 0.0
   package var squares = 0.0
-  /// Of streams.
+  /// Pieces of streams.
   package var pieces = 0.0
   package init() {}
   init(started: Double, failed: Double, completions: Double, seconds: Double, squares: Double) {
@@ -167,29 +167,30 @@ package struct CapacityDelta: Sendable, Equatable {
     self.squares = squares
   }
 
-  /// The longest duration is no shorter than this, seconds.
+  /// A lower bound of the longest duration, seconds.
   var longest: Double { seconds > 0 ? squares / seconds : 0 }
 }
 
 package struct CapacityEvidence: Sendable, Equatable {
-  /// What the law reads.
+  /// The sums that the law reads.
   package struct Sums: Sendable, Equatable {
-    /// Of the last seconds, and of the last minutes.
+    /// The memory of the last seconds, and that of the last minutes.
     package var short = CapacityMemory()
     package var long = CapacityMemory()
-    /// Faded as `short` is: elapsed time, seconds.
+    /// Elapsed time that decays like `short`, seconds.
     package var elapsed = 0.0
-    /// Now: requests in flight, and the sum of how long each has run already, seconds.
+    /// The requests in flight now, and the sum of their ages, seconds.
     package var inFlight = 0.0
     package var outstandingSeconds = 0.0
-    /// For how long it has had requests and given no content of an answer, seconds.
+    /// How long the endpoint has had requests without sending content of an answer, seconds.
     package var silentSeconds = 0.0
-    /// For how long it has had streams and given no piece of one, seconds.
+    /// How long the endpoint has had streams without sending a piece of one, seconds.
     package var stillSeconds = 0.0
     package init() {}
 
-    /// What a request usually takes there or, if longer, in the pool, seconds. Far more than in the
-    /// pool is no habit but a bad time that it began with.
+    /// The usual time of a request at the endpoint or in the pool, whichever is longer, seconds. A
+    /// time far above the pool's does not count as usual: the endpoint was slow when it was first
+    /// seen.
     package func usualResponse(pool: Double) -> Double {
       hasBadPast(pool: pool) ? pool : max(long.usualResponse, pool)
     }
@@ -198,33 +199,33 @@ package struct CapacityEvidence: Sendable, Equatable {
       pool > 0 && long.usualResponse > Probation.lateRatio * pool
     }
   }
-  /// The long memory fades over so many seconds; where nothing can be learnt, or what can be is not
-  /// usual, more slowly.
+  /// The decay time of the long memory, seconds. It is longer while nothing can be learned, or
+  /// while the endpoint is sick.
   static let longTau = 300.0
   static let restingTau = 1_800.0
-  /// A mean load of others is believed up to so many times what there is of it now, and two.
+  /// The mean load of other balancers is limited to this many times their present load plus two.
   static let meanRatioMax = 4.0
 
   package private(set) var sums = Sums()
-  /// Whether it deserves its weight, by what it does with single requests.
+  /// Whether the endpoint is sick, judged by single requests.
   package var probation = Probation()
-  /// The last page's load of others, its mean, and when the scrape was sent.
+  /// The load of other balancers on the last page, its mean, and when the scrape was sent.
   package private(set) var others = 0.0
   package private(set) var othersMean = 0.0
   package private(set) var othersAt: Nanoseconds?
-  /// The last tick's cells.
+  /// The cells at the last tick.
   package private(set) var last: EvidenceReading?
-  /// What came since the tick before.
+  /// What changed since the previous tick.
   private(set) var delta = CapacityDelta()
-  /// When a scrape was sent, and what the cells said then.
+  /// The cells when the last scrape was sent.
   private(set) var atSending: EvidenceReading?
   /// The cells at the last page.
   private var atPage: EvidenceReading?
 
   package init() {}
 
-  /// Takes the cells `passed` seconds after the last time; τ is the decay time of the short memory
-  /// in seconds. `stream`: the pool's answers are streams.
+  /// Takes the cells `passed` seconds after the last call. τ is the decay time of the short memory
+  /// in seconds. `stream`: set if the pool's answers are streams.
   package mutating func take(
     _ now: EvidenceReading, passed: Double, tau: Double, stream: StreamPace? = nil
   ) {
@@ -232,7 +233,7 @@ package struct CapacityEvidence: Sendable, Equatable {
     sums.inFlight = now.inFlight
     sums.outstandingSeconds = now.outstandingSeconds
     guard let last else { return }
-    // What was before the ejection says nothing of what came back.
+    // Evidence from before the ejection says nothing about the readmitted endpoint.
     if now.readmissions > last.readmissions { forget() }
     var fresh = CapacityMemory()
     fresh.completions = max(0, now.completed - last.completed)
@@ -262,8 +263,8 @@ package struct CapacityEvidence: Sendable, Equatable {
     sums.long.add(fresh, share: isUsual ? 1 : Self.longTau / Self.restingTau)
   }
 
-  /// Answers that are still under way count for the pieces that have come of them: a stream of a
-  /// minute need not end before it says how fast it is. `running`: those whose clients read.
+  /// Counts the pieces of unfinished answers, so that a stream of a minute is evidence of speed
+  /// before it ends. `running`: the streams whose clients read.
   private mutating func takeStream(
     _ stream: StreamPace, _ fresh: inout CapacityMemory, running: Double, passed: Double
   ) {
@@ -271,7 +272,7 @@ package struct CapacityEvidence: Sendable, Equatable {
     fresh.amount = fresh.completions * stream.stretch
     fresh.seconds = running * passed
     if delta.pieces > 0 {
-      // It stood still and goes on: what was meanwhile is not what is now.
+      // The endpoint stood still and goes on: evidence of that time no longer holds.
       if sums.stillSeconds > StreamPace.stillMax { forget() }
       sums.stillSeconds = 0
     } else {
@@ -279,25 +280,25 @@ package struct CapacityEvidence: Sendable, Equatable {
     }
   }
 
-  /// It is well again: its bad times are over. Where they are all that is known of it, nothing is.
-  /// `usual`: the pool's usual response, seconds.
+  /// The endpoint has recovered: evidence of its bad time is forgotten, and the long memory too if
+  /// it holds nothing else. `usual`: the pool's usual response time, seconds.
   package mutating func recover(usual: Double) {
     forget()
     if sums.hasBadPast(pool: usual) { sums.long = CapacityMemory() }
   }
 
-  /// Forgets what the balancer itself saw lately.
+  /// Forgets the recent observations of the balancer.
   package mutating func forget() {
     sums.short = CapacityMemory()
     sums.elapsed = 0
   }
 
-  /// A scrape is sent now.
+  /// Notes the cells at the moment a scrape is sent.
   package mutating func scrapeSent(_ cells: EvidenceReading) { atSending = cells }
 
-  /// The page of the scrape that was sent at `sentAt`. More than `othersMax` requests of others
-  /// are not believed. Returns the load of the endpoint, as far as it is believed, and our own part
-  /// of it; nil where the page has no load.
+  /// Takes the page of the scrape that was sent at `sentAt`. The load of other balancers is limited
+  /// to `othersMax`. Returns the endpoint's load within that limit and our own part of it; nil: the
+  /// page has no load.
   package mutating func take(
     _ page: WorkReading, cells: EvidenceReading, sentAt: Nanoseconds,
     othersMax: Double = .infinity
@@ -305,34 +306,34 @@ package struct CapacityEvidence: Sendable, Equatable {
     defer { atPage = cells }
     guard page.running != nil || page.waiting != nil, let atSending else { return nil }
     let total = (page.running ?? 0) + (page.waiting ?? 0)
-    // In flight when it was sent, and all that was sent since: no race with our own requests.
+    // Requests in flight at sending, and all sent since: no race with our own requests.
     let own = atSending.inFlight + max(0, cells.started - atSending.started)
     let age = othersAt.map { max(0, (sentAt - $0).seconds) } ?? 0
     let keep = othersAt == nil ? 0 : exponential(-age / 5)
     others = min(max(0, total - own), othersMax)
-    // A mean that is far above what is there now is of a time that is over.
+    // A mean far above the present load belongs to the past.
     let mean = othersMean * keep + others * (1 - keep)
     othersMean = min(mean, Self.meanRatioMax * (others + 2))
     othersAt = sentAt
     return (own + others, own)
   }
 
-  /// What the other balancers' requests came to since the page before: (failed, ended well).
+  /// The outcomes of the other balancers' requests since the previous page: (failed, ended well).
   package func othersOutcomes(
     _ page: WorkReading, cells: EvidenceReading
   ) -> (failed: Double, good: Double)? {
     guard let completions = page.completions, let failures = page.failures, let atPage else {
       return nil
     }
-    // Whether the page counts refusals as failures, as completions or not at all is not known: what
-    // may be ours is nobody else's.
+    // The page may count refusals as failures, as completions or not at all: outcomes that may be
+    // our own are not attributed to other balancers.
     let ownRefused = cells.refused - atPage.refused
     let ownFailed = cells.failed - atPage.failed
     let ownGood = cells.completed - atPage.completed
     return (failures - ownFailed - ownRefused, completions - failures - ownGood - ownRefused)
   }
 
-  /// The mean load of others as it may still be believed: it fades once scrapes fail.
+  /// The mean load of other balancers; it decays once scrapes fail.
   package func fadedOthersMean(now: Nanoseconds, interval: Double) -> Double {
     guard let othersAt else { return 0 }
     let late = max(0, (now - othersAt).seconds - 3 * interval)

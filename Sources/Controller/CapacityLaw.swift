@@ -1,9 +1,8 @@
-// The `capacity` law of one pool: what each endpoint does at one request in flight → its weight.
+// The `capacity` law of one pool: each endpoint's rate with one request in flight → its weight.
 //   rate = Σ stretch ÷ Σ duration of its answers, in a long memory and a short one, each with a
 //   prior of two answers and less a dead band of 0.5/√(C + 1), for the short one 1/√(C + 1);
 //   weight = base · e^(0.9 (usual + lately)), kept within floor … 1/floor.
-// With no evidence, weights are the base weights. docs/control.md derives it and says what it is
-// worth.
+// Without evidence, weights are the base weights. docs/control.md derives the law and evaluates it.
 import Fleet
 import Glibc
 
@@ -13,57 +12,57 @@ func exponential(_ x: Double) -> Double { exp(x) }
 /// ln x.
 func logarithm(_ x: Double) -> Double { log(x) }
 
-/// What endpoints that are as fast as each other, as far as one can tell, are worth together.
+/// The common value of endpoints whose speeds cannot be told apart.
 struct Alike: Sendable, Equatable {
   /// As `CapacityVerdict.usual`.
   var usual: Double
   var count: Int
 }
 
-/// What is known of a pool as a whole.
+/// The state of a pool as a whole.
 package struct CapacityPool: Sendable, Equatable {
-  /// The median over the endpoints of the mean response time, seconds; 0 while unknown.
+  /// The median of the endpoints' mean response times, seconds; 0 while unknown.
   package var fleetResponse = 0.0
-  /// The median over the endpoints of how long a request in flight takes in all, over minutes,
+  /// The median of the endpoints' expected total times of a request in flight, over minutes,
   /// seconds; 0 while unknown.
   package var usualResponse = 0.0
-  /// m: the median over the endpoints of their rate at one in flight ÷ base weight.
+  /// m: the median over the endpoints of their rate with one in flight ÷ base weight.
   package var rateOfOne = 1.0
-  /// How many times as much as exponential ones the durations vary, 1…64: so many times as many
-  /// answers are needed to know as much.
+  /// The variance of durations relative to exponential ones, 1…64. This many times as many answers
+  /// are needed for the same certainty.
   package var variability = 1.0
-  /// Requests that begin, a second, over ten seconds.
+  /// Requests begun per second, over ten seconds.
   package var requestRate = 0.0
-  /// How its endpoints slow down, by what they do.
+  /// The shape learned from the endpoints' durations.
   var shapeFit = ShapeFit()
   var shape = PoolShape(.plain, .none)
-  /// Whether long requests take long.
+  /// Whether requests with long content take long.
   var sizeFit = SizeFit()
-  /// Faded over a minute: pieces of answers of unknown length, and answers.
+  /// Pieces of answers of unknown length, and answers; both decay over a minute.
   private var streamPieces = 0.0
   private var streamAnswers = 0.0
-  /// By place: what each endpoint is worth over minutes, the same for those that cannot be told
-  /// apart, and how many those are. Made once a second.
+  /// By position: each endpoint's value over minutes, averaged over the endpoints whose speeds
+  /// cannot be told apart, and the number of those. Computed once a second.
   var alike: [Alike] = []
-  /// The most that one of its endpoints is worth over minutes, as `CapacityVerdict.usual`.
+  /// The highest value of an endpoint over minutes, as `CapacityVerdict.usual`.
   var bestUsual = -Double.infinity
-  /// Since endpoints were looked at for being alike, seconds.
+  /// Seconds since `alike` was computed.
   var sinceAlike = 0.0
-  /// Since shapes were looked at, seconds.
+  /// Seconds since shapes were updated.
   var sinceShape = 0.0
-  /// How full the slots of the pool are, 0 and up, smoothed; 0 where there are none.
+  /// The pool's load relative to its endpoints' slots, 0 and up, smoothed; 0 if slots are unknown.
   package var fill = 0.0
-  /// `fleetResponse` is no longer the time of the quickest answers alone.
+  /// Whether `fleetResponse` includes more than the quickest answers.
   package private(set) var isResponseKnown = false
-  /// The median over the endpoints of the answers a second; 0 while unknown.
+  /// The median of the endpoints' answers per second; 0 while unknown.
   package var fleetRate = 0.0
-  /// How long a good canary takes, seconds; 0 while unknown.
+  /// The usual time of a good canary, seconds; 0 while unknown.
   package var usualCanary = 0.0
-  /// How many balancers send requests to the endpoints, this one included.
+  /// The number of balancers that send requests to the endpoints, this one included.
   package var balancers = 1.0
-  /// Most endpoints time out: weights stay as they are.
+  /// Most endpoints time out: weights are frozen.
   package var isFrozen = false
-  /// More of its endpoints stand still than the watchdog may take out.
+  /// More endpoints are stalled than the watchdog may take out.
   package var isHeld = false
   private var roundTotal = 0.0
   private var roundOwn = 0.0
@@ -72,37 +71,38 @@ package struct CapacityPool: Sendable, Equatable {
 
   package init() {}
 
-  /// Decay time of the short memory, seconds.
+  /// The decay time of the short memory, seconds.
   package var tau: Double { max(10, min(5 * max(fleetResponse, usualResponse), 120)) }
 
-  /// Whether others send requests too.
+  /// Whether other balancers send requests too.
   package var hasOthers: Bool { balancers >= 1.3 }
 
-  /// The first answers of a pool are its quickest ones. By Little's law as many answers as requests
-  /// are in flight have ended after about one mean response time; so many, and three, are needed.
+  /// Counts the first answers of a pool, which are its quickest ones. By Little's law, after about
+  /// one mean response time as many answers have ended as requests are in flight; that many plus
+  /// three are needed.
   mutating func noteAnswers(completions: Double, inFlight: Double) {
     if completions >= 3, completions >= inFlight { isResponseKnown = true }
   }
 
-  /// A good canary took so long.
+  /// Takes the time of a good canary.
   mutating func noteCanary(_ seconds: Double) {
     usualCanary = Canary.usual(usualCanary, after: seconds)
   }
 
-  /// So many pieces of streams, and answers, came in the last `passed` seconds.
+  /// Takes the pieces of streams, and the answers, of the last `passed` seconds.
   mutating func noteStreams(pieces: Double, answers: Double, passed: Double) {
     let keep = exponential(-passed / 60)
     streamPieces = streamPieces * keep + pieces
     streamAnswers = streamAnswers * keep + answers
   }
 
-  /// Pieces an answer, where answers are streams; nil where they are not.
+  /// Pieces per answer if answers are streams; otherwise nil.
   var piecesPerAnswer: Double? {
     guard streamAnswers >= 5, streamPieces >= 8 * streamAnswers else { return nil }
     return streamPieces / streamAnswers
   }
 
-  /// So many requests began in the last `passed` seconds.
+  /// Takes the requests begun in the last `passed` seconds.
   mutating func noteRequests(_ started: Double, passed: Double) {
     guard passed > 0 else { return }
     sinceAlike += passed
@@ -110,11 +110,11 @@ package struct CapacityPool: Sendable, Equatable {
     requestRate = requestRate * keep + started / passed * (1 - keep)
   }
 
-  /// What a page says of others' requests is believed up to here: eight times what the pages of
-  /// the pool say of their endpoints, the fullest apart, on average.
+  /// The limit on the load of other balancers that a page may claim: eight times the average load
+  /// on the pool's pages, without the highest.
   private(set) var othersMax = Double.infinity
 
-  /// A scrape of one of `endpointCount` endpoints said that much load, of which our part was `own`.
+  /// Takes the load from a scrape of one of `endpointCount` endpoints, and our `own` part of it.
   package mutating func noteLoad(total: Double, own: Double, endpointCount: Int) {
     roundTotal += total
     roundOwn += own
@@ -130,55 +130,55 @@ package struct CapacityPool: Sendable, Equatable {
   }
 }
 
-/// How one endpoint's weight came to be.
+/// How one endpoint's weight was computed.
 package struct CapacityVerdict: Sendable, Equatable {
-  /// Lately: what the answers would have taken alone, in requests, and what they took, seconds.
+  /// Recent evidence: the answers multiplied by their expected slowdown, and their time, seconds.
   package var amount = 0.0
   package var seconds = 0.0
   /// Recent answers.
   package var completions = 0.0
-  /// There are answers to judge by, recent or not.
+  /// Whether there are answers to judge by, recent or not.
   package var isKnown = false
-  /// How long a request usually takes here or in the pool, whichever is longer, seconds.
+  /// The usual time of a request at the endpoint or in the pool, whichever is longer, seconds.
   package var usualResponse = 0.0
-  /// Seconds that hanging requests add.
+  /// Seconds added for requests that hang.
   package var stuckSeconds = 0.0
-  /// ln of how much better than its base weight it is over minutes, and how much better than that
-  /// it was in the last seconds beside the others of its pool; each less its dead band.
+  /// ln of the endpoint's speed relative to its base weight over minutes, and of its speed in the
+  /// last seconds relative to that and to the other endpoints; each less its dead band.
   package var usual = 0.0
   package var lately = 0.0
   /// Weight ÷ (m · base weight).
   package var factor = 1.0
-  /// With how many endpoints it shares its weight, itself included, since their speeds cannot be
-  /// told apart.
+  /// The number of endpoints that share this weight, itself included, because their speeds cannot
+  /// be told apart.
   package var likeCount = 1
-  /// Estimated requests a second at one in flight.
+  /// Estimated requests per second with one in flight.
   package var capacity = 0.0
 
-  /// ln of how much better than its base weight it is now.
+  /// ln of the endpoint's present speed relative to its base weight.
   package var deviation: Double { usual + lately }
 }
 
 package enum CapacityLaw {
   static let exponent = 0.9
   static let prior = 2.0
-  /// So many times slower than the median is very slow.
+  /// An endpoint this many times slower than the median is very slow.
   static let slowRatio = 4.0
   /// Dead bands, in standard deviations of exponential durations.
   static let usualBand = 0.5
   static let latelyBand = 1.0
-  /// A shorter silence is no hang, seconds: connections are opened, processes are scheduled.
+  /// A shorter silence is not a hang, seconds: connections are opened, processes are scheduled.
   static let silenceMin = 1.0
-  /// With fewer answers, faded, there is nothing to judge by.
+  /// With fewer answers, decayed, there is nothing to judge by.
   static let completionsMin = 0.5
-  /// The fastest and the slowest of equals are up to so many standard deviations of their
-  /// difference apart, within limits of ln(speed).
+  /// The largest difference between the fastest and the slowest of endpoints that count as equally
+  /// fast, in standard deviations, and its limits in ln(speed).
   static let likeDeviations = 3.3
   static let likeMin = 0.04
   static let likeMax = 2.0
 
-  /// Verdicts in the order of `evidence`; `bases` are the base weights, > 0 where they count. A
-  /// wrong estimate costs at most `floorRatio`, and its inverse.
+  /// The verdicts, in the order of `evidence`. `bases` are the base weights, which count if > 0. A
+  /// wrong estimate changes a weight at most by the factor `floorRatio` or its inverse.
   package static func verdicts(
     _ evidence: [CapacityEvidence.Sums], bases: [Double], floorRatio: Double,
     pool: inout CapacityPool
@@ -205,7 +205,7 @@ package enum CapacityLaw {
     return verdicts
   }
 
-  /// What is known of the pool as a whole.
+  /// Updates the state of the pool as a whole.
   private static func survey(
     _ evidence: [CapacityEvidence.Sums], _ bases: [Double], _ pool: inout CapacityPool,
     _ scratch: inout [Double]
@@ -215,7 +215,7 @@ package enum CapacityLaw {
       for each in evidence { if let value = value(each) { scratch.append(value) } }
       return isLower ? lowerMedianInPlace(&scratch) : medianInPlace(&scratch)
     }
-    // Of two endpoints the quicker one says what is usual.
+    // With two endpoints, the quicker one defines what is usual.
     if let found = median({ $0.short.meanResponse }, isLower: true) { pool.fleetResponse = found }
     let usual = median(
       { $0.long.completions > completionsMin ? $0.long.usualResponse : nil }, isLower: true)
@@ -248,7 +248,7 @@ package enum CapacityLaw {
     verdict.amount = evidence.short.amount
     verdict.seconds = evidence.short.seconds
     verdict.usualResponse = evidence.usualResponse(pool: pool.usualResponse)
-    // Of streams every piece counts, and the time that none came.
+    // With streams every piece counts, and so does the time without pieces.
     if evidence.inFlight > 0, pool.isResponseKnown, pool.piecesPerAnswer == nil {
       let patience = 3 * verdict.usualResponse * (evidence.inFlight + 1)
       verdict.stuckSeconds = max(0, evidence.outstandingSeconds - patience)
@@ -257,7 +257,7 @@ package enum CapacityLaw {
     return verdict
   }
 
-  /// What each endpoint is worth over minutes, beside the pool's median.
+  /// Computes each endpoint's value over minutes, relative to the pool's median.
   private static func weighUsual(
     _ verdicts: inout [CapacityVerdict], _ evidence: [CapacityEvidence.Sums], _ bases: [Double],
     _ pool: CapacityPool
@@ -273,14 +273,15 @@ package enum CapacityLaw {
     }
   }
 
-  /// Endpoints of one base weight whose speeds differ by no more than chance would have it: they
-  /// get one weight, so that requests find all of them and not only the one that seems best.
+  /// Groups endpoints of one base weight whose speeds differ by no more than chance. A group has
+  /// one weight, so that requests go to all of its endpoints and not only to the one that seems
+  /// best.
   private static func alike(
     _ verdicts: [CapacityVerdict], _ evidence: [CapacityEvidence.Sums], _ bases: [Double],
     _ pool: CapacityPool
   ) -> [Alike] {
     var alike = verdicts.map { Alike(usual: $0.usual, count: 1) }
-    /// The variance of ln(speed), as far as chance makes it.
+    /// The variance of ln(speed) that is due to chance.
     func variance(_ index: Int) -> Double {
       pool.variability / (evidence[index].long.completions + 1)
     }
@@ -292,7 +293,7 @@ package enum CapacityLaw {
     }
     var begin = 0
     while begin < order.count {
-      // At first the best one alone, then the mean of those that were found alike.
+      // The best endpoint alone at first, then the mean of the group so far.
       var (end, sum, count) = (begin, 0.0, 0.0)
       let first = order[begin]
       while end < order.count, bases[order[end]] == bases[first] {
@@ -315,8 +316,8 @@ package enum CapacityLaw {
     return alike
   }
 
-  /// What each endpoint did in the last seconds beside what it usually does. All may have become
-  /// slower at once, by longer requests: only differences count.
+  /// Computes what each endpoint did in the last seconds relative to its usual rate. Longer
+  /// requests can slow down all of them at once, so that only differences count.
   private static func weighLately(
     _ verdicts: inout [CapacityVerdict], _ bases: [Double], _ pool: CapacityPool,
     _ scratch: inout [Double]
@@ -328,7 +329,8 @@ package enum CapacityLaw {
     let pace = max(upperMedianInPlace(&scratch) ?? 1, 1e-6)
     for index in verdicts.indices where bases[index] > 0 {
       let expected = verdicts[index].capacity * pace
-      // Of a very slow one fewer answers are asked for: they take long, and it may be well again.
+      // For a very slow endpoint fewer answers are enough: they take long, and it may have
+      // recovered.
       let share = verdicts[index].capacity / (pool.rateOfOne * bases[index])
       let prior = prior * pool.variability * min(1, slowRatio * share)
       let rate =
@@ -339,7 +341,7 @@ package enum CapacityLaw {
     }
   }
 
-  /// What of `x` is more than chance after so many answers.
+  /// The part of `x` that exceeds chance after this many answers.
   private static func beyond(
     _ x: Double, _ completions: Double, _ pool: CapacityPool, band: Double
   ) -> Double {
@@ -347,8 +349,8 @@ package enum CapacityLaw {
     return x < 0 ? min(0, x + band) : max(0, x - band)
   }
 
-  /// Where most busy endpoints hang, the pool is at fault and not one endpoint. An endpoint that
-  /// gives content does not hang, however long its requests run: their times may differ widely.
+  /// If most busy endpoints hang, the pool is at fault and not a single endpoint. An endpoint that
+  /// sends content does not hang, however long its requests run: durations may differ widely.
   private static func noteOverload(
     _ verdicts: [CapacityVerdict], _ evidence: [CapacityEvidence.Sums], _ pool: inout CapacityPool
   ) {
@@ -361,8 +363,8 @@ package enum CapacityLaw {
     pool.isFrozen = busy > 2 && stuck * 2 > busy
   }
 
-  /// The smaller, and the larger, of the middle two where the count is even; nil where there are
-  /// none. Reorder.
+  /// The lower, or the upper, of the middle two values if the count is even; nil: no values. Both
+  /// reorder the values.
   static func lowerMedianInPlace(_ values: inout [Double]) -> Double? {
     values.isEmpty ? nil : select(&values, (values.count - 1) / 2)
   }
@@ -371,7 +373,7 @@ package enum CapacityLaw {
     values.isEmpty ? nil : select(&values, values.count / 2)
   }
 
-  /// The mean of the middle two where the count is even; nil where there are none. Reorders.
+  /// The mean of the middle two values if the count is even; nil: no values. Reorders the values.
   static func medianInPlace(_ values: inout [Double]) -> Double? {
     guard !values.isEmpty else { return nil }
     let middle = values.count / 2
@@ -382,7 +384,7 @@ package enum CapacityLaw {
     return (lower + upper) / 2
   }
 
-  /// Hoare's selection: afterwards nothing before `rank` is larger than what stands there.
+  /// Hoare's selection: afterwards no value before `rank` is larger than the value there.
   private static func select(_ values: inout [Double], _ rank: Int) -> Double {
     var (low, high) = (0, values.count - 1)
     while low < high {

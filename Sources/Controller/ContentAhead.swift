@@ -1,33 +1,32 @@
-// How long an endpoint may stand still over the content of the requests that it was sent. A server
-// that reads a long prompt shows nothing of it until it is read, and that takes as long as the
-// prompt is long.
-// What is learned is two numbers: the longest pause that ended by itself, which the clocks keep,
-// and the most content that was answered in one interval. More content is given more time, in
-// proportion. A pure value.
+// How long an endpoint may make no progress while it reads the content of requests. A server that
+// reads a long prompt shows no sign of work until it has read it, for a time proportional to the
+// prompt's length. Two numbers are learned: the longest pause that ended by itself, which the
+// clocks keep, and the most content that was answered in one interval. More content is allowed more
+// time, in proportion. A pure value.
 
 struct ContentAhead: Sendable, Equatable {
-  /// Seconds that a byte may take where nothing is known: what a slow processor core needs.
-  /// llama.cpp with SmolLM2-135M on one core: 1 125 tokens in 6 337 bytes in 11.6 s.
+  /// The default for seconds per byte, from a slow processor core: llama.cpp with SmolLM2-135M on
+  /// one core takes 11.6 s for 1 125 tokens in 6 337 bytes.
   static let secondsPerByteMax = 0.002
-  /// No content is given more than this.
+  /// The most time that content is allowed, seconds.
   static let secondsMax = 60.0
 
-  /// The most that was answered in an interval, bytes; fades as pauses do.
+  /// The most content answered in one interval, bytes; decays as pauses do.
   private(set) var answeredMax = 0.0
   private var answered = 0.0
   private var answeredFor = 0.0
-  /// What came since the last page, and between the one before and that.
+  /// The content received since the last page, and between the last two pages.
   private var arrivedNow = 0.0
   private var arrivedBefore = 0.0
   /// Whether the last page, or the one before, said that requests wait.
   private var queuesNow = false
   private var queuedBefore = false
-  /// Sent since the tick before, bytes.
+  /// The content sent since the previous tick, bytes.
   private(set) var arrivals = 0.0
-  /// Of the requests in flight, what may not have been read yet, bytes.
+  /// The content of requests in flight that the endpoint may not have read yet, bytes.
   private(set) var unread = 0.0
 
-  /// `learns`: it is not suspected of anything.
+  /// Takes a reading. `learns`: the endpoint is not suspected of a stall.
   mutating func take(
     _ now: WatchdogReading, after last: WatchdogReading, passed: Double, isNewPage: Bool,
     learns: Bool
@@ -36,7 +35,7 @@ struct ContentAhead: Sendable, Equatable {
     answered += max(0, now.answeredBytes - last.answeredBytes)
     answeredFor += passed
     if answeredFor >= now.interval {
-      // A tick that came late has more than one interval's answers.
+      // A late tick holds the answers of more than one interval.
       if learns { answeredMax = max(answeredMax, answered * min(1, now.interval / answeredFor)) }
       (answered, answeredFor) = (0, 0)
     }
@@ -46,14 +45,14 @@ struct ContentAhead: Sendable, Equatable {
     }
     arrivals = max(0, now.startedBytes - last.startedBytes)
     arrivedNow += arrivals
-    // What came earlier was read while the counter moved, unless it waited for its turn.
+    // Earlier content was read while the counter moved, unless the request waited in a queue.
     let isAllRead = now.page != nil && !queuesNow && !queuedBefore
     unread =
       isAllRead ? min(now.outstandingBytes, arrivedBefore + arrivedNow) : now.outstandingBytes
   }
 
-  /// How long that much content may take. `pause`: the longest that it was still and went on;
-  /// pauses shorter than `interval` are not seen.
+  /// The time that this much content may take, seconds. `pause`: the longest pause after which the
+  /// endpoint went on; pauses shorter than `interval` are not seen.
   func seconds(_ bytes: Double, pause: Double, interval: Double) -> Double {
     var perByte = Self.secondsPerByteMax
     if answeredMax > 0 {

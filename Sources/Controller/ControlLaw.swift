@@ -1,8 +1,8 @@
 // The laws `steps` and `headroom` as pure functions: usable signals → a share of the base weight.
-// `static` has no law. A signal without a usable number is simply not among the signals.
+// `static` has no law. A signal without a usable number is left out of the signals.
 package import Fleet
 
-/// One usable number.
+/// A signal with a usable number.
 package struct LawSignal: Sendable, Equatable {
   package var name: String
   package var value: Double
@@ -23,17 +23,17 @@ package struct LawSignal: Sendable, Equatable {
   }
 }
 
-/// What a law says of one endpoint.
+/// A law's result for one endpoint.
 package struct LawVerdict: Sendable, Equatable {
   /// Target weight ÷ base weight.
   package var factor: Double
   /// Range 0...1.
   package var loadRatio: Double
-  /// A number that it rests on is getting old.
+  /// Whether a number that the verdict is based on is stale.
   package var isStale: Bool
   var basis: Basis
 
-  /// What decided.
+  /// What the verdict is based on.
   enum Basis: Sendable, Equatable {
     case nearest(LawSignal, SignalSpec.Thresholds)
     case mean([LawSignal])
@@ -41,22 +41,22 @@ package struct LawVerdict: Sendable, Equatable {
 }
 
 package enum ControlLaw {
-  /// Where between normal (0) and alarm (1) a number is.
+  /// The load of a number: its position between normal (0) and alarm (1).
   package static func load(of value: Double, _ thresholds: SignalSpec.Thresholds) -> Double {
     guard thresholds.alarm > thresholds.normal else { return value >= thresholds.alarm ? 1 : 0 }
     let load = (value - thresholds.normal) / (thresholds.alarm - thresholds.normal)
     return min(max(load, 0), 1)
   }
 
-  /// The largest load of the signals with thresholds decides. Nil where there is none.
-  /// factor = floor + (1 − floor)(1 − load): at floor 5 %, load 0 → 1, ½ → .525, 1 → .05.
+  /// The highest load of the signals with thresholds decides; nil: there are none. factor = floor +
+  /// (1 − floor)(1 − load): at floor 5 %, load 0 → 1, ½ → .525, 1 → .05.
   package static func headroom(_ signals: [LawSignal], floorRatio: Double) -> LawVerdict? {
     var decider: (signal: LawSignal, thresholds: SignalSpec.Thresholds, load: Double)?
     for signal in signals {
       guard let thresholds = signal.thresholds else { continue }
       let load = load(of: signal.value, thresholds)
       if let best = decider {
-        // Among equal loads the one that is nearest to its alarm is worth naming.
+        // Among equal loads, the signal nearest to its alarm is reported.
         let isNearer =
           signal.value * best.thresholds.alarm > best.signal.value * thresholds.alarm
         guard load > best.load || load == best.load && isNearer else { continue }
@@ -70,7 +70,7 @@ package enum ControlLaw {
       basis: .nearest(decider.signal, decider.thresholds))
   }
 
-  /// The mean of the utilisations, in percent, looked up in the table. Nil where there is none.
+  /// The mean of the utilisations, in percent, looked up in the table; nil: there are none.
   package static func steps(_ signals: [LawSignal], _ table: StepTable) -> LawVerdict? {
     let ratios = signals.filter(\.isRatio)
     guard !ratios.isEmpty else { return nil }
@@ -82,7 +82,7 @@ package enum ControlLaw {
       basis: .mean(ratios))
   }
 
-  /// The weight of the first row that the load is below.
+  /// The weight of the first row whose bound the load is below.
   package static func stepWeight(loadPercent: Double, _ table: StepTable) -> Double {
     // 0.57 × 100 is 56.99…: the operator wrote 57.
     let load = (loadPercent * 1e9).rounded() / 1e9
@@ -90,7 +90,7 @@ package enum ControlLaw {
     return table.otherwise
   }
 
-  /// The mean of the middle two where the count is even; nil where there are none.
+  /// The mean of the middle two values if the count is even; nil: no values.
   package static func median(_ values: [Double]) -> Double? {
     guard !values.isEmpty else { return nil }
     let sorted = values.sorted()

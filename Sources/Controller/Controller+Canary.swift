@@ -1,30 +1,33 @@
-// Which endpoints the operator's own request is sent to, and what becomes of its answers: they let
-// clients' trials begin, and tell the workers whether an ejection's rest is over.
-// Invariant: a canary counts in nothing that the law reads.
+// Chooses the endpoints that canaries are sent to and evaluates the answers: they let trials of
+// clients begin, and tell the workers whether an ejection's cooldown is over. Invariant: canaries
+// count in nothing that the law reads.
 import Fleet
 package import Primitives
 
-/// A canary that is over.
+/// The end of a canary.
 package struct CanaryEnd: Sendable, Equatable {
   package let pool: String
   package let endpoint: SocketAddress
   package let end: Canary.End
-  /// Good ones in a row, this one included.
+  /// Good canaries in a row, this one included.
   package let goodInRow: Int
 }
 
 extension Controller {
   /// The source of canaries in `ProbeID`.
   static let canarySource = -2
-  /// What is read of an answer.
+  /// The most bytes read of an answer.
   static let canaryBytesMax = 1 << 20
-  /// Sick endpoints of a pool with fewer requests a second wait: nobody would try them after.
+  /// In a pool with fewer requests per second, sick endpoints get no canaries: no client's request
+  /// would try them afterwards.
   private static let requestRateMin = 0.05
 
-  /// Looks at which endpoints of the pool are out of favour. After the tick's verdicts.
+  /// Finds the endpoints of the pool that get no requests of clients. Call after the tick's
+  /// verdicts.
   mutating func lookForCanaries(_ index: Int, _ pool: Pool) {
     guard pool.canary != nil else { return }
-    // Only these give an endpoint fewer requests for what they think of it, and trials.
+    // Only this law with this policy gives fewer requests, and trials, to endpoints it holds for
+    // sick.
     let triesSick = pool.weights.law == .capacity && pool.balance == .leastRequest
     let hasRequests = pools[index].requestRate >= Self.requestRateMin
     for position in pool.endpoints.indices {
@@ -37,7 +40,7 @@ extension Controller {
     }
   }
 
-  /// Requires: the endpoint has a canary, and it is due.
+  /// Begins a canary. Requires: the endpoint has a canary, and it is due.
   mutating func beginCanary(_ id: ProbeID, pool index: Int, now: Nanoseconds) -> ProbeRequest {
     guard let endpoint = endpoints[id.endpointIndex]?.endpoint,
       let policy = fleet.pools[index].canary
@@ -57,7 +60,7 @@ extension Controller {
     return request
   }
 
-  /// Takes the end of a probe where it was a canary. False where it was none.
+  /// Takes the end of a probe if it was a canary; returns false if it was none.
   mutating func finishCanary(
     _ id: ProbeID, _ outcome: ProbeOutcome, now: Nanoseconds, wall: Nanoseconds
   ) -> Bool {
@@ -91,7 +94,7 @@ extension Controller {
     return true
   }
 
-  /// The balancer's cells with the canaries: what a page says of the endpoint's work has them.
+  /// The balancer's cells with the canaries added, since the endpoint's page counts those too.
   func cellsOfPage(_ endpointIndex: Int, now: Nanoseconds) -> EvidenceReading {
     var cells = EvidenceReading(evidence, endpointIndex, now: now)
     endpoints[endpointIndex]?.canary?.add(to: &cells)
@@ -100,7 +103,7 @@ extension Controller {
 }
 
 extension EndpointState {
-  /// Says whether canaries are to be sent to it. True where that begins.
+  /// Decides whether canaries are sent to the endpoint. Returns true when that begins.
   fileprivate mutating func lookForCanary(
     isEjected: Bool, triesSick: Bool, hasRequests: Bool
   ) -> Bool {
@@ -113,8 +116,8 @@ extension EndpointState {
 }
 
 extension Canary {
-  /// Adds its own requests, as what the endpoint refused where they were not good: whether a page
-  /// counts those as failures or as completions is not known.
+  /// Adds the canaries' requests. Those that were not good are added as refused, since it is
+  /// unknown whether a page counts them as failures or as completions.
   fileprivate func add(to cells: inout EvidenceReading) {
     let inFlight: UInt64 = timer.attempt == nil ? 0 : 1
     let good = statistics.successes + lateCount

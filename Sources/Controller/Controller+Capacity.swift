@@ -1,14 +1,14 @@
-// How evidence reaches the capacity law: the workers' cells at every tick, pages' counters and
-// loads at every scrape; and what scrapes tell the workers in return: forecasts of other
-// balancers' load and notices of health.
+// How evidence reaches the capacity law: the workers' cells at every tick, the pages' counters and
+// loads at every scrape. In return, scrapes give the workers forecasts of other balancers' load and
+// notices of health.
 import Fleet
 package import Primitives
 
 extension Controller {
-  /// Budget: all balancers together scrape an endpoint at most so often a second.
+  /// The scrape budget: scrapes of an endpoint per second by all balancers together, at most.
   static let scrapesPerSecondMax = 50.0
 
-  /// After a scrape's end has been noted.
+  /// Takes the work on the endpoint's page. Call after a scrape's end has been noted.
   mutating func takeWork(_ endpointIndex: Int, _ index: Int, sentAt: Nanoseconds, now: Nanoseconds)
   {
     guard let pool = endpoints[endpointIndex]?.pool,
@@ -101,7 +101,7 @@ extension Controller {
     return verdicts
   }
 
-  /// Gives the next request to an endpoint that is sick and has nothing to do, if it is time.
+  /// Gives the next request to a sick endpoint that has none in flight, if a trial is due.
   private mutating func tryAgain(
     _ index: Int, _ pool: Pool, passed: Double, now: Nanoseconds
   ) {
@@ -130,8 +130,8 @@ extension Controller {
     }
   }
 
-  /// How often the pool's endpoints are scraped: as configured, and with other balancers about
-  /// twice in a mean response time, as far as the operator and the budget let it.
+  /// The scrape interval of the pool's endpoints: as configured, or, with other balancers, twice
+  /// per mean response time within the operator's limit and the budget.
   package func scrapeInterval(_ index: Int) -> Nanoseconds {
     let policy = policy(ofPool: index)
     let pool = pools[index]
@@ -144,9 +144,9 @@ extension Controller {
 }
 
 extension EndpointState {
-  /// Takes the cells `passed` seconds after the last time and tells the workers what others are
-  /// expected to have there; gives what is known now. In place: a copy of the state would cost more
-  /// than all the rest.
+  /// Takes the cells `passed` seconds after the last call, publishes the expected load of other
+  /// balancers to the workers, and returns the present sums. Works in place: a copy of the state
+  /// would cost more than all the rest.
   fileprivate mutating func takeCells(
     _ cells: EvidenceReading, passed: Double, tau: Double,
     _ piecesPerAnswer: Double?, _ pickBoard: PickBoard, interval: Double, now: Nanoseconds
@@ -163,7 +163,7 @@ extension EndpointState {
     return (capacity.sums, capacity.delta)
   }
 
-  /// Takes what the last tick says of its probation.
+  /// Updates the probation with the last tick.
   fileprivate mutating func probe(usual: Double, passed: Double) -> Probation {
     let sums = capacity.sums
     if let verdict {
@@ -178,14 +178,14 @@ extension EndpointState {
     return capacity.probation
   }
 
-  /// Whether it should get the next request.
+  /// Whether the endpoint should get the next request.
   fileprivate mutating func wantsTrial(sickIdle: Int, rate: Double, now: Nanoseconds) -> Bool {
     capacity.probation.wantsTrial(
       sickIdle: sickIdle, rate: rate, isCleared: canary.map { $0.isClear(now: now) })
       && eligibility.takesNewExchanges
   }
 
-  /// Keeps the verdict. True where the pool's scrape interval is another one than at the last time.
+  /// Stores the verdict. Returns true if the pool's scrape interval has changed.
   fileprivate mutating func take(_ verdict: CapacityVerdict, interval: Nanoseconds) -> Bool {
     self.verdict = verdict
     defer { toldInterval = interval }
@@ -194,8 +194,8 @@ extension EndpointState {
 }
 
 extension ScrapeState {
-  /// Takes an interval that differs by more than a tenth, where a source has roles. True where it
-  /// did.
+  /// Adopts an interval that differs by more than a tenth, for sources with roles. Returns true if
+  /// it did.
   mutating func follow(
     _ interval: Nanoseconds, now: Nanoseconds, _ random: inout RandomSource
   ) -> Bool {
@@ -208,13 +208,13 @@ extension ScrapeState {
 }
 
 extension CapacityEvidence {
-  /// Tells the workers what load others are expected to have on the endpoint.
+  /// Publishes the expected load of other balancers on the endpoint to the workers.
   fileprivate func publishOthers(
     _ pickBoard: PickBoard, _ endpointIndex: Int, interval: Double, now: Nanoseconds
   ) {
     guard let othersAt else { return }
     let mean = fadedOthersMean(now: now, interval: interval)
-    // A trace of a request is noise, and a forecast of nothing costs a pick nothing.
+    // A small fraction of a request is noise, and a forecast of 0 costs picks nothing.
     let isNoise = others < 0.5 && mean < 0.05
     pickBoard.setOthersLoad(
       endpointIndex, latest: isNoise ? 0 : others, mean: isNoise ? 0 : mean, sentAt: othersAt)

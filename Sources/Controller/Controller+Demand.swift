@@ -1,4 +1,4 @@
-// How evidence reaches a pool's forecast and demand ratio, at every tick.
+// How evidence reaches a pool's forecast and demand ratio at every tick.
 import Fleet
 import Primitives
 
@@ -16,7 +16,7 @@ extension Controller {
           concurrency: concurrency, interval: interval, passed: passed.seconds, now: now)
       else { continue }
       started += work.started
-      // A backup is a reserve, not what the pool can do.
+      // Backups are a reserve and do not count towards the pool's capacity.
       guard work.isEligible, !pool.endpoints[position].isBackup,
         !evidence.isEjected(endpointIndex)
       else { continue }
@@ -28,25 +28,25 @@ extension Controller {
     demand[index].set(sum)
   }
 
-  /// What is known of the pool's demand; nil where there is no such pool.
+  /// The demand of the pool; nil: there is no such pool.
   package func demand(ofPool name: String) -> PoolDemand? {
     fleet.pools.firstIndex { $0.name == name }.map { demand[$0] }
   }
 }
 
-/// What an endpoint did in one tick, for the pool's demand.
+/// What an endpoint did in one tick, as input to the pool's demand.
 struct ServiceTick {
   let started: Double
   let capacity: Double?
   let hasSlots: Bool
   let isEligible: Bool
-  /// The law's.
+  /// The law's factor.
   let factor: Double
 }
 
 extension EndpointState {
-  /// Takes the last tick's cells; nil before the first. In place: a copy of the state would cost
-  /// more than all the rest.
+  /// Takes the last tick's cells; nil before the first tick. Works in place: a copy of the state
+  /// would cost more than all the rest.
   fileprivate mutating func takeService(
     concurrency: Double?, interval: Double, passed: Double, now: Nanoseconds
   ) -> ServiceTick? {

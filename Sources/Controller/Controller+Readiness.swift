@@ -1,13 +1,13 @@
-// Whether the weights rest on anything yet: every page of every pool with a law was asked for once.
+// Whether weights are based on evidence yet: every page of every pool with a law was scraped once.
 import Fleet
 package import Primitives
 
 extension Controller {
-  /// No pool waits longer for its first pages than that.
+  /// The longest time that a pool waits for its first pages.
   package static let firstRoundMax = Nanoseconds.seconds(30)
 
-  /// The first pool whose pages have not all been asked for, with an answer or without, since the
-  /// controller began at `start`; nil where there is none, or it had time enough.
+  /// The first pool with pages that have not been scraped yet, successfully or not, since the
+  /// controller began at `start`; nil: there is none, or the time is over.
   package func poolWithoutFirstRound(since start: Nanoseconds, now: Nanoseconds) -> String? {
     for (index, pool) in fleet.pools.enumerated() where pool.weights.law != .static {
       let wait = pool.weights.interval + pool.weights.scrapeTimeout + .seconds(1)

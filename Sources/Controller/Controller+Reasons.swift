@@ -1,10 +1,10 @@
-// Why each weight is what it is, as numbers of this moment. Words are made of them in Fleet, once
-// for log, status page, `top`, `weights` and `explain`.
+// Why each weight has its value, as current numbers. Fleet turns them into words, once for log,
+// status page, `top`, `weights` and `explain`.
 package import Fleet
 package import Primitives
 
 extension Controller {
-  /// The endpoint's row as published, with what its weight rests on now; nil where the index is
+  /// The endpoint's row as published, with the current evidence for its weight; nil: the index is
   /// unused. Allocates.
   package func explainedRow(_ endpointIndex: Int, now: Nanoseconds) -> WeightRow? {
     guard let state = endpoints[endpointIndex] else { return nil }
@@ -29,7 +29,7 @@ extension Controller {
     return policy.law != .static && floor < 1 && factor ?? 1 <= floor * 1.000_001
   }
 
-  /// Why the pool's weights stay as they are; nil: they do not.
+  /// Why the pool's weights are frozen; nil: they are not.
   package func freeze(ofPool index: Int) -> FreezeCause? {
     if tuning[index].freeze != nil { return .operator }
     if pools[index].isHeld { return .watchdogLimit }
@@ -38,7 +38,7 @@ extension Controller {
 }
 
 extension EndpointState {
-  /// The numbers behind a target.
+  /// The numbers behind a target weight.
   func evidence(
     of basis: Controller.Basis, _ pool: CapacityPool, _ board: EvidenceBoard, now: Nanoseconds
   ) -> WeightEvidence {
@@ -71,7 +71,7 @@ extension EndpointState {
       && verdict.map { $0.usual < pool.bestUsual - CapacityLaw.likeMin } == true
     if pool.fleetResponse > 0 { found.poolResponse = pool.fleetResponse }
     if pool.fleetRate > 0 { found.poolRate = pool.fleetRate }
-    // Without any answer there is no usual time, and the law counts none as hanging.
+    // Without any answer there is no usual time, and the law counts no request as hanging.
     if sums.inFlight > 0, verdict?.stuckSeconds ?? 0 > 0 || found.meanResponse == nil {
       let long = max(CapacityLaw.silenceMin, 3 * pool.fleetResponse)
       found.oldest =
@@ -87,7 +87,7 @@ extension EndpointState {
 }
 
 extension LawVerdict {
-  /// The numbers that decided.
+  /// The numbers that the verdict is based on.
   package var evidence: WeightEvidence {
     switch basis {
     case .nearest(let signal, let thresholds):

@@ -1,51 +1,53 @@
-// How the endpoints of a pool slow down: from the operator's word, from what kind of server they
-// are, from their pages; and how dear it is to delay others, which grows as the pool fills.
+// How the endpoints of a pool slow down under load: from the configuration, from the kind of
+// server, from their pages or from durations; and the price of delaying others, which grows as the
+// pool fills.
 import Fleet
 import Primitives
 
 extension ServiceShape {
-  /// An LLM engine that batches continuously: measured on a published model of one, a request in
-  /// thirteen takes twice as long as alone.
+  /// An LLM engine with continuous batching. Measured on a published model of such an engine: with
+  /// thirteen in flight a request takes twice as long as alone.
   static let engine = ServiceShape(knee: .infinity, slope: 12, marginal: 1)
 
-  /// So many slots; a slope twice as long is nearly as good where slots do not slow each other
-  /// down, and far better where they do.
+  /// A server with this many slots. A slope of twice that costs little if slots do not slow each
+  /// other down, and gains much if they do.
   static func slots(_ count: Double, marginal: Double) -> ServiceShape {
     ServiceShape(knee: max(1, count), slope: max(1, 2 * count), marginal: marginal)
   }
 }
 
-/// What is known of how the endpoints of a pool slow down.
+/// How the endpoints of a pool slow down under load.
 struct PoolShape: Sendable, Equatable {
-  /// Where it is known from. The raw value stands in `explain --json`.
+  /// Where the shape comes from. The raw value stands in `explain --json`.
   enum Source: String, Sendable, CaseIterable {
     case none, configured, engine, pages, learnt
   }
-  /// Of endpoints without a `concurrency` of their own.
+  /// The shape of endpoints without a `concurrency` of their own.
   var shape: ServiceShape
   var source: Source
-  /// Of the delay of others, where there are slots.
+  /// The price of delaying others, for endpoints with slots.
   var price: Double
 
   init(_ shape: ServiceShape, _ source: Source, price: Double = 1) {
     (self.shape, self.source, self.price) = (shape, source, price)
   }
 
-  /// Of pages, or learnt; nil: there are none, or the file has them.
+  /// The slots of an endpoint, from pages or learned; nil: there are none, or the file configures
+  /// them.
   var slots: Double? { shape.knee > 1 && shape.knee.isFinite ? shape.knee : nil }
 }
 
 extension Controller {
-  /// The presets of servers that batch continuously.
+  /// The presets of servers with continuous batching.
   private static let engines: Set<String> = ["vllm", "sglang", "tgi", "trtllm", "lmdeploy"]
-  /// Between two looks, seconds.
+  /// The time between two updates, seconds.
   private static let shapeInterval = 1.0
-  /// The fullness from which on the delay of others becomes dearer, and over what it doubles.
+  /// The fill from which the price of delay rises, and the range over which it doubles.
   private static let fillMin = 0.8
   private static let fillRange = 0.2
 
-  /// Tells the workers how the pool's endpoints slow down. Once a second. Where the law does not
-  /// steer, picks count requests and nothing else.
+  /// Publishes to the workers how the pool's endpoints slow down, once a second. If the law does
+  /// not steer, picks count requests and nothing else.
   mutating func shape(
     _ index: Int, _ pool: Pool, isSteering: Bool, passed: Double, now: Nanoseconds
   ) {
@@ -69,13 +71,13 @@ extension Controller {
     }
   }
 
-  /// The shape of the endpoints that have no `concurrency` of their own.
+  /// Finds the shape of the endpoints without a `concurrency` of their own.
   private mutating func find(
     _ index: Int, _ pool: Pool, passed: Double, now: Nanoseconds
   ) -> PoolShape {
     let pages = sharedSlots(pool, now)
     takeFill(index, pool, pages ?? pools[index].shape.slots, now)
-    // In steps, so that tables are not made anew each second.
+    // In steps, so that tables are not rebuilt every second.
     let excess = min(max((pools[index].fill - Self.fillMin) / Self.fillRange, 0), 1)
     let price = ((1 + excess) * 10).rounded() / 10
     if pool.weights.scrapes.contains(where: { Self.engines.contains($0.preset ?? "") }) {
@@ -90,9 +92,9 @@ extension Controller {
     return PoolShape(learnt, learnt == .unknown ? .none : .learnt, price: price)
   }
 
-  /// How much the length of a request's content is to count in a pick, and what its mean is. An
-  /// engine decodes for everybody while it reads a long prompt: a long one belongs where few are
-  /// delayed. Where a request takes as long as it is long, that is no prompt.
+  /// How much the length of a request's content counts in a pick, and the mean length. An engine
+  /// that reads a long prompt delays all its other requests, so that a long prompt belongs where
+  /// few are in flight. Content that takes time in proportion to its length is no prompt.
   private mutating func sizes(
     _ index: Int, _ pool: Pool, passed: Double
   ) -> (slope: Double, mean: Double) {
@@ -100,12 +102,12 @@ extension Controller {
     guard let mean = pools[index].sizeFit.meanSize, let slope = pools[index].sizeFit.slope else {
       return (0, 0)
     }
-    // In steps, as the price of delay.
+    // In steps, like the price of delay.
     let counted = (0.5 * max(0, 1 - 3 * slope) * 20).rounded() / 20
     return (counted, counted > 0 ? mean.rounded() : 0)
   }
 
-  /// Slots of at most `ShapeFit.endpointsMax` endpoints.
+  /// Endpoint indexes of at most `ShapeFit.endpointsMax` of the pool's endpoints.
   private func sample(of pool: Pool) -> [Int] {
     let step = max(1, (pool.endpoints.count + ShapeFit.endpointsMax - 1) / ShapeFit.endpointsMax)
     return stride(from: 0, to: pool.endpoints.count, by: step).map {
@@ -113,14 +115,14 @@ extension Controller {
     }
   }
 
-  /// Takes what requests took by what was in flight, of some endpoints if there are many.
+  /// Takes durations by occupancy, from a sample of the endpoints if there are many.
   private mutating func learn(_ index: Int, _ pool: Pool, passed: Double) {
     pools[index].shapeFit.take(
       evidence, endpointIndexes: sample(of: pool), passed: passed,
       fleetResponse: pools[index].fleetResponse)
   }
 
-  /// The slots that the endpoints' pages agree on within a tenth; nil: they do not.
+  /// The number of slots that the endpoints' pages agree on within a tenth; nil: they do not.
   private mutating func sharedSlots(_ pool: Pool, _ now: Nanoseconds) -> Double? {
     var known: [Double] = []
     for position in pool.endpoints.indices {
@@ -153,12 +155,12 @@ extension Controller {
 }
 
 extension EndpointState {
-  /// In place, as the next: a copy of the state would cost more than all the rest.
+  /// Works in place, as does the next: a copy of the state would cost more than all the rest.
   fileprivate mutating func slotsOfPages(now: Nanoseconds) -> Double? {
     fullPages.slots(now: now)
   }
 
-  /// Requests in flight, those of others included; nil where it takes none.
+  /// The requests in flight, those of other balancers included; nil: the endpoint takes none.
   fileprivate mutating func loadToServe(interval: Double, now: Nanoseconds) -> Double? {
     guard eligibility.takesNewExchanges else { return nil }
     return capacity.sums.inFlight + capacity.fadedOthersMean(now: now, interval: interval)

@@ -1,14 +1,15 @@
-// The watchdog's eyes and hands: what the board, the pages and the checks say of each endpoint
-// becomes its reading; what it says becomes eligibility, as far as the pool can do without.
-// Invariant: it takes out at most half of a pool, and never the last endpoint that is left.
+// Runs the watchdog of each endpoint: gathers its reading from the evidence board, the pages and
+// the checks, and turns its verdict into eligibility, as far as the pool can do without the
+// endpoint. Invariant: it takes out at most half of a pool, and never the last endpoint that is
+// left.
 import Fleet
 import Primitives
 
 extension Controller {
-  /// Looks at every endpoint of the pool. After the tick's cells were taken. Allocates only where
+  /// Checks every endpoint of the pool. Call after the tick's cells were taken. Allocates only when
   /// an endpoint stalls.
   mutating func watch(_ index: Int, _ pool: Pool, passed: Nanoseconds, now: Nanoseconds) {
-    // A process that was stopped for a while saw nothing in that time.
+    // A process that was stopped for a while observed nothing in that time.
     let passed = min(passed.seconds, 0.5)
     let recent = pool.watchdog.timeout.seconds
     var movingCount = 0
@@ -46,7 +47,7 @@ extension Controller {
     }
   }
 
-  /// Whether the pool can do without the endpoint. One on trial is out already.
+  /// Whether the pool can do without the endpoint. An endpoint on trial is already out.
   private func mayStall(_ endpointIndex: Int, _ pool: Pool) -> Bool {
     var (stalled, left) = (1, 0)
     for endpoint in pool.endpoints where endpoint.endpointIndex != endpointIndex {
@@ -58,23 +59,24 @@ extension Controller {
   }
 }
 
-/// What a look at an endpoint comes to.
+/// The result of one tick of an endpoint's watchdog.
 struct WatchdogView {
-  /// It should be taken out.
+  /// Why the endpoint should be taken out.
   var cause: Watchdog.Cause?
   var event: Watchdog.Event?
-  /// Its probes are due sooner than they were.
+  /// Its probes have become due earlier.
   var hastens = false
 }
 
 extension EndpointState {
-  /// Seconds since content of an answer came from it, and whether it takes requests. In place: a
-  /// copy of the state would cost more than all the rest.
+  /// The seconds since the endpoint last sent content of an answer, and its eligibility. Works in
+  /// place: a copy of the state would cost more than all the rest.
   fileprivate mutating func look() -> (quiet: Double, eligibility: Eligibility) {
     (watchdog.quiet, eligibility)
   }
 
-  /// One tick of its watchdog. In place: a copy of the state would cost more than all the rest.
+  /// One tick of the endpoint's watchdog. Works in place: a copy of the state would cost more than
+  /// all the rest.
   fileprivate mutating func watch(
     othersMove: Bool, _ policy: WatchdogPolicy, passed: Double, now: Nanoseconds
   ) -> WatchdogView? {
@@ -83,7 +85,7 @@ extension EndpointState {
     var view = WatchdogView()
     view.cause = watchdog.observe(reading, passed: passed, othersMove: othersMove, policy)
     view.event = watchdog.advance(reading, passed: passed, policy)
-    // How long those took says nothing of its capacity.
+    // The durations of those requests say nothing about the endpoint's capacity.
     if watchdog.isFreshlyBack { capacity.forget() }
     if watchdog.isSuspicious, !isHastened {
       isHastened = true
@@ -99,14 +101,14 @@ extension EndpointState {
 
   private func watchdogReading(_ cells: EvidenceReading, _ now: Nanoseconds) -> WatchdogReading {
     var reading = WatchdogReading()
-    // Where the client does not read there is nothing to be seen of the endpoint's work.
+    // Requests whose clients do not read say nothing about the endpoint's progress.
     reading.inFlight = cells.inFlight - cells.held
     reading.started = cells.started
     reading.pieces = cells.pieces
     reading.startedBytes = cells.startedBytes
     reading.outstandingBytes = cells.outstandingBytes
     reading.answeredBytes = cells.answeredBytes
-    // A page without roles is somebody else's, such as its host's.
+    // A page whose signals have no roles describes something else, such as the host.
     for index in scrapes.indices where scrapes[index].hasRoles {
       reading.answers += scrapes[index].statistics.answers
       reading.scrapeTimeouts = max(reading.scrapeTimeouts, scrapes[index].timeoutsInRow)
@@ -122,7 +124,7 @@ extension EndpointState {
 }
 
 extension ScrapeState {
-  /// What the last page says of its work; nil once it is old.
+  /// The work on the last page; nil once the page is old.
   fileprivate func watchdogPage(_ now: Nanoseconds) -> WatchdogReading.Page? {
     guard let work, let sentAt = pageSentAt,
       now - sentAt <= Freshness.staleAge(interval: timer.interval)
@@ -142,7 +144,7 @@ extension ScrapeState {
 }
 
 extension HealthProbe {
-  /// Seconds for which a check has not been answered; without end where the last one was not.
+  /// For how many seconds a check has not been answered; infinite if the last one was not.
   fileprivate func silence(_ now: Nanoseconds) -> Double {
     if statistics.failure?.kind == .timeout { return .infinity }
     return timer.attempt.map { (now - $0.sentAt).seconds } ?? 0

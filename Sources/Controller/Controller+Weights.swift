@@ -1,18 +1,19 @@
-// From signals to rows: law, fallback, floor, slew. Health is put beside the weight, never into it.
-// A missing metric is neither idle nor dead: its endpoint gets what the others of its pool get.
-// What a target depends on is kept beside it; it becomes words only where somebody reads them.
+// From signals to rows: law, fallback, floor, slew. Health is kept beside the weight and never
+// changes it. A missing metric means neither idle nor dead: the endpoint gets the weight of the
+// others of its pool. The reason for a target is kept as data; it becomes words only when it is
+// read.
 package import Fleet
 package import Primitives
 
 extension Controller {
-  /// A move of the target by less than this share of the base weight is not worth a log entry.
+  /// The smallest move of the target, as a share of the base weight, that is logged.
   static let loggedMoveMin = 0.01
-  /// Less than this is no change.
+  /// A smaller difference is no change.
   static let moveMin = 1e-6
-  /// The most time that one tick's slew counts, after the process was stopped for a while.
+  /// The longest time that one tick's slew limit counts, after the process was stopped for a while.
   static let tickMax = Nanoseconds.seconds(1)
 
-  /// What an endpoint's weight shall be.
+  /// The weight that an endpoint is to have.
   struct Target {
     /// Target ÷ base weight.
     var factor: Double
@@ -20,18 +21,18 @@ extension Controller {
     var basis: Basis
   }
 
-  /// What a target rests on; `EndpointState.evidence` makes numbers for people of it.
+  /// What a target is based on; `EndpointState.evidence` turns it into numbers for people.
   enum Basis: Sendable {
     case none
     case law(LawVerdict)
-    /// The endpoint's `verdict`, and what a utilisation leaves of it, 0…1.
+    /// The endpoint's `verdict`, and the factor of the utilisation guard, 0…1.
     case capacity(guard: LawVerdict?, ratio: Double)
-    /// `isFirst`: there was never a number.
+    /// `isFirst`: the endpoint never had a number.
     case median(count: Int, isFirst: Bool)
     case unreachable(seconds: Double)
   }
 
-  /// New rows by endpoint index, or nil where nothing moved. Call about every 100 ms.
+  /// New rows by endpoint index, or nil if nothing changed. Call about every 100 ms.
   package mutating func tick(now: Nanoseconds) -> [WeightRow?]? {
     let passed = tickedAt.map { min(max(now - $0, .zero), Self.tickMax) } ?? .zero
     tickedAt = now
@@ -68,8 +69,8 @@ extension Controller {
 
   // MARK: Targets
 
-  /// The capacity law: factors that keep the sum of the pool's base weights, times the guard of
-  /// the endpoints' utilisations.
+  /// The capacity law: factors that keep the sum of the pool's base weights, times the guard of the
+  /// endpoints' utilisations.
   private mutating func capacityTargets(
     _ pool: Pool, _ verdicts: [CapacityVerdict], _ now: Nanoseconds, _ passed: Nanoseconds
   ) -> [Target] {
@@ -106,13 +107,14 @@ extension Controller {
     return targets
   }
 
-  /// A utilisation is a guard by what it is over ten seconds: in the moment it follows the very
-  /// requests that the pick has just placed, and to steer by it would be to chase them.
+  /// The share by which the guard follows a utilisation; it smooths over ten seconds. The momentary
+  /// value follows the very requests that picks have just placed, so that steering by it would
+  /// oscillate.
   private static func guardShare(_ passed: Nanoseconds) -> Double {
     1 - exponential(-passed.seconds / 10)
   }
 
-  /// The laws that read signals alone, and `static`.
+  /// The targets of the laws that read signals only, and of `static`.
   private mutating func signalTargets(_ pool: Pool, _ now: Nanoseconds) -> [Target] {
     let policy = pool.weights
     var signals: [LawSignal] = []
@@ -122,7 +124,7 @@ extension Controller {
       verdicts.append(verdict(of: pool.endpoints[position].endpointIndex, policy, now, &signals))
     }
     let fresh = verdicts.compactMap { $0.flatMap { $0.isStale ? nil : $0.factor } }
-    // Sorts them: once is enough.
+    // The median sorts its values: once is enough.
     let hasGaps = policy.law != .static && verdicts.contains { $0 == nil }
     let others = (median: hasGaps ? ControlLaw.median(fresh) : nil, count: fresh.count)
     var targets: [Target] = []
@@ -135,7 +137,7 @@ extension Controller {
     return targets
   }
 
-  /// `signals` is scratch.
+  /// `signals` is a buffer that is reused.
   private mutating func verdict(
     of endpointIndex: Int, _ policy: WeightPolicy, _ now: Nanoseconds, _ signals: inout [LawSignal]
   ) -> LawVerdict? {
@@ -177,7 +179,7 @@ extension Controller {
       basis: .median(count: others.count, isFirst: isFirst))
   }
 
-  /// Keeps what a law or a table gave within floor and ceiling.
+  /// Limits a target to the floor and the ceiling.
   private func bounded(_ target: Target, _ policy: WeightPolicy) -> Target {
     var target = target
     var ceiling = 1.0
@@ -198,14 +200,14 @@ extension Controller {
   }
 }
 
-/// What is the same for all endpoints of a pool in one tick.
+/// Values that are the same for all endpoints of a pool in one tick.
 struct Move {
   let isStatic: Bool
   let isDryRun: Bool
   let floorRatio: Double
-  /// The most that a factor moves.
+  /// The largest change of a factor.
   let slewStep: Double
-  /// nil: weights move.
+  /// nil: weights may change.
   let freeze: FreezeCause?
   let downCauses: MarkedDownPolicy.Causes
   let now: Nanoseconds
@@ -215,14 +217,14 @@ struct Move {
 }
 
 extension EndpointState {
-  /// Moves the guard's load by a share of the way to `load`; gives what it is then.
+  /// Moves the guard's load by `share` of the way to `load` and returns it.
   fileprivate mutating func followGuard(_ load: Double, share: Double) -> Double {
     guardLoad += share * (load - guardLoad)
     return guardLoad
   }
 
-  /// Moves the factor as far as the slew limit lets it, makes the next row, and logs a target that
-  /// moved notably. True where the row differs from the published one.
+  /// Moves the factor within the slew limit, makes the next row, and logs a target that moved
+  /// noticeably. Returns true if the row differs from the published one.
   mutating func advance(
     to target: Controller.Target, _ move: Move, _ log: inout BoundedLog<WeightChange>
   ) -> Bool {
@@ -234,7 +236,8 @@ extension EndpointState {
       factor = target.factor
     } else {
       factor += target.factor > factor ? move.slewStep : -move.slewStep
-      // A reload may have raised the floor: that is the operator's word, not the law's.
+      // A reload may have raised the floor. That is an operator's change, and not subject to the
+      // slew limit.
       factor = max(factor, min(move.floorRatio, target.factor))
       if factor != target.factor, kind == .law { kind = .slew }
     }
@@ -254,7 +257,7 @@ extension EndpointState {
     return hasMoved(to: made)
   }
 
-  /// Whether the difference is worth a publication.
+  /// Whether the difference is worth publishing.
   private func hasMoved(to new: WeightRow) -> Bool {
     func differ(_ a: Double, _ b: Double) -> Bool {
       abs(a - b) > Controller.moveMin * max(abs(a), abs(b))
@@ -266,11 +269,11 @@ extension EndpointState {
       || differ(row.effective, new.effective)
   }
 
-  /// Puts a moved target or another kind of reason into the log.
+  /// Logs a target that moved, or a new kind of reason.
   private mutating func note(
     _ made: WeightRow, _ move: Move, _ log: inout BoundedLog<WeightChange>
   ) {
-    // A weight that is still on its way gives no new reason.
+    // A weight that is still moving to its target is no new reason.
     let kind = made.reason.kind == .slew ? WeightReason.Kind.law : made.reason.kind
     let isSmall = abs(made.target - loggedTarget) <= Controller.loggedMoveMin * made.base
     if isSmall, kind == loggedKind { return }
@@ -285,7 +288,7 @@ extension EndpointState {
     loggedKind = kind
   }
 
-  /// What the last tick made is what is published now.
+  /// Publishes the row that the last tick made.
   fileprivate mutating func publishRow() -> WeightRow {
     if let nextRow { row = nextRow }
     return row

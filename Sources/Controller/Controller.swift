@@ -1,21 +1,21 @@
-// The control loop as a value: which probes are due, what came of them, and a new weight table
-// every now and then. Time and randomness are arguments; ProbeDriver does the I/O.
-// Invariant: an endpoint's schedule depends on nothing but itself.
+// The control loop as a value: which probes are due, what their results mean, and when there is a
+// new weight table. Time and randomness are arguments; ProbeDriver does the I/O. Invariant: an
+// endpoint's schedule depends on nothing but itself.
 package import Fleet
 package import Primitives
 
-/// A target weight that moved, or a reason that did.
+/// A change of a target weight or of its reason.
 package struct WeightChange: Sendable, Equatable {
   /// Monotonic.
   package let at: Nanoseconds
   package let pool: String
   package let endpoint: SocketAddress
-  /// The target weight before.
+  /// The previous target weight.
   package let old: Double
-  /// The row after, with what the target rests on.
+  /// The new row, with the evidence for the target.
   package let row: WeightRow
 
-  /// The target weight after.
+  /// The new target weight.
   package var new: Double { row.target }
 }
 
@@ -26,29 +26,29 @@ package struct HealthChange: Sendable, Equatable {
   package let endpoint: SocketAddress
   package let old: Eligibility
   package let new: Eligibility
-  /// The last check's, where it failed.
+  /// The last check's failure, if it failed.
   package let failure: ProbeFailure?
-  /// Where it is stalled, or is no more.
+  /// Why the endpoint is stalled, or was.
   package let cause: Watchdog.Cause?
 }
 
-/// Scrapes that began to fail, to fail otherwise, or to work again.
+/// A change in scrapes: they began to fail, fail in another way, or work again.
 package struct ScrapeChange: Sendable, Equatable {
   package let at: Nanoseconds
   package let pool: String
-  /// With the source's port.
+  /// With the port of the source.
   package let address: SocketAddress
   package let path: String
-  /// nil: they work again.
+  /// nil: scrapes work again.
   package let failure: ProbeFailure?
 }
 
 package struct Controller: Sendable {
-  /// What a health probe reads of an answer before it hangs up.
+  /// The most bytes that a health check reads of an answer before it closes the connection.
   package static let healthBytesMax = 65_536
 
   package internal(set) var fleet: Fleet
-  /// By endpoint index; nil where an index is unused.
+  /// By endpoint index; nil: the index is unused.
   package internal(set) var endpoints: [EndpointState?]
   package internal(set) var weightLog = BoundedLog<WeightChange>()
   package internal(set) var healthLog = BoundedLog<HealthChange>()
@@ -58,7 +58,7 @@ package struct Controller: Sendable {
   package internal(set) var pools: [CapacityPool] = []
   /// By pool.
   package internal(set) var demand: [PoolDemand] = []
-  /// What operators said, by pool; of endpoints it is in their states.
+  /// The operator's changes, by pool; those of endpoints are in the endpoints' states.
   package internal(set) var tuning: [PoolTuning] = []
   package internal(set) var tuningLog = BoundedLog<TuningChange>()
   package let evidence: EvidenceBoard
@@ -69,7 +69,8 @@ package struct Controller: Sendable {
   private var schedule = ProbeSchedule()
   private var nextSerial: UInt64 = 1
 
-  /// Requires: `EndpointIndexMap` assigned the indexes, and `WeightBoard` was made of this fleet.
+  /// Requires: `EndpointIndexMap` assigned the indexes, and the `WeightBoard` was made from this
+  /// fleet.
   package init(
     fleet: Fleet, evidence: EvidenceBoard, pickBoard: PickBoard, random: RandomSource,
     now: Nanoseconds
@@ -83,8 +84,8 @@ package struct Controller: Sendable {
     mustPublish = false
   }
 
-  /// A new configuration. Endpoints that stay (identity and index) keep all that is known of them.
-  /// Requires: as `init`; the board has got the fleet too.
+  /// Takes a new configuration. Endpoints that stay (same identity and index) keep their state.
+  /// Requires: as `init`; the fleet has been published on the board too.
   package mutating func apply(fleet: Fleet, now: Nanoseconds) {
     var next = [EndpointState?](repeating: nil, count: endpoints.count)
     let before = fleet.pools.map { pool in
@@ -104,7 +105,7 @@ package struct Controller: Sendable {
     }
     endpoints = next
     pools = before.map { $0.map { pools[$0] } ?? CapacityPool() }
-    // By place, and places may have changed.
+    // `alike` is by position, and positions may have changed.
     for index in pools.indices { pools[index].alike = [] }
     tuning = before.map { $0.map { tuning[$0] } ?? PoolTuning() }
     demand = before.map { $0.map { demand[$0] } ?? PoolDemand() }
@@ -120,16 +121,16 @@ package struct Controller: Sendable {
     mustPublish = true
   }
 
-  /// The pool's policy with what operators changed.
+  /// The pool's policy with the operator's changes applied.
   package func policy(ofPool index: Int) -> WeightPolicy {
     tuning[index].applied(to: fleet.pools[index].weights)
   }
 
-  /// When `due` has something to say again, at the earliest; a `finished` may bring it forward.
+  /// The earliest time at which `due` returns more; a call of `finished` may bring it forward.
   package var nextDue: Nanoseconds { schedule.next }
 
-  /// The probes to be sent now. Each has to end in one `finished`; one that does not is given up
-  /// after twice its timeout and a second. Allocates.
+  /// The probes to send now. Each has to end with one call of `finished`; one that does not is
+  /// given up after twice its timeout and a second. Allocates.
   package mutating func due(now: Nanoseconds) -> [ProbeRequest] {
     var requests: [ProbeRequest] = []
     while let entry = schedule.take(until: now) {
@@ -149,7 +150,7 @@ package struct Controller: Sendable {
     return requests
   }
 
-  /// The process was stopped for so long: no probe that is under way is older for it.
+  /// Accounts for a time in which the process was stopped: no probe in flight becomes older by it.
   package mutating func postpone(by pause: Nanoseconds) {
     for endpointIndex in endpoints.indices {
       guard let sources = endpoints[endpointIndex]?.scrapes.indices else { continue }
@@ -164,7 +165,7 @@ package struct Controller: Sendable {
     }
   }
 
-  /// nil where there is no such probe (any more).
+  /// nil: there is no such probe (any more).
   private func timer(_ endpointIndex: Int, _ source: Int) -> ProbeTimer? {
     if source == Self.canarySource { return endpoints[endpointIndex]?.canary?.scheduled }
     if source < 0 { return endpoints[endpointIndex]?.health?.timer }
@@ -172,14 +173,14 @@ package struct Controller: Sendable {
     return endpoints[endpointIndex]?.scrapes[source].timer
   }
 
-  /// After every change of a timer.
+  /// Call after every change of a timer.
   mutating func reschedule(_ endpointIndex: Int, _ source: Int) {
     if let at = timer(endpointIndex, source)?.nextLook {
       schedule.insert(endpointIndex, source, at: at)
     }
   }
 
-  /// Requires: there is such a probe, and it is due.
+  /// Begins a probe. Requires: the probe exists, and it is due.
   private mutating func begin(_ endpointIndex: Int, _ index: Int, _ now: Nanoseconds)
     -> ProbeRequest
   {
@@ -235,18 +236,18 @@ package struct Controller: Sendable {
     return ProbeID(endpointIndex: endpointIndex, source: source, serial: nextSerial)
   }
 
-  /// Takes the end of a probe; `wall` is the wall-clock time. False where nobody waits for it any
-  /// more (after a reload, or too late).
+  /// Takes the end of a probe; `wall` is the wall-clock time. Returns false if the probe is no
+  /// longer expected (after a reload, or too late).
   @discardableResult
   package mutating func finished(
     _ id: ProbeID, _ outcome: ProbeOutcome, now: Nanoseconds, wall: Nanoseconds
   ) -> Bool {
-    // No copy of the endpoint's state is held meanwhile, so that its arrays change in place.
+    // No copy of the endpoint's state is held here, so that its arrays change in place.
     guard endpoints.indices.contains(id.endpointIndex),
       let pool = endpoints[id.endpointIndex]?.pool,
       let sources = endpoints[id.endpointIndex]?.scrapes.indices
     else { return false }
-    // A reload may have given the source another index: the serial alone tells.
+    // A reload may have changed the source's index: the serial identifies the probe.
     for index in sources {
       guard let attempt = endpoints[id.endpointIndex]?.scrapes[index].timer.end(serial: id.serial)
       else {
@@ -299,7 +300,7 @@ package struct Controller: Sendable {
     _ endpointIndex: Int, before: Eligibility, _ now: Nanoseconds, cause: Watchdog.Cause? = nil
   ) {
     guard let state = endpoints[endpointIndex], state.eligibility != before else { return }
-    // What requests found of it is older than what its checks say now.
+    // Evidence from requests is older than the checks' new verdict.
     if before == .unhealthy, state.eligibility.takesNewExchanges {
       pickBoard.notify(.checked, endpointIndex)
     }

@@ -1,15 +1,15 @@
-// All that the controller knows of one endpoint. It outlives reloads as long as the endpoint does:
-// identity is (pool name, address) and slot, never the weight.
+// Everything that the controller knows of one endpoint. It outlives reloads as long as the endpoint
+// does: the identity is (pool name, address) and the index, never the weight.
 package import Fleet
 package import Primitives
 
-/// Scrapes in a row, good or failed, as notices for passive health.
+/// Counts scrapes in a row, good or failed, and turns them into notices for passive health.
 struct ScrapeRow: Sendable, Equatable {
   private var fails = 0
   private var successes = 0
   private var lastSuccess: Nanoseconds?
 
-  /// Takes one scrape's end and says which notice it makes.
+  /// Takes the end of one scrape and returns the notice that it causes.
   mutating func take(isSuccess: Bool, now: Nanoseconds) -> PickBoard.Notice? {
     if isSuccess {
       successes += 1
@@ -20,7 +20,7 @@ struct ScrapeRow: Sendable, Equatable {
     }
     fails += 1
     successes = 0
-    // An exporter that never worked, or not for long, says nothing of the server.
+    // An exporter that never worked, or not for long, says nothing about the server.
     guard fails >= 2, let lastSuccess, now - lastSuccess < .seconds(60) else { return nil }
     return .scrapeLost
   }
@@ -33,38 +33,38 @@ package struct EndpointState: Sendable {
   package let endpoint: Endpoint
   /// In the order of the pool's scrape sources.
   package internal(set) var scrapes: [ScrapeState]
-  /// nil: no active probes.
+  /// nil: the pool has no health checks.
   package internal(set) var health: HealthProbe?
-  /// nil: the pool has none.
+  /// nil: the pool has no canary.
   package internal(set) var canary: Canary?
-  /// What the balancer and the pages say of its capacity.
+  /// The evidence of the endpoint's capacity, from the balancer and the pages.
   package internal(set) var capacity: CapacityEvidence
-  /// How much it can do, for the pool's demand ratio.
+  /// The evidence of the endpoint's throughput, for the pool's demand ratio.
   package internal(set) var service: ServiceEvidence
-  /// How many requests its pages show while others wait: its slots.
+  /// The number of requests that its pages show while others wait: its slots.
   var fullPages = FullPages()
-  /// The capacity law's last word.
+  /// The last verdict of the capacity law.
   package internal(set) var verdict: CapacityVerdict?
-  /// Whether it gets on with its work.
+  /// Whether the endpoint makes progress.
   package internal(set) var watchdog = Watchdog()
-  /// A check was brought forward because it was suspicious; once for each silence.
+  /// A check was brought forward on suspicion; once for each silence.
   var isHastened = false
   var scrapeRow = ScrapeRow()
-  /// The load of its utilisations, smoothed, 0…1.
+  /// The load of the endpoint's utilisations, smoothed, 0…1.
   package internal(set) var guardLoad = 0.0
-  /// Effective ÷ base weight: what the slew limit moves.
+  /// Effective ÷ base weight: the value that the slew limit moves.
   package internal(set) var factor = 1.0
-  /// When the controller began to look at it.
+  /// When the controller began to watch the endpoint.
   package let watchedSince: Nanoseconds
-  /// As last published.
+  /// The row as last published.
   package internal(set) var row: WeightRow
-  /// The pool's scrape interval as its timers last heard of it.
+  /// The pool's scrape interval that the timers were last set to.
   var toldInterval: Nanoseconds?
-  /// What the last tick made, published or not.
+  /// The row that the last tick made, published or not.
   var nextRow: WeightRow?
-  /// What the last tick's target rests on.
+  /// What the last tick's target is based on.
   var basis = Controller.Basis.none
-  /// The target and the kind of reason that the log last told.
+  /// The target and the kind of reason that were last logged.
   var loggedTarget: Double
   var loggedKind: WeightReason.Kind
 
@@ -115,10 +115,10 @@ package struct EndpointState: Sendable {
     loggedKind = previous?.loggedKind ?? row.reason.kind
   }
 
-  /// What operators said of it.
+  /// The operator's changes to the endpoint.
   package internal(set) var tuning = EndpointTuning()
 
-  /// Health's verdict counts first, then the watchdog's, then the operator's drain.
+  /// The health checks' verdict comes first, then the watchdog's, then the operator's drain.
   package var eligibility: Eligibility {
     let verdict = health?.state.eligibility ?? .ready
     if verdict.takesNewExchanges, watchdog.phase != .fine { return .stalled }
@@ -126,13 +126,13 @@ package struct EndpointState: Sendable {
     return tuning.isDrained ? .drained : .draining
   }
 
-  /// Whether it stood still and gets single requests, until it is seen at work.
+  /// Whether the endpoint was stalled and gets single requests until it is seen to make progress.
   var isOnTrial: Bool {
     eligibility == .stalled && watchdog.phase == .trial && tuning.drain == nil
   }
 
-  /// Whether what it has in flight is taken for lost. The last check counts: one that answers again
-  /// is no longer down, even where `rise` keeps it out.
+  /// Whether its requests in flight count as lost. The last check decides: an endpoint that answers
+  /// checks again is not down, even while `rise` keeps it out of rotation.
   package func isDown(_ causes: MarkedDownPolicy.Causes) -> Bool {
     switch eligibility {
     case .stalled: return causes != .none && watchdog.phase != .trial
@@ -146,18 +146,18 @@ package struct EndpointState: Sendable {
     }
   }
 
-  /// When the last scrape that brought a page was sent, of any source.
+  /// When the last successful scrape was sent, over all sources.
   package var pageSentAt: Nanoseconds? { scrapes.compactMap(\.pageSentAt).max() }
 
-  /// The signals that a law may use, of all sources.
+  /// The signals that a law may use, over all sources.
   func lawSignals(now: Nanoseconds) -> [LawSignal] {
     var (signals, copy) = ([LawSignal](), self)
     copy.gatherSignals(now, into: &signals)
     return signals
   }
 
-  /// The same, in place of what the array holds. Changes
-  /// nothing, but is called where the state is, as a copy of it would cost more than all the rest.
+  /// The same, replacing the array's contents. The method changes no state, but is `mutating` so
+  /// that it is called in place: a copy of the state would cost more than all the rest.
   mutating func gatherSignals(
     _ now: Nanoseconds, ratiosOnly: Bool = false, into signals: inout [LawSignal]
   ) {

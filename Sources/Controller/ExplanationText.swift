@@ -1,9 +1,10 @@
-// What `steelyard explain` prints of a pool: the sentence that says why, and what happened to the
-// endpoint; with `--verbose` every number of the explanation, in the order in which it is made.
+// The text that `steelyard explain` prints of a pool: the sentence that gives the reason, and what
+// happened to the endpoint; with `--verbose` every number of the explanation, in the order of the
+// computation.
 import Primitives
 
 extension PoolExplanation {
-  /// Plain text, one endpoint after the other.
+  /// Plain text, one endpoint after another.
   package func text(isVerbose: Bool) -> String {
     var writer = ExplanationText(isVerbose: isVerbose)
     writer.write(self)
@@ -147,7 +148,7 @@ private struct ExplanationText {
     }
     line("page", words)
     guard isVerbose else { return }
-    // What this kind of server never shows is one line, not one each.
+    // All signals that this kind of server never shows share one line.
     let missing = page.signals.filter { $0.value == nil && $0.absence == Absence.missing.label }
     for signal in page.signals where !missing.contains(where: { $0.name == signal.name }) {
       write(signal)

@@ -1,11 +1,11 @@
-// The request rate of a pool, now and as it is expected in 1, 5 and 15 minutes: the rate as it is,
-// Holt-Winters without a trend, with a damped one and with a daily season, weighed by how well each
-// did at that horizon lately. Its own errors are kept: what was said is compared with what came.
-// Invariant: nothing is forecast before one forecast of that horizon could be compared.
-// A pure value; after `init` it allocates nothing but where a function says so.
+// Forecasts the request rate of a pool for the next 1, 5 and 15 minutes from four candidates: the
+// present rate, and Holt-Winters without a trend, with a damped trend and with a daily season. They
+// are weighted by their recent accuracy at each horizon. Forecasts are compared with what came, and
+// the errors are kept. Invariant: there is no forecast of a horizon before an earlier one could be
+// compared. A pure value; after `init` it allocates nothing except where a function says so.
 package import Primitives
 
-/// How far ahead.
+/// How far ahead a forecast looks.
 package enum ForecastHorizon: Int, CaseIterable, Sendable {
   case minute, fiveMinutes, quarterHour
 
@@ -27,25 +27,25 @@ package enum ForecastHorizon: Int, CaseIterable, Sendable {
   }
 }
 
-/// How wrong the forecasts of the last six hours were, requests a second.
+/// The errors of the forecasts of the last six hours, requests per second.
 package struct ForecastError: Sendable, Equatable {
-  /// Mean of |what came − what was forecast|.
+  /// Mean of |actual − forecast|.
   package let mean: Double
-  /// Nine of ten times what came was not more than this above the forecast; may be negative.
+  /// The 90th percentile of actual − forecast; may be negative.
   package let upper: Double
-  /// Comparisons, one a minute.
+  /// The number of comparisons, one a minute.
   package let count: Int
 }
 
 package struct Forecast: Sendable {
   package static let bin = Nanoseconds.seconds(10)
-  /// A rate is a mean over so many bins: a minute.
+  /// The number of bins that a rate is averaged over: a minute.
   package static let window = 6
-  /// Comparisons that an error needs.
+  /// The number of comparisons that an error needs.
   package static let errorsMin = 10
-  /// A hole of so many bins is no traffic that was not there but a process that did not run.
+  /// A gap of this many bins means that the process did not run, not that there was no traffic.
   static let holeMax = 6
-  /// Bins before the first forecast is tried.
+  /// Bins before the first forecast.
   static let warmUp = 12
 
   static let steady = Smoothing(levelBins: 60, trendBins: nil)
@@ -53,29 +53,30 @@ package struct Forecast: Sendable {
 
   private var steady = SmoothedRate()
   private var trending = SmoothedRate()
-  /// Of what is left of the rate without the daily profile.
+  /// The rate less the daily profile.
   private var seasonal = SmoothedRate()
   private var profile = DailyProfile()
   private var tracks = ForecastHorizon.allCases.map { ForecastTrack($0) }
 
-  /// Bins lie on a grid, so that a day of them is a day; a bin's rate is a mean over the time that
-  /// was really counted.
+  /// Bins lie on a grid, so that a day of them is a day. A bin's rate is the mean over the time
+  /// that was actually counted.
   private var openedAt: Nanoseconds?
   private var countedFrom = Nanoseconds.zero
   private var count = 0.0
-  /// Bins since the beginning, holes included.
+  /// Bins since the start, gaps included.
   private var index = 0
-  /// Bins since the last hole.
+  /// Bins since the last gap.
   private var run = 0
   private var recent: (Double, Double, Double, Double, Double, Double) = (0, 0, 0, 0, 0, 0)
 
   package init() {}
 
-  /// Requests a second, the mean over the last minute, or since the beginning of the count where
-  /// that is later; nil before the first ten seconds are over.
+  /// Requests per second, the mean over the last minute, or since counting began if that is
+  /// shorter; nil in the first ten seconds.
   package private(set) var rate: Double?
 
-  /// Requests a second, the mean over the minute that ends so far from now; nil while unknown.
+  /// The expected requests per second, the mean over the minute that ends at the horizon; nil while
+  /// unknown.
   package func expected(_ horizon: ForecastHorizon) -> Double? { tracks[horizon.rawValue].expected }
 
   /// nil before there were ten comparisons. Allocates.
@@ -83,13 +84,13 @@ package struct Forecast: Sendable {
     tracks[horizon.rawValue].error
   }
 
-  /// What nine of ten times is not exceeded; nil before the error is known. Allocates.
+  /// The rate that is not exceeded in nine of ten cases; nil before the error is known. Allocates.
   package func upper(_ horizon: ForecastHorizon) -> Double? {
     guard let expected = expected(horizon), let error = error(horizon) else { return nil }
     return max(0, expected + error.upper)
   }
 
-  /// Takes the requests that came since the last call. Call about every second or more often.
+  /// Takes the requests since the last call. Call at least about once a second.
   package mutating func take(_ requests: Double, now: Nanoseconds) {
     guard let opened = openedAt else {
       (openedAt, countedFrom) = (now, now)
@@ -108,7 +109,7 @@ package struct Forecast: Sendable {
     }
   }
 
-  /// Nobody counted for a while.
+  /// Skips bins in which nothing was counted.
   private mutating func skip(_ bins: Int) {
     index += bins
     run = 0
@@ -121,7 +122,7 @@ package struct Forecast: Sendable {
     run += 1
     let now = mean(min(run, Self.window))
     rate = now
-    // Counts scatter like √n at least (Poisson); one request in a minute is nothing to jump at.
+    // Counts vary by at least √n (Poisson); one request in a minute is no reason to jump.
     let seconds = Self.bin.seconds
     let poisson = max(max(steady.level, 0) / seconds, 1 / (seconds * seconds * 6))
     for each in tracks.indices { tracks[each].compare(now, index: index) }

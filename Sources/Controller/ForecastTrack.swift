@@ -1,15 +1,15 @@
-// One horizon of a forecast: what each candidate said, how wrong it was, and what is said of it.
-// Candidates are weighed by (least error ÷ own error)^8, errors being means that forget: the best
-// one leads, near equals are averaged, and a bad one has no say.
+// One horizon of a forecast: the forecast of each candidate, its error, and the weighted result. A
+// candidate's weight is (smallest error ÷ own error)^8, with errors that decay: the best one
+// dominates, near equals are averaged, and a bad one has no influence.
 
-/// The rate as it is, steady, with a trend, with a season: what each expects.
+/// The forecasts of the candidates: the present rate, steady, with a trend, with a season.
 typealias ForecastCandidates = SIMD4<Double>
 
 struct ForecastTrack: Sendable {
-  /// Errors kept, one a minute: six hours.
+  /// The number of errors kept, one a minute: six hours.
   static let errorCount = 360
   static let errorStride = 6
-  /// A forecast that waits to be compared.
+  /// A forecast that has not been compared yet.
   private struct Pending {
     var index = -1
     var candidates = ForecastCandidates.zero
@@ -18,12 +18,12 @@ struct ForecastTrack: Sendable {
 
   let horizon: ForecastHorizon
   private var pending: [Pending]
-  /// Mean absolute error of each candidate.
+  /// The mean absolute error of each candidate.
   private var candidateErrors = ForecastCandidates.zero
   private var comparisons = 0
   private var errors = [Float](repeating: 0, count: errorCount)
   private var errorsTaken = 0
-  /// The last forecast, once one of them could be compared.
+  /// The last forecast; nil before one could be compared.
   private(set) var expected: Double?
 
   init(_ horizon: ForecastHorizon) {
@@ -31,16 +31,16 @@ struct ForecastTrack: Sendable {
     pending = [Pending](repeating: Pending(), count: horizon.binCount)
   }
 
-  /// Errors of candidates are forgotten over so many bins.
+  /// The decay time of the candidates' errors, in bins.
   private var memory: Double { horizon == .quarterHour ? 720 : 360 }
 
-  /// Forecasts that wait would be compared with what nobody saw.
+  /// Drops pending forecasts, which would be compared with a time in which nothing was counted.
   mutating func forget() {
     for each in pending.indices { pending[each].index = -1 }
     expected = nil
   }
 
-  /// What came in the minute that ends with bin `index`.
+  /// Compares forecasts with the rate of the minute that ends with bin `index`.
   mutating func compare(_ actual: Double, index: Int) {
     let issued = pending[index % pending.count]
     guard issued.index >= 0, issued.index == index - horizon.binCount else { return }
@@ -55,9 +55,9 @@ struct ForecastTrack: Sendable {
     errorsTaken += 1
   }
 
-  /// Forecasts at the end of bin `index`.
+  /// Takes the candidates' forecasts at the end of bin `index`.
   mutating func forecast(_ candidates: ForecastCandidates, index: Int) {
-    // Until there is something to judge by: as it is.
+    // Before the first comparison: the present rate.
     let value = comparisons == 0 ? candidates[0] : weighed(candidates)
     pending[index % pending.count] = Pending(
       index: index, candidates: candidates, expected: value)
@@ -78,7 +78,7 @@ struct ForecastTrack: Sendable {
     return sum / weights
   }
 
-  /// Allocates.
+  /// The errors kept. Allocates.
   var error: ForecastError? {
     let count = min(errorsTaken, Self.errorCount)
     guard count >= Forecast.errorsMin else { return nil }

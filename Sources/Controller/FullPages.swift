@@ -1,16 +1,16 @@
-// How many requests an endpoint serves at once, by its own page: what it runs while others wait in
-// it. A server with slots shows the same number each time; one that batches continuously does not,
-// and then nothing is known.
-// A pure value; docs/control.md tells what it is worth.
+// How many requests an endpoint serves at once, from its own page: the number it runs while others
+// wait in it. A server with slots shows the same number each time; one with continuous batching
+// does not, and then the number is unknown. A pure value; docs/control.md evaluates it.
 import Primitives
 
 struct FullPages: Sendable, Equatable {
-  /// Pages are forgotten over so many seconds.
+  /// The decay time of pages, seconds.
   static let tau = 60.0
   static let countMin = 5.0
-  /// The standard deviation, relative to the mean, up to which it is the same number.
+  /// The largest standard deviation, relative to the mean, at which numbers count as the same.
   static let spreadMax = 0.02
-  /// For so long it is believed once it was seen, seconds: slots do not change by themselves.
+  /// How long a number of slots is used after it was last seen, seconds: slots do not change by
+  /// themselves.
   static let memory = 3_600.0
 
   private var count = 0.0
@@ -24,7 +24,7 @@ struct FullPages: Sendable, Equatable {
       && a.found?.slots == b.found?.slots && a.found?.at == b.found?.at
   }
 
-  /// Takes the load that a page told that was asked for at `now`.
+  /// Takes the load on a page whose scrape was sent at `now`.
   mutating func take(running: Double?, waiting: Double?, at now: Nanoseconds) {
     guard let running, let waiting, waiting >= 1, running >= 1, running <= 1e6 else { return }
     let keep = takenAt.map { exponential(-max(0, (now - $0).seconds) / Self.tau) } ?? 0
@@ -42,7 +42,7 @@ struct FullPages: Sendable, Equatable {
     }
   }
 
-  /// nil: it was not seen full lately, or not with the same number each time.
+  /// nil: the endpoint was not seen full lately, or the number varied.
   func slots(now: Nanoseconds) -> Double? {
     guard let found, (now - found.at).seconds < Self.memory else { return nil }
     return found.slots

@@ -1,22 +1,22 @@
-// Reads content in the gzip coding, for metrics pages of servers that compress unasked.
-// Source: RFC 9110 §8.4.1.3, RFC 1952; zlib does the work. Bounded: what is plain has a limit, so
-// that a small content cannot become a large one.
+// Decodes content in the gzip coding, for metrics pages of servers that compress unasked. Source:
+// RFC 9110 §8.4.1.3, RFC 1952; zlib does the work. The size of the decoded content is limited, so
+// that small content cannot become large.
 import CZlib
 
 enum GzipPage {
   enum Failure: Error, Equatable {
-    /// More than the limit once it is plain.
+    /// The decoded content exceeds the limit.
     case tooLarge
-    /// No whole and right gzip content.
+    /// The content is not complete and valid gzip.
     case malformed
   }
 
   private static let pieceByteCount = 65_536
 
-  /// Whether content begins as gzip does (RFC 1952 §2.3.1).
+  /// Whether the content begins like gzip (RFC 1952 §2.3.1).
   static func isGzip(_ content: [UInt8]) -> Bool { content.starts(with: [0x1F, 0x8B]) }
 
-  /// The plain content, of one or more members.
+  /// The decoded content, of one or more members.
   static func plain(
     _ content: [UInt8], byteCountMax: Int
   ) throws(Failure) -> [UInt8] {
@@ -24,7 +24,7 @@ enum GzipPage {
     guard sy_gunzip_begin(&stream) == Z_OK else { throw .malformed }
     defer { inflateEnd(&stream) }
     var plain: [UInt8] = []
-    // zlib does not write to its input, but takes it as writable.
+    // zlib does not write to its input, but declares it writable.
     var input = content
     var piece = [UInt8](repeating: 0, count: pieceByteCount)
     let verdict = input.withUnsafeMutableBufferPointer { input -> Failure? in

@@ -1,12 +1,12 @@
 // The scalars of a small JSON text with their paths (keys and positions joined by dots), in its
-// order. One pass over bytes, strict after RFC 8259, no recursion; bounds: depth, count, and the
-// bytes that the caller lets in. For answers of health checks, which anybody may have written.
+// order. One pass over bytes, strict after RFC 8259, no recursion. Depth and count are bounded, and
+// the caller bounds the bytes. For answers to health checks, which are untrusted.
 
-/// Reads JSON that is to be compared, not computed with.
+/// Reads JSON whose values are compared, not computed with.
 struct JSONLeaves {
   static let depthMax = 32
   static let countMax = 4_096
-  /// A value whose path is longer is passed over: nobody can ask for it.
+  /// Values with longer paths are skipped: nothing can refer to them.
   static let pathBytesMax = 512
 
   enum Kind: Equatable { case text, number, word }
@@ -14,11 +14,11 @@ struct JSONLeaves {
   struct Leaf: Equatable {
     var path: String
     var kind: Kind
-    /// A string without its escapes, a number as it is written, `true`, `false` or `null`.
+    /// A string without its escapes, a number as written, `true`, `false` or `null`.
     var text: String
   }
 
-  /// Why there are no leaves, for people.
+  /// Why the JSON was rejected, for people.
   struct Malformed: Error, Equatable {
     let detail: String
   }
@@ -89,7 +89,7 @@ struct JSONLeaves {
 
   private mutating func drop() { path.removeLast() }
 
-  /// After a value: a comma, or the end of what it stands in.
+  /// Reads what follows a value: a comma, or the end of its container.
   private mutating func closeContainers() throws(Malformed) {
     while let last = path.last {
       skipBlanks()

@@ -1,16 +1,18 @@
-// A JSON object flattened: a value's name is its keys and array positions joined by dots.
-// Bounds: bytes, depth and count of values. Order: by key, so that nothing depends on hashing.
+// A JSON object flattened: the name of a value is its keys and array positions joined by dots.
+// Bounds: bytes, depth and number of values. Values are sorted by key, so that nothing depends on
+// hashing.
 import FoundationEssentials
 
 /// The values of a JSON page.
 struct JSONPage: Decodable {
-  /// Nothing deeper is read.
+  /// The greatest depth that is read.
   static let depthMax = 16
-  /// A value that is no number costs JSONDecoder some 25 µs; home-made pages are small.
+  /// A value that is not a number costs JSONDecoder about 25 µs; pages of the operator's own are
+  /// small.
   static let valueMax = 2_000
   static let byteCountMax = 256 << 10
 
-  /// A leaf; nil where it is no number.
+  /// A leaf; nil: it is not a number.
   struct Value: Equatable {
     var name: String
     var number: Double?
@@ -18,7 +20,7 @@ struct JSONPage: Decodable {
 
   private(set) var values: [Value] = []
 
-  /// Requires: the first byte that is no blank is `{`.
+  /// Requires: the first byte that is not blank is `{`.
   static func read(_ page: UnsafeRawBufferPointer) throws(PageError) -> JSONPage {
     guard page.count <= byteCountMax else { throw .jsonTooLarge }
     do {

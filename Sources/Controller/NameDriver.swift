@@ -1,4 +1,4 @@
-// Asks for the host names that a `NameWatch` wants to know, in threads of their own.
+// Resolves the host names that a `NameWatch` wants resolved, on threads of its own.
 package import Fleet
 package import IO
 package import Primitives
@@ -8,13 +8,13 @@ package struct NameDriver: Sendable {
   package private(set) var watch = NameWatch()
   private let pool: LookupPool
 
-  /// `waker` is the control loop's. Errors: eventfd's.
+  /// `waker` is the control loop's. Errors: those of eventfd.
   package init(waker: Waker) throws(IOError) { pool = try LookupPool(asker: waker) }
 
-  /// Takes the names of a configuration. Asks for new ones at the next `turn`.
+  /// Takes the names of a configuration. New names are looked up at the next `turn`.
   package mutating func apply(_ fleet: Fleet, now: Nanoseconds) { watch.apply(fleet, now: now) }
 
-  /// Takes answers and asks what is due. True where addresses came or went.
+  /// Takes answers and starts lookups that are due. Returns true if addresses have changed.
   package mutating func turn(now: Nanoseconds, wall: Nanoseconds) -> Bool {
     var isChanged = false
     for answer in pool.take() {
@@ -27,7 +27,7 @@ package struct NameDriver: Sendable {
     return isChanged
   }
 
-  /// Waits until every name was tried, for `span` at most. Blocks.
+  /// Waits until every name was looked up once, for `span` at most. Blocks.
   package mutating func tryAll(atMost span: Nanoseconds) {
     let deadline = Clock.now + span
     _ = turn(now: Clock.now, wall: Clock.wall)

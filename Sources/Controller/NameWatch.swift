@@ -1,17 +1,16 @@
-// The addresses of host names as a value: when to ask again, what an answer changes, what is kept
-// where there is none. Time is an argument; NameDriver asks.
-// Invariant: a failure or an empty answer takes no address away (STRICT_DNS as in Envoy, with the
-// last good answer kept).
+// The addresses of host names as a value: when to look up again, what an answer changes, and what
+// is kept without one. Time is an argument; NameDriver does the lookups. Invariant: a failed lookup
+// or an empty answer removes no address (as STRICT_DNS in Envoy, but the last good answer is kept).
 package import Fleet
 package import Primitives
 
-/// What came of a question.
+/// The answer to a lookup.
 package enum NameAnswer: Sendable, Equatable {
   case addresses([HostAddress])
   case failed(String)
 }
 
-/// How a question ended, for metrics.
+/// How a lookup ended, for metrics.
 package enum NameResult: Int, CaseIterable, Sendable {
   case ok, failed, timeout
 
@@ -24,26 +23,26 @@ package enum NameResult: Int, CaseIterable, Sendable {
   }
 }
 
-/// Addresses that came or went, or questions that began to fail or to work again.
+/// A change of a name: addresses were added or removed, or lookups began to fail or to work again.
 package struct NameChange: Sendable, Equatable {
   package let host: String
   package let added: [HostAddress]
   package let removed: [HostAddress]
-  /// Addresses beyond the limit.
+  /// The number of addresses beyond the limit.
   package let leftOut: Int
-  /// nil: it works.
+  /// nil: lookups work.
   package let failure: String?
 }
 
 package struct NameWatch: Sendable {
-  /// What is known of one name.
+  /// The state of one name.
   package struct State: Sendable {
     package let host: String
-    /// The last good answer's, sorted; at most `Fleet.addressesPerNameMax`.
+    /// The addresses of the last good answer, sorted; at most `Fleet.addressesPerNameMax`.
     package fileprivate(set) var addresses: [HostAddress] = []
     package fileprivate(set) var failure: String?
     package fileprivate(set) var lastSuccessWall: Nanoseconds?
-    /// A first answer of any kind came, or its time is over.
+    /// Whether the first lookup has ended, with an answer or by time-out.
     package fileprivate(set) var isTried = false
     fileprivate var counts = [UInt64](repeating: 0, count: NameResult.allCases.count)
     fileprivate var askedAt: Nanoseconds?
@@ -59,7 +58,7 @@ package struct NameWatch: Sendable {
 
   package init() {}
 
-  /// Takes the names of a configuration; those that stay keep all that is known of them.
+  /// Takes the names of a configuration; names that stay keep their state.
   package mutating func apply(_ fleet: Fleet, now: Nanoseconds) {
     policy = fleet.names
     let before = states
@@ -70,17 +69,17 @@ package struct NameWatch: Sendable {
     }
   }
 
-  /// The addresses by name. Names that never had any are left out.
+  /// The addresses by name. Names that never had an address are left out.
   package var table: [String: [HostAddress]] {
     Dictionary(
       states.filter { !$0.addresses.isEmpty }.map { ($0.host, $0.addresses) },
       uniquingKeysWith: { first, _ in first })
   }
 
-  /// Whether every name was tried once.
+  /// Whether every name was looked up once.
   package var isTried: Bool { states.allSatisfy(\.isTried) }
 
-  /// When `due` has something to say again, at the earliest.
+  /// The earliest time at which `due` returns more.
   package var nextDue: Nanoseconds {
     states.reduce(.distantFuture) { next, state in
       guard let askedAt = state.askedAt else { return min(next, state.nextAt) }
@@ -88,7 +87,7 @@ package struct NameWatch: Sendable {
     }
   }
 
-  /// The names to be asked for now; each has to end in a `finished`, however late.
+  /// The names to look up now. Each has to end with a call of `finished`, however late.
   package mutating func due(now: Nanoseconds) -> [String] {
     var hosts: [String] = []
     for index in states.indices {
@@ -106,7 +105,7 @@ package struct NameWatch: Sendable {
     return hosts
   }
 
-  /// Takes an answer. True where addresses came or went.
+  /// Takes an answer. Returns true if addresses have changed.
   package mutating func finished(
     _ host: String, _ answer: NameAnswer, now: Nanoseconds, wall: Nanoseconds
   ) -> Bool {
@@ -117,7 +116,7 @@ package struct NameWatch: Sendable {
     states[index].nextAt = now + policy.interval
     switch answer {
     case .failed(let reason):
-      // One question is counted once.
+      // A lookup is counted only once.
       if !wasLate { end(index, .failed, failure: reason) }
       return false
     case .addresses(let found):

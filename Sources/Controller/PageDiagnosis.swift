@@ -1,29 +1,29 @@
-// Why there are no metrics where they were looked for, in words that help. Pure: an answer (and
-// those to a few well-known paths of the same server) in, a problem and hints out. What is known
-// of servers is data beside the presets (ServerClue, PortClue, Preset.advice).
+// Why a metrics page was not found where it was expected, with helpful hints. Pure: the input is an
+// answer (and answers to a few well-known paths of the same server), the output a problem and
+// hints. Facts about servers are data beside the presets (ServerClue, PortClue, Preset.advice).
 import Fleet
 
 package struct PageDiagnosis: Sendable, Equatable {
   /// One sentence without a full stop.
   package var problem: String
-  /// The likeliest first.
+  /// The most likely one first.
   package var hints: [String]
-  /// The preset of the server that this seems to be.
+  /// The preset of the server that was probably asked.
   package var preset: String?
 
-  /// Whether the answers to `ServerClue.paths` may tell more: something speaks HTTP there.
+  /// Whether the answers to `ServerClue.paths` may help: the server speaks HTTP.
   package static func wantsFollowUps(_ fetch: PageFetch) -> Bool {
     if case .answered = fetch.outcome { true } else { false }
   }
 
-  /// Where else metrics may be on this port: the pages of presets, but for where was looked.
+  /// Other paths on this port that may have metrics: those of the presets, without `path`.
   package static func otherPaths(than path: String) -> [String] {
     Preset.all.map(\.path).reduce(into: []) { paths, other in
       if other != path, !paths.contains(other) { paths.append(other) }
     }
   }
 
-  /// `error` is what was wrong with a page of status 200; `followUps` are the answers to
+  /// `error` says what was wrong with a page of status 200; `followUps` are the answers to
   /// `ServerClue.paths`.
   package init(
     _ fetch: PageFetch, error: PageError? = nil, port: UInt16, followUps: [PageFetch] = []
@@ -98,8 +98,8 @@ package struct PageDiagnosis: Sendable, Equatable {
     }
   }
 
-  /// A frame SETTINGS on stream 0 is how an HTTP/2 server greets (RFC 9113 §3.4, §4.1); an alert
-  /// is what a TLS server says to plain text (RFC 8446 §5.1).
+  /// An HTTP/2 server begins with a SETTINGS frame on stream 0 (RFC 9113 §3.4, §4.1); a TLS server
+  /// answers plain text with an alert (RFC 8446 §5.1).
   private static func otherProtocol(_ bytes: [UInt8], isCut: Bool) -> [String] {
     if bytes.count >= 9, bytes[0] == 0, bytes[3] == 4, bytes[5..<9].allSatisfy({ $0 == 0 }) {
       return [

@@ -1,21 +1,21 @@
-// Why a whole page could not be read, in words that help whoever configured it.
+// Why a whole page could not be read, in words that help the person who configured it.
 
-/// A page without any use. Its samples, if any, are not looked at.
+/// The page cannot be used. Its samples, if any, are not read.
 package enum PageError: Error, Sendable, Equatable {
   case empty
-  /// JSON where Prometheus text was expected; with the page's beginning.
+  /// JSON where Prometheus text was expected, with the beginning of the page.
   case isJSON(String)
-  /// HTML; with the page's beginning.
+  /// HTML, with the beginning of the page.
   case isHTML(String)
-  /// A compressed body, though we asked for none.
+  /// Compressed content, although none was asked for.
   case isCompressed
-  /// Not one line is a sample or a comment; with the first error.
+  /// No line is a sample or a comment; with the first error.
   case noSamples(String)
-  /// A line is wrong, and the source is strict; with the first error.
+  /// A line is malformed, and the source is strict; with the first error.
   case malformed(String)
-  /// Something else where JSON was expected; with the page's beginning.
+  /// Something else where JSON was expected, with the beginning of the page.
   case notJSON(String)
-  /// It begins like JSON and is none.
+  /// The page begins like JSON but is malformed.
   case badJSON
   /// JSON deeper than `JSONPage.depthMax` or with more values than `JSONPage.valueMax`.
   case tooDeep, tooManyValues

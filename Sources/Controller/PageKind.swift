@@ -1,8 +1,8 @@
-// What a page is, by its first bytes. Servers label pages wrongly, answer HTML on the wrong path
-// and JSON while they load.
+// Recognises what a page is by its first bytes. Servers label pages wrongly, answer HTML on a wrong
+// path and JSON while they load.
 
 enum PageKind {
-  /// Throws unless the page may be Prometheus text.
+  /// Throws if the page cannot be Prometheus text.
   static func requirePrometheus(_ page: UnsafeRawBufferPointer) throws(PageError) {
     let start = try firstByte(page)
     switch page[start] {
@@ -13,7 +13,7 @@ enum PageKind {
     }
   }
 
-  /// Throws unless the page may be a JSON object.
+  /// Throws if the page cannot be a JSON object.
   static func requireJSON(_ page: UnsafeRawBufferPointer) throws(PageError) {
     let start = try firstByte(page)
     switch page[start] {
@@ -23,7 +23,7 @@ enum PageKind {
     }
   }
 
-  /// The offset of the first byte that is no blank.
+  /// The offset of the first byte that is not blank.
   private static func firstByte(_ page: UnsafeRawBufferPointer) throws(PageError) -> Int {
     // gzip (RFC 1952 §2.3.1), zstd (RFC 8878 §3.1.1).
     if page.starts(with: [0x1F, 0x8B]) || page.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) {
@@ -34,7 +34,7 @@ enum PageKind {
     return start
   }
 
-  /// `{"quoted.name"} 5` is Prometheus text too; JSON has a colon behind its first key, or none.
+  /// `{"quoted.name"} 5` is Prometheus text too; JSON has a colon after its first key, or no key.
   private static func isJSON(_ page: UnsafeRawBufferPointer, _ brace: Int) -> Bool {
     var index = skipBlanks(page, brace + 1)
     guard index < page.count, page[index] == UInt8(ascii: "\"") else {

@@ -1,17 +1,17 @@
-// From a page's bytes to one reading for each signal of a source: exact names, the first present
-// wins; labels; aggregate; rates per series, counted from send to send (RateWindow says from
-// where). A page is told by its content, not by what its head claims.
+// Turns a page's bytes into one reading for each signal of a source: exact names, of which the
+// first on the page wins; labels; aggregate; rates per series from one sending time to the next
+// (RateWindow decides over which window). The format is recognised by the content, not by the head.
 import Exposition
 package import Fleet
 package import Primitives
 
-/// Reads the pages of one endpoint and source, in the order of their sending.
+/// Reads the pages of one endpoint and source, in the order in which their scrapes were sent.
 package struct PageReader: Sendable {
-  /// The most series of one selector.
+  /// The largest number of series of one selector.
   package static let seriesMax = 4_096
   private static let startTimeName = "process_start_time_seconds"
 
-  /// A name that is looked for: where it belongs.
+  /// A name that is looked for, and the selector it belongs to.
   private struct WantedName: Sendable {
     let name: String
     let selector: Int
@@ -19,18 +19,18 @@ package struct PageReader: Sendable {
     let rank: Int
   }
 
-  /// What is kept of a signal from page to page.
+  /// The state of a signal from page to page.
   private struct Part: Sendable {
-    /// Which of `selected` it reads: one, or two for a quotient.
+    /// The elements of `selected` that the signal reads: one, or two for a quotient.
     let first: Int
     let second: Int?
     var window = RateWindow()
-    /// What was counted last, before scale and complement; nil where nothing was.
+    /// The last rate, before scale and complement; nil: there was none.
     var counted: Double?
   }
 
   private let source: ScrapeSource
-  /// A rate over a longer time without a page says nothing about now.
+  /// A rate over a longer time without a page says nothing about the present.
   package var windowMax: Nanoseconds
   private var selected: [SelectedSeries] = []
   private var wanted: [WantedName] = []
@@ -38,7 +38,7 @@ package struct PageReader: Sendable {
   private var startTime: Double?
   private var previousSentAt: Nanoseconds?
 
-  /// Requires: patterns that `TextPattern` takes.
+  /// Requires: patterns that `TextPattern` supports.
   package init(_ source: ScrapeSource, windowMax: Nanoseconds) {
     self.source = source
     self.windowMax = windowMax
@@ -69,8 +69,8 @@ package struct PageReader: Sendable {
     return selected.count - 1
   }
 
-  /// Reads a page whose request was sent at `sentAt`. After an error the page before is still the
-  /// one that rates count from.
+  /// Reads a page whose request was sent at `sentAt`. After an error, rates still count from the
+  /// previous page.
   package mutating func read(
     _ page: UnsafeRawBufferPointer, sentAt: Nanoseconds
   ) throws(PageError) -> PageReading {
@@ -105,7 +105,7 @@ package struct PageReader: Sendable {
 
   // MARK: Gathering
 
-  /// A page on which nothing is right is not metrics at all, and must not count as a page.
+  /// A page without a single valid line is not a metrics page and must not count as one.
   private func checkHasSamples(_ page: UnsafeRawBufferPointer) throws(PageError) {
     var parser = SampleParser(page, isStrict: source.isStrict)
     if source.isStrict {
@@ -195,7 +195,7 @@ package struct PageReader: Sendable {
     return try Self.quotient(value, aggregate.of(try selected[second].values()))
   }
 
-  /// What counters say of the window that ends with this page.
+  /// The rate of counters over the window that ends with this page.
   private mutating func counted(
     _ index: Int, at now: Nanoseconds, spacing: Nanoseconds?, didRestart: Bool
   ) throws(Absence) -> Double {
@@ -215,7 +215,7 @@ package struct PageReader: Sendable {
     if verdict == .still {
       for counter in counters { selected[counter].makeBase() }
     }
-    // Whatever comes of it, increases are counted from this page from now on.
+    // Whatever the result, increases count from this page on.
     defer { for counter in counters { selected[counter].makeBase() } }
     parts[index].counted = nil
     var seconds = (spacing ?? .zero).seconds
@@ -225,12 +225,12 @@ package struct PageReader: Sendable {
     return value
   }
 
-  /// Why nothing can be counted up to this page; from it on it can.
+  /// Why no rate can be computed up to this page; from this page on it can.
   private func reasonToBegin(
     _ counters: [Int], spacing: Nanoseconds?, didRestart: Bool
   ) -> Absence? {
     do throws(Absence) {
-      // What this page lacks is a better reason than what the one before lacked.
+      // A series missing on this page is a better reason than one missing on the previous page.
       for counter in counters { _ = try selected[counter].values() }
     } catch {
       return error

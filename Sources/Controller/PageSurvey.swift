@@ -1,11 +1,11 @@
-// What a page is good for: which presets fit it, and what the signals of one come to over two
-// pages. Pure; the same reader as in production.
+// What a page is useful for: which presets fit it, and the signals of one preset over two pages.
+// Pure; uses the same reader as in production.
 import Exposition
 package import Fleet
 package import Primitives
 
 package struct PageSurvey: Sendable, Equatable {
-  /// How much of a preset the page has.
+  /// How much of a preset is on the page.
   package struct Fit: Sendable, Equatable {
     package var preset: String
     package var found: Int
@@ -16,13 +16,13 @@ package struct PageSurvey: Sendable, Equatable {
   package struct Row: Sendable, Equatable {
     package var name: String
     package var reading: SignalReading
-    /// The page announces its metric (`# TYPE`), whether it has samples of it yet or not.
+    /// Whether the page announces the metric (`# TYPE`), with samples or without.
     package var isAnnounced = false
     package var thresholds: SignalSpec.Thresholds?
     package var isRatio: Bool
     package var role: SignalRole?
 
-    /// As the headroom law sees it; nil where it does not.
+    /// The load according to the headroom law; nil: it has none.
     package var load: Double? {
       guard let value = reading.value, let thresholds else { return nil }
       return ControlLaw.load(of: value, thresholds)
@@ -33,19 +33,20 @@ package struct PageSurvey: Sendable, Equatable {
   package var sampleCount = 0
   package var parseErrorCount = 0
   package var firstParseError: String?
-  /// Those that have any of it, the best first.
+  /// The presets with any signal on the page, the best first.
   package var fits: [Fit] = []
-  /// The preset that `rows` are of; nil where none fits.
+  /// The preset that `rows` belong to; nil: none fits.
   package var preset: String?
   package var rows: [Row] = []
-  /// Of the headroom law, 0...1, and what decides; nil where nothing has thresholds and a number.
+  /// The load of the headroom law, 0...1, and the signal that decides; nil: no signal has both
+  /// thresholds and a number.
   package var load: Double?
   package var loadDetail: String?
-  /// Names of the page that sound like load, for where no preset fits.
+  /// Names on the page that sound like load, in case no preset fits.
   package var suspects: [String] = []
 
-  /// Reads the first page and, where there is one, a later one. `preset`: nil takes the best.
-  /// Throws where the first page is none.
+  /// Reads the first page and, if there is one, a later one. `preset`: nil chooses the best. Throws
+  /// if the first page is not a metrics page.
   package init(
     _ first: [UInt8], _ second: (page: [UInt8], after: Nanoseconds)?, preset chosen: Preset?
   ) throws(PageError) {
@@ -59,7 +60,7 @@ package struct PageSurvey: Sendable, Equatable {
       }
       if found > 0 { fits.append(Fit(preset: preset.name, found: found, of: readings.count)) }
     }
-    // Many of them, then a large share of them; `process` fits half the world.
+    // The number of signals counts first, then their share; `process` fits very many pages.
     fits.sort { a, b in
       if (a.preset == "process") != (b.preset == "process") { return b.preset == "process" }
       if a.found != b.found { return a.found > b.found }
@@ -104,7 +105,7 @@ package struct PageSurvey: Sendable, Equatable {
     return names
   }
 
-  /// JSON where the page cannot be Prometheus text and the JSON preset has something of it.
+  /// JSON if the page cannot be Prometheus text and the JSON preset has a signal on it.
   private static func format(_ page: [UInt8]) -> ScrapeSource.Format {
     let isText = page.withUnsafeBytes { bytes in
       do throws(PageError) {
@@ -128,7 +129,7 @@ package struct PageSurvey: Sendable, Equatable {
     var reader = PageReader(preset.source, windowMax: .seconds(600))
     let readings = try read(&reader, first, .zero)
     guard let second else { return readings }
-    // A second page that is none leaves what the first one said.
+    // If the second page cannot be read, the readings of the first one stay.
     return (try? read(&reader, second.page, second.after)) ?? readings
   }
 
@@ -152,7 +153,7 @@ package struct PageSurvey: Sendable, Equatable {
     "active", "processing", "utiliz", "usage", "busy", "concurren",
   ]
 
-  /// Counts the samples and the lines that are none, and notes names that sound like load.
+  /// Counts the samples and the malformed lines, and collects names that sound like load.
   private mutating func count(_ page: [UInt8]) {
     page.withUnsafeBytes { bytes in
       var parser = SampleParser(bytes)
@@ -183,8 +184,8 @@ package struct PageSurvey: Sendable, Equatable {
 }
 
 extension SignalSpec {
-  /// Whether one of its metrics is among the names of TYPE lines, which leave out the endings of
-  /// counters, histograms and summaries, or do not.
+  /// Whether one of its metrics is among the names of TYPE lines, with or without the suffixes of
+  /// counters, histograms and summaries.
   fileprivate func isAnnounced(by names: Set<String>) -> Bool {
     if names.isEmpty { return false }
     var isFound = false

@@ -1,17 +1,18 @@
-// What a pool is asked for against what it can do: the forecast of its requests over the capacity
-// of its eligible endpoints, for whoever decides how many endpoints there shall be. A pure value.
+// A pool's demand relative to its capacity: the forecast of its requests over the capacity of its
+// eligible endpoints, for those who decide how many endpoints there are. A pure value.
 import Primitives
 
 package struct PoolDemand: Sendable {
   package internal(set) var forecast = Forecast()
-  /// Requests a second that the eligible endpoints can do; nil while none of them is known.
+  /// Requests per second that the eligible endpoints can serve; nil: no endpoint's capacity is
+  /// known.
   package private(set) var capacity: Double?
   package private(set) var basis = CapacityBasis.busy
 
   package init() {}
 
-  /// Expected rate in five minutes (the rate now while there is no forecast) ÷ capacity: 1 is full.
-  /// nil while either is unknown, and where no endpoint is eligible.
+  /// The expected rate in five minutes (the present rate without a forecast) ÷ capacity; 1 is full.
+  /// nil if either is unknown or no endpoint is eligible.
   package var ratio: Double? {
     guard let capacity, capacity > 0 else { return nil }
     guard let rate = forecast.expected(.fiveMinutes) ?? forecast.rate else { return nil }
@@ -43,13 +44,14 @@ package struct PoolDemand: Sendable {
     NumberWords.fixed(rate, rate < 10 ? 2 : rate < 100 ? 1 : 0)
   }
 
-  /// Adds up a pool's capacity. Endpoints of which nothing is known count like the others, by the
-  /// law's opinion of what they are worth.
+  /// Adds up a pool's capacity. Endpoints of unknown capacity count like the others, in proportion
+  /// to the law's weights.
   struct Sum {
     private var capacity: (slots: Double, busy: Double) = (0, 0)
     private var worth: (slots: Double, busy: Double, all: Double) = (0, 0, 0)
 
-    /// An endpoint that takes new exchanges. `worth` is relative to others', > 0 where it counts.
+    /// Adds an endpoint that takes new exchanges. `worth` is relative to the others and counts if >
+    /// 0.
     mutating func add(_ found: Double?, hasSlots: Bool, worth each: Double) {
       guard each > 0 else { return }
       worth.all += each

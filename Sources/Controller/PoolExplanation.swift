@@ -1,29 +1,29 @@
-// From samples to weights as data: everything that decides the weights of a pool, each number with
-// its unit in its name. The content of GET /api/v1/pools/POOL/explain; `explain` prints it as text.
-// What is not known is absent.
+// The way from samples to weights as data: everything that decides the weights of a pool, with the
+// unit in each name. The content of GET /api/v1/pools/POOL/explain; `explain` prints it as text.
+// Unknown values are absent.
 import Fleet
 package import Primitives
 
-/// How the weights of a pool came to be.
+/// How the weights of a pool were computed.
 package struct PoolExplanation: Sendable, Equatable, Encodable {
-  /// An operator's order that is in force.
+  /// An operator's change that is in force.
   package struct Order: Sendable, Equatable, Encodable {
     /// `freeze`, `pin`, `scale`, `drain`, or a parameter of the law.
     package var name: String
     package var value: String?
-    /// Absent: until it is taken back.
+    /// Absent: until it is reset.
     package var remainingSeconds: Double?
-    /// Of a drain with a deadline: how long clients with its cookie still come back.
+    /// For a drain with a deadline: how long clients with the affinity cookie still return.
     package var sessionsRemainingSeconds: Double?
   }
 
-  /// How endpoints slow down as they get more to do; docs/control.md names the terms.
+  /// How endpoints slow down under load; docs/control.md defines the terms.
   package struct Shape: Sendable, Equatable, Encodable {
-    /// Where it is known from: `configured`, `engine`, `pages`, `learnt`, or `none`.
+    /// Where the shape comes from: `configured`, `engine`, `pages`, `learnt`, or `none`.
     package var source: String
-    /// Requests that an endpoint without a `concurrency` of its own serves at once.
+    /// The requests that an endpoint without a `concurrency` of its own serves at once.
     package var slots: Double?
-    /// How much the delay of others counts in a pick.
+    /// How much the delay of other requests counts in a pick.
     package var delayPrice: Double
   }
 
@@ -32,25 +32,25 @@ package struct PoolExplanation: Sendable, Equatable, Encodable {
   package var balance: String
   package var dryRun: Bool
   package var frozen: Bool
-  /// Why weights stay as they are, where they do.
+  /// Why weights are frozen, if they are.
   package var freezeReason: String?
-  /// The least share of its configured weight that an endpoint keeps.
+  /// The lowest share of its configured weight that an endpoint keeps.
   package var floorRatio: Double
-  /// Configured weights a second.
+  /// In configured weights per second.
   package var slewPerSecond: Double
   package var slowStartSeconds: Double
-  /// The median over the endpoints of the mean response time.
+  /// The median of the endpoints' mean response times.
   package var medianResponseSeconds: Double?
-  /// The median over the endpoints of the answers a second.
+  /// The median of the endpoints' answers per second.
   package var medianAnswersPerSecond: Double?
-  /// Over what time the balancer's observations fade.
+  /// The decay time of the balancer's observations.
   package var evidenceDecaySeconds: Double
-  /// Of the law `capacity`, where it steers.
+  /// Present if the law `capacity` steers.
   package var shape: Shape?
-  /// How many balancers send requests to the endpoints, this one included.
+  /// The number of balancers that send requests to the endpoints, this one included.
   package var balancers: Double
   package var scrapeIntervalSeconds: Double
-  /// What response times are compared with, where that is known.
+  /// The response time that others are compared with, if known.
   package var responseNormalSeconds: Double?
   package var responseAlarmSeconds: Double?
   package var p99AlarmSeconds: Double?
@@ -58,9 +58,9 @@ package struct PoolExplanation: Sendable, Equatable, Encodable {
   package var endpoints: [EndpointExplanation]
 }
 
-/// How the weight of one endpoint came to be.
+/// How the weight of one endpoint was computed.
 package struct EndpointExplanation: Sendable, Equatable, Encodable {
-  /// The active checks.
+  /// The health checks.
   package struct Health: Sendable, Equatable, Encodable {
     package var state: String
     package var failure: String?
@@ -72,76 +72,77 @@ package struct EndpointExplanation: Sendable, Equatable, Encodable {
     /// `fine`, `stalled` or `trial`.
     package var state: String
     package var cause: String?
-    /// For how long it has had work and shown none.
+    /// How long it has had work without making progress.
     package var stillSeconds: Double
   }
 
-  /// The balancer's counts since the endpoint is known.
+  /// The balancer's counts since the endpoint was added.
   package struct Requests: Sendable, Equatable, Encodable {
     package var inFlight: UInt64
     package var started: UInt64
     package var completed: UInt64
     package var failed: UInt64
-    /// Answered with 429, 503 or another error that is no failure of the endpoint's.
+    /// Answered with 429, 503 or another error that does not count as the endpoint's failure.
     package var refused: UInt64
     package var ejections: UInt64
     package var readmissions: UInt64
-    /// How long the oldest request in flight has run.
+    /// The age of the oldest request in flight.
     package var oldestSeconds: Double?
   }
 
-  /// What workers have it ejected for.
+  /// Why workers have ejected the endpoint.
   package struct Rest: Sendable, Equatable, Encodable {
     package var reason: String
-    /// Attempts in a row that ended that way.
+    /// Consecutive attempts that failed with this reason.
     package var failures: Int
-    /// Since it began.
+    /// The time since the ejection began.
     package var seconds: Double
-    /// Until some request may try it; 0: single requests do.
+    /// The time until a request may try the endpoint; 0: single requests try it now.
     package var nextTrialSeconds: Double
     package var text: String
   }
 
-  /// What canaries find.
+  /// The results of canaries.
   package struct Trials: Sendable, Equatable, Encodable {
-    /// `good`, `late`, or why it failed.
+    /// `good`, `late`, or the reason of the failure.
     package var last: String
     package var detail: String?
     package var ageSeconds: Double
-    /// How long it took.
+    /// The duration of the last canary.
     package var seconds: Double
     /// Absent: none was good.
     package var lastGoodAgeSeconds: Double?
     package var goodInRow: Int
     package var goodNeeded: Int
-    /// How long a good one usually takes, where that is known.
+    /// The usual duration of a good canary, if known.
     package var usualSeconds: Double?
   }
 
-  /// Recent answers, as a sum that fades.
+  /// Recent answers, as sums that decay.
   package struct Answers: Sendable, Equatable, Encodable {
     package var count: Double
     package var windowSeconds: Double?
     package var meanResponseSeconds: Double
   }
 
-  /// The load of other balancers, by its metrics page.
+  /// The load of other balancers, from the endpoint's metrics page.
   package struct Others: Sendable, Equatable, Encodable {
     package var requests: Double
     package var meanRequests: Double
   }
 
-  /// The terms of the law `capacity`; docs/control.md names them.
+  /// The terms of the law `capacity`; docs/control.md defines them.
   package struct Terms: Sendable, Equatable, Encodable {
     package var amount: Double
     package var seconds: Double
     package var unansweredSeconds: Double
-    /// ln of how much better than its base weight it is over minutes, and of how much better than
-    /// that it was in the last seconds, less the dead bands.
+    /// ln of the endpoint's speed relative to its base weight over minutes, and of its speed in the
+    /// last seconds relative to that, less the dead bands.
     package var usual: Double
     package var lately: Double
     package var factor: Double
-    /// Endpoints of the same weight, itself included, since their speeds cannot be told apart.
+    /// The number of endpoints with the same weight, itself included, because their speeds cannot
+    /// be told apart.
     package var likeCount: Int
   }
 
@@ -151,7 +152,7 @@ package struct EndpointExplanation: Sendable, Equatable, Encodable {
     package var value: Double
     package var normal: Double
     package var alarm: Double
-    /// What the weight is multiplied by.
+    /// The factor that the weight is multiplied by.
     package var ratio: Double
   }
 
@@ -171,13 +172,13 @@ package struct EndpointExplanation: Sendable, Equatable, Encodable {
     package var role: String?
     package var normal: Double?
     package var alarm: Double?
-    /// Between normal (0) and alarm (1).
+    /// The position between normal (0) and alarm (1).
     package var load: Double?
     /// Why the last page had no number.
     package var absence: String?
   }
 
-  /// One of the last changes of the target weight.
+  /// A recent change of the target weight.
   package struct Change: Sendable, Equatable, Encodable {
     package var ageSeconds: Double
     package var from: Double
@@ -192,17 +193,17 @@ package struct EndpointExplanation: Sendable, Equatable, Encodable {
   package var baseWeight: Double
   package var targetWeight: Double
   package var effectiveWeight: Double
-  /// Effective ÷ base weight; absent where the base is 0.
+  /// Effective ÷ base weight; absent if the base weight is 0.
   package var factor: Double?
   package var reason: String
   package var reasonText: String
   package var health: Health?
   package var watchdog: Watch
   package var ejection: Rest?
-  /// Absent where there is none, and where none was needed yet.
+  /// Absent without a canary, and before the first one.
   package var canary: Trials?
   package var requests: Requests
-  /// As the balancer saw them.
+  /// Recent answers as the balancer saw them.
   package var answers: Answers?
   /// The same over minutes.
   package var usually: Answers?
@@ -211,12 +212,12 @@ package struct EndpointExplanation: Sendable, Equatable, Encodable {
   package var limit: Limit?
   package var pages: [Page]
   package var orders: [PoolExplanation.Order]
-  /// The newest first, at most three.
+  /// At most three, the newest first.
   package var changes: [Change]
 }
 
 extension PoolExplanation {
-  /// Of the pool of that name; nil where there is none. Allocates.
+  /// Explains the pool with that name; nil: there is none. Allocates.
   package init?(pool name: String, of controller: Controller, now: Nanoseconds) {
     guard let index = controller.fleet.pools.firstIndex(where: { $0.name == name }) else {
       return nil

@@ -1,32 +1,30 @@
-// Whether an endpoint is what it was: one that fell far below its own past, or let a request wait
-// far longer than usual, is sick. While it is sick and has nothing to do, it is given a request now
-// and then, so that it does not have to wait until its bad times are forgotten.
-// Invariant: of endpoints that have answered no trial well yet, trials are at most a fiftieth of
-// the pool's requests; one trial at a time is given in a pool, and each worker takes it once at
-// most.
-// A pure value; docs/control.md tells the rules.
+// Whether an endpoint is sick: it fell far below its own past, or let a request wait far longer
+// than usual. A sick endpoint that has no requests is given one now and then, so that it need not
+// wait until its bad time is forgotten. Invariant: trials of endpoints that have answered none well
+// are at most a fiftieth of the pool's requests; a pool gives one trial at a time, and each worker
+// takes it at most once. A pure value; docs/control.md describes the rules.
 
 package struct Probation: Sendable, Equatable {
-  /// Good answers that a sick endpoint owes.
+  /// The number of good answers that a sick endpoint needs.
   static let debt = 3
-  /// It is sick where its weight is less than this share of its usual one.
+  /// An endpoint is sick if its weight falls below this share of its usual one.
   static let fallRatio = 0.4
-  /// … or where a request took, or waits for, so many times what is usual.
+  /// … or if a request takes, or has waited for, this many times the usual time.
   static let lateRatio = 8.0
-  /// An answer to a trial is good if it takes no more than so many times what is usual.
+  /// A trial is good if its answer takes at most this many times the usual time.
   static let goodRatio = 6.0
-  /// The most that the pause between two trials is lengthened.
+  /// The largest factor by which the pause between two trials grows.
   static let backMax = 16.0
   /// The share of the pool's requests that may be trials.
   static let trialShare = 0.02
 
-  /// Good answers that are missing; 0: it is well.
+  /// The number of good answers still needed; 0: the endpoint is well.
   package private(set) var owed = 0
-  /// Pauses are so many times as long as they are at first.
+  /// The factor of the pause between two trials.
   package private(set) var back = 1.0
-  /// Seconds for which it has had nothing to do.
+  /// How many seconds the endpoint has had no request.
   private var idleSeconds = 0.0
-  /// It was given a trial that has not been answered.
+  /// A trial is in flight.
   private(set) var isTried = false
   private var triedSeconds = 0.0
 
@@ -34,11 +32,11 @@ package struct Probation: Sendable, Equatable {
 
   package var isSick: Bool { owed > 0 }
 
-  /// It is, or seems to be, sick.
+  /// The endpoint is, or seems to be, sick.
   package mutating func fall() { owed = Self.debt }
 
-  /// Takes what it did in the last `passed` seconds. `usual`: what a request usually takes there or
-  /// in the pool, whichever is longer. True where it is well again by this: its bad times are over.
+  /// Takes what the endpoint did in the last `passed` seconds. `usual`: the usual time of a request
+  /// there or in the pool, whichever is longer. Returns true if the endpoint has just recovered.
   package mutating func take(
     _ delta: CapacityDelta, inFlight: Double, outstandingSeconds: Double, usual: Double,
     passed: Double
@@ -54,8 +52,8 @@ package struct Probation: Sendable, Equatable {
       delta.longest > Self.lateRatio * usual
       || outstandingSeconds > Self.lateRatio * usual * (inFlight + 1)
     let hasEnded = delta.completions + delta.failed > 0
-    // What was sent before it was sick may end late: only a trial says that it still is. One that
-    // hangs is in vain before it ends: others wait for theirs.
+    // Requests sent before the endpoint was sick may end late: only a failed trial says that it is
+    // still sick. A trial that hangs has failed before it ends, so that other endpoints get theirs.
     let wasTried = isTried
     if hasEnded || isLate { isTried = false }
     let isGood = delta.failed == 0 && delta.longest <= Self.goodRatio * usual
@@ -70,27 +68,28 @@ package struct Probation: Sendable, Equatable {
     return owed == 0
   }
 
-  /// A canary failed there, or took far too long: a trial in vain that cost no client anything.
+  /// A canary failed or was late: a failed trial that cost no client's request.
   package mutating func canaryFailed() {
     if isSick { owed = Self.debt }
   }
 
-  /// Whether it should get the next request. `sickIdle`: how many of the pool wait for one, `rate`:
-  /// the pool's requests a second, `isCleared`: what canaries say of it, nil where there are none.
+  /// Whether the endpoint should get the next request. `sickIdle`: the number of the pool's
+  /// endpoints that wait for a trial; `rate`: the pool's requests per second; `isCleared`: what
+  /// canaries say of the endpoint, nil without canaries.
   package func wantsTrial(sickIdle: Int, rate: Double, isCleared: Bool? = nil) -> Bool {
     guard isSick, !isTried, idleSeconds > 0, isCleared != false else { return false }
-    // A good answer earns the next request at once.
+    // After a good answer the endpoint gets the next request at once.
     if owed < Self.debt { return true }
-    // A trial after good canaries is no gamble with a client's request.
+    // A trial after good canaries puts no client's request at risk.
     if isCleared == true { return idleSeconds >= back }
     let pause = max(1, Double(sickIdle) / max(Self.trialShare * rate, 1e-3))
     return idleSeconds >= back * pause
   }
 
-  /// Whether it waits for a trial.
+  /// Whether the endpoint waits for a trial.
   package var isWaiting: Bool { isSick && idleSeconds > 0 }
 
-  /// It is given one.
+  /// The endpoint is given a trial.
   package mutating func begin() {
     isTried = true
     triedSeconds = 0

@@ -1,4 +1,4 @@
-// One metrics page of one endpoint over time: its schedule, its counts, its signals.
+// One metrics page of one endpoint over time: its schedule, its counters, its signals.
 package import Fleet
 package import Primitives
 
@@ -6,15 +6,15 @@ package struct ScrapeState: Sendable {
   package let source: ScrapeSource
   package internal(set) var timer: ProbeTimer
   package private(set) var statistics = ProbeStatistics()
-  /// One for each signal of the source, in its order.
+  /// The states of the source's signals, in the same order.
   package private(set) var signals: [SignalState]
-  /// When the last scrape that brought a page was sent.
+  /// When the last successful scrape was sent.
   package private(set) var pageSentAt: Nanoseconds?
-  /// What the last page said of the endpoint's work; nil where no signal of it has a role.
+  /// What the last page said about the endpoint's work; nil: no signal has a role.
   private(set) var work: WorkReading?
-  /// How often a page said that the process behind it began anew.
+  /// How often a page showed that the process behind it had restarted.
   package private(set) var restartCount: UInt64 = 0
-  /// Scrapes in a row that were not over in time.
+  /// The number of scrapes in a row that timed out.
   private(set) var timeoutsInRow = 0
   /// Whether any signal has a role.
   let hasRoles: Bool
@@ -30,12 +30,12 @@ package struct ScrapeState: Sendable {
     reader = PageReader(source, windowMax: Freshness.expiryAge(interval: interval))
   }
 
-  /// How far the number of signal `index` may be believed.
+  /// The freshness of signal `index`.
   package func freshness(_ index: Int, now: Nanoseconds) -> Freshness {
     signals[index].freshness(now: now, interval: timer.interval)
   }
 
-  /// The signals that a law may use. Changes nothing, as `EndpointState`'s.
+  /// Collects the signals that a law may use. Changes no state, like `EndpointState`'s method.
   mutating func gatherSignals(_ now: Nanoseconds, _ ratiosOnly: Bool, into found: inout [LawSignal])
   {
     for index in signals.indices {
@@ -64,7 +64,7 @@ package struct ScrapeState: Sendable {
     reader.windowMax = Freshness.expiryAge(interval: interval)
   }
 
-  /// Takes the end of the attempt.
+  /// Takes the end of an attempt.
   mutating func take(
     _ outcome: ProbeOutcome, of attempt: ProbeTimer.Attempt, now: Nanoseconds, wall: Nanoseconds
   ) {
@@ -103,7 +103,7 @@ package struct ScrapeState: Sendable {
 }
 
 extension ScrapeState {
-  /// Of several signals of one role the first that has a number counts.
+  /// If several signals have the same role, the first one with a number counts.
   private func workReading(_ page: PageReading, sentAt: Nanoseconds) -> WorkReading {
     var work = WorkReading()
     work.window = pageSentAt.map { (sentAt - $0).seconds }

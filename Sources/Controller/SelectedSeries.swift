@@ -1,6 +1,6 @@
-// The series of one selector on the present page and, for counters, on the page before and on the
-// one that increases are counted from.
-// Invariant: a series counts once a page; at most `PageReader.seriesMax` of them are kept.
+// The series of one selector on the present page and, for counters, on the previous page and on the
+// base, from which increases count. Invariant: a series counts once a page; at most
+// `PageReader.seriesMax` series are kept.
 import Exposition
 import Fleet
 import Primitives
@@ -8,26 +8,26 @@ import Primitives
 struct SelectedSeries: Sendable {
   enum Kind: Sendable { case value, counter, buckets }
 
-  /// From here on a value stands for "not supported".
+  /// Values from here on mean "not supported".
   static let sentinel = 9.2233720368547e18
 
   let names: [String]
   private let takesAll: Bool
   private let labels: [LabelTest]
   let kind: Kind
-  /// The index in `names` of the best name so far.
+  /// The index in `names` of the best name found so far.
   private var bestName = Int.max
-  /// In the order of the page.
+  /// Series in the order of the page.
   private var keys: [UInt64] = []
   private var current: [UInt64: Double] = [:]
   private var previous: [UInt64: Double] = [:]
   private var base: [UInt64: Double] = [:]
-  /// The upper bounds of buckets by series.
+  /// The upper bounds of buckets, by series.
   private var bounds: [UInt64: Double] = [:]
-  /// Why the last value that was refused was.
+  /// Why the last rejected value was rejected.
   private var refusal: Absence?
 
-  /// `suffix` is put behind every name.
+  /// `suffix` is appended to every name.
   init(_ selector: SampleSelector, _ kind: Kind, suffix: String = "") {
     names = selector.names.map { $0 + suffix }
     takesAll = selector.takesAll
@@ -39,7 +39,7 @@ struct SelectedSeries: Sendable {
 
   // MARK: The page
 
-  /// The page before becomes what the last page was.
+  /// Begins a new page; the present one becomes the previous one.
   mutating func beginPage() {
     if isCounter { swap(&previous, &current) }
     current.removeAll(keepingCapacity: true)
@@ -49,7 +49,7 @@ struct SelectedSeries: Sendable {
     refusal = nil
   }
 
-  /// Takes a sample that has the name of that index, where the labels are right.
+  /// Takes a sample with the name of that index, if its labels match.
   mutating func take(_ sample: Sample, name index: Int) {
     guard isWanted(name: index), labels.allSatisfy({ $0.holds(for: sample) }) else { return }
     let key = SeriesKey.of(sample)
@@ -68,7 +68,7 @@ struct SelectedSeries: Sendable {
     take(value.number, key: SeriesKey.of(value.name))
   }
 
-  /// Whether a sample of that name may count. A better name throws out what there is.
+  /// Whether a sample with that name counts. A better name replaces what was collected before.
   private mutating func isWanted(name index: Int) -> Bool {
     if takesAll { return true }
     guard index <= bestName else { return false }
@@ -82,7 +82,7 @@ struct SelectedSeries: Sendable {
     return true
   }
 
-  /// nil is a value that is no number.
+  /// nil: the value is not a number.
   private mutating func take(_ value: Double?, key: UInt64) {
     guard let value else { return refusal = .wrongFormat }
     guard value.isFinite else { return refusal = .notFinite }
@@ -103,11 +103,11 @@ struct SelectedSeries: Sendable {
     return keys.map { current[$0, default: 0] }
   }
 
-  /// Whether the page differs from the one before.
+  /// Whether the page differs from the previous one.
   var hasChanged: Bool { current != previous }
 
-  /// Whether a counter is lower than on the page before. One is enough to spoil the window: the
-  /// others, which began anew too, may only have passed their old values already.
+  /// Whether a counter is lower than on the previous page. One is enough to discard the window:
+  /// other counters that were reset too may already have passed their old values.
   var hasFallen: Bool {
     for key in keys {
       if let before = previous[key], let now = current[key], now < before { return true }
@@ -115,7 +115,7 @@ struct SelectedSeries: Sendable {
     return false
   }
 
-  /// This page becomes the one that increases are counted from.
+  /// Makes this page the base, from which increases count.
   mutating func makeBase() { base = current }
 
   /// The increases since the base, never empty.
@@ -141,15 +141,15 @@ struct SelectedSeries: Sendable {
   }
 }
 
-/// A label's condition, its patterns compiled.
+/// A label's condition with its patterns compiled.
 struct LabelTest: Sendable {
   private let match: SampleSelector.LabelMatch
   private let patterns: [TextPattern]
-  /// What the condition says of a sample without the label: an absent label is an empty one, as in
-  /// Prometheus.
+  /// Whether the condition holds for a sample without the label. An absent label equals an empty
+  /// one, as in Prometheus.
   let holdsWithoutLabel: Bool
 
-  /// Requires: patterns that `TextPattern` takes; the configuration has checked them.
+  /// Requires: patterns that `TextPattern` supports; the configuration has checked them.
   init(_ match: SampleSelector.LabelMatch) {
     self.match = match
     patterns = match.isPattern ? match.values.compactMap { try? TextPattern($0) } : []

@@ -1,5 +1,5 @@
-// A series as 64 bits: FNV-1a over the name and each label, the labels added up so that their order
-// does not matter. A collision can only spoil the page of the endpoint that made it.
+// A series as 64 bits: FNV-1a over the name and each label, with the labels' hashes added so that
+// their order does not matter. A collision can only spoil the page of the endpoint that made it.
 import Exposition
 
 enum SeriesKey {

@@ -1,22 +1,22 @@
-// Learns how the endpoints of a pool slow down from how long requests took, by what was in flight
-// when each was sent: flat up to a number of slots, a straight line, or neither. Needed only where
-// nobody says how many slots there are: neither the file nor the kind of server nor a page.
-// A pure value; docs/control.md tells how well it does.
+// Learns how the endpoints of a pool slow down from the durations of requests by the number in
+// flight when each was sent: flat up to a number of slots, a straight line, or neither. Needed only
+// if the number of slots is known neither from the file nor from the kind of server nor from a
+// page. A pure value; docs/control.md evaluates it.
 import Fleet
 import Primitives
 
 struct ShapeFit: Sendable, Equatable {
-  /// Evidence of at most so many endpoints is looked at.
+  /// The largest number of endpoints whose evidence is used.
   static let endpointsMax = 64
-  /// It fades over so many seconds, or over twenty mean response times where that is longer.
+  /// The decay time, seconds; twenty mean response times if that is longer.
   static let tau = 60.0
-  /// A bucket, an endpoint and a pool with fewer answers say nothing.
+  /// The fewest answers with which a bucket, an endpoint and a pool count.
   static let bucketMin = 2.0
   static let endpointMin = 10.0
   static let poolMin = 50.0
 
-  /// By bucket: answers, and the sum of their durations in seconds; and the cells that they were
-  /// made of.
+  /// By bucket: the answers and the sum of their durations in seconds, and the cells they were read
+  /// from.
   private struct Row: Sendable, Equatable {
     var endpointIndex: Int
     var counts = [Double](repeating: 0, count: OccupancyBucket.count)
@@ -26,9 +26,9 @@ struct ShapeFit: Sendable, Equatable {
   }
   private var rows: [Row] = []
 
-  /// What could be the truth.
+  /// The shapes that are compared.
   enum Candidate: Equatable {
-    /// Shares its speed: m times as long with m.
+    /// Shares its speed: requests take m times as long with m in flight.
     case sharing
     case knee(Double, slope: Double)
     case line(slope: Double)
@@ -51,7 +51,7 @@ struct ShapeFit: Sendable, Equatable {
       } + lines.map { .line(slope: $0) }
   }()
 
-  /// Takes the cells of the endpoints at `endpointIndexes`, `passed` seconds after the last time.
+  /// Takes the cells of the endpoints at `endpointIndexes`, `passed` seconds after the last call.
   mutating func take(
     _ board: EvidenceBoard, endpointIndexes: [Int], passed: Double, fleetResponse: Double
   ) {
@@ -76,7 +76,7 @@ struct ShapeFit: Sendable, Equatable {
     }
   }
 
-  /// A point that counts.
+  /// A bucket with enough answers.
   private struct Point {
     var row: Int
     var count: Double
@@ -84,8 +84,8 @@ struct ShapeFit: Sendable, Equatable {
     var occupancy: Double
   }
 
-  /// The most plausible shape; `unknown` where nothing can be said. `marginal` is the price of
-  /// delay where there are slots.
+  /// The most plausible shape; `unknown` if there is none. `marginal` is the price of delay if the
+  /// endpoints have slots.
   func shape(marginal: Double) -> ServiceShape {
     let points = usablePoints()
     let total = points.reduce(0) { $0 + $1.count }
@@ -100,7 +100,7 @@ struct ShapeFit: Sendable, Equatable {
     let freedom = Double(max(1, points.count - rowCount))
     guard let least = misfits.min() else { return .unknown }
     let variance = max(0.2, least / freedom)
-    // What is simplest has the benefit of the doubt.
+    // The simplest shape gets the benefit of the doubt.
     let weights = zip(found, misfits).map { candidate, misfit in
       exponential(-(misfit - least) / (4 * variance))
         * (candidate == .sharing ? 2 * Double(found.count) : 1)
@@ -131,7 +131,7 @@ struct ShapeFit: Sendable, Equatable {
     return points.last?.occupancy ?? 1
   }
 
-  /// χ² of a shape, each endpoint having a speed of its own.
+  /// χ² of a shape, with a speed fitted to each endpoint.
   private func misfit(_ shape: ServiceShape, _ points: [Point]) -> Double {
     var sum = 0.0
     var begin = 0
@@ -153,7 +153,7 @@ struct ShapeFit: Sendable, Equatable {
     return sum
   }
 
-  /// The kind that is the most plausible, and its number, a mean over those of the kind.
+  /// The most plausible kind of shape and its number, averaged over the candidates of that kind.
   private func read(
     _ found: [Candidate], _ weights: [Double], top: Double, marginal: Double
   ) -> ServiceShape {
@@ -174,12 +174,12 @@ struct ShapeFit: Sendable, Equatable {
     if knees > unknown, knees > lines {
       return .slots(Self.rounded(exponential(kneeLogs / knees)), marginal: marginal)
     }
-    // Under feedback of the pick a server that shares looks flatter than it is.
+    // Because picks react to load, a server that shares its speed looks flatter than it is.
     let slope = lines > 0 ? Self.rounded(exponential(lineLogs / lines) / 4) : 1
     guard lines > unknown, slope > 1 else { return .unknown }
     return ServiceShape(knee: .infinity, slope: slope, marginal: 1)
   }
 
-  /// In halves, so that the workers' tables are not made anew each second.
+  /// Rounds to halves, so that the workers' tables are not rebuilt every second.
   private static func rounded(_ value: Double) -> Double { (2 * value).rounded() / 2 }
 }

@@ -1,34 +1,34 @@
-// What one page says of one signal: a number, or why there is none. A missing number is never 0.
+// What one page says about one signal: a number, or why there is none. A missing number is never 0.
 
 /// Why a page gave no number for a signal.
 package enum Absence: String, Error, Sendable, CaseIterable {
-  /// No sample has one of the names and the labels.
+  /// No sample has one of the names and matching labels.
   case missing
-  /// NaN or infinite, or what was computed is.
+  /// The number is NaN or infinite, or what was computed from it is.
   case notFinite
-  /// So large that it stands for "not supported" (DCGM's 2^63 − 14 and the like).
+  /// The number is so large that it means "not supported" (DCGM's 2^63 − 14 and the like).
   case sentinel
-  /// A load or a counter below 0.
+  /// A load or a counter is below 0.
   case negative
-  /// A rate has no earlier page to be counted from.
+  /// A rate needs an earlier page.
   case needsSecondSample
-  /// A counter fell: its window is skipped.
+  /// A counter was reset: its window is skipped.
   case counterReset
-  /// The page says that the process started anew: nothing of before counts.
+  /// The page shows that the process restarted: earlier pages do not count.
   case restarted
-  /// The name is there, but it is no number (JSON).
+  /// The value is there but not a number (JSON).
   case wrongFormat
-  /// The other half of a ratio is 0.
+  /// The divisor of a ratio is 0.
   case divisionByZero
-  /// Nothing was observed within the window: there is no mean and no quantile of nothing.
+  /// Nothing was observed within the window, so that there is no mean and no quantile.
   case noObservations
   /// Fewer than two buckets, or none for `+Inf`.
   case badHistogram
-  /// Over `PageReader.seriesMax`.
+  /// There are more than `PageReader.seriesMax` series.
   case tooManySeries
 
-  /// The page has no number for the signal, and that is all there is to it: the operator's `absent`
-  /// may stand for it. Otherwise it is only not known yet, or wrong.
+  /// The page has no number for the signal, and for no other reason than its absence: the
+  /// operator's `absent` may replace it. Otherwise the number is unknown for now, or wrong.
   var isNoNumber: Bool {
     switch self {
     case .missing, .notFinite, .sentinel, .divisionByZero, .noObservations: true
@@ -81,11 +81,11 @@ extension Absence {
 package enum SignalReading: Sendable, Equatable {
   /// Finite; after scale and complement.
   case value(Double)
-  /// The signal's `absent` number stands for what the page lacks.
+  /// The signal's `absent` number, used for the given reason.
   case assumed(Double, Absence)
   case absent(Absence)
 
-  /// The number, nil where there is none.
+  /// The number; nil: there is none.
   package var value: Double? {
     switch self {
     case .value(let value), .assumed(let value, _): value
@@ -94,14 +94,14 @@ package enum SignalReading: Sendable, Equatable {
   }
 }
 
-/// All that a page said.
+/// The result of reading one page.
 package struct PageReading: Sendable, Equatable {
-  /// One for each signal of the source, in its order.
+  /// The readings of the source's signals, in the same order.
   package var readings: [SignalReading]
-  /// Lines that were refused; the others count.
+  /// The number of malformed lines; the other lines count.
   package var parseErrorCount = 0
-  /// Such as `line 3, column 9: bad_number`, of the first of them.
+  /// The first error, such as `line 3, column 9: bad_number`.
   package var firstParseError: String?
-  /// `process_start_time_seconds` changed since the page before.
+  /// `process_start_time_seconds` changed since the previous page.
   package var didRestart = false
 }

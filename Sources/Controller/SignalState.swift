@@ -1,16 +1,16 @@
-// May a signal's last number still be believed? Its age counts from when the scrape was *sent*:
+// Whether a signal's last number may still be used. Its age counts from when the scrape was *sent*:
 // counting from receipt would make a slow page look young.
 package import Primitives
 
-/// How far a number may be believed.
+/// How far a number may be trusted.
 package enum Freshness: UInt8, Sendable, CaseIterable {
   /// At most three intervals old.
   case fresh
   /// Older, but at most ten intervals, or 30 s where that is longer.
   case stale
-  /// Older still: nothing to go by.
+  /// Older still: the number is not used.
   case expired
-  /// No number yet, or none since the process behind the page began anew.
+  /// There is no number yet, or none since the process behind the page restarted.
   case blackout
 
   /// The value of a metric label, finite by construction.
@@ -37,9 +37,9 @@ package enum Freshness: UInt8, Sendable, CaseIterable {
   }
 }
 
-/// What is known of one signal of one endpoint.
+/// The state of one signal of one endpoint.
 package struct SignalState: Sendable, Equatable {
-  /// Of the last page that was read; nil before the first.
+  /// The reading of the last page; nil before the first.
   package private(set) var reading: SignalReading?
   /// The last number; nil in blackout.
   package private(set) var value: Double?
@@ -48,7 +48,7 @@ package struct SignalState: Sendable, Equatable {
 
   package init() {}
 
-  /// Takes a page's reading. A missing number leaves the last one to grow old.
+  /// Takes a page's reading. If the number is missing, the last one stays and grows old.
   package mutating func take(_ reading: SignalReading, sentAt: Nanoseconds) {
     self.reading = reading
     guard let number = reading.value else { return }
@@ -56,10 +56,10 @@ package struct SignalState: Sendable, Equatable {
     valueAt = sentAt
   }
 
-  /// The process behind the page began anew: what it said before is no longer true.
+  /// The process behind the page restarted: its earlier numbers no longer hold.
   package mutating func restart() { value = nil }
 
-  /// How far `value` may be believed at `now`.
+  /// The freshness of `value` at `now`.
   package func freshness(now: Nanoseconds, interval: Nanoseconds) -> Freshness {
     guard value != nil else { return .blackout }
     let age = now - valueAt

@@ -1,14 +1,14 @@
-// Whether a request takes as long as its content is long: within an endpoint, the slope of duration
-// (in means of the endpoint) on length (in means of the pool). 0 where length says nothing, as with
-// LLM prompts beside long answers; 1 where a request twice as long takes twice as long.
-// A pure value; docs/control.md tells what it is for.
+// Whether a request's duration depends on the length of its content: within an endpoint, the slope
+// of duration (in means of the endpoint) over length (in means of the pool). 0 if length does not
+// matter, as with LLM prompts beside long answers; 1 if a request of twice the length takes twice
+// as long. A pure value; docs/control.md says what it is for.
 import Fleet
 import Primitives
 
 struct SizeFit: Sendable, Equatable {
-  /// Evidence fades over so many seconds.
+  /// The decay time of evidence, seconds.
   static let tau = 60.0
-  /// With fewer requests nothing is said.
+  /// The fewest requests that a result needs.
   static let countMin = 20.0
 
   private struct Sums: Sendable, Equatable {
@@ -29,7 +29,7 @@ struct SizeFit: Sendable, Equatable {
     .sizedCount, .sizes, .sizeSquares, .sizedMicros, .sizeMicros,
   ]
 
-  /// Takes the cells of the endpoints at `endpointIndexes`, `passed` seconds after the last time.
+  /// Takes the cells of the endpoints at `endpointIndexes`, `passed` seconds after the last call.
   mutating func take(_ board: EvidenceBoard, endpointIndexes: [Int], passed: Double) {
     if rows.map(\.endpointIndex) != endpointIndexes {
       rows = endpointIndexes.map { Row(endpointIndex: $0) }

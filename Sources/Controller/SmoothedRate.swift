@@ -1,15 +1,16 @@
 // A rate's level and damped trend: Holt's linear method with a trend that dies away (Gardner,
-// McKenzie 1985), made to jump where the rate jumps. Bins of noise are smoothed away slowly; when
-// the mean of the last bins is more than four standard errors off, it becomes the level at once.
-// A pure value; allocates nothing.
+// McKenzie 1985), which jumps when the rate jumps. Noise is smoothed slowly; when the mean of the
+// last bins is more than four standard errors off, it becomes the level at once. A pure value;
+// allocates nothing.
 import Glibc
 
 /// How fast a `SmoothedRate` learns; times in bins.
 struct Smoothing: Sendable {
-  /// The part of a bin's surprise that goes into the level, and of that into the trend.
+  /// The share of a bin's error that is added to the level, and the share of that added to the
+  /// trend.
   let levelGain: Double
   let trendGain: Double
-  /// What is left of the trend after a bin.
+  /// The factor that the trend keeps after a bin.
   let damping: Double
 
   init(levelBins: Double, trendBins: Double?, dampingBins: Double = 360) {
@@ -20,26 +21,27 @@ struct Smoothing: Sendable {
 }
 
 struct SmoothedRate: Sendable {
-  /// Standard errors that the mean of the last bins may be off before it becomes the level.
+  /// The number of standard errors beyond which the mean of the last bins becomes the level.
   static let jumpErrors = 4.0
-  /// A jump shows in a minute, a large one in half of it.
+  /// The number of bins over which a jump is detected: a minute, or half of it for a large one.
   static let longWindow = 6
   static let shortWindow = 3
-  /// Bins until there is a trend, after the start and after a jump.
+  /// The number of bins before there is a trend, after the start and after a jump.
   static let trendAge = 30
   static let noiseGain = 0.02
 
   private(set) var level = 0.0
-  /// Change a bin, before damping.
+  /// The change per bin, before damping.
   private(set) var trend = 0.0
-  /// Bins that the level rests on; 0: none yet.
+  /// The number of bins that the level is based on; 0: none yet.
   private(set) var age = 0
-  /// Variance of a bin around the level, from the differences of neighbours, which know no level.
+  /// The variance of a bin around the level, computed from differences of neighbouring bins, which
+  /// do not depend on the level.
   private var noise = 0.0
   private var previous = 0.0
   private var recent: (Double, Double, Double, Double, Double, Double) = (0, 0, 0, 0, 0, 0)
 
-  /// Takes one bin; `variance` is the least that its noise can have.
+  /// Takes one bin; `variance` is a lower bound of its noise.
   mutating func take(_ value: Double, _ smoothing: Smoothing, variance: Double) {
     recent = (value, recent.0, recent.1, recent.2, recent.3, recent.4)
     defer { previous = value }

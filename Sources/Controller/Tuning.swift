@@ -1,34 +1,34 @@
-// What an operator says while it runs: an endpoint's weight pinned or scaled, an endpoint drained,
-// a pool's weights frozen, a law's parameter changed. Each may end by itself; all end with the
-// process. Health beats drain, drain beats weight, a pin beats the law.
+// Changes that an operator makes at run time: an endpoint's weight pinned or scaled, an endpoint
+// drained, a pool's weights frozen, a law's parameter changed. Each may expire; all end with the
+// process. Health takes precedence over drain, drain over weight, a pin over the law.
 package import Fleet
 package import Primitives
 
-/// A word of the operator, for some time.
+/// A value that the operator set, with an optional expiry.
 package struct Until<Value: Sendable & Equatable>: Sendable, Equatable {
   package var value: Value
-  /// nil: until it is taken back.
+  /// nil: until it is reset.
   package var expiresAt: Nanoseconds?
 
   func isOver(_ now: Nanoseconds) -> Bool { expiresAt.map { now >= $0 } ?? false }
 }
 
-/// What was said of an endpoint.
+/// The operator's changes to an endpoint.
 package struct EndpointTuning: Sendable, Equatable {
   /// The effective weight.
   package internal(set) var pin: Until<Double>?
-  /// Multiplies what the law gives.
+  /// A factor for the law's weight.
   package internal(set) var scale: Until<Double>?
   package internal(set) var drain: Until<Bool>?
-  /// When a drain leaves no sessions either; nil: never.
+  /// When a drain ends sessions too; nil: never.
   package internal(set) var drainDeadline: Nanoseconds?
-  /// That was.
+  /// Whether that time has passed.
   package internal(set) var isDrained = false
   package init() {}
 }
 
 extension EndpointTuning {
-  /// Drops what is over, and says what that was.
+  /// Removes expired changes and returns them.
   fileprivate mutating func drop(_ now: Nanoseconds) -> [TuningAction] {
     guard pin != nil || scale != nil || drain != nil else { return [] }
     var dropped: [TuningAction] = []
@@ -49,25 +49,25 @@ extension EndpointTuning {
   }
 }
 
-/// What was said of a pool.
+/// The operator's changes to a pool.
 package struct PoolTuning: Sendable, Equatable {
-  /// Weights stay as they are.
+  /// Weights are frozen.
   package internal(set) var freeze: Until<Bool>?
   package internal(set) var changes: [Until<PolicyChange>] = []
   package init() {}
 
-  /// The pool's policy with the operator's changes.
+  /// The pool's policy with the operator's changes applied.
   func applied(to policy: WeightPolicy) -> WeightPolicy {
     changes.reduce(into: policy) { $1.value.apply(to: &$0) }
   }
 }
 
-/// One parameter of a law.
+/// A changed parameter of a law.
 package enum PolicyChange: Sendable, Equatable {
   case law(Law)
   /// Range 0...1.
   case floor(Double)
-  /// Base weights a second, range 0.01...100.
+  /// In base weights per second, range 0.01...100.
   case slew(Double)
   case dryRun(Bool)
 
@@ -99,14 +99,14 @@ package enum PolicyChange: Sendable, Equatable {
 }
 
 package enum TuningAction: Sendable, Equatable {
-  // Of an endpoint.
+  // Changes to an endpoint.
   case pin(Double)
   case scale(Double)
   case drain
-  // Of a pool.
+  // Changes to a pool.
   case freeze
   case set(PolicyChange)
-  /// Takes everything back that was said: of the endpoint, or of the pool and its endpoints.
+  /// Resets all changes of the endpoint, or of the pool and its endpoints.
   case reset
 
   package var text: String {
@@ -129,15 +129,15 @@ package enum TuningAction: Sendable, Equatable {
   }
 }
 
-/// An order to the controller.
+/// A change that an operator requests.
 package struct TuningRequest: Sendable, Equatable {
   package var pool: String
-  /// nil: the pool.
+  /// nil: the change is to the pool.
   package var endpoint: SocketAddress?
   package var action: TuningAction
-  /// nil: until it is taken back.
+  /// nil: until it is reset.
   package var lasts: Nanoseconds?
-  /// Of a drain: how long sessions may go on; nil: as long as it lasts.
+  /// For a drain: how long sessions may continue; nil: as long as the drain lasts.
   package var deadline: Nanoseconds?
 
   package init(
@@ -152,13 +152,13 @@ package struct TuningRequest: Sendable, Equatable {
   }
 }
 
-/// Why an order was refused.
+/// Why a change was refused.
 package enum TuningError: Error, Sendable, Equatable {
   case noPool(String)
   case noEndpoint(String, pool: String)
   case needsEndpoint(String)
   case needsPool(String)
-  /// The law would have nothing to read.
+  /// The law would have no signals to read.
   case needsSignals(Law)
 
   package var message: String {
@@ -174,19 +174,19 @@ package enum TuningError: Error, Sendable, Equatable {
   }
 }
 
-/// An order that was taken, or one whose time was over.
+/// A change that was made, or one that expired.
 package struct TuningChange: Sendable, Equatable {
   package let at: Nanoseconds
   package let pool: String
   package let endpoint: SocketAddress?
-  /// Such as `pin 2.0`.
+  /// For example `pin 2.0`.
   package let action: String
   package let lasts: Nanoseconds?
   package let hasExpired: Bool
 }
 
 extension Controller {
-  /// Takes an order; it is in force with the next tick. Errors change nothing.
+  /// Makes a change; it takes effect with the next tick. After an error nothing has changed.
   package mutating func tune(
     _ request: TuningRequest, now: Nanoseconds
   ) throws(TuningError) {
@@ -253,7 +253,7 @@ extension Controller {
     }
   }
 
-  /// Drops what is over, with a note of each.
+  /// Removes expired changes, each with an entry in the log.
   mutating func expireTuning(_ now: Nanoseconds) {
     guard tuningLog.count > 0 else { return }
     for index in fleet.pools.indices {

@@ -1,59 +1,60 @@
-// Whether an endpoint that has work does any of it. Three clocks run while there is work: of its
-// own work counter, of the content of its answers to us, and of any sign of life. What it is known
-// to take its time for lengthens them, and so does the content that it was sent, so that a long
-// prefill or a slow batch is no stall.
-// Invariant: an endpoint that has no work never stalls; one that is out comes back by a sign of
-// work, or is tried again, one request at a time, after a pause that grows.
-// A pure value; docs/health.md tells the rules and where their numbers come from.
+// Whether an endpoint that has work makes progress. Three clocks run while there is work: of the
+// endpoint's own work counter, of the content of its answers to us, and of any sign of life. Pauses
+// that it is known to make lengthen their limits, and so does the content of the requests sent to
+// it, so that a long prefill or a slow batch is no stall. Invariant: an endpoint without work never
+// stalls; a stalled one is readmitted by a sign of work, or is tried again, one request at a time,
+// after a pause that grows. A pure value; docs/health.md describes the rules and the origin of
+// their numbers.
 package import Fleet
 import Primitives
 
-/// What is seen of one endpoint at one tick. Counts only grow.
+/// What is observed of one endpoint at one tick. Counters only grow.
 package struct WatchdogReading: Sendable, Equatable {
-  /// What its last page says, as long as the page is fresh.
+  /// The contents of the endpoint's last page, while it is fresh.
   package struct Page: Sendable, Equatable {
-    /// Of the page; a new one has another.
+    /// Identifies the page; a new page has another serial.
     package var serial: Int64 = 0
-    /// Requests that it runs or holds; nil: it does not say.
+    /// The requests that the endpoint runs or holds; nil: the page does not say.
     package var load: Double?
-    /// Steps of work a second, or requests that ended; nil: it does not say.
+    /// Steps of work per second, or requests that ended; nil: the page does not say.
     package var progress: Double?
-    /// Requests wait for their turn, or it does not say.
+    /// Requests wait in the endpoint's queue, or the page does not say.
     package var isQueueing = false
-    /// `progress` moves only where a request ends.
+    /// `progress` changes only when a request ends.
     package var isCoarse = false
     package init() {}
   }
-  /// Ours.
+  /// Our own requests in flight.
   package var inFlight = 0.0
   package var started = 0.0
   /// Pieces of content, and answers that ended.
   package var pieces = 0.0
-  /// Content of our requests, bytes: of all; of those in flight whose answer has none yet; of those
-  /// whose answer had some.
+  /// Content of our requests, bytes: of all; of those in flight whose answer has no content yet; of
+  /// those whose answer had some.
   package var startedBytes = 0.0
   package var outstandingBytes = 0.0
   package var answeredBytes = 0.0
   package var page: Page?
-  /// Answers to scrapes and health checks, with whatever status.
+  /// Answers to scrapes and health checks, with any status.
   package var answers: UInt64 = 0
-  /// Scrapes in a row that were not over in time.
+  /// The number of scrapes in a row that timed out.
   package var scrapeTimeouts = 0
-  /// Seconds for which a health check has not been answered; 0: it was. nil: there are none.
+  /// How many seconds a health check has not been answered; 0: the last one was. nil: there are no
+  /// checks.
   package var healthSilence: Double?
-  /// Between two scrapes, seconds.
+  /// The time between two scrapes, seconds.
   package var interval = 1.0
   package init() {}
 }
 
 package struct Watchdog: Sendable, Equatable {
-  /// Why an endpoint is taken for stalled.
+  /// Why an endpoint counts as stalled.
   package enum Cause: UInt8, Sendable, CaseIterable {
-    /// Its page says that it has work; the counter of work stands.
+    /// Its page shows work, but its work counter does not move.
     case noProgress
-    /// It has requests of ours, and no content comes, while others answer.
+    /// It has requests of ours and sends no content, while others do.
     case noContent
-    /// It has work, and answers neither scrapes nor checks.
+    /// It has work and answers neither scrapes nor checks.
     case noAnswer
 
     /// The value of a metric label, finite by construction.
@@ -69,45 +70,45 @@ package struct Watchdog: Sendable, Equatable {
   package enum Phase: Sendable, Equatable {
     case fine
     case stalled(Cause)
-    /// Takes single requests, to be seen at work.
+    /// It takes single requests until it is seen to make progress.
     case trial
   }
 
   package enum Event: Sendable, Equatable {
-    /// Its pause is over.
+    /// The pause is over, and a trial begins.
     case retried
-    /// It is at work again.
+    /// It makes progress again.
     case recovered
   }
 
   static let pauseMax = 60.0
-  /// After so long without a stall the next one is the first again.
+  /// After this many seconds without a stall, pauses begin with the first one again.
   static let fineMin = 60.0
   static let freshMax = 3.0
-  /// A health check that has been silent for so long counts as evidence.
+  /// The shortest silence of a health check that counts as evidence, seconds.
   static let healthSilenceMin = 1.0
 
   package private(set) var phase = Phase.fine
-  /// Seconds for which it has had work and shown none; 0 while it gets on or is idle.
+  /// How many seconds it has had work without progress; 0 while it makes progress or is idle.
   package private(set) var stillness = 0.0
   private var tripCounts = [UInt64](repeating: 0, count: Cause.allCases.count)
-  /// The clocks, seconds.
+  /// The three clocks.
   private var work = StillClock()
   private var content = StillClock()
   private var life = StillClock()
   private var ahead = ContentAhead()
-  /// Requests sent before the content clock began.
+  /// The requests sent before the content clock began.
   private var startedBefore = 0.0
-  /// Seconds since it was seen at work by us; for the other endpoints of its pool.
+  /// Seconds since we saw it make progress; used for the other endpoints of its pool.
   package private(set) var quiet = Double.infinity
   private var hasOwnWork = false
-  /// In the present phase, seconds.
+  /// The time in the present phase, seconds.
   private var phaseAge = 0.0
   private var trialAge = 0.0
   private var pauses = 0
-  /// Answered a probe since the stall began.
+  /// Whether it answered a probe since the stall began.
   private var isAlive = false
-  /// It was seen at work since the tick before.
+  /// Whether it made progress since the previous tick.
   private var isMoving = false
   private var last: WatchdogReading?
 
@@ -115,17 +116,17 @@ package struct Watchdog: Sendable, Equatable {
 
   package func trips(_ cause: Cause) -> UInt64 { tripCounts[Int(cause.rawValue)] }
 
-  /// It is back since a short while: answers that end now were held up by the stall.
+  /// Whether it has just recovered: answers that end now were delayed by the stall.
   package var isFreshlyBack: Bool { phase == .fine && pauses > 0 && phaseAge < Self.freshMax }
 
-  /// Whether a probe now would tell more: it has work and a scrape was not answered.
+  /// Whether a probe now would help: the endpoint has work, and a scrape was not answered.
   package private(set) var isSuspicious = false
 
   // MARK: Ticks
 
-  /// Takes what was seen `passed` seconds after the last time. Returns why it should be taken out
-  /// now, to be followed by `trip` where the pool can do without it. `othersMove`: the others of
-  /// its pool answer.
+  /// Takes a reading `passed` seconds after the last one. Returns why the endpoint should be taken
+  /// out now; the caller then calls `trip` if the pool can do without the endpoint. `othersMove`:
+  /// other endpoints of the pool answer.
   package mutating func observe(
     _ now: WatchdogReading, passed: Double, othersMove: Bool, _ policy: WatchdogPolicy
   ) -> Cause? {
@@ -143,7 +144,7 @@ package struct Watchdog: Sendable, Equatable {
     work.fade(passed)
     content.fade(passed)
     life.fade(passed)
-    // One that was out and came back may have been slow; or it hung, and will again.
+    // After a stall, long pauses are not learned: the endpoint may be slow, or hang again.
     let learnedMax = phase == .fine ? StillClock.learnedMax : policy.timeout.seconds
     advanceWork(now, passed, moves: moves, learnedMax)
     advanceContent(now, passed, hasContent: hasContent, moves: moves, learnedMax)
@@ -156,9 +157,9 @@ package struct Watchdog: Sendable, Equatable {
       return cause(now, othersMove: othersMove, policy)
     case .stalled: return nil
     case .trial:
-      // Of all trials together: clients may be less patient.
+      // The age of all trials together, since clients may give up earlier than the watchdog.
       if now.inFlight > 0 { trialAge += passed }
-      // A trial is one request; what clients gave up before may still be read.
+      // A trial is one request; the endpoint may still be reading requests that clients gave up.
       let limit = max(
         policy.timeout.seconds, 3 * work.learned, 4 * content.learned,
         3 * ahead.seconds(now.outstandingBytes, pause: work.learned, interval: now.interval))
@@ -167,7 +168,7 @@ package struct Watchdog: Sendable, Equatable {
     }
   }
 
-  /// It is taken out.
+  /// Takes the endpoint out.
   package mutating func trip(_ cause: Cause) {
     tripCounts[Int(cause.rawValue)] += 1
     enter(.stalled(cause))
@@ -175,7 +176,8 @@ package struct Watchdog: Sendable, Equatable {
     isAlive = false
   }
 
-  /// What changes for one that is out or on trial. After `observe`, in the same tick.
+  /// Moves a stalled endpoint, or one on trial, to its next phase. Call after `observe` in the same
+  /// tick.
   package mutating func advance(
     _ now: WatchdogReading, passed: Double, _ policy: WatchdogPolicy
   ) -> Event? {
@@ -215,7 +217,7 @@ package struct Watchdog: Sendable, Equatable {
 
   // MARK: Clocks
 
-  /// Of the page's counter of work. A page that is late stops the clock, but does not set it back.
+  /// Runs the clock of the page's work counter. A late page stops the clock but does not reset it.
   private mutating func advanceWork(
     _ now: WatchdogReading, _ passed: Double, moves: Bool, _ learnedMax: Double
   ) {
@@ -228,7 +230,7 @@ package struct Watchdog: Sendable, Equatable {
       work.move(learnedMax, ahead.unread)
       hasOwnWork = now.inFlight > 0
     } else if page.progress == nil || !hasWork {
-      // A counter that began anew, or nothing to do.
+      // The counter was reset, or there is no work.
       work.begin(ahead.unread)
       hasOwnWork = false
     } else {
@@ -237,8 +239,8 @@ package struct Watchdog: Sendable, Equatable {
     }
   }
 
-  /// Of the content of answers to us. It stops where we have nothing there: what was sent before
-  /// was given up, not answered.
+  /// Runs the clock of the content of answers to us. It stops while we have no request there:
+  /// earlier requests were given up, not answered.
   private mutating func advanceContent(
     _ now: WatchdogReading, _ passed: Double, hasContent: Bool, moves: Bool, _ learnedMax: Double
   ) {
@@ -257,7 +259,8 @@ package struct Watchdog: Sendable, Equatable {
     startedBefore = now.started
   }
 
-  /// Of anything at all. A server may answer nobody while it computes: that is learned in full.
+  /// Runs the clock of any sign of life. A server may answer nothing while it computes: that pause
+  /// is learned in full.
   private mutating func advanceLife(_ now: WatchdogReading, _ passed: Double, isSign: Bool) {
     let hasWork = now.inFlight > 0 || (now.page?.load ?? 0) > 0
     if isSign {
@@ -268,7 +271,8 @@ package struct Watchdog: Sendable, Equatable {
     isSuspicious = !isSign && hasWork && now.scrapeTimeouts >= 1
   }
 
-  /// How long it is known to stand still, or has to over what it was sent before it did.
+  /// The longest pause that is normal for the endpoint, or that the content sent to it before the
+  /// pause justifies.
   private func allowance(_ clock: StillClock, _ now: WatchdogReading) -> Double {
     max(
       clock.learned,
@@ -281,12 +285,13 @@ package struct Watchdog: Sendable, Equatable {
     let timeout = policy.timeout.seconds
     if let page = now.page, page.progress != nil, work.moves >= 3 || !page.isCoarse {
       var limit = max(timeout, 5 * now.interval, 3 * allowance(work, now))
-      // Never seen at work, or a page that nobody of ours can confirm: twice as sure.
+      // The limit is doubled if progress was hardly ever seen, and if no request of ours confirms
+      // the page.
       if work.moves < 3 { limit *= 2 }
       if !hasOwnWork { limit *= 2 }
       if work.still >= limit { return .noProgress }
     }
-    // Of two requests that were sent one after the other at least one should have been answered.
+    // At least one of two requests sent one after the other should have been answered.
     if othersMove, content.moves >= 10, now.started - startedBefore >= 2,
       content.still >= max(2 * timeout, 4 * content.learned, 3 * allowance(content, now))
     {
@@ -297,41 +302,42 @@ package struct Watchdog: Sendable, Equatable {
     if let silence = now.healthSilence {
       guard silence >= Self.healthSilenceMin else { return nil }
     } else {
-      // Scrapes alone: a busy server may let them wait and be well.
+      // Only scrapes are silent: a busy server may delay those and be well.
       limit = max(limit, timeout)
     }
     return life.still >= limit ? .noAnswer : nil
   }
 }
 
-/// How long nothing has happened, and how long that has been known to last without harm.
+/// How long nothing has happened, and the longest such pause that is known to be harmless.
 struct StillClock: Sendable, Equatable {
-  /// What is learned fades over so many seconds.
+  /// The decay time of the learned pause, seconds.
   static let tau = 600.0
-  /// More than this is not learned.
+  /// The longest pause that is learned, seconds.
   static let learnedMax = 30.0
 
   private(set) var still = 0.0
-  /// The longest that it was still and went on.
+  /// The longest pause after which the endpoint went on.
   private(set) var learned = 0.0
-  /// How often it was seen to move.
+  /// How often progress was seen.
   private(set) var moves = 0
-  /// Content that it had to read when it began to be still, bytes: what comes later is not why.
+  /// The content that was to be read when the pause began, bytes; later content cannot be its
+  /// cause.
   private(set) var content = 0.0
-  /// For how long arrivals have been added to that, seconds.
+  /// How long arrivals have been added to `content`, seconds.
   private var contentAge = 0.0
 
   mutating func fade(_ passed: Double) { learned -= learned * min(1, passed / Self.tau) }
 
-  /// What `arrivals` has come counts while it is not sure yet that it is still: `within` so many
-  /// seconds, between two looks at it.
+  /// Lengthens the pause. `arrivals` are added to the content for the first `within` seconds, the
+  /// time between two readings, since the pause may have begun later.
   mutating func wait(_ passed: Double, _ arrivals: Double = 0, within: Double = 0) {
     if contentAge < within { content += arrivals }
     contentAge += passed
     still += passed
   }
 
-  /// It has nothing to do; the clock stops.
+  /// The endpoint has no work; the clock stops.
   mutating func rest() { (content, contentAge) = (0, 0) }
 
   mutating func begin(_ content: Double = 0) {

@@ -1,7 +1,7 @@
-// Foreign bytes as people read them, for errors.
+// Untrusted bytes in a readable form, for errors.
 
 enum Wording {
-  /// The beginning of others bytes: printable ASCII on one line, at most 80 characters.
+  /// The beginning of untrusted bytes: printable ASCII on one line, at most 80 characters.
   static func snippet(_ bytes: UnsafeRawBufferPointer) -> String {
     var text = ""
     for byte in bytes.prefix(80) {

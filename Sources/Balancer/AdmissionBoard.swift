@@ -1,24 +1,25 @@
-// What all workers share to let requests in: the pools' gates, the endpoints' slots, the rate
-// limits' buckets, the clients' connections. Gates and buckets are found by name when a fleet is
-// taken over, so that a reload keeps them; nothing here is looked up for a request.
+// The admission state that all workers share: the queues of pools, the slots of endpoints, the
+// buckets of rate limits, the connections of clients. Queues and buckets are found by name when a
+// fleet is adopted, so that reloads keep them; no request looks anything up here.
 package import Fleet
 import Synchronization
 
-/// Gates by their index, buckets by the name of their limit.
+/// Queues by index, buckets by the name of their limit.
 package final class AdmissionBoard: Sendable {
   package let workerCount: Int
   package let hash: SipHash
   package let slots: SlotCounts
-  /// nil where connections per client are not limited.
+  /// nil: connections per client are not limited.
   package let clients: ClientTable?
 
   private struct State {
-    /// An index is never given to another pool: an exchange may still hold a place of it.
+    /// An index is never assigned to another pool: an exchange may still hold a permit of its
+    /// queue.
     var gates: [PoolGate] = []
     var tables: [String: RateTable] = [:]
     var refusals: [String: RefusalCounts] = [:]
     var traffic: [String: PoolTraffic] = [:]
-    /// As with gates, an index is never given to another pool.
+    /// As with queues, an index is never assigned to another pool.
     var allowances: [UploadAllowance] = []
   }
   private let state = Mutex(State())
@@ -32,11 +33,11 @@ package final class AdmissionBoard: Sendable {
     }
   }
 
-  /// Every gate that there ever was. A gate's index is its place.
+  /// All queues since start, at their indices.
   package var gates: [PoolGate] { state.withLock { $0.gates } }
 
-  /// Makes what the fleet needs, keeps what has the same name, forgets buckets of other limits.
-  /// Before the fleet is published; allocates.
+  /// Creates what the fleet needs, keeps what has the same name, and forgets buckets of other
+  /// limits. Call before the fleet is published. Allocates.
   package func prepare(_ fleet: Fleet) {
     let scopes = RateScope.all(of: fleet)
     state.withLock { state in
@@ -55,7 +56,7 @@ package final class AdmissionBoard: Sendable {
     }
   }
 
-  /// What is counted of the pool's refusals, made where there is nothing yet. Allocates.
+  /// The refusal counters of the pool, created on first use. Allocates.
   package func refusals(of pool: String) -> RefusalCounts {
     state.withLock { state in
       if let counts = state.refusals[pool] { return counts }
@@ -65,8 +66,7 @@ package final class AdmissionBoard: Sendable {
     }
   }
 
-  /// What is counted of the pool's requests and of clients that left, made where there is nothing
-  /// yet. Allocates.
+  /// The counters of the pool's requests and of clients that left, created on first use. Allocates.
   package func traffic(of pool: String) -> PoolTraffic {
     state.withLock { state in
       if let traffic = state.traffic[pool] { return traffic }
@@ -76,10 +76,10 @@ package final class AdmissionBoard: Sendable {
     }
   }
 
-  /// Every allowance that there ever was.
+  /// All allowances since start.
   package var allowances: [UploadAllowance] { state.withLock { $0.allowances } }
 
-  /// The index of the pool's allowance, made where there is none yet. Allocates.
+  /// The index of the pool's allowance, created on first use. Allocates.
   package func allowance(of pool: String) -> Int {
     state.withLock { state in
       if let index = state.allowances.firstIndex(where: { $0.name == pool }) { return index }
@@ -88,7 +88,7 @@ package final class AdmissionBoard: Sendable {
     }
   }
 
-  /// The buckets of a limit, made where `prepare` has not.
+  /// The buckets of a limit, created if `prepare` has not done so.
   package func table(_ limit: RateLimit, of scope: RateScope) -> RateTable {
     let name = scope.name(of: limit)
     return state.withLock { state in
@@ -104,23 +104,23 @@ package final class AdmissionBoard: Sendable {
   }
 }
 
-/// Where rate limits stand: at a pool or a route.
+/// Where a rate limit is configured: at a pool or at a route.
 package struct RateScope: Sendable {
   package enum Owner: Sendable, Equatable {
     case pool(Int)
     case route(listener: Int, route: Int)
   }
   package let owner: Owner
-  /// `pool text`, `route 0.0.0.0:8080 /api/`; unlike that of any other scope.
+  /// For example `pool text`, `route 0.0.0.0:8080 /api/`; unique among all scopes.
   package let name: String
   package let limits: [RateLimit]
 
-  /// What makes a limit the same one after a reload; its burst is no part of it.
+  /// What identifies a limit across reloads; its burst is not part of it.
   package func name(of limit: RateLimit) -> String {
     "\(name) \(limit.key.text) \(limit.rate.text) \(limit.keysMax)"
   }
 
-  /// All scopes of a fleet that have limits, in its order.
+  /// All scopes of a fleet that have limits, in the fleet's order.
   package static func all(of fleet: Fleet) -> [RateScope] {
     var scopes: [RateScope] = []
     for (index, pool) in fleet.pools.enumerated() where !pool.rateLimits.isEmpty {

@@ -1,6 +1,7 @@
 // Session affinity: a cookie that names the endpoint which answered a client first. Its value is 16
-// hexadecimal digits made of the endpoint's identity, so it holds over restarts and in every
-// balancer with the same configuration; a value that is none of the pool's is as good as none.
+// hexadecimal digits derived from the endpoint's identity, so that it stays valid over restarts and
+// in every balancer with the same configuration. A value that names no endpoint of the pool is
+// ignored.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 import HTTP
@@ -8,14 +9,14 @@ import Primitives
 
 /// A pool's affinity cookie as a worker reads and writes it.
 struct Affinity {
-  /// Cookies of the name that are looked at in one head: a browser that was given the cookie for
-  /// two paths sends two.
+  /// The most cookies of that name that are read in one head: a browser that was given the cookie
+  /// for two paths sends two.
   static let valuesMax = 4
 
   let name: [UInt8]
-  /// By position.
+  /// Endpoint identifiers by position.
   private let ids: [UInt64]
-  /// The field up to the value, and what follows it.
+  /// The part of the field before the value, and the part after it.
   private let before: [UInt8]
   private let after: [UInt8]
 
@@ -37,10 +38,10 @@ struct Affinity {
     after = Array((text + "\r\n").utf8)
   }
 
-  /// What an endpoint's identity is called in cookies.
+  /// The identifier of an endpoint in cookies.
   static func id(_ identity: String) -> UInt64 { KeyHash.hash("affinity " + identity) }
 
-  /// The position of the endpoint that the request's cookie names; nil where it names none.
+  /// The position of the endpoint that the request's cookie names; nil: it names none.
   func position(_ head: KeyedHead, _ parser: borrowing HeadParser) -> Int? {
     var cookies = Cookies()
     for _ in 0..<Self.valuesMax {
@@ -50,7 +51,7 @@ struct Affinity {
     return nil
   }
 
-  /// Sixteen lower-case hexadecimal digits; nil for anything else.
+  /// Reads sixteen lower-case hexadecimal digits; nil for anything else.
   static func read(_ value: UnsafeRawBufferPointer) -> UInt64? {
     guard value.count == 16 else { return nil }
     var id: UInt64 = 0

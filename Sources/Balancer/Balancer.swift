@@ -1,5 +1,5 @@
-// The balancer as the program sees it: opens listeners, starts one worker a thread, applies a new
-// fleet, ends gracefully. Touched by the control thread only; the workers do the work.
+// The balancer as the program sees it: opens listeners, starts one worker per thread, applies a new
+// fleet, shuts down gracefully. Used by the control thread only; the workers handle the traffic.
 import CSystem
 package import Fleet
 package import IO
@@ -12,9 +12,9 @@ package final class Balancer {
   private let pickBoard: PickBoard
   private let accessLog: AccessLogDriver
   private let limits: Limits
-  /// Connections of a worker: what the system allows of `limits.connections`.
+  /// Connections per worker: `limits.connections`, or what the system allows.
   package var connectionsMax: Int { limits.connectionsMax }
-  /// What a worker's buffers may hold, bytes.
+  /// The limit of a worker's buffers, bytes.
   package let bufferedBytesMax: Int
   private let control: WorkerControl
   /// Queues, rate limits and connections per client.
@@ -22,12 +22,12 @@ package final class Balancer {
   private var wakeups = WorkerWakeups([])
   private var threads: [ThreadHandle] = []
   private var tags = ListenerTags()
-  /// Sockets that are gone from the fleet, until no worker listens on them any more.
+  /// Removed listening sockets, kept until no worker listens on them any more.
   private var retired: [(address: SocketAddress, revision: UInt64)] = []
   private static let closeTime = Nanoseconds.seconds(1)
 
-  /// Opens the listeners of the board's fleet; nothing is accepted before `start`.
-  /// Errors: an address that cannot be listened on.
+  /// Opens the listeners of the board's fleet; nothing is accepted before `start`. Errors: an
+  /// address cannot be listened on.
   package init(
     board: WeightBoard, evidence: EvidenceBoard, pickBoard: PickBoard, accessLog: AccessLogDriver,
     connectionsMax: Int
@@ -59,10 +59,10 @@ package final class Balancer {
     package let error: IOError
   }
 
-  /// Where the listeners listen, in the fleet's order, with the ports that were chosen.
+  /// The listeners' addresses, in the fleet's order, with the ports that the system chose.
   package var addresses: [SocketAddress] { control.bindings.map { $0.group.address } }
 
-  /// Starts the workers. Returns once their threads exist.
+  /// Starts the workers. Returns when their threads exist.
   package func start(seed: UInt64) throws(IOError) {
     var wakers: [Waker] = []
     for _ in 0..<evidence.workerCount { wakers.append(try Waker()) }
@@ -90,8 +90,8 @@ package final class Balancer {
     }
   }
 
-  /// Publishes a new fleet to the workers. Listeners that stay keep their sockets; exchanges that
-  /// run go on. On an error nothing has changed. Requires: indexes assigned.
+  /// Publishes a new fleet to the workers. Listeners that stay keep their sockets; running
+  /// exchanges continue. On an error nothing has changed. Requires: indexes are assigned.
   package func apply(_ fleet: Fleet) throws(ListenError) {
     let before = control.bindings
     let bindings = try openBindings(fleet)
@@ -105,10 +105,10 @@ package final class Balancer {
     wake()
   }
 
-  /// The fleet revision that all workers run.
+  /// The fleet revision that all workers have reached.
   package var adoptedRevision: UInt64 { control.adoptedRevision }
 
-  /// Stops accepting, lets exchanges end until `deadline`, then cuts the rest. Returns at once.
+  /// Stops accepting, lets exchanges end until `deadline`, then cuts the others. Returns at once.
   package func beginStop(deadline: Nanoseconds) {
     control.beginStop(deadline)
     wake()
@@ -117,18 +117,18 @@ package final class Balancer {
   /// Whether all workers have ended.
   package var isEnded: Bool { control.endedCount == evidence.workerCount }
 
-  /// Waits for the workers' end.
+  /// Waits until the workers have ended.
   package func join() { for thread in threads { thread.join() } }
 
-  /// What workers had to say since the last call, for the log.
+  /// Messages of the workers since the last call, for the log.
   package func takeReports() -> [String] { control.takeReports() }
 
-  /// Exchanges that run now.
+  /// Exchanges in flight.
   package var inFlight: UInt64 {
     (0..<evidence.endpointLimit).reduce(0) { $0 + evidence.sum(.inFlight, $1) }
   }
 
-  /// Rings at every worker. Its loop answers with its next turn, which begins at once.
+  /// Wakes every worker. Its loop answers with its next turn, which begins at once.
   package func ringWorkers() { wake() }
 
   /// The first worker that has not answered yet.
@@ -136,7 +136,7 @@ package final class Balancer {
 
   private func wake() { for waker in wakeups.wakers { waker.wake() } }
 
-  // A tag that was taken for nothing is free again: on an error `tags` stays what it was.
+  // A tag that was taken but not used is free again: on an error `tags` is unchanged.
   private func openBindings(_ fleet: Fleet) throws(ListenError) -> [ListenerBinding] {
     let adopted = control.adoptedRevision
     retired.removeAll { $0.revision <= adopted }
@@ -163,8 +163,8 @@ package final class Balancer {
     return bindings
   }
 
-  // A listener that was removed a moment ago and comes back: its sockets are closed by the workers,
-  // in their next turn.
+  // A listener that was just removed may come back before the workers have closed its sockets,
+  // which they do in their next turn.
   private func open(_ address: SocketAddress) throws(IOError) -> ListenSocketGroup {
     if let last = retired.last(where: { $0.address.port == address.port }) {
       let deadline = Clock.now + Self.closeTime

@@ -1,11 +1,12 @@
-// What a worker knows of each of its connections, by the loop's index: a downstream one, with what
-// leads to its exchange, or an upstream one. Structs in a slab, touched only by their worker.
+// The state of a worker's connections, by the loop's index. A downstream connection leads to its
+// exchange; an upstream connection belongs to an endpoint. Structs in a slab that only their worker
+// touches.
 import CSystem
 import HTTP
 import IO
 import Primitives
 
-/// A block of memory with bytes in `start..<end`.
+/// A block of memory; the bytes in `start..<end` are valid.
 struct HeldBytes {
   var block: UnsafeMutableRawPointer?
   private var startOffset: Int32
@@ -31,7 +32,7 @@ struct HeldBytes {
     return UnsafeRawBufferPointer(start: block + start, count: end - start)
   }
 
-  /// Where the first occurrence of the text ends; nil where there is none.
+  /// The end of the first occurrence of the text; nil: it does not occur.
   func endOfFirst(_ text: UnsafeRawBufferPointer) -> UnsafeMutableRawPointer? {
     guard let block, let wanted = text.baseAddress, end - start >= text.count else { return nil }
     for offset in start...end - text.count
@@ -43,52 +44,52 @@ struct HeldBytes {
 }
 
 enum DownstreamPhase: UInt8 {
-  /// Before a PROXY header is complete.
+  /// The PROXY header is incomplete.
   case preface
-  /// Between exchanges, or in the middle of a head.
+  /// Between exchanges, or inside a head.
   case head
   case exchange
-  /// The protocol was changed: bytes go both ways.
+  /// The protocol was changed: bytes are passed in both directions.
   case tunnel
-  /// Answered; what still comes is thrown away until the client closes (RFC 9112 §9.6).
+  /// The answer was sent; further bytes are discarded until the client closes (RFC 9112 §9.6).
   case lingering
-  /// Answered; closes once everything is sent.
+  /// The answer was given; the connection closes when all bytes are sent.
   case closing
 }
 
 enum UpstreamPhase: UInt8 {
   case connecting, head, content, tunnel, idle
-  /// No request's: it is opened to see whether an ejected endpoint takes connections.
+  /// The connection carries no request: it tests whether an ejected endpoint accepts connections.
   case trial
 }
 
 /// One cache line: most connections are idle most of the time.
 struct Downstream {
-  /// The exchange or the tunnel that runs; `.none` where none does.
+  /// The running exchange or tunnel; `.none`: there is none.
   var exchange = ExchangeID.none
-  /// The beginning of a head, or what came after the running request.
+  /// The beginning of a head, or bytes received after the running request.
   var input = HeldBytes()
-  /// Who the connection comes from: the socket's peer, or whom a PROXY header names.
+  /// The client's address: the socket's peer, or the address in a PROXY header.
   var peer = IPAddress.none
-  /// As `ReusableClients` has it; 0: in none of its lists.
+  /// The links of `ReusableClients`; 0: the connection is in none of its lists.
   var previousReusable: Int32 = 0
   var nextReusable: Int32 = 0
   private var untakenCount: Int32 = 0
-  /// Where the client's connections are counted, −1 where they are not.
+  /// The cell that counts the client's connections; −1: they are not counted.
   var clientCell: Int32 = -1
   var peerPort: UInt16 = 0
   var phase = DownstreamPhase.head
-  /// While it lingers: how many deadlines have passed.
+  /// While lingering: the number of deadlines that have passed.
   var lingering: UInt8 = 0
-  /// While it lingers: bytes came since the last deadline.
+  /// While lingering: bytes came since the last deadline.
   var hasSentMore = false
   var hasDeadlineForHead = false
-  /// A PROXY header said where the peer connected to.
+  /// A PROXY header named the destination address.
   var hasDestination = false
-  /// It is idle between two exchanges.
+  /// The connection is idle between two exchanges.
   var isKept = false
 
-  /// Bytes not taken when a deadline for sending was set: fewer at that deadline are progress.
+  /// The unsent bytes when a send deadline was set: fewer at that deadline mean progress.
   var untakenNoted: Int {
     get { Int(untakenCount) }
     set { untakenCount = Int32(clamping: newValue) }
@@ -97,46 +98,46 @@ struct Downstream {
 
 struct Upstream {
   var phase = UpstreamPhase.connecting
-  /// Whose request it carries; `.none` between two exchanges.
+  /// The exchange whose request the connection carries; `.none` between two exchanges.
   var exchange = ExchangeID.none
   var endpointIndex = 0
-  /// It carried an exchange before and no byte of this one's answer has come: the endpoint may have
-  /// closed it meanwhile.
+  /// The connection carried an exchange before, and no byte of the present answer has come: the
+  /// endpoint may have closed it meanwhile.
   var isReused = false
   var isPersistent = false
-  /// When something came from the endpoint last.
+  /// When the endpoint last sent something.
   var heardAt = Nanoseconds.zero
-  /// Exchanges that it has carried, the present one included.
+  /// The number of exchanges carried, the present one included.
   var exchangeCount = 0
-  /// As for `Downstream`.
+  /// As in `Downstream`.
   var untakenNoted = 0
-  /// It began with one client's PROXY header.
+  /// The connection began with the PROXY header of one client.
   var isPrivate = false
   /// The beginning of a response head.
   var input = HeldBytes()
-  /// Bytes of the request that the kernel took or that wait.
+  /// Bytes of the request that were sent or are waiting to be sent.
   var sentCount = 0
-  /// What the endpoint said in `Keep-Alive: timeout`, −1 where it said nothing.
+  /// The endpoint's `Keep-Alive: timeout`; −1: it gave none.
   var keepAliveSeconds: Int32 = -1
-  // While it is idle: since when, and until when it may be used.
+  // While idle: since when, and until when the connection may be used.
   var idleSince = Nanoseconds.zero
   var idleUntil = Nanoseconds.zero
-  // The idle list of its endpoint.
+  // Links of the endpoint's list of idle connections.
   var previous = EndpointConnectionID.none
   var next = EndpointConnectionID.none
 }
 
-/// Where a client connected to, as a PROXY header said.
+/// The address that a client connected to, from a PROXY header.
 struct Destination {
   var address: IPAddress
   var port: UInt16
 }
 
-/// The slab. Downstream and upstream state lie apart, so that each is compact, and so do exchanges.
+/// The slab. Downstream and upstream state and exchanges are separate, so that each is compact.
 struct ChannelSlab: ~Copyable {
   let downstream: UnsafeMutablePointer<Downstream>
   let upstream: UnsafeMutablePointer<Upstream>
-  /// Of the connections that have one.
+  /// Destinations of the connections that have one.
   let destinations: UnsafeMutablePointer<Destination>
   private let capacity: Int
 
@@ -153,7 +154,7 @@ struct ChannelSlab: ~Copyable {
     Self.unmap(destinations, capacity)
   }
 
-  /// Memory that is resident only where it was touched.
+  /// Maps memory that becomes resident only where it is touched.
   private static func map<Value>(_ capacity: Int) -> UnsafeMutablePointer<Value> {
     guard let memory = sy_map(capacity * MemoryLayout<Value>.stride) else {
       fatalError("out of memory for \(capacity) connections")
@@ -166,12 +167,12 @@ struct ChannelSlab: ~Copyable {
   }
 }
 
-/// Idle upstream connections of each endpoint, the newest first.
+/// Idle upstream connections of each endpoint, the most recent first.
 struct IdleStore: ~Copyable {
-  /// An endpoint that closes a connection so soon after an answer does so after each: its idle
-  /// time-out would be seconds.
+  /// An endpoint that closes a connection this soon after an answer does so after every answer: an
+  /// idle time-out would take seconds.
   private static let earlyMax = Nanoseconds.milliseconds(500)
-  /// So long this is remembered.
+  /// How long an early end is remembered.
   private static let memory = Nanoseconds.seconds(2)
 
   private let heads: UnsafeMutablePointer<EndpointConnectionID>
@@ -197,10 +198,10 @@ struct IdleStore: ~Copyable {
 
   func count(_ endpointIndex: Int) -> Int { Int(counts[endpointIndex]) }
 
-  /// The same by endpoint index.
+  /// The number of idle connections by endpoint index.
   var countsByEndpoint: UnsafePointer<Int32> { UnsafePointer(counts) }
 
-  /// One connection of the endpoint that has the most of them; nil where there are none.
+  /// A connection of the endpoint that has the most idle ones; nil: there are none.
   var spare: EndpointConnectionID? {
     var fullest = 0
     for endpointIndex in 0..<endpointLimit where counts[endpointIndex] > counts[fullest] {
@@ -213,17 +214,18 @@ struct IdleStore: ~Copyable {
     heads[endpointIndex] == .none ? nil : heads[endpointIndex]
   }
 
-  /// Whether the endpoint has lately closed connections right after an answer, unannounced.
+  /// Whether the endpoint has recently closed connections right after an answer without announcing
+  /// it.
   func endsEarly(_ endpointIndex: Int, now: Nanoseconds) -> Bool { now < earlyUntil[endpointIndex] }
 
-  /// A connection ended while it was idle, or when it was taken again.
+  /// Notes that a connection ended while it was idle, or when it was taken again.
   mutating func noteEnd(_ connection: Upstream, now: Nanoseconds) {
     if now - connection.idleSince <= Self.earlyMax {
       noteEarlyEnd(connection.endpointIndex, now: now)
     }
   }
 
-  /// A connection ended right after an answer.
+  /// Notes that a connection ended right after an answer.
   mutating func noteEarlyEnd(_ endpointIndex: Int, now: Nanoseconds) {
     earlyUntil[endpointIndex] = now + Self.memory
   }

@@ -1,17 +1,18 @@
-// Who counts as one client: an IPv4 address, or the /64 network that an IPv6 address is in, for one
-// host has all of that (RFC 7707 §3, RFC 8504 §5).
+// What counts as one client: an IPv4 address, or the /64 network of an IPv6 address, since one host
+// has the whole network (RFC 7707 §3, RFC 8504 §5).
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
-/// The bytes of an address's text that say who it is.
+/// Reads the client's network from the text of an address.
 package enum ClientNetwork {
-  /// The hash of the network of an address, as text. What is no IPv6 address is taken as it is.
+  /// The hash of the network of an address given as text. Text that is no IPv6 address is hashed as
+  /// it is.
   package static func hash(_ text: UnsafeRawBufferPointer, _ hash: SipHash) -> UInt64 {
     if let network = ipv6Network(text) { return hash(network) }
     return hash(text)
   }
 
-  /// The first four groups of an IPv6 address (RFC 5952 text, RFC 4291 accepted); nil for anything
-  /// else and for an IPv4 address in IPv6 (::ffff:0:0/96), which is a client of its own.
+  /// The first four groups of an IPv6 address (RFC 5952 text, RFC 4291 accepted). nil for anything
+  /// else, and for an IPv4 address in IPv6 (::ffff:0:0/96), which is a client by itself.
   package static func ipv6Network(_ text: UnsafeRawBufferPointer) -> UInt64? {
     var (network, group, groupCount, digitCount) = (UInt64(0), UInt64(0), 0, 0)
     var isIPv6 = false
@@ -21,7 +22,7 @@ package enum ClientNetwork {
       case 0x41...0x46, 0x61...0x66: group = group << 4 | UInt64((byte | 0x20) - 0x57)
       case 0x3A:
         isIPv6 = true
-        // "::" stands for zeros, and few networks have them anywhere but at the end.
+        // "::" stands for zeros; in most networks they are at the end.
         if digitCount == 0, index > 0 {
           return finish(network, groupCount, text, from: index + 1)
         }
@@ -40,7 +41,7 @@ package enum ClientNetwork {
     return isIPv6 ? network : nil
   }
 
-  /// After "::": zeros, as many as the groups behind it leave.
+  /// Completes an address after "::": the zeros fill what the groups after it leave.
   private static func finish(
     _ network: UInt64, _ count: Int, _ text: UnsafeRawBufferPointer, from start: Int
   ) -> UInt64? {
@@ -49,7 +50,7 @@ package enum ClientNetwork {
       if text[index] == 0x3A { behind += 1 }
       if text[index] == 0x2E { return nil }
     }
-    // Groups behind "::" that still lie in the first four.
+    // Groups after "::" that still belong to the first four.
     var network = network
     let zeros = 8 - count - behind
     guard zeros >= 0 else { return nil }

@@ -1,21 +1,22 @@
-// Open connections of each client, over all workers, without a lock: one word a client, its tag and
-// its count. Invariant: a connection counts in the one cell it was given, and gives that back.
+// Open connections of each client, over all workers, without a lock: one word for each client,
+// which holds its tag and its count. Invariant: a connection counts in one cell, and is subtracted
+// from that same cell.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import Synchronization
 
-/// Counts connections by the hash of who made them.
+/// Counts connections by the hash of the client.
 package final class ClientTable: Sendable {
   package enum Verdict: Sendable, Equatable {
-    /// Counted in this cell; `leave` with it.
+    /// The connection counts in this cell; pass it to `leave`.
     case entered(Int32)
-    /// The client has as many as it may.
+    /// The client has as many connections as it may.
     case refused
-    /// No place for one more client: let in without being counted.
+    /// The table has no room for another client: the connection is accepted without being counted.
     case uncounted
   }
 
-  /// Cells looked at for one client.
+  /// The number of cells that are searched for one client.
   private static let probeMax = 32
   private static let countMask: UInt64 = 0xFFFF
 
@@ -26,7 +27,7 @@ package final class ClientTable: Sendable {
   // of 0 it is free.
   private nonisolated(unsafe) let cells: UnsafeMutablePointer<Atomic<UInt64>>
 
-  /// Requires: limit in 1...60_000. `connectionsMax` is that of all workers together.
+  /// Requires: limit in 1...60_000. `connectionsMax` is the total of all workers.
   package init(limit: Int, connectionsMax: Int) {
     precondition((1...60_000).contains(limit))
     self.limit = limit
@@ -39,8 +40,8 @@ package final class ClientTable: Sendable {
 
   deinit { sy_unmap(cells, cellCount * 8) }
 
-  /// Counts a new connection. Two that come at the same instant on different workers may, rarely,
-  /// be counted as of two clients.
+  /// Counts a new connection. If two workers accept the first connections of a client at the same
+  /// instant, these may, rarely, count as those of two clients.
   package func enter(_ hash: UInt64) -> Verdict {
     let tag = max(hash >> 16, 1)
     let start = Int(truncatingIfNeeded: hash & UInt64(cellCount - 1)) & ~7
@@ -63,13 +64,13 @@ package final class ClientTable: Sendable {
     }
   }
 
-  /// Ends what `enter` began. Requires: called once for each `.entered`, with its cell.
+  /// Subtracts a connection. Requires: called once for each `.entered`, with its cell.
   package func leave(_ cell: Int32) {
     let before = cells[Int(cell)].subtract(1, ordering: .relaxed).oldValue
     assert(before & Self.countMask > 0)
   }
 
-  /// Connections that are counted now. Any thread; reads the whole table.
+  /// Connections counted now. Any thread; reads the whole table.
   package var count: Int {
     (0..<cellCount).reduce(0) {
       $0 + Int(cells[$1].load(ordering: .relaxed) & Self.countMask)

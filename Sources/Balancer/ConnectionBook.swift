@@ -1,5 +1,5 @@
-// Upstream connections of each endpoint: a worker's own, live, and what the other workers had when
-// they were last looked at. Only breakers that limit connections read the others'.
+// Upstream connections of each endpoint: this worker's own, always current, and those of the other
+// workers as of the last `refresh`. Only breakers that limit connections read the others' counts.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Fleet
 import Primitives
@@ -10,7 +10,7 @@ package struct ConnectionBook: ~Copyable {
   private let cells: CellBlock
   private let workerIndex: Int
   private let own: UnsafeMutablePointer<Int32>
-  /// Connections at each index, of all workers.
+  /// Connections of all workers, by endpoint index.
   package let total: UnsafeMutablePointer<Int32>
 
   package init(evidence: EvidenceBoard, workerIndex: Int) {
@@ -40,7 +40,7 @@ package struct ConnectionBook: ~Copyable {
     cells.subtract(1, at: evidence.index(.connections, endpointIndex))
   }
 
-  /// Takes the other workers' counts. Once a turn, before the first pick.
+  /// Reads the other workers' counts. Call once a turn, before the first pick.
   package mutating func refresh(_ endpointIndexes: [Int]) {
     guard evidence.workerCount > 1 else { return }
     for endpointIndex in endpointIndexes {
@@ -54,7 +54,7 @@ package struct ConnectionBook: ~Copyable {
 }
 
 extension ConnectionBook {
-  /// Connections to all of these.
+  /// The sum of the connections to these endpoints.
   package func sum(_ endpointIndexes: [Int]) -> Int {
     var sum = 0
     for endpointIndex in endpointIndexes { sum += Int(total[endpointIndex]) }
@@ -62,13 +62,13 @@ extension ConnectionBook {
   }
 }
 
-/// What an endpoint may have at once, and what it has: whether a pick may add to it.
+/// The limits of an endpoint and its present use: whether a pick may add to it.
 package struct EndpointRoom {
   package var requestsMax = Int32.max
   package var connectionsMax = Int32.max
-  /// By endpoint index; nil where connections are not limited.
+  /// By endpoint index; nil: connections are not limited.
   package var connections: UnsafePointer<Int32>?
-  /// Of this worker, by endpoint index: these may be used whatever the limit.
+  /// This worker's idle connections by endpoint index; they may be used regardless of the limit.
   package var idle: UnsafePointer<Int32>?
 
   package init() {}

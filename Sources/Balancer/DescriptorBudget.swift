@@ -1,20 +1,21 @@
-// How many connections the system's limit of open files allows, and how they are shared out. Pure.
+// How many connections the system's limit of open files allows, and how they are divided. Pure.
 package import Fleet
 
-/// What each part of the process may open.
+/// The number of descriptors that each part of the process may open.
 package struct DescriptorBudget: Sendable, Equatable {
-  /// Standard streams, the logs, timers and wakers of the control thread, a hook's run, a lookup.
+  /// Standard streams, the logs, timers and wakers of the control thread, one run of a hook, one
+  /// lookup.
   static let fixedCount = 28
-  /// A worker's epoll, its waker and the two ends of its pipe.
+  /// A worker's epoll instance, its waker and the two ends of its pipe.
   static let countPerWorker = 4
-  /// The fewest connections with which a worker can serve anybody.
+  /// The fewest connections with which a worker can serve a request.
   static let connectionsMin = 4
 
-  /// Connections of a worker: `limits.connections`, or fewer.
+  /// Connections per worker: `limits.connections`, or fewer.
   package let connectionsMax: Int
-  /// Connections of the admin address; the endpoints' pages and checks have as many.
+  /// Connections of the admin address. Scrapes and checks have as many.
   package let adminConnectionsMax: Int
-  /// Open files that `limits.connections` needs.
+  /// The number of open files that `limits.connections` needs.
   package let wantedCount: Int
 
   /// `openFilesMax` is the limit in force (RLIMIT_NOFILE). The admin address has a share of its
@@ -27,7 +28,7 @@ package struct DescriptorBudget: Sendable, Equatable {
     wantedCount =
       fixed + 2 * adminWanted + probes + workerCount * fleet.limits.connectionsMax
     guard wantedCount > openFilesMax else {
-      // What the workers leave over.
+      // The files that the workers leave.
       connectionsMax = fleet.limits.connectionsMax
       adminConnectionsMax = min(
         1_024, adminWanted + (openFilesMax - wantedCount) / 2)

@@ -1,7 +1,7 @@
-// What a worker knows of a running exchange, apart from its connections: an idle connection has
-// none. The exchange that ended last leaves its memory to the next one, which finds it in the
-// cache; memory that no exchange has touched is not resident.
-// Invariant: an identifier is valid from the beginning of its exchange to its end.
+// The state of a worker's running exchanges, separate from its connections: an idle connection has
+// no exchange. The next exchange reuses the memory of the one that ended last, which is still in
+// the cache; memory that no exchange has touched is not resident. Invariant: an identifier is valid
+// from the beginning of its exchange to its end.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import Fleet
@@ -15,7 +15,7 @@ struct TunnelEnds {
   var hasEndpointEnded = false
 }
 
-/// An endpoint's whole answer to an attempt that was made again, should no better one come.
+/// The complete answer to a failed attempt, kept in case no later attempt gets a better one.
 struct KeptAnswer {
   var held = HeldBytes()
   var headCount: Int32 = 0
@@ -24,82 +24,82 @@ struct KeptAnswer {
   var closes = false
 }
 
-/// Which attempt's interim answers (RFC 9110 §15.2) the client was sent: those of one, whatever
-/// comes of it.
+/// The attempt whose interim answers (RFC 9110 §15.2) the client was sent: those of one attempt
+/// only, whatever its result.
 enum InterimSource: UInt8 {
   case none, sent, sentBefore
 }
 
 /// A running exchange.
 struct Exchange: ~Copyable {
-  // Blank at the beginning of each.
-  /// Where its request comes from.
+  // Blank at the beginning of each exchange.
+  /// Where the request comes from.
   var client = ClientStream.none
-  /// Where the running attempt's request goes; `.none` between two attempts.
+  /// Where the running attempt's request is sent; `.none` between two attempts.
   var upstream = EndpointStream.none
   var lease: InFlightLease?
-  /// When the exchange is over in any case; mostly never.
+  /// The deadline of the whole exchange; mostly none.
   var endsAt = Nanoseconds.distantFuture
   var method = Method.other
   var minorVersion: UInt8 = 1
   var isPersistent = true
-  /// The client offered another protocol, and the endpoint was told.
+  /// The client offered another protocol, and the offer was passed to the endpoint.
   var asksUpgrade = false
   /// A final response head was passed on.
   var hasResponse = false
-  /// Content of it came: servers of streams send the head before they have anything to say.
+  /// Content of the response came. Streaming servers send the head before they have any content.
   var hasContent = false
-  /// The client is 1.0, the response chunked: only the content is passed on.
+  /// The client speaks HTTP/1.0 and the response is chunked: only the content is passed on.
   var unwrapsChunks = false
   var closesAfter = false
   var isUpstreamPaused = false
   /// The exchange has a record for the access log.
   var isLogged = false
-  /// The request may be made again, by its method or because its route says so.
+  /// The request may be repeated, by its method or because its route says so.
   var isIdempotent = false
-  /// The running attempt is a repeat.
+  /// The running attempt is a retry.
   var isRepeat = false
-  /// It waits for its next attempt, at the endpoint that failed.
+  /// The exchange pauses before its next attempt at the endpoint that failed.
   var isPausing = false
-  /// Such waits so far.
+  /// The number of such pauses so far.
   var pauseCount: Int8 = 0
   var interims = InterimSource.none
-  /// Heads of interim answers in this attempt.
+  /// Bytes of interim answers in this attempt.
   var interimByteCount: Int32 = 0
   var tunnel = TunnelEnds()
-  /// Why the running attempt is about to fail, where more is known than its local reason says.
+  /// Why the running attempt is about to fail, if more is known than its local reason says.
   var failure: FailureReason?
   /// At most 7.
   var retriesLeft: Int8 = 0
   var status = 0
-  /// What the answer asks for, where it refuses the request; else 0.
+  /// The `Retry-After` of an answer that refuses the request; otherwise 0.
   var retryAfterSeconds: UInt16 = 0
   var contentCount = 0
-  /// Who asks.
+  /// The client's identity.
   var sender = ClientIdentity()
   var tried = TriedSet()
   var pickKey = PickKey()
-  /// The trace that it belongs to; zeros where to none.
+  /// The trace that the exchange belongs to; zeros: none.
   var traceHigh: UInt64 = 0
   var traceLow: UInt64 = 0
   var admission = AdmissionState()
-  /// An index into the present plan; nil before a route is chosen, and once the pool is gone.
+  /// An index into the present plan; nil before a route is chosen, and after the pool was removed.
   var pool: Int?
   var upload = UploadState()
-  /// What was sent upstream, kept until a response begins or it no longer fits.
+  /// What was sent upstream, kept until a response begins or the limit is exceeded.
   var replay = Replay()
   var kept = KeptAnswer()
 
-  // Written before it is read: with the head of the request, or that of the response.
+  // Written before it is read: with the head of the request or of the response.
   var request = ContentReader(.none)
   var response = ContentReader(.none)
   var startedAt = Nanoseconds.zero
-  /// When the request had come, with the content that is waited for: its place in a queue. Until
-  /// then, when content last came.
+  /// When the request was received, with the content that is read before a pick; it determines the
+  /// order in the queue. Until then, when content last came.
   var arrivedAt = Nanoseconds.zero
-  /// When it was let in: with its begin, or at the end of its wait in the queue.
+  /// When the exchange was admitted: at its beginning, or at the end of its wait in the queue.
   var admittedAt = Nanoseconds.zero
-  /// When the present endpoint was sent the request, or its connection was ready for it.
+  /// When the request was sent to the present endpoint, or its connection was ready for it.
   var sentAt = Nanoseconds.zero
   var timeouts = ExchangeTimeouts()
   /// The route's limit of `contentCount`.
@@ -108,15 +108,15 @@ struct Exchange: ~Copyable {
   var pace = BodyPace(rate: nil)
 }
 
-/// A worker's exchanges. Each has room for two texts behind it.
+/// A worker's exchanges. Each is followed by room for two texts.
 struct ExchangeSlab: ~Copyable {
-  /// Behind an exchange, before the texts. Zeros are its beginning.
+  /// The part after an exchange and before the texts. All zeros at first.
   private struct Tail {
-    /// Where no exchange runs: the index of the next free one + 1, 0 behind the last.
+    /// If no exchange runs here: the index of the next free one + 1, 0 for the last.
     var nextFree: Int32
     /// Odd while an exchange runs.
     var generation: UInt32
-    /// Whose text is there; its count is 0 where there is none.
+    /// The address whose text is stored; `count` 0: none is.
     var address: IPAddress
     var addressCount: Int
   }
@@ -127,12 +127,13 @@ struct ExchangeSlab: ~Copyable {
 
   private let memory: UnsafeMutableRawPointer
   private let capacity: Int
-  /// What every exchange is at its beginning, and how many bytes of that have to be so.
+  /// The state of every exchange at its beginning, and the number of its bytes that have to be
+  /// copied.
   private let blank: UnsafeMutablePointer<Exchange>
   private let blankByteCount: Int
-  /// The index of the exchange that ended last + 1; 0 where all that were ever begun run.
+  /// The index of the exchange that ended last + 1; 0: all exchanges that ever began are running.
   private var firstFree: Int32 = 0
-  /// Exchanges that lie in memory that was touched.
+  /// The number of exchanges whose memory was touched.
   private var usedCount = 0
 
   init(capacity: Int) {
@@ -149,7 +150,7 @@ struct ExchangeSlab: ~Copyable {
 
   deinit { sy_unmap(memory, (capacity + 1) * Self.stride) }
 
-  /// The exchange's state. Requires: it runs.
+  /// The exchange's state. Requires: it is running.
   @inline(__always)
   subscript(id: ExchangeID) -> UnsafeMutablePointer<Exchange> {
     let exchange = pointer(id.index)
@@ -162,12 +163,12 @@ struct ExchangeSlab: ~Copyable {
     Self.tail(of: pointer(id.index)).pointee.generation == id.generation
   }
 
-  /// The exchange that runs at the index. Requires: one does.
+  /// The identifier of the exchange at the index. Requires: one is running there.
   func id(at index: Int) -> ExchangeID {
     ExchangeID(index: index, generation: Self.tail(of: pointer(index)).pointee.generation)
   }
 
-  /// Begins an exchange with nothing of another one in it. Requires: fewer than `capacity` run.
+  /// Begins an exchange with blank state. Requires: fewer than `capacity` are running.
   mutating func begin() -> ExchangeID {
     let index: Int
     if firstFree > 0 {
@@ -181,14 +182,14 @@ struct ExchangeSlab: ~Copyable {
         .initialize(to: Exchange())
     }
     let exchange = pointer(index)
-    // The blank one has no lease: there is nothing in it that must not be copied.
+    // The blank state has no lease: it holds nothing that must not be copied.
     UnsafeMutableRawPointer(exchange).copyMemory(from: blank, byteCount: blankByteCount)
     let tail = Self.tail(of: exchange)
     tail.pointee.generation &+= 1
     return ExchangeID(index: index, generation: tail.pointee.generation)
   }
 
-  /// Requires: it runs, and holds no lease and no block any more.
+  /// Ends an exchange. Requires: it is running, and holds no lease and no block any more.
   mutating func end(_ id: ExchangeID) {
     let tail = Self.tail(of: self[id])
     tail.pointee.generation &+= 1
@@ -201,7 +202,7 @@ struct ExchangeSlab: ~Copyable {
     (memory + index * Self.stride).assumingMemoryBound(to: Exchange.self)
   }
 
-  /// The address as text; made only where it is not there from an earlier exchange.
+  /// The address as text. The text is made only if an earlier exchange has not left it here.
   static func text(
     of address: IPAddress, in exchange: UnsafeMutablePointer<Exchange>
   ) -> UnsafeRawBufferPointer {
@@ -214,7 +215,7 @@ struct ExchangeSlab: ~Copyable {
     return UnsafeRawBufferPointer(start: room, count: tail.pointee.addressCount)
   }
 
-  /// `RequestID.byteCountMax` bytes.
+  /// Room for `RequestID.byteCountMax` bytes.
   static func requestIDRoom(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeMutableRawPointer {
     UnsafeMutableRawPointer(exchange) + requestIDStart
   }

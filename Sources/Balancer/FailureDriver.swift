@@ -1,12 +1,12 @@
-// Refused messages and failed attempts: counted in cells of each worker, and told to the control
-// thread through a ring of fixed size, where they become log lines. What finds no room there is
-// counted and no more.
+// Refused messages and failed attempts. They are counted in cells of each worker and passed to the
+// control thread through a ring of fixed size, which turns them into log lines. Notes that find the
+// ring full are only counted.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import HTTP
 import IO
 import Primitives
 
-/// Counts and notes of all workers.
+/// Counters and notes of all workers.
 package final class FailureDriver: Sendable {
   /// Who sent the malformed message.
   package enum Side: Int, CaseIterable, Sendable {
@@ -15,7 +15,7 @@ package final class FailureDriver: Sendable {
     package var label: String { self == .client ? "client" : "endpoint" }
   }
 
-  /// Notes of one worker that wait at most.
+  /// The most notes of one worker that can wait.
   private static let pendingMax = 1_024
   private static let noteBytes = MemoryLayout<FailureNote>.size
 
@@ -29,13 +29,13 @@ package final class FailureDriver: Sendable {
     let lostBase = malformedBase + Side.allCases.count * HeadError.allCases.count
     self.lostBase = lostBase
     blocks = (0..<workerCount).map { _ in CellBlock(count: lostBase + 1) }
-    // A whole number of notes: none is ever in two parts.
+    // A whole number of notes, so that no note is split.
     rings = (0..<workerCount).map { _ in LineRing(byteCount: Self.pendingMax * Self.noteBytes) }
   }
 
-  // MARK: Writing, each worker its own
+  // MARK: Writing, each worker to its own cells
 
-  /// Counts and tells.
+  /// Counts a note and passes it on.
   func report(_ note: FailureNote, worker: Int) {
     switch note.reason {
     case .malformed(let error):
@@ -49,7 +49,7 @@ package final class FailureDriver: Sendable {
     if !isTaken { blocks[worker].add(1, at: lostBase) }
   }
 
-  /// Sets every cell of an endpoint to 0. The control thread; requires: no worker writes to them.
+  /// Sets every cell of an endpoint to 0. Control thread only. Requires: no worker writes to them.
   func clear(endpointIndex: Int) {
     for block in blocks {
       for failure in ConnectionFailure.allCases {
@@ -60,7 +60,7 @@ package final class FailureDriver: Sendable {
 
   // MARK: The control thread
 
-  /// Gives every note that waits, and takes it away.
+  /// Passes every waiting note to `body` and removes it.
   package func take(_ body: (FailureNote) -> Void) {
     for ring in rings {
       ring.takeAll { bytes in
@@ -75,17 +75,17 @@ package final class FailureDriver: Sendable {
 
   // MARK: Reading, any thread
 
-  /// Messages that were refused, ever.
+  /// Messages refused since start.
   package func malformed(_ side: Side, _ error: HeadError) -> UInt64 {
     sum(malformed(side, error))
   }
 
-  /// Attempts at one endpoint that failed, since the start.
+  /// Failed attempts at one endpoint since start.
   package func connections(endpointIndex: Int, _ failure: ConnectionFailure) -> UInt64 {
     sum(connection(endpointIndex, failure))
   }
 
-  /// Notes that found no room.
+  /// Notes that found the ring full.
   package var lostCount: UInt64 { sum(lostBase) }
 
   private func malformed(_ side: Side, _ error: HeadError) -> Int {

@@ -1,16 +1,16 @@
-// Why a message was refused or an attempt failed, and what the client got: a small value, with
-// words for metrics and log.
+// Why a message was refused or an attempt failed, and what the client got instead: a small value,
+// with words for metrics and log.
 package import HTTP
 package import Primitives
 
-/// How an attempt at an endpoint failed where no message was malformed.
+/// How an attempt at an endpoint failed, other than by a malformed message.
 package enum ConnectionFailure: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case refused, unreachable, connectTimeout
   case closedBeforeHead, resetBeforeHead, closedInHead, resetInHead
   case sendTimeout, firstByteTimeout
   case closedInContent, resetInContent, contentTimeout
 
-  /// For metrics and logs; a finite set.
+  /// The label for metrics and logs; a finite set.
   package var label: String {
     switch self {
     case .refused: "refused"
@@ -47,9 +47,9 @@ package enum ConnectionFailure: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   }
 }
 
-/// What was wrong.
+/// What was wrong with a message or an attempt.
 package enum FailureReason: Hashable, Sendable, BitwiseCopyable {
-  /// A message: of the client where there is no endpoint, else of the endpoint.
+  /// A malformed message: of the client if there is no endpoint, else of the endpoint.
   case malformed(HeadError)
   case connection(ConnectionFailure)
 
@@ -70,11 +70,11 @@ package enum FailureReason: Hashable, Sendable, BitwiseCopyable {
 
 /// What the client got.
 package enum FailureEnd: Sendable, Equatable, BitwiseCopyable {
-  /// An answer of steelyard's with this status.
+  /// An answer by steelyard with this status.
   case answered(Int16)
   /// Nothing yet: another attempt was made.
   case repeated
-  /// An answer that is not whole.
+  /// An incomplete answer.
   case cut
 }
 
@@ -83,6 +83,6 @@ package struct FailureNote: Sendable, Equatable, BitwiseCopyable {
   package var reason: FailureReason
   package var end: FailureEnd
   package var client: IPAddress
-  /// The endpoint's index, −1 where none had a part in it.
+  /// The endpoint's index; −1: no endpoint was involved.
   package var endpointIndex: Int32
 }

@@ -1,4 +1,4 @@
-// The Date field's value (RFC 9110 §5.6.7), made anew at most once a second.
+// The value of the Date field (RFC 9110 §5.6.7), formatted at most once a second.
 import CSystem
 import IO
 import Primitives
@@ -12,8 +12,8 @@ struct HTTPDate: ~Copyable {
 
   deinit { text.deallocate() }
 
-  /// `Sun, 06 Nov 1994 08:49:37 GMT`, 29 bytes; valid until the next turn of the loop. The clock
-  /// is read once a turn.
+  /// `Sun, 06 Nov 1994 08:49:37 GMT`, 29 bytes; valid until the next loop turn. Reads the clock
+  /// once a turn.
   mutating func current(turn: UInt64) -> UnsafeRawBufferPointer {
     if turn != self.turn {
       self.turn = turn

@@ -1,5 +1,6 @@
-// Where request and trace identifiers come from: two generators with 64 bits of entropy each, so
-// that two workers or processes do not meet. Unique, not secret: from one the next can be told.
+// Generates request and trace identifiers: two generators with 64 bits of entropy each, so that
+// identifiers of two workers or processes do not collide. They are unique but not secret: from one,
+// the next can be predicted.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
@@ -7,7 +8,7 @@ package struct IdentifierSource: Sendable {
   private var first: RandomSource
   private var second: RandomSource
 
-  /// Takes 128 bits.
+  /// Takes 128 bits of entropy.
   package init<Entropy: RandomNumberGenerator>(_ entropy: inout Entropy) {
     first = RandomSource(seed: entropy.next())
     second = RandomSource(seed: entropy.next())

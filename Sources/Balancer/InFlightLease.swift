@@ -1,24 +1,25 @@
-// A lease is the right to be counted as in flight at one endpoint. It is taken with the pick and
-// ended with the exchange, exactly once: the compiler sees to it that it is not copied.
+// A lease counts an attempt as in flight at one endpoint. It is taken with the pick and ended with
+// the attempt, exactly once: the compiler ensures that it is not copied.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Fleet
 package import Primitives
 
-/// One exchange's place in an endpoint's in-flight count.
+/// One attempt's part in an endpoint's in-flight count.
 package struct InFlightLease: ~Copyable {
   package let endpointIndex: Int
   package fileprivate(set) var startedAt: Nanoseconds
-  /// The length of the request's content; without a length what has come of it.
+  /// The length of the request's content; without a declared length, the bytes received so far.
   package fileprivate(set) var contentBytes: UInt32
-  /// Content of the answer came.
+  /// Content of the answer has come.
   fileprivate var isAnswered = false
-  /// It became a tunnel.
+  /// The attempt became a tunnel.
   fileprivate var isTunnel = false
-  /// In the list of the endpoint's leases; not while it is held, nor once it is a tunnel.
+  /// The entry in the list of the endpoint's leases; none while held, and none for a tunnel.
   fileprivate var entry: Int32
-  /// Since when the endpoint waits for the client; zero: it does not.
+  /// Since when the endpoint has been waiting for the client; zero: it is not.
   fileprivate var heldAt = Nanoseconds.zero
-  /// In flight at the endpoint when it was taken, itself and the requests of others included.
+  /// The number in flight at the endpoint when the lease was taken, this one and those of other
+  /// balancers included.
   fileprivate let occupancy: UInt16
 
   fileprivate init(
@@ -37,26 +38,28 @@ package struct InFlightLease: ~Copyable {
   deinit { assertionFailure("an in-flight lease was dropped, not ended") }
 }
 
-/// How an attempt at an endpoint came out, as the endpoint's own success or failure.
+/// The outcome of an attempt, as a success or a failure of the endpoint.
 package enum AttemptOutcome: Sendable, Equatable {
   /// A complete answer below 400.
   case completed
-  /// 429 (RFC 6585 §4) or 503: the endpoint has more than it wants. No failure of its, but no work
-  /// done either. How long it asks to be left alone (Retry-After), zero where it does not.
+  /// 429 (RFC 6585 §4) or 503: the endpoint has more load than it wants. Not a failure of the
+  /// endpoint, but no completed work either. The value is the wait that it asks for (Retry-After);
+  /// zero: none.
   case overloaded(Nanoseconds)
-  /// Another 4xx: the client's fault, or the endpoint's where its others give none. No work done:
-  /// a quick error is no speed.
+  /// Another 4xx: the client's fault, or the endpoint's if other endpoints give none. No completed
+  /// work: a quick error says nothing about speed.
   case rejected
   case failed(AttemptFailure)
-  /// The client went away, or the endpoint was never reached: says nothing of the endpoint.
+  /// The client went away, or the endpoint was never reached: says nothing about the endpoint.
   case abandoned
-  /// The client went away before any byte of an answer, far later than answers usually come: its
-  /// time-out is as good as ours.
+  /// The client went away before any byte of an answer, long after answers usually come: it counts
+  /// like a time-out of our own.
   case givenUp
 }
 
 extension AttemptOutcome {
-  /// Of a complete answer. `failures` are the statuses that count as the endpoint's failure.
+  /// The outcome of a complete answer. `failures` are the statuses that count as the endpoint's
+  /// failure.
   init(status: Int, failures: RetryStatuses, retryAfter: Nanoseconds = .zero) {
     if status < 400 {
       self = .completed
@@ -69,7 +72,7 @@ extension AttemptOutcome {
 }
 
 extension LocalReason {
-  /// What it says of the endpoint that steelyard answered for.
+  /// What an answer of steelyard's own says about the endpoint.
   var outcome: AttemptOutcome {
     switch self {
     case .connectFailed: .failed(.unreachable)
@@ -90,17 +93,18 @@ package struct LeaseBook: ~Copyable {
   private let occupancies: CellBlock
   private let own: UnsafeMutablePointer<Int32>
   private let ownTunnels: UnsafeMutablePointer<Int32>
-  /// In flight at each index: our own, live, and what the other workers had at the last `refresh`.
+  /// Requests in flight by endpoint index: our own, always current, and those of the other workers
+  /// as of the last `refresh`.
   package let load: UnsafeMutablePointer<Int32>
-  /// Of those, the ones that are tunnels: they say nothing of how busy an endpoint is.
+  /// The part of `load` that are tunnels: they say nothing about how busy an endpoint is.
   package let tunnels: UnsafeMutablePointer<Int32>
   package private(set) var count = 0
   private var outstanding: OutstandingList
-  /// Endpoints are ejected, or may be: the worker looks after them now and then. It says when none
-  /// is any more.
+  /// Endpoints are ejected, or may be, so that the worker has to check them now and then. The
+  /// worker resets this when none is.
   package var hasEjections = false
 
-  /// `capacity`: the most leases at once.
+  /// `capacity`: the largest number of leases at a time.
   package init(
     evidence: EvidenceBoard, pickBoard: PickBoard, workerIndex: Int, capacity: Int = 1 << 20
   ) {
@@ -127,7 +131,7 @@ package struct LeaseBook: ~Copyable {
     tunnels.deallocate()
   }
 
-  /// `contentBytes`: the length of the request's content, or what has come of it.
+  /// `contentBytes`: the length of the request's content, or the bytes received so far.
   package mutating func take(
     _ endpointIndex: Int, now: Nanoseconds, contentBytes: Int = 0
   ) -> InFlightLease {
@@ -150,7 +154,7 @@ package struct LeaseBook: ~Copyable {
       occupancy: occupancy(endpointIndex, now: now))
   }
 
-  /// More content of the request came than was known of.
+  /// More content of the request came than the lease had counted.
   package mutating func grow(_ lease: inout InFlightLease, to contentBytes: Int) {
     let contentBytes = UInt32(clamping: contentBytes)
     guard contentBytes > lease.contentBytes else { return }
@@ -162,8 +166,8 @@ package struct LeaseBook: ~Copyable {
     }
   }
 
-  /// Content of the answer came, or it became a tunnel: what was asked is no longer ahead of the
-  /// endpoint. `isWork`: it is no error. Once or more.
+  /// Content of the answer came, or the attempt became a tunnel: the request is no longer
+  /// outstanding. `isWork`: the answer is no error. May be called more than once.
   package mutating func noteAnswer(_ lease: inout InFlightLease, isWork: Bool) {
     if lease.isAnswered { return }
     lease.isAnswered = true
@@ -172,7 +176,7 @@ package struct LeaseBook: ~Copyable {
     if isWork { cells.add(count, at: evidence.index(.answeredBytes, lease.endpointIndex)) }
   }
 
-  /// What is in flight at the endpoint now, by all balancers.
+  /// Requests in flight at the endpoint now, by all balancers.
   @inline(__always)
   private func occupancy(_ endpointIndex: Int, now: Nanoseconds) -> UInt16 {
     var count = load[endpointIndex] - tunnels[endpointIndex]
@@ -195,9 +199,9 @@ package struct LeaseBook: ~Copyable {
     cells.store(UInt64(max(0, start)), at: evidence.index(.oldestStart, endpointIndex))
   }
 
-  /// The process was stopped for so long: that is no time that the endpoint took.
+  /// Accounts for a time in which the process was stopped.
   package mutating func postpone(_ lease: inout InFlightLease, by pause: Nanoseconds) {
-    // While it is held no time counts anyway.
+    // No time counts while the lease is held.
     if lease.heldAt != .zero { return }
     lease.startedAt = lease.startedAt + pause
     if lease.isTunnel { return }
@@ -206,9 +210,9 @@ package struct LeaseBook: ~Copyable {
       at: evidence.index(.outstandingStarts, lease.endpointIndex))
   }
 
-  /// The client takes no more of the answer, and no more is read from the endpoint: until `resume`
-  /// this is no time that the endpoint takes. It stays in flight. Nothing happens to a tunnel, nor
-  /// to one that is held already.
+  /// The client does not read the answer, so that nothing is read from the endpoint: until `resume`
+  /// the time does not count as the endpoint's. The attempt stays in flight. No effect on a tunnel
+  /// or on a lease that is already held.
   package mutating func hold(_ lease: inout InFlightLease, now: Nanoseconds) {
     if lease.isTunnel || lease.heldAt != .zero { return }
     lease.heldAt = now
@@ -218,7 +222,7 @@ package struct LeaseBook: ~Copyable {
     remove(lease.entry, lease.endpointIndex)
   }
 
-  /// The endpoint is read from again. Nothing happens to one that is not held.
+  /// The endpoint is read from again. No effect on a lease that is not held.
   package mutating func resume(_ lease: inout InFlightLease, now: Nanoseconds) {
     if lease.heldAt == .zero { return }
     lease.startedAt = lease.startedAt + (now - lease.heldAt)
@@ -230,8 +234,8 @@ package struct LeaseBook: ~Copyable {
     if outstanding.isOldest(lease.entry, lease.endpointIndex) { publishOldest(lease.endpointIndex) }
   }
 
-  /// The attempt is answered with 101 and goes on as a tunnel: it stays in flight, but neither its
-  /// age nor its end says how fast the endpoint is. Requires: once a lease.
+  /// The attempt was answered with 101 and continues as a tunnel: it stays in flight, but neither
+  /// its age nor its end says how fast the endpoint is. Requires: called once per lease.
   package mutating func becomeTunnel(_ lease: inout InFlightLease) {
     noteAnswer(&lease, isWork: false)
     let heldAt = lease.heldAt
@@ -245,7 +249,7 @@ package struct LeaseBook: ~Copyable {
     remove(lease.entry, lease.endpointIndex)
   }
 
-  /// Tells passive health of an attempt that went well and is not over.
+  /// Tells passive health that an attempt goes well before it has ended.
   package mutating func noteSuccess(
     _ endpointIndex: Int, _ picker: inout Picker, _ position: Int, now: Nanoseconds
   ) {
@@ -258,7 +262,7 @@ package struct LeaseBook: ~Copyable {
   }
 
   /// Ends an attempt at the endpoint at `position` of the picker: counts it, and tells passive
-  /// health how it came out.
+  /// health its outcome.
   package mutating func end(
     _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, _ picker: inout Picker,
     _ position: Int, now: Nanoseconds
@@ -297,18 +301,18 @@ package struct LeaseBook: ~Copyable {
     let isHalfOpen = picker.candidates[position].health.isHalfOpen
     guard isHalfOpen else { return }
     publish(endpointIndex, picker.candidates[position].health)
-    // A rest after a trial in vain is the same ejection.
+    // A cooldown after a failed trial belongs to the same ejection.
     if !wasHalfOpen { cells.add(1, at: evidence.index(.ejections, endpointIndex)) }
   }
 
-  /// The same where the pool is gone: there is nobody to tell.
+  /// Ends an attempt whose pool was removed: passive health is not told.
   package mutating func end(
     _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, now: Nanoseconds
   ) {
     end(lease, outcome, stretch: 0, now: now)
   }
 
-  /// `stretch`: how many times as long as alone it was to take.
+  /// `stretch`: the expected slowdown of the attempt.
   private mutating func end(
     _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, stretch: Double, now: Nanoseconds
   ) {
@@ -360,7 +364,7 @@ package struct LeaseBook: ~Copyable {
     }
   }
 
-  /// How long a request took that brought so much content.
+  /// Adds the duration of a request with this much content.
   private mutating func noteSize(_ contentBytes: UInt32, _ micros: UInt64, _ endpointIndex: Int) {
     let size = EvidenceBoard.sizeUnits(contentBytes)
     cells.add(1, at: evidence.index(.sizedCount, endpointIndex))
@@ -370,13 +374,13 @@ package struct LeaseBook: ~Copyable {
     cells.add(size &* micros, at: evidence.index(.sizeMicros, endpointIndex))
   }
 
-  /// Content of a response came from the endpoint. `isStream`: nobody knows how much there will be.
+  /// Content of a response came from the endpoint. `isStream`: its length is unknown.
   package mutating func notePiece(_ endpointIndex: Int, isStream: Bool = false) {
     cells.add(1, at: evidence.index(.pieces, endpointIndex))
     if isStream { cells.add(1, at: evidence.index(.streamPieces, endpointIndex)) }
   }
 
-  /// Takes the other workers' counts of the pool's endpoints, and their ejections. Once a turn,
+  /// Reads the other workers' counts and ejections for the pool's endpoints. Call once a turn,
   /// before the first pick. Returns what the other workers have in flight there.
   @discardableResult
   package mutating func refresh(_ picker: inout Picker, now: Nanoseconds) -> Int {
@@ -404,13 +408,13 @@ package struct LeaseBook: ~Copyable {
     return sum
   }
 
-  /// An attempt elsewhere is made again because one at the endpoint failed.
+  /// Counts a retry elsewhere after a failed attempt at the endpoint.
   package mutating func countRetry(_ endpointIndex: Int, isCharged: Bool) {
     cells.add(1, at: evidence.index(.retries, endpointIndex))
     if isCharged { cells.add(1, at: evidence.index(.chargedRetries, endpointIndex)) }
   }
 
-  /// A lease at the endpoint is, or was, one of a repeat.
+  /// Counts a lease of a retry at the endpoint that begins or ends.
   package mutating func countRepeat(_ endpointIndex: Int, isBeginning: Bool) {
     let index = evidence.index(.retriesInFlight, endpointIndex)
     if isBeginning { cells.add(1, at: index) } else { cells.subtract(1, at: index) }
@@ -423,7 +427,7 @@ package struct LeaseBook: ~Copyable {
     return sum
   }
 
-  /// In flight at the pool's endpoints, as `load` knows it.
+  /// Requests in flight at the pool's endpoints, according to `load`.
   package func inFlight(_ endpointIndexes: [Int]) -> Int {
     var sum = 0
     for endpointIndex in endpointIndexes { sum += Int(load[endpointIndex]) }

@@ -1,13 +1,13 @@
-// 64 bits of any bytes, the same in every process and release: folded 128-bit products over words
-// of eight bytes (as wyhash does, Wang Yi 2019), finished by SplitMix64's mix. Not secret: a client
-// that chooses its keys can choose their endpoint, which the bounded load is there for.
+// A 64-bit hash of any bytes, the same in every process and release: folded 128-bit products over
+// words of eight bytes (as in wyhash, Wang Yi 2019), finished by SplitMix64's mix. It is not
+// secret: a client that chooses its keys can choose their endpoint; bounded load limits the effect.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 enum KeyHash {
   private static let seed: UInt64 = 0x9E37_79B9_7F4A_7C15
   private static let factor: UInt64 = 0xA076_1D64_78BD_642F
 
-  /// Law: depends on the bytes alone.
+  /// Depends on the bytes only.
   static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     var state = seed ^ UInt64(bytes.count)
     var offset = 0
@@ -28,14 +28,14 @@ enum KeyHash {
     Array(text.utf8).withUnsafeBytes { hash($0) }
   }
 
-  // The sum keeps what the product may lose: a factor of 0 wipes out the other one.
+  // The sum preserves what the product may lose: a factor of 0 erases the other factor.
   @inline(__always)
   private static func fold(_ state: UInt64, _ word: UInt64) -> UInt64 {
     let product = (state ^ word).multipliedFullWidth(by: factor)
     return (product.high ^ product.low) &+ (state << 23 | state >> 41)
   }
 
-  /// SplitMix64's finalizer: each bit of the result hangs on each bit of `value`.
+  /// SplitMix64's finalizer: each bit of the result depends on each bit of `value`.
   @inline(__always)
   static func mix(_ value: UInt64) -> UInt64 {
     var z = value

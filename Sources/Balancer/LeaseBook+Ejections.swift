@@ -1,11 +1,11 @@
-// What a worker tells everybody of the endpoints that it leaves alone or tries, and what it takes
-// of the other workers' word. Invariant: an ejection is published from its beginning to its end.
+// How a worker publishes its ejections, and how it adopts those of the other workers. Invariant: an
+// ejection is published from its beginning to its end.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 package import Primitives
 
 extension LeaseBook {
-  /// Publishes the ejection that the endpoint is in, as this worker sees it.
+  /// Publishes the endpoint's ejection as this worker sees it.
   mutating func publish(_ endpointIndex: Int, _ health: PassiveHealth) {
     guard health.isHalfOpen, let reason = health.reason else { return }
     hasEjections = true
@@ -17,13 +17,13 @@ extension LeaseBook {
     store(.ejectionHeardAt, health.heardAt.rawValue)
     store(.ejectionReason, Int64(reason.rawValue))
     store(.ejectionFailures, Int64(max(health.failsInRow, health.refusals.count)))
-    // Workers' clocks may lie a turn apart: it began after the last one was over.
+    // Workers' clocks may differ by a turn: an ejection begins after the previous one is over.
     let since = max(
       health.ejectedSince.rawValue, evidence.lastReadmission(endpointIndex).rawValue + 1)
     if cells[evidence.index(.ejectedSince, endpointIndex)] == 0 { store(.ejectedSince, since) }
   }
 
-  /// Publishes that the endpoint came back from an ejection.
+  /// Publishes that the endpoint was readmitted after an ejection.
   mutating func publishReadmission(
     _ endpointIndex: Int, _ cause: ReadmissionCause, now: Nanoseconds
   ) {
@@ -39,8 +39,8 @@ extension LeaseBook {
     cells.store(0, at: evidence.index(.trialFrom, endpointIndex))
   }
 
-  /// Takes what scrapes, checks and the watchdog said of the pool's endpoints, and publishes what
-  /// follows. Once a turn, before the first pick.
+  /// Takes the notices of scrapes, checks and the watchdog for the pool's endpoints, and publishes
+  /// the effects. Call once a turn, before the first pick.
   package mutating func takeNotices(
     _ picker: inout Picker, now: Nanoseconds, _ random: inout RandomSource
   ) {
@@ -58,7 +58,7 @@ extension LeaseBook {
     }
   }
 
-  /// A connection to an endpoint of which nothing was heard for long succeeded.
+  /// A test connection to an endpoint without recent evidence succeeded.
   mutating func forget(_ picker: inout Picker, _ position: Int, now: Nanoseconds) {
     let endpointIndex = picker.candidates[position].endpointIndex
     guard let cause = picker.forget(position, load: busy(endpointIndex), now: now) else { return }
@@ -74,7 +74,7 @@ extension LeaseBook {
   /// Requests that the endpoint is answering, as of the last `refresh`.
   func busy(_ endpointIndex: Int) -> Int32 { load[endpointIndex] - tunnels[endpointIndex] }
 
-  /// Takes over that the endpoint is back for other workers, `readmissions` times up to now.
+  /// Adopts readmissions by other workers; `readmissions` is their number up to now.
   mutating func adopt(
     _ picker: inout Picker, _ position: Int, readmissions: UInt64, now: Nanoseconds
   ) {
@@ -83,7 +83,7 @@ extension LeaseBook {
     }
   }
 
-  /// Takes over that another worker has the endpoint ejected.
+  /// Adopts an ejection by another worker.
   mutating func adoptEjection(_ picker: inout Picker, _ position: Int, now: Nanoseconds) {
     let endpointIndex = picker.candidates[position].endpointIndex
     guard let ejection = evidence.ejection(endpointIndex, except: workerIndex) else { return }

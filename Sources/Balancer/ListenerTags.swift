@@ -1,20 +1,20 @@
-// Which tag the connections of a listener carry. A tag is used again only when no connection of
-// its last listener is left and every worker runs a fleet without it.
+// The tag that the connections of a listener carry. A tag is reused only when no connection of its
+// last listener is left and every worker runs a fleet without that listener.
 
-/// The tags of one balancer. Touched by the control thread only.
+/// The tags of one balancer. Used by the control thread only.
 struct ListenerTags {
-  /// Listeners that exist at a time, with those whose connections have not ended.
+  /// The most listeners at a time, including removed ones with open connections.
   static let countMax = 1_024
 
   private enum State {
     case free, used
-    /// Since that fleet revision.
+    /// The fleet revision that removed the listener.
     case retired(UInt64)
   }
   private var states = [State](repeating: .free, count: countMax)
 
-  /// The lowest tag that nobody carries; nil where there is none. `adopted` is the fleet revision
-  /// that all workers have reached.
+  /// The lowest free tag; nil: there is none. `adopted` is the fleet revision that all workers have
+  /// reached.
   mutating func take(adopted: UInt64, connectionCount: (Int) -> UInt64) -> UInt32? {
     for tag in states.indices {
       switch states[tag] {
@@ -29,6 +29,6 @@ struct ListenerTags {
     return nil
   }
 
-  /// The listener is gone with that fleet revision.
+  /// Notes that the fleet revision removed the listener.
   mutating func retire(_ tag: UInt32, revision: UInt64) { states[Int(tag)] = .retired(revision) }
 }

@@ -1,9 +1,9 @@
-// The answers that steelyard gives itself: reason → status, text and JSON body, from one table.
-// The body has the shape that OpenAI-style clients read.
+// The answers that steelyard gives itself: reason → status, text and JSON body, from one table. The
+// body has the format that OpenAI-style clients expect.
 // HOT PATH: no allocation, no lock, no existential.
 import HTTP
 
-/// Why steelyard answered in an endpoint's place.
+/// Why steelyard answered instead of an endpoint.
 package enum LocalReason: UInt8, CaseIterable, Sendable {
   case malformedRequest, noRoute, headTimeout, contentTimeout, contentTooLarge, targetTooLong
   case headTooLarge, unknownExpectation, notImplemented, unsupportedVersion
@@ -30,7 +30,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     }
   }
 
-  /// For metrics; a finite set.
+  /// The label for metrics; a finite set.
   package var label: String { "\(staticLabel)" }
 
   var staticLabel: StaticString {
@@ -123,8 +123,8 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     }
   }
 
-  /// Writes the whole answer, with `retryAfter` in seconds (RFC 9110 §10.2.3); without the body,
-  /// but with its length, for HEAD.
+  /// Writes the whole answer, with `retryAfter` in seconds (RFC 9110 §10.2.3). For HEAD the body is
+  /// left out, but its length is given.
   func write(
     to writer: inout HeadWriter, date: UnsafeRawBufferPointer, isHead: Bool, closes: Bool,
     retryAfter: Int = 1, added: ResponseFields = ResponseFields()

@@ -1,11 +1,11 @@
-// One exchange as one line of the access log. Pure: everything is an argument, the line is written
-// into memory that somebody else owns. docs/operations.md lists the fields.
+// Formats one exchange as one line of the access log. Pure: everything is an argument, and the line
+// is written into the caller's memory. docs/operations.md lists the fields.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 import HTTP
 import Primitives
 
-/// What a line says. Buffers are empty where there is nothing to say.
+/// The fields of a line. Empty buffers mean that there is no value.
 struct LogLine {
   var client = UnsafeRawBufferPointer(start: nil, count: 0)
   var method = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -14,23 +14,23 @@ struct LogLine {
   var userAgent = UnsafeRawBufferPointer(start: nil, count: 0)
   var requestID = UnsafeRawBufferPointer(start: nil, count: 0)
   var pool = UnsafeRawBufferPointer(start: nil, count: 0)
-  /// The last one that was tried.
+  /// The endpoint of the last attempt.
   var endpoint = UnsafeRawBufferPointer(start: nil, count: 0)
   var minorVersion = 1
   var status = 0
-  /// To the client: heads and content; content alone.
+  /// Bytes to the client: heads and content; content only.
   var sentCount = 0
   var sentContentCount = 0
-  /// From the client: head and content with its framing.
+  /// Bytes from the client: head and content with its framing.
   var receivedCount = 0
   var duration = Nanoseconds.zero
-  /// From the request head to the response head.
+  /// The time from the request head to the response head.
   var firstByte: Nanoseconds?
   var attempts = 0
-  /// `completed`, `canceled`, `truncated`, or the reason of an answer of our own.
+  /// `completed`, `canceled`, `truncated`, or the reason of an answer of steelyard's own.
   var termination: StaticString = "completed"
 
-  /// The longest line: every byte of every field escaped (6 for 1), and the rest.
+  /// The longest line: every byte of every text escaped (6 for 1), plus the other fields.
   static let byteCountMax = 6 * AccessRecord.textBytesMax + 1_024
 
   func write(
@@ -44,7 +44,7 @@ struct LogLine {
     }
   }
 
-  // Numbers always, texts where there are any.
+  // Numbers are always written, texts only if they are not empty.
   private func writeLogfmt(
     _ wall: Nanoseconds, _ time: inout LogTime, to writer: inout HeadWriter
   ) {
@@ -82,7 +82,7 @@ struct LogLine {
     writer.append("\n")
   }
 
-  // Every key always; what there is nothing to say of is null.
+  // Every key is always written; missing values are null.
   private func writeJSON(_ wall: Nanoseconds, _ time: inout LogTime, to writer: inout HeadWriter) {
     func text(_ key: StaticString, _ bytes: UnsafeRawBufferPointer) {
       writer.append(key)
@@ -151,7 +151,7 @@ struct LogLine {
 }
 
 extension HeadWriter {
-  /// Seconds with six digits behind the point; what is negative is 0.
+  /// Seconds with six decimal places; negative values are written as 0.
   fileprivate mutating func append(seconds span: Nanoseconds) {
     let micros = Int(max(0, span.rawValue) / 1_000)
     append(number: micros / 1_000_000)

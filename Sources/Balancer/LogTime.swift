@@ -1,10 +1,10 @@
-// Wall-clock time as the access log writes it, in UTC. The date is made anew at most once a second
-// (days → civil date: Howard Hinnant, "chrono-compatible low-level date algorithms").
+// Wall-clock time in the formats of the access log, in UTC. The date is formatted at most once a
+// second (days → civil date: Howard Hinnant, "chrono-compatible low-level date algorithms").
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import HTTP
 import Primitives
 
-/// A second of 1970 and later, taken apart.
+/// The date and time of a second since 1970.
 struct LogTime {
   private var second: Int64 = -1
   private var year = 1970
@@ -17,7 +17,7 @@ struct LogTime {
     self.second = second
     let days = Int(second / 86_400)
     secondOfDay = Int(second % 86_400)
-    // The era is 400 years long and begins on March 1st of its year 0.
+    // An era has 400 years and begins on March 1st of its year 0.
     let shifted = days + 719_468
     let era = shifted / 146_097
     let dayOfEra = shifted % 146_097

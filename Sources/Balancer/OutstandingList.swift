@@ -1,6 +1,6 @@
 // The leases of each endpoint in the order in which they were taken, so that the oldest one is
-// known at any time: a doubly linked list for each endpoint, over entries in one block.
-// Invariant: an entry is in one list or in none; starts do not decrease along a list.
+// always known: a doubly linked list for each endpoint, over entries in one block. Invariant: an
+// entry is in one list or in none; start times do not decrease along a list.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import Primitives
@@ -10,7 +10,7 @@ struct OutstandingList: ~Copyable {
   private struct Entry {
     var startedAt: Int64
     var older: Int32
-    /// Of a free entry: the next free one.
+    /// For a free entry: the next free one.
     var newer: Int32
   }
   private static let none: Int32 = -1
@@ -20,7 +20,7 @@ struct OutstandingList: ~Copyable {
   private let oldestOf: UnsafeMutablePointer<Int32>
   private let newestOf: UnsafeMutablePointer<Int32>
   private var free = Self.none
-  /// Entries that were ever used: memory behind them was never touched.
+  /// The number of entries ever used: memory after them was never touched.
   private var usedCount: Int32 = 0
 
   /// Room for `capacity` attempts. Memory that was never used is not resident.
@@ -49,8 +49,8 @@ struct OutstandingList: ~Copyable {
     return entry == Self.none ? nil : Nanoseconds(entries[Int(entry)].startedAt)
   }
 
-  /// Adds an attempt that begins now. Requires: no more than `capacity` are in flight, and none
-  /// that was added before began later.
+  /// Adds an attempt that begins now. Requires: fewer than `capacity` are in flight, and no attempt
+  /// added before began later.
   @inline(__always)
   mutating func append(_ endpointIndex: Int, startedAt: Nanoseconds) -> Int32 {
     var entry = free
@@ -72,8 +72,8 @@ struct OutstandingList: ~Copyable {
     return entry
   }
 
-  /// Adds an attempt that began some time ago and did not count for a while. Where another one
-  /// began later it is taken to be as young as that.
+  /// Adds an attempt that began earlier and was not counted for a while. If another one began
+  /// later, the attempt counts as being as young as that one.
   mutating func appendLate(_ endpointIndex: Int, startedAt: Nanoseconds) -> Int32 {
     let last = newestOf[endpointIndex]
     guard last != Self.none else { return append(endpointIndex, startedAt: startedAt) }
@@ -81,11 +81,11 @@ struct OutstandingList: ~Copyable {
       endpointIndex, startedAt: max(startedAt, Nanoseconds(entries[Int(last)].startedAt)))
   }
 
-  /// Whether it is the endpoint's oldest attempt.
+  /// Whether the entry is the endpoint's oldest attempt.
   @inline(__always)
   func isOldest(_ entry: Int32, _ endpointIndex: Int) -> Bool { oldestOf[endpointIndex] == entry }
 
-  /// Requires: it was appended for this endpoint and not removed since.
+  /// Requires: the entry was appended for this endpoint and not removed since.
   @inline(__always)
   mutating func remove(_ entry: Int32, _ endpointIndex: Int) {
     let (older, newer) = (entries[Int(entry)].older, entries[Int(entry)].newer)

@@ -1,23 +1,24 @@
-// What one worker thinks of one endpoint from its own exchanges: when to leave it alone, how to try
-// it again (half-open: one request at a time, three good ones), how fast it gets its share back.
-// A pure value; docs/control.md tells the rules and where their numbers come from.
+// One worker's judgement of one endpoint from its own exchanges: when to eject it, how to try it
+// again (half-open: one request at a time, three good ones), and how fast it gets its share back. A
+// pure value; docs/control.md describes the rules and the origin of their numbers.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Fleet
 package import Primitives
 
 /// How a failed attempt failed.
 package enum AttemptFailure: Sendable, Equatable {
-  /// No connection, at once: the process is gone, and to find that out costs no client anything.
+  /// The connection was refused, at once: the process is gone, and finding out costs no client
+  /// anything.
   case refused
-  /// Cut before any of the answer was passed on: the process is gone.
+  /// The connection was cut before any part of the answer was passed on: the process is gone.
   case unreachable
-  /// Cut, or no HTTP, after a part of the answer was passed on: a client has lost it.
+  /// The answer was cut or malformed after a part of it was passed on: a client has lost it.
   case truncated
   /// A status that counts as a failure.
   case status
-  /// An answer that is no HTTP.
+  /// The answer was not valid HTTP.
   case malformed
-  /// Given up for its time.
+  /// The attempt timed out.
   case timeout
 
   var reason: EjectionReason {
@@ -32,58 +33,61 @@ package enum AttemptFailure: Sendable, Equatable {
   }
 }
 
-/// What passive health needs to know of the pool.
+/// What passive health needs to know about the pool.
 struct PassiveContext {
   var policy: EjectionPolicy
   /// The fleet's mean response time, seconds.
   var fleetResponse: Double
-  /// Between two scrapes, seconds.
+  /// The time between two scrapes, seconds.
   var interval: Double
-  /// How many balancers there are, this one included.
+  /// The number of balancers, this one included.
   var balancers: Double
-  /// The other endpoints fail (next to) nothing.
+  /// The other endpoints have (next to) no failures.
   var othersAreClean: Bool
-  /// Not so many are ejected that this one has to stay.
+  /// The limit of ejected endpoints allows one more.
   var mayEject = true
-  /// The last two canaries there were good.
+  /// The last two canaries at the endpoint were good.
   var isCanaryGood = false
 
-  /// For how long a scrape or a failure counts as recent.
+  /// How long a scrape or a failure counts as recent.
   var recent: Nanoseconds { .seconds(3 * max(interval, 1)) }
 }
 
 package struct PassiveHealth: Sendable {
-  /// The longest cooldown of an endpoint that cuts connections: few clients pay for trying it.
+  /// The longest cooldown of an endpoint that cuts connections: trials cost few clients anything.
   private static let unreachableCooldownMax = Nanoseconds.seconds(10)
   private static let firstCooldown = 2.0
-  /// The longest cooldown of an endpoint that answers every request with an error: it is as likely
-  /// to be well again soon.
+  /// The longest cooldown of an endpoint that answers every request with an error: it may recover
+  /// soon.
   private static let failingCooldownMax = Nanoseconds.seconds(8)
-  /// For how many seconds an endpoint may refuse everything, at the least.
+  /// The shortest time of refusing everything after which an endpoint is ejected, seconds.
   private static let patience = 2.0
-  /// Between two trials that cost no client anything.
+  /// The time between two trials that cost no client anything.
   private static let idleCooldown = Nanoseconds.milliseconds(500)
-  /// A failure that took longer is felt by the client whose request is made again.
+  /// A failure that took longer than this is noticed by the client whose request is retried.
   private static let quick = Nanoseconds.seconds(1)
-  /// After so long without a word an ejection may be over: nobody asks the endpoint anything.
+  /// The time without evidence after which an ejection may end: no request tries the endpoint.
   private static let silence = Nanoseconds.seconds(60)
-  /// The same where it refuses connections: a connection tells whether it still does.
+  /// The same for an endpoint that refused connections: a test connection shows whether it still
+  /// does.
   private static let refusedSilence = Nanoseconds.seconds(5)
-  /// The same where checks, its page or others say that it is back.
+  /// The same if checks, its page or other balancers report that it is back.
   private static let noticedSilence = Nanoseconds.seconds(2)
-  /// Where a slow start begins, and where it does after good canaries.
+  /// The share at which a slow start begins, and the share after good canaries.
   private static let rampMin = 0.3
   private static let canaryRampMin = 0.65
   private static let longAgo = Nanoseconds(.min / 4)
 
   package private(set) var ejectedUntil = Nanoseconds.zero
-  /// A request that can be made again elsewhere may try it from then on, though it is ejected.
+  /// The earliest time at which a request that can be repeated elsewhere may try the ejected
+  /// endpoint.
   package private(set) var trialFrom = Nanoseconds.zero
-  /// The pool has a canary, which tries it before requests of clients do. It lasts over reloads.
+  /// The pool has a canary, which tries the endpoint before requests of clients do. Kept over
+  /// reloads.
   var hasCanary = false
-  /// Was ejected and has not shown three good answers since.
+  /// The endpoint was ejected and has not given enough good answers since.
   package private(set) var isHalfOpen = false
-  /// Decayed share of failures, over about a hundred attempts.
+  /// The decayed share of failures, over about a hundred attempts.
   private(set) var slowFailureRatio = 0.0
   private var failureRatio = 0.0
   private(set) var failsInRow = 0
@@ -92,34 +96,35 @@ package struct PassiveHealth: Sendable {
   private var probesGood = 0
   private var othersGood: UInt64 = 0
   private var wasUnreachable = false
-  /// A trial cost a client a part of its answer: until it is back, none is free.
+  /// A trial has cost a client a part of its answer: until readmission, no trial counts as free.
   private var hasTruncated = false
-  /// When the ejection that it is in began.
+  /// When the present ejection began.
   package private(set) var ejectedSince = Nanoseconds.zero
-  /// When it was last tried, or something was said of it, while it was ejected.
+  /// The last time that a trial or a notice gave evidence about the ejected endpoint.
   package private(set) var heardAt = Nanoseconds.zero
-  /// From when on the ejection ends where a connection to the endpoint succeeds.
+  /// From this time on, a successful test connection to the endpoint ends the ejection.
   private(set) var forgetAt = Nanoseconds.distantFuture
-  /// Of the ejection that it is in; nil where it is in none.
+  /// The reason of the present ejection; nil: not ejected.
   package private(set) var reason: EjectionReason?
   private var rampStart = Self.longAgo
   private var rampMin = Self.rampMin
-  /// Since it was ejected canaries were good there.
+  /// Canaries were good since the ejection began.
   private var isCleared = false
   private var lastSuccess = Self.longAgo
   private var lastFailure = Self.longAgo
   private var suspectedAt = Self.longAgo
   private var windowStart = Self.longAgo
   private var windowFails = 0
-  /// What it refused since it completed a request.
+  /// The endpoint's refusals since it last completed a request.
   private(set) var refusals = Refusals()
-  /// How many of its answers are client errors.
+  /// The share of client errors among its answers.
   private(set) var clientErrors = ClientErrorShare()
-  /// Decayed mean of its response times, seconds, and over how many since it came (back).
+  /// The decayed mean of its response times, seconds, and the number of answers since it was added
+  /// or readmitted.
   private(set) var meanResponse = 0.0
   private(set) var responseCount = 0
 
-  /// 0.3, or 0.65 after good canaries, rising to 1 over the slow start.
+  /// The share of its weight: 0.3, or 0.65 after good canaries, rising to 1 during the slow start.
   @inline(__always)
   func ramp(now: Nanoseconds, slowStart: Nanoseconds) -> Double {
     let passed = now - rampStart
@@ -127,16 +132,16 @@ package struct PassiveHealth: Sendable {
     return rampMin + (1 - rampMin) * max(0, passed.seconds) / slowStart.seconds
   }
 
-  /// From when on the ramp is 1.
+  /// When the slow start ends.
   func rampEnd(slowStart: Nanoseconds) -> Nanoseconds {
     rampStart < .zero ? .zero : rampStart + slowStart
   }
 
-  /// Nobody listens there: no pool is better off with it in use.
+  /// Nothing listens at the address: using the endpoint never helps the pool.
   var isDead: Bool { isHalfOpen && reason == .refused }
 
-  /// Whether picks may use it without being told to ignore ejection.
-  /// `isRepeatable`: what it fails is asked of another endpoint, and no client sees it.
+  /// Whether picks may use the endpoint while they respect ejections. `isRepeatable`: a failed
+  /// request is retried at another endpoint, so that no client notices.
   @inline(__always)
   func mayBePicked(now: Nanoseconds, load: Int32, isRepeatable: Bool = false) -> Bool {
     if !isHalfOpen { return now >= ejectedUntil }
@@ -144,14 +149,14 @@ package struct PassiveHealth: Sendable {
       && (now >= ejectedUntil || isRepeatable && now >= trialFrom && !hasCanary)
   }
 
-  /// It takes new requests again, after a probe or an operator had said no.
+  /// The endpoint takes new requests again, after a health check or an operator had taken it out.
   mutating func beginSlowStart(now: Nanoseconds) {
     rampStart = now
     rampMin = Self.rampMin
   }
 
-  /// An attempt that was sent at `sentAt` ended well, or with a client error that says nothing
-  /// against the endpoint. True where this ends an ejection.
+  /// An attempt that was sent at `sentAt` ended well, or with a client error that is not the
+  /// endpoint's fault. Returns true if this ends an ejection.
   mutating func succeeded(
     now: Nanoseconds, sentAt: Nanoseconds? = nil, isClientError: Bool = false
   ) -> Bool {
@@ -166,7 +171,7 @@ package struct PassiveHealth: Sendable {
       if ejections > 0, now - rampStart > .seconds(60) { ejections = 0 }
       return false
     }
-    // What was sent before it was ejected is no trial, and the cooldown is the canary's.
+    // A request sent before the ejection is no trial, and only the canary shortens the cooldown.
     if hasCanary, now < ejectedUntil, let sentAt, sentAt < ejectedSince { return false }
     probesGood += 1
     noteWord(at: now)
@@ -175,7 +180,7 @@ package struct PassiveHealth: Sendable {
     return true
   }
 
-  /// It is back, by its own good answers or by those that another worker had.
+  /// Readmits the endpoint, after good answers of its own or to another worker.
   mutating func readmit(now: Nanoseconds) {
     isHalfOpen = false
     reason = nil
@@ -195,23 +200,23 @@ package struct PassiveHealth: Sendable {
     isCleared = false
   }
 
-  /// How long a complete answer took.
+  /// Adds the duration of a complete answer.
   @inline(__always)
   mutating func noteResponse(_ seconds: Double) {
     responseCount += 1
-    // The first ones are an even mean.
+    // The first answers form a plain mean.
     meanResponse += (seconds - meanResponse) / Double(min(responseCount, 50))
   }
 
-  /// Good trials in a row until it is back. One that answered errors has to show more of them each
-  /// time: half of its answers may be good ones.
+  /// The number of good trials in a row that readmission takes. It grows with each ejection for an
+  /// endpoint that answered errors, since half of its answers may be good ones.
   private var probesNeeded: Int {
-    // One that had no room has some.
+    // One completed request shows that an overloaded endpoint has room again.
     if reason == .overloaded { return 1 }
     return wasUnreachable ? 3 : min(3 + 2 * max(0, ejections - 1), 9)
   }
 
-  /// An attempt failed after `took`. True where the endpoint is ejected by it, until
+  /// An attempt failed after `took`. Returns true if this ejects the endpoint, until
   /// `ejectedUntil`.
   mutating func failed(
     _ failure: AttemptFailure, took: Nanoseconds = .zero, now: Nanoseconds,
@@ -223,20 +228,21 @@ package struct PassiveHealth: Sendable {
     failsInRow += 1
     lastFailure = now
     if failure == .truncated { hasTruncated = true }
-    // A refused connection is asked for elsewhere whatever the endpoint did before.
+    // A refused connection is retried elsewhere, whatever the endpoint did before.
     let isFree =
       failure != .timeout && took <= Self.quick && (failure == .refused || !hasTruncated)
     var isHit = isHalfOpen || isAtLimit(failure, now: now, context)
     if let ratio = context.policy.errorRatio, samples >= 6, failureRatio > ratio { isHit = true }
-    // Slow under overload is not broken. An operator who counts failures counts these too.
+    // A slow endpoint under overload is not broken. If the operator counts failures, these count
+    // too.
     if failure == .timeout, context.policy.failsMax == nil,
       now - lastSuccess <= .seconds(3 * context.fleetResponse)
     {
       isHit = false
     }
-    // Where nobody listens there is no doubt: such an endpoint is never in use for want of others.
+    // If nothing listens there is no doubt: such an endpoint is ejected even beyond the limit.
     guard isHit, now >= ejectedUntil, isHalfOpen || context.mayEject || failure == .refused else {
-      // A failure during a cooldown was a free trial, or came late: no reason for a longer one.
+      // A failure during a cooldown was a free trial or came late: it does not extend the cooldown.
       if isHalfOpen {
         probesGood = 0
         if !hasCanary {
@@ -261,15 +267,16 @@ package struct PassiveHealth: Sendable {
     return true
   }
 
-  /// An attempt was answered with a refusal (429, 503, or a 4xx that is this endpoint's fault),
-  /// `load` requests are left in flight there. It is passed over for a while where others have
-  /// room. True where it is ejected by it: it completed nothing for some seconds in which others
-  /// completed requests (`othersSucceed`), and has nothing in flight that it may yet complete.
+  /// An attempt was answered with a refusal (429, 503, or a 4xx that is this endpoint's fault);
+  /// `load` requests are left in flight there. The endpoint is passed over for a while if others
+  /// have room. Returns true if this ejects it: it completed nothing for some seconds in which
+  /// others completed requests (`othersSucceed`), and has nothing in flight that it may yet
+  /// complete.
   mutating func refused(
     _ reason: EjectionReason, now: Nanoseconds, load: Int32, retryAfter: Nanoseconds = .zero,
     othersSucceed: Bool, _ context: PassiveContext
   ) -> Bool {
-    // A completed request makes room, but no model that is missing.
+    // Completed requests make room, but do not provide a missing model.
     let isOverload = reason == .overloaded
     if !isOverload { clientErrors.note(isError: true) }
     refusals.note(now: now, load: isOverload ? load : 0, retryAfter: retryAfter)
@@ -292,7 +299,7 @@ package struct PassiveHealth: Sendable {
     return true
   }
 
-  /// Whether these are as many failures as it may have.
+  /// Whether the endpoint has reached the number of failures that ejects it.
   private mutating func isAtLimit(
     _ failure: AttemptFailure, now: Nanoseconds, _ context: PassiveContext
   ) -> Bool {
@@ -325,7 +332,8 @@ package struct PassiveHealth: Sendable {
     return min(cooldown, context.policy.failTimeout)
   }
 
-  /// Its answers take far longer than the others'. Until when it rests.
+  /// Ejects an endpoint whose answers take far longer than those of the others. Returns the end of
+  /// the cooldown.
   mutating func ejectSlow(now: Nanoseconds, _ context: PassiveContext) -> Nanoseconds {
     ejections += 1
     responseCount = 0
@@ -335,9 +343,9 @@ package struct PassiveHealth: Sendable {
     return ejectedUntil
   }
 
-  /// The endpoint is ejected until canaries succeed, or for the longest cooldown where none ends.
-  /// A good canary ends the first cooldown at once. A later one lasts as long as without canaries:
-  /// clients may ask for something that the canary does not.
+  /// Leaves the end of the ejection to canaries, with the longest cooldown as a limit. Good
+  /// canaries end the first cooldown at once. A later cooldown lasts as long as it would without
+  /// canaries, since clients may send requests that differ from the canary.
   private mutating func leaveToCanary(now: Nanoseconds, _ context: PassiveContext) {
     trialFrom = ejections <= 1 ? now : ejectedUntil
     ejectedUntil = max(ejectedUntil, now + context.policy.failTimeout)
@@ -358,35 +366,36 @@ package struct PassiveHealth: Sendable {
     noteWord(at: now)
   }
 
-  /// Something was heard of it.
+  /// Notes evidence about the ejected endpoint.
   private mutating func noteWord(at time: Nanoseconds) {
     heardAt = max(heardAt, time)
     let silence = reason == .refused ? Self.refusedSilence : Self.silence
     forgetAt = max(ejectedUntil, heardAt) + silence
   }
 
-  /// Another worker heard something of it then.
+  /// Notes that another worker got evidence about the endpoint at that time.
   mutating func noteOthersNotice(at time: Nanoseconds) {
     if isHalfOpen, time > heardAt { noteWord(at: time) }
   }
 
-  /// Something says that it is back: where no request tries it now, a connection does.
+  /// Notes a report that the endpoint is back: if no request tries it, a test connection is made
+  /// soon.
   private mutating func noteNotice(now: Nanoseconds) {
     if isHalfOpen { forgetAt = min(forgetAt, now + Self.noticedSilence) }
   }
 
-  /// Whether nothing was heard of it for so long that a connection to it is worth a try.
+  /// Whether there was no evidence about the endpoint for so long that a test connection is due.
   /// `load`: requests that it is answering.
   func isForgotten(now: Nanoseconds, load: Int32) -> Bool {
     isHalfOpen && load == 0 && now >= forgetAt
   }
 
-  /// A connection to it is being tried, for `timeout` at most.
+  /// A test connection to the endpoint is being made, for `timeout` at most.
   mutating func beginConnectionTrial(timeout: Nanoseconds, now: Nanoseconds) {
     forgetAt = now + timeout + Self.refusedSilence
   }
 
-  /// A connection to it was tried in vain.
+  /// The test connection failed.
   mutating func connectionFailed(now: Nanoseconds) {
     guard isHalfOpen else { return }
     reason = .refused
@@ -394,8 +403,8 @@ package struct PassiveHealth: Sendable {
     noteWord(at: now)
   }
 
-  /// Another worker of this process ejected it at `since` until then, and tries it for free from
-  /// `trialFrom`.
+  /// Adopts an ejection by another worker of this process, which began at `since` and allows free
+  /// trials from `trialFrom`.
   mutating func adopt(
     ejectedUntil until: Nanoseconds, trialFrom from: Nanoseconds, since: Nanoseconds,
     _ reason: EjectionReason
@@ -404,12 +413,12 @@ package struct PassiveHealth: Sendable {
     trialFrom = min(max(from, .zero), ejectedUntil)
   }
 
-  /// Another worker has just tried it in vain: one trial at a time in the whole process.
+  /// Another worker's trial has just failed: there is one trial at a time in the whole process.
   mutating func postponeTrial(until: Nanoseconds) {
     if isHalfOpen { trialFrom = max(trialFrom, until) }
   }
 
-  /// Takes notices that came `count` times. `chance` is uniform in 0..<1.
+  /// Takes a notice that was given `count` times. `chance` is uniform in 0..<1.
   mutating func take(
     _ notice: PickBoard.Notice, count: UInt64, now: Nanoseconds, chance: Double,
     _ context: PassiveContext
@@ -440,14 +449,14 @@ package struct PassiveHealth: Sendable {
       if !isHalfOpen { suspectedAt = now }
     case .stalled:
       reject(until: now, .stalled, now: now)
-      // The pause was the watchdog's.
+      // The watchdog has already waited.
       ejectedUntil = now
       wasUnreachable = true
     case .recovered:
       if isHalfOpen { ejectedUntil = min(ejectedUntil, now) }
       noteNotice(now: now)
     case .checked:
-      // The checks have said most of it: the first good answer to a request says the rest.
+      // Good checks count as most of the trials: one good answer to a request is enough.
       guard isHalfOpen, !hasCanary else { return }
       ejectedUntil = min(ejectedUntil, now)
       probesGood = max(probesGood, probesNeeded - 1)

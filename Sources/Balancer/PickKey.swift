@@ -1,12 +1,12 @@
-// What a pick is told of a request: the key and the session that bind it to an endpoint, and which
-// endpoints it has been tried at.
+// What a pick needs to know of a request: the key and the session that bind it to an endpoint, and
+// the endpoints that were already tried.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
-/// What a request goes by besides chance and load.
+/// What decides a pick besides chance and load.
 package struct PickKey: Sendable, Equatable {
-  /// Of the pool's key; nil where the request has none.
+  /// The hash of the pool's key; nil: the request has none.
   package var hash: UInt64?
-  /// The position of the endpoint that the client's session is at.
+  /// The position of the endpoint that has the client's session.
   package var session: Int?
 
   package init(hash: UInt64? = nil, session: Int? = nil) {
@@ -33,7 +33,7 @@ package struct TriedSet: Sendable, Equatable {
     return false
   }
 
-  /// The same endpoints at the positions that they have now; nil for one that is gone.
+  /// The same endpoints at their present positions; `position` returns nil for a removed endpoint.
   package func moved(_ position: (Int) -> Int?) -> TriedSet {
     var moved = TriedSet()
     for old in [older, newer] {
@@ -44,7 +44,7 @@ package struct TriedSet: Sendable, Equatable {
     return moved
   }
 
-  /// Forgets the oldest when eight are known.
+  /// Adds a position, in place of the oldest if there are eight.
   package mutating func insert(_ position: Int) {
     older = SIMD4(newer[3], older[0], older[1], older[2])
     newer = SIMD4(Int16(truncatingIfNeeded: position), newer[0], newer[1], newer[2])

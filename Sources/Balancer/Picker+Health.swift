@@ -1,17 +1,16 @@
-// What a picker makes of its endpoints' health: outcomes noted, other workers' verdicts taken over,
-// how many may be ejected at once, which one is far slower than the others.
+// The picker's part in passive health: it notes outcomes, adopts other workers' verdicts, limits
+// the number of ejected endpoints, and finds endpoints that are far slower than the others.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Fleet
 package import Primitives
 
 extension Picker {
-  /// Answers that an endpoint's mean response time is worth something after.
+  /// The number of answers that a mean response time needs.
   private static let slowSamples = 20
-  /// How many others an endpoint's client errors are compared with.
+  /// The largest number of other endpoints whose client errors are compared.
   private static let othersMax = 64
 
-  /// An attempt that was sent at `sentAt` ended well. True where the endpoint came back from an
-  /// ejection by it.
+  /// An attempt that was sent at `sentAt` ended well. Returns true if this readmits the endpoint.
   package mutating func succeeded(
     _ position: Int, now: Nanoseconds, sentAt: Nanoseconds? = nil, isClientError: Bool = false
   ) -> Bool {
@@ -23,8 +22,8 @@ extension Picker {
     return true
   }
 
-  /// The endpoint refused an attempt, and has `load` requests left in flight. Returns until when
-  /// it is left alone from now on, if by this.
+  /// The endpoint refused an attempt and has `load` requests left in flight. Returns the end of the
+  /// cooldown if this ejects it.
   @discardableResult
   package mutating func refused(
     _ position: Int, _ reason: EjectionReason, load: Int32, retryAfter: Nanoseconds = .zero,
@@ -50,8 +49,9 @@ extension Picker {
     }
   }
 
-  /// Whether a client error is this endpoint's fault: it gives far more of them than its others do.
-  /// Where requests are bound to endpoints by a key or a session, it may as well be the client's.
+  /// Whether a client error is this endpoint's fault: it gives far more of them than the other
+  /// endpoints do. If requests are bound to endpoints by a key or a session, it may just as well be
+  /// the client's fault.
   package func blamesClientError(_ position: Int) -> Bool {
     guard ejection.failsMax != 0, !bindsClients else { return false }
     let health = candidates[position].health
@@ -70,8 +70,7 @@ extension Picker {
     return share.isFarAbove(others: ratios / Double(count), othersAnswers: answers)
   }
 
-  /// An attempt failed after `took`. Returns until when the endpoint is left alone from now on, if
-  /// By this.
+  /// An attempt failed after `took`. Returns the end of the cooldown if this ejects the endpoint.
   @discardableResult
   package mutating func failed(
     _ position: Int, _ failure: AttemptFailure, took: Nanoseconds = .zero, pickBoard: PickBoard,
@@ -86,8 +85,8 @@ extension Picker {
     return candidates[position].health.ejectedUntil
   }
 
-  /// A complete answer took so long. Returns until when the endpoint is left alone for being far
-  /// slower than the others, where the pool says so.
+  /// Takes the duration of a complete answer. Returns the end of the cooldown if this ejects the
+  /// endpoint for being far slower than the others, which the pool has to allow.
   @discardableResult
   package mutating func answered(
     _ position: Int, in duration: Nanoseconds, pickBoard: PickBoard, now: Nanoseconds
@@ -104,8 +103,8 @@ extension Picker {
     return until
   }
 
-  /// Above `ratio` times the median of the others with enough answers: slower than most of them by
-  /// that much. Nothing is said of fewer than two others.
+  /// Whether the mean exceeds `ratio` times the median of the others that have enough answers.
+  /// False with fewer than two others.
   private func isSlow(_ position: Int, _ ratio: Double) -> Bool {
     let mine = candidates[position].health.meanResponse
     var (slower, count) = (0, 0)
@@ -130,7 +129,7 @@ extension Picker {
 
   // MARK: Other workers
 
-  /// Another worker of this process ejected the endpoint.
+  /// Adopts an ejection by another worker of this process.
   package mutating func adopt(_ position: Int, _ others: Ejection) {
     guard ejection.failsMax != 0 else { return }
     candidates[position].adoptedUntil = others.cooldownUntil
@@ -144,18 +143,18 @@ extension Picker {
     recount()
   }
 
-  /// Another worker heard something of the endpoint.
+  /// Another worker got evidence about the endpoint.
   mutating func noteOthersNotice(_ position: Int, at time: Nanoseconds) {
     candidates[position].health.noteOthersNotice(at: time)
   }
 
-  /// Another worker has tried the endpoint in vain.
+  /// Another worker's trial of the endpoint failed.
   package mutating func postponeTrial(_ position: Int, until: Nanoseconds) {
     candidates[position].health.postponeTrial(until: until)
   }
 
-  /// Takes how often other workers had the endpoint back: what is good enough for them is for us.
-  /// True where this ends an ejection.
+  /// Adopts readmissions by other workers; `readmissions` is their number. Returns true if this
+  /// readmits the endpoint here.
   package mutating func adopt(_ position: Int, readmissions: UInt64, now: Nanoseconds) -> Bool {
     let before = candidates[position].adoptedReadmissions
     guard before != readmissions else { return false }
@@ -166,29 +165,29 @@ extension Picker {
     return true
   }
 
-  // MARK: Silence
+  // MARK: Ejections without evidence
 
-  /// Whether it is ejected, no request tries it, and nothing was heard of it for long. Health and
-  /// drain come first: of one that they have taken out nothing is forgotten.
+  /// Whether the endpoint is ejected, no request tries it, and there was no evidence for a long
+  /// time. False if health or drain have taken it out.
   func isForgotten(_ position: Int, now: Nanoseconds, load: Int32) -> Bool {
     candidates[position].isEligible
       && candidates[position].health.isForgotten(now: now, load: load)
   }
 
-  /// A connection to it is being tried.
+  /// A test connection to the endpoint is being made.
   mutating func beginConnectionTrial(
     _ position: Int, timeout: Nanoseconds, now: Nanoseconds
   ) {
     candidates[position].health.beginConnectionTrial(timeout: timeout, now: now)
   }
 
-  /// A connection to it was tried in vain.
+  /// The test connection failed.
   mutating func connectionFailed(_ position: Int, now: Nanoseconds) {
     candidates[position].health.connectionFailed(now: now)
   }
 
-  /// The endpoint takes connections, and nothing else was heard of it: its ejection is over, but
-  /// where a request tries it now. By what it is over; nil where it is not.
+  /// The endpoint accepts connections, and there is no other evidence: the ejection ends, unless a
+  /// request tries the endpoint now. Returns the cause; nil: the ejection continues.
   mutating func forget(_ position: Int, load: Int32, now: Nanoseconds) -> ReadmissionCause? {
     let health = candidates[position].health
     guard health.isHalfOpen, load == 0 else { return nil }
@@ -197,8 +196,8 @@ extension Picker {
     return health.reason == .refused ? .connection : .silence
   }
 
-  /// This one may be ejected too: at most the pool's share are, but one always may, and any primary
-  /// for which a backup stands ready.
+  /// Whether this endpoint may be ejected too. The pool's share limits the number, but one endpoint
+  /// always may be, and so may any primary while a backup is available.
   private func mayEject(_ position: Int) -> Bool {
     var (eligible, troubled, backups) = (0, 0, 0)
     for candidate in candidates where candidate.isEligible && candidate.weight > 0 {

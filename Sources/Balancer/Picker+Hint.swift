@@ -1,9 +1,9 @@
-// Whether the endpoint that a client asks for may be the one.
+// Whether the endpoint that a client asks for may be used.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Primitives
 
 extension Picker {
-  /// Whether an endpoint that the client named may be used.
+  /// Whether the endpoint named by the client may be used.
   package func takes(
     _ position: Int, now: Nanoseconds, load: UnsafePointer<Int32>, tunnels: UnsafePointer<Int32>?,
     tried: TriedSet, room: EndpointRoom

@@ -1,7 +1,7 @@
-// How a policy chooses among the endpoints that may be used: smooth weighted round robin (nginx's
-// algorithm: add every weight, take the largest, subtract the sum; 5/1/1 gives a a b a c a a),
-// weighted least-request (the least cost of one more request with what is in flight / weight, full
-// scan, ties at random), or at random by weight.
+// How a policy chooses among the usable endpoints: smooth weighted round robin (nginx's algorithm:
+// add every weight, take the largest, subtract the sum; 5/1/1 gives a a b a c a a), weighted
+// least-request (the lowest cost of one more request at the present load / weight, full scan, ties
+// at random), or at random by weight.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 import Primitives
@@ -43,7 +43,7 @@ extension Picker {
     return best.position
   }
 
-  /// The same where nothing but weights and loads counts.
+  /// The same if only weights and loads count.
   private func chooseLeastByQuickScan(
     _ load: UnsafePointer<Int32>, _ random: inout RandomSource
   ) -> Int? {
@@ -75,7 +75,7 @@ extension Picker {
     return best.position
   }
 
-  /// The effective weight with the slow start's part of it.
+  /// The effective weight times the slow start's share.
   @inline(__always)
   func pickWeight(_ position: Int, _ scan: Scan) -> Double {
     candidates[position].weight
@@ -119,7 +119,8 @@ extension Picker {
 
   private struct Best {
     var position: Int?
-    /// The cost of one more request ÷ weight. What has no weight costs more than this.
+    /// The cost of one more request ÷ weight. Endpoints without weight cost more than the initial
+    /// value.
     var price = Double.greatestFiniteMagnitude
     var ties = 1
   }
@@ -136,7 +137,7 @@ extension Picker {
     let shape = shapes[candidates[position].shape]
     var load = shape.cost(count)
     if scan.sizeTerm != 0 { load += scan.sizeTerm * shape.delay(count) }
-    // As in a scan of a calm pool, so that both agree to the last bit.
+    // The same expression as in the quick scan, so that both agree to the last bit.
     let price = load * (1 / pickWeight(position, scan))
     if best.position == nil || price < best.price {
       best.ties = 1
@@ -150,7 +151,7 @@ extension Picker {
     best.price = price
   }
 
-  /// Looks at max(8, √N) endpoints drawn by weight. nil where none of them may be used.
+  /// Looks at max(8, √N) endpoints drawn by weight. nil: none of them may be used.
   private func chooseDrawn(
     _ scan: Scan, _ ignoresEjection: Bool, _ random: inout RandomSource
   ) -> Int? {

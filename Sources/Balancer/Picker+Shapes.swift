@@ -1,11 +1,12 @@
-// What a pick knows beside weights and loads: how each endpoint slows down, as tables of what the
-// next request costs, and which endpoint is to be tried because too little is known of it now.
+// What a pick uses besides weights and loads: tables of the next request's cost at each endpoint,
+// by service shape, and the endpoint that needs a trial because there is too little evidence about
+// it.
 // HOT PATH: no lock, no existential, no clock; it allocates only for a shape more than before.
 package import Fleet
 import Primitives
 
 extension Picker {
-  /// Costs a table has: of more in flight they are computed.
+  /// The number of costs in a table; for more in flight, costs are computed.
   static let tableCount = 1_024
 
   /// The costs of the next request with 0, 1, … in flight.
@@ -13,19 +14,19 @@ extension Picker {
     (0..<tableCount).map { shape.cost(Double($0 + 1)) }
   }
 
-  /// How the endpoint slows down.
+  /// The service shape of the endpoint.
   package func shape(_ position: Int) -> ServiceShape { shapes[candidates[position].shape] }
 
-  /// What one more request costs with `load` in flight, in units of a request alone at weight 1.
+  /// The cost of one more request with `load` in flight, in units of a request alone at weight 1.
   @inline(__always)
   func cost(_ rank: Rank, _ load: Int32, _ costs: UnsafePointer<Double>) -> Double {
-    // One comparison: less than 0 is very much.
+    // One comparison for both bounds: a negative number becomes a very large one.
     let index = UInt32(bitPattern: load)
     guard index < UInt32(Self.tableCount) else { return costOfMany(rank, load) }
     return costs[Int(UInt32(bitPattern: rank.table) &+ index)]
   }
 
-  /// How much dearer than others a request is where it delays others, by the length of its content.
+  /// The additional cost of delaying other requests, by the length of the request's content.
   @inline(__always)
   func sizeTerm(_ contentBytes: Int) -> Double {
     guard sizeSlope > 0, contentBytes > 0 else { return 0 }
@@ -38,7 +39,7 @@ extension Picker {
     shapes[Int(rank.table) / Self.tableCount].cost(Double(max(0, load)) + 1)
   }
 
-  /// Takes new shapes. Allocates where the pool has more different ones than ever before.
+  /// Takes new shapes. Allocates if the pool has more different ones than ever before.
   mutating func takeShapes(_ pickBoard: PickBoard) {
     let revision = pickBoard.shapeRevision
     guard revision != shapeRevision, let first = candidates.first else { return }
@@ -60,7 +61,7 @@ extension Picker {
     if hasChanged { rerank() }
   }
 
-  /// Keeps the shape and its costs at `index` of the tables; false where it is there already.
+  /// Stores the shape and its costs at `index` of the tables; returns false if it is already there.
   private mutating func keepShape(_ shape: ServiceShape, at index: Int) -> Bool {
     if index == shapes.count {
       shapes.append(shape)
@@ -75,7 +76,7 @@ extension Picker {
     return true
   }
 
-  /// Takes trials that were given since the last look.
+  /// Takes the trials that were given since the last call.
   mutating func takeTrials(_ pickBoard: PickBoard) {
     let revision = pickBoard.trialRevision
     guard revision != trialRevision else { return }
@@ -88,8 +89,8 @@ extension Picker {
     }
   }
 
-  /// The endpoint that is to be tried by this request, if any. It takes the trial: one request a
-  /// trial and worker, and none where the endpoint has something to do by then.
+  /// The endpoint that this request should try, if any, and takes the trial: each worker takes a
+  /// trial once, and not if the endpoint has requests by then.
   mutating func takeTrial(_ scan: Scan) -> Int? {
     var chosen: Int?
     for position in candidates.indices
@@ -97,7 +98,7 @@ extension Picker {
       if chosen != nil { continue }
       let isUsed = isUsable(position, scan, ignoresEjection: false)
       guard isUsed, scan.busy(candidates[position].endpointIndex) == 0 else {
-        // Somebody else has tried it, or it is out.
+        // Another worker has tried the endpoint, or it may not be used.
         candidates[position].trial = candidates[position].newestTrial
         trialCount -= 1
         continue

@@ -1,7 +1,7 @@
-// Picks an endpoint of one pool: the one that the client's session is at, else by the pool's policy
+// Picks an endpoint of one pool: the one with the client's session, else one by the pool's policy
 // (Picker+Policies.swift, Picker+Hash.swift) among the primaries, else among the backups.
-// Invariant: without a session only an eligible endpoint with a weight above 0 is picked; ejection
-// alone never leaves a pool without one, and one that is tried again gets one request at a time.
+// Invariant: without a session only an eligible endpoint with a weight above 0 is picked; ejections
+// alone never leave a pool without an endpoint; a half-open endpoint gets one request at a time.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Fleet
 package import Primitives
@@ -15,27 +15,27 @@ package struct Picker: Sendable {
     package var weight = 0.0
     /// Health and drain allow new exchanges.
     package var isEligible = false
-    /// They allow those of clients whose session is here, whatever the weight.
+    /// Health and drain allow exchanges of clients whose session is here, whatever the weight.
     package internal(set) var takesSessions = false
-    /// Used only while no primary may be.
+    /// A backup is used only while no primary may be.
     package let isBackup: Bool
-    /// Of what hashes rank by: the operator's weight, and a number for the address.
+    /// The ranking inputs of hashes: the operator's weight, and a number derived from the address.
     let baseWeight: Double
     let hashID: UInt64
-    /// It has a slot free, where slots are counted.
+    /// The endpoint has a free slot, or slots are not counted.
     package internal(set) var hasRoom = true
     package internal(set) var health = PassiveHealth()
-    /// Readmissions by other workers that were taken over.
+    /// The number of readmissions by other workers that was last adopted.
     var adoptedReadmissions: UInt64?
-    /// The latest ejection by another worker that was taken over. Once only: scrapes may have
-    /// ended the rest here since.
+    /// The end of the last cooldown adopted from another worker. Each is adopted once: a scrape may
+    /// have ended the cooldown here since.
     var adoptedUntil = Nanoseconds.zero
-    /// When that began.
+    /// When that ejection began.
     var adoptedSince = Nanoseconds.zero
     var current = 0.0
     /// The index of its shape in `shapes`.
     var shape = 0
-    /// The last trial that was taken or is over, and the last that was given.
+    /// The last trial that was taken or is over, and the last one given.
     var trial: UInt64 = 0
     var newestTrial: UInt64 = 0
 
@@ -47,16 +47,16 @@ package struct Picker: Sendable {
     }
   }
 
-  /// An endpoint in 16 bytes: a pool of hundreds is scanned for every request.
+  /// An endpoint in 16 bytes: large pools are scanned for every request.
   struct Rank: Sendable {
     var endpointIndex: Int32
-    /// Where its shape's costs begin in `costs`.
+    /// The start of its shape's costs in `costs`.
     var table: Int32
-    /// 1 ÷ weight; infinite where it is not to be picked.
+    /// 1 ÷ weight; infinite: not to be picked.
     var inverse: Double
   }
 
-  /// Above this many endpoints `leastRequest` looks at some only, drawn by weight.
+  /// Above this number of endpoints, `leastRequest` looks only at some, drawn by weight.
   package static let fullScanMax = 256
 
   let policy: BalancePolicy
@@ -67,31 +67,32 @@ package struct Picker: Sendable {
   private let hasBackups: Bool
   private let hasCanary: Bool
   package internal(set) var candidates: [Candidate]
-  /// Candidates that rest or are tried again: 0 on a good day, which saves a scan.
+  /// The number of half-open candidates; usually 0, which saves a scan.
   var halfOpenCount = 0
-  /// What a scan of a calm pool looks at, by position.
+  /// The data of a quick scan, by position.
   private(set) var ranks: [Rank] = []
-  /// From when on the pool is calm: nothing rests or is full, every slow start is over.
+  /// From this time on a quick scan is enough: no endpoint is ejected or full, every slow start is
+  /// over.
   var quickScanFrom = Nanoseconds.distantFuture
-  /// From when on no endpoint is passed over for having refused a request.
+  /// From this time on no endpoint is passed over for having refused a request.
   var fullUntil = Nanoseconds.zero
   /// A key or a session binds clients to endpoints.
   let bindsClients: Bool
-  /// Running sums of the weights, for drawing; empty up to `fullScanMax` endpoints.
+  /// Running sums of the weights, for drawing; empty for up to `fullScanMax` endpoints.
   private(set) var cumulative: [Double] = []
-  /// How endpoints slow down, each shape once; the last ones may be no endpoint's any more.
+  /// The service shapes, each once; the last ones may no longer be in use.
   var shapes = [ServiceShape.plain]
-  /// What the next request costs with 0, 1, … in flight, `tableCount` numbers a shape.
+  /// The cost of the next request with 0, 1, … in flight, `tableCount` numbers per shape.
   var costs: [Double] = []
   var shapeRevision: UInt64 = 0
   /// How much the length of a request's content counts, and its mean in `EvidenceBoard.sizeUnits`.
   var sizeSlope = 0.0
   var sizeMean = 0.0
   var trialRevision: UInt64 = 0
-  /// Endpoints that are to get the next request if they have none; 0 but for moments.
+  /// The number of endpoints that are to get the next request if they have none; rarely above 0.
   var trialCount = 0
   private var noticeRevision: UInt64 = 0
-  /// How much of each kind of notice was taken, by position and kind.
+  /// The count of notices taken, by position and kind.
   private var noticesTaken: [UInt64]
 
   package init(pool: Pool) {
@@ -112,13 +113,13 @@ package struct Picker: Sendable {
     for position in candidates.indices { candidates[position].health.hasCanary = hasCanary }
   }
 
-  /// Whether an endpoint rests or is tried again.
+  /// Whether any endpoint is half-open.
   package var hasHalfOpen: Bool { halfOpenCount > 0 }
 
-  // MARK: Tables and notice
+  // MARK: Tables and notices
 
-  /// Takes a new weight and eligibility; `finishTable` after the last. Passive health and
-  /// round-robin state stay. `takesSessions` nil: as `isEligible`.
+  /// Sets a new weight and eligibility; call `finishTable` after the last one. Passive health and
+  /// round-robin state are kept. `takesSessions` nil: as `isEligible`.
   package mutating func set(
     _ position: Int, weight: Double, isEligible: Bool, takesSessions: Bool? = nil,
     now: Nanoseconds, isFirst: Bool = false
@@ -133,7 +134,7 @@ package struct Picker: Sendable {
     candidates[position].takesSessions = takesSessions ?? isEligible
   }
 
-  /// Allocates once, for a pool of more than `fullScanMax` endpoints.
+  /// Allocates once, for pools of more than `fullScanMax` endpoints.
   package mutating func finishTable() {
     rerank()
     guard candidates.count > Self.fullScanMax else { return }
@@ -150,7 +151,7 @@ package struct Picker: Sendable {
     }
   }
 
-  /// What was said of the endpoints up to now is no notice.
+  /// Skips the notices given so far.
   package mutating func skipNotices(_ pickBoard: PickBoard) {
     for position in candidates.indices {
       for notice in PickBoard.Notice.allCases {
@@ -160,7 +161,7 @@ package struct Picker: Sendable {
     }
   }
 
-  /// Takes the passive health of the same endpoints from before a reload.
+  /// Takes over the passive health of the same endpoints from before a reload.
   package mutating func inherit(from old: Picker) {
     for position in candidates.indices {
       let endpointIndex = candidates[position].endpointIndex
@@ -184,8 +185,8 @@ package struct Picker: Sendable {
     recount()
   }
 
-  /// Takes what scrapes said of endpoints' health. Once a turn, before the first pick. True where
-  /// anything was said of any endpoint.
+  /// Takes the notices of the endpoints' health. Call once a turn, before the first pick. Returns
+  /// true if there were any.
   @discardableResult
   package mutating func takeNotices(
     _ pickBoard: PickBoard, now: Nanoseconds, _ random: inout RandomSource
@@ -211,7 +212,7 @@ package struct Picker: Sendable {
     return true
   }
 
-  /// Brings `ranks` up to date.
+  /// Updates `ranks`.
   mutating func rerank() {
     var isQuick = true
     var from = Nanoseconds.zero
@@ -231,30 +232,30 @@ package struct Picker: Sendable {
     position * PickBoard.Notice.allCases.count + notice.rawValue
   }
 
-  /// Says whether the endpoint may take one more; it does until told otherwise.
+  /// Sets whether the endpoint has room for one more request; it has until told otherwise.
   package mutating func setRoom(_ position: Int, _ hasRoom: Bool) {
     guard candidates[position].hasRoom != hasRoom else { return }
     candidates[position].hasRoom = hasRoom
     rerank()
   }
 
-  /// Whether an endpoint that may be used has room.
+  /// Whether a usable endpoint has room.
   package var hasRoom: Bool {
     candidates.contains { $0.isEligible && $0.weight > 0 && $0.hasRoom }
   }
 
-  /// Whether an endpoint that may be used has none: then it is worth waiting.
+  /// Whether a usable endpoint has no room: then waiting makes sense.
   package var isFull: Bool {
     candidates.contains { $0.isEligible && $0.weight > 0 && !$0.hasRoom }
   }
 
   // MARK: Picking
 
-  /// The position of the endpoint to use, nil when none may be used or none has room.
-  /// `load` is the in-flight count by endpoint index; `tried` are the positions tried before,
-  /// taken again only when there is no other; `key` is what the request goes by. `isRepeatable`:
-  /// what an endpoint that is only tried fails will be asked of another. `contentBytes`: the length
-  /// of the request's content, 0 where it is not known.
+  /// The position of the endpoint to use; nil: none may be used or none has room. `load` is the
+  /// in-flight count by endpoint index; `tried` are the positions tried before, which are used
+  /// again only if there is no other; `key` is what binds the request. `isRepeatable`: a request
+  /// that fails at a half-open endpoint is retried elsewhere. `contentBytes`: the length of the
+  /// request's content, 0 if unknown.
   package mutating func pick(
     now: Nanoseconds, load: UnsafePointer<Int32>, tunnels: UnsafePointer<Int32>? = nil,
     pickBoard: PickBoard, tried: TriedSet, key: PickKey = PickKey(),
@@ -270,13 +271,13 @@ package struct Picker: Sendable {
     if scan.areHealthyFull { return nil }
     if let position = pickEjected(&scan, &random) { return position }
     guard !tried.isEmpty else { return nil }
-    // All were tried: then again.
+    // All were tried: try them again.
     scan.tried = TriedSet()
     return pickEjected(&scan, &random)
   }
 
-  /// Whether an endpoint that was not tried yet would take a repeat. `now` where those that have
-  /// just refused a request are none.
+  /// Whether an untried endpoint would take a retry. With `now`, endpoints that have just refused a
+  /// request do not count.
   package func hasOther(
     load: UnsafePointer<Int32>, tried: TriedSet, room: EndpointRoom = EndpointRoom(),
     avoidingFull now: Nanoseconds? = nil
@@ -290,12 +291,12 @@ package struct Picker: Sendable {
     }
   }
 
-  /// Whether health and weights allow any endpoint at all: then what is missing is room.
+  /// Whether health and weights allow any endpoint at all: then only room is missing.
   package var hasEligible: Bool {
     candidates.contains { $0.isEligible && $0.weight > 0 }
   }
 
-  /// Health beats the session, the session beats the weight.
+  /// Health takes precedence over the session, the session over the weight.
   private func takesSession(_ position: Int, _ scan: Scan) -> Bool {
     guard candidates.indices.contains(position) else { return false }
     let candidate = candidates[position]
@@ -303,7 +304,8 @@ package struct Picker: Sendable {
       && isAwake(candidate, scan) && hasRoom(candidate, scan)
   }
 
-  /// The primaries, then the backups, while one of them neither rests nor waits for a trial's end.
+  /// Picks among the primaries, then among the backups, skipping endpoints in cooldown or with a
+  /// trial in flight.
   private mutating func pickHealthy(_ scan: inout Scan, _ random: inout RandomSource) -> Int? {
     for isBackup in hasBackups ? 0...1 : 0...0 {
       scan.isBackup = isBackup == 1
@@ -338,22 +340,22 @@ package struct Picker: Sendable {
     return nil
   }
 
-  /// Turns the weights of those where nobody listens: below 0 nothing is picked, the second time
-  /// they are what they were. So a good day pays nothing for it.
+  /// Negates the weights of endpoints where nothing listens: none is picked with a negative weight,
+  /// and the second call restores them. Pools without such endpoints pay nothing.
   private mutating func turnDead() {
     for position in candidates.indices where candidates[position].health.isDead {
       candidates[position].weight.negate()
     }
   }
 
-  /// Whether it is only for want of room that none of them may be used.
+  /// Whether lack of room is the only reason that no endpoint may be used.
   private func areFull(_ scan: Scan, ignoresEjection: Bool) -> Bool {
     candidates.indices.contains {
       !hasRoom(candidates[$0], scan) && isCandidate($0, scan, ignoresEjection: ignoresEjection)
     }
   }
 
-  /// Ejection alone leaves no pool without an endpoint.
+  /// Picks while ignoring ejections, which alone must not leave a pool without an endpoint.
   private mutating func pickEjected(_ scan: inout Scan, _ random: inout RandomSource) -> Int? {
     scan.isBackup = false
     if let position = choose(scan, ignoresEjection: true, &random) { return position }
@@ -362,25 +364,26 @@ package struct Picker: Sendable {
     return choose(scan, ignoresEjection: true, &random)
   }
 
-  /// What stays the same during one pick.
+  /// The values that stay the same during one pick.
   struct Scan {
     let now: Nanoseconds
     let load: UnsafePointer<Int32>
-    /// How many of `load` are tunnels: an endpoint that is tried again may have some.
+    /// The part of `load` that are tunnels, which a half-open endpoint may have.
     let tunnels: UnsafePointer<Int32>?
-    /// nil: no other balancer's load anywhere.
+    /// nil: there is no load of other balancers.
     let pickBoard: PickBoard?
     let room: EndpointRoom
     let isRepeatable: Bool
     var tried: TriedSet
     let hash: UInt64?
-    /// How much dearer than others this request is where it delays others; 0: as dear.
+    /// The additional cost of delaying others with this request's content; 0: none.
     var sizeTerm = 0.0
-    /// Among the backups, not the primaries.
+    /// Looks at the backups instead of the primaries.
     var isBackup = false
-    /// Passes over those that have just refused a request.
+    /// Skips endpoints that have just refused a request.
     var avoidsFull = false
-    /// The healthy ones are full: better to wait for them than to take what rests, or a backup.
+    /// The healthy endpoints are full: waiting for them is better than using an ejected one or a
+    /// backup.
     var areHealthyFull = false
 
     /// Requests that an endpoint is answering.
@@ -390,20 +393,20 @@ package struct Picker: Sendable {
   }
 
   private enum Triage {
-    /// This one waits for its next trial.
+    /// This endpoint is due for its next trial.
     case probe(Int)
     case healthyOnes
-    /// Too few are left of those that take connections: the ejections are more likely to be wrong
-    /// than the endpoints (Envoy's panic threshold).
+    /// Too few of the endpoints that accept connections are left: the ejections are more likely to
+    /// be wrong than the endpoints (Envoy's panic threshold).
     case living
-    /// Nothing is left.
+    /// No endpoint is left.
     case none
   }
 
-  /// What to do while endpoints rest or are tried again.
+  /// Decides what to do while there are half-open endpoints.
   private func triage(_ scan: Scan) -> Triage {
     var (usable, untried) = (0, 0)
-    // Those that take connections, and the ones of them that are usable.
+    // Endpoints that accept connections, and the usable ones among them.
     var (living, usableLiving) = (0, 0)
     var probe: Int?
     for position in candidates.indices {
@@ -416,13 +419,13 @@ package struct Picker: Sendable {
       if !candidate.health.isDead { usableLiving += 1 }
       guard !scan.tried.contains(position) else { continue }
       untried += 1
-      // That an endpoint is full says nothing against it: it counts here.
+      // A full endpoint counts as usable here, since load is no fault.
       if candidate.health.isHalfOpen, hasRoom(candidate, scan) { probe = position }
     }
     if usable == 0 { return .none }
     if living > 2, Double(usableLiving) < ejection.panicRatio * Double(living) { return .living }
     if untried == 0 { return .none }
-    // A request that has failed once had better not be a trial, where it need not.
+    // A request that has failed once should not be a trial, unless it has to be.
     if !scan.tried.isEmpty, untried > 1 { return .healthyOnes }
     return probe.map(Triage.probe) ?? .healthyOnes
   }
@@ -442,13 +445,13 @@ package struct Picker: Sendable {
           candidates[position], now: scan.now, load: scan.load[candidates[position].endpointIndex]))
   }
 
-  /// It refused a request a moment ago and has no fewer in flight since.
+  /// The endpoint refused a request a moment ago and has no fewer in flight since.
   @inline(__always)
   private func isRefusing(_ candidate: Candidate, now: Nanoseconds, load: Int32) -> Bool {
     now < fullUntil && candidate.health.refusals.isFull(now: now, load: load)
   }
 
-  /// Slots and breakers allow one more.
+  /// Slots and breakers allow one more request.
   @inline(__always)
   private func hasRoom(_ candidate: Candidate, _ scan: Scan) -> Bool {
     candidate.hasRoom
@@ -463,8 +466,8 @@ package struct Picker: Sendable {
       && (ignoresEjection || isAwake(candidate, scan))
   }
 
-  /// Whether a request had better be refused than sent to the endpoint that was picked, because it
-  /// would wait too long there. `timeout` is the client's patience.
+  /// Whether a request should be refused rather than sent to the picked endpoint, because it would
+  /// wait there too long. `timeout` is how long the client waits.
   package func sheds(
     _ position: Int, load: UnsafePointer<Int32>, tunnels: UnsafePointer<Int32>? = nil,
     pickBoard: PickBoard, timeout: Nanoseconds

@@ -1,15 +1,16 @@
-// What the workers share of one pool's queue: how many exchanges run, how many wait, and who waits
-// first at each worker. Invariant: whoever makes room looks for waiters afterwards, and whoever
-// begins to wait looks for room afterwards; both are sequentially consistent, so one of the two
-// sees the other and no place stays free while somebody waits for it.
+// The part of one pool's queue that the workers share: how many exchanges run, how many wait, and
+// the first one that waits at each worker. Invariant: a worker that frees a permit looks for
+// waiting exchanges afterwards, and a worker whose exchange begins to wait looks for a permit
+// afterwards. Both are sequentially consistent, so that one of the two sees the other and no permit
+// stays free while an exchange waits for it.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Exposition
 package import Primitives
 import Synchronization
 
-/// One pool's gate. It lives as long as the process, whatever reloads do.
+/// The queue of one pool. It lives as long as the process, also across reloads.
 package final class PoolGate: Sendable {
-  /// How a wait, or the lack of one, came out.
+  /// How a wait ended, or why there was none.
   package enum Outcome: Int, CaseIterable, Sendable {
     case admitted, full, timeout, canceled
 
@@ -46,10 +47,10 @@ package final class PoolGate: Sendable {
 
   // MARK: Running
 
-  /// Exchanges that run, of those that are counted.
+  /// Running exchanges that are counted.
   package var runningCount: Int { running.load(ordering: .sequentiallyConsistent) }
 
-  /// Takes a place where fewer than `limit` are taken; `leave` gives it back.
+  /// Takes a permit if fewer than `limit` are taken; `leave` gives it back.
   package func tryEnter(_ limit: Int) -> Bool { Self.tryAdd(running, limit) }
 
   package func leave() {
@@ -59,10 +60,10 @@ package final class PoolGate: Sendable {
 
   // MARK: Waiting
 
-  /// Exchanges that wait, over all workers.
+  /// Waiting exchanges, over all workers.
   package var waitingCount: Int { waiting.load(ordering: .sequentiallyConsistent) }
 
-  /// Takes a place in the queue where fewer than `limit` wait; `stopWaiting` gives it back.
+  /// Takes a place in the queue if fewer than `limit` exchanges wait; `stopWaiting` gives it back.
   package func tryWait(_ limit: Int) -> Bool { Self.tryAdd(waiting, limit) }
 
   package func stopWaiting() {
@@ -70,14 +71,15 @@ package final class PoolGate: Sendable {
     assert(before > 0)
   }
 
-  /// Says who is first at the worker, `.max` for nobody, and when its oldest came.
+  /// Publishes the key of the first exchange that waits at the worker, `.max` for none, and when
+  /// the oldest one arrived.
   package func publish(_ key: UInt64, oldest: Nanoseconds?, worker: Int) {
     let oldest = oldest.map { UInt64(max(0, $0.rawValue)) } ?? .max
     heads[worker * Self.stride + 1].store(oldest, ordering: .relaxed)
     heads[worker * Self.stride].store(key, ordering: .sequentiallyConsistent)
   }
 
-  /// The worker at which the next to be served waits; nil where nobody waits.
+  /// The worker that has the next exchange to be admitted; nil: none waits.
   package var nextWorker: Int? {
     var (best, bestKey) = (-1, UInt64.max)
     for worker in 0..<workerCount {
@@ -87,7 +89,7 @@ package final class PoolGate: Sendable {
     return best < 0 ? nil : best
   }
 
-  /// When the one that waits longest came; nil where nobody waits. Any thread.
+  /// When the exchange that has waited longest arrived; nil: none waits. Any thread.
   package var oldest: Nanoseconds? {
     let oldest = (0..<workerCount).map {
       heads[$0 * Self.stride + 1].load(ordering: .relaxed)
@@ -107,7 +109,7 @@ package final class PoolGate: Sendable {
     return false
   }
 
-  // MARK: Counting, each worker its own
+  // MARK: Counting, each worker in its own cells
 
   func count(_ outcome: Outcome, worker: Int) { counts[worker].add(1, at: outcome.rawValue) }
 
@@ -116,7 +118,7 @@ package final class PoolGate: Sendable {
     DurationHistogram.observe(wait, in: counts[worker], at: Self.histogram)
   }
 
-  /// Somebody was let in by the timer, not by whoever made room.
+  /// Counts an exchange that was admitted by the timer and not by a wake-up.
   func countRescue(worker: Int) { counts[worker].add(1, at: Self.rescues) }
 
   /// Sums over the workers. Any thread.
@@ -124,17 +126,17 @@ package final class PoolGate: Sendable {
     counts.reduce(0) { $0 &+ $1[outcome.rawValue] }
   }
 
-  /// How often the timer found room that nobody had told of: 0, but for rests of endpoints that
+  /// How often the timer found room without a wake-up: 0, except for cooldowns of endpoints that
   /// ended meanwhile. Any thread.
   package var rescueCount: UInt64 { counts.reduce(0) { $0 &+ $1[Self.rescues] } }
 
-  /// How long those waited that were let in, 0 included. Any thread; allocates.
+  /// How long admitted exchanges waited, 0 included. Any thread; allocates.
   package var waits: HistogramSnapshot {
     DurationHistogram.snapshot(of: counts, at: Self.histogram)
   }
 }
 
-/// Exchanges that occupy each endpoint's slots, over all workers.
+/// The exchanges that occupy each endpoint's slots, over all workers.
 package final class SlotCounts: Sendable {
   private static let stride = 16
   private let endpointLimit: Int
@@ -155,7 +157,7 @@ package final class SlotCounts: Sendable {
     cells[endpointIndex * Self.stride].load(ordering: .sequentiallyConsistent)
   }
 
-  /// Takes a place at the endpoint where fewer than `limit` are taken.
+  /// Takes a slot of the endpoint if fewer than `limit` are taken.
   package func tryEnter(_ endpointIndex: Int, _ limit: Int) -> Bool {
     let cell = cells + endpointIndex * Self.stride
     var seen = cell.pointee.load(ordering: .sequentiallyConsistent)

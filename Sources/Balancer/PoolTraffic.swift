@@ -1,25 +1,26 @@
-// What one pool was asked for, and how many clients left before their answer was whole, in cells of
-// each worker. What endpoints answered is counted by endpoint (`TrafficMetrics`), what steelyard
-// refused by reason (`RefusalCounts`); with these two it makes all requests of the pool.
+// How many requests one pool got, and how many clients left before their answer was complete, in
+// cells of each worker. Answers of endpoints are counted by endpoint (`TrafficMetrics`), refusals
+// by reason (`RefusalCounts`); together with these two they add up to all requests of the pool.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Primitives
 
-/// One pool's arrivals and departures. It lives as long as the process, whatever reloads do.
+/// The requests and the departed clients of one pool. It lives as long as the process, also across
+/// reloads.
 package final class PoolTraffic: Sendable {
   /// When a client left.
   package enum Departure: Int, CaseIterable, Sendable {
     /// No content of an answer had come, after a wait that is usual for the pool.
     case waiting
-    /// No content of an answer had come, after a longer wait than `patience`: a failure.
+    /// No content of an answer had come, after a wait longer than `patience`: a failure.
     case overdue
-    /// Its answer was under way.
+    /// The answer was being sent.
     case reading
 
     /// The value of a metric label, finite by construction.
     package var label: String { "\(self)" }
 
-    /// `waited` is since the whole request head came. `canBlame` is false while the client itself
-    /// still owed content of its request.
+    /// `waited` counts from the complete request head. `canBlame` is false while the client had not
+    /// yet sent all content of its request.
     init(hasContent: Bool, canBlame: Bool, waited: Nanoseconds, patience: Nanoseconds) {
       if hasContent {
         self = .reading
@@ -32,7 +33,7 @@ package final class PoolTraffic: Sendable {
   /// The pool's name.
   package let name: String
   private let blocks: [CellBlock]
-  /// One cell, which only the control thread writes: `patience` in nanoseconds.
+  /// One cell that only the control thread writes: `patience` in nanoseconds.
   private let control = CellBlock(count: 1)
   private static let arrivals = Departure.allCases.count
 
@@ -42,31 +43,31 @@ package final class PoolTraffic: Sendable {
     blocks = (0..<workerCount).map { _ in CellBlock(count: Self.arrivals + 1) }
   }
 
-  // MARK: Writing, each worker its own
+  // MARK: Writing, each worker to its own cells
 
-  /// A request took a route to the pool.
+  /// Counts a request that was routed to the pool.
   package func countArrival(worker: Int) { blocks[worker].add(1, at: Self.arrivals) }
 
-  /// Its client is gone.
+  /// Counts a client that left.
   package func count(_ departure: Departure, worker: Int) {
     blocks[worker].add(1, at: departure.rawValue)
   }
 
-  /// How long a client may be kept waiting for the first byte of its answer before its leaving
-  /// counts as a failure; 0 until something is known. The control thread only.
+  /// Sets how long a client may wait for the first byte of its answer before its leaving counts as
+  /// a failure; 0: unknown. Control thread only.
   package func setPatience(_ patience: Nanoseconds) {
     control.store(UInt64(max(0, patience.rawValue)), at: 0)
   }
 
   // MARK: Reading, any thread
 
-  /// As it was last set.
+  /// The value last set.
   package var patience: Nanoseconds { Nanoseconds(Int64(clamping: control[0])) }
 
-  /// Requests that took a route to the pool, since the start.
+  /// Requests routed to the pool since start.
   package var arrivalCount: UInt64 { blocks.reduce(0) { $0 &+ $1[Self.arrivals] } }
 
-  /// Clients that left, since the start.
+  /// Clients that left, since start.
   package func sum(_ departure: Departure) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[departure.rawValue] }
   }

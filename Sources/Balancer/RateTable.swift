@@ -1,17 +1,18 @@
-// Token buckets of many keys, shared by all workers without a lock: each is one number, the time
-// at which it is full again (GCRA: ITU-T I.371 §A.1, the virtual scheduling algorithm). Invariant:
-// memory is fixed; a bucket that is full needs no memory, so its place can be taken at no loss.
+// Token buckets of many keys, shared by all workers without a lock: each is one number, the time at
+// which it is full again (GCRA: ITU-T I.371 §A.1, the virtual scheduling algorithm). Invariant:
+// memory is fixed; a full bucket holds no information, so that its memory can be given to another
+// key at no loss.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 package import Fleet
 package import Primitives
 import Synchronization
 
-/// A rate and a burst as GCRA counts them.
+/// A rate and a burst in the terms of GCRA.
 package struct RateRule: Sendable, Equatable {
-  /// Between two requests, nanoseconds.
+  /// The time between two requests, nanoseconds.
   let interval: UInt64
-  /// How far ahead of now a bucket's time may be: burst × interval.
+  /// The largest difference between a bucket's time and now: burst × interval.
   let window: UInt64
 
   package init(_ limit: RateLimit) {
@@ -20,12 +21,12 @@ package struct RateRule: Sendable, Equatable {
   }
 }
 
-/// One rate limit's buckets, eight to a set.
+/// The buckets of one rate limit, eight to a set.
 package final class RateTable: Sendable {
-  /// What is counted, each worker for itself.
+  /// What each worker counts for itself.
   package enum Count: Int, CaseIterable, Sendable {
     case allowed, limited
-    /// A bucket that was not full gave its place to another key.
+    /// A bucket that was not full was given to another key.
     case forgotten
   }
 
@@ -53,7 +54,8 @@ package final class RateTable: Sendable {
 
   deinit { sy_unmap(cells, setCount * Self.ways * 2 * 8) }
 
-  /// Takes a token of the key with this hash. nil: it may go on; else how long until there is one.
+  /// Takes a token of the key with this hash. nil: the request may go on; else the time until the
+  /// next token.
   package func take(
     _ hash: UInt64, _ rule: RateRule, now: Nanoseconds, worker: Int
   ) -> Nanoseconds? {
@@ -64,7 +66,7 @@ package final class RateTable: Sendable {
     return wait == 0 ? nil : Nanoseconds(Int64(wait))
   }
 
-  /// Gives back the token that was just taken: another limit refused the request.
+  /// Gives back the token just taken, because another limit refused the request.
   package func giveBack(_ hash: UInt64, _ rule: RateRule) {
     let tag = max(hash, 1)
     let set = cells + self.set(tag)
@@ -74,7 +76,7 @@ package final class RateTable: Sendable {
     }
   }
 
-  /// Counts a verdict on a request.
+  /// Counts the verdict on a request.
   func note(_ count: Count, worker: Int) { counts[worker].add(1, at: count.rawValue) }
 
   /// The sum over the workers. Any thread.
@@ -86,8 +88,8 @@ package final class RateTable: Sendable {
     Int(truncatingIfNeeded: tag & UInt64(setCount - 1)) * Self.ways * 2
   }
 
-  /// The time of the key's bucket, which is made where there is none. nil: a new one took the place
-  /// of another, and its first token is taken already.
+  /// The time of the key's bucket, which is created if there is none. nil: a new bucket replaced
+  /// another one, and its first token is already taken.
   private func bucket(
     _ tag: UInt64, _ rule: RateRule, _ now: UInt64, _ worker: Int
   ) -> UnsafeMutablePointer<Atomic<UInt64>>? {
@@ -103,14 +105,14 @@ package final class RateTable: Sendable {
         if full < 0, time <= now { (full, fullTag) = (way, seen) }
         if time < least { (fullest, fullestTag, least) = (way, seen, time) }
       }
-      // The first that is full, so that two workers that make the same bucket meet in it.
+      // The first full one, so that two workers that create the same bucket choose the same.
       if full >= 0 {
         let (isMine, found) = claim(set + full, fullTag, tag)
         if isMine || found == tag { return times + full }
         continue
       }
-      // All are in use. The one that is nearest to full is forgotten: a key that is at its limit,
-      // whose bucket is empty, keeps it, so that a flood of keys frees nobody.
+      // All are in use. The one nearest to full is given up: a key at its limit, whose bucket is
+      // empty, keeps its bucket, so that a flood of keys lifts no limit.
       if claim(set + fullest, fullestTag, tag).isMine {
         times[fullest].store(now + rule.interval, ordering: .relaxed)
         break
@@ -130,8 +132,8 @@ package final class RateTable: Sendable {
 
   /// GCRA: a request moves the time on by one interval, unless that is farther ahead than a whole
   /// bucket. With an interval of 100 ms and a burst of 3 at time 0: three requests move it to 100,
-  /// 200 and 300 ms; the fourth is told 100 ms; at 100 ms it passes and the time is 400 ms.
-  /// Returns 0 where the token was taken, else how long to wait.
+  /// 200 and 300 ms; the fourth has to wait 100 ms; at 100 ms it passes and the time is 400 ms.
+  /// Returns 0 if the token was taken, else the time to wait.
   private static func take(
     _ time: UnsafeMutablePointer<Atomic<UInt64>>, _ rule: RateRule, _ now: UInt64
   ) -> UInt64 {

@@ -1,19 +1,19 @@
-// How many requests of one pool were refused because no endpoint could be asked, or no further one,
-// or because a rate limit held them back, in cells of each worker. What an endpoint had a part in
-// is counted there instead.
+// Requests of one pool that were refused because no endpoint, or no further one, could take them,
+// or because of a rate limit, in cells of each worker. Failures in which an endpoint was involved
+// are counted there instead.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
-/// One pool's refusals. It lives as long as the process, whatever reloads do.
+/// The refusals of one pool. It lives as long as the process, also across reloads.
 package final class RefusalCounts: Sendable {
-  /// Why no endpoint was asked.
+  /// Why a request was refused.
   package enum Reason: Int, CaseIterable, Sendable {
     case noEndpoint, overloaded, shed, breakerOpen, queueFull, queueTimeout, rateLimited
 
-    /// The operator's own limit for a client, and no failure of the service.
+    /// A limit that the operator set for clients, and no failure of the service.
     package var isLimit: Bool { self == .rateLimited }
 
-    /// As in the reasons of local answers.
+    /// The same label as that of local answers.
     package var label: String { local.label }
 
     var local: LocalReason {
@@ -28,7 +28,7 @@ package final class RefusalCounts: Sendable {
       }
     }
 
-    /// nil where it is the client's doing, or an endpoint's.
+    /// nil: the client or an endpoint is the cause.
     init?(_ reason: LocalReason) {
       switch reason {
       case .noEndpoint: self = .noEndpoint
@@ -52,10 +52,10 @@ package final class RefusalCounts: Sendable {
     blocks = (0..<workerCount).map { _ in CellBlock(count: Reason.allCases.count) }
   }
 
-  /// Each worker its own.
+  /// Each worker counts in its own cells.
   func count(_ reason: Reason, worker: Int) { blocks[worker].add(1, at: reason.rawValue) }
 
-  /// Since the start. Any thread.
+  /// Since start. Any thread.
   package func sum(_ reason: Reason) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[reason.rawValue] }
   }

@@ -1,36 +1,36 @@
-// Answers that say that an endpoint has no room (429, 503) or does not serve what was asked (4xx
-// where the others do not): since when it gives nothing else, and how long it is passed over for
-// others that have room. Load is no failure: nothing here ejects by itself.
-// A pure value; docs/retries.md tells the rules.
+// Answers by which an endpoint says that it has no room (429, 503) or does not serve the request
+// (4xx where the others do not): since when it gives no other answers, and how long it is passed
+// over for endpoints with room. Overload is no failure: nothing here ejects by itself. A pure
+// value; docs/retries.md describes the rules.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
 struct Refusals: Sendable {
-  /// The first wait where the answer names none; each further refusal in a row doubles it.
+  /// The first wait if the answer names none; each further refusal in a row doubles it.
   private static let firstWait = 0.025
   private static let waitMax = 1.0
-  /// What the endpoint asks for (Retry-After, RFC 9110 §10.2.3) is kept to up to here.
+  /// The longest Retry-After (RFC 9110 §10.2.3) that is honoured.
   static let retryAfterMax = Nanoseconds.seconds(5)
 
-  /// Since it completed a request.
+  /// The number of refusals since a request was completed.
   private(set) var count = 0
   private(set) var lastCompleted = Nanoseconds(.min / 4)
-  /// When the first of them came.
+  /// When the first of those refusals came.
   private(set) var since = Nanoseconds.zero
-  /// Passed over until then, while at least so many requests are in flight there: each one that
-  /// ends makes room.
+  /// The endpoint is passed over until then, while at least this many requests are in flight there:
+  /// each one that ends makes room.
   private(set) var until = Nanoseconds.zero
   private var load: Int32 = 0
-  /// Refusals since a request ended well that was sent after one.
+  /// Refusals since the last successful request that was sent after one.
   private var streak = 0
   private var notedAt = Nanoseconds.zero
 
-  /// Whether others are to be taken that have room.
+  /// Whether endpoints with room should be preferred.
   @inline(__always)
   func isFull(now: Nanoseconds, load: Int32) -> Bool { now < until && load >= self.load }
 
-  /// A refusal came, with `load` requests left in flight. `retryAfter` is what the endpoint asks
-  /// for, zero where it asks for nothing.
+  /// Notes a refusal with `load` requests left in flight. `retryAfter` is the wait that the
+  /// endpoint asks for; zero: none.
   mutating func note(now: Nanoseconds, load: Int32, retryAfter: Nanoseconds) {
     if count == 0 { since = now }
     count += 1
@@ -41,7 +41,7 @@ struct Refusals: Sendable {
     until = now + (retryAfter > .zero ? min(retryAfter, Self.retryAfterMax) : .seconds(wait))
   }
 
-  /// A request that was sent at `sentAt` was completed.
+  /// Notes that a request sent at `sentAt` was completed.
   mutating func completed(now: Nanoseconds, sentAt: Nanoseconds) {
     lastCompleted = now
     count = 0
@@ -51,7 +51,7 @@ struct Refusals: Sendable {
   }
 }
 
-/// Which share of an endpoint's answers are client errors, over about thirty of them.
+/// The share of client errors among about thirty answers of an endpoint.
 struct ClientErrorShare: Sendable {
   private static let keep = 0.97
   private(set) var answers = 0.0
@@ -65,12 +65,12 @@ struct ClientErrorShare: Sendable {
     errors = errors * Self.keep + (isError ? 1 : 0)
   }
 
-  /// Whether the share is too far above the others' to be chance: three standard deviations of the
-  /// difference of two shares. `others` is the mean of their shares, `othersAnswers` are theirs in
-  /// sum.
+  /// Whether the share is too far above that of the others to be chance: three standard deviations
+  /// of the difference of two shares. `others` is the mean of the others' shares, `othersAnswers`
+  /// the sum of their answers.
   ///
-  /// Six errors in six answers beside four good ones of the others are far enough (3.2), four are
-  /// not (2.8).
+  /// Six errors in six answers beside four good ones of the others are enough (3.2), four are not
+  /// (2.8).
   func isFarAbove(others: Double, othersAnswers: Double) -> Bool {
     let difference = ratio - others
     guard difference > 0, othersAnswers > 0 else { return false }

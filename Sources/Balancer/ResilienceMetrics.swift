@@ -1,12 +1,12 @@
-// What a worker counts of retries and breakers, by endpoint, in cells of its own.
+// A worker's counts of retries and breakers, by endpoint, in its own cells.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
-/// Which breaker refused a request.
+/// The breaker that refused a request.
 package enum BreakerKind: Int, CaseIterable, Sendable {
-  /// Exchanges of the pool.
+  /// The pool's limit of exchanges.
   case requests
-  /// Every endpoint that may be used has as many exchanges or connections as it may have.
+  /// Every usable endpoint is at its limit of exchanges or connections.
   case endpoints
 
   package var label: String {
@@ -17,7 +17,7 @@ package enum BreakerKind: Int, CaseIterable, Sendable {
   }
 }
 
-/// Cells of all workers. A retry is counted at the endpoint that failed.
+/// Cells of all workers. A retry counts at the endpoint that failed.
 package final class ResilienceMetrics: Sendable {
   private let endpointLimit: Int
   private let blocks: [CellBlock]
@@ -33,7 +33,7 @@ package final class ResilienceMetrics: Sendable {
     }
   }
 
-  // MARK: Writing, each worker its own
+  // MARK: Writing, each worker to its own cells
 
   func count(worker: Int, endpointIndex: Int, _ cause: RetryCause) {
     blocks[worker].add(1, at: endpointIndex * Self.cellsPerEndpoint + cause.rawValue)
@@ -49,7 +49,7 @@ package final class ResilienceMetrics: Sendable {
       1, at: endpointIndex * Self.cellsPerEndpoint + Self.breakerBase + breaker.rawValue)
   }
 
-  /// Sets every cell of an endpoint to 0. The control thread; requires: no worker writes to them.
+  /// Sets every cell of an endpoint to 0. Control thread only. Requires: no worker writes to them.
   func clear(endpointIndex: Int) {
     for block in blocks {
       for cell in 0..<Self.cellsPerEndpoint {
@@ -65,12 +65,12 @@ package final class ResilienceMetrics: Sendable {
     sum(endpointIndex * Self.cellsPerEndpoint + cause.rawValue)
   }
 
-  /// Failed attempts that were not made again.
+  /// Failed attempts that were not retried.
   package func refusals(endpointIndex: Int, _ refusal: RetryRefusal) -> UInt64 {
     sum(endpointIndex * Self.cellsPerEndpoint + Self.refusalBase + refusal.rawValue)
   }
 
-  /// Requests that a breaker refused. They are counted at the first endpoint of their pool.
+  /// Requests refused by a breaker. They are counted at the first endpoint of their pool.
   package func breakers(endpointIndex: Int, _ breaker: BreakerKind) -> UInt64 {
     sum(endpointIndex * Self.cellsPerEndpoint + Self.breakerBase + breaker.rawValue)
   }

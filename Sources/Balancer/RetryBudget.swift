@@ -1,19 +1,19 @@
-// How many retries a pool may make: a share of its requests and a few a second besides, so that
-// retries never multiply an overload. Finagle's and Linkerd's budget, with deposits that fade with
-// a time constant of ten seconds where theirs expire after ten.
-// Every worker keeps the whole pool's account, from counters that all of them publish.
+// How many retries a pool may make: a share of its requests, and a few per second in addition, so
+// that retries never multiply an overload. As in Finagle and Linkerd, but deposits decay with a
+// time constant of ten seconds where theirs expire after ten. Every worker keeps the account of the
+// whole pool, from counters that all of them publish.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Glibc
 package import Primitives
 
-/// One pool's account, in retries.
+/// The account of one pool, in retries.
 ///
-/// With 150 requests a second, `ratio` 0.2 and 3 a second besides, an idle account stands at
-/// 10 s × (30 + 3) = 330: that many at once, then 33 a second.
+/// With 150 requests a second, `ratio` 0.2 and 3 a second in addition, an idle account holds 10 s ×
+/// (30 + 3) = 330: that many at once, then 33 a second.
 package struct RetryBudget: Sendable {
-  /// Seconds in which what was not used fades to 1/e.
+  /// The seconds in which an unused deposit decays to 1/e.
   package static let window = 10.0
-  /// Counters are not read more often than this.
+  /// The shortest time between two readings of the counters.
   private static let observationInterval = Nanoseconds.milliseconds(10)
 
   private let ratio: Double
@@ -23,37 +23,38 @@ package struct RetryBudget: Sendable {
   private var requests: UInt64 = 0
   private var retries: UInt64 = 0
 
-  /// `ratio` retries for each request, and `perSecond` besides.
+  /// `ratio` retries for each request, and `perSecond` in addition.
   package init(ratio: Double, perSecond: Double) {
     self.ratio = ratio
     self.perSecond = perSecond
     balance = perSecond * Self.window
   }
 
-  /// Counts from here on. At the start, and where a reload changed whose counters are summed.
+  /// Counts from these values on. Call at start, and after a reload that changed whose counters are
+  /// summed.
   package mutating func begin(now: Nanoseconds, requests: UInt64, retries: UInt64) {
     observedAt = now
     self.requests = requests
     self.retries = retries
   }
 
-  /// Takes what is left from before a reload.
+  /// Takes over the balance from before a reload.
   package mutating func inherit(from old: RetryBudget) {
     guard old.ratio == ratio, old.perSecond == perSecond else { return }
     balance = old.balance
   }
 
-  /// Whether `observe` has something to say.
+  /// Whether a call of `observe` is due.
   package func isDue(now: Nanoseconds) -> Bool {
     now - observedAt >= Self.observationInterval
   }
 
-  /// Takes the pool's counters: first attempts and retries of all workers, ever. What came since
-  /// the last time is taken to have come evenly.
+  /// Takes the pool's counters: first attempts and retries of all workers since start. The
+  /// difference to the last call counts as evenly distributed over time.
   package mutating func observe(now: Nanoseconds, requests: UInt64, retries: UInt64) {
     let seconds = max((now - observedAt).seconds, 1e-9)
     let deposits = requests >= self.requests ? ratio * Double(requests - self.requests) : 0
-    // Our own are counted by `withdraw`, at once; `retries` holds them too.
+    // `withdraw` counts our own retries at once; `retries` includes them.
     let others = retries >= self.retries ? Double(retries - self.retries) : 0
     let kept = exp(-seconds / Self.window)
     let rate = (deposits - others) / seconds + perSecond
@@ -66,7 +67,7 @@ package struct RetryBudget: Sendable {
   /// Whether a retry is covered.
   package var covers: Bool { balance >= 1 }
 
-  /// Pays for a retry of this worker. Requires: `covers`, and that the retry is in the counters.
+  /// Pays for a retry of this worker. Requires: `covers`, and that the counters include the retry.
   package mutating func withdraw() {
     balance -= 1
     retries &+= 1

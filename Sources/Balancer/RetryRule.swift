@@ -1,20 +1,21 @@
-// Which failed attempts are made again: only where nothing of the request reached the endpoint, or
-// where it may be repeated (RFC 9110 §9.2.2, or the route says so), and never once a byte of an
-// answer was passed on. The budget is asked after this.
+// Which failed attempts are retried: only if nothing of the request reached the endpoint, or if it
+// may be repeated (RFC 9110 §9.2.2, or the route says so), and never after a byte of an answer was
+// passed on. The budget is checked after this.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Primitives
 
-/// How an attempt failed before its answer began, as far as a repeat is concerned.
+/// How an attempt failed before its answer began, as far as it matters for a retry.
 package enum RetryCause: Int, CaseIterable, Sendable {
-  /// No connection: the endpoint has seen nothing.
+  /// There was no connection: the endpoint has seen nothing.
   case unsent
-  /// Cut, or no HTTP, before the answer's head was complete.
+  /// The connection was cut, or the answer malformed, before the answer's head was complete.
   case cut
-  /// An answer with a status of the list.
+  /// The answer has one of the retry statuses.
   case status
-  /// No first byte in time.
+  /// The first byte did not come in time.
   case timeout
-  /// A kept connection that the endpoint had closed already: sent again on a new one, to it.
+  /// The endpoint had already closed the kept connection: the request is sent again to the same
+  /// endpoint on a new one.
   case stale
   /// The endpoint was found to be down while it had the request.
   case down
@@ -31,19 +32,19 @@ package enum RetryCause: Int, CaseIterable, Sendable {
   }
 }
 
-/// Why an attempt was not made again although it failed.
+/// Why a failed attempt was not retried.
 package enum RetryRefusal: Int, CaseIterable, Sendable {
-  /// The request may have had its effect already.
+  /// The request may already have had its effect.
   case unsafe
-  /// More content than is kept.
+  /// The request has more content than is kept.
   case tooLarge
-  /// As often as the pool allows.
+  /// The exchange has had as many retries as the pool allows.
   case limit
-  /// No other endpoint would take it.
+  /// No other endpoint could take it.
   case noEndpoint
-  /// The budget is used up.
+  /// The retry budget is used up.
   case budget
-  /// As many repeats as the breaker allows run now.
+  /// As many retries as the breaker allows are in flight.
   case breaker
 
   package var label: String {
@@ -58,11 +59,11 @@ package enum RetryRefusal: Int, CaseIterable, Sendable {
   }
 }
 
-/// What is known of an exchange whose attempt failed.
+/// The state of an exchange whose attempt failed.
 package struct RetryCase: Sendable {
   package var cause: RetryCause
   package var isIdempotent: Bool
-  /// What was sent so far is still there to be sent again.
+  /// Everything sent so far is kept and can be sent again.
   package var isKept: Bool
   package var retriesLeft: Int
 
@@ -73,27 +74,27 @@ package struct RetryCase: Sendable {
     self.retriesLeft = retriesLeft
   }
 
-  /// nil where the attempt may be made again.
+  /// nil: the attempt may be retried.
   package var refusal: RetryRefusal? {
     if cause != .unsent, !isIdempotent { return .unsafe }
     if !isKept { return .tooLarge }
     return retriesLeft > 0 ? nil : .limit
   }
 
-  /// A retry that costs no endpoint any work needs no budget.
+  /// A retry of a request that no endpoint has worked on needs no budget.
   package var isCharged: Bool { cause != .unsent }
 
-  /// Whether it may go to the endpoint that failed where there is no other.
+  /// Whether the retry may go to the endpoint that failed if there is no other.
   package var mayReturn: Bool { cause == .unsent || cause == .cut }
 }
 
-/// How long a repeat at the endpoint that failed waits: it may be better by then, and the requests
-/// that failed together do not come back together.
+/// How long a retry at the endpoint that failed waits: the endpoint may recover meanwhile, and
+/// requests that failed together do not return together.
 package enum RetryPause {
   private static let first = 0.025
 
-  /// 25 ms, doubled with each pause before, 1.6 s at most, and up to a half more by chance.
-  /// `count` is how many there were; `chance` is uniform in 0..<1.
+  /// 25 ms, doubled with each earlier pause up to 1.6 s, plus up to a half by chance. `count` is
+  /// the number of earlier pauses; `chance` is uniform in 0..<1.
   package static func length(after count: Int, chance: Double) -> Nanoseconds {
     .seconds(first * Double(1 << min(max(count, 0), 6)) * (1 + chance / 2))
   }

@@ -1,25 +1,26 @@
-// Clients whose connection can be closed without an answer being lost, in the order in which they
-// came to rest: when connections are short, the longest idle one makes room. nginx does the same
-// (its queue of reusable connections).
-// Invariant: a client is in one list at most, and in none while an exchange runs on it.
+// Clients whose connections can be closed without losing an answer, in the order in which they
+// became idle: when connections are short, the one that has been idle longest is closed. nginx does
+// the same (its queue of reusable connections). Invariant: a client is in one list at most, and in
+// none while an exchange runs on its connection.
 // HOT PATH: no allocation, no lock, no existential, no clock.
-/// The lists, threaded through the clients' own memory; the heads stand behind the last client.
+/// The lists, linked through the clients' own memory; the list heads are stored after the last
+/// client.
 struct ReusableClients: ~Copyable {
-  /// In the order in which they make room.
+  /// In the order in which they are closed.
   enum Kind: Int, CaseIterable {
-    /// Kept alive after an exchange, with no other one begun.
+    /// Kept alive after an exchange; no other one has begun.
     case idle
-    /// Connected; not a byte has come.
+    /// Connected, without having sent a byte.
     case silent
     /// A part of a head has come, or the answer was sent and the client has not closed yet.
     case unfinished
   }
-  /// Entries that the slab needs beyond its clients.
+  /// The number of entries that the slab needs in addition to its clients.
   static let headCount = Kind.allCases.count
 
   private let clients: UnsafeMutablePointer<Downstream>
   private let capacity: Int
-  /// Clients of the kind `idle`.
+  /// The number of clients of kind `idle`.
   private(set) var idleCount = 0
 
   /// Requires: `clients` has room for `capacity` and `headCount` more, and outlives this.
@@ -33,7 +34,7 @@ struct ReusableClients: ~Copyable {
     }
   }
 
-  /// Puts a client at the end of a list, out of the one that it is in.
+  /// Moves a client to the end of a list, out of the one it is in.
   mutating func append(_ index: Int, _ kind: Kind) {
     remove(index)
     let head = capacity + kind.rawValue
@@ -48,7 +49,7 @@ struct ReusableClients: ~Copyable {
     }
   }
 
-  /// Nothing happens where it is in no list.
+  /// No effect if the client is in no list.
   @inline(__always)
   mutating func remove(_ index: Int) {
     let next = clients[index].nextReusable
@@ -66,7 +67,7 @@ struct ReusableClients: ~Copyable {
   /// The client that has been in the list for longest.
   func first(_ kind: Kind) -> Int? { client(clients[capacity + kind.rawValue].nextReusable) }
 
-  /// The one that came to rest after `index`. Requires: that one is in a list.
+  /// The client that follows `index`. Requires: that one is in a list.
   func next(after index: Int) -> Int? { client(clients[index].nextReusable) }
 
   private func client(_ link: Int32) -> Int? { link <= capacity ? Int(link) - 1 : nil }

@@ -4,15 +4,15 @@ import Primitives
 
 package final class RoomMetrics: Sendable {
   package enum Count: Int, CaseIterable, Sendable {
-    /// Clients closed to make room, by what they were.
+    /// Clients closed to make room, by their state.
     case idleClosed, silentClosed, unfinishedClosed
-    /// Idle connections to endpoints, closed to make room.
+    /// Idle connections to endpoints that were closed to make room.
     case spareClosed
     /// How often accepting paused because every connection was in use.
     case pauses
     /// How often the system had no descriptor or memory for a connection.
     case shortages
-    /// Clients cut because buffers held too much.
+    /// Clients cut because buffers exceeded their limit.
     case bufferCuts
     /// Bytes in buffers now.
     case bufferedBytes
@@ -25,7 +25,7 @@ package final class RoomMetrics: Sendable {
       }
     }
 
-    /// What was closed, as the label `state` says it; nil where it is no closing.
+    /// The value of the label `state`; nil: the count is not of closed connections.
     package var closedState: String? {
       switch self {
       case .idleClosed: "idle"
@@ -43,7 +43,7 @@ package final class RoomMetrics: Sendable {
     blocks = (0..<workerCount).map { _ in CellBlock(count: Count.allCases.count) }
   }
 
-  // MARK: Writing, each worker its own
+  // MARK: Writing, each worker to its own cells
 
   func count(worker: Int, _ count: Count) { blocks[worker].add(1, at: count.rawValue) }
 
@@ -53,6 +53,6 @@ package final class RoomMetrics: Sendable {
 
   // MARK: Reading, any thread
 
-  /// Since the start, or now, over all workers.
+  /// Over all workers, since start, or now for a gauge.
   package func sum(_ count: Count) -> UInt64 { blocks.reduce(0) { $0 &+ $1[count.rawValue] } }
 }

@@ -1,5 +1,5 @@
-// The answer of a route that needs no endpoint: a redirect or a fixed response, rendered once when
-// the plan is made. Only the date, the way the connection ends and the client's target differ.
+// The answer of a route without a pool: a redirect or a fixed response, rendered once when the plan
+// is made. Only the date, the end of the connection and the client's target differ.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 import HTTP
@@ -11,7 +11,7 @@ struct RouteAnswer {
   var code: CodeClass { CodeClass(status: status) }
   /// Status line and fields up to the date.
   private let start: [UInt8]
-  /// Fields after the date; of a redirect up to where the target goes.
+  /// Fields after the date; for a redirect, up to the target.
   private let fields: [UInt8]
   private let takesTarget: Bool
   private let fieldsAfterTarget: [UInt8]
@@ -44,8 +44,8 @@ struct RouteAnswer {
     fieldsAfterTarget = []
   }
 
-  /// Writes the whole answer; without its body for HEAD. `target` is path and query as they came;
-  /// the parser has seen to it that nothing in them ends a field line.
+  /// Writes the whole answer, without its body for HEAD. `target` is path and query as received;
+  /// the parser has ensured that nothing in them ends a field line.
   func write(
     to writer: inout HeadWriter, date: UnsafeRawBufferPointer, target: UnsafeRawBufferPointer,
     isHead: Bool, closes: Bool
@@ -54,7 +54,7 @@ struct RouteAnswer {
     writer.append(date)
     writer.append(fields)
     if takesTarget {
-      // The path of an absolute form may be left out.
+      // The path of the absolute form may be empty.
       if target.first != 0x2F { writer.append("/") }
       writer.append(target)
       writer.append(fieldsAfterTarget)
@@ -68,7 +68,7 @@ struct RouteAnswer {
     Array("HTTP/1.1 \(status) \(phrase(status))\r\nServer: steelyard\r\nDate: ".utf8)
   }
 
-  /// RFC 9110 §15; a status without a phrase of its own has none.
+  /// RFC 9110 §15; empty for a status without a standard phrase.
   private static func phrase(_ status: Int) -> String {
     switch status {
     case 200: "OK"

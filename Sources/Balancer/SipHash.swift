@@ -1,12 +1,12 @@
-// SipHash-2-4 (Aumasson & Bernstein 2012): a keyed hash, so that a client that chooses what is
-// hashed cannot choose what it collides with.
+// SipHash-2-4 (Aumasson & Bernstein 2012): a keyed hash, so that a client that chooses the input
+// cannot choose collisions.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
-/// A hash function that nobody outside the process knows.
+/// A hash function with a key that nobody outside the process knows.
 package struct SipHash: Sendable {
   private let key: (UInt64, UInt64)
 
-  /// Draws the key. The generator has to be one that cannot be foreseen.
+  /// Draws the key. Requires: a generator that cannot be predicted.
   package init(random: inout some RandomNumberGenerator) {
     self.init(random.next(), random.next())
   }
@@ -28,7 +28,7 @@ package struct SipHash: Sendable {
     return state.finish()
   }
 
-  /// Of one word, as of its eight bytes, the lowest first.
+  /// The hash of one word, as of its eight bytes in little-endian order.
   package func callAsFunction(_ word: UInt64) -> UInt64 {
     var state = State(key)
     state.absorb(word)

@@ -1,5 +1,5 @@
-// What an exchange refers to: a stream of a client's connection and one of a connection to an
-// endpoint. The types keep the three kinds of identifiers apart; they cost nothing at run time.
+// The streams that an exchange refers to: one of a client's connection and one of a connection to
+// an endpoint. Separate types keep the three kinds of identifiers apart at no cost at run time.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import IO
 
@@ -34,7 +34,7 @@ struct StreamID: Equatable {
   static var only: StreamID { StreamID(rawValue: 0) }
 }
 
-/// Where an exchange's request comes from, and its answer goes.
+/// The stream that an exchange's request comes from and its answer goes to.
 struct ClientStream: Equatable {
   let connection: ClientID
   let stream: StreamID
@@ -47,7 +47,7 @@ struct ClientStream: Equatable {
   static var none: ClientStream { ClientStream(.none) }
 }
 
-/// Where an attempt's request goes, and its answer comes from.
+/// The stream that an attempt's request goes to and its answer comes from.
 struct EndpointStream: Equatable {
   let connection: EndpointConnectionID
   let stream: StreamID
@@ -60,7 +60,8 @@ struct EndpointStream: Equatable {
   static var none: EndpointStream { EndpointStream(.none) }
 }
 
-/// A running exchange of a worker. The generation tells it from the ones that had its place before.
+/// A running exchange of a worker. The generation distinguishes it from earlier ones at the same
+/// index.
 struct ExchangeID: Equatable {
   private let place: Int32
   let generation: UInt32
@@ -72,6 +73,6 @@ struct ExchangeID: Equatable {
 
   static var none: ExchangeID { ExchangeID(index: -1, generation: 0) }
 
-  /// Its index in the slab of exchanges, and in what lies beside it: queue and records.
+  /// Its index in the slab of exchanges, and in the arrays beside it: queue and records.
   var index: Int { Int(place) }
 }

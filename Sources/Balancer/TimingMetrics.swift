@@ -1,10 +1,10 @@
 // Where the time of exchanges goes, in cells of each worker: until the first byte, what steelyard
-// adds, how long a turn of a loop takes, and the last traced exchange of each duration.
+// adds, how long a loop turn takes, and the last traced exchange for each duration bucket.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Exposition
 package import Primitives
 
-/// Where each number stands in a block of cells.
+/// The position of each number in a block of cells.
 struct TimingLayout {
   static let exemplars = DurationHistogram.cellCount
   static let cellsPerEndpoint = exemplars + ExemplarCells.cellCount
@@ -16,7 +16,7 @@ struct TimingLayout {
   var cellCount: Int { turnBase + ShortHistogram.cellCount }
 }
 
-/// A worker's own cells; it alone writes to them.
+/// A worker's own cells; only this worker writes to them.
 struct TimingBook: ~Copyable {
   private let layout: TimingLayout
   private let cells: CellBlock
@@ -60,7 +60,7 @@ package final class TimingMetrics: Sendable {
     blocks = (0..<workerCount).map { _ in CellBlock(count: layout.cellCount) }
   }
 
-  /// Sets every cell of an endpoint to 0. The control thread; requires: no worker writes to them.
+  /// Sets every cell of an endpoint to 0. Control thread only. Requires: no worker writes to them.
   func clear(endpointIndex: Int) {
     for block in blocks {
       for cell in 0..<TimingLayout.cellsPerEndpoint {
@@ -71,7 +71,7 @@ package final class TimingMetrics: Sendable {
 
   // MARK: Reading, any thread
 
-  /// From the whole request head to the first byte of the response.
+  /// The time from the complete request head to the first byte of the response.
   package func firstBytes(endpointIndex: Int) -> HistogramSnapshot {
     DurationHistogram.snapshot(of: blocks, at: endpointIndex * TimingLayout.cellsPerEndpoint)
   }
@@ -81,20 +81,20 @@ package final class TimingMetrics: Sendable {
     DurationHistogram.buckets(of: blocks, at: endpointIndex * TimingLayout.cellsPerEndpoint)
   }
 
-  /// From the whole request head until the endpoint that answered was sent it, less the wait in
-  /// the queue.
+  /// The time from the complete request head until the request was sent to the endpoint that
+  /// answered, without the wait in the queue.
   package var overheads: ShortHistogramSnapshot {
     ShortHistogram.snapshot(of: blocks, at: layout.overheadBase)
   }
 
-  /// How long the turns of the workers' loops took; those that were not followed by a wait that
-  /// needs the time are not measured.
+  /// How long the turns of the workers' loops took. Turns after which nothing needs the time are
+  /// not measured.
   package var turns: ShortHistogramSnapshot {
     ShortHistogram.snapshot(of: blocks, at: layout.turnBase)
   }
 
-  /// The last traced exchange for each bucket of the durations. `wallOffset` is the wall clock's
-  /// reading less that of the monotonic clock.
+  /// The last traced exchange for each duration bucket. `wallOffset` is the wall clock's time minus
+  /// the monotonic clock's.
   package func exemplars(endpointIndex: Int, wallOffset: Nanoseconds) -> [TracedObservation?] {
     ExemplarCells.read(
       from: blocks, base: endpointIndex * TimingLayout.cellsPerEndpoint + TimingLayout.exemplars,

@@ -1,10 +1,10 @@
-// What a worker counts of its traffic, in cells of its own, and where each number stands.
+// A worker's counters of its traffic, in its own cells, and the position of each number.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Exposition
 package import HTTP
 import Primitives
 
-/// How an exchange ended, as the `code` label says it.
+/// How an exchange ended, as the value of the label `code`.
 package enum CodeClass: Int, CaseIterable, Sendable {
   case informational, success, redirection, clientError, serverError
   /// The client went away first.
@@ -35,13 +35,13 @@ package enum CodeClass: Int, CaseIterable, Sendable {
   }
 }
 
-/// A worker's own cells of exchanges; it alone writes to them.
+/// A worker's own cells of exchanges; only this worker writes to them.
 struct TrafficBook: ~Copyable {
   private let cells: CellBlock
 
   init(_ metrics: TrafficMetrics, workerIndex: Int) { cells = metrics.blocks[workerIndex] }
 
-  /// An exchange with the endpoint is over.
+  /// An exchange with the endpoint ended.
   mutating func countExchange(
     endpointIndex: Int, code: CodeClass, method: Method, duration: Nanoseconds
   ) {
@@ -59,21 +59,21 @@ extension TrafficBook {
   }
 }
 
-/// Cells of all workers: exchanges by endpoint, code class and method, durations by endpoint,
-/// answers that steelyard gave itself by status and reason.
+/// Cells of all workers: exchanges by endpoint, code class and method, durations by endpoint, and
+/// steelyard's own answers by status and reason.
 package final class TrafficMetrics: Sendable {
   package let endpointLimit: Int
   package let resilience: ResilienceMetrics
   /// Tunnels and PROXY protocol headers.
   package let wire: WireMetrics
   package let timing: TimingMetrics
-  /// What was done where connections or memory were short.
+  /// What was done when connections or memory were short.
   package let room: RoomMetrics
   /// Why messages were refused and attempts failed.
   package let failures: FailureDriver
   fileprivate let blocks: [CellBlock]
 
-  /// One more is that of 429.
+  /// The additional counter is that of 429.
   fileprivate static let countersPerEndpoint = CodeClass.allCases.count * Method.allCases.count + 1
   fileprivate static let cellsPerEndpoint = countersPerEndpoint + DurationHistogram.cellCount
 
@@ -111,7 +111,7 @@ package final class TrafficMetrics: Sendable {
     connections + 2 + (isRedirect ? CodeClass.allCases.count : 0) + code.rawValue
   }
 
-  // MARK: Writing, each worker its own
+  // MARK: Writing, each worker to its own cells
 
   func countLocal(worker: Int, _ reason: LocalReason) {
     blocks[worker].add(1, at: local(reason))
@@ -127,7 +127,7 @@ package final class TrafficMetrics: Sendable {
     blocks[worker].store(UInt64(count), at: connections + 1)
   }
 
-  /// Sets every cell of an endpoint to 0. The control thread; requires: no worker writes to them.
+  /// Sets every cell of an endpoint to 0. Control thread only. Requires: no worker writes to them.
   package func clear(endpointIndex: Int) {
     for block in blocks {
       for cell in 0..<Self.cellsPerEndpoint {
@@ -142,22 +142,22 @@ package final class TrafficMetrics: Sendable {
 
   // MARK: Reading, any thread
 
-  /// Exchanges that ended, ever.
+  /// Exchanges that ended, since start.
   package func exchanges(endpointIndex: Int, _ code: CodeClass, _ method: Method) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[Self.counter(endpointIndex, code, method)] }
   }
 
-  /// Exchanges that ended with the code, of whatever method, ever.
+  /// Exchanges that ended with the code, with any method, since start.
   package func exchanges(endpointIndex: Int, _ code: CodeClass) -> UInt64 {
     Method.allCases.reduce(0) { $0 &+ exchanges(endpointIndex: endpointIndex, code, $1) }
   }
 
-  /// Of the exchanges that ended with 4xx, those that ended with 429.
+  /// The exchanges among those with 4xx that ended with 429.
   package func tooMany(endpointIndex: Int) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[Self.tooMany(endpointIndex)] }
   }
 
-  /// Durations of the exchanges that ended, from the request head to the response's last byte.
+  /// Durations of exchanges, from the request head to the last byte of the response.
   package func durations(endpointIndex: Int) -> HistogramSnapshot {
     DurationHistogram.snapshot(
       of: blocks, at: endpointIndex * Self.cellsPerEndpoint + Self.countersPerEndpoint)
@@ -179,7 +179,7 @@ package final class TrafficMetrics: Sendable {
     blocks.reduce(0) { $0 &+ $1[routeAnswer(isRedirect, code)] }
   }
 
-  /// Connections accepted, ever.
+  /// Connections accepted since start.
   package var accepted: UInt64 { blocks.reduce(0) { $0 &+ $1[connections] } }
   /// Connections open now, downstream and upstream together.
   package var openConnections: UInt64 { blocks.reduce(0) { $0 &+ $1[connections + 1] } }

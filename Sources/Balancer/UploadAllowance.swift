@@ -1,13 +1,13 @@
-// How many exchanges of one pool hold an endpoint although their content has hardly begun: a share
-// of what the pool may have at once, over all workers, so that clients that trickle their content
-// cannot take the endpoints from the others.
+// How many exchanges of one pool hold an endpoint although their content has hardly begun: limited
+// to a share of the pool's exchanges, over all workers, so that clients that send content slowly
+// cannot keep the endpoints from others.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 import Synchronization
 
-/// One pool's count. It lives as long as the process, whatever reloads do.
+/// The count of one pool. It lives as long as the process, also across reloads.
 package final class UploadAllowance: Sendable {
-  /// Of what the pool may have at once.
+  /// The divisor of the pool's limit of exchanges.
   static let share = 8
 
   /// The pool's name.
@@ -16,7 +16,7 @@ package final class UploadAllowance: Sendable {
 
   init(name: String) { self.name = name }
 
-  /// The most for a pool with these policies.
+  /// The limit for a pool with these policies.
   static func limit(_ pool: Pool) -> Int {
     var most = pool.breakers.requestsMax ?? 5_000
     switch pool.queue.concurrency {
@@ -27,16 +27,16 @@ package final class UploadAllowance: Sendable {
     return max(1, most / share)
   }
 
-  /// Takes one of `limit`. False where all are taken.
+  /// Takes a permit; returns false if `limit` are taken.
   func tryTake(_ limit: Int) -> Bool {
     if taken.add(1, ordering: .relaxed).newValue <= limit { return true }
     taken.subtract(1, ordering: .relaxed)
     return false
   }
 
-  /// Ends what `tryTake` began.
+  /// Gives the permit back.
   func giveBack() { taken.subtract(1, ordering: .relaxed) }
 
-  /// Taken now. Any thread.
+  /// Permits taken now. Any thread.
   package var count: Int { taken.load(ordering: .relaxed) }
 }

@@ -1,17 +1,17 @@
-// One worker's exchanges that wait, a line for each pool: by priority, then first come first
-// served. Linked through a slab that is indexed by connection, so that leaving from anywhere is
-// O(1) and nothing is allocated after start.
+// One worker's waiting exchanges, one queue for each pool: by priority, then first come first
+// served. They are linked through a slab, so that leaving from any position is O(1) and nothing is
+// allocated after start.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import Fleet
 package import Primitives
 
-/// Lines of connection indices.
+/// Queues of slab indices.
 package struct WaitQueue: ~Copyable {
   private static let levelCount = QueuePriority.allCases.count
 
   private struct Entry {
-    /// Line + 1; 0 where it does not wait.
+    /// Queue index + 1; 0: the entry does not wait.
     var line: Int32
     var level: Int32
     var previous: Int32
@@ -25,10 +25,10 @@ package struct WaitQueue: ~Copyable {
 
   private let entries: UnsafeMutablePointer<Entry>
   private let capacity: Int
-  /// By line and level.
+  /// By queue and level.
   private var ends: [Ends] = []
   private var counts: [Int] = []
-  /// Of all lines.
+  /// Waiting entries in all queues.
   package private(set) var count = 0
 
   /// Requires: capacity > 0.
@@ -42,7 +42,7 @@ package struct WaitQueue: ~Copyable {
 
   deinit { sy_unmap(entries, capacity * MemoryLayout<Entry>.stride) }
 
-  /// Makes room for more lines; those that there are stay. Allocates.
+  /// Makes room for more queues; existing ones are kept. Allocates.
   package mutating func setLineCount(_ lineCount: Int) {
     while counts.count < lineCount {
       counts.append(0)
@@ -56,14 +56,14 @@ package struct WaitQueue: ~Copyable {
 
   package func isWaiting(_ index: Int) -> Bool { entries[index].line != 0 }
 
-  /// Puts the connection behind those of its level that arrived before or with it.
+  /// Inserts the entry after those of its level that arrived before it or at the same time.
   /// Requires: it does not wait.
   package mutating func insert(
     _ index: Int, line: Int, level: Int, arrivedAt: Nanoseconds
   ) {
     assert(!isWaiting(index) && (0..<Self.levelCount).contains(level))
     let list = line * Self.levelCount + level
-    // Arrivals come in order; only one that waits again goes further to the front.
+    // Arrivals come in order; only an entry that waits again goes further to the front.
     var previous = ends[list].last
     while previous >= 0, entries[Int(previous)].arrivedAt > arrivedAt {
       previous = entries[Int(previous)].previous
@@ -86,7 +86,7 @@ package struct WaitQueue: ~Copyable {
     count += 1
   }
 
-  /// Takes the connection out, wherever it stands. Requires: it waits.
+  /// Removes the entry from any position. Requires: it waits.
   package mutating func remove(_ index: Int) {
     assert(isWaiting(index))
     let entry = entries[index]
@@ -107,7 +107,7 @@ package struct WaitQueue: ~Copyable {
     count -= 1
   }
 
-  /// Who is to be served next; nil where nobody waits.
+  /// The entry to be admitted next; nil: the queue is empty.
   package func first(_ line: Int) -> Int? {
     for list in line * Self.levelCount..<(line + 1) * Self.levelCount
     where ends[list].first >= 0 {
@@ -116,7 +116,7 @@ package struct WaitQueue: ~Copyable {
     return nil
   }
 
-  /// Who stands behind `index` in its line, over the levels; nil behind the last.
+  /// The entry after `index` in its queue, over all levels; nil: it is the last.
   package func next(after index: Int) -> Int? {
     let entry = entries[index]
     if entry.next >= 0 { return Int(entry.next) }
@@ -129,15 +129,15 @@ package struct WaitQueue: ~Copyable {
     return nil
   }
 
-  /// When the first of a line came, as a number that also holds its priority: the lower goes
-  /// first, over all workers. `.max` where nobody waits.
+  /// The arrival of the first entry of a queue combined with its priority: the lowest key is
+  /// admitted first, over all workers. `.max`: the queue is empty.
   package func key(_ line: Int) -> UInt64 {
     guard let first = first(line) else { return .max }
     let time = UInt64(max(0, entries[first].arrivedAt.rawValue)) & (1 << 60 - 1)
     return UInt64(entries[first].level) << 60 | time
   }
 
-  /// When the one that waits longest came; nil where nobody waits.
+  /// When the entry that has waited longest arrived; nil: the queue is empty.
   package func oldest(_ line: Int) -> Nanoseconds? {
     var oldest: Nanoseconds?
     for list in line * Self.levelCount..<(line + 1) * Self.levelCount

@@ -1,4 +1,4 @@
-// What is counted of tunnels and of PROXY protocol headers, in cells of each worker.
+// Counts of tunnels and of PROXY protocol headers, in cells of each worker.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
@@ -16,7 +16,7 @@ package final class WireMetrics: Sendable {
     blocks = (0..<workerCount).map { _ in CellBlock(count: count) }
   }
 
-  // MARK: Writing, each worker its own
+  // MARK: Writing, each worker to its own cells
 
   func add(worker: Int, endpointIndex: Int, _ count: Count, _ amount: Int) {
     blocks[worker].add(UInt64(amount), at: endpointIndex * Count.allCases.count + count.rawValue)
@@ -24,7 +24,7 @@ package final class WireMetrics: Sendable {
 
   func countHeaderFailure(worker: Int) { blocks[worker].add(1, at: headerFailures) }
 
-  /// Another endpoint has the index. Requires: no worker counts at it.
+  /// The index was assigned to another endpoint. Requires: no worker counts at it.
   func clear(endpointIndex: Int) {
     for block in blocks {
       for count in Count.allCases {
@@ -35,7 +35,7 @@ package final class WireMetrics: Sendable {
 
   // MARK: Reading, any thread
 
-  /// Since the start, at one endpoint.
+  /// At one endpoint, since start.
   package func sum(endpointIndex: Int, _ count: Count) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[endpointIndex * Count.allCases.count + count.rawValue] }
   }

@@ -1,5 +1,5 @@
-// Which bytes may stand where on a metrics page, and the scan to the end of a quoted text.
-// Classes are bit sets in constants, since a table in a global would be initialised lazily.
+// Byte classes of a metrics page, and the scan to the end of a quoted text. The classes are bit
+// sets in constants, since a table in a global would be initialised lazily.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 enum ByteClass {
@@ -27,7 +27,7 @@ enum ByteClass {
     isName(byte) && byte != UInt8(ascii: ":")
   }
 
-  /// A space or a tab: what separates tokens within a line.
+  /// A space or a tab, which separate tokens within a line.
   @inline(__always) static func isBlank(_ byte: UInt8) -> Bool {
     byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
   }
@@ -37,26 +37,26 @@ enum ByteClass {
   }
 }
 
-/// A place on the page.
+/// A position on the page.
 typealias Position = UnsafePointer<UInt8>
 
-/// The first byte at or after `position` that is no blank, or `end`.
+/// The first byte at or after `position` that is not blank, or `end`.
 @inline(__always) func skipBlanks(_ position: Position, _ end: Position) -> Position {
   var position = position
   while position < end, ByteClass.isBlank(position.pointee) { position += 1 }
   return position
 }
 
-/// How the scan of a quoted text ended.
+/// The result of scanning a quoted text.
 struct QuotedScan {
-  /// The closing quote, or the end of the line where there is none.
+  /// The closing quote, or the end of the line if there is none.
   var end: Position
   var hasEscapes: Bool
   var hasNonASCII: Bool
 }
 
-/// Finds the closing quote of the text that begins at `start` (behind its opening quote),
-/// eight bytes at a time. A backslash takes the byte behind it along.
+/// Finds the closing quote of the text that begins at `start` (after its opening quote), eight
+/// bytes at a time. A backslash escapes the byte after it.
 @inline(__always) func scanQuoted(_ start: Position, _ end: Position) -> QuotedScan {
   let ones: UInt64 = 0x0101_0101_0101_0101
   let highs: UInt64 = 0x8080_8080_8080_8080

@@ -1,16 +1,16 @@
-// The cells of one histogram of durations in a CellBlock: the buckets that dashboards know, the
-// sum, and beside them finer log-linear buckets (8 an octave) from which quantiles are read.
-// A bucket cell holds its own count, not the cumulative one: a read at any time is consistent.
+// The cells of one duration histogram in a CellBlock: the buckets that dashboards use, the sum, and
+// finer log-linear buckets (8 per octave) from which quantiles are read. A bucket cell holds its
+// own count, not the cumulative one, so that a read at any time is consistent.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 public import Primitives
 
-/// The layout of a histogram of durations: `cellCount` cells from a base on.
+/// The layout of a duration histogram: `cellCount` cells from a base on.
 public enum DurationHistogram {
-  /// Upper bounds of the buckets, inclusive, in seconds; one more bucket holds the rest.
+  /// Upper bounds of the buckets, inclusive, in seconds; one more bucket holds what exceeds them.
   public static let bounds: [Double] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600,
   ]
-  /// One bucket for each bound and one for what is beyond.
+  /// One bucket for each bound, and one for longer durations.
   @inlinable public static var bucketCount: Int { 20 }
   /// Octaves 2^15 ns (32.8 µs) up to 2^41 ns (2 199 s).
   @inlinable static var octaveCount: Int { 26 }
@@ -18,11 +18,11 @@ public enum DurationHistogram {
   @inlinable static var fineCount: Int { octaveCount * 8 }
   @inlinable static var sumOffset: Int { bucketCount }
   @inlinable static var fineOffset: Int { bucketCount + 1 }
-  /// How many cells one histogram takes.
+  /// The number of cells of one histogram.
   @inlinable public static var cellCount: Int { bucketCount + 1 + fineCount }
 
-  /// Counts one duration; a negative one counts as 0. The writing thread of `cells` only.
-  /// Requires: `base` + `cellCount` <= `cells.count`.
+  /// Counts one duration; a negative one counts as 0. Only the writing thread of `cells` may call
+  /// it. Requires: `base` + `cellCount` <= `cells.count`.
   @inlinable public static func observe(
     _ duration: Nanoseconds, in cells: CellBlock, at base: Int
   ) {
@@ -32,9 +32,9 @@ public enum DurationHistogram {
     cells.add(1, at: base &+ bucketIndex(nanoseconds))
   }
 
-  /// How many bounds the duration is above.
+  /// The number of bounds that the duration exceeds.
   @inlinable static func bucketIndex(_ nanoseconds: UInt64) -> Int {
-    // Comparisons without a branch: durations are too mixed for a branch to be foreseen.
+    // Comparisons without a branch: durations are too mixed for branch prediction.
     @inline(__always) func above(_ bound: UInt64) -> Int { nanoseconds > bound ? 1 : 0 }
     var index = above(5_000_000) &+ above(10_000_000) &+ above(25_000_000)
     index = index &+ above(50_000_000) &+ above(100_000_000) &+ above(200_000_000)
@@ -45,8 +45,8 @@ public enum DurationHistogram {
     return index &+ above(300_000_000_000) &+ above(600_000_000_000)
   }
 
-  /// Octave × 8 + eighth of the octave, clamped at both ends.
-  /// Example: 1 ms = 1.907 × 2^19 ns is in octave 19 - 15 = 4, eighth 7 of it: 39.
+  /// Octave × 8 + eighth of the octave, clamped at both ends. Example: 1 ms = 1.907 × 2^19 ns is in
+  /// octave 19 - 15 = 4, in its eighth 7: 39.
   @inlinable static func fineIndex(_ nanoseconds: UInt64) -> Int {
     let lowest = UInt64(1) &<< UInt64(lowestExponent)
     let highest = (UInt64(1) &<< UInt64(lowestExponent &+ octaveCount)) &- 1
@@ -56,14 +56,14 @@ public enum DurationHistogram {
     return (exponent &- lowestExponent) &* 8 &+ eighth
   }
 
-  /// The middle of a fine bucket, in seconds: at most 1/16 away from all that is in it.
+  /// The middle of a fine bucket, in seconds: within 1/16 of all durations in it.
   static func fineMiddle(_ index: Int) -> Double {
     let octave = Double(UInt64(1) << UInt64(lowestExponent + index / 8))
     return octave * (1 + (Double(index % 8) + 0.5) / 8) / 1e9
   }
 
-  /// The sum of one histogram over all the blocks that hold it. Any thread; allocates.
-  /// The sum of durations may be some observations ahead of or behind the counts.
+  /// The sum of one histogram over all blocks that hold it. Any thread; allocates. The sum of
+  /// durations may be some observations ahead of the counts or behind them.
   public static func snapshot(of blocks: [CellBlock], at base: Int) -> HistogramSnapshot {
     var snapshot = HistogramSnapshot()
     for block in blocks {
@@ -74,7 +74,7 @@ public enum DurationHistogram {
     return snapshot
   }
 
-  /// The same without quantiles, for pages: a tenth of the reads.
+  /// The same without quantiles, for metrics pages: a tenth of the reads.
   public static func buckets(of blocks: [CellBlock], at base: Int) -> HistogramSnapshot {
     var snapshot = HistogramSnapshot(fine: [])
     for block in blocks {

@@ -1,19 +1,19 @@
-// The last traced observation of each bucket of a histogram of durations, in a CellBlock: the cells
-// of an OpenMetrics exemplar. One thread writes, any may read: a check word tells a reader that
-// came in the middle of a write, which then sees none.
+// The last traced observation of each bucket of a duration histogram, in a CellBlock: the data of
+// an OpenMetrics exemplar. One thread writes, any may read. A check word detects a read in the
+// middle of a write, which then returns none.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 public import Primitives
 
 /// The layout: `cellCount` cells from a base on, five for each bucket of `DurationHistogram`.
 public enum ExemplarCells {
   @inlinable static var stride: Int { 5 }
-  /// What the check word of something that was written differs by from zeros.
+  /// A constant in the check word that distinguishes written cells from zeros.
   @inlinable static var mark: UInt64 { 0x9E37_79B9_7F4A_7C15 }
-  /// How many cells the exemplars of one histogram take.
+  /// The number of cells of one histogram's exemplars.
   @inlinable public static var cellCount: Int { DurationHistogram.bucketCount &* stride }
 
-  /// Keeps the observation as its bucket's last one. The writing thread of `cells` only.
-  /// Requires: `base` + `cellCount` <= `cells.count`.
+  /// Stores the observation as its bucket's last one. Only the writing thread of `cells` may call
+  /// it. Requires: `base` + `cellCount` <= `cells.count`.
   @inlinable public static func store(
     _ duration: Nanoseconds, traceHigh: UInt64, traceLow: UInt64, at now: Nanoseconds,
     in cells: CellBlock, base: Int
@@ -31,15 +31,15 @@ public enum ExemplarCells {
   @inlinable static func check(
     _ high: UInt64, _ low: UInt64, _ nanoseconds: UInt64, _ time: UInt64
   ) -> UInt64 {
-    // Multiplied, so that two words that were exchanged or torn alike do not cancel out.
+    // Multiplied, so that two swapped or equally torn words do not cancel out.
     var check = mark ^ high
     check = check &* 0x0000_0100_0000_01B3 ^ low
     check = check &* 0x0000_0100_0000_01B3 ^ nanoseconds
     return check &* 0x0000_0100_0000_01B3 ^ time
   }
 
-  /// For each bucket the newest of all the blocks, nil where there is none. `wallOffset` is the
-  /// wall clock's reading less that of the monotonic clock. Any thread; allocates.
+  /// The most recent observation of each bucket over all blocks; nil: there is none. `wallOffset`
+  /// is the wall clock's time minus the monotonic clock's. Any thread; allocates.
   public static func read(
     from blocks: [CellBlock], base: Int, wallOffset: Nanoseconds
   ) -> [TracedObservation?] {
@@ -62,13 +62,13 @@ public enum ExemplarCells {
   }
 }
 
-/// One observation of a histogram, with the trace that it belongs to.
+/// An observation of a histogram, with its trace.
 public struct TracedObservation: Hashable, Sendable {
   /// The trace's identifier, 128 bits (W3C Trace Context §3.2.2.3).
   public let traceHigh: UInt64
   public let traceLow: UInt64
-  /// What was observed.
+  /// The observed value.
   public let seconds: Double
-  /// When, seconds since 1970.
+  /// The time of the observation, seconds since 1970.
   public let time: Double
 }

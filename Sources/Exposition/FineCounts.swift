@@ -1,13 +1,13 @@
-// The fine buckets of a histogram of durations by themselves, small enough to be kept for several
-// past times: what was counted between two of them gives quantiles of that span alone.
-// Invariant: counts wrap around at 2^32; a difference is right while less than 2^31 lie between.
+// The fine buckets of a duration histogram alone, small enough to be kept for several past times:
+// the difference of two of them gives the quantiles of the time between. Invariant: counts wrap
+// around at 2^32; a difference is right if it is less than 2^31.
 
-/// Counts of durations in fine buckets; no memory where nothing was counted.
+/// Counts of durations in fine buckets. Takes no memory while nothing is counted.
 package struct FineCounts: Sendable, Equatable {
-  /// Empty, or one for each fine bucket.
+  /// Empty, or one count for each fine bucket.
   private var counts: [UInt32] = []
 
-  /// Nothing counted.
+  /// Creates empty counts.
   package init() {}
 
   /// The fine buckets of a snapshot.
@@ -16,10 +16,10 @@ package struct FineCounts: Sendable, Equatable {
     counts = snapshot.fine.map { UInt32(truncatingIfNeeded: $0) }
   }
 
-  /// How many durations, modulo 2^64.
+  /// The number of durations, modulo 2^64.
   package var total: UInt64 { counts.reduce(0) { $0 &+ UInt64($1) } }
 
-  /// Adds another's counts.
+  /// Adds the counts of another value.
   package mutating func add(_ other: FineCounts) {
     if other.counts.isEmpty { return }
     if counts.isEmpty {
@@ -29,7 +29,7 @@ package struct FineCounts: Sendable, Equatable {
     for index in counts.indices { counts[index] &+= other.counts[index] }
   }
 
-  /// What was counted since `earlier`. A bucket that fell counts as 0.
+  /// The counts since `earlier`. A bucket that went down counts as 0.
   package func since(_ earlier: FineCounts) -> FineCounts {
     if earlier.counts.isEmpty || counts.isEmpty { return self }
     var result = self
@@ -42,7 +42,8 @@ package struct FineCounts: Sendable, Equatable {
     return isEmpty ? FineCounts() : result
   }
 
-  /// As `HistogramSnapshot.quantile`: nearest rank, at most 1/16 wrong, nil of nothing.
+  /// As `HistogramSnapshot.quantile`: nearest rank, an error of at most 1/16, nil if there are no
+  /// counts.
   package func quantile(_ q: Double) -> Double? {
     let total = total
     guard total > 0, !q.isNaN else { return nil }

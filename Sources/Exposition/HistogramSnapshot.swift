@@ -1,26 +1,28 @@
-// What a histogram of durations held at one time. Only each bucket's own count is stored;
-// cumulative counts and the total are made from these, so they agree whatever was torn.
+// The contents of a duration histogram at one time. Only each bucket's own count is stored;
+// cumulative counts and the total are derived from these, so that they agree even after a torn
+// read.
 
 /// Counts of durations, summed over the workers.
 public struct HistogramSnapshot: Hashable, Sendable {
-  /// How many durations each bucket holds by itself: one for each of `DurationHistogram.bounds`,
-  /// then one for those beyond.
+  /// The count of each bucket by itself: one for each of `DurationHistogram.bounds`, then one for
+  /// longer durations.
   public internal(set) var buckets = [UInt64](repeating: 0, count: DurationHistogram.bucketCount)
   /// The sum of all durations.
   public internal(set) var sumSeconds = 0.0
-  /// Empty where quantiles are not asked for.
+  /// Empty if quantiles are not needed.
   var fine: [UInt64]
 
-  /// Nothing counted.
+  /// Creates an empty snapshot.
   public init() { fine = [UInt64](repeating: 0, count: DurationHistogram.fineCount) }
 
-  /// The same, without what quantiles need.
+  /// Creates an empty snapshot with the given fine buckets.
   init(fine: [UInt64]) { self.fine = fine }
 
-  /// How many durations were counted.
+  /// The number of durations counted.
   public var count: UInt64 { buckets.reduce(0, &+) }
 
-  /// As `_bucket` shows them: how many durations are at most each bound; the last is `count`.
+  /// Cumulative counts, as `_bucket` shows them: the durations up to each bound; the last is
+  /// `count`.
   public var cumulativeBuckets: [UInt64] {
     var total: UInt64 = 0
     return buckets.map { own in
@@ -29,9 +31,9 @@ public struct HistogramSnapshot: Hashable, Sendable {
     }
   }
 
-  /// The duration in seconds that a share `q` of all is not above (nearest rank), with a relative
-  /// error of at most 1/16 from 33 µs to 2 199 s. Nil where nothing was counted, `q`
-  /// is NaN, or the snapshot is one of buckets alone.
+  /// The duration in seconds that a share `q` of all does not exceed (nearest rank), with a
+  /// relative error of at most 1/16 from 33 µs to 2 199 s. nil: nothing was counted, `q` is NaN, or
+  /// the snapshot has no fine buckets.
   public func quantile(_ q: Double) -> Double? {
     let total = fine.reduce(0, &+)
     guard total > 0, !q.isNaN else { return nil }
@@ -44,7 +46,7 @@ public struct HistogramSnapshot: Hashable, Sendable {
     return nil
   }
 
-  /// What was counted between `earlier` and this one. A count that went down counts as 0.
+  /// The difference to an `earlier` snapshot. A count that went down counts as 0.
   public func since(_ earlier: HistogramSnapshot) -> HistogramSnapshot {
     func difference(_ now: [UInt64], _ then: [UInt64]) -> [UInt64] {
       zip(now, then).map { $0 > $1 ? $0 - $1 : 0 }

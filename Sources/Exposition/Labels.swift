@@ -1,4 +1,5 @@
-// Label pairs as they stand on a page, escaped once when they are made and appended from then on.
+// Label pairs in the form of a metrics page: escaped once when they are made, then appended as they
+// are.
 
 /// The text between a sample's braces, without the braces.
 package struct Labels: Hashable, Sendable {
@@ -8,19 +9,19 @@ package struct Labels: Hashable, Sendable {
   /// No labels.
   package static let none = Labels([:])
 
-  /// Requires: names are `[a-zA-Z_][a-zA-Z0-9_]*` and differ from each other.
+  /// Requires: names match `[a-zA-Z_][a-zA-Z0-9_]*` and are distinct.
   package init(_ pairs: KeyValuePairs<String, String>) {
     for (name, value) in pairs { append(name, value) }
   }
 
-  /// These labels and one more behind them. Requires: as for `init`.
+  /// These labels with one more at the end. Requires: as `init`.
   package func adding(_ name: String, _ value: String) -> Labels {
     var longer = self
     longer.append(name, value)
     return longer
   }
 
-  /// Requires: as for `init`.
+  /// Requires: as `init`.
   package mutating func append(_ name: String, _ value: String) {
     precondition(Self.isLabelName(name), "not a label name")
     if !text.isEmpty { text.append(UInt8(ascii: ",")) }
@@ -42,7 +43,7 @@ package struct Labels: Hashable, Sendable {
     text.append(ByteClass.quote)
   }
 
-  /// Whether the name may stand without quotes: `[a-zA-Z_][a-zA-Z0-9_]*`.
+  /// Whether the name needs no quotes: `[a-zA-Z_][a-zA-Z0-9_]*`.
   package static func isLabelName(_ name: String) -> Bool {
     guard let first = name.utf8.first, ByteClass.isLabelStart(first) else { return false }
     return name.utf8.allSatisfy(ByteClass.isLabel)
@@ -50,7 +51,7 @@ package struct Labels: Hashable, Sendable {
 }
 
 extension Labels {
-  /// One label for each value of a type, so that nothing is escaped once for each sample.
+  /// The labels for each value of a type, made once so that samples need no escaping.
   package static func each<Value: CaseIterable>(
     _ type: Value.Type, _ name: String, _ text: (Value) -> String
   ) -> [(value: Value, labels: Labels)] {

@@ -1,6 +1,6 @@
-// The types of a metric family, of the text format 0.0.4 and of OpenMetrics 1.0.
+// The types of metric families in the text format 0.0.4 and in OpenMetrics 1.0.
 
-/// What a `# TYPE` line says.
+/// The type in a `# TYPE` line.
 public enum MetricType: String, CaseIterable, Sendable {
   case counter, gauge, histogram, gaugehistogram, summary, info, stateset, unknown, untyped
 }

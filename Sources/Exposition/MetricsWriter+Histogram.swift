@@ -1,7 +1,8 @@
-// A histogram's lines. The part before `le` is written once and copied for the other buckets.
+// Writes a histogram's lines. The part before `le` is written once and copied for the other
+// buckets.
 
 extension MetricsWriter {
-  /// What stands behind the labels in each bucket's line.
+  /// The text after the labels in each bucket's line.
   private static let durationBounds = texts(DurationHistogram.bounds)
   private static let shortBounds = texts(ShortHistogram.bounds)
   private static let bucketSuffix = Array("_bucket{".utf8)
@@ -16,9 +17,9 @@ extension MetricsWriter {
     (bounds + [.infinity]).map { Array("le=\"\(text($0))\"} ".utf8) }
   }
 
-  /// `_bucket` for each bound and for +Inf, cumulative, then `_sum` and `_count`. OpenMetrics shows
-  /// `exemplars`, one for each bucket or none at all.
-  /// Requires: a family of type histogram is open; no label is named `le`.
+  /// Writes `_bucket` for each bound and for +Inf, cumulative, then `_sum` and `_count`.
+  /// OpenMetrics also has `exemplars`, one for each bucket or none at all. Requires: a family of
+  /// type histogram is open; no label is named `le`.
   package mutating func histogram(
     _ snapshot: HistogramSnapshot, _ labels: Labels = .none,
     exemplars: [TracedObservation?] = []
@@ -26,7 +27,7 @@ extension MetricsWriter {
     histogram(snapshot.buckets, Self.durationBounds, snapshot.sumSeconds, labels, exemplars)
   }
 
-  /// The same of short times.
+  /// The same for a histogram of short times.
   package mutating func histogram(_ snapshot: ShortHistogramSnapshot, _ labels: Labels = .none) {
     histogram(snapshot.buckets, Self.shortBounds, snapshot.sumSeconds, labels, [])
   }
@@ -73,7 +74,7 @@ extension MetricsWriter {
     }
   }
 
-  /// Source: OpenMetrics 1.0, "Exemplars"; `trace_id` is what Grafana looks for.
+  /// Source: OpenMetrics 1.0, "Exemplars". Grafana looks for `trace_id`.
   private static func put(_ exemplar: TracedObservation, _ cursor: inout PageCursor) {
     guard exemplar.seconds.isFinite, exemplar.time.isFinite else { return }
     cursor.put(exemplarHead)

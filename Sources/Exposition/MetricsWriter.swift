@@ -1,13 +1,13 @@
 // Writes a metrics page in the Prometheus text format 0.0.4 or in OpenMetrics 1.0. A family is
-// opened once, then its samples follow: both formats want all lines of a family in one group.
+// opened once, then its samples follow: both formats require all lines of a family in one group.
 
-/// Appends a metrics page to bytes of its own.
+/// Writes a metrics page into its own buffer.
 package struct MetricsWriter {
-  /// What a page is written as.
+  /// The format of a page.
   package enum Format: Sendable {
     case text, openMetrics
 
-    /// The media type to send the page with.
+    /// The media type of the page.
     package var contentType: String {
       switch self {
       case .text: MetricsWriter.contentType
@@ -18,7 +18,8 @@ package struct MetricsWriter {
 
   /// The media type of the text format.
   package static let contentType = "text/plain; version=0.0.4; charset=utf-8"
-  /// What a sample takes at most beside its name and labels: braces, commas, a number, its end.
+  /// The most bytes of a sample besides its name and labels: braces, commas, a number, the line
+  /// end.
   static let valueByteCount = 40
 
   package let format: Format
@@ -35,23 +36,25 @@ package struct MetricsWriter {
     page = PageBuffer(byteCapacity: byteCapacity)
   }
 
-  /// A copy of the page so far; complete after each call, in OpenMetrics after `finish`.
+  /// A copy of the page so far. It is complete after each call, in OpenMetrics after `finish`.
   package var bytes: [UInt8] { page.bytes }
 
-  /// Ends the page, in OpenMetrics with the end mark, and gives it. Nothing may follow.
+  /// Ends the page, in OpenMetrics with the end mark, and returns it. Nothing may be written
+  /// afterwards.
   package mutating func finished() -> [UInt8] {
     finish()
     return page.take()
   }
 
-  /// Ends the page: in OpenMetrics with the end mark. Call once; nothing may follow.
+  /// Ends the page, in OpenMetrics with the end mark. Call once; nothing may be written afterwards.
   package mutating func finish() {
     if format == .openMetrics { append("# EOF\n") }
   }
 
-  /// Opens a family: HELP and TYPE, in OpenMetrics UNIT too, then the samples. In OpenMetrics a
-  /// counter's head lacks the `_total` of its samples, an info's the `_info`. Opening the one that
-  /// is open does nothing. Requires: it was not opened before another one was.
+  /// Opens a family: writes HELP and TYPE, in OpenMetrics UNIT too; the samples follow. In
+  /// OpenMetrics the head of a counter lacks the `_total` of its samples, that of an info the
+  /// `_info`. Opening the family that is open has no effect. Requires: it was not opened before
+  /// another one.
   package mutating func open(_ family: MetricFamily) {
     if family.name == familyName { return }
     familyName = family.name
@@ -72,8 +75,8 @@ package struct MetricsWriter {
     }
   }
 
-  /// A sample of the open family, with all labels of both. Requires: a family is open; no name is
-  /// in both.
+  /// Writes a sample of the open family with the labels of both arguments. Requires: a family is
+  /// open; no label name is in both.
   @inline(__always)
   package mutating func sample(
     _ value: UInt64, _ labels: Labels = .none, _ more: Labels = .none
@@ -81,8 +84,8 @@ package struct MetricsWriter {
     line(labels, more) { $0.put(value) }
   }
 
-  /// A sample of the open family, with all labels of both. Requires: a family is open; no name is
-  /// in both.
+  /// Writes a sample of the open family with the labels of both arguments. Requires: a family is
+  /// open; no label name is in both.
   package mutating func sample(_ value: Int, _ labels: Labels = .none, _ more: Labels = .none) {
     line(labels, more) {
       if value < 0 { $0.put(UInt8(ascii: "-")) }
@@ -90,26 +93,26 @@ package struct MetricsWriter {
     }
   }
 
-  /// A sample of the open family, with all labels of both. Requires: a family is open; no name is
-  /// in both.
+  /// Writes a sample of the open family with the labels of both arguments. Requires: a family is
+  /// open; no label name is in both.
   package mutating func sample(_ value: Double, _ labels: Labels = .none, _ more: Labels = .none) {
     line(labels, more) { $0.put(value) }
   }
 
-  /// Whether the name may stand without quotes: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+  /// Whether the name needs no quotes: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
   package static func isMetricName(_ name: String) -> Bool {
     guard let first = name.utf8.first, ByteClass.isNameStart(first) else { return false }
     return name.utf8.allSatisfy(ByteClass.isName)
   }
 
-  /// The shortest text that reads back as the same number; integers below 2^53 as such.
+  /// The shortest text that is read back as the same number; integers below 2^53 as integers.
   package static func text(_ value: Double) -> String {
     var buffer = PageBuffer(byteCapacity: 64)
     buffer.write(atMost: valueByteCount) { $0.put(value) }
     return String(decoding: buffer.bytes, as: UTF8.self)
   }
 
-  // MARK: Pieces
+  // MARK: Parts of a line
 
   @inline(__always)
   private mutating func line(
@@ -145,7 +148,7 @@ package struct MetricsWriter {
 }
 
 extension PageCursor {
-  /// Both in one pair of braces, or nothing.
+  /// Writes both in one pair of braces, or nothing if both are empty.
   @inline(__always) mutating func put(_ labels: Labels, _ more: Labels) {
     if labels.text.isEmpty, more.text.isEmpty { return }
     put(UInt8(ascii: "{"))

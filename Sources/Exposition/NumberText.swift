@@ -1,10 +1,10 @@
-// A number of the page: checked when its line is read, turned into a Double only when asked.
-// Takes what Go's strconv.ParseFloat takes from Prometheus: decimal with or without point and
+// A number on the page: checked when its line is read, converted to a Double only when needed.
+// Accepts what Go's strconv.ParseFloat accepts from Prometheus: decimal with or without point and
 // exponent, nan, inf, infinity in any case; no hexadecimal, no underscore, no overflow.
 // HOT PATH: no allocation (but for numbers beyond 1 KiB), no lock, no existential, no clock.
 import CSystem
 
-/// A decimal number split into mantissa and exponent, with its text for the hard cases.
+/// A decimal number split into mantissa and exponent, with its text for the slow case.
 struct NumberText {
   private enum Kind: UInt8 { case decimal, longDecimal, nan, infinity }
 
@@ -12,13 +12,13 @@ struct NumberText {
   /// The first 19 significant digits.
   private var mantissa: UInt64 = 0
   private let count: Int32
-  /// The power of ten that `mantissa` is multiplied with; clamped far beyond where it matters.
+  /// The power of ten that `mantissa` is multiplied by; clamped far beyond the range of a Double.
   private var exponent: Int16 = 0
   private var kind = Kind.decimal
   private var isNegative = false
 
-  /// Reads the token at `start`, up to a blank or `end`. Nil where it is no number.
-  /// Requires: `start` < `end`, at most Int32.max bytes apart.
+  /// Reads the token at `start`, up to a blank or `end`. nil: it is not a number. Requires: `start`
+  /// < `end`, at most Int32.max bytes apart.
   init?(_ start: Position, _ end: Position) {
     self.start = start
     var position = start
@@ -54,7 +54,7 @@ struct NumberText {
     }
   }
 
-  /// Where the token ends.
+  /// The end of the token.
   var end: Position { start + Int(count) }
 
   var isFinite: Bool { kind == .decimal || kind == .longDecimal }
@@ -81,7 +81,7 @@ struct NumberText {
     return isNegative ? -magnitude : magnitude
   }
 
-  /// strtod on a copy with an end; the text has already been checked. Requires: the C locale.
+  /// Calls strtod on a terminated copy; the text has already been checked. Requires: the C locale.
   private var slowValue: Double {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(count) + 1) { copy in
       memcpy(copy.baseAddress!, start, Int(count))
@@ -90,7 +90,7 @@ struct NumberText {
     }
   }
 
-  /// Digits with at most one point. False where there is no digit.
+  /// Reads digits with at most one point; returns false if there is no digit.
   @inline(__always) private static func scanMantissa(
     _ position: inout Position, _ end: Position, _ mantissa: inout UInt64, _ power: inout Int,
     _ digitCount: inout Int, _ kind: inout Kind
@@ -118,8 +118,8 @@ struct NumberText {
     return position - first > (point == nil ? 0 : 1)
   }
 
-  /// `e`, a sign if any, and at least one digit. Saturates far beyond what a Double holds and
-  /// what the length of a line can make up for.
+  /// Reads `e`, an optional sign, and at least one digit. Saturates far beyond the range of a
+  /// Double, even for the longest mantissa that a line can hold.
   private static func scanPower(_ position: inout Position, _ end: Position) -> Int? {
     position += 1
     guard position < end else { return nil }
@@ -148,7 +148,7 @@ struct NumberText {
   }
 }
 
-/// 10^exponent, exactly. A switch and not an array: it becomes a constant table.
+/// 10^exponent, exactly. A switch instead of an array, because it becomes a constant table.
 /// Requires: 0...22.
 private func powerOfTen(_ exponent: Int) -> Double {
   switch exponent {

@@ -1,49 +1,49 @@
-// What can be wrong with an OpenMetrics page as a document, and where it shows.
+// What can be wrong with an OpenMetrics page as a document, and where.
 
-/// Why a page is no OpenMetrics 1.0 document.
+/// Why a page is not an OpenMetrics 1.0 document.
 package struct OpenMetricsError: Error, Hashable, Sendable {
   /// What was wrong.
   package enum Kind: Hashable, Sendable {
-    /// A line that the lenient parser would refuse as well, or one over a limit.
+    /// A line that the lenient parser would reject too, or one over a limit.
     case syntax(ParseError.Kind)
-    /// A blank, a comma or another byte that the grammar does not have there.
+    /// A blank, a comma or another byte that the grammar does not allow there.
     case badLayout
     case blankLine
     /// The page does not end with `# EOF`.
     case missingEnd
-    /// Something follows `# EOF`.
+    /// There are bytes after `# EOF`.
     case behindEnd
-    /// A line with `#` that is no whole TYPE, HELP or UNIT.
+    /// A line with `#` that is not a complete TYPE, HELP or UNIT line.
     case badMetadata
-    /// A second TYPE, HELP or UNIT of one family.
+    /// A second TYPE, HELP or UNIT line of one family.
     case repeatedMetadata
     case metadataBehindSamples
-    /// A unit that is not the end of the family's name, or of a family that has none.
+    /// A unit that is not the end of the family's name, or of a family that may have none.
     case badUnit
-    /// A name that an earlier family has taken, or a family in two groups.
+    /// A name that belongs to an earlier family, or a family in two groups.
     case clashingName
-    /// Two labels of one name.
+    /// Two labels with the same name.
     case repeatedLabel
-    /// No or a wrong label `le`, `quantile`, or that of the states.
+    /// The label `le`, `quantile`, or that of the states is missing or wrong.
     case badTypeLabel
     /// A value that a sample of this type cannot have.
     case badValue
-    /// Behind a sample that can have none, or longer than 128 characters.
+    /// An exemplar after a sample that may have none, or one longer than 128 characters.
     case badExemplar
     /// The samples of one metric are not together.
     case scatteredMetric
     /// A series twice without a timestamp.
     case repeatedSeries
-    /// Timestamps that go back, or that only some samples of a metric have.
+    /// Timestamps that decrease, or that only some samples of a metric have.
     case badTimestampOrder
-    /// Buckets, count and sum that do not belong together.
+    /// Buckets, count and sum that do not agree.
     case badHistogram
   }
 
   package let kind: Kind
-  /// From 1; for a missing end, that behind the last one.
+  /// Counted from 1; for a missing end, the line after the last one.
   package let line: Int
-  /// In bytes, from 1.
+  /// In bytes, counted from 1.
   package let column: Int
 
   package init(_ kind: Kind, line: Int, column: Int) {

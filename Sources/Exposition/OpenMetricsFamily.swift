@@ -1,8 +1,8 @@
-// The rules that hold between the lines of one family of an OpenMetrics page: values and labels
-// by type, metrics in one piece, timestamps that do not go back, histograms that add up.
-// Source: OpenMetrics 1.0, "Metric Types" and "Timestamps", read as the project's test cases do.
+// The rules that hold between the lines of one family of an OpenMetrics page: values and labels by
+// type, metrics in one piece, timestamps that do not decrease, histograms that add up. Source:
+// OpenMetrics 1.0, "Metric Types" and "Timestamps", interpreted as in the project's test cases.
 
-/// One family, fed sample by sample. A closed one leaves its names to `OpenMetricsValidator`.
+/// Checks one family, sample by sample. When it is closed, `OpenMetricsValidator` keeps its names.
 struct OpenMetricsFamily {
   let name: OpenMetricsText
   private(set) var type: MetricType?
@@ -27,7 +27,7 @@ struct OpenMetricsFamily {
 
   init(name: OpenMetricsText) { self.name = name }
 
-  /// What may stand behind the family's name in a sample's name.
+  /// The suffixes that the names of samples may have.
   static func suffixes(_ type: MetricType?) -> [String] {
     switch type {
     case .counter: ["_total", "_created"]
@@ -68,7 +68,7 @@ struct OpenMetricsFamily {
 
   // MARK: Samples
 
-  /// What stands behind the family's name, or nil where the sample is of another family.
+  /// The suffix of the sample's name; nil: the sample belongs to another family.
   func suffix(of sample: OpenMetricsSample) -> String? {
     guard sample.name.starts(with: name) else { return nil }
     let rest = sample.name.dropFirst(name.count)
@@ -88,7 +88,7 @@ struct OpenMetricsFamily {
     try histogram.take(sample, suffix, group: group)
   }
 
-  /// Call once, behind the last sample.
+  /// Ends the family. Call once, after the last sample.
   mutating func close() throws(OpenMetricsError) { try histogram.close() }
 
   private func checkLabels(_ sample: OpenMetricsSample, _ suffix: String)
@@ -121,7 +121,7 @@ struct OpenMetricsFamily {
     if !isGood { throw sample.error(.badValue, column: sample.valueColumn) }
   }
 
-  /// The number of a bound, which is written `+Inf` where it is infinite.
+  /// The number of a bound; infinity is written `+Inf`.
   static func bound(_ text: OpenMetricsText) -> Double? {
     let value = text.withUnsafeBufferPointer { bytes -> Double? in
       guard let start = bytes.baseAddress, !bytes.isEmpty,
@@ -136,10 +136,10 @@ struct OpenMetricsFamily {
 
   // MARK: Order
 
-  /// The labels that make the metric: all but the one that tells its samples apart.
+  /// The labels that identify the metric: all except the one that distinguishes its samples.
   private func group(of sample: OpenMetricsSample, _ suffix: String) -> [OpenMetricsSample.Label] {
     switch type {
-    // Of an info, every label is a value.
+    // For an info, every label is a value.
     case .info: []
     case .stateset: sample.labels.filter { $0.name != name }
     case .summary where suffix.isEmpty: sample.labels.filter { $0.name != Self.quantile }
@@ -149,7 +149,8 @@ struct OpenMetricsFamily {
     }
   }
 
-  /// False where the sample repeats one of the same timestamp, whose last digits may be lost.
+  /// Returns false if the sample repeats one with the same timestamp, whose last digits may have
+  /// been lost.
   private mutating func follow(_ sample: OpenMetricsSample, _ suffix: String)
     throws(OpenMetricsError) -> Bool
   {

@@ -1,8 +1,8 @@
-// The rules within one metric of type histogram or gaugehistogram: bounds and counts that rise,
-// a bucket of all, and a count and a sum that go with it.
-// Source: OpenMetrics 1.0, "Histogram" and "GaugeHistogram".
+// The rules within one metric of type histogram or gaugehistogram: bounds and counts that increase,
+// a bucket for all observations, and a count and a sum that agree with it. Source: OpenMetrics 1.0,
+// "Histogram" and "GaugeHistogram".
 
-/// The point of a histogram that is being read; a new group or timestamp begins another.
+/// The point of a histogram that is being read; a new group or timestamp begins another point.
 struct OpenMetricsHistogram {
   private var group: [OpenMetricsSample.Label]?
   private var timestamp: Double?
@@ -42,7 +42,7 @@ struct OpenMetricsHistogram {
     }
   }
 
-  /// Judges the point that was read last, if any.
+  /// Checks the last point, if there is one.
   func close() throws(OpenMetricsError) {
     guard let last else { return }
     let isGood =

@@ -1,11 +1,12 @@
-// One line of an OpenMetrics page, held to the letter of the grammar: single blanks, no comma at
-// the end, no carriage return. Quoted UTF-8 names are taken as well. Allocates: for checking only.
+// One line of an OpenMetrics page, checked strictly against the grammar: single blanks, no trailing
+// comma, no carriage return. Quoted UTF-8 names are accepted too. Allocates: for checking only.
 // Source: OpenMetrics 1.0, "ABNF".
 
-/// Unescaped bytes of a name or value: strings would take different bytes of one look as equal.
+/// Unescaped bytes of a name or value: strings would treat different bytes that look alike as
+/// equal.
 typealias OpenMetricsText = [UInt8]
 
-/// A sample as the rules of a family look at it.
+/// The parts of a sample that the rules of a family use.
 struct OpenMetricsSample {
   struct Label: Hashable {
     var name: OpenMetricsText
@@ -13,7 +14,7 @@ struct OpenMetricsSample {
   }
 
   var name: OpenMetricsText = []
-  /// Sorted by name; no name twice.
+  /// Sorted by name; names are distinct.
   var labels: [Label] = []
   var value = 0.0
   var timestamp: Double?
@@ -42,7 +43,7 @@ struct OpenMetricsMetadata {
   var name: OpenMetricsText
 }
 
-/// Reads one line from its first byte on.
+/// Reads one line from its first byte.
 struct OpenMetricsLine {
   private static let exemplarCharactersMax = 128
   private static let space = UInt8(ascii: " ")
@@ -56,7 +57,7 @@ struct OpenMetricsLine {
   private let labelsMax: Int
   private var position: Position
 
-  /// Requires: the bytes are a line without its end, and UTF-8.
+  /// Requires: the bytes are a line without its end, in UTF-8.
   init(_ start: Position, _ end: Position, number: Int, labelsMax: Int) {
     self.start = start
     self.end = end
@@ -162,7 +163,8 @@ struct OpenMetricsLine {
     return number.value
   }
 
-  /// Behind an opening brace or the comma after a quoted name; reads the closing brace too.
+  /// Reads what follows an opening brace, or the comma after a quoted name, including the closing
+  /// brace.
   private mutating func readLabels(mayBeEmpty: Bool) throws(OpenMetricsError)
     -> [OpenMetricsSample.Label]
   {
@@ -192,7 +194,7 @@ struct OpenMetricsLine {
     return labels
   }
 
-  // MARK: Pieces
+  // MARK: Parts of a line
 
   private func at(_ byte: UInt8) -> Bool { position < end && position.pointee == byte }
 
@@ -227,7 +229,8 @@ struct OpenMetricsLine {
     return bytes(wordStart, position)
   }
 
-  /// Requires: at a quote. `emptyKind`: why an empty text is refused; nil where it may be empty.
+  /// Requires: the position is at a quote. `emptyKind`: the error for an empty text; nil: it may be
+  /// empty.
   private mutating func readQuoted(or emptyKind: ParseError.Kind?) throws(OpenMetricsError)
     -> OpenMetricsText
   {

@@ -1,21 +1,21 @@
-// Holds a whole page to OpenMetrics 1.0: every line to the letter, families in one piece, and the
-// end mark. Beside `SampleParser`, so that scraping pays nothing for it. Needs memory in
-// proportion to the page, which the limits bound.
-// Source: OpenMetrics 1.0 and the project's test cases for parsers.
+// Checks a whole page against OpenMetrics 1.0: every line strictly, families in one piece, and the
+// end mark. Separate from `SampleParser`, so that scraping does not pay for it. Takes memory in
+// proportion to the page, which the limits bound. Source: OpenMetrics 1.0 and the project's test
+// cases for parsers.
 import CSystem
 
-/// Says whether a page is an OpenMetrics document.
+/// Checks whether a page is an OpenMetrics document.
 package struct OpenMetricsValidator {
   private let limits: SampleParser.Limits
   private var family: OpenMetricsFamily?
-  /// The names of all families so far, and those that their samples may have.
+  /// The names of all families so far, and those of their possible samples.
   private var names: Set<OpenMetricsText> = []
   private var sampleCount = 0
 
   private init(limits: SampleParser.Limits) { self.limits = limits }
 
-  /// Throws the first thing that is wrong. What passes is read by `SampleParser` without an error.
-  /// Stops at the first line over a limit. Allocates.
+  /// Throws the first error. `SampleParser` reads a page that passes without errors. Stops at the
+  /// first line over a limit. Allocates.
   package static func check(
     _ page: UnsafeRawBufferPointer, limits: SampleParser.Limits = SampleParser.Limits()
   ) throws(OpenMetricsError) {
@@ -96,7 +96,7 @@ package struct OpenMetricsValidator {
     }
   }
 
-  /// Closes the family that is open, if any.
+  /// Opens a family after closing the one that is open.
   private mutating func open(_ name: OpenMetricsText, _ number: Int) throws(OpenMetricsError) {
     try family?.close()
     try claim(name, number)

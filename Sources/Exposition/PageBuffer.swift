@@ -1,15 +1,15 @@
-// The bytes of a page while it is written: room is made once a line, then bytes are copied without
-// a check each.
+// The buffer of a page while it is written: capacity is ensured once a line, then bytes are copied
+// without further checks.
 import CSystem
 
-/// Grows by doubling.
+/// The buffer grows by doubling.
 struct PageBuffer {
-  /// What was written.
+  /// The bytes written.
   private(set) var bytes: [UInt8] = []
 
   init(byteCapacity: Int) { bytes.reserveCapacity(byteCapacity) }
 
-  /// What was written, without a copy; the buffer is empty afterwards.
+  /// Returns the bytes written without copying them; the buffer is empty afterwards.
   mutating func take() -> [UInt8] {
     defer { bytes = [] }
     return bytes
@@ -36,9 +36,9 @@ struct PageBuffer {
   }
 }
 
-/// Where the next byte goes. Requires: room was made for all that is put.
+/// The position of the next byte. Requires: there is capacity for everything that is put.
 struct PageCursor {
-  /// Where its first byte went.
+  /// The position of its first byte.
   let first: UnsafeMutablePointer<UInt8>
   var position: UnsafeMutablePointer<UInt8>
 
@@ -59,13 +59,13 @@ struct PageCursor {
     for byte in text.utf8 { put(byte) }
   }
 
-  /// The first bytes that it put, once more.
+  /// Writes its first bytes again.
   @inline(__always) mutating func repeatFirst(_ byteCount: Int) {
     memcpy(position, first, byteCount)
     position += byteCount
   }
 
-  /// In decimal.
+  /// Writes a number in decimal.
   @inline(__always) mutating func put(_ value: UInt64) {
     if value < 10 { return put(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value)) }
     var digitCount = 0
@@ -85,8 +85,8 @@ struct PageCursor {
     position += digitCount
   }
 
-  /// The shortest text that reads back as the same number; integers below 2^53 as such. At most
-  /// 24 bytes.
+  /// Writes the shortest text that is read back as the same number; integers below 2^53 as
+  /// integers. At most 24 bytes.
   mutating func put(_ value: Double) {
     if value.isNaN { return put("NaN") }
     if value.isInfinite { return put(value < 0 ? "-Inf" : "+Inf") }
@@ -97,7 +97,7 @@ struct PageCursor {
     put(UInt64(value.magnitude))
   }
 
-  /// 16 lower-case hexadecimal digits.
+  /// Writes 16 lower-case hexadecimal digits.
   mutating func putHex(_ value: UInt64) {
     for shift in stride(from: UInt64(60), through: 0, by: -4) {
       let digit = UInt8(truncatingIfNeeded: value >> shift & 15)

@@ -1,13 +1,12 @@
-// A name or a label value as it stands on the page: borrowed bytes, escapes still in them.
-// Escapes are `\\`, `\"` and `\n`; a backslash before anything else stands for itself, as
-// Prometheus reads it.
+// A name or a label value on the page: borrowed bytes that still contain escapes. Escapes are `\\`,
+// `\"` and `\n`; a backslash before any other byte stands for itself, as in Prometheus.
 import CSystem
 
-/// Bytes of a page between quotes, or a bare name. Valid while the page's memory is.
+/// The bytes between quotes, or a bare name. Valid as long as the page's memory is.
 public struct PageText {
   /// The bytes as written, without the quotes.
   public let bytes: UnsafeRawBufferPointer
-  /// Whether a backslash occurs, so that `bytes` is not yet the text that is meant.
+  /// Whether there is a backslash, so that `bytes` differ from the unescaped text.
   public let hasEscapes: Bool
 
   @inlinable public init(bytes: UnsafeRawBufferPointer, hasEscapes: Bool) {
@@ -46,7 +45,7 @@ public struct PageText {
     while let byte = iterator.next() { out.append(byte) }
   }
 
-  /// The unescaped text as a string of its own. Allocates beyond 15 bytes.
+  /// The unescaped text as a string. Allocates beyond 15 bytes.
   public var string: String {
     guard hasEscapes else { return String(decoding: bytes, as: UTF8.self) }
     var unescaped: [UInt8] = []

@@ -1,16 +1,16 @@
 // What can be wrong with a line of a metrics page, and where.
 
-/// A line that was refused. The lines around it are not affected.
+/// A rejected line. The lines around it are not affected.
 public struct ParseError: Error, Hashable, Sendable {
   /// What was wrong.
   public enum Kind: String, CaseIterable, Sendable {
-    /// The line does not begin with a metric name, or a byte that no name has follows it.
+    /// The line does not begin with a metric name, or a byte that no name may have follows it.
     case badName
-    /// A byte other than a label name where one was expected.
+    /// A byte other than the start of a label name where a label name was expected.
     case badLabelName
-    /// No `=` and quoted text behind a label name.
+    /// `=` and a quoted text are missing after a label name.
     case badLabelValue
-    /// No comma between two labels.
+    /// The comma between two labels is missing.
     case missingComma
     /// The line ends within quotes.
     case unterminatedText
@@ -20,26 +20,26 @@ public struct ParseError: Error, Hashable, Sendable {
     case notUTF8
     /// The line ends before a value.
     case missingValue
-    /// A value that is not a number, or beyond what a Double holds.
+    /// The value is not a number, or exceeds the range of a Double.
     case badNumber
-    /// A timestamp that is not a finite number.
+    /// The timestamp is not a finite number.
     case badTimestamp
-    /// Something other than a timestamp or an exemplar behind the value.
+    /// Something other than a timestamp or an exemplar follows the value.
     case trailingBytes
     /// A TYPE line without a name or with an unknown type.
     case badType
-    /// Over `SampleParser.Limits.lineByteCount`.
+    /// The line exceeds `SampleParser.Limits.lineByteCount`.
     case lineTooLong
-    /// Over `SampleParser.Limits.labelCount`.
+    /// The line exceeds `SampleParser.Limits.labelCount`.
     case tooManyLabels
-    /// Over `SampleParser.Limits.sampleCount`; nothing behind it is read.
+    /// The page exceeds `SampleParser.Limits.sampleCount`; nothing further is read.
     case tooManySamples
   }
 
   public let kind: Kind
-  /// From 1.
+  /// Counted from 1.
   public let line: Int
-  /// In bytes, from 1; one past the last byte where the line ended too soon.
+  /// In bytes, counted from 1; one past the last byte if the line ended too soon.
   public let column: Int
 
   public init(_ kind: Kind, line: Int, column: Int) {

@@ -1,21 +1,21 @@
-// One line of a metrics page that holds a value, as places on the page. The parser has checked
-// all of it, so nothing here fails; numbers and escapes are decoded only when asked for.
+// A line of a metrics page that holds a value, as positions on the page. The parser has checked it,
+// so that nothing here fails; numbers and escapes are decoded only when needed.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
-/// A sample. Valid while the page's memory is.
+/// A sample. Valid as long as the page's memory is.
 public struct Sample {
-  /// The metric's name, with `_bucket`, `_total` and the like.
+  /// The metric's name, including `_bucket`, `_total` and the like.
   public let name: PageText
-  /// The labels in the order of the page. A repeated name is not refused.
+  /// The labels in the order of the page. Repeated names are not rejected.
   public let labels: SampleLabels
   private let number: NumberText
-  /// Where the timestamp stands, behind the number; no bytes where there is none.
+  /// The offset of the timestamp after the number; zero bytes long if there is none.
   private let timestampOffset: Int32
   private let timestampCount: Int32
-  /// The line on the page, from 1.
+  /// The line on the page, counted from 1.
   public let line: Int
 
-  /// Requires: a timestamp stands behind the number on the same line.
+  /// Requires: a timestamp, if any, follows the number on the same line.
   init(
     name: PageText, labels: SampleLabels, number: NumberText, timestamp: NumberText?, line: Int
   ) {
@@ -27,7 +27,7 @@ public struct Sample {
     self.line = line
   }
 
-  /// Whether the metric's name is exactly `name`. Cheap: the lengths are compared first.
+  /// Whether the metric's name is exactly `name`. Cheap: lengths are compared first.
   @inlinable public func nameMatches(_ name: String) -> Bool { self.name.equals(name) }
 
   /// The value; may be NaN or infinite. Decoded at each call.
@@ -40,7 +40,7 @@ public struct Sample {
     return NumberText(start, start + Int(timestampCount))?.value
   }
 
-  /// The value of the first label of that name, or nil.
+  /// The value of the first label with that name; nil: there is none.
   public func label(_ name: String) -> PageText? {
     for label in labels where label.name.equals(name) { return label.value }
     return nil
@@ -53,14 +53,14 @@ public struct SampleLabel {
   public let value: PageText
 }
 
-/// The labels of a sample. Going through them reads the line again and does not allocate.
+/// The labels of a sample. Iterating reads the line again and does not allocate.
 public struct SampleLabels: Sequence, IteratorProtocol {
   private var position: Position
   private let end: Position
-  /// How many labels the sample has.
+  /// The number of labels.
   public let count: Int
 
-  /// Requires: the bytes are what stands between checked braces, and hold `count` labels.
+  /// Requires: the bytes are the checked content of the braces, with `count` labels.
   init(_ start: Position, _ end: Position, count: Int) {
     position = start
     self.end = end
@@ -88,7 +88,7 @@ public struct SampleLabels: Sequence, IteratorProtocol {
     return SampleLabel(name: name, value: quoted())
   }
 
-  /// Requires: at an opening quote. Ends behind the closing one.
+  /// Requires: the position is at an opening quote. Ends after the closing quote.
   private mutating func quoted() -> PageText {
     let start = position + 1
     let scan = scanQuoted(start, end)

@@ -1,9 +1,9 @@
-// Lines that begin with `#`: TYPE and EOF mean something here, all others nothing.
+// Lines that begin with `#`: only TYPE and EOF have a meaning here.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 
 extension SampleParser {
-  /// Nil for a comment without meaning here. `start` is behind the `#`.
+  /// nil: a comment without meaning here. `start` is after the `#`.
   mutating func readComment(_ start: Position) -> LineStart? {
     let keyword = skipBlanks(start, lineEnd)
     guard keyword > start, lineEnd - keyword >= 3 else { return nil }

@@ -1,9 +1,9 @@
-// What stands within the braces of a sample, and quoted texts.
+// The content of a sample's braces, and quoted texts.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 extension SampleParser {
-  /// Reads up to and with the closing brace. `isBehindName`: what precedes is a quoted metric
-  /// name, so that a comma has to come before the first label.
+  /// Reads up to and including the closing brace. `isBehindName`: a quoted metric name precedes, so
+  /// that a comma has to come before the first label.
   func readLabels(_ position: inout Position, isBehindName: Bool) throws(ParseError)
     -> SampleLabels
   {
@@ -54,7 +54,7 @@ extension SampleParser {
     _ = try readQuoted(position, behind: &position)
   }
 
-  /// Requires: `quote` is an opening quote. `behind` becomes the byte after the closing one.
+  /// Requires: `quote` is an opening quote. `behind` becomes the byte after the closing quote.
   @inline(__always) func readQuoted(_ quote: Position, behind: inout Position)
     throws(ParseError) -> PageText
   {

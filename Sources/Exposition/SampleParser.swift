@@ -1,35 +1,35 @@
-// Reads a metrics page line by line: Prometheus text 0.0.4, taking also what OpenMetrics pages
-// add (EOF, exemplars, UNIT, fractional timestamps) and quoted UTF-8 names. A line that is
-// wrong costs that line, or in strict mode the rest of the page. More lenient than Prometheus:
-// CRLF, names never checked for clashes; stricter: a comma between labels, a blank after a bare
-// name, no line break in a label value.
+// Reads a metrics page line by line: Prometheus text 0.0.4, and what OpenMetrics pages add (EOF,
+// exemplars, UNIT, fractional timestamps), and quoted UTF-8 names. A malformed line costs only that
+// line, or in strict mode the remaining page. More lenient than Prometheus: CRLF, names are not
+// checked for clashes; stricter: a comma between labels, a blank after a bare name, no line break
+// in a label value.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 
-/// A pull parser over a page in memory that the caller keeps alive and unchanged.
+/// A pull parser over a page in memory, which the caller keeps alive and unchanged.
 public struct SampleParser {
-  /// What a page may cost. Over a limit there is an error item, never growth.
+  /// Limits of a page. What exceeds one becomes an error item; memory never grows beyond them.
   public struct Limits: Sendable {
-    /// Longer lines are refused one by one.
+    /// Each longer line is rejected.
     public var lineByteCount = 65_536
-    /// Lines with more labels are refused one by one.
+    /// Each line with more labels is rejected.
     public var labelCount = 64
-    /// With more lines than this that ought to be samples, the page ends there.
+    /// The page ends after this many lines that should be samples.
     public var sampleCount = 100_000
 
     public init() {}
   }
 
-  /// What a line held. HELP, UNIT, comments and blank lines are passed over.
+  /// The content of a line. HELP, UNIT, comments and blank lines are skipped.
   public enum Item {
     case sample(Sample)
-    /// A TYPE line. It does not have to be followed by samples.
+    /// A TYPE line. Samples need not follow.
     case type(name: PageText, MetricType)
     case bad(ParseError)
   }
 
-  /// A line up to its metric name, or all of a line that is no sample. Without the place that a
-  /// sample takes, since it is passed on for every line.
+  /// A line up to its metric name, or the whole content of a line that is no sample. It has no room
+  /// for a sample, since it is passed on for every line.
   @usableFromInline enum LineStart {
     case name(PageText)
     case type(name: PageText, MetricType)
@@ -42,23 +42,23 @@ public struct SampleParser {
   private var nextLine: Position
   private var lineStart: Position
   private(set) var lineEnd: Position
-  /// Behind the metric name of the present line.
+  /// The position after the metric name of the present line.
   private var nameEnd: Position
-  /// The metric name stood within braces, which are open at `nameEnd`.
+  /// The metric name is inside braces, which are still open at `nameEnd`.
   private var isInBraces = false
   private var sampleLineCount = 0
   private let isStrict: Bool
 
-  /// How many lines were refused so far.
+  /// The number of lines rejected so far.
   public private(set) var badLineCount = 0
-  /// The line read last, from 1; 0 at first.
+  /// The last line read, counted from 1; 0 at first.
   public private(set) var line = 0
-  /// Whether `# EOF` has been read: an OpenMetrics page without it was cut short.
+  /// Whether `# EOF` has been read. An OpenMetrics page without it is incomplete.
   public internal(set) var sawEOF = false
 
-  /// `isStrict`: the first wrong line is the last item, and exemplars are read, not passed over.
-  /// What makes an OpenMetrics page wrong as a whole is for `OpenMetricsValidator` to say.
-  /// Requires: `page` outlives the parser and all that it returns.
+  /// `isStrict`: the first malformed line is the last item, and exemplars are checked instead of
+  /// skipped. Errors of an OpenMetrics page as a whole are left to `OpenMetricsValidator`.
+  /// Requires: `page` outlives the parser and everything it returns.
   public init(_ page: UnsafeRawBufferPointer, limits: Limits = Limits(), isStrict: Bool = false) {
     self.isStrict = isStrict
     self.limits = limits
@@ -67,14 +67,14 @@ public struct SampleParser {
     let start = page.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!
     nextLine = start.assumingMemoryBound(to: UInt8.self)
     pageEnd = nextLine + page.count
-    // A byte order mark is no part of the first line.
+    // A byte order mark is not part of the first line.
     if page.starts(with: [0xEF, 0xBB, 0xBF]) { nextLine += 3 }
     lineStart = nextLine
     lineEnd = nextLine
     nameEnd = nextLine
   }
 
-  /// The next item, or nil at the end of the page.
+  /// The next item; nil at the end of the page.
   public mutating func next() -> Item? {
     switch beginLine() {
     case .name(let name): finishLine(name)
@@ -84,8 +84,8 @@ public struct SampleParser {
     }
   }
 
-  /// The next item, passing over every sample whose name `wants` refuses. Such a line is not
-  /// read beyond its name, so whatever is wrong with the rest of it goes unnoticed.
+  /// The next item, skipping every sample whose name `wants` rejects. Such a line is not read
+  /// beyond its name, so that errors in its remainder go unnoticed.
   @inlinable public mutating func next(where wants: (PageText) -> Bool) -> Item? {
     while true {
       switch beginLine() {
@@ -99,7 +99,7 @@ public struct SampleParser {
 
   // MARK: The line
 
-  /// Goes to the next line that holds something, and reads its metric name.
+  /// Moves to the next line that is not empty, and reads its metric name.
   @usableFromInline mutating func beginLine() -> LineStart {
     while nextLine < pageEnd {
       takeLine()
@@ -126,7 +126,7 @@ public struct SampleParser {
     return .pageEnd
   }
 
-  /// Reads the rest of the line behind its metric name.
+  /// Reads the line after its metric name.
   @usableFromInline mutating func finishLine(_ name: PageText) -> Item {
     do throws(ParseError) {
       return .sample(try readSample(name))
@@ -204,8 +204,8 @@ public struct SampleParser {
     return Sample(name: name, labels: labels, number: number, timestamp: timestamp, line: line)
   }
 
-  /// An exemplar begins with `# {`; what it holds is looked at in strict mode only, since the
-  /// sample before it is none the worse for it.
+  /// An exemplar begins with `# {`. Its content is checked in strict mode only, since the sample
+  /// before it is valid either way.
   private func passExemplar(_ start: Position) throws(ParseError) {
     guard start.pointee == UInt8(ascii: "#") else { throw error(.trailingBytes, at: start) }
     let brace = skipBlanks(start + 1, lineEnd)
@@ -227,7 +227,7 @@ public struct SampleParser {
     guard position == lineEnd else { throw error(.trailingBytes, at: position) }
   }
 
-  // MARK: Pieces
+  // MARK: Parts of a line
 
   @inline(__always) func text(_ start: Position, _ end: Position, hasEscapes: Bool)
     -> PageText

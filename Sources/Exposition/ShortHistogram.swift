@@ -1,22 +1,22 @@
-// The cells of a histogram of short times, from 25 µs on: what a proxy itself takes. Buckets and a
-// sum, no finer ones beside them.
+// The cells of a histogram of short times, from 25 µs on: the time that the proxy itself takes.
+// Buckets and a sum, without finer buckets.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 public import Primitives
 
 /// The layout of a histogram of short times: `cellCount` cells from a base on.
 public enum ShortHistogram {
-  /// Upper bounds of the buckets, inclusive, in seconds; one more bucket holds the rest.
+  /// Upper bounds of the buckets, inclusive, in seconds; one more bucket holds what exceeds them.
   public static let bounds: [Double] = [
     25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3,
     500e-3, 1, 2.5, 5,
   ]
-  /// One bucket for each bound and one for what is beyond.
+  /// One bucket for each bound, and one for longer times.
   @inlinable public static var bucketCount: Int { 18 }
-  /// How many cells one histogram takes.
+  /// The number of cells of one histogram.
   @inlinable public static var cellCount: Int { bucketCount + 1 }
 
-  /// Counts one duration; a negative one counts as 0. The writing thread of `cells` only.
-  /// Requires: `base` + `cellCount` <= `cells.count`.
+  /// Counts one duration; a negative one counts as 0. Only the writing thread of `cells` may call
+  /// it. Requires: `base` + `cellCount` <= `cells.count`.
   @inlinable public static func observe(
     _ duration: Nanoseconds, in cells: CellBlock, at base: Int
   ) {
@@ -25,7 +25,8 @@ public enum ShortHistogram {
     cells.add(1, at: base &+ bucketIndex(nanoseconds))
   }
 
-  /// How many bounds the duration is above. Most are above none or few: asked for from below.
+  /// The number of bounds that the duration exceeds. Most exceed none or few, so that the search
+  /// begins at the lowest.
   @inlinable static func bucketIndex(_ nanoseconds: UInt64) -> Int {
     if nanoseconds <= 25_000 { return 0 }
     if nanoseconds <= 50_000 { return 1 }
@@ -43,7 +44,7 @@ public enum ShortHistogram {
     return bucketCount &- 1
   }
 
-  /// The sum of one histogram over all the blocks that hold it. Any thread; allocates.
+  /// The sum of one histogram over all blocks that hold it. Any thread; allocates.
   public static func snapshot(of blocks: [CellBlock], at base: Int) -> ShortHistogramSnapshot {
     var snapshot = ShortHistogramSnapshot()
     for block in blocks {
@@ -56,15 +57,15 @@ public enum ShortHistogram {
 
 /// Counts of short times, summed over the workers.
 public struct ShortHistogramSnapshot: Hashable, Sendable {
-  /// How many each bucket holds by itself: one for each of `ShortHistogram.bounds`, then one for
-  /// those beyond.
+  /// The count of each bucket by itself: one for each of `ShortHistogram.bounds`, then one for
+  /// longer times.
   public internal(set) var buckets = [UInt64](repeating: 0, count: ShortHistogram.bucketCount)
   /// The sum of all times.
   public internal(set) var sumSeconds = 0.0
 
-  /// Nothing counted.
+  /// Creates an empty snapshot.
   public init() {}
 
-  /// How many times were counted.
+  /// The number of times counted.
   public var count: UInt64 { buckets.reduce(0, &+) }
 }

@@ -1,8 +1,8 @@
-// Blocks of one size for heads and what was sent of a request, last in first out: the next one
-// given is still in the cache. Pages of a block are resident only once they were touched.
+// Blocks of one size, for heads and for sent requests that are kept. Last in, first out: the next
+// block taken is still in the cache. Pages of a block become resident only when they are touched.
 // HOT PATH: no lock, no existential, no clock; a block is allocated once and then reused.
 
-/// A bounded stock of equal blocks of memory. Blocks not given back die with their owner.
+/// A bounded stock of equal memory blocks. Blocks that were not given back are freed with the pool.
 public struct BlockPool: ~Copyable {
   public let byteCount: Int
   private let countMax: Int
@@ -10,7 +10,7 @@ public struct BlockPool: ~Copyable {
   private var count = 0
   @usableFromInline var usedCount = 0
 
-  /// Requires: byteCount > 0. At most `countMax` blocks are out at a time.
+  /// Requires: byteCount > 0. At most `countMax` blocks are in use at a time.
   public init(byteCount: Int, countMax: Int) {
     self.byteCount = byteCount
     self.countMax = countMax
@@ -19,10 +19,10 @@ public struct BlockPool: ~Copyable {
 
   deinit { for block in free { block.deallocate() } }
 
-  /// Memory of the blocks that are out.
+  /// The memory of the blocks in use.
   @inlinable public var usedByteCount: Int { usedCount * byteCount }
 
-  /// A block with arbitrary content, or nil when all are in use.
+  /// A block with arbitrary content; nil: all are in use.
   public mutating func take() -> UnsafeMutableRawPointer? {
     if let block = free.popLast() {
       usedCount += 1

@@ -1,25 +1,25 @@
-// A program that is run to its end, by a thread that has nothing else to do: no shell, a process
-// group of its own, nothing on its input, the beginning of its output kept.
-// Invariant: after a time-out no process of the group is left. The child's id is not given back to
-// the system before that, so that no other process is hit.
+// Runs a program to its end on a thread that does nothing else: no shell, a process group of its
+// own, no input, the beginning of its output kept. Invariant: after a time-out no process of the
+// group is left. The child's process id is not released before that, so that no other process can
+// receive the signal.
 import CSystem
 public import Primitives
 
-/// How a program was run.
+/// The result of running a program.
 public struct ChildProcess: Sendable {
-  /// How it ended.
+  /// How the program ended.
   public enum Ending: Sendable, Equatable {
     case exited(Int)
     case signaled(Int)
-    /// It took too long and was ended.
+    /// It took too long and was killed.
     case timedOut
-    /// We are ending, and it was ended.
+    /// Steelyard is shutting down, and the program was killed.
     case stopped
   }
 
-  /// From SIGTERM to SIGKILL.
+  /// The time between SIGTERM and SIGKILL.
   public static let grace = Nanoseconds.seconds(2)
-  /// Output is read that fast at most, once the beginning is known: so much every pause.
+  /// After its beginning was kept, output is read at a limited rate: one read per pause.
   private static let pause = Nanoseconds.milliseconds(10)
   private static let pollMilliseconds: Int32 = 20
 
@@ -29,8 +29,9 @@ public struct ChildProcess: Sendable {
   private var kept: [UInt8] = []
 
   /// Runs `words[0]`, a path, with these arguments and this environment (`NAME=value`). Blocks
-  /// until it has ended, at most `timeout` and twice the grace. What it leaves running when it
-  /// ends by itself goes on. Errors: posix_spawn's and pipe2's. No text may hold a NUL.
+  /// until it has ended, at most for `timeout` plus twice the grace. Processes that it leaves
+  /// behind when it ends by itself continue. Errors: those of posix_spawn and pipe2. No text may
+  /// contain a NUL.
   public static func run(
     _ words: [String], environment: [String], timeout: Nanoseconds, outputBytesMax: Int,
     isStopped: () -> Bool
@@ -46,7 +47,7 @@ public struct ChildProcess: Sendable {
     return (ending, child.kept)
   }
 
-  /// Ended children of this process wait until they are asked for.
+  /// Keeps ended children of this process until they are waited for.
   public static func prepare() { sy_keep_children() }
 
   private static func withStrings<Result>(
@@ -70,7 +71,7 @@ public struct ChildProcess: Sendable {
       }
       turn()
     }
-    // What it wrote last.
+    // Read the last output.
     while read() {}
     close()
     let code = Int(sy_reap(pid))
@@ -79,7 +80,7 @@ public struct ChildProcess: Sendable {
 
   private mutating func end() {
     sy_kill_group(pid, SIGTERM)
-    // Others of the group may take their time although the first has ended.
+    // Other processes of the group may take longer although the first one has ended.
     let deadline = Clock.now + Self.grace
     while Clock.now < deadline { turn() }
     sy_kill_group(pid, SIGKILL)
@@ -87,7 +88,7 @@ public struct ChildProcess: Sendable {
     _ = sy_reap(pid)
   }
 
-  /// A moment, or until there is output.
+  /// Waits a moment, or until there is output.
   private mutating func turn() {
     guard output >= 0, kept.count < outputBytesMax else {
       _ = read()
@@ -97,7 +98,7 @@ public struct ChildProcess: Sendable {
     if sy_poll(output, 0, Self.pollMilliseconds) != 0 { _ = read() }
   }
 
-  /// Reads once; false where there is nothing now, and where enough was kept.
+  /// Reads once; returns false if there is no output now or enough was kept.
   private mutating func read() -> Bool {
     guard output >= 0 else { return false }
     return withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 1) { room in

@@ -1,13 +1,13 @@
-// Reads whole small files: configuration, tokens, and the pages of /proc. Never waits for a writer
-// unless the caller says for how long: a FIFO, a terminal or a device must not hold up a thread.
+// Reads whole small files: configuration, tokens, and files of /proc. Never waits for a writer
+// unless the caller gives a limit: a FIFO, a terminal or a device must not block a thread.
 import CSystem
 public import Primitives
 
 public enum FileReader {
-  /// The bytes of a file, at most `byteCountMax`; nil beyond that. What is no regular file (a pipe,
-  /// a terminal, a device) is read for at most `patience`, the time until its end included.
-  /// Errors: open(2)'s and read(2)'s; ESPIPE for what is no regular file where `patience` is zero;
-  /// ETIMEDOUT where its end did not come in time.
+  /// The bytes of a file, at most `byteCountMax`; nil: it is larger. A file that is not regular (a
+  /// pipe, a terminal, a device) is read for at most `patience`, until its end. Errors: those of
+  /// open(2) and read(2); ESPIPE for a file that is not regular if `patience` is zero; ETIMEDOUT if
+  /// its end did not come in time.
   public static func read(
     _ path: String, byteCountMax: Int, patience: Nanoseconds = .zero
   ) throws(IOError) -> [UInt8]? {
@@ -36,11 +36,11 @@ public enum FileReader {
     }
   }
 
-  /// Whether a path names a regular file that this process may execute.
+  /// Whether the path names a regular file that this process may execute.
   public static func isProgram(_ path: String) -> Bool { sy_is_program(path) != 0 }
 
-  /// Whether a path names a regular file, which is read without waiting for anybody, and whether
-  /// every user of the machine may read it. Errors: stat(2)'s.
+  /// Whether the path names a regular file, which can be read without waiting, and whether every
+  /// user of the machine may read it. Errors: those of stat(2).
   public static func nature(
     _ path: String
   ) throws(IOError) -> (isRegular: Bool, isReadableByOthers: Bool) {

@@ -1,9 +1,9 @@
-// Writes whole files: what a command was asked to leave behind.
+// Writes whole files: the output of commands.
 import CSystem
 
 public enum FileWriter {
-  /// Replaces the file's content, or makes the file. Errors: open(2)'s and write(2)'s; what was
-  /// written before an error stays.
+  /// Replaces the file's content, or creates the file. Errors: those of open(2) and write(2); bytes
+  /// written before an error remain.
   public static func write(_ bytes: [UInt8], to path: String) throws(IOError) {
     let opened = sy_create(path)
     guard opened >= 0 else { throw IOError("open", -opened) }

@@ -1,6 +1,6 @@
-// Host names → addresses, by the system's resolver (getaddrinfo(3)): files, DNS and whatever else
-// the machine uses. It blocks, for seconds where a name server is silent: for commands, and for
-// the threads of a `LookupPool`.
+// Resolves host names with the system's resolver (getaddrinfo(3)): files, DNS and whatever else the
+// machine uses. It blocks, for seconds if a name server does not answer. For commands, and for the
+// threads of a `LookupPool`.
 import CSystem
 public import Primitives
 
@@ -10,8 +10,8 @@ public enum HostResolver {
     public let reason: String
   }
 
-  /// The addresses of a host, in the order in which the system would try them; a literal address,
-  /// IPv6 in brackets or not, is its own. Never empty. Allocates.
+  /// The addresses of a host, in the order in which the system would try them. A literal address
+  /// (IPv6 with or without brackets) is returned as it is. Never empty. Allocates.
   public static func resolve(
     _ host: String, port: UInt16
   ) throws(Failure) -> [SocketAddress] {

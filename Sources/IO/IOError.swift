@@ -1,4 +1,4 @@
-// The one error type of the kernel's refusals: which call, and its errno.
+// The one error type for failed system calls: the call and its errno.
 import CSystem
 
 /// A system call that failed.
@@ -13,25 +13,25 @@ public struct IOError: Error, Sendable, Equatable, CustomStringConvertible {
   }
 
   public var isAddressInUse: Bool { code == EADDRINUSE }
-  /// The machine or the process ran out of something; the peer is not to blame.
+  /// The machine or the process lacks a resource; the peer is not the cause.
   public var isLocalShortage: Bool {
     switch code {
     case EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL, EAGAIN: true
     default: false
     }
   }
-  /// No descriptor is left, in the process or in the system.
+  /// No descriptor is available in the process or in the system.
   public var isDescriptorShortage: Bool { code == EMFILE || code == ENFILE }
-  /// Nobody listens there.
+  /// Nothing listens at the address.
   public var isRefused: Bool { code == ECONNREFUSED }
-  /// What `FileReader` throws for a pipe, a terminal, a device or a directory.
+  /// `FileReader` throws it for a pipe, a terminal, a device or a directory.
   public var isNoRegularFile: Bool { code == ESPIPE }
   public var isAccessDenied: Bool { code == EACCES }
 
-  /// The system's words for the errno. Allocates.
+  /// The system's description of the errno. Allocates.
   public var reason: String { Self.reason(code) }
 
-  /// The system's words for an errno. Allocates.
+  /// The system's description of an errno. Allocates.
   public static func reason(_ code: Int32) -> String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { room in
       guard let base = room.baseAddress else { return "error \(code)" }

@@ -1,8 +1,8 @@
-// What a loop reports: things that have completed, never mere readiness.
+// The events of a loop: completed operations, never mere readiness.
 
-/// A connection of a loop: its place in the slab and which use of that place it is.
+/// A connection of a loop: its index in the slab, and the generation of that index.
 @frozen public struct ConnectionID: Hashable, Sendable {
-  /// 0..<capacity; the owner's own slab may use the same index.
+  /// 0..<capacity; the owner may use the same index for its own slab.
   public let index: Int32
   /// Odd while open, so that a zeroed identifier is never valid.
   public let generation: UInt32
@@ -19,23 +19,23 @@
   public enum Kind: UInt8, Sendable {
     /// The turn is over: call `wait`.
     case none
-    /// A new connection on a listener; its tag is the listener's.
+    /// A new connection of a listener; its tag is the listener's.
     case accepted
     /// A `connect` succeeded.
     case connected
     /// `value` bytes are in `IOLoop.received` until the next call of `next`.
     case received
-    /// `value` bytes went on to the connection that `IOLoop.move` named.
+    /// `value` bytes were moved to the connection named in `IOLoop.move`.
     case moved
-    /// The peer sends no more; everything before it was received.
+    /// The peer has closed its side; everything before that was received.
     case eof
     /// While reading is paused: the peer has closed or half-closed its side.
     case hangup
-    /// The connection is useless; `value` is the errno. Still to be closed.
+    /// The connection has failed; `value` is the errno. It still has to be closed.
     case failed
-    /// What had stayed unsent is gone.
+    /// All unsent bytes have been sent.
     case drained
-    /// The deadline passed (and is forgotten).
+    /// The deadline has passed (and is cleared).
     case timeout
     /// Another thread called `Waker.wake`.
     case woken

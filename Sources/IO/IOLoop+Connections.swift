@@ -1,4 +1,4 @@
-// What an owner does with a connection: open, send, pause, set a deadline, close.
+// The operations on a connection: open, send, pause, set a deadline, close.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 public import Primitives
@@ -27,8 +27,8 @@ extension IOLoop {
     return ConnectionID(index: Int32(index), generation: generation)
   }
 
-  /// Begins to connect; `.connected` or `.failed` follows. Bytes may be sent at once, they wait.
-  /// Errors: no free place (EMFILE), and what socket(2) and connect(2) refuse at once.
+  /// Begins to connect; `.connected` or `.failed` follows. Bytes may be sent at once and are
+  /// queued. Errors: no free connection (EMFILE), and immediate errors of socket(2) and connect(2).
   public mutating func connect(
     to address: KernelAddress, tag: UInt32
   ) throws(IOError) -> ConnectionID {
@@ -50,22 +50,22 @@ extension IOLoop {
     return id
   }
 
-  /// Whether the identifier still names an open connection.
+  /// Whether the identifier names an open connection.
   @inlinable public func isOpen(_ id: ConnectionID) -> Bool {
     id.index >= 0 && connections[Int(id.index)].generation == id.generation
   }
 
-  /// The identifier of the open connection at `index`, nil when none is open there.
+  /// The identifier of the open connection at `index`; nil: none is open there.
   @inlinable public func openID(at index: Int32) -> ConnectionID? {
     let generation = connections[Int(index)].generation
     return generation & 1 == 1 ? ConnectionID(index: index, generation: generation) : nil
   }
 
-  /// What the connection was opened with.
+  /// The tag that the connection was opened with.
   @inlinable public func tag(_ id: ConnectionID) -> UInt32 { connections[Int(id.index)].tag }
 
-  /// Sends at once what the kernel takes and keeps the rest. True when nothing is left unsent. A
-  /// failure is reported by a later `.failed`; sends after it are dropped.
+  /// Sends what the kernel takes at once and queues the remaining bytes. Returns true if nothing is
+  /// queued. An error is reported by a later `.failed`; further bytes are dropped.
   @discardableResult
   public mutating func send(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) -> Bool {
     let index = Int(id.index)
@@ -93,22 +93,22 @@ extension IOLoop {
     return false
   }
 
-  /// Bytes that wait to be sent.
+  /// The number of queued bytes.
   @inlinable public func unsentByteCount(_ id: ConnectionID) -> Int {
     connections[Int(id.index)].output.byteCount
   }
 
-  /// Whether sending failed: nothing more goes out, and `.failed` comes once reading is not paused.
+  /// Whether sending failed: nothing more is sent, and `.failed` comes when reading is not paused.
   public func hasFailed(_ id: ConnectionID) -> Bool { connections[Int(id.index)].failure != 0 }
 
-  /// After a failure to send: whether the peer had closed its side before it refused our bytes.
-  /// Then `untakenByteCount` is exact: the peer's end acknowledged all that it had received.
+  /// After sending failed: whether the peer had closed its side before it rejected our bytes. Then
+  /// `untakenByteCount` is exact: the peer's host acknowledged everything that it had received.
   public func wasEndedFirst(_ id: ConnectionID) -> Bool {
     connections[Int(id.index)].failure == Int16(EPIPE)
   }
 
-  /// Whether bytes, the peer's end or a failure have come and were not reported yet. A system call
-  /// only where an event or the last read leaves it open.
+  /// Whether bytes, the end or a failure of the peer have come but were not reported yet. Makes a
+  /// system call only if neither an event nor the last read tells.
   public mutating func hasInput(_ id: ConnectionID) -> Bool {
     assert(isOpen(id))
     let connection = connections + Int(id.index)
@@ -120,21 +120,21 @@ extension IOLoop {
     return false
   }
 
-  /// Bytes that the peer has not taken: those that wait here, and those in the kernel, which is
-  /// asked.
-  /// The kernel may hold megabytes of them and say nothing for long while the peer reads slowly.
+  /// Bytes that the peer has not acknowledged: the queued ones, and those in the kernel, which is
+  /// asked. The kernel may hold megabytes and report no progress for long while the peer reads
+  /// slowly.
   public func untakenByteCount(_ id: ConnectionID) -> Int {
     let connection = connections + Int(id.index)
     return connection.pointee.output.byteCount + Int(sy_unacknowledged(connection.pointee.fd))
   }
 
-  /// Reads at most this many bytes at a time. Range 1...readMax.
+  /// Limits the bytes of one read. Range 1...readMax.
   public mutating func setReadLimit(_ id: ConnectionID, _ byteCount: Int) {
     assert(isOpen(id))
     connections[Int(id.index)].readLimit = UInt32(max(1, min(byteCount, Self.readMax)))
   }
 
-  /// Stops or resumes reading. While paused only `.hangup`, `.failed`, `.drained` and `.timeout`
+  /// Pauses or resumes reading. While paused, only `.hangup`, `.failed`, `.drained` and `.timeout`
   /// are reported.
   public mutating func setPaused(_ id: ConnectionID, _ isPaused: Bool) {
     assert(isOpen(id))
@@ -144,7 +144,7 @@ extension IOLoop {
     if connection.pointee.isReadable { enqueue(Int(id.index)) }
   }
 
-  /// Sets or moves the connection's one deadline; nil forgets it.
+  /// Sets or moves the connection's only deadline; nil clears it.
   public mutating func setDeadline(_ id: ConnectionID, _ deadline: Nanoseconds?) {
     assert(isOpen(id))
     if let deadline {
@@ -154,15 +154,15 @@ extension IOLoop {
     }
   }
 
-  /// The connection's deadline; `.distantFuture` where it has none.
+  /// The connection's deadline; `.distantFuture`: none.
   public func deadline(_ id: ConnectionID) -> Nanoseconds { timers.deadline(Int(id.index)) }
 
-  /// Whether the kernel has bytes of the peer, or its end, that were not received. A system call.
+  /// Whether the kernel has unread bytes of the peer, or its end. A system call.
   public func hasUnread(_ id: ConnectionID) -> Bool {
     sy_poll(connections[Int(id.index)].fd, 0, 0) != 0
   }
 
-  /// Shuts our side down once everything is sent; the peer's side stays readable.
+  /// Closes our side after everything was sent; the peer's side stays readable.
   public mutating func finish(_ id: ConnectionID) {
     assert(isOpen(id))
     let connection = connections + Int(id.index)
@@ -173,13 +173,13 @@ extension IOLoop {
     }
   }
 
-  /// Lets `close` reset the connection, so that the peer sees a cut and not an end.
+  /// Makes `close` reset the connection, so that the peer sees an error and not a regular end.
   public mutating func resetOnClose(_ id: ConnectionID) {
     assert(isOpen(id))
     sy_reset_on_close(connections[Int(id.index)].fd)
   }
 
-  /// Closes at once; unsent bytes are thrown away. The identifier is invalid afterwards.
+  /// Closes at once; queued bytes are discarded. The identifier is invalid afterwards.
   public mutating func close(_ id: ConnectionID) {
     assert(isOpen(id))
     let index = Int(id.index)

@@ -1,20 +1,20 @@
-// Content that nobody has to look at goes from one socket to another inside the kernel: splice(2)
-// through a pipe, which is empty between two calls. What the receiver does not take is read out of
-// the pipe into its queue, so that its owner sees what it always sees: bytes that wait.
+// Moves content from one socket to another inside the kernel when nobody has to read it: splice(2)
+// through a pipe, which is empty between two calls. What the receiver does not take is read from
+// the pipe into its queue, so that its owner sees queued bytes as usual.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 
-/// Where a connection's bytes go. Touched only by connections that move something.
+/// The move of a connection's bytes. Only connections with a move use it.
 struct Move {
   var target = ConnectionID.none
-  /// Bytes that still go there.
+  /// The bytes still to be moved.
   var left = 0
-  /// The most that is taken at a time: more while the receiver keeps up, less when it does not,
-  /// because what it does not take has to be copied.
+  /// The most bytes of one step. It grows while the receiver keeps up and shrinks when it does not,
+  /// because bytes that it does not take have to be copied.
   var step = MovePipe.stepMin
 }
 
-/// A pipe of one loop. Where there is none, or splice(2) is refused (a sandbox), nothing is moved
+/// The pipe of one loop. Without a pipe, or if splice(2) is forbidden (a sandbox), nothing is moved
 /// and everything is read.
 struct MovePipe: ~Copyable {
   static let stepMin = 65_536
@@ -28,7 +28,7 @@ struct MovePipe: ~Copyable {
     let made = withUnsafeMutableBytes(of: &ends) { room in
       sy_pipe(room.bindMemory(to: Int32.self).baseAddress, Int32(Self.stepMax))
     }
-    // Of no bytes nothing but the permission is asked.
+    // Splicing 0 bytes only tests the permission.
     if made >= 0, sy_splice(ends.0, ends.1, 0) >= 0 {
       (output, input) = ends
       return
@@ -50,13 +50,13 @@ struct MovePipe: ~Copyable {
 }
 
 extension IOLoop {
-  /// Whether `move` does anything here.
+  /// Whether `move` has any effect.
   public var canMoveContent: Bool { pipe.isOpen }
 
-  /// The next `byteCount` bytes that come in on `id` go to `target` without being seen; each time
-  /// `.moved` tells how many. What `target` does not take at once waits as after `send`. Bytes may
-  /// be `.received` all the same, where `target` has failed or has bytes that wait, or without a
-  /// pipe: that ends the move, and it may be asked for again.
+  /// Moves the next `byteCount` bytes that arrive on `id` to `target` without reading them; each
+  /// `.moved` says how many. Bytes that `target` does not take at once are queued as by `send`.
+  /// Bytes may still be `.received`: if `target` has failed or has queued bytes, or without a pipe.
+  /// That ends the move, which may then be requested again.
   public mutating func move(_ id: ConnectionID, to target: ConnectionID, byteCount: Int) {
     assert(isOpen(id))
     let index = Int(id.index)
@@ -66,11 +66,11 @@ extension IOLoop {
     moves[index] = Move(target: target, left: byteCount)
   }
 
-  /// Whether the next bytes can be moved; else the move is over.
+  /// Whether the next bytes can be moved; otherwise the move ends.
   mutating func canMove(_ index: Int) -> Bool {
     let target = moves[index].target
     let to = Int(target.index)
-    // In order: what waits goes first.
+    // Order matters: queued bytes are sent first.
     connections[index].isMoving =
       isOpen(target) && connections[to].failure == 0 && !connections[to].isConnecting
       && connections[to].output.byteCount == 0
@@ -94,7 +94,8 @@ extension IOLoop {
     return report(.moved, index, value: count)
   }
 
-  /// Empties the pipe, which holds `count` bytes, into a connection. False when some of them wait.
+  /// Empties the pipe, which holds `count` bytes, into a connection. Returns false if some of them
+  /// were queued.
   private mutating func pass(_ count: Int, to index: Int) -> Bool {
     var left = count
     while left > 0 {
@@ -111,7 +112,7 @@ extension IOLoop {
       let read = sy_read(pipe.output, scratch + Self.headroom, min(left, Self.readMax))
       precondition(read > 0, "the pipe holds what was counted")
       left -= read
-      // Of a connection that has failed nothing is kept.
+      // Nothing is queued for a failed connection.
       guard connections[index].failure == 0 else { continue }
       let bytes = UnsafeRawBufferPointer(start: scratch + Self.headroom, count: read)
       if !output.append(bytes, to: &connections[index].output) { fail(index, ENOBUFS) }

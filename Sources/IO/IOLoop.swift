@@ -1,49 +1,49 @@
-// An event loop on epoll: reads into one scratch buffer, sends at once and keeps only the unsent
-// rest. Edge-triggered, registered once a connection; a short read means drained (epoll(7)).
-// Invariant: a connection is in the ready ring at most once; a closed one is reported no more.
+// An event loop on epoll: reads into one buffer, sends at once, queues what the kernel does not take.
+// Edge-triggered; each connection is registered once; a short read means drained (epoll(7)).
+// Invariant: a connection is in the ready ring at most once; a closed one reports nothing more.
 // HOT PATH: no allocation, no lock, no existential.
 import CSystem
 public import Primitives
 
 public struct IOLoop: ~Copyable {
-  /// Room before the received bytes, where a rewritten head can be put in front of them.
+  /// Free bytes before the received bytes, in which a rewritten head can be put.
   public static let headroom = 8_192
-  /// The most that one read takes.
+  /// The most bytes of one read.
   public static let readMax = 65_536
   private static let eventsMax = 256
-  /// A process that did not run for so long was stopped, or its host was. No turn takes that long.
+  /// If the process did not run for this long, it or its host was stopped. No turn takes that long.
   public static let pauseMin = Nanoseconds.seconds(1)
-  /// The longest single wait while a timer is set: what goes beyond it is a stop.
+  /// The longest single wait while a timer is set: a longer one means that the process was stopped.
   private static let waitMilliseconds: Int32 = 1_000
-  /// Turns in a row in which timers wait for events that the kernel still has.
+  /// The most turns in a row in which timers wait for events that the kernel still has.
   private static let fullTurnsMax = 16
   private static let wakeData: UInt64 = .max
   private static let listenerBit: UInt64 = 1 << 63
 
-  /// 40 bytes, in this order: there may be tens of thousands that have nothing to say.
+  /// 40 bytes, in this order: there may be tens of thousands of idle ones.
   @usableFromInline struct Connection {
     var fd: Int32
     @usableFromInline var generation: UInt32
     @usableFromInline var tag: UInt32
     var readLimit: UInt32
     @usableFromInline var output: OutputQueue
-    /// errno of a send that failed, reported by `next` once what can still be read was read: an
-    /// early answer may lie there.
+    /// The errno of a failed send. `next` reports it after everything readable was read, which may
+    /// include an early answer.
     var failure: Int16
     var isConnecting: Bool
-    /// The kernel may have bytes for us.
+    /// The kernel may have unread bytes.
     var isReadable: Bool
     var isPaused: Bool
-    /// The peer's end is near: reading goes on until it is seen.
+    /// The peer's end is near: reading continues until it is seen.
     var hasHangup: Bool
     var isHangupTold: Bool
     var isInReady: Bool
-    /// EOF or failure was reported: nothing more to read.
+    /// EOF or a failure was reported: there is nothing more to read.
     var isEnded: Bool
-    /// Shut down our side once everything is sent.
+    /// Our side is to be closed after everything was sent.
     var isFinishing: Bool
     var isDrainedDue: Bool
-    /// What comes in goes to another connection; `moves` says to which.
+    /// Received bytes go to another connection, which `moves` names.
     var isMoving: Bool
   }
 
@@ -55,7 +55,7 @@ public struct IOLoop: ~Copyable {
   let epoll: Int32
   private let waker: Waker
   @usableFromInline let connections: UnsafeMutablePointer<Connection>
-  /// By index; valid where the connection is moving.
+  /// By index; valid while the connection is moving.
   let moves: UnsafeMutablePointer<Move>
   let pipe: MovePipe
   public let capacity: Int
@@ -77,9 +77,9 @@ public struct IOLoop: ~Copyable {
   private var listeners: [Listener] = []
   private var acceptingListener = -1
   private var areListenersPaused = false
-  /// How many more connections may be accepted before the owner is to look again; at 0 none is.
+  /// How many more connections are accepted until the owner sets this again; at 0 none is.
   public var acceptRoom = Int.max
-  /// Nothing is accepted for want of room or of descriptors; tried again after a while, or by
+  /// Accepting has stopped for lack of room or of descriptors. It is retried after a while, or by
   /// `resumeAccepting`.
   public private(set) var isFull = false
   /// How often the system had no descriptor or no memory for a connection.
@@ -88,21 +88,21 @@ public struct IOLoop: ~Copyable {
 
   var timers: TimerWheel
   var output: OutputPool
-  /// Blocks in which unsent bytes wait; the pool counts them.
+  /// The number of blocks with queued bytes; the pool counts them.
   @usableFromInline let queuedBlocks: UnsafeMutablePointer<Int>
   /// The monotonic clock, read once a turn, after waiting.
   public private(set) var now: Nanoseconds
-  /// How long the turn before this one took, from the reading of the clock to the next wait; nil
-  /// where that wait needed no clock.
+  /// The length of the previous turn, from reading the clock to the next wait; nil: that wait
+  /// needed no clock.
   public private(set) var lastTurnLength: Nanoseconds?
-  /// For how long the process was stopped before this turn, at least; 0 mostly. Deadlines of
-  /// connections are that much later already.
+  /// How long the process was stopped before this turn, at least; usually 0. Deadlines of
+  /// connections have already been moved by it.
   public private(set) var lastPause = Nanoseconds.zero
-  /// The sum of all pauses: the clock of the timers is so far behind.
+  /// The sum of all such pauses: the timers' clock is behind by this.
   private(set) var pausedTime = Nanoseconds.zero
 
-  /// Requires: 1...1_000_000 connections. `unsentBytesMax` bounds what all connections together
-  /// may have waiting to be sent.
+  /// Requires: 1...1_000_000 connections. `unsentBytesMax` limits the queued bytes of all
+  /// connections together.
   public init(
     connectionsMax: Int, unsentBytesMax: Int = 256 << 20, waker: Waker
   ) throws(IOError) {
@@ -148,23 +148,23 @@ public struct IOLoop: ~Copyable {
     scratch.deallocate()
   }
 
-  /// Bytes of a block in which unsent bytes wait.
+  /// The size of a block for queued bytes.
   public static let outputBlockBytes = 16_384
 
-  /// Memory in which the unsent bytes of all connections wait, in whole blocks.
+  /// Memory that holds the queued bytes of all connections, in whole blocks.
   @inlinable public var queuedByteCount: Int {
     queuedBlocks.pointee * Self.outputBlockBytes
   }
 
-  /// Connections that may still be opened.
+  /// The number of connections that can still be opened.
   @inlinable public var freeConnectionCount: Int { freeCount }
 
-  /// Connections that are open.
+  /// The number of open connections.
   public var connectionCount: Int { capacity - freeCount }
 
   // MARK: Listeners
 
-  /// Accepts on the socket from now on; its connections carry `tag`. Allocates.
+  /// Accepts connections on the socket from now on; they get the tag `tag`. Allocates.
   public mutating func listen(_ socket: consuming ListenSocket, tag: UInt32) throws(IOError) {
     let fd = socket.release()
     listeners.append(Listener(fd: fd, tag: tag))
@@ -174,7 +174,7 @@ public struct IOLoop: ~Copyable {
     if result < 0 { throw IOError("epoll_ctl", -result) }
   }
 
-  /// Closes the listeners for which `tag` is not wanted. Connections live on.
+  /// Closes the listeners whose tag is not wanted. Their connections stay open.
   public mutating func keepListeners(where isWanted: (UInt32) -> Bool) {
     pauseListeners()
     for listener in listeners where !isWanted(listener.tag) { sy_close(listener.fd) }
@@ -200,7 +200,7 @@ public struct IOLoop: ~Copyable {
 
   // MARK: The turn
 
-  /// Waits for something to report, at most until `deadline` or the next timer. Reads the clock.
+  /// Waits for events, at most until `deadline` or the next timer. Reads the clock.
   public mutating func wait(until deadline: Nanoseconds = .distantFuture) {
     var milliseconds: Int32 = -1
     let before = now
@@ -228,8 +228,8 @@ public struct IOLoop: ~Copyable {
     noteBatch()
   }
 
-  /// Notes which connections have something to read before the first event of the turn is reported:
-  /// the owner may then ask it of any other connection (`hasInput`).
+  /// Marks the connections with input before the first event of the turn is reported: the owner may
+  /// then ask for any other connection (`hasInput`).
   private mutating func noteBatch() {
     for position in 0..<eventCount {
       let data = sy_event_data(events + position)
@@ -248,15 +248,15 @@ public struct IOLoop: ~Copyable {
     return count
   }
 
-  /// When the first timer is due; `.distantFuture` where none is set.
+  /// When the first timer is due; `.distantFuture`: none is set.
   private var nextTimer: Nanoseconds {
     let tick = timers.nextTick()
     return tick == .distantFuture ? tick : tick + pausedTime
   }
 
-  /// A turn or a wait that took far too long is time in which the process was stopped: it counts
-  /// for no deadline, and what came in meanwhile is looked at first. A stop interrupts the wait
-  /// (signal(7)), which then reports nothing, whatever there is.
+  /// A turn or a wait that took far too long means that the process was stopped. That time counts
+  /// for no deadline, and input that arrived meanwhile is handled first. A stop interrupts the wait
+  /// (signal(7)), which then reports nothing even if there are events.
   private mutating func notePause(turn: Nanoseconds, wait: Nanoseconds, asked: Int32) {
     if turn >= Self.pauseMin { lastPause = turn }
     let late = wait - .milliseconds(Int(asked))
@@ -266,7 +266,7 @@ public struct IOLoop: ~Copyable {
     if eventCount == 0 { eventCount = poll(0) }
   }
 
-  /// The next completion of this turn; `.none` when the turn is over.
+  /// The next event of this turn; `.none` when the turn is over.
   public mutating func next() -> IOEvent {
     while true {
       if acceptingListener >= 0, let event = accept() { return event }
@@ -284,7 +284,7 @@ public struct IOLoop: ~Copyable {
       connections[index].isInReady = false
       if connections[index].generation & 1 == 1, let report = pending(index) { return report }
     }
-    // The kernel may have more: an answer that is there comes before the end of the wait for it.
+    // The kernel may have more events: an answer that has come is handled before its time-out.
     if eventCount == Self.eventsMax, fullTurns < Self.fullTurnsMax {
       fullTurns += 1
       return IOEvent(.none)
@@ -296,7 +296,7 @@ public struct IOLoop: ~Copyable {
   }
 
   /// The bytes of the last `.received`; valid until `next` is called. Writable, with `headroom`
-  /// bytes of room before its start.
+  /// free bytes before them.
   @inlinable public var received: UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: scratch + Self.headroom, count: receivedCount)
   }
@@ -342,7 +342,7 @@ public struct IOLoop: ~Copyable {
     if bits & closing != 0 { connections[index].hasHangup = true }
   }
 
-  /// What a connection has to report now, one thing at a time.
+  /// The next event of a connection; one at a time.
   private mutating func pending(_ index: Int) -> IOEvent? {
     let connection = connections + index
     if connection.pointee.isDrainedDue {
@@ -380,7 +380,7 @@ public struct IOLoop: ~Copyable {
     return ended(index, count)
   }
 
-  /// Nothing more comes: `count` is 0 at the end, else -errno.
+  /// Nothing more can be read: `count` is 0 at the end, else -errno.
   mutating func ended(_ index: Int, _ count: Int) -> IOEvent {
     let connection = connections + index
     connection.pointee.isEnded = true
@@ -391,7 +391,7 @@ public struct IOLoop: ~Copyable {
         value: connection.pointee.failure != 0 ? Int(connection.pointee.failure) : -count)
   }
 
-  /// One accepted connection, or nil when the listener has no more.
+  /// One accepted connection; nil: the listener has no more.
   private mutating func accept() -> IOEvent? {
     let listener = listeners[acceptingListener]
     guard freeCount > 0, acceptRoom > 0 else {
@@ -401,7 +401,7 @@ public struct IOLoop: ~Copyable {
     var address = sockaddr_storage()
     let result = sy_accept(listener.fd, &address)
     guard result >= 0 else {
-      // Descriptors or memory are used up: try again later, not at once.
+      // Descriptors or memory are used up: try again after a while.
       let code = Int32(-result)
       if code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM {
         shortageCount &+= 1
@@ -425,10 +425,10 @@ public struct IOLoop: ~Copyable {
   /// The peer's address of the last `.accepted`.
   private var acceptedAddress = sockaddr_storage()
 
-  /// Who the last `.accepted` came from.
+  /// The peer of the last `.accepted`.
   public var acceptedPeer: (address: IPAddress, port: UInt16) { Self.parts(of: acceptedAddress) }
 
-  /// Our side of a connection. A system call.
+  /// The local address of a connection. A system call.
   public func localAddress(_ id: ConnectionID) -> (address: IPAddress, port: UInt16)? {
     var address = sockaddr_storage()
     guard sy_local_address(connections[Int(id.index)].fd, &address) != 0 else { return nil }
@@ -449,18 +449,18 @@ public struct IOLoop: ~Copyable {
   private mutating func pauseAccepting() {
     pauseListeners()
     isFull = true
-    // Room is made by closing; what the system lacks comes back later.
+    // Closing connections makes room soon; resources of the system take longer.
     listenersResumeAt = now + .milliseconds(acceptRoom > 0 ? 100 : 10)
   }
 
-  /// There is room again: what waits to be accepted is accepted from the next turn on.
+  /// There is room again: pending connections are accepted from the next turn on.
   public mutating func resumeAccepting() {
     if isFull { resumeListeners() }
   }
 
   // MARK: Helpers
 
-  /// Sends the waiting bytes. True when none are left.
+  /// Sends queued bytes. Returns true if none are left.
   mutating func flush(_ index: Int) -> Bool {
     let connection = connections + index
     guard connection.pointee.output.byteCount > 0 else { return false }

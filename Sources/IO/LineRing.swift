@@ -1,7 +1,7 @@
-// Whole lines from one thread to another through memory of fixed size: what does not fit is
-// refused, and neither thread ever waits for the other.
-// Invariant: taken ≤ written ≤ taken + byteCount; only the producer moves `written`, only the
-// consumer `taken`. What lies between `taken` and `written` belongs to the consumer.
+// Passes whole lines from one thread to another through memory of fixed size. Lines that do not fit
+// are rejected, and neither thread ever waits for the other. Invariant: taken ≤ written ≤ taken +
+// byteCount; only the producer moves `written`, only the consumer `taken`. The bytes between
+// `taken` and `written` belong to the consumer.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import Synchronization
@@ -14,7 +14,7 @@ public final class LineRing: Sendable {
   private let written = Atomic<UInt64>(0)
   private let taken = Atomic<UInt64>(0)
 
-  /// Memory that is not touched is not resident. Requires: byteCount > 0.
+  /// Memory that is never touched is not resident. Requires: byteCount > 0.
   public init(byteCount: Int = 1 << 20) {
     guard let memory = sy_map(byteCount) else { fatalError("out of memory for a log's ring") }
     self.byteCount = byteCount
@@ -23,13 +23,13 @@ public final class LineRing: Sendable {
 
   deinit { sy_unmap(memory, byteCount) }
 
-  /// Bytes that wait to be taken. Any thread.
+  /// The number of bytes to be taken. Any thread.
   public var pendingCount: Int {
     let taken = taken.load(ordering: .relaxed)
     return Int(written.load(ordering: .relaxed) &- taken)
   }
 
-  /// Appends all of the bytes; false where there is no room for them. The producer only.
+  /// Appends all of the bytes; returns false if there is no room for them. Producer only.
   public func append(_ bytes: UnsafeRawBufferPointer) -> Bool {
     let end = written.load(ordering: .relaxed)
     let used = Int(end &- taken.load(ordering: .acquiring))
@@ -46,20 +46,20 @@ public final class LineRing: Sendable {
     return true
   }
 
-  /// How many bytes there are to take now. The consumer only.
+  /// The number of bytes that can be taken now. Consumer only.
   func readableCount() -> Int {
     Int(written.load(ordering: .acquiring) &- taken.load(ordering: .relaxed))
   }
 
-  /// The next bytes, as many of `readableCount` as lie together; valid until `release`.
+  /// The next contiguous bytes, at most `readableCount`; valid until `release`.
   func next() -> UnsafeRawBufferPointer {
     let offset = Int(taken.load(ordering: .relaxed) % UInt64(byteCount))
     return UnsafeRawBufferPointer(
       start: memory + offset, count: min(readableCount(), byteCount - offset))
   }
 
-  /// Gives what is there now and takes it away, in two parts where it goes over the ring's end.
-  /// The consumer only.
+  /// Passes all present bytes to `body` and removes them, in two parts if they wrap around the
+  /// ring's end. Consumer only.
   public func takeAll(_ body: (UnsafeRawBufferPointer) -> Void) {
     var rest = readableCount()
     while rest > 0 {
@@ -70,7 +70,7 @@ public final class LineRing: Sendable {
     }
   }
 
-  /// Gives the first bytes of `next` back.
+  /// Removes the first bytes of `next`.
   func release(_ count: Int) {
     taken.store(taken.load(ordering: .relaxed) &+ UInt64(count), ordering: .releasing)
   }

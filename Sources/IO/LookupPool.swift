@@ -1,13 +1,13 @@
-// Host names → addresses without blocking the asker: a few threads wait for the system's resolver
-// in its place, and wake its loop when they have an answer.
+// Resolves host names without blocking the caller: a few threads call the system's resolver and
+// wake the caller's loop when they have an answer.
 import Synchronization
 
-/// Threads that look names up. Asked and read by one thread.
+/// A pool of threads for lookups. One thread asks and takes the answers.
 public final class LookupPool: Sendable {
-  /// What came of a name.
+  /// The result of a lookup.
   public struct Answer: Sendable {
     public let host: String
-    /// 4 or 16 bytes each; nil where there is a `failure`.
+    /// 4 or 16 bytes each; nil: see `failure`.
     public let addresses: [[UInt8]]?
     public let failure: String
   }
@@ -19,19 +19,20 @@ public final class LookupPool: Sendable {
     var isBusy = 0
   }
 
-  /// A name server that is silent holds a thread for seconds: others have to go on meanwhile.
+  /// A name server that does not answer blocks a thread for seconds; other lookups have to continue
+  /// meanwhile.
   private static let threadsMax = 8
   private let state = Mutex(State())
   private let waker: Waker
   private let asker: Waker
 
-  /// `asker` is woken by answers. No thread runs before the first question. Errors: eventfd's.
+  /// Answers wake `asker`. No thread runs before the first lookup. Errors: those of eventfd.
   public init(asker: Waker) throws(IOError) {
     self.asker = asker
     waker = try Waker()
   }
 
-  /// Looks a name up; the answer comes by `take`. Ask for a name once at a time.
+  /// Starts a lookup; `take` returns the answer. Requires: no lookup of the same name is running.
   public func ask(_ host: String) {
     let needsThread = state.withLock { state in
       state.questions.append(host)
@@ -47,7 +48,7 @@ public final class LookupPool: Sendable {
     waker.wake()
   }
 
-  /// The answers that came since the last call.
+  /// The answers since the last call.
   public func take() -> [Answer] {
     state.withLock { state in
       defer { state.answers = [] }
@@ -66,7 +67,7 @@ public final class LookupPool: Sendable {
         waker.wait(milliseconds: -1)
         continue
       }
-      // The wake-up that this thread took may have been for several questions.
+      // The wake-up that this thread took may have stood for several lookups.
       if hasMore { waker.wake() }
       let answer: Answer
       do throws(HostResolver.Failure) {

@@ -1,10 +1,11 @@
-// How much memory this process may use: what its control group allows, else what the machine has.
+// How much memory this process may use: the limit of its control group, or the memory of the
+// machine.
 import CSystem
 
-/// Read once, at the start.
+/// The limit, read once at start.
 public enum MemoryLimit {
-  /// Bytes: the least of the machine's memory and of the limits of the process's control group and
-  /// of those above it, of cgroup v2 (memory.max) and v1 (memory.limit_in_bytes).
+  /// In bytes: the lowest of the machine's memory and of the limits of the process's control group
+  /// and of its parents, in cgroup v2 (memory.max) and v1 (memory.limit_in_bytes).
   public static var byteCount: Int {
     let pages = Int(sysconf(Int32(_SC_PHYS_PAGES)))
     let machine = max(1 << 20, pages * Int(sysconf(Int32(_SC_PAGESIZE))))
@@ -14,7 +15,7 @@ public enum MemoryLimit {
     }
   }
 
-  /// The files in which limits may stand, by the lines of /proc/self/cgroup (cgroups(7)).
+  /// The files that may hold limits, derived from the lines of /proc/self/cgroup (cgroups(7)).
   package static func paths(_ groups: String) -> [String] {
     var paths: [String] = []
     for line in groups.split(separator: "\n") {
@@ -24,7 +25,7 @@ public enum MemoryLimit {
       guard isV2 || parts[1].split(separator: ",").contains("memory") else { continue }
       let file = isV2 ? "memory.max" : "memory.limit_in_bytes"
       let roots = isV2 ? ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] : ["/sys/fs/cgroup/memory"]
-      // A container sees its own group at the root, whatever this file calls it.
+      // A container sees its own group at the root, whatever the file calls it.
       var group = parts[2].split(separator: "/").prefix(32)
       while true {
         for root in roots {
@@ -36,7 +37,7 @@ public enum MemoryLimit {
     return paths
   }
 
-  /// A limit in bytes; nil where the file says that there is none.
+  /// A limit in bytes; nil: the file says that there is none.
   package static func limit(_ text: String) -> Int? {
     guard let value = Int(text.prefix { $0.isNumber }), value > 0 else { return nil }
     return value

@@ -1,18 +1,18 @@
-// The datagram socket at which a service manager listens (sd_notify(3)): short texts, sent without
-// blocking. What they say is the program's business.
+// The datagram socket of a service manager (sd_notify(3)): short texts, sent without blocking. The
+// program decides what they say.
 import CSystem
 
 /// Sends states to the service manager. Control thread only.
 package struct NotifySocket: ~Copyable {
   private let fd: Int32
-  /// As the kernel has it: an abstract name begins with a NUL, a path has no end.
+  /// In the kernel's form: an abstract name begins with a NUL, a path has no terminator.
   private let name: [UInt8]
 
   /// The longest name (unix(7), `sun_path`).
   package static let nameByteCountMax = 108
 
-  /// `NOTIFY_SOCKET`'s value: an absolute path, or `@` and an abstract name. Errors: EAFNOSUPPORT
-  /// for anything else (such as `vsock:`), ENAMETOOLONG, socket(2)'s.
+  /// `text` is the value of `NOTIFY_SOCKET`: an absolute path, or `@` and an abstract name. Errors:
+  /// EAFNOSUPPORT for anything else (such as `vsock:`), ENAMETOOLONG, those of socket(2).
   package init(_ text: String) throws(IOError) {
     var name = Array(text.utf8)
     guard name.count > 1, name[0] == UInt8(ascii: "/") || name[0] == UInt8(ascii: "@") else {
@@ -30,8 +30,8 @@ package struct NotifySocket: ~Copyable {
 
   deinit { sy_close(fd) }
 
-  /// Sends lines of `NAME=value` as one datagram. Errors: sendto(2)'s; EAGAIN where the manager
-  /// has not read those before.
+  /// Sends lines of `NAME=value` as one datagram. Errors: those of sendto(2); EAGAIN if the manager
+  /// has not read earlier ones.
   package func send(_ lines: [String]) throws(IOError) {
     let text = Array(lines.joined(separator: "\n").utf8)
     let sent = sy_send_unix(fd, name, name.count, text, text.count)
@@ -39,16 +39,16 @@ package struct NotifySocket: ~Copyable {
   }
 }
 
-/// The process's environment. Only before other threads exist.
+/// The environment of the process. Use only before other threads exist.
 package enum Environment {
-  /// What is left of it, `NAME=value` each.
+  /// The remaining variables, as `NAME=value`.
   package static var lines: [String] {
     var found: [String] = []
     while let line = sy_environment(Int32(found.count)) { found.append(String(cString: line)) }
     return found
   }
 
-  /// A variable's value; it is taken out, so that no child inherits it.
+  /// Returns a variable's value and removes it, so that no child inherits it.
   package static func take(_ name: String) -> String? {
     guard let value = getenv(name) else { return nil }
     let text = String(cString: value)
@@ -56,6 +56,6 @@ package enum Environment {
     return text
   }
 
-  /// This process's number.
+  /// This process's id.
   package static var processID: Int32 { getpid() }
 }

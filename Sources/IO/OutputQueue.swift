@@ -1,21 +1,21 @@
-// The bytes that a socket did not take yet: a chain of blocks from one pool a loop.
-// Invariant: a queue owns its blocks; a freed block is the next one given out (still in cache).
+// The bytes that a socket has not taken yet: a chain of blocks from one pool per loop. Invariant: a
+// queue owns its blocks; a freed block is the next one given out (still in cache).
 // HOT PATH: no lock, no existential, no clock; a block is allocated once and then reused.
 import CSystem
 
-/// A block: this header, then content.
+/// A block: this header, then the content.
 struct OutputBlock {
   static let byteCount = IOLoop.outputBlockBytes
   static let contentCount = byteCount - MemoryLayout<OutputBlock>.stride
   var next: UnsafeMutablePointer<OutputBlock>?
-  /// The content between the two is unsent.
+  /// The content from `start` to `end` is unsent.
   var start: Int32
   var end: Int32
 }
 
-/// A connection's unsent bytes. Trivial; the pool does the work.
+/// The queued bytes of a connection. A trivial type; the pool does the work.
 @usableFromInline struct OutputQueue {
-  /// The last block; its next one is the first.
+  /// The last block; its next block is the first.
   private var tail: UnsafeMutablePointer<OutputBlock>?
   @usableFromInline var unsentCount: UInt32 = 0
 
@@ -45,10 +45,10 @@ struct OutputPool: ~Copyable {
   private var free: UnsafeMutablePointer<OutputBlock>?
   private var blockCount = 0
   private let blockCountMax: Int
-  /// Blocks that are in queues.
+  /// The number of blocks in queues.
   let usedCount: UnsafeMutablePointer<Int>
 
-  /// Holds at most `byteCountMax` bytes in blocks. Requires: less than 4 GB.
+  /// Blocks hold at most `byteCountMax` bytes. Requires: less than 4 GB.
   init(byteCountMax: Int) {
     precondition(byteCountMax <= UInt32.max)
     blockCountMax = max(4, byteCountMax / OutputBlock.byteCount)
@@ -65,8 +65,8 @@ struct OutputPool: ~Copyable {
     }
   }
 
-  /// Appends bytes. False when the pool is exhausted: then part of the bytes may be in the queue,
-  /// and the connection has to be given up.
+  /// Appends bytes. Returns false if the pool is exhausted: some of the bytes may then be queued,
+  /// and the connection has to be closed.
   mutating func append(_ bytes: UnsafeRawBufferPointer, to queue: inout OutputQueue) -> Bool {
     var rest = bytes
     while let source = rest.baseAddress, !rest.isEmpty {
@@ -85,7 +85,7 @@ struct OutputPool: ~Copyable {
     return true
   }
 
-  /// Sends what the socket takes. Returns 0 when it took all or would block, else the errno.
+  /// Sends what the socket takes. Returns 0 if it took everything or would block, else the errno.
   mutating func flush(_ queue: inout OutputQueue, to fd: Int32) -> Int {
     while let head = queue.first {
       let start = Int(head.pointee.start)
@@ -104,7 +104,7 @@ struct OutputPool: ~Copyable {
     return 0
   }
 
-  /// Throws the queue's bytes away.
+  /// Discards the queue's bytes.
   mutating func clear(_ queue: inout OutputQueue) {
     while let head = queue.first {
       queue.remove(head)
@@ -113,7 +113,7 @@ struct OutputPool: ~Copyable {
     queue = OutputQueue()
   }
 
-  /// Gives a queue's memory back to the system. Requires: neither queue nor pool is used again.
+  /// Returns a queue's memory to the system. Requires: neither queue nor pool is used again.
   func discard(_ queue: OutputQueue) {
     var block = queue.first
     while let current = block {

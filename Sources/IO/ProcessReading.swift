@@ -1,7 +1,7 @@
-// What the kernel says of this process, and of the machine.
+// What the kernel reports about this process and the machine.
 import CSystem
 
-/// Readings of /proc/self, as Prometheus clients name them.
+/// Values of /proc/self, named as in Prometheus clients.
 public struct ProcessReading: Sendable {
   /// User and system time of all threads.
   public var cpuSeconds = 0.0
@@ -13,11 +13,11 @@ public struct ProcessReading: Sendable {
   public var startTimeSeconds = 0.0
   public var threads = 0
 
-  /// Reads /proc. What cannot be read stays 0.
+  /// Reads /proc. Values that cannot be read stay 0.
   public static func now() -> ProcessReading {
     var reading = ProcessReading()
     let ticks = Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
-    // The command in parentheses may hold blanks: count fields behind it (proc(5)).
+    // The command in parentheses may contain blanks: fields are counted after it (proc(5)).
     if let stat = text("/proc/self/stat"), let end = stat.lastIndex(of: ")") {
       let fields = stat[stat.index(after: end)...].split(separator: " ")
       func field(_ number: Int) -> Double {
@@ -48,12 +48,12 @@ public struct ProcessReading: Sendable {
   }
 }
 
-/// The machine, as far as defaults depend on it.
+/// The properties of the machine that defaults depend on.
 public enum Machine {
-  /// Processors that this process may use.
+  /// The number of processors that this process may use.
   public static var processorCount: Int { max(1, Int(sy_processor_count())) }
 
-  /// Raises the limit of open files as far as it goes; returns the limit in force.
+  /// Raises the limit of open files as far as possible; returns the limit in force.
   @discardableResult
   public static func raiseOpenFilesLimit() -> Int {
     _ = sy_raise_open_files()

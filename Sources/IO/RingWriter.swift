@@ -1,11 +1,11 @@
-// A thread that carries the lines of rings into one file. A full disk, a FIFO that nobody reads or
-// a slow terminal makes the lines wait in their rings, where their number is bounded.
-// Invariant: bytes of two rings are never mixed within a line.
+// A thread that writes the lines of rings to one file. If a full disk, a FIFO without a reader or a
+// slow terminal blocks it, lines wait in their rings, whose size is bounded. Invariant: bytes of
+// two rings are never mixed within a line.
 import CSystem
 public import Primitives
 import Synchronization
 
-/// Writes what producers put into rings. Orders come from one controlling thread.
+/// Writes what producers put into rings. One controlling thread gives orders.
 public final class RingWriter: Sendable {
   /// Where lines go.
   public enum Destination: Sendable, Hashable {
@@ -16,7 +16,7 @@ public final class RingWriter: Sendable {
   /// An open destination.
   private struct Target: Sendable {
     var destination = Destination.none
-    /// −1: nothing is open, and what is a FIFO is tried again.
+    /// −1: nothing is open, and opening a FIFO is tried again.
     var fd: Int32 = -1
     var isRegular = false
     var isOwned = false
@@ -27,16 +27,16 @@ public final class RingWriter: Sendable {
     var stopsAt: Nanoseconds?
   }
 
-  /// What a ring holds before its writer is woken.
+  /// The share of a ring that is filled before the writer is woken, as a divisor.
   private static let wakeShare = 8
   private static let writeMax = 256 << 10
-  /// A pipe that poll(2) calls writable takes this much without blocking (PIPE_BUF).
+  /// The number of bytes that a writable pipe takes without blocking (PIPE_BUF).
   private static let pipeMax = 4_096
   private static let busyMilliseconds: Int32 = 20
   private static let calmMilliseconds: Int32 = 100
 
   public let rings: [LineRing]
-  /// Producers wake the writer at every line, so that it sleeps while there is none.
+  /// Producers wake the writer after every line, so that it sleeps while there are none.
   private let isPrompt: Bool
   private let orders = Mutex(Orders())
   private let current = Mutex(Destination.none)
@@ -46,8 +46,8 @@ public final class RingWriter: Sendable {
   private let failureCode = Atomic<Int32>(0)
   private let failures = Atomic<UInt64>(0)
 
-  /// Starts the thread, which sleeps until there is a destination. Errors: eventfd's and
-  /// pthread_create's.
+  /// Starts the thread, which sleeps until there is a destination. Errors: those of eventfd and
+  /// pthread_create.
   public init(rings: [LineRing], name: String, isPrompt: Bool = false) throws(IOError) {
     self.rings = rings
     self.isPrompt = isPrompt
@@ -57,7 +57,7 @@ public final class RingWriter: Sendable {
 
   // MARK: Producers
 
-  /// To be called after an `append`: wakes the writer where a ring is filling up.
+  /// Call after an `append`: wakes the writer if the ring is filling up.
   public func noteAppend(to ring: Int) {
     guard rings[ring].pendingCount > rings[ring].byteCount / Self.wakeShare,
       isWaiting.load(ordering: .relaxed)
@@ -65,22 +65,22 @@ public final class RingWriter: Sendable {
     if isWaiting.exchange(false, ordering: .relaxed) { waker.wake() }
   }
 
-  /// To be called after every `append` where the writer is prompt.
+  /// Call after every `append` if the writer is prompt.
   public func wake() { waker.wake() }
 
-  /// The last write failed. Any thread.
+  /// Whether the last write failed. Any thread.
   public var isFailing: Bool { failureCode.load(ordering: .relaxed) != 0 }
 
   // MARK: The controlling thread
 
-  /// The errno of the last write or of opening the FIFO; 0 where it worked.
+  /// The errno of the last write, or of opening the FIFO; 0: it succeeded.
   public var failure: Int32 { failureCode.load(ordering: .relaxed) }
-  /// Writes that failed, ever.
+  /// Failed writes since start.
   public var failureCount: UInt64 { failures.load(ordering: .relaxed) }
 
-  /// Sends lines elsewhere from now on, or to the same file opened anew. What was taken before
-  /// goes to the old destination as far as that takes it. On an error nothing changes. Errors:
-  /// open(2)'s; a FIFO without a reader is none, it is tried again and again.
+  /// Writes lines to another destination from now on, or to the same file opened again. Lines taken
+  /// before go to the old destination if it accepts them. On an error nothing changes. Errors:
+  /// those of open(2); a FIFO without a reader is no error, opening it is retried.
   public func redirect(to destination: Destination) throws(IOError) {
     let target = try Self.open(destination)
     current.withLock { $0 = destination }
@@ -92,19 +92,19 @@ public final class RingWriter: Sendable {
     waker.wake()
   }
 
-  /// Opens the present file anew, as after a rotation. Errors: as for `redirect`.
+  /// Opens the present file again, as after a rotation. Errors: as for `redirect`.
   public func reopen() throws(IOError) { try redirect(to: current.withLock { $0 }) }
 
-  /// Writes what is there, until `deadline` at most, and ends the thread. No `append` after it.
-  /// Gives how many bytes could not be written.
+  /// Writes the remaining lines, until `deadline` at most, and ends the thread. Call no `append`
+  /// afterwards. Returns the number of bytes that could not be written.
   public func finish(deadline: Nanoseconds) -> Int {
     orders.withLock { $0.stopsAt = deadline }
     waker.wake()
-    // A write that hangs must not keep the process from ending.
+    // A blocked write must not keep the process from ending.
     while !isEnded.load(ordering: .acquiring), Clock.now < deadline + .milliseconds(200) {
       Clock.pause(.milliseconds(2))
     }
-    // Where lines go nowhere, late ones are no loss.
+    // Without a destination, the remaining lines are no loss.
     if current.withLock({ $0 == .none }) { return 0 }
     return rings.reduce(0) { $0 + $1.pendingCount }
   }
@@ -143,7 +143,7 @@ public final class RingWriter: Sendable {
       }
       if let next = order.target {
         _ = drain(target, &first, &isMidLine)
-        // The rest of a line that was begun elsewhere is of no use.
+        // The remainder of a line that was begun at another destination is useless.
         if isMidLine { skipLine(first) }
         isMidLine = false
         Self.close(target)
@@ -185,15 +185,15 @@ public final class RingWriter: Sendable {
     failures.wrappingAdd(1, ordering: .relaxed)
   }
 
-  /// Writes what the rings hold now, from ring `first` on. Returns how many bytes went; where the
-  /// destination takes no more, `first` is the ring to go on with.
+  /// Writes what the rings hold now, beginning with ring `first`. Returns the number of bytes
+  /// written; if the destination accepts no more, `first` is the ring to continue with.
   private func drain(_ target: Target, _ first: inout Int, _ isMidLine: inout Bool) -> Int {
     guard target.fd >= 0 else { return 0 }
     var moved = 0
     for offset in rings.indices {
       let index = (first + offset) % rings.count
       let ring = rings[index]
-      // Whole lines only, and no more than are there now: the other rings have their turn too.
+      // Whole lines only, and only those present now, so that the other rings get their turn.
       var rest = ring.readableCount()
       while rest > 0 {
         let bytes = ring.next()
@@ -211,11 +211,11 @@ public final class RingWriter: Sendable {
     return moved
   }
 
-  /// How many bytes were taken; 0 where none can be now.
+  /// The number of bytes that the destination accepted; 0: none now.
   private func write(_ target: Target, _ bytes: UnsafeRawBufferPointer, _ limit: Int) -> Int {
     if !target.isRegular, sy_poll(target.fd, 1, 0) == 0 { return 0 }
     var count = min(limit, target.isRegular ? Self.writeMax : Self.pipeMax)
-    // Others may write to the same pipe: between lines, as far as a line is no longer than that.
+    // Other processes may write to the same pipe: lines up to this length stay in one piece.
     if !target.isRegular {
       let head = UnsafeRawBufferPointer(rebasing: bytes[..<count])
       if let last = head.lastIndex(of: 0x0A) { count = last + 1 }

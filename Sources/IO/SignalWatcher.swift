@@ -7,9 +7,9 @@ import Synchronization
 public final class SignalWatcher: Sendable {
   private let pending = Atomic<UInt64>(0)
 
-  /// Blocks the signals in this thread and all that it creates later, and begins to watch. Call it
-  /// before any other thread exists. SIGPIPE is ignored from now on. Errors: signalfd's and
-  /// pthread_create's.
+  /// Blocks the signals in this thread and in all threads created later, and begins to watch them.
+  /// Call it before any other thread exists. SIGPIPE is ignored from now on. Errors: those of
+  /// signalfd and pthread_create.
   public init(_ signals: [Int32], waker: Waker) throws(IOError) {
     sy_ignore_sigpipe()
     var numbers = signals
@@ -26,7 +26,7 @@ public final class SignalWatcher: Sendable {
     }
   }
 
-  /// The signals that came since the last call.
+  /// The signals received since the last call.
   public func take() -> [Int32] {
     let bits = pending.exchange(0, ordering: .relaxed)
     return (1..<64).filter { bits & (1 << UInt64($0)) != 0 }.map(Int32.init)

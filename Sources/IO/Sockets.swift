@@ -1,4 +1,4 @@
-// Listening sockets, addresses as the kernel has them, and the descriptor that wakes a loop.
+// Listening sockets, addresses in the kernel's form, and the descriptor that wakes a loop.
 public import CSystem
 public import Primitives
 
@@ -21,14 +21,15 @@ public struct KernelAddress: @unchecked Sendable {
   }
 }
 
-/// A listening socket, owned. Closed when it goes out of scope unless a loop took it.
+/// A listening socket with one owner. It is closed when it goes out of scope, unless a loop took
+/// it.
 public struct ListenSocket: ~Copyable, Sendable {
   let fd: Int32
-  /// The port, also where the configured one was 0.
+  /// The port; the chosen one if 0 was configured.
   public let port: UInt16
 
-  /// Opens `count` sockets on the same address with SO_REUSEPORT, one for each worker. Port 0
-  /// chooses a free port. Errors: EADDRINUSE also when another process listens there with
+  /// Opens `count` sockets on the same address with SO_REUSEPORT, one for each worker. With port 0
+  /// the system chooses a free port. Errors: EADDRINUSE also if another process listens there with
   /// SO_REUSEPORT, because traffic would silently be shared with it.
   public static func open(
     _ address: SocketAddress, count: Int, backlog: Int32 = 4096
@@ -67,7 +68,7 @@ public struct ListenSocket: ~Copyable, Sendable {
     if isShared, result >= 0 { result = sy_set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) }
     if result >= 0 { result = sy_bind(fd, &storage) }
     var call: StaticString = "bind"
-    // Accepted connections inherit it (tcp(7)), so that none has to be told.
+    // Accepted connections inherit the option (tcp(7)), so that it need not be set on each.
     if backlog != nil, result >= 0 {
       result = sy_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
     }
@@ -96,9 +97,9 @@ public struct ListenSocket: ~Copyable, Sendable {
   deinit { sy_close(fd) }
 }
 
-/// The sockets of one listener, one for each worker, until each worker took its own.
+/// The sockets of one listener, one for each worker, until the workers have taken them.
 public final class ListenSocketGroup: Sendable {
-  /// With the port that was chosen.
+  /// With the port that the system chose.
   public let address: SocketAddress
   private let descriptors: [Int32]
   private let taken: CellBlock
@@ -109,7 +110,7 @@ public final class ListenSocketGroup: Sendable {
     taken = CellBlock(count: descriptors.count)
   }
 
-  /// The socket of worker `index`; nil when it was taken before. Each index from one thread only.
+  /// The socket of worker `index`; nil: it was already taken. Each index from one thread only.
   public func take(_ index: Int) -> ListenSocket? {
     guard taken[index] == 0 else { return nil }
     taken.store(1, at: index)
@@ -139,16 +140,17 @@ public final class Waker: Sendable {
     _ = sy_write(fd, &one, 8)
   }
 
-  /// The loop has begun a turn since the last `wake`. Any thread.
+  /// Whether the loop has begun a turn since the last `wake`. Any thread.
   public var isAnswered: Bool { sy_poll(fd, 0, 0) == 0 }
 
-  /// For a thread that has no loop: sleeps until `wake`, or so many milliseconds (−1: for ever).
+  /// For a thread without a loop: sleeps until `wake`, or for so many milliseconds (−1: without a
+  /// limit).
   package func wait(milliseconds: Int32) {
     guard sy_poll(fd, 0, milliseconds) != 0 else { return }
     clear()
   }
 
-  /// The same; also ends when another descriptor can be read.
+  /// The same; also ends when the other descriptor is readable.
   package func wait(orReading other: Int32, milliseconds: Int32) {
     if sy_poll_two(fd, other, milliseconds) & 1 != 0 { clear() }
   }

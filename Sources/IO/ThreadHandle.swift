@@ -39,7 +39,7 @@ public final class ThreadHandle: Sendable {
     return ThreadHandle(thread)
   }
 
-  /// Waits until the closure has returned. Calls after the first do nothing.
+  /// Waits until the closure has returned. Further calls have no effect.
   public func join() {
     let waited = thread.withLock { thread in
       defer { thread = nil }

@@ -1,5 +1,5 @@
-// One deadline a connection, on a hashed wheel with lazy re-insertion: moving a deadline later is a
-// store; the entry is looked at when its old tick comes and then put where it belongs.
+// One deadline per connection, on a hashed timer wheel with lazy re-insertion: moving a deadline
+// later is a store; the entry is examined at its old tick and then moved to the right list.
 // Varghese & Lauck 1987, scheme 6. Invariant: an index is in at most one list.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Primitives
@@ -7,14 +7,14 @@ package import Primitives
 import CSystem
 
 package struct TimerWheel: ~Copyable {
-  /// A tick is 2^24 ns (16.8 ms); the wheel is 1 024 ticks (17 s) round.
+  /// A tick is 2^24 ns (16.8 ms); one turn of the wheel is 1 024 ticks (17 s).
   static let tickShift: Int64 = 24
   static let bucketCount = 1024
 
   private struct Entry {
-    /// Nanoseconds; `.max` when there is none.
+    /// Nanoseconds; `.max`: none.
     var deadline: Int64
-    /// Wheel bucket + 1 of the list that it is in, 0 when in none.
+    /// The bucket whose list holds the entry, plus 1; 0: it is in no list.
     var list: Int32
     var previous: Int32
     var next: Int32
@@ -24,7 +24,7 @@ package struct TimerWheel: ~Copyable {
   private let heads: UnsafeMutablePointer<Int32>
   private let occupied: UnsafeMutablePointer<UInt64>
   private let capacity: Int
-  /// Everything up to this tick has been expired.
+  /// All entries up to this tick have been examined.
   private var tick: Int64
   private var count = 0
 
@@ -53,7 +53,8 @@ package struct TimerWheel: ~Copyable {
     let wanted = place(deadline.rawValue)
     if entries[index].list != 0 {
       let current = Int64(entries[index].list - 1)
-      // Distance from the present tick, going round: an earlier look needs no move.
+      // The distance from the present tick, around the wheel: an entry that is examined earlier
+      // need not be moved.
       let currentDistance = (current &- tick) & Int64(Self.bucketCount - 1)
       if currentDistance <= wanted &- tick { return }
       unlink(index)
@@ -61,18 +62,18 @@ package struct TimerWheel: ~Copyable {
     link(index, tick: wanted)
   }
 
-  /// The deadline of `index`; `.distantFuture` where it has none.
+  /// The deadline of `index`; `.distantFuture`: none.
   package func deadline(_ index: Int) -> Nanoseconds {
     let deadline = entries[index].deadline
-    // The zero of memory that was never touched is no deadline.
+    // Untouched memory is 0, which is no deadline.
     return deadline == .max || deadline == 0 ? .distantFuture : Nanoseconds(deadline)
   }
 
-  /// Forgets the deadline of `index`. Its entry stays where it is: nearly always another deadline
-  /// follows.
+  /// Clears the deadline of `index`. The entry stays in its list, since another deadline follows
+  /// nearly always.
   package mutating func cancel(_ index: Int) { entries[index].deadline = .max }
 
-  /// The next index whose deadline has passed, or −1. Its deadline is then gone.
+  /// The next index whose deadline has passed, which is cleared; −1: there is none.
   package mutating func expired(now: Nanoseconds) -> Int {
     let end = now.rawValue >> Self.tickShift
     if count == 0 {
@@ -95,8 +96,8 @@ package struct TimerWheel: ~Copyable {
           index = next
           continue
         }
-        // Lazily moved. Its place is counted from `tick`, so it may land in this list again only
-        // when it lies a whole turn ahead: skipped now, seen then.
+        // Moved lazily. The new bucket is counted from `tick`, so that the entry can return to this
+        // list only if it is a whole turn ahead: it is skipped now and examined then.
         unlink(Int(index))
         link(Int(index), tick: place(deadline))
         index = next
@@ -106,7 +107,7 @@ package struct TimerWheel: ~Copyable {
     return -1
   }
 
-  /// When `expired` has to be called next; `.distantFuture` when nothing is set.
+  /// When `expired` has to be called next; `.distantFuture`: nothing is set.
   package func nextTick() -> Nanoseconds {
     guard count > 0 else { return .distantFuture }
     let first = Int((tick + 1) & Int64(Self.bucketCount - 1))
@@ -124,7 +125,8 @@ package struct TimerWheel: ~Copyable {
     return .distantFuture
   }
 
-  /// The tick in which a deadline is looked at: the one after it, at most a turn less one ahead.
+  /// The tick at which a deadline is examined: the one after it, at most one turn less one tick
+  /// ahead.
   private func place(_ deadline: Int64) -> Int64 {
     let wanted = deadline == .max ? .max : deadline >> Self.tickShift + 1
     return min(max(wanted, tick + 1), tick + Int64(Self.bucketCount) - 1)

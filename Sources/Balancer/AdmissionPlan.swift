@@ -52,45 +52,8 @@ struct PlannedQueue {
 
   /// The level that a field's value stands for.
   func level(_ value: UnsafeRawBufferPointer) -> Int {
-    for known in values where FieldSearch.isEqual(value, known.text) { return known.level }
+    for known in values where ASCII.isEqual(value, known.text) { return known.level }
     return QueuePriority.normal.level
-  }
-}
-
-/// What becomes of a request field that is looked for by name.
-enum FieldSearch {
-  case none
-  case one(UnsafeRawBufferPointer)
-  /// Who reads the first of them and who the last would differ: none is believed.
-  case several
-
-  /// Requires: `name` is in lower case; `bytes` are those that the parser's fields refer to.
-  static func find(
-    _ name: [UInt8], _ parser: borrowing HeadParser, in bytes: UnsafeRawBufferPointer
-  ) -> FieldSearch {
-    var found = FieldSearch.none
-    for index in 0..<parser.fieldCount {
-      let field = parser.fields[index]
-      let range = Int(field.start)..<Int(field.nameEnd)
-      guard range.count == name.count,
-        isEqual(UnsafeRawBufferPointer(rebasing: bytes[range]), name)
-      else { continue }
-      if case .one = found { return .several }
-      found = .one(
-        UnsafeRawBufferPointer(rebasing: bytes[Int(field.valueStart)..<Int(field.valueEnd)]))
-    }
-    return found
-  }
-
-  /// Without regard to ASCII case. Requires: `word` is in lower case.
-  static func isEqual(_ bytes: UnsafeRawBufferPointer, _ word: [UInt8]) -> Bool {
-    guard bytes.count == word.count else { return false }
-    for index in word.indices {
-      let byte = bytes[index]
-      let lower = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
-      if lower != word[index] { return false }
-    }
-    return true
   }
 }
 

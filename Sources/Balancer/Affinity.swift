@@ -42,10 +42,10 @@ struct Affinity {
   static func id(_ identity: String) -> UInt64 { KeyHash.hash("affinity " + identity) }
 
   /// The position of the endpoint that the request's cookie names; nil: it names none.
-  func position(_ head: KeyedHead, _ parser: borrowing HeadParser) -> Int? {
+  func position(_ head: KeyedHead) -> Int? {
     var cookies = Cookies()
     for _ in 0..<Self.valuesMax {
-      guard let value = cookies.next(name, head, parser) else { return nil }
+      guard let value = cookies.next(name, head) else { return nil }
       if let id = Self.read(value), let position = ids.firstIndex(of: id) { return position }
     }
     return nil

@@ -31,8 +31,7 @@ enum ForwardedTrace {
 /// What a request head is rewritten with.
 struct ForwardedRequest {
   let head: RequestHead
-  /// The bytes that `head` and the parser's fields refer to.
-  let bytes: UnsafeRawBufferPointer
+  let fields: FieldTable
   let noted: NotedFields
   let client: ForwardedClient
   /// What endpoints are sent as `Host`; empty: the client's.
@@ -41,8 +40,8 @@ struct ForwardedRequest {
   var rewrite: [UInt8] = []
   var matchedCount = 0
 
-  func write(to writer: inout HeadWriter, _ parser: borrowing HeadParser) {
-    guard let base = bytes.baseAddress else { return }
+  func write(to writer: inout HeadWriter) {
+    guard let base = fields.bytes.baseAddress else { return }
     writer.append(base + head.start, head.methodEnd - head.start)
     writer.append(" ")
     writeTarget(to: &writer)
@@ -61,8 +60,8 @@ struct ForwardedRequest {
       }
       writer.append("\r\n")
     }
-    writeKept(to: &writer, parser, dropsHost: replacesHost)
-    writeForwarded(to: &writer, parser, hasHost: hasHost)
+    writeKept(to: &writer, dropsHost: replacesHost)
+    writeForwarded(to: &writer, hasHost: hasHost)
     if head.framing == .chunked { writer.append("Transfer-Encoding: chunked\r\n") }
     writer.append("\r\n")
   }
@@ -81,11 +80,11 @@ struct ForwardedRequest {
   }
 
   private func writeKept(
-    to writer: inout HeadWriter, _ parser: borrowing HeadParser, dropsHost: Bool
+    to writer: inout HeadWriter, dropsHost: Bool
   ) {
     var run = FieldRun()
-    for index in 0..<parser.fieldCount {
-      let field = parser.fields[index]
+    for index in 0..<fields.count {
+      let field = fields[index]
       let isDropped: Bool
       switch field.name {
       case .xForwardedFor, .xRealIP, .counterfeit, .steelyardEndpoint, .steelyardOther:
@@ -103,18 +102,18 @@ struct ForwardedRequest {
       default:
         isDropped =
           field.name.isHopByHop
-          || head.connection.namesFields && parser.isNamedByConnection(field, in: bytes)
+          || head.connection.namesFields && fields.isNamedByConnection(field)
       }
-      run.add(field, isDropped: isDropped, from: bytes, to: &writer)
+      run.add(field, isDropped: isDropped, from: fields.bytes, to: &writer)
     }
-    run.end(from: bytes, to: &writer)
+    run.end(from: fields.bytes, to: &writer)
   }
 
   private func writeForwarded(
-    to writer: inout HeadWriter, _ parser: borrowing HeadParser, hasHost: Bool
+    to writer: inout HeadWriter, hasHost: Bool
   ) {
     writer.append("X-Forwarded-For: ")
-    if client.isPeerTrusted { writeForwardedFor(to: &writer, parser) }
+    if client.isPeerTrusted { writeForwardedFor(to: &writer) }
     writer.append(client.peer)
     writer.append("\r\nX-Real-IP: ")
     writer.append(client.address)
@@ -136,11 +135,11 @@ struct ForwardedRequest {
   }
 
   /// What a trusted peer says of those before it.
-  private func writeForwardedFor(to writer: inout HeadWriter, _ parser: borrowing HeadParser) {
-    for index in 0..<parser.fieldCount where parser.fields[index].name == .xForwardedFor {
-      let field = parser.fields[index]
+  private func writeForwardedFor(to writer: inout HeadWriter) {
+    for index in 0..<fields.count where fields[index].name == .xForwardedFor {
+      let field = fields[index]
       if field.valueStart == field.valueEnd { continue }
-      writer.append(slice(Int(field.valueStart), Int(field.valueEnd)))
+      writer.append(fields.value(field))
       writer.append(", ")
     }
   }
@@ -174,10 +173,12 @@ struct ForwardedRequest {
     }
   }
 
-  private func byte(_ offset: Int) -> UInt8 { offset < bytes.count ? bytes[offset] : 0 }
+  private func byte(_ offset: Int) -> UInt8 {
+    offset < fields.bytes.count ? fields.bytes[offset] : 0
+  }
 
   private func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+    UnsafeRawBufferPointer(rebasing: fields.bytes[start..<end])
   }
 }
 
@@ -208,7 +209,7 @@ struct ResponseFields {
 /// What a response head is rewritten with.
 struct ForwardedResponse {
   let head: ResponseHead
-  let bytes: UnsafeRawBufferPointer
+  let fields: FieldTable
   /// The content goes on as the chunks that came.
   let isChunked: Bool
   /// The client's version is 1.0 and it asked for keep-alive, which has to be confirmed.
@@ -218,14 +219,14 @@ struct ForwardedResponse {
   /// For an answer that came without (RFC 9110 §6.6.1); empty: none is added.
   var date = UnsafeRawBufferPointer(start: nil, count: 0)
 
-  func write(to writer: inout HeadWriter, _ parser: borrowing HeadParser) {
-    writePassed(to: &writer, parser)
+  func write(to writer: inout HeadWriter) {
+    writePassed(to: &writer)
     writeOwn(to: &writer)
   }
 
   /// The status line and the fields that are passed on. Further field lines may follow.
-  func writePassed(to writer: inout HeadWriter, _ parser: borrowing HeadParser) {
-    guard let base = bytes.baseAddress else { return }
+  func writePassed(to writer: inout HeadWriter) {
+    guard let base = fields.bytes.baseAddress else { return }
     writer.append("HTTP/1.1 ")
     // The three digits of the status, as they came.
     writer.append(base + 9, 3)
@@ -233,17 +234,17 @@ struct ForwardedResponse {
     writer.append(base + head.reasonStart, head.reasonEnd - head.reasonStart)
     writer.append("\r\n")
     var run = FieldRun()
-    for index in 0..<parser.fieldCount {
-      let field = parser.fields[index]
+    for index in 0..<fields.count {
+      let field = fields[index]
       let isDropped =
         field.name.isHopByHop && !(field.name == .upgrade && head.keepsUpgrade)
         || field.name == .contentLength && head.forbidsLength
-        || head.connection.namesFields && parser.isNamedByConnection(field, in: bytes)
+        || head.connection.namesFields && fields.isNamedByConnection(field)
         || field.name == .xRequestID && !added.requestID.isEmpty
         || field.name == .xServedBy && added.servedBy != nil
-      run.add(field, isDropped: isDropped, from: bytes, to: &writer)
+      run.add(field, isDropped: isDropped, from: fields.bytes, to: &writer)
     }
-    run.end(from: bytes, to: &writer)
+    run.end(from: fields.bytes, to: &writer)
   }
 
   /// The fields of ours and the end of the head.

@@ -30,19 +30,18 @@ enum KeyPlan {
 /// A request head as keys are looked up in it.
 struct KeyedHead {
   let head: RequestHead
-  /// The bytes that `head` and the parser's fields refer to.
-  let bytes: UnsafeRawBufferPointer
+  let fields: FieldTable
   /// The client's IP address as text.
   let client: UnsafeRawBufferPointer
 
   /// The hash of the request's key; nil where it has none.
-  func hash(_ plan: KeyPlan, _ parser: borrowing HeadParser) -> UInt64? {
+  func hash(_ plan: KeyPlan) -> UInt64? {
     let key: UnsafeRawBufferPointer?
     switch plan {
     case .none: return nil
     case .client: key = client
-    case .header(let name): key = header(name, parser)
-    case .cookie(let name): key = cookie(name, parser)
+    case .header(let name): key = header(name)
+    case .cookie(let name): key = cookie(name)
     case .query(let name): key = query(name)
     case .path: key = path
     }
@@ -61,13 +60,15 @@ struct KeyedHead {
   }
 
   /// The first value of the field that is not empty. Requires: `name` in lower case.
-  func header(_ name: [UInt8], _ parser: borrowing HeadParser) -> UnsafeRawBufferPointer? {
-    for index in 0..<parser.fieldCount {
-      let field = parser.fields[index]
-      guard field.valueEnd > field.valueStart, isName(field, name) else { continue }
-      return slice(Int(field.valueStart), Int(field.valueEnd))
+  func header(_ name: [UInt8]) -> UnsafeRawBufferPointer? {
+    name.withUnsafeBufferPointer { name in
+      var start = 0
+      while let index = fields.index(of: name, from: start) {
+        if !fields.value(index).isEmpty { return fields.value(index) }
+        start = index + 1
+      }
+      return nil
     }
-    return nil
   }
 
   /// The first parameter of that name with a value.
@@ -86,23 +87,14 @@ struct KeyedHead {
   }
 
   /// The first cookie of that name with a value; see `Cookies`.
-  func cookie(_ name: [UInt8], _ parser: borrowing HeadParser) -> UnsafeRawBufferPointer? {
+  func cookie(_ name: [UInt8]) -> UnsafeRawBufferPointer? {
     var cookies = Cookies()
-    return cookies.next(name, self, parser)
+    return cookies.next(name, self)
   }
 
   // MARK: Bytes
 
-  fileprivate func isName(_ field: Field, _ name: [UInt8]) -> Bool {
-    let start = Int(field.start)
-    guard Int(field.nameEnd) - start == name.count else { return false }
-    for index in name.indices {
-      let byte = bytes[start + index]
-      let lower = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
-      if lower != name[index] { return false }
-    }
-    return true
-  }
+  fileprivate var bytes: UnsafeRawBufferPointer { fields.bytes }
 
   /// Requires: as many bytes from `start`.
   fileprivate func isEqual(_ start: Int, _ text: [UInt8]) -> Bool {
@@ -119,30 +111,28 @@ struct KeyedHead {
 /// A pair ends at ";" even inside quotes, as browsers have it; a pair of quotes around a value is
 /// no part of it; a cookie without a value is none.
 struct Cookies {
-  private static let field = Array("cookie".utf8)
-
   private var index = 0
   /// Where the next pair begins in the field at `index`; 0 is its start.
   private var offset = 0
 
   /// The next value, nil after the last.
   mutating func next(
-    _ name: [UInt8], _ head: KeyedHead, _ parser: borrowing HeadParser
+    _ name: [UInt8], _ head: KeyedHead
   ) -> UnsafeRawBufferPointer? {
-    while index < parser.fieldCount {
-      let field = parser.fields[index]
-      if head.isName(field, Self.field) {
-        var start = max(offset, Int(field.valueStart))
-        while start < Int(field.valueEnd) {
-          var end = start
-          while end < Int(field.valueEnd), head.bytes[end] != UInt8(ascii: ";") { end += 1 }
-          offset = end + 1
-          if let value = Self.value(name, head, start, end) { return value }
-          start = offset
-        }
+    let word: StaticString = "cookie"
+    let cookie = UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount)
+    while let found = head.fields.index(of: cookie, from: index) {
+      if found > index { (index, offset) = (found, 0) }
+      let field = head.fields[found]
+      var start = max(offset, Int(field.valueStart))
+      while start < Int(field.valueEnd) {
+        var end = start
+        while end < Int(field.valueEnd), head.bytes[end] != UInt8(ascii: ";") { end += 1 }
+        offset = end + 1
+        if let value = Self.value(name, head, start, end) { return value }
+        start = offset
       }
-      index += 1
-      offset = 0
+      (index, offset) = (found + 1, 0)
     }
     return nil
   }

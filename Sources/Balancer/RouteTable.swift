@@ -60,10 +60,10 @@ package struct RouteTable: Sendable {
   }
 
   /// The route that the request takes; nil where none matches.
-  /// Requires: `head` and the parser's fields are of `bytes`.
   package func match(
-    _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ parser: borrowing HeadParser
+    _ head: RequestHead, _ fields: FieldTable
   ) -> Int? {
+    let bytes = fields.bytes
     let path = head.targetStart..<head.pathEnd
     let host = Self.hostRange(head.authorityStart..<head.authorityEnd, bytes)
     var first = 0
@@ -74,7 +74,7 @@ package struct RouteTable: Sendable {
         where
           (head.isAsterisk
           ? entries[index].takesAsterisk : isPath(entries[index], path, bytes))
-          && isFulfilled(index, head, bytes, parser)
+          && isFulfilled(index, head, fields)
         {
           return Int(entries[index].route)
         }
@@ -141,8 +141,7 @@ package struct RouteTable: Sendable {
   }
 
   private func isFulfilled(
-    _ index: Int, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
-    _ parser: borrowing HeadParser
+    _ index: Int, _ head: RequestHead, _ fields: FieldTable
   ) -> Bool {
     let entry = entries[index]
     let firstMethod = index == 0 ? 0 : Int(entries[index - 1].methodEnd)
@@ -151,38 +150,42 @@ package struct RouteTable: Sendable {
       let method = head.start..<head.methodEnd
       var isFound = false
       for word in firstMethod..<Int(entry.methodEnd)
-      where methods[word].count == method.count && isPrefix(methods[word], of: method, bytes) {
+      where methods[word].count == method.count && isPrefix(methods[word], of: method, fields.bytes)
+      {
         isFound = true
       }
       if !isFound { return false }
     }
     for index in firstCondition..<Int(entry.conditionEnd)
-    where !isFulfilled(conditions[index], bytes, parser) {
+    where !isFulfilled(conditions[index], fields) {
       return false
     }
     return true
   }
 
-  private func isFulfilled(
-    _ condition: Condition, _ bytes: UnsafeRawBufferPointer, _ parser: borrowing HeadParser
-  ) -> Bool {
-    for index in 0..<parser.fieldCount {
-      let field = parser.fields[index]
-      guard field.nameEnd - field.start == condition.name.count,
-        isSame(condition.name, bytes, Int(field.start))
-      else { continue }
-      let value = Int(field.valueStart)..<Int(field.valueEnd)
-      switch condition.kind {
-      case .present: return true
-      case .absent: return false
-      case .prefix: if isPrefix(condition.value, of: value, bytes) { return true }
-      case .exact:
-        if value.count == condition.value.count, isPrefix(condition.value, of: value, bytes) {
-          return true
+  private func isFulfilled(_ condition: Condition, _ fields: FieldTable) -> Bool {
+    text.withUnsafeBufferPointer { text in
+      let name = UnsafeBufferPointer(
+        rebasing: text[Int(condition.name.start)..<Int(condition.name.start + condition.name.count)]
+      )
+      var start = 0
+      while let index = fields.index(of: name, from: start) {
+        let value = Int(fields[index].valueStart)..<Int(fields[index].valueEnd)
+        switch condition.kind {
+        case .present: return true
+        case .absent: return false
+        case .prefix: if isPrefix(condition.value, of: value, fields.bytes) { return true }
+        case .exact:
+          if value.count == condition.value.count,
+            isPrefix(condition.value, of: value, fields.bytes)
+          {
+            return true
+          }
         }
+        start = index + 1
       }
+      return condition.kind == .absent
     }
-    return condition.kind == .absent
   }
 
   // MARK: Building

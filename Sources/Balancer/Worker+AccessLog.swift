@@ -7,10 +7,9 @@ import IO
 import Primitives
 
 extension Worker {
-  /// Begins the record of an exchange whose head is at the start of `bytes`. `route` is nil where
-  /// none matched.
+  /// Begins the record of an exchange. `route` is nil where none matched.
   mutating func beginRecord(
-    _ id: ExchangeID, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, route: Int?
+    _ id: ExchangeID, _ head: RequestHead, _ fields: FieldTable, route: Int?
   ) {
     let index = id.index
     let policy = plan.accessLog
@@ -20,7 +19,7 @@ extension Worker {
     guard isLogged else { return }
     records.begin(index)
     func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
-      UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+      UnsafeRawBufferPointer(rebasing: fields.bytes[start..<end])
     }
     records.set(.method, index, slice(head.start, head.methodEnd))
     let end = policy.hasQuery ? head.targetEnd : head.pathEnd
@@ -29,12 +28,9 @@ extension Worker {
     records.set(
       .target, index,
       target.isEmpty ? UnsafeRawBufferPointer(start: root.utf8Start, count: 1) : target)
-    for number in 0..<requests.fieldCount {
-      let field = requests.fields[number]
-      let name = slice(Int(field.start), Int(field.nameEnd))
-      guard let text = Self.loggedField(name) else { continue }
-      let value = slice(Int(field.valueStart), Int(field.valueEnd))
-      records.set(text, index, value)
+    for number in 0..<fields.count {
+      guard let text = Self.loggedField(fields[number], fields) else { continue }
+      records.set(text, index, fields.value(number))
     }
     let given = requestID(id)
     if !given.isEmpty { records.set(.requestID, index, given) }
@@ -47,18 +43,11 @@ extension Worker {
     records[index].pointee.receivedCount = head.end
   }
 
-  private static func loggedField(_ name: UnsafeRawBufferPointer) -> AccessRecord.Text? {
-    func isWord(_ word: StaticString) -> Bool {
-      guard name.count == word.utf8CodeUnitCount else { return false }
-      for index in 0..<name.count where name[index] | 0x20 != word.utf8Start[index] {
-        return false
-      }
-      return true
-    }
-    switch name.count {
-    case 7: return isWord("referer") ? .referer : nil
-    case 10: return isWord("user-agent") ? .userAgent : nil
-    case 12: return isWord("x-request-id") ? .requestID : nil
+  private static func loggedField(_ field: Field, _ fields: FieldTable) -> AccessRecord.Text? {
+    switch field.nameEnd - field.start {
+    case 7: return fields.isNamed("referer", field) ? .referer : nil
+    case 10: return fields.isNamed("user-agent", field) ? .userAgent : nil
+    case 12: return field.name == .xRequestID ? .requestID : nil
     default: return nil
     }
   }

@@ -75,22 +75,21 @@ extension Worker {
   // MARK: Rate limits
 
   /// Takes a token of each limit of the route and its pool. nil: it may go on; else the seconds
-  /// until it may be tried again, and no token was taken. Requires: `bytes` begin with the head,
-  /// which was the last to be parsed.
+  /// until it may be tried again, and no token was taken.
   mutating func rateLimitWait(
-    _ id: ExchangeID, _ route: Int, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ route: Int, _ head: RequestHead, _ fields: FieldTable
   ) -> Int? {
     let count = limitCount(route)
     for step in 0..<count {
       let limit = plan.limits[limitIndex(route, step)]
-      let hash = keyHash(limit, id, head, bytes)
+      let hash = keyHash(limit, id, head, fields)
       guard let wait = limit.table.take(hash, limit.rule, now: io.now, worker: workerIndex) else {
         continue
       }
       // A request that is refused costs nothing anywhere.
       for earlier in 0..<step {
         let limit = plan.limits[limitIndex(route, earlier)]
-        limit.table.giveBack(keyHash(limit, id, head, bytes), limit.rule)
+        limit.table.giveBack(keyHash(limit, id, head, fields), limit.rule)
       }
       limit.table.note(.limited, worker: workerIndex)
       return max(1, Int((wait.rawValue + 999_999_999) / 1_000_000_000))
@@ -118,18 +117,18 @@ extension Worker {
 
   private mutating func keyHash(
     _ limit: PlannedLimit, _ id: ExchangeID, _ head: RequestHead,
-    _ bytes: UnsafeRawBufferPointer
+    _ fields: FieldTable
   ) -> UInt64 {
     let hash = context.admission.hash
     switch limit.key {
     case .all: return 1
     case .clientIP: return ClientNetwork.hash(clientText(id), hash)
     case .path:
-      return hash(UnsafeRawBufferPointer(rebasing: bytes[head.targetStart..<head.pathEnd]))
+      return hash(UnsafeRawBufferPointer(rebasing: fields.bytes[head.targetStart..<head.pathEnd]))
     case .header:
       // Without the field, or with several of it, a request has the key of all such requests:
       // else a second field would be a way to a bucket of one's own.
-      guard case .one(let value) = FieldSearch.find(limit.header, requests, in: bytes) else {
+      guard case .one(let value) = fields.find(limit.header) else {
         return hash(UnsafeRawBufferPointer(start: nil, count: 0))
       }
       return hash(value)

@@ -124,7 +124,7 @@ extension Worker {
 
   /// Notes whose request this is, what it is called, and where it wants to go.
   mutating func identifyClient(
-    _ id: ExchangeID, _ tag: UInt32, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ tag: UInt32, _ noted: NotedFields, _ fields: FieldTable
   ) {
     let state = exchanges[id]
     if let trusted = plan.listener(tag)?.trustedProxies, !trusted.isEmpty {
@@ -133,20 +133,20 @@ extension Worker {
       state.pointee.sender.isPeerTrusted = isTrusted
       if isTrusted, noted.hasForwardedFor {
         state.pointee.sender.address =
-          ForwardedFor.client(requests, bytes, peer: peer, trusted: trusted)
+          ForwardedFor.client(fields, peer: peer, trusted: trusted)
       }
     }
     if let field = noted.endpointHint.only, !plan.clientHints.trusted.isEmpty,
       plan.clientHints.trusted.contain(state.pointee.sender.address),
-      let (address, port) = IPAddress.withPort(requests.value(field, in: bytes)), let port
+      let (address, port) = IPAddress.withPort(fields.value(field)), let port
     {
       (state.pointee.sender.hint, state.pointee.sender.hintPort) = (address, port)
     }
-    noteRequestID(id, noted, bytes)
+    noteRequestID(id, noted, fields)
   }
 
   private mutating func noteRequestID(
-    _ id: ExchangeID, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ noted: NotedFields, _ fields: FieldTable
   ) {
     let state = exchanges[id]
     let room = ExchangeSlab.requestIDRoom(state)
@@ -154,7 +154,7 @@ extension Worker {
     case .none: break
     case .accept:
       if let field = noted.requestID.only {
-        let given = requests.value(field, in: bytes)
+        let given = fields.value(field)
         if RequestID.isAcceptable(given), let source = given.baseAddress {
           room.copyMemory(from: source, byteCount: given.count)
           state.pointee.sender.requestIDCount = UInt8(given.count)
@@ -192,7 +192,7 @@ extension Worker {
 
   /// What the request's head is rewritten with. Uses `scratch`.
   mutating func forwardedClient(
-    _ id: ExchangeID, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ noted: NotedFields, _ fields: FieldTable
   ) -> ForwardedClient {
     let client = exchanges[id].pointee.sender
     let address = clientText(id)
@@ -203,11 +203,11 @@ extension Worker {
     }
     return ForwardedClient(
       address: address, peer: peer, isPeerTrusted: client.isPeerTrusted,
-      requestID: requestID(id), trace: forwardedTrace(id, noted, bytes))
+      requestID: requestID(id), trace: forwardedTrace(id, noted, fields))
   }
 
   private mutating func forwardedTrace(
-    _ id: ExchangeID, _ noted: NotedFields, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ noted: NotedFields, _ fields: FieldTable
   ) -> ForwardedTrace {
     let mode = plan.tracing.traceparent
     if noted.traceparent.isAbsent {
@@ -215,7 +215,7 @@ extension Worker {
       return mode == .make ? .begun(newTrace(id, flags: 1)) : .dropped
     }
     if let field = noted.traceparent.only,
-      var parent = TraceParent(requests.value(field, in: bytes))
+      var parent = TraceParent(fields.value(field))
     {
       exchanges[id].pointee.traceHigh = parent.traceHigh
       exchanges[id].pointee.traceLow = parent.traceLow

@@ -53,13 +53,13 @@ extension Worker {
       retryAfter: .seconds(Double(state.pointee.retryAfterSeconds)))
   }
 
-  /// Keeps how long a refused request is to wait. Requires: the response's head was just parsed.
+  /// Keeps how long a refused request is to wait.
   mutating func noteRetryAfter(
-    _ id: ExchangeID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ head: ResponseHead, _ fields: FieldTable
   ) {
     guard head.status == 429 || head.status == 503 else { return }
     exchanges[id].pointee.retryAfterSeconds =
-      UInt16(responses.retryAfterSeconds(in: bytes))
+      UInt16(fields.retryAfterSeconds)
   }
 
   /// What a client that goes away says of the endpoint: something where no answer had begun for

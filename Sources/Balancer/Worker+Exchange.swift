@@ -10,6 +10,7 @@ extension Worker {
   mutating func beginExchange(
     _ client: ClientID, _ tag: UInt32, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
   ) {
+    let fields = requests.table(in: bytes)
     slab.downstream[client.index].phase = .exchange
     slab.downstream[client.index].hasDeadlineForHead = false
     let id = openExchange(client)
@@ -18,13 +19,13 @@ extension Worker {
     state.pointee.minorVersion = head.minorVersion
     state.pointee.isPersistent = head.isPersistent && stopsAt == nil
     state.pointee.request = ContentReader(head.framing)
-    let noted = NotedFields(requests)
-    identifyClient(id, tag, noted, bytes)
+    let noted = NotedFields(fields)
+    identifyClient(id, tag, noted, fields)
     state.pointee.asksUpgrade = head.asksUpgrade
     state.pointee.pace = BodyPace(rate: plan.listener(tag)?.bodyRateMin)
 
-    let route = plan.route(tag, head, bytes, requests)
-    beginRecord(id, head, bytes, route: route)
+    let route = plan.route(tag, head, fields)
+    beginRecord(id, head, fields, route: route)
     state.pointee.contentMax = context.limits.bodyBytesMax
     if let route {
       state.pointee.contentMax = plan.routes[route].bodyBytesMax
@@ -42,7 +43,7 @@ extension Worker {
     guard let relayed = readRequestContent(id, rest) else { return }
     let content = UnsafeRawBufferPointer(rebasing: rest[0..<relayed.end])
     let next = UnsafeRawBufferPointer(rebasing: rest[relayed.consumedCount...])
-    if let route, let wait = rateLimitWait(id, route, head, bytes) {
+    if let route, let wait = rateLimitWait(id, route, head, fields) {
       keepPipelined(client, next)
       let pool = plan.routes[route].pool
       if pool >= 0 { plan.pools[pool].refusals.count(.rateLimited, worker: workerIndex) }
@@ -57,10 +58,10 @@ extension Worker {
       answer(id, with: fixed, head, bytes, rest: next)
       return
     }
-    let isWritten = writeUpstreamHead(id, route, head, noted, bytes, content)
+    let isWritten = writeUpstreamHead(id, route, head, noted, fields, content)
     if let route {
-      readPickKey(id, pool: plan.routes[route].pool, head, bytes)
-      state.pointee.admission.level = priorityLevel(plan.routes[route].pool, bytes)
+      readPickKey(id, pool: plan.routes[route].pool, head, fields)
+      state.pointee.admission.level = priorityLevel(plan.routes[route].pool, fields)
     }
     // From here on `bytes` may be gone: they may lie in the input.
     keepPipelined(client, next)
@@ -116,17 +117,17 @@ extension Worker {
   /// Renders what is sent upstream into a block that is kept for a second attempt.
   private mutating func writeUpstreamHead(
     _ id: ExchangeID, _ route: Int?, _ head: RequestHead, _ noted: NotedFields,
-    _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer
+    _ fields: FieldTable, _ content: UnsafeRawBufferPointer
   ) -> Bool {
     let state = exchanges[id]
     guard let route, let block = blocks.take() else { return false }
     var writer = HeadWriter(
       UnsafeMutableRawBufferPointer(start: block, count: Self.blockBytes))
     let forwarded = ForwardedRequest(
-      head: head, bytes: bytes, noted: noted, client: forwardedClient(id, noted, bytes),
+      head: head, fields: fields, noted: noted, client: forwardedClient(id, noted, fields),
       host: plan.pools[plan.routes[route].pool].host, rewrite: plan.routes[route].rewrite,
       matchedCount: plan.routes[route].matchedCount)
-    forwarded.write(to: &writer, requests)
+    forwarded.write(to: &writer)
     writer.append(content)
     guard !writer.hasOverflowed else {
       blocks.give(block)

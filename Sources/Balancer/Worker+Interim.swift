@@ -28,8 +28,9 @@ extension Worker {
     }
     var writer = HeadWriter(scratch)
     let forwarded = ForwardedResponse(
-      head: head, bytes: bytes, isChunked: false, confirmsKeepAlive: false, closes: false)
-    forwarded.write(to: &writer, responses)
+      head: head, fields: responses.table(in: bytes), isChunked: false, confirmsKeepAlive: false,
+      closes: false)
+    forwarded.write(to: &writer)
     if !writer.hasOverflowed {
       io.send(clientID(exchangeID).connection, writer.written)
       noteSent(exchangeID, head: writer.count, content: 0)

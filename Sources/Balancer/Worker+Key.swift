@@ -6,14 +6,14 @@ import IO
 extension Worker {
   /// Looks up the pool's key and the client's session while the head's bytes are there.
   mutating func readPickKey(
-    _ id: ExchangeID, pool: Int, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, pool: Int, _ head: RequestHead, _ fields: FieldTable
   ) {
     let state = exchanges[id]
     let keyed = KeyedHead(
-      head: head, bytes: bytes,
+      head: head, fields: fields,
       client: clientText(id))
-    state.pointee.pickKey.hash = keyed.hash(plan.pools[pool].key, requests)
-    state.pointee.pickKey.session = plan.pools[pool].affinity?.position(keyed, requests)
+    state.pointee.pickKey.hash = keyed.hash(plan.pools[pool].key)
+    state.pointee.pickKey.session = plan.pools[pool].affinity?.position(keyed)
   }
 
   /// Tells the client where its session is, unless it knows.

@@ -11,10 +11,10 @@ import Primitives
 extension Worker {
   // MARK: In
 
-  /// What the request's own field says of its priority. Requires: as for `rateLimitWait`.
-  mutating func priorityLevel(_ pool: Int, _ bytes: UnsafeRawBufferPointer) -> Int {
+  /// What the request's own field says of its priority.
+  mutating func priorityLevel(_ pool: Int, _ fields: FieldTable) -> Int {
     guard !plan.pools[pool].queue.header.isEmpty,
-      case .one(let value) = FieldSearch.find(plan.pools[pool].queue.header, requests, in: bytes)
+      case .one(let value) = fields.find(plan.pools[pool].queue.header)
     else { return QueuePriority.normal.level }
     return plan.pools[pool].queue.level(value)
   }

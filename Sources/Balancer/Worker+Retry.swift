@@ -99,9 +99,9 @@ extension Worker {
   }
 
   /// The endpoint's answer is a failure that another one shall make good, where that is safe. True
-  /// where it is done; nothing of the answer was passed on. `bytes` begin with the head.
+  /// where it is done; nothing of the answer was passed on.
   mutating func repeatsAnswer(
-    _ id: ExchangeID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
+    _ id: ExchangeID, _ head: ResponseHead, _ fields: FieldTable
   ) -> Bool {
     let state = exchanges[id]
     guard let endpointIndex = state.pointee.lease?.endpointIndex, let pool = state.pointee.pool
@@ -111,7 +111,7 @@ extension Worker {
         || plan.pools[pool].retries.statuses.contains(head.status),
       mayRepeat(id, .status, endpointIndex, isOverload: head.status == 429 || head.status == 503)
     else { return false }
-    keepAnswer(id, head, bytes, endpointIndex)
+    keepAnswer(id, head, fields, endpointIndex)
     releaseAttempt(id, outcome(id, status: head.status))
     state.pointee.isRepeat = true
     attempt(id)
@@ -208,12 +208,12 @@ extension Worker {
 
   /// Keeps an answer that came whole with its head, for when no better one comes.
   private mutating func keepAnswer(
-    _ id: ExchangeID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer, _ endpointIndex: Int
+    _ id: ExchangeID, _ head: ResponseHead, _ fields: FieldTable, _ endpointIndex: Int
   ) {
     let state = exchanges[id]
     let isOld = state.pointee.minorVersion == 0
     if isOld, head.framing == .chunked { return }
-    let rest = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
+    let rest = UnsafeRawBufferPointer(rebasing: fields.bytes[head.end...])
     var content = ContentReader(head.framing)
     let relayed = content.relay(UnsafeMutableRawBufferPointer(mutating: rest))
     guard relayed.error == nil, content.isComplete else { return }
@@ -224,10 +224,10 @@ extension Worker {
     var writer = HeadWriter(
       UnsafeMutableRawBufferPointer(start: block, count: Self.blockBytes))
     let forwarded = ForwardedResponse(
-      head: head, bytes: bytes, isChunked: head.framing == .chunked,
+      head: head, fields: fields, isChunked: head.framing == .chunked,
       confirmsKeepAlive: isOld && state.pointee.isPersistent, closes: closes,
       added: responseFields(id), date: ownDate(head))
-    forwarded.write(to: &writer, responses)
+    forwarded.write(to: &writer)
     state.pointee.kept.headCount = Int32(writer.count)
     writer.append(UnsafeRawBufferPointer(rebasing: rest[0..<relayed.end]))
     guard !writer.hasOverflowed else {

@@ -19,9 +19,10 @@ extension Worker {
     let other = slab.upstream + upstream.index
     var writer = HeadWriter(scratch)
     let forwarded = ForwardedResponse(
-      head: head, bytes: bytes, isChunked: false, confirmsKeepAlive: false, closes: false,
+      head: head, fields: responses.table(in: bytes), isChunked: false, confirmsKeepAlive: false,
+      closes: false,
       added: responseFields(exchangeID))
-    forwarded.writePassed(to: &writer, responses)
+    forwarded.writePassed(to: &writer)
     writeAffinity(exchangeID, to: &writer)
     forwarded.writeOwn(to: &writer)
     guard !writer.hasOverflowed else {

@@ -111,9 +111,10 @@ extension Worker {
   ) {
     let state = slab.upstream + id.index
     let exchange = exchanges[exchangeID]
+    let fields = responses.table(in: bytes)
     if head.status >= 400 {
-      noteRetryAfter(exchangeID, head, bytes)
-      if repeatsAnswer(exchangeID, head, bytes) { return }
+      noteRetryAfter(exchangeID, head, fields)
+      if repeatsAnswer(exchangeID, head, fields) { return }
     }
     let isOld = exchange.pointee.minorVersion == 0
     exchange.pointee.unwrapsChunks = isOld && head.framing == .chunked
@@ -126,7 +127,7 @@ extension Worker {
     }
     state.pointee.phase = .content
     state.pointee.isPersistent = head.isPersistent
-    state.pointee.keepAliveSeconds = Int32(responses.keepAliveSeconds(in: bytes) ?? -1)
+    state.pointee.keepAliveSeconds = Int32(fields.keepAliveSeconds ?? -1)
     dropReplay(exchangeID)
     io.setReadLimit(id.connection, IOLoop.readMax)
     exchange.pointee.status = head.status
@@ -136,10 +137,10 @@ extension Worker {
       || !exchange.pointee.request.isComplete
     var writer = HeadWriter(scratch)
     let forwarded = ForwardedResponse(
-      head: head, bytes: bytes, isChunked: head.framing == .chunked && !isOld,
+      head: head, fields: fields, isChunked: head.framing == .chunked && !isOld,
       confirmsKeepAlive: isOld && exchange.pointee.isPersistent,
       closes: exchange.pointee.closesAfter, added: responseFields(exchangeID), date: ownDate(head))
-    forwarded.writePassed(to: &writer, responses)
+    forwarded.writePassed(to: &writer)
     writeAffinity(exchangeID, to: &writer)
     forwarded.writeOwn(to: &writer)
     guard !writer.hasOverflowed else {

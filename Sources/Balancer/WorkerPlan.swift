@@ -208,11 +208,10 @@ struct WorkerPlan {
 
   /// The index in `routes` of the one that the request takes; nil where none matches.
   func route(
-    _ tag: UInt32, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
-    _ parser: borrowing HeadParser
+    _ tag: UInt32, _ head: RequestHead, _ fields: FieldTable
   ) -> Int? {
     guard let listener = listener(tag),
-      let index = tables[Int(tag)].match(head, bytes, parser)
+      let index = tables[Int(tag)].match(head, fields)
     else { return nil }
     return listener.routesStart + index
   }

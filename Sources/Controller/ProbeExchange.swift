@@ -217,7 +217,7 @@ package struct ProbeExchange: Sendable {
     status = head.status
     isPersistent = head.isPersistent
     if [301, 302, 303, 307, 308].contains(status) {
-      location = headBytes.withUnsafeBytes { parser.value(of: "location", in: $0) }
+      location = headBytes.withUnsafeBytes { parser.table(in: $0).text(of: "location") }
     }
     reader = ContentReader(head.framing)
     phase = .content

@@ -11,14 +11,13 @@ public enum ForwardedFor {
   /// that counts is no address, or there are too many: the peer, which is all that is known.
   /// Where all are trusted: the left-most (nginx: `real_ip_recursive on`).
   public static func client(
-    _ parser: borrowing HeadParser, _ bytes: UnsafeRawBufferPointer, peer: IPAddress,
-    trusted: [AddressRange]
+    _ fields: FieldTable, peer: IPAddress, trusted: [AddressRange]
   ) -> IPAddress {
     var found = peer
     var count = 0
-    for index in (0..<parser.fieldCount).reversed()
-    where parser.fields[index].name == .xForwardedFor {
-      let value = parser.value(index, in: bytes)
+    for index in (0..<fields.count).reversed()
+    where fields[index].name == .xForwardedFor {
+      let value = fields.value(index)
       var end = value.count
       while end >= 0 {
         var start = end

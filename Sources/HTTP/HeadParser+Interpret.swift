@@ -85,7 +85,7 @@ extension HeadParser {
   ) -> Bool {
     var rest = start
     var count = 0
-    while let (first, stop) = nextOption(bytes, &rest, end) {
+    while let (first, stop) = ASCII.nextElement(bytes, &rest, end) {
       let isChunked = isWord(bytes, first, stop, "chunked")
       guard classes.skip(bytes, first, stop, ByteClasses.token) == stop, !isChunked || rest == end,
         !isChunked || count > 0
@@ -133,7 +133,7 @@ extension HeadParser {
     for index in 0..<fieldCount where fields[index].name == .connection {
       var rest = Int(fields[index].valueStart)
       let end = Int(fields[index].valueEnd)
-      while let (start, stop) = nextOption(bytes, &rest, end) {
+      while let (start, stop) = ASCII.nextElement(bytes, &rest, end) {
         guard stop > start, classes.skip(bytes, start, stop, ByteClasses.token) == stop else {
           throw .badConnectionOption
         }
@@ -170,7 +170,7 @@ extension HeadParser {
     var count = 0
     for index in 0..<fieldCount where fields[index].name == .upgrade {
       var rest = Int(fields[index].valueStart)
-      while let (start, stop) = nextOption(bytes, &rest, Int(fields[index].valueEnd)) {
+      while let (start, stop) = ASCII.nextElement(bytes, &rest, Int(fields[index].valueEnd)) {
         let nameEnd = classes.skip(bytes, start, stop, ByteClasses.token)
         guard nameEnd > start else { return false }
         if nameEnd < stop {
@@ -188,67 +188,4 @@ extension HeadParser {
     }
     return count > 0
   }
-
-  /// The next element of a comma-separated list, without white space; empty ones are skipped
-  /// (RFC 9110 §5.6.1.2).
-  func nextOption(
-    _ bytes: UnsafePointer<UInt8>, _ rest: inout Int, _ end: Int
-  ) -> (start: Int, end: Int)? {
-    func isGap(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
-    while rest < end, bytes[rest] == 0x2C || isGap(bytes[rest]) { rest += 1 }
-    guard rest < end else { return nil }
-    let start = rest
-    while rest < end, bytes[rest] != 0x2C { rest += 1 }
-    var stop = rest
-    while stop > start, isGap(bytes[stop - 1]) { stop -= 1 }
-    return (start, stop)
-  }
-
-  /// For how many seconds the sender keeps the connection, as the last head's `Keep-Alive` fields
-  /// say: the least `timeout`, at most 1_000_000; nil where there is none (RFC 2068 §19.7.1.1).
-  /// Requires: `buffer` is what was parsed.
-  public func keepAliveSeconds(in buffer: UnsafeRawBufferPointer) -> Int? {
-    guard has(.keepAlive), let bytes = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
-    else { return nil }
-    var least: Int?
-    for index in 0..<fieldCount where fields[index].name == .keepAlive {
-      var rest = Int(fields[index].valueStart)
-      while let (start, stop) = nextOption(bytes, &rest, Int(fields[index].valueEnd)) {
-        let name = 8  // "timeout="
-        guard stop > start + name, isWord(bytes, start, start + name, "timeout=") else { continue }
-        var seconds = 0
-        var digit = start + name
-        while digit < stop, bytes[digit] >= 0x30, bytes[digit] <= 0x39 {
-          seconds = min(1_000_000, seconds * 10 + Int(bytes[digit] - 0x30))
-          digit += 1
-        }
-        if digit == stop { least = min(least ?? seconds, seconds) }
-      }
-    }
-    return least
-  }
-
-  /// Whether the last head's `Connection` fields name this field.
-  /// Requires: `buffer` is what was parsed.
-  public func isNamedByConnection(_ field: Field, in buffer: UnsafeRawBufferPointer) -> Bool {
-    guard let bytes = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
-    let (nameStart, nameCount) = (Int(field.start), Int(field.nameEnd - field.start))
-    for index in 0..<fieldCount where fields[index].name == .connection {
-      var rest = Int(fields[index].valueStart)
-      while let (start, stop) = nextOption(bytes, &rest, Int(fields[index].valueEnd)) {
-        guard stop - start == nameCount else { continue }
-        var isSame = true
-        for offset in 0..<nameCount
-        where lowercased(bytes[start + offset]) != lowercased(bytes[nameStart + offset]) {
-          isSame = false
-        }
-        if isSame { return true }
-      }
-    }
-    return false
-  }
-}
-
-private func lowercased(_ byte: UInt8) -> UInt8 {
-  byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
 }

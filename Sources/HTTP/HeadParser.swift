@@ -84,6 +84,11 @@ public struct HeadParser: ~Copyable {
     }
   }
 
+  /// The fields of the last head, which was parsed from `bytes`.
+  public func table(in bytes: UnsafeRawBufferPointer) -> FieldTable {
+    FieldTable(bytes, fields: fields, count: fieldCount, present: present)
+  }
+
   /// Whether the last head has a field of the name.
   @inline(__always)
   func has(_ name: FieldName) -> Bool { present & 1 << UInt64(name.rawValue) != 0 }

@@ -2,7 +2,7 @@
 // pass. What is said twice is not believed.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
-/// A field's place in the parser's list.
+/// The index of a field in a head's table.
 @frozen public struct FieldPosition: Sendable, Equatable {
   private var index: Int16 = -1
 
@@ -12,7 +12,7 @@
   public var only: Int? { index >= 0 ? Int(index) : nil }
   public var isAbsent: Bool { index == -1 }
 
-  mutating func note(_ place: Int) { index = index == -1 ? Int16(place) : -2 }
+  mutating func note(_ found: Int) { index = index == -1 ? Int16(found) : -2 }
 }
 
 /// The fields of one request's head. Worth as long as the head is.
@@ -24,15 +24,14 @@
   public private(set) var endpointHint = FieldPosition()
   public private(set) var hasForwardedFor = false
 
-  /// Requires: `parser` has just parsed a request head.
-  public init(_ parser: borrowing HeadParser) {
+  public init(_ fields: FieldTable) {
     guard
-      parser.has(.xRequestID) || parser.has(.traceparent) || parser.has(.xForwardedFor)
-        || parser.has(.xForwardedProto) || parser.has(.xForwardedHost)
-        || parser.has(.steelyardEndpoint)
+      fields.has(.xRequestID) || fields.has(.traceparent) || fields.has(.xForwardedFor)
+        || fields.has(.xForwardedProto) || fields.has(.xForwardedHost)
+        || fields.has(.steelyardEndpoint)
     else { return }
-    for index in 0..<parser.fieldCount {
-      switch parser.fields[index].name {
+    for index in 0..<fields.count {
+      switch fields[index].name {
       case .xRequestID: requestID.note(index)
       case .traceparent: traceparent.note(index)
       case .xForwardedFor: hasForwardedFor = true
@@ -42,14 +41,5 @@
       default: break
       }
     }
-  }
-}
-
-extension HeadParser {
-  /// The value of a field. Requires: `buffer` is what was parsed.
-  public func value(_ index: Int, in buffer: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-    let field = fields[index]
-    return UnsafeRawBufferPointer(
-      rebasing: buffer[Int(field.valueStart)..<Int(field.valueEnd)])
   }
 }

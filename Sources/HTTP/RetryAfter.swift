@@ -2,22 +2,15 @@
 // alone. Looked for only in answers that refuse a request.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
-extension HeadParser {
+extension FieldTable {
   /// Seconds, at most 65 535; 0 where the field is absent, came more than once, or holds a date: a
-  /// date needs the server's clock. Requires: `buffer` is what was parsed, and its head complete.
-  public func retryAfterSeconds(in buffer: UnsafeRawBufferPointer) -> Int {
-    var found: Int?
-    for index in 0..<fieldCount {
-      let field = fields[index]
-      guard field.name == .other, field.nameEnd - field.start == 11,
-        let base = buffer.baseAddress,
-        FieldName.isEqual(
-          base.assumingMemoryBound(to: UInt8.self) + Int(field.start), "retry-after")
-      else { continue }
-      guard found == nil, let seconds = Self.seconds(value(index, in: buffer)) else { return 0 }
-      found = seconds
-    }
-    return found ?? 0
+  /// date needs the server's clock.
+  public var retryAfterSeconds: Int {
+    let name: StaticString = "retry-after"
+    let word = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+    guard let index = index(of: word), self.index(of: word, from: index + 1) == nil
+    else { return 0 }
+    return Self.seconds(value(index)) ?? 0
   }
 
   private static func seconds(_ text: UnsafeRawBufferPointer) -> Int? {

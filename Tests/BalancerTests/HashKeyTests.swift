@@ -10,21 +10,21 @@ private let client = "192.0.2.7"
 
 /// Parses a request and gives it to `body` while its bytes are there.
 private func withHead<Result>(
-  _ target: String, _ fields: [String], _ body: (KeyedHead, borrowing HeadParser) -> Result
+  _ target: String, _ fields: [String], _ body: (KeyedHead) -> Result
 ) -> Result {
   let text = (["GET \(target) HTTP/1.1", "Host: a"] + fields).joined(separator: "\r\n")
   return withHead(text + "\r\n\r\n", body)
 }
 
 private func withHead<Result>(
-  _ text: String, _ body: (KeyedHead, borrowing HeadParser) -> Result
+  _ text: String, _ body: (KeyedHead) -> Result
 ) -> Result {
   var parser = HeadParser()
   var head = RequestHead()
   return Array(text.utf8).withUnsafeBytes { bytes in
     #expect(parser.parse(bytes, into: &head) == .complete, "\(text)")
     return Array(client.utf8).withUnsafeBytes { client in
-      body(KeyedHead(head: head, bytes: bytes, client: client), parser)
+      body(KeyedHead(head: head, fields: parser.table(in: bytes), client: client))
     }
   }
 }
@@ -82,7 +82,7 @@ private struct KeyRow: Sendable, CustomTestStringConvertible {
   ]
 
   @Test(arguments: cookieRows) private func aCookieIs(row: KeyRow) {
-    let found = withHead("/", row.fields) { text($0.cookie(Array("id".utf8), $1)) }
+    let found = withHead("/", row.fields) { text($0.cookie(Array("id".utf8))) }
     #expect(found == row.expected, sourceLocation: row.location)
   }
 
@@ -101,7 +101,7 @@ private struct KeyRow: Sendable, CustomTestStringConvertible {
   ]
 
   @Test(arguments: headerRows) private func aFieldIs(row: KeyRow) {
-    let found = withHead("/", row.fields) { text($0.header(Array("x-user".utf8), $1)) }
+    let found = withHead("/", row.fields) { text($0.header(Array("x-user".utf8))) }
     #expect(found == row.expected, sourceLocation: row.location)
   }
 
@@ -116,7 +116,7 @@ private struct KeyRow: Sendable, CustomTestStringConvertible {
   func aQueryParameterIs(target: String, expected: String?) {
     // A target has to begin with "/" or a scheme.
     let target = target.hasPrefix("?") ? "http://a" + target : target
-    #expect(withHead(target, []) { head, _ in text(head.query(Array("id".utf8))) } == expected)
+    #expect(withHead(target, []) { head in text(head.query(Array("id".utf8))) } == expected)
   }
 
   @Test(arguments: [
@@ -124,15 +124,15 @@ private struct KeyRow: Sendable, CustomTestStringConvertible {
     ("http://a.example/x?y", "/x"), ("http://a.example?y", "/"), ("/%41", "/%41"),
   ])
   func thePathIs(target: String, expected: String) {
-    #expect(withHead(target, []) { head, _ in text(head.path) } == expected)
+    #expect(withHead(target, []) { head in text(head.path) } == expected)
   }
 
   @Test func offsetsHoldAfterAnEmptyLine() {
     let request = "\r\nGET /p?id=q HTTP/1.1\r\nHost: a\r\nX-User: u\r\nCookie: id=c\r\n\r\n"
-    let found = withHead(request) { head, parser in
+    let found = withHead(request) { head in
       [
-        text(head.header(Array("x-user".utf8), parser)), text(head.query(Array("id".utf8))),
-        text(head.cookie(Array("id".utf8), parser)), text(head.path),
+        text(head.header(Array("x-user".utf8))), text(head.query(Array("id".utf8))),
+        text(head.cookie(Array("id".utf8))), text(head.path),
       ]
     }
     #expect(found == ["u", "q", "c", "/p"])
@@ -153,7 +153,7 @@ private struct KeyRow: Sendable, CustomTestStringConvertible {
       (pool(.leastRequest, .path), nil), (pool(.random, nil), nil),
     ] as [(Pool, String?)])
   func theKeyOfAPoolIs(pool: Pool, expected: String?) {
-    let hash = withHead("/p?id=q", ["X-User: u", "Cookie: id=c"]) { $0.hash(KeyPlan(pool), $1) }
+    let hash = withHead("/p?id=q", ["X-User: u", "Cookie: id=c"]) { $0.hash(KeyPlan(pool)) }
     #expect(hash == expected.map { KeyHash.hash($0) })
   }
 }
@@ -210,7 +210,7 @@ private struct KeyRow: Sendable, CustomTestStringConvertible {
     let affinity = try #require(Affinity(Self.pool()))
     for position in 0..<3 {
       let value = try value(position)
-      let found = withHead("/", ["Cookie: a=b; sid=\(value)"]) { affinity.position($0, $1) }
+      let found = withHead("/", ["Cookie: a=b; sid=\(value)"]) { affinity.position($0) }
       #expect(found == position)
     }
   }
@@ -223,7 +223,7 @@ private struct KeyRow: Sendable, CustomTestStringConvertible {
       "ffffffffffffffff", "gggggggggggggggg", "127.0.0.1:1", "\u{e9}\u{e9}\u{e9}\u{e9}",
     ]
     for value in strange {
-      let found = withHead("/", ["Cookie: sid=\(value)"]) { affinity.position($0, $1) }
+      let found = withHead("/", ["Cookie: sid=\(value)"]) { affinity.position($0) }
       #expect(found == nil, "\(value)")
     }
   }
@@ -232,7 +232,7 @@ private struct KeyRow: Sendable, CustomTestStringConvertible {
     let affinity = try #require(Affinity(Self.pool()))
     let good = "sid=\(try value(2))"
     func position(_ pairs: [String]) -> Int? {
-      withHead("/", ["Cookie: \(pairs.joined(separator: "; "))"]) { affinity.position($0, $1) }
+      withHead("/", ["Cookie: \(pairs.joined(separator: "; "))"]) { affinity.position($0) }
     }
     #expect(position(["sid=old", good]) == 2)
     #expect(position(["sid=1", "sid=2", "sid=3", good]) == 2)

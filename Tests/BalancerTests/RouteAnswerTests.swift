@@ -74,12 +74,12 @@ private func text(_ answer: RouteAnswer, target: String = "/", isHead: Bool = fa
       #expect(parser.parse(bytes, into: &head) == .complete)
       Array("10.0.0.9".utf8).withUnsafeBytes { client in
         ForwardedRequest(
-          head: head, bytes: bytes, noted: NotedFields(parser),
+          head: head, fields: parser.table(in: bytes), noted: NotedFields(parser.table(in: bytes)),
           client: ForwardedClient(
             address: client, peer: client, isPeerTrusted: false,
             requestID: UnsafeRawBufferPointer(start: nil, count: 0), trace: .dropped),
           host: Array("pool.example".utf8), rewrite: Array(rewrite.utf8), matchedCount: count
-        ).write(to: &writer, parser)
+        ).write(to: &writer)
       }
     }
     #expect(

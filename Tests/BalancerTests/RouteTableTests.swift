@@ -12,7 +12,7 @@ private func route(_ routes: [Route], _ head: String) -> Int {
   var parsed = RequestHead()
   return Array(head.utf8).withUnsafeBytes { bytes in
     guard parser.parse(bytes, into: &parsed) == .complete else { return -2 }
-    return table.match(parsed, bytes, parser) ?? -1
+    return table.match(parsed, parser.table(in: bytes)) ?? -1
   }
 }
 

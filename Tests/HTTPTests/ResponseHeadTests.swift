@@ -71,7 +71,7 @@ private func parse(_ text: String, answering method: Method = .get) -> (HeadVerd
     let text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: \(value)\r\n\r\n"
     Array(text.utf8).withUnsafeBytes {
       #expect(parser.parse($0, answering: .get, into: &head) == .complete)
-      #expect(parser.keepAliveSeconds(in: $0) == seconds)
+      #expect(parser.table(in: $0).keepAliveSeconds == seconds)
     }
   }
 

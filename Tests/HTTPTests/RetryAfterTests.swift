@@ -10,7 +10,7 @@ import Testing
     let text = Array("HTTP/1.1 503 Full\r\nContent-Length: 0\r\n\(fields)\r\n".utf8)
     return text.withUnsafeBytes { bytes in
       guard parser.parse(bytes, answering: .post, into: &head) == .complete else { return -1 }
-      return parser.retryAfterSeconds(in: bytes)
+      return parser.table(in: bytes).retryAfterSeconds
     }
   }
 

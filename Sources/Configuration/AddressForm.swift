@@ -1,14 +1,14 @@
-// IP addresses with ports, and what is wrong with the ones that are none.
+// IP addresses with ports, and the errors in malformed ones.
 import Primitives
 
 extension Form<SocketAddress> {
-  /// Where we accept: `0.0.0.0:8080`, `[::]:8080`, `:8080` for every IPv4 address, `localhost`.
-  /// Port 0 leaves the choice to the kernel.
+  /// A listening address: `0.0.0.0:8080`, `[::]:8080`, `:8080` for every IPv4 address, `localhost`.
+  /// With port 0 the kernel chooses the port.
   static var listenAddress: Form {
     address(portMin: 0, emptyHost: "0.0.0.0", example: "0.0.0.0:8080")
   }
 
-  /// Where an endpoint is: `10.0.0.1:8000`, `[fd00::1]:8000`, `localhost:8000`.
+  /// An endpoint's address: `10.0.0.1:8000`, `[fd00::1]:8000`, `localhost:8000`.
   static var endpointAddress: Form { address(portMin: 1, emptyHost: nil, example: "10.0.0.1:8000") }
 
   private static func address(portMin: UInt16, emptyHost: String?, example: String) -> Form {
@@ -24,7 +24,7 @@ extension Form<SocketAddress> {
         guard !scalar.isNull, !text.isEmpty, let (host, port) = split(text) else {
           throw .expected("an address and port", hint: "write it like `\(example)`")
         }
-        // `::1:8000` is one too, but has a port for whoever wrote it.
+        // `::1:8000` is an address too, but its author meant a port.
         if SocketAddress(host: "[\(text)]", port: 1) != nil, Printable.isTame(text),
           SocketAddress(host: "[\(host)]", port: 1) == nil
         {
@@ -52,7 +52,7 @@ extension Form<SocketAddress> {
       write: { YAMLText.quoted($0.description) })
   }
 
-  // Host and port around the last colon; the port is nil where there is none.
+  // Splits host and port at the last colon; the port is nil if there is none.
   private static func split(_ text: String) -> (host: String, port: String?)? {
     if text.hasPrefix("["), let end = text.lastIndex(of: "]") {
       let rest = text[text.index(after: end)...]

@@ -1,19 +1,20 @@
-// File text → Fleet, with every error at once. Pure: what is read and where it came from are
-// arguments. The rooms of the file (listeners, pools, weights, signals) have a file each.
+// Turns the text of a file into a Fleet and reports every error at once. Pure: the text and its
+// path are arguments. Each section of the file (listeners, pools, weights, signals) has a source
+// file of its own.
 package import Fleet
 import Primitives
 
 /// A configuration that was read without an error.
 package struct ConfigurationFile: Sendable {
-  /// What the file describes. Slots are not assigned (−1).
+  /// The fleet that the file describes. Endpoint indexes are not assigned (−1).
   package let fleet: Fleet
-  /// Every value in force, as YAML; one that came from a default is marked `# default`. It loads
-  /// and gives an equal fleet.
+  /// Every value in force, as YAML; defaults are marked `# default`. It loads and gives an equal
+  /// fleet.
   package let effective: String
-  /// What is allowed, but hardly meant; at most 100, in file order.
+  /// What is allowed but probably a mistake; at most 100, in file order.
   package let warnings: [Diagnostic]
 
-  /// Reads the text of a file, YAML or JSON, at most 1 MiB. `path` is for the messages only.
+  /// Reads the text of a file, YAML or JSON, at most 1 MiB. `path` is only used in messages.
   /// `isProgram` says whether a path names a program that can be run on this machine.
   package static func read(
     _ bytes: [UInt8], path: String, isProgram: (String) -> Bool = { _ in true }
@@ -34,23 +35,24 @@ package struct ConfigurationFile: Sendable {
 struct Decoder {
   let report: Report
   var fleet = Fleet()
-  /// Names of all pools in file order, those with errors too; a pool's index is its name's.
+  /// The names of all pools in file order, including those with errors; a pool's index is that of
+  /// its name.
   var poolNames: [String] = []
   var poolIndices: [String: Int] = [:]
-  /// The items of `admin.ready_unless_empty`; they name pools, which are read later.
+  /// The items of `admin.ready_unless_empty`. They name pools, which are read later.
   var readyNodes: [Node] = []
-  /// What warnings are made of; see Decoder+Warnings.swift.
+  /// Where warnings point to; see Decoder+Warnings.swift.
   var offsets = WarningOffsets()
-  /// The line where an address is listened on; nil for a default.
+  /// The line of each listening address; nil: it is a default.
   var listenLines: [SocketAddress: Int?] = [:]
-  /// Where the endpoints that are addresses stand in the file.
+  /// Where the file names endpoints by address.
   var endpointOffsets: [(address: SocketAddress, offset: Int)] = []
 
   static let timeoutRange = Nanoseconds.milliseconds(1)...Nanoseconds.seconds(86_400)
 
   init(_ report: Report) { self.report = report }
 
-  /// Fills the fleet; gives the effective configuration.
+  /// Fills the fleet; returns the effective configuration.
   mutating func decode(_ root: Node) -> Output {
     var scope = Scope(root, "the file", report)
     decodeAdmin(&scope)
@@ -78,7 +80,7 @@ struct Decoder {
     decodeAccessLog(&scope)
     decodeNames(&scope)
     decodeTracing(in: &scope)
-    // Routes name pools, so pools are read first; people read listeners first.
+    // Pools are decoded first, since routes name them, but listeners are written first, for people.
     let listenerNodes = scope.items("listeners", required: true)
     let poolEntries = scope.named("pools", required: true)
     let pools = decodePools(poolEntries ?? [])
@@ -90,8 +92,8 @@ struct Decoder {
     return scope.finish()
   }
 
-  /// Reports an address that is listened on twice, at the second. Port 0 is never the same port.
-  /// A nil offset is that of a default.
+  /// Reports an address that is listened on twice, at its second occurrence. Port 0 never counts as
+  /// the same port. A nil offset means a default.
   mutating func note(_ address: SocketAddress, at offset: Int?) {
     if address.port == 0 { return }
     let line = offset.map { report.source.position(of: $0).line }

@@ -1,28 +1,28 @@
-// Numbers with units, exactly: integer arithmetic with overflow checked, and the shortest text
-// that reads back as the same value.
+// Numbers with units, read exactly: integer arithmetic with overflow checks, and the shortest text
+// that is read back as the same value.
 package import Primitives
 
-/// Number grammars, both ways.
+/// Reads and writes numbers.
 package enum Decimal {
-  /// Unit and its factor, largest first within what `size` and `duration` write.
+  /// Units and their factors; the largest first among those that `size` and `duration` write.
   static let sizes: [(unit: String, factor: Int64)] = [
     ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10),
     ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000), ("kB", 1_000), ("B", 1),
   ]
-  /// In nanoseconds.
+  /// Factors in nanoseconds.
   static let durations: [(unit: String, factor: Int64)] = [
     ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("ms", 1_000_000), ("s", 1_000_000_000),
   ]
 
-  /// Digits only, without leading zeros, a minus before them allowed.
+  /// Digits only, without leading zeros, with an optional minus.
   static func isInteger(_ text: String) -> Bool {
     let digits = text.utf8.first == 0x2D ? text.utf8.dropFirst() : text.utf8[...]
     return !digits.isEmpty && digits.allSatisfy(isDigit)
       && (digits.count == 1 || digits.first != 0x30)
   }
 
-  /// `12`, `1.5` and a unit at once after it: the number times the unit's factor. `bare` is the
-  /// factor of a number without unit. nil: not of this form, not whole, or over 2^63.
+  /// Reads `12` or `1.5`, directly followed by a unit: the number times the unit's factor. `bare`
+  /// is the factor of a number without a unit. nil: another form, not a whole number, or over 2^63.
   static func read(
     _ text: String, units: [(unit: String, factor: Int64)], bare: Int64? = nil
   ) -> Int64? {
@@ -37,7 +37,7 @@ package enum Decimal {
     let unit = String(decoding: bytes[unitStart...], as: UTF8.self)
     guard let factor = unit.isEmpty ? bare : units.first(where: { $0.unit == unit })?.factor
     else { return nil }
-    // The digits as one integer, over 10 to the number of those behind the point.
+    // The digits as one integer, divided by 10 to the power of the number of decimals.
     var mantissa: UInt64 = 0
     var divisor: UInt64 = 1
     for index in 0..<unitStart where index != wholeEnd {
@@ -48,13 +48,13 @@ package enum Decimal {
       if index > wholeEnd { divisor *= 10 }
     }
     let product = mantissa.multipliedFullWidth(by: UInt64(factor))
-    // Else the quotient has more than 64 bits.
+    // Otherwise the quotient has more than 64 bits.
     guard product.high < divisor else { return nil }
     let (quotient, remainder) = divisor.dividingFullWidth(product)
     return remainder == 0 ? Int64(exactly: quotient) : nil
   }
 
-  /// A decimal number as YAML and JSON write it; nil for anything else, infinities included.
+  /// A decimal number as in YAML and JSON; nil for anything else, infinities included.
   static func double(_ text: String) -> Double? {
     let isDecimal = text.utf8.allSatisfy {
       isDigit($0) || $0 == 0x2D || $0 == 0x2B || $0 == 0x2E || $0 == 0x65 || $0 == 0x45
@@ -65,7 +65,7 @@ package enum Decimal {
     return value
   }
 
-  /// The shortest text that reads back as this number. Requires: finite.
+  /// The shortest text that is read back as this number. Requires: finite.
   package static func text(_ value: Double) -> String {
     let text = "\(value)"
     return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
@@ -97,7 +97,7 @@ package enum Decimal {
 
 /// Durations as operators write them.
 package enum DurationText {
-  /// `250ms`, `2s`, `1.5m`, `1h`; nil for anything else.
+  /// Reads `250ms`, `2s`, `1.5m`, `1h`; nil for anything else.
   package static func read(_ text: String) -> Nanoseconds? {
     Decimal.read(text, units: Decimal.durations).map { Nanoseconds($0) }
   }

@@ -1,4 +1,4 @@
-// `access_log`: where a line for every exchange goes.
+// `access_log`: where the line for each exchange is written.
 import Fleet
 import Primitives
 
@@ -13,7 +13,8 @@ extension Decoder {
 }
 
 extension Form<AccessLogPolicy.Destination> {
-  /// `none`, `stdout`, `stderr` or a file's path, which has a `/` so that no misspelt word is one.
+  /// `none`, `stdout`, `stderr` or the path of a file. A path needs a `/`, so that a misspelt word
+  /// is not taken for one.
   static var logDestination: Form {
     Form(
       read: { scalar throws(Misfit) in

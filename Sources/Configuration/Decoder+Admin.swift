@@ -1,4 +1,4 @@
-// `admin`: where steelyard's own server listens, and the tokens that it asks for.
+// `admin`: the address of steelyard's own server, and its tokens.
 import Fleet
 import Primitives
 
@@ -25,7 +25,7 @@ extension Decoder {
     }
   }
 
-  /// The pools that `ready_unless_empty` names. After the pools.
+  /// Decodes the pools that `ready_unless_empty` names. Call after the pools were decoded.
   mutating func decodeReadiness() {
     let scope = Scope(nil, "`admin`", report)
     fleet.readyUnlessEmpty = readyNodes.compactMap { poolIndex($0, scope) }
@@ -53,7 +53,7 @@ extension Decoder {
 }
 
 extension Scope {
-  /// `{file: PATH}` or `{env: NAME}`; nil where it is wrong. `node` is the mapping.
+  /// `{file: PATH}` or `{env: NAME}`; nil: it is wrong. `node` is the mapping.
   mutating func decodeSource(_ node: Node, _ title: String) -> TokenSource? {
     var file: String?
     var variable: String?

@@ -59,7 +59,7 @@ extension Decoder {
     }
   }
 
-  /// The list of limits of a pool or route; absent, there are none.
+  /// The rate limits of a pool or route; absent: none.
   func decodeRateLimits(_ limits: inout [RateLimit], in scope: inout Scope) {
     var outputs: [Output] = []
     var lines: [String: Int] = [:]
@@ -113,7 +113,7 @@ extension Decoder {
   }
 }
 
-/// The keys that are a word.
+/// The keys that are given as a word.
 private enum KeyWord: String, CaseIterable {
   case clientIP = "client_ip"
   case path, none

@@ -1,11 +1,12 @@
-// `canary` of a pool: the operator's own request that tries what is out of favour.
+// `canary` of a pool: the operator's own request that tries endpoints which get no requests of
+// clients.
 import Fleet
 import Primitives
 
 extension Decoder {
   private static let contentBytesMax = 65_536
 
-  // Absent or `none`: requests of clients do it.
+  // Absent or `none`: requests of clients try them.
   func decodeCanary(_ pool: inout Pool, in scope: inout Scope) {
     let isNone = scope.isWord("none", at: "canary")
     guard scope.has("canary"), !isNone else {
@@ -33,7 +34,7 @@ extension Decoder {
 }
 
 extension Form<String> {
-  /// What a request carries.
+  /// The content of a request.
   fileprivate static func content(bytesMax: Int) -> Form {
     Form(
       read: { scalar throws(Misfit) in

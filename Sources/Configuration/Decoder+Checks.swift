@@ -1,9 +1,10 @@
-// What an active check asks for and what a good answer is: statuses, content, model, fields.
+// The request of a health check and the conditions of a good answer: statuses, content, model,
+// fields.
 import Fleet
 import Primitives
 
 extension Decoder {
-  /// The keys of `health` that say what is asked and what a good answer is.
+  /// Decodes the keys of `health` that describe the request and a good answer.
   func decodeCheck(_ health: inout HealthPolicy, in scope: inout Scope) {
     scope.read("type", &health.kind, .choice)
     scope.read("path", &health.path, .path(query: true))
@@ -99,7 +100,7 @@ extension Decoder {
 }
 
 extension Scope {
-  /// Whether what the file says at the key is what it would be without it.
+  /// Whether the file's value for the key equals the default.
   fileprivate func isDefaultCheck(_ key: String, _ health: HealthPolicy) -> Bool {
     let plain = HealthPolicy()
     return switch key {
@@ -116,12 +117,12 @@ extension Scope {
 }
 
 extension Form<String> {
-  /// What stands in a path between two slashes without being encoded (RFC 3986 §3.3).
+  /// Text that may stand between two slashes of a path without encoding (RFC 3986 §3.3).
   fileprivate static var modelName: Form {
     visible("the name of a model", max: 256, refuses: " /?#:%\"<>\\^`{|}")
   }
 
-  /// A word, a number, `true`: whatever a JSON value can be compared with.
+  /// A word, a number, `true`: anything that a JSON value can be compared with.
   fileprivate static var scalarText: Form {
     Form(
       read: { scalar throws(Misfit) in

@@ -1,13 +1,13 @@
-// `headers` of requests that steelyard makes itself. Values may be secret: they may stand in a file
-// or in the environment, and neither errors nor the effective configuration show them.
+// `headers` of requests that steelyard makes itself. Values may be secret: they can come from a
+// file or the environment, and neither errors nor the effective configuration show them.
 import Fleet
 import Primitives
 
 extension Decoder {
   private static let fieldsMax = 16
 
-  /// A mapping of names to values: text, `{file: PATH}` or `{env: NAME}`.
-  /// `reserved`: further names that steelyard sets itself, in lower case.
+  /// A mapping of names to values: text, `{file: PATH}` or `{env: NAME}`. `reserved`: further names
+  /// that steelyard sets itself, in lower case.
   func decodeFields(
     _ key: String, in scope: inout Scope, reserved: [String] = []
   ) -> [HealthPolicy.Field] {
@@ -45,7 +45,7 @@ extension Decoder {
 }
 
 extension Form<String> {
-  /// A token (RFC 9110 §5.6.2) that is not one of those that steelyard sets itself.
+  /// A token (RFC 9110 §5.6.2) that is not a name which steelyard sets itself.
   fileprivate static func requestFieldName(_ reserved: [String]) -> Form {
     let own =
       ["host", "content-length", "transfer-encoding", "connection", "upgrade", "expect"] + reserved
@@ -64,7 +64,7 @@ extension Form<String> {
       write: YAMLText.scalar)
   }
 
-  /// Visible ASCII and blanks between it (RFC 9110 §5.5).
+  /// Visible ASCII, with blanks only between it (RFC 9110 §5.5).
   fileprivate static var fieldValue: Form {
     Form(
       read: { scalar throws(Misfit) in

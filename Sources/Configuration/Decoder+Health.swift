@@ -17,7 +17,7 @@ extension Decoder {
     }
   }
 
-  // `auto` or absent: those of `Pool.failureStatuses`. A list: these and no others.
+  // `auto` or absent: the statuses of `Pool.failureStatuses`. A list: exactly these.
   private func decodeFailures(_ statuses: inout RetryStatuses?, in scope: inout Scope) {
     let form = Form<ClosedRange<Int>>.statuses(400...599, example: "500-599")
     let isAuto = !scope.has("statuses") || scope.isWord("auto", at: "statuses")
@@ -51,7 +51,7 @@ extension Decoder {
     }
   }
 
-  // Absent or `none`: no probes. `{}`: probes with every default.
+  // Absent or `none`: no checks. `{}`: checks with every default.
   func decodeHealth(_ pool: inout Pool, in scope: inout Scope) {
     let isNone = scope.isWord("none", at: "health")
     guard scope.has("health"), !isNone else {
@@ -76,12 +76,12 @@ extension Decoder {
 }
 
 extension Scope {
-  /// Whether the key's value is that word.
+  /// Whether the value of the key is that word.
   package func isWord(_ word: String, at key: String) -> Bool {
     if case .scalar(let scalar)? = node(key)?.content { scalar.text == word } else { false }
   }
 
-  /// Reports `low >= high`, at the one of the two that the file gives, the first where both are.
+  /// Reports `low >= high` at the key that the file gives, at the first one if it gives both.
   func requireOrder<Value: Comparable>(
     _ lowKey: String, _ low: Value, below highKey: String, _ high: Value,
     _ write: (Value) -> String

@@ -1,5 +1,5 @@
-// `hooks`: what is to be done when something happens. Each has events and one action: a command
-// without a shell, or an HTTP request.
+// `hooks`: actions for certain events. Each hook has events and one action: a command without a
+// shell, or an HTTP request.
 import Fleet
 import Primitives
 
@@ -8,7 +8,7 @@ extension Decoder {
   private static let hooksMax = 32
   private static let wordsMax = 64
 
-  /// Requires: the pools are read.
+  /// Requires: the pools are decoded.
   mutating func decodeHooks(_ scope: inout Scope) {
     let isGiven = scope.has("hooks")
     var outputs: [Output] = []
@@ -52,7 +52,7 @@ extension Decoder {
   }
 
   private func decodePools(of hook: inout HookPolicy, _ scope: inout Scope) {
-    // A word in the list's place: all of them.
+    // A word instead of the list: all pools.
     if let node = scope.node("pools"), case .scalar(let scalar) = node.content {
       if scalar.text == "any" {
         scope.claim("pools")
@@ -138,7 +138,7 @@ extension Decoder {
     }
   }
 
-  /// The words between braces.
+  /// The words in braces.
   private static func braced(_ text: String) -> [String] {
     text.split(separator: "{", omittingEmptySubsequences: false).dropFirst().compactMap { part in
       part.firstIndex(of: "}").map { String(part[..<$0]) }
@@ -147,7 +147,7 @@ extension Decoder {
 }
 
 extension Form<String> {
-  /// An argument of a command: anything but NUL and other control characters, up to 1 KiB.
+  /// An argument of a command: no NUL or other control characters, up to 1 KiB.
   fileprivate static var word: Form {
     Form(
       read: { scalar throws(Misfit) in
@@ -164,7 +164,7 @@ extension Form<String> {
 }
 
 extension Form<HookPolicy.WebTarget> {
-  /// `http://127.0.0.1:9000/path`: an IP address or `localhost`, nothing is looked up.
+  /// `http://127.0.0.1:9000/path`: an IP address or `localhost`; names are not resolved.
   fileprivate static var webTarget: Form {
     let address = Form<SocketAddress>.endpointAddress
     let path = Form<String>.path(query: true)

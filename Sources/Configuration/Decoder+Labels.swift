@@ -1,10 +1,10 @@
-// `labels`: which series of a metric belong to a signal. `{gpu: "0"}`, `{gpu: ["0", "1"]}`,
+// `labels`: the series of a metric that belong to a signal. `{gpu: "0"}`, `{gpu: ["0", "1"]}`,
 // `{mode: {not: [idle]}}`, `{device: {matches: "sd.*", not_matches: "sda.*"}}`.
 import Fleet
 import Primitives
 
 extension Decoder {
-  /// Reads conditions; where the key is absent, `labels` stays what it is: the default.
+  /// Reads the conditions; if the key is absent, `labels` keeps its default.
   func readLabels(
     _ key: String, _ labels: inout [SampleSelector.LabelMatch], _ format: ScrapeSource.Format,
     in scope: inout Scope
@@ -48,7 +48,7 @@ extension Decoder {
   }
 }
 
-/// What a label's mapping may say.
+/// The keys of a label's mapping.
 private enum LabelWord: String, CaseIterable {
   case not, matches
   case notMatches = "not_matches"
@@ -69,7 +69,7 @@ private enum LabelWord: String, CaseIterable {
 }
 
 extension [SampleSelector.LabelMatch] {
-  /// As `labels` are written. Several conditions on one label stand in one mapping.
+  /// The form of `labels` in the file. Several conditions on one label share one mapping.
   var output: Output {
     var entries: [Output.Entry] = []
     for match in self where !entries.contains(where: { $0.key == match.label }) {
@@ -91,7 +91,7 @@ extension [SampleSelector.LabelMatch] {
 }
 
 extension Form<String> {
-  /// The value of a label; it may be empty, as `""`.
+  /// The value of a label; it may be empty: `""`.
   fileprivate static var labelValue: Form {
     Form(
       read: { scalar throws(Misfit) in

@@ -43,7 +43,7 @@ extension Decoder {
           at: node.offset, "this listener needs `pool` or `routes`",
           hint: "the pools are \(Suggestion.names(poolNames))")
       }
-      // The one route of a listener without `routes` is all defaults.
+      // A listener without `routes` has one route, with defaults only.
       var route = Scope(nil, "this route", report)
       var seen: [RouteKey: Int] = [:]
       outputs.append(decodeRoute(&route, &listener, &seen, whole: pool))
@@ -53,11 +53,11 @@ extension Decoder {
     return scope.finish()
   }
 
-  // The pool that a listener or route names.
+  // The index of the pool that a listener or route names.
   func poolIndex(_ node: Node, _ scope: Scope) -> Int? {
     guard let name = scope.decode(node, "`pool`", .text("the name of a pool")) else { return nil }
     if let index = poolIndices[name] { return index }
-    // A hostile file has many names to compare with, many times.
+    // A hostile file may have many names to compare, many times.
     let namesMax = 200
     let names = Array(poolNames.prefix(report.isFull ? 0 : namesMax))
     report.error(

@@ -1,9 +1,9 @@
 // `match` of a route: hosts, path, methods, header fields. Two routes with the same conditions are
-// an error, because one of them would never be used.
+// an error, because the second one would never be used.
 import Fleet
 import Primitives
 
-/// One combination of conditions that a route stands for: it may be there once in a listener.
+/// One combination of a route's conditions; each may occur once in a listener.
 struct RouteKey: Hashable {
   let host: HostPattern?
   let path: PathPattern
@@ -28,7 +28,7 @@ extension Decoder {
       match.fields = decodeFields(&section)
       for key in ["path_prefix", "path"] where section.has(key) { offset = section.offset(of: key) }
     }
-    // Conditions that could not be read are no second "any".
+    // Conditions with errors must not count as a second "any".
     if report.count == errorCount { note(match, at: offset, &seen) }
   }
 
@@ -48,7 +48,7 @@ extension Decoder {
     }
   }
 
-  // One word or a list of them, without repetitions.
+  // One word or a list of distinct words.
   private func decodeWords<Value: Hashable>(
     _ key: String, _ form: Form<Value>, _ countMax: Int, _ section: inout Scope
   ) -> [Value] {
@@ -73,7 +73,7 @@ extension Decoder {
     return values
   }
 
-  // Header names, each with its condition.
+  // Header names with their conditions.
   private func decodeFields(_ section: inout Scope) -> [FieldCondition] {
     var outputs: [Output.Entry] = []
     var fields: [FieldCondition] = []

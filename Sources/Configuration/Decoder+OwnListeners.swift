@@ -1,11 +1,12 @@
-// An endpoint that is a listener of the same file: each request to it would come back as a further
-// one, until every connection is used up. Seen where addresses say it; not which addresses the
-// machine has, nor what a host name will resolve to.
+// Rejects an endpoint that is a listener of the same file: each request to it would come back as
+// another one, until every connection is used up. Only addresses are compared; the machine's own
+// addresses and the addresses of host names are unknown here.
 import Fleet
 import Primitives
 
 extension Decoder {
-  /// Reports every endpoint that is an own listener. Requires: listeners and pools are decoded.
+  /// Reports every endpoint that is a listener of this file. Requires: listeners and pools are
+  /// decoded.
   func refuseOwnListeners() {
     let listeners = Dictionary(grouping: fleet.listeners.map(\.address), by: \.port)
     for (address, offset) in endpointOffsets {
@@ -18,13 +19,13 @@ extension Decoder {
     }
   }
 
-  /// Whether a connection to `address` may come out at a listener of the same port.
+  /// Whether a connection to `address` may reach a listener with the same port.
   static func reaches(_ address: SocketAddress, _ listener: SocketAddress) -> Bool {
     let (target, own) = (IPAddress(address), IPAddress(listener))
     if target == own { return true }
-    // To connect to the address of all interfaces is to connect to the machine itself.
+    // A connection to the wildcard address reaches the machine itself.
     let isLocal = address.isLoopback || isWildcard(target)
-    // [::] takes IPv4 too, 0.0.0.0 nothing else.
+    // [::] accepts IPv4 too, 0.0.0.0 only IPv4.
     if isWildcard(own) { return isLocal && (!own.isV4 || target.isV4) }
     return isWildcard(target) && listener.isLoopback && target.isV4 == own.isV4
   }

@@ -1,4 +1,4 @@
-// `pools`: endpoints and how they are picked, probed and kept.
+// `pools`: endpoints, and how they are picked, checked and kept alive.
 import Fleet
 import Primitives
 
@@ -103,7 +103,7 @@ extension Decoder {
     requirePrimary(pool, scope)
   }
 
-  // A metrics address that nobody reads is a mistake.
+  // A metrics address that no page uses is a mistake.
   private func requirePages(_ pool: Pool, _ scope: Scope) {
     let hasPlaces =
       pool.endpoints.contains { $0.metrics != nil }
@@ -118,7 +118,7 @@ extension Decoder {
         "write `weights: {scrape: [{preset: triton}]}` or what fits; its first page is read there")
   }
 
-  // An endpoint, or what the endpoints of a host name will be. Returns what it is called.
+  // Appends an endpoint, or the template for the endpoints of a host name. Returns its name.
   private func append(_ endpoint: Endpoint, at address: EndpointAddress, to pool: inout Pool)
     -> String
   {

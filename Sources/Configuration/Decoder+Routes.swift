@@ -1,5 +1,5 @@
-// `routes` of a listener: what becomes of the requests that match. `Decoder+Match.swift` reads what
-// they match.
+// `routes` of a listener: what happens to matching requests. `Decoder+Match.swift` reads the
+// conditions.
 import Fleet
 import Primitives
 
@@ -7,7 +7,7 @@ extension Decoder {
   /// The most routes of a listener: a request may be compared with each of them.
   static let routesMax = 1_000
 
-  /// Appends a route to the listener. `seen` is where the conditions of earlier routes stand;
+  /// Appends a route to the listener. `seen` holds the positions of earlier routes' conditions;
   /// `whole` is the pool of a listener without routes.
   func decodeRoute(
     _ scope: inout Scope, _ listener: inout Listener, _ seen: inout [RouteKey: Int],
@@ -22,7 +22,7 @@ extension Decoder {
     return scope.finish()
   }
 
-  /// `pool`, `redirect` or `respond`, and the keys that go with a pool.
+  /// Decodes `pool`, `redirect` or `respond`, and the keys that belong to a pool.
   private func decodeAction(_ scope: inout Scope, _ route: inout Route, _ whole: Node?) {
     let actions = ["pool", "redirect", "respond"].filter { scope.has($0) }
     if actions.count > 1 {
@@ -116,7 +116,7 @@ extension Decoder {
     scope.read("idempotent", &route.isIdempotent, .truth)
   }
 
-  // `/api` → `/` would make `//x` of `/api/x`, and `/api/` → `/new` would make `/newx` of it.
+  // `/api` → `/` would turn `/api/x` into `//x`, and `/api/` → `/new` into `/newx`.
   private func checkRewrite(_ scope: Scope, _ route: Route) {
     guard let rewrite = route.rewrite, case .prefix(let prefix) = route.match.path,
       rewrite.hasSuffix("/") != prefix.hasSuffix("/")
@@ -129,7 +129,7 @@ extension Decoder {
         + Printable.quoted(rewrite + example))
   }
 
-  // A route's own timeouts are the pool's with what the route changes.
+  // A route's timeouts are those of the pool, except where the route sets its own.
   private func decodeTimeouts(_ scope: inout Scope, _ route: inout Route) {
     var isEmpty = true
     let node = scope.claim("timeouts")
@@ -148,7 +148,7 @@ extension Decoder {
     scope.put("timeouts", section.finish())
   }
 
-  /// The keys of `timeouts`, in a pool and in a route.
+  /// Reads the keys of `timeouts`, in a pool and in a route.
   static func read(_ timeouts: inout ExchangeTimeouts, in scope: inout Scope) {
     scope.read("connect", &timeouts.connect, .duration(timeoutRange))
     scope.read("send", &timeouts.send, .duration(timeoutRange))

@@ -1,15 +1,15 @@
-// `signals`: which numbers of a page are read, and what of them is normal and what an alarm.
+// `signals`: the numbers that are read from a page, with their normal and alarm values.
 import Fleet
 import Primitives
 
-/// How a number is made of samples; the words of the file for `SignalSource`.
+/// How a number is derived from samples; the file's words for `SignalSource`.
 enum SignalKind: String, CaseIterable {
   case gauge, rate, ratio
   case rateRatio = "rate_ratio"
   case rateOver = "rate_over"
   case mean, quantile
 
-  /// Whether there is a divisor, `of`.
+  /// Whether the signal has a divisor, `of`.
   var isQuotient: Bool { self == .ratio || self == .rateRatio || self == .rateOver }
 
   init(_ source: SignalSource) {
@@ -24,7 +24,7 @@ enum SignalKind: String, CaseIterable {
     }
   }
 
-  /// Whether a signal is a utilisation where the file does not say.
+  /// Whether a signal is a utilisation if the file does not say.
   func isRatio(_ thresholds: SignalSpec.Thresholds?) -> Bool {
     switch self {
     case .ratio, .rateRatio: true
@@ -35,7 +35,7 @@ enum SignalKind: String, CaseIterable {
 }
 
 extension Decoder {
-  /// The preset's signals with what the file changes, then the file's own, in file order.
+  /// Decodes the preset's signals with the file's changes, then the file's own ones, in file order.
   func decodeSignals(_ source: inout ScrapeSource, _ preset: Preset?, in scope: inout Scope) {
     let isRequired = preset == nil
     var specs = preset?.signals ?? []
@@ -74,7 +74,7 @@ extension Decoder {
     scope.put("signals", .sequence(outputs))
   }
 
-  // A signal of the preset: its samples are the preset's.
+  // A signal of the preset keeps the preset's samples.
   private func changed(_ base: SignalSpec, in scope: inout Scope) -> SignalSpec {
     _ = scope.claim("metric")
     for key in ["labels", "kind", "of", "of_labels", "quantile", "complement"] {
@@ -88,7 +88,7 @@ extension Decoder {
     return spec
   }
 
-  // A signal that the file describes in full.
+  // A signal that the file describes completely.
   private func own(
     _ name: String, _ format: ScrapeSource.Format, in scope: inout Scope
   ) -> SignalSpec {
@@ -109,7 +109,7 @@ extension Decoder {
     return spec
   }
 
-  // How the number is made, with the keys that only some kinds have.
+  // How the number is derived, with the keys that only some kinds have.
   private func source(
     _ kind: SignalKind, _ selector: SampleSelector, _ format: ScrapeSource.Format,
     in scope: inout Scope
@@ -167,8 +167,8 @@ extension Decoder {
     }
   }
 
-  // What a file may change of every signal.
-  // `guess` says whether a signal is a utilisation where the file does not.
+  // Decodes what a file may change in every signal. `guess` says whether a signal is a utilisation
+  // if the file does not.
   private func tune(
     _ spec: inout SignalSpec, in scope: inout Scope,
     guess: (SignalSpec) -> Bool = { $0.isRatio }
@@ -202,7 +202,7 @@ extension Decoder {
     }
   }
 
-  // One metric name; several, of which the first that a page has is read; or `{all: [a, b]}`.
+  // One metric name; several, of which the first one on the page is read; or `{all: [a, b]}`.
   private func metric(_ key: String, in scope: inout Scope) -> SampleSelector {
     func names(_ key: String, in scope: inout Scope) -> [String] {
       let nodes = scope.items(key, required: true) ?? []

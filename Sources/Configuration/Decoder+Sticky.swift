@@ -1,9 +1,9 @@
-// `hash` and `affinity` of a pool: what brings requests back to an endpoint.
+// `hash` and `affinity` of a pool: what leads related requests to the same endpoint.
 import Fleet
 import Primitives
 
 extension Decoder {
-  // Absent or `none`: the default, where the policy has a use for it at all.
+  // Absent or `none`: the default, if the policy uses a hash at all.
   func decodeHash(_ pool: inout Pool, in scope: inout Scope) {
     let isUsed = pool.balance == .hash || pool.balance == .ipHash
     let isNone = scope.isWord("none", at: "hash")
@@ -79,7 +79,7 @@ extension Decoder {
     pool.affinity = policy
   }
 
-  // Backups take over from somebody.
+  // Backups need a primary that they can replace.
   func requirePrimary(_ pool: Pool, _ scope: Scope) {
     let all = pool.endpoints + pool.names.map(\.template)
     guard !all.isEmpty, all.allSatisfy(\.isBackup) else { return }
@@ -89,7 +89,7 @@ extension Decoder {
   }
 }
 
-/// The keys of `hash` of which one is given.
+/// The keys of `hash`, of which exactly one is given.
 private struct HashKeys {
   static let uselessMessage = "`balance: ip_hash` takes the client's address, `hash` names no key"
 
@@ -105,7 +105,7 @@ private struct HashKeys {
     scope.read("path", &path, .truth)
   }
 
-  /// As `hash: path` is written in full.
+  /// The full form of `hash: path`.
   static func output(ofPath loadFactor: Double) -> Output {
     let names = ["header", "cookie", "query"]
     return .mapping(
@@ -142,7 +142,7 @@ extension Form<String> {
       write: YAMLText.scalar)
   }
 
-  /// The name of a query parameter, as it stands in a request: visible ASCII but `&`, `=`, `#`.
+  /// The name of a query parameter as in a request: visible ASCII except `&`, `=`, `#`.
   fileprivate static var parameter: Form {
     Form(
       read: { scalar throws(Misfit) in
@@ -158,7 +158,7 @@ extension Form<String> {
       write: YAMLText.scalar)
   }
 
-  /// A path that may stand in a cookie's attribute (RFC 6265 §4.1.1).
+  /// A path that is allowed in a cookie's attribute (RFC 6265 §4.1.1).
   fileprivate static var cookiePath: Form {
     let path = Form.path(query: false)
     return Form(

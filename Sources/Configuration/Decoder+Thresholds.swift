@@ -5,7 +5,7 @@ import Primitives
 extension Decoder {
   private enum Learned: String, CaseIterable { case learned }
 
-  /// Absent, every threshold is its default. A profile's name alone stands for all of its numbers.
+  /// Absent: every threshold has its default. A profile's name alone stands for all of its numbers.
   func decodeThresholds(_ pool: inout Pool, in scope: inout Scope) {
     var profile = ThresholdPolicy.Profile.learned
     if isWord(scope.node("thresholds")) {

@@ -1,10 +1,10 @@
-// What a file may say, but hardly means: pools that no route leads to, retries that end before the
-// backups, hooks whose program is not there.
+// Warnings about what a file may say but probably does not mean: pools without a route, retries
+// that end before the backups, hooks whose program does not exist.
 import Fleet
 
-/// Where in the file warnings point to. Byte offsets.
+/// The positions in the file that warnings point to. Byte offsets.
 struct WarningOffsets {
-  /// The key of each pool, and its `retries`, in the order of the fleet's pools.
+  /// The key of each pool and its `retries`, in the order of the fleet's pools.
   var pools: [(name: Int, retries: Int)] = []
   /// The first word of each hook's `run`.
   var programs: [(path: String, offset: Int)] = []
@@ -32,7 +32,7 @@ extension Decoder {
     }
   }
 
-  /// Only what `max` could reach at all is worth a word.
+  /// Warns only if a larger `max` could reach the backups.
   private func warnOfBackups(_ pool: Pool, at offset: Int) {
     let primaries = pool.endpoints.count { !$0.isBackup }
     let hasBackups =

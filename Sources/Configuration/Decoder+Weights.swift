@@ -1,4 +1,4 @@
-// `weights`: the law of a pool and the pages it reads.
+// `weights`: the law of a pool and the pages that it reads.
 import Fleet
 import Primitives
 
@@ -27,7 +27,7 @@ extension Decoder {
     if report.count == errorCount { checkLaw(policy, scope) }
   }
 
-  // A law that can never hear of a load would keep every weight as it is, in silence.
+  // A law without any load signal would silently leave every weight unchanged.
   private func checkLaw(_ policy: WeightPolicy, _ scope: Scope) {
     let signals = policy.scrapes.flatMap(\.signals)
     let law = policy.law.rawValue
@@ -97,7 +97,7 @@ extension Decoder {
     scope.put("steps", .sequence(outputs + [row(nil, otherwise, isDefault: false)]))
   }
 
-  // One metrics page; a preset gives what the file leaves out.
+  // One metrics page; a preset provides what the file leaves out.
   private func decodeScrape(_ node: Node, _ policy: inout WeightPolicy) -> Output {
     var scope = Scope(node, "this page", report)
     var preset: Preset?
@@ -115,7 +115,7 @@ extension Decoder {
     scope.read("strict", &source.isStrict, .truth)
     var labels: [SampleSelector.LabelMatch] = []
     readLabels("labels", &labels, source.format, in: &scope)
-    // After a wrong preset, what its signals leave out is not known.
+    // After an invalid preset, it is unknown what the signals leave out.
     if scope.has("preset"), preset == nil, !scope.isWord("none", at: "preset") {
       _ = scope.claim("signals")
     } else {

@@ -1,17 +1,17 @@
-// Who is believed what on the wire: trusted proxies, the PROXY protocol, tracing fields, hints; and
+// Trust on the wire: trusted proxies, the PROXY protocol, tracing fields, endpoint preferences; and
 // how slowly a client may send.
 import Fleet
 import Primitives
 
 extension Decoder {
-  /// The keys of a listener that say what its clients may tell of themselves.
+  /// Decodes the keys of a listener that decide what its clients are trusted with.
   func decodeWire(_ listener: inout Listener, in scope: inout Scope) {
     scope.read("body_rate_min", &listener.bodyRateMin, Form.size(1...1_000_000_000).or("none"))
     readRanges("trusted_proxies", &listener.trustedProxies, in: &scope)
     scope.read("proxy_protocol", &listener.proxyProtocol, .truth)
   }
 
-  /// `tracing` and `hints` of the file.
+  /// Decodes `tracing` and `hints` of the file.
   mutating func decodeTracing(in scope: inout Scope) {
     scope.section("tracing") { tracing in
       tracing.read("request_id", &fleet.tracing.requestID, .choice)
@@ -24,7 +24,7 @@ extension Decoder {
     }
   }
 
-  /// A list of networks; absent, the default stays.
+  /// A list of networks; if it is absent, the default stays.
   private func readRanges(_ key: String, _ ranges: inout [AddressRange], in scope: inout Scope) {
     let isDefault = !scope.has(key)
     let nodes = scope.items(key) ?? []

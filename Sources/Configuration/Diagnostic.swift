@@ -1,14 +1,14 @@
-// What is wrong with a configuration file and where, as an operator reads it.
-// Text of the file is shown with its control characters replaced: it may be hostile.
+// What is wrong in a configuration file, and where, as the operator reads it. Control characters in
+// quoted text are replaced, since the file may be hostile.
 
-/// One error in a configuration file, or one thing that is allowed but hardly meant.
+/// One error in a configuration file, or something that is allowed but probably a mistake.
 package struct Diagnostic: Error, Sendable, Equatable {
   package enum Severity: String, Sendable {
     case error, warning
   }
 
   package var severity = Severity.error
-  /// The file as the operator named it.
+  /// The file's path as the operator gave it.
   package let path: String
   /// Counted from 1.
   package let line: Int
@@ -16,14 +16,13 @@ package struct Diagnostic: Error, Sendable, Equatable {
   package let column: Int
   /// One line, without a full stop.
   package let message: String
-  /// What to do about it, where that can be guessed.
+  /// What to do about it, if that can be guessed.
   package let hint: String?
-  /// The line of the file without its end; "" where the file has none to show.
+  /// The line of the file without its end; "" if there is none to show.
   package let sourceLine: String
 
   /// `path:line:column: error: message` (or `warning:`), the source line, a caret, a hint; no
-  /// newline at the end.
-  /// Of a very long source line only the part around the caret is shown.
+  /// newline at the end. Of a very long source line only the part around the caret is shown.
   package var rendered: String {
     var text = "\(path):\(line):\(column): \(severity.rawValue): \(message)"
     if let (excerpt, indent) = excerpt { text += "\n\(excerpt)\n\(indent)^" }
@@ -51,7 +50,7 @@ package struct Diagnostic: Error, Sendable, Equatable {
     return (before + Printable.line(after), Self.indent(under: before))
   }
 
-  // Tabs stay tabs, so that the caret moves with the line; wide characters are two spaces.
+  // Tabs stay tabs, so that the caret stays aligned; wide characters become two spaces.
   private static func indent(under text: String) -> String {
     var indent = ""
     for character in text {
@@ -63,16 +62,16 @@ package struct Diagnostic: Error, Sendable, Equatable {
 
 /// Every error of a file, in file order; at least one.
 package struct ConfigurationErrors: Error, Sendable, Equatable {
-  /// Ordered by line and column. At most 1000, then one that says that there are more.
+  /// Sorted by line and column. At most 1000, then one that says that there are more.
   package let diagnostics: [Diagnostic]
 
   /// All diagnostics as text, one after another; no newline at the end.
   package var rendered: String { diagnostics.map(\.rendered).joined(separator: "\n") }
 }
 
-/// Text of unknown origin made safe for a terminal.
+/// Makes text of unknown origin safe for a terminal.
 enum Printable {
-  /// Control characters, tabs excepted, become U+FFFD.
+  /// Control characters, except tabs, become U+FFFD.
   static func line(_ text: String) -> String {
     var result = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
@@ -81,7 +80,7 @@ enum Printable {
     return String(result)
   }
 
-  /// `text` between backquotes, at most 60 characters of it, control characters as `\u{..}`.
+  /// `text` in backquotes, at most 60 characters of it, with control characters as `\u{..}`.
   static func quoted(_ text: String) -> String {
     let charactersMax = 60
     var result = "`"
@@ -98,12 +97,13 @@ enum Printable {
     return result + "`"
   }
 
-  /// Short and without control characters: fit to be part of a hint.
+  /// Whether the text is short and without control characters, so that it can be part of a hint.
   static func isTame(_ text: String) -> Bool {
     (1...60).contains(text.utf8.count) && !text.unicodeScalars.contains(where: isControl)
   }
 
-  /// Takes two columns in a terminal (East Asian wide and emoji blocks, roughly Unicode UAX #11).
+  /// Whether the character takes two columns in a terminal (East Asian wide and emoji blocks,
+  /// roughly Unicode UAX #11).
   static func isWide(_ character: Character) -> Bool {
     guard let scalar = character.unicodeScalars.first else { return false }
     if character.unicodeScalars.contains("\u{FE0F}") { return true }

@@ -1,8 +1,8 @@
-// Where an endpoint is: an address, or a host name that is resolved while steelyard runs.
+// The address of an endpoint: an IP address, or a host name that is resolved while steelyard runs.
 import Fleet
 import Primitives
 
-/// What `address` of an endpoint says.
+/// The value of an endpoint's `address`.
 enum EndpointAddress: Equatable {
   case address(SocketAddress)
   /// Lower case.
@@ -36,8 +36,9 @@ extension Form<EndpointAddress> {
     return .name(host: host, port: port)
   }
 
-  /// Labels of letters, digits, `-` and `_` (Docker's service names have them), 63 bytes each and
-  /// 253 together (RFC 1123 §2.1); the last one is no number, or it would be a wrong IPv4 address.
+  /// Labels of letters, digits, `-` and `_` (which Docker's service names contain), 63 bytes each
+  /// and 253 together (RFC 1123 §2.1). The last label must not be a number: that would be a
+  /// malformed IPv4 address.
   private static func isHostName(_ text: String) -> Bool {
     let name = text.hasSuffix(".") ? text.dropLast() : text[...]
     guard (1...253).contains(name.utf8.count) else { return false }

@@ -1,20 +1,20 @@
-// A form is one kind of scalar: how it is read, what range it has, how it is written back.
-// Law: `read(write(x)) == x` for every x that `read` gives.
+// A form is one kind of scalar: how it is read, its range, and how it is written. Law:
+// `read(write(x)) == x` for every x that `read` returns.
 import Fleet
 package import Primitives
 
-/// Why a scalar is not of the form asked for.
+/// Why a scalar does not fit the form.
 package enum Misfit: Error {
   /// "`key` must be \(what), not `text`".
   case expected(_ what: String, hint: String? = nil)
-  /// A whole message.
+  /// A complete message.
   case problem(_ message: String, hint: String? = nil)
 }
 
-/// Text ↔ value.
+/// Converts text to a value and back.
 package struct Form<Value> {
   package let read: (Scalar) throws(Misfit) -> Value
-  /// YAML, quoted where it has to be.
+  /// YAML, quoted if necessary.
   package let write: (Value) -> String
 
   /// Law: `read(write(x)) == x`.
@@ -25,7 +25,7 @@ package struct Form<Value> {
     self.write = write
   }
 
-  /// This form, or nil written as `word`.
+  /// This form, with nil written as `word`.
   package func or(_ word: String) -> Form<Value?> {
     Form<Value?>(
       read: { scalar throws(Misfit) in
@@ -146,7 +146,7 @@ extension Form<Bool> {
 }
 
 extension Form where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
-  /// One of the cases' words.
+  /// One of the words of the cases.
   package static var choice: Form {
     Form(
       read: { scalar throws(Misfit) in
@@ -178,8 +178,8 @@ extension Form<String> {
       write: YAMLText.scalar)
   }
 
-  /// What stands in a request's first line: `/` and visible ASCII (RFC 9112 §3.2.1), without `#`
-  /// and, where it is compared with a path alone, without `?`.
+  /// Text that may stand in a request line: `/` and visible ASCII (RFC 9112 §3.2.1), without `#`,
+  /// and without `?` if it is compared with a path alone.
   static func path(query: Bool) -> Form {
     Form(
       read: { scalar throws(Misfit) in

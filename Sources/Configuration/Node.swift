@@ -1,13 +1,13 @@
-// What a configuration file says, before anybody asks what it means. Every node knows where it
-// stands; scalars keep their text and whether they were quoted, and nothing guesses their type.
+// The contents of a configuration file before they are interpreted. Every node knows its position;
+// scalars keep their text and whether they were quoted, and no type is guessed.
 
-/// A value of the file.
+/// A value in the file.
 package struct Node {
   package enum Content {
     case scalar(Scalar)
     case sequence([Node])
     case mapping([Entry])
-    /// Already reported (an alias): whoever meets it stays silent.
+    /// An error that was already reported (an alias): it is not reported again.
     case unusable
   }
 
@@ -21,11 +21,11 @@ package struct Node {
     package let offset: Int
   }
 
-  /// A byte offset of the source text; `SourceText.position` makes a line and column of it.
+  /// A byte offset of the source text; `SourceText.position` converts it to line and column.
   package let offset: Int
   package let content: Content
 
-  /// What it is, for messages.
+  /// The kind of node, for messages.
   package var kind: String {
     switch content {
     case .scalar(let scalar):
@@ -42,12 +42,12 @@ package struct Node {
     }
   }
 
-  /// The text of a scalar; nil where it is none.
+  /// The text of a scalar; nil: the node is not a scalar.
   var scalarText: String? {
     if case .scalar(let scalar) = content { scalar.text } else { nil }
   }
 
-  /// The same without the text itself, where that may be secret.
+  /// The kind without the text, which may be secret.
   package var kindWithoutText: String {
     if case .scalar(let scalar) = content, !scalar.isNull, !scalar.text.isEmpty { return "text" }
     return kind
@@ -56,10 +56,10 @@ package struct Node {
   var isUnusable: Bool { if case .unusable = content { true } else { false } }
 }
 
-/// The text of a scalar, its quotes and escapes undone.
+/// The text of a scalar, with quotes and escapes resolved.
 package struct Scalar {
   package let text: String
-  /// Written without quotes.
+  /// Whether it was written without quotes.
   package let isPlain: Bool
 
   /// YAML 1.2 §10.3.2: an empty plain scalar and the words for null.

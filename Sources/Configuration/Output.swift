@@ -1,9 +1,9 @@
-// The effective configuration: every value that is in force, as YAML that loads again. What came
-// from a default is marked.
+// The effective configuration: every value in force, as YAML that can be loaded again. Defaults are
+// marked.
 
 /// A value to be written.
 package enum Output {
-  /// One line of YAML; marked `# default` where the file did not give it.
+  /// One line of YAML; marked `# default` if the file did not give it.
   case value(String, isDefault: Bool)
   case mapping([Entry])
   case sequence([Output])
@@ -14,10 +14,11 @@ package enum Output {
     package init(_ key: String, _ value: Output) { (self.key, self.value) = (key, value) }
   }
 
-  /// The value on one line, for short rows. It is marked as a default if every part is one.
+  /// The value on one line, for short rows. It is marked as a default if all of its parts are
+  /// defaults.
   package var inline: Output { .value(text, isDefault: isDefault) }
 
-  /// Block style, two spaces a level, a newline after every line.
+  /// Block style, two spaces per level, a newline after every line.
   var yaml: String { lines.map { $0 + "\n" }.joined() }
 
   private var isDefault: Bool {
@@ -65,14 +66,14 @@ package enum Output {
   }
 }
 
-/// Text as a YAML scalar.
+/// Writes text as a YAML scalar.
 enum YAMLText {
-  // What some YAML reader takes for something else than text.
+  // Words that some YAML reader does not read as text.
   private static let words: Set<String> = [
     "null", "true", "false", "yes", "no", "on", "off", "y", "n",
   ]
 
-  /// Plain where that is safe, else in double quotes.
+  /// Plain if that is safe, else in double quotes.
   static func scalar(_ text: String) -> String {
     let isSafe = text.utf8.enumerated().allSatisfy { index, byte in
       switch byte {
@@ -84,7 +85,8 @@ enum YAMLText {
     return isSafe && !text.isEmpty && !words.contains(text.lowercased()) ? text : quoted(text)
   }
 
-  /// In double quotes, with JSON's escapes; what YAML does not allow raw is escaped.
+  /// In double quotes, with JSON's escapes; characters that YAML does not allow unescaped are
+  /// escaped.
   static func quoted(_ text: String) -> String {
     var result = String.UnicodeScalarView()
     result.append("\"")

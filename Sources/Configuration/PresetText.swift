@@ -1,9 +1,9 @@
-// A preset as an item of `scrape`, its signals in full: to be read, or pasted and changed.
-// Law: the configuration reads it as the same signals.
+// A preset as an item of `scrape` with all its signals, to be read, or copied and changed. Law: the
+// configuration reads it as the same signals.
 package import Fleet
 
 extension Preset {
-  /// YAML, a comment and a list of one item, a newline after every line.
+  /// YAML: a comment and a list of one item, with a newline after every line.
   package var yaml: String {
     var entries: [Output.Entry] = []
     func put(_ key: String, _ text: String) {
@@ -33,7 +33,7 @@ extension Preset {
 }
 
 extension SignalSpec {
-  /// As in a file that leaves out what is a default anyway.
+  /// As in a file that leaves out the defaults.
   var output: Output {
     var entries: [Output.Entry] = []
     func put(_ key: String, _ output: Output) { entries.append(.init(key, output)) }
@@ -70,7 +70,7 @@ extension SignalSpec {
 }
 
 extension SampleSelector {
-  /// As `metric` and `of` are written.
+  /// The form of `metric` and `of`.
   var namesOutput: Output {
     let list = Output.sequence(names.map { .value(YAMLText.scalar($0), isDefault: false) })
     if takesAll { return Output.mapping([.init("all", list)]).inline }

@@ -1,5 +1,5 @@
-// Collects the errors and warnings of one file. Their number is bounded; what is kept is given in
-// file order. Invariant: no diagnostic holds a secret of the file, whatever is wrong with the file.
+// Collects the errors and warnings of one file. Their number is bounded; they are returned in file
+// order. Invariant: no diagnostic contains a secret of the file, whatever is wrong with the file.
 import Primitives
 
 /// The diagnostics found so far.
@@ -27,12 +27,12 @@ package final class Report {
 
   /// The number of errors noted.
   package var count: Int { found.count }
-  /// No more are kept.
+  /// Further errors are not kept.
   var isFull: Bool { found.count >= Self.diagnosticsMax }
-  /// There is no error; there may be warnings.
+  /// Whether there is no error; there may be warnings.
   var isEmpty: Bool { found.isEmpty }
 
-  /// Notes an error at a byte offset of the source.
+  /// Adds an error at a byte offset of the source.
   package func error(at offset: Int, _ message: String, hint: String? = nil) {
     if !isFull {
       found.append(Finding(offset: offset, message: message, hint: hint))
@@ -41,17 +41,18 @@ package final class Report {
     }
   }
 
-  /// Notes at a byte offset of the source what is allowed, but hardly meant. At most 100 are kept.
+  /// Adds a warning at a byte offset of the source, for what is allowed but probably a mistake. At
+  /// most 100 are kept.
   func warn(at offset: Int, _ message: String, hint: String? = nil) {
     if doubts.count < Self.warningsMax {
       doubts.append(Finding(offset: offset, message: message, hint: hint))
     }
   }
 
-  /// Every warning noted, in file order.
+  /// All warnings, in file order.
   var warnings: [Diagnostic] { diagnostics(doubts, .warning) }
 
-  /// Every error noted, in file order; those of one place in the order they were noted.
+  /// All errors in file order; those at the same position in the order in which they were added.
   var errors: ConfigurationErrors {
     var diagnostics = diagnostics(found, .error)
     if isTruncated, let last = diagnostics.last {
@@ -70,7 +71,7 @@ package final class Report {
     let sorted = findings.enumerated().sorted {
       ($0.element.offset, $0.offset) < ($1.element.offset, $1.offset)
     }
-    // Findings in one very long line share its text.
+    // Diagnostics in one very long line share its text.
     var lineNumber = 0
     var lineText = ""
     var secrets: [String] = []
@@ -79,7 +80,7 @@ package final class Report {
       if line != lineNumber {
         (lineNumber, lineText, secrets) = (line, "", [])
         let text = source.line(at: finding.offset)
-        // What cannot be looked through for secrets in good time is not shown.
+        // A line that is too long to be searched for secrets in reasonable time is not shown.
         if text.utf8.count <= Self.lineBytesMax {
           lineText = SecretText.masked(line: text) { source.line(line - 1 - $0, bytesMax: 1_024) }
           secrets = SecretText.secrets(of: text, masked: lineText)

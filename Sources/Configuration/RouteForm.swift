@@ -1,10 +1,10 @@
-// Scalars of routes: hosts, methods, names of header fields, statuses, locations, bodies. What goes
-// into a head must not be able to end a line of it.
+// Scalars of routes: hosts, methods, names of header fields, statuses, locations, bodies. A value
+// that becomes part of a head must not be able to end a line of it.
 import Fleet
 import Primitives
 
 extension Form<HostPattern> {
-  /// `example.com`, `*.example.com`, `10.0.0.1`, `[fd00::1]` (as clients write it); kept in lower
+  /// `example.com`, `*.example.com`, `10.0.0.1`, `[fd00::1]` (as clients write it); stored in lower
   /// case.
   static var hostPattern: Form {
     Form(
@@ -50,7 +50,7 @@ extension Form<HostPattern> {
 }
 
 extension Form<String> {
-  /// A request method; they are case-sensitive (RFC 9110 §9.1).
+  /// A request method; methods are case-sensitive (RFC 9110 §9.1).
   static var methodName: Form {
     Form(
       read: { scalar throws(Misfit) in
@@ -83,7 +83,7 @@ extension Form<String> {
       write: YAMLText.scalar)
   }
 
-  /// The host and port that endpoints are sent.
+  /// The `Host` field sent to endpoints.
   static var hostField: Form {
     Form(
       read: { scalar throws(Misfit) in
@@ -101,9 +101,9 @@ extension Form<String> {
       write: YAMLText.scalar)
   }
 
-  /// Where a redirect leads: an absolute URL or a path, `{path}` in it at most once, behind
-  /// something that keeps the client's path from becoming a host: `//evil.example` is a path to us
-  /// and a host to a browser.
+  /// The target of a redirect: an absolute URL or a path, with `{path}` in it at most once.
+  /// `{path}` must follow text that keeps the client's path from becoming a host: `//evil.example`
+  /// is a path to us and a host to a browser.
   static var location: Form {
     Form(
       read: { scalar throws(Misfit) in
@@ -131,7 +131,7 @@ extension Form<String> {
       write: YAMLText.scalar)
   }
 
-  // Around each `{path}`.
+  // Splits around each `{path}`.
   private static func split(_ text: String) -> [Substring] {
     var parts: [Substring] = []
     var rest = text[...]
@@ -154,7 +154,7 @@ extension Form<String> {
       write: YAMLText.quoted)
   }
 
-  /// A media type with its parameters, as a header field's value.
+  /// A media type with its parameters, as the value of a header field.
   static var mediaType: Form {
     Form(
       read: { scalar throws(Misfit) in
@@ -177,7 +177,7 @@ extension Form<String> {
 }
 
 extension Form<Int> {
-  /// A redirect that a client follows by itself (RFC 9110 §15.4).
+  /// A redirect that clients follow by themselves (RFC 9110 §15.4).
   static var redirectStatus: Form {
     status("301, 302, 303, 307 or 308") { [301, 302, 303, 307, 308].contains($0) }
   }

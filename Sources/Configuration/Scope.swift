@@ -1,25 +1,25 @@
-// One mapping of the file while it is decoded. A key is declared once, by reading it: that one call
-// decodes and checks the value, keeps the default where there is none, writes the value for the
-// effective configuration, and makes the key one of those an unknown key is compared with.
+// One mapping of the file while it is decoded. Reading a key declares it: that one call decodes and
+// checks the value, keeps the default if the key is absent, writes the value for the effective
+// configuration, and makes the key known for suggestions.
 
-/// A mapping node, or the absence of one (then every value is its default).
+/// A mapping node, or none (then every value is its default).
 package struct Scope {
   package let report: Report
-  /// What this is, for messages: "pool `text`".
+  /// The scope's name in messages: "pool `text`".
   var title: String
   /// Where a missing key is reported.
   private let anchor: Int
   private let entries: [String: Node.Entry]
-  /// False where there is no mapping to have keys in; the reason is already reported.
+  /// False if the node is not a mapping; that is already reported.
   private let isMapping: Bool
   private var declared: [String] = []
   private var missing: [String] = []
-  /// Keys whose value was refused; checks between keys leave them out.
+  /// Keys whose values were rejected; checks between keys skip them.
   package private(set) var refused: Set<String> = []
   private var outputs: [Output.Entry] = []
 
-  /// A node that is no mapping is reported here. `anchor` is where missing keys are reported, nil
-  /// for the node itself.
+  /// Reports a node that is not a mapping. `anchor` is where missing keys are reported, nil for the
+  /// node itself.
   package init(_ node: Node?, _ title: String, anchor: Int? = nil, _ report: Report) {
     self.report = report
     self.title = title
@@ -34,7 +34,7 @@ package struct Scope {
     }
   }
 
-  /// Declares a key and gives its value's node, nil where it is absent. For keys that no other
+  /// Declares a key and returns the node of its value; nil: it is absent. For keys that no other
   /// method fits; the caller writes the output with `put`.
   @discardableResult
   package mutating func claim(_ key: String, required: Bool = false) -> Node? {
@@ -43,25 +43,25 @@ package struct Scope {
     return entries[key]?.value
   }
 
-  /// The key's value, nil where it is absent. The key is to be declared by another call.
+  /// The value of the key; nil: it is absent. Another call has to declare the key.
   package func node(_ key: String) -> Node? { entries[key]?.value }
 
-  /// Whether this is a mapping all of whose keys are declared by now.
+  /// Whether this is a mapping and all its keys are declared by now.
   var isUnderstood: Bool { isMapping && entries.keys.allSatisfy(declared.contains) }
 
   /// Whether the mapping has no keys at all.
   package var isEmpty: Bool { entries.isEmpty }
 
-  /// Whether the file gives the key.
+  /// Whether the key is in the file.
   package func has(_ key: String) -> Bool { entries[key] != nil }
 
-  /// Where the key's value stands, else the key of the scope.
+  /// The position of the key's value, or of the scope if the key is absent.
   package func offset(of key: String) -> Int { entries[key]?.value.offset ?? anchor }
 
-  /// Writes a value for the effective configuration.
+  /// Adds a value to the effective configuration.
   package mutating func put(_ key: String, _ output: Output) { outputs.append(.init(key, output)) }
 
-  /// Reads a scalar; where the key is absent or wrong, `value` stays what it is: the default.
+  /// Reads a scalar; if the key is absent or wrong, `value` keeps its default.
   package mutating func read<Value>(_ key: String, _ value: inout Value, _ form: Form<Value>) {
     let node = claim(key)
     if let node {
@@ -70,7 +70,7 @@ package struct Scope {
     put(key, .value(form.write(value), isDefault: node == nil))
   }
 
-  /// Reads a scalar that has no default; nil where it is missing or wrong.
+  /// Reads a scalar that has no default; nil: it is missing or wrong.
   package mutating func require<Value>(_ key: String, _ form: Form<Value>) -> Value? {
     guard let node = claim(key, required: true),
       let value = decode(node, "`\(key)`", form)
@@ -79,7 +79,7 @@ package struct Scope {
     return value
   }
 
-  /// Reads a mapping below this one; absent, its values are the defaults.
+  /// Reads a nested mapping; if it is absent, its values are the defaults.
   package mutating func section(_ key: String, _ body: (inout Scope) -> Void) {
     let node = claim(key)
     var scope = Scope(node, "`\(key)`", anchor: entries[key]?.key.offset, report)
@@ -87,7 +87,7 @@ package struct Scope {
     put(key, scope.finish())
   }
 
-  /// The items of a list, nil where the key is absent or no list.
+  /// The items of a list; nil: the key is absent or its value is not a list.
   package mutating func items(_ key: String, required: Bool = false) -> [Node]? {
     guard let node = claim(key, required: required) else { return nil }
     guard case .sequence(let items) = node.content else {
@@ -100,7 +100,7 @@ package struct Scope {
     return items
   }
 
-  /// The entries of a mapping whose keys are names that the operator chose; nil as for `items`.
+  /// The entries of a mapping whose keys are names chosen by the operator; nil as in `items`.
   mutating func named(_ key: String, required: Bool = false) -> [Node.Entry]? {
     guard let node = claim(key, required: required) else { return nil }
     guard case .mapping(let entries) = node.content else {
@@ -113,12 +113,13 @@ package struct Scope {
     return entries
   }
 
-  /// A scalar that has no key of its own; `name` is what the message calls it. nil: reported.
+  /// Decodes a scalar that has no key of its own; `name` is its name in messages. nil: the error is
+  /// reported.
   package func decode<Value>(_ node: Node, _ name: String, _ form: Form<Value>) -> Value? {
     decode(node, name, form, isSecret: false)
   }
 
-  /// The same where no error may show the text.
+  /// The same for values that errors must not show.
   func decodeSecret<Value>(_ node: Node, _ name: String, _ form: Form<Value>) -> Value? {
     decode(node, name, form, isSecret: true)
   }
@@ -126,7 +127,7 @@ package struct Scope {
   private func decode<Value>(
     _ node: Node, _ name: String, _ form: Form<Value>, isSecret: Bool
   ) -> Value? {
-    // A form that has no use for a null gets one that it cannot read, and says what it expects.
+    // A form that does not accept null gets text that it cannot read, and reports what it expects.
     let scalar: Scalar
     switch node.content {
     case .unusable: return nil
@@ -149,7 +150,7 @@ package struct Scope {
     return nil
   }
 
-  /// Reports unknown and missing keys. No key is declared after this. Requires: called once.
+  /// Reports unknown and missing keys. No key may be declared afterwards. Requires: called once.
   package consuming func finish() -> Output {
     var meant: Set<String> = []
     let unused = declared.filter { !has($0) }
@@ -164,7 +165,7 @@ package struct Scope {
         hint: suggestion.map { "did you mean `\($0)`?" }
           ?? "its keys are \(Suggestion.names(declared))")
     }
-    // A key that is there but misspelt is one error, not two.
+    // A misspelt key is one error, not two.
     for key in missing where isMapping && !meant.contains(key) {
       report.error(at: anchor, "`\(key)` is missing in \(title)")
     }

@@ -1,12 +1,13 @@
-// A configuration file's bytes: where its lines begin, and libyaml's positions as byte offsets.
-// Lines end at LF, CR LF or CR, as editors count them (YAML 1.1 counts U+0085, U+2028 too).
+// The bytes of a configuration file: the starts of its lines, and libyaml's positions as byte
+// offsets. Lines end at LF, CR LF or CR, as in editors (YAML 1.1 also ends them at U+0085 and
+// U+2028).
 
 /// The bytes of one file, without a byte order mark.
 struct SourceText {
   let bytes: [UInt8]
   /// Byte offsets, ascending; the first is 0.
   private let lineStarts: [Int]
-  /// The byte offset of every 64th Unicode scalar; empty where all is ASCII.
+  /// The byte offset of every 64th Unicode scalar; empty if all bytes are ASCII.
   private let checkpoints: [Int]
   private static let stride = 64
 
@@ -29,7 +30,7 @@ struct SourceText {
     checkpoints = isASCII ? [] : Self.checkpoints(of: bytes)
   }
 
-  // The first is 0 also where the text begins with a byte that continues a character.
+  // The first is 0 even if the text begins with a continuation byte.
   private static func checkpoints(of bytes: [UInt8]) -> [Int] {
     var checkpoints: [Int] = []
     var count = 0
@@ -40,7 +41,8 @@ struct SourceText {
     return checkpoints
   }
 
-  /// The byte offset of the Unicode scalar of that index; the end of the text for one past it.
+  /// The byte offset of the Unicode scalar with that index; the end of the text for one past the
+  /// last.
   func offset(ofScalar index: Int) -> Int {
     if checkpoints.isEmpty { return min(index, bytes.count) }
     let checkpoint = index / Self.stride
@@ -55,13 +57,13 @@ struct SourceText {
     return offset
   }
 
-  /// Line and column of a byte offset, both from 1, the column in Unicode scalars.
+  /// Line and column of a byte offset, both counted from 1, the column in Unicode scalars.
   func position(of offset: Int) -> (line: Int, column: Int) {
     let index = lineIndex(of: offset)
     return (index + 1, scalarIndex(of: offset) - scalarIndex(of: lineStarts[index]) + 1)
   }
 
-  /// The line that holds the offset, without its end; bytes that are not UTF-8 become U+FFFD.
+  /// The line at the offset, without its end; bytes that are not UTF-8 become U+FFFD.
   func line(at offset: Int) -> String {
     let index = lineIndex(of: offset)
     var end = index + 1 < lineStarts.count ? lineStarts[index + 1] : bytes.count
@@ -69,8 +71,8 @@ struct SourceText {
     return String(decoding: bytes[lineStarts[index]..<end], as: UTF8.self)
   }
 
-  /// The line of that number, counted from 1, as `line(at:)` gives it; nil where there is none. Of
-  /// a line longer than `bytesMax` only its beginning.
+  /// The line with that number, counted from 1, as in `line(at:)`; nil: there is none. If it is
+  /// longer than `bytesMax`, only its beginning.
   func line(_ number: Int, bytesMax: Int) -> String? {
     let index = number - 1
     guard lineStarts.indices.contains(index) else { return nil }
@@ -80,7 +82,7 @@ struct SourceText {
     return String(decoding: bytes[start..<(start + bytesMax)], as: UTF8.self)
   }
 
-  /// The offset of the first byte that is no part of well-formed UTF-8, nil where all is.
+  /// The offset of the first byte that is not well-formed UTF-8; nil: all bytes are.
   var invalidOffset: Int? {
     if checkpoints.isEmpty { return nil }
     if String(validating: bytes, as: UTF8.self) != nil { return nil }

@@ -1,8 +1,8 @@
-// Status codes and ranges of them, one by one or in a list.
+// Status codes and ranges, one by one or in a list.
 import Fleet
 
 extension Form<ClosedRange<Int>> {
-  /// `500` or `500-599`, within `bounds`; `example` is a range that is.
+  /// `500` or `500-599`, within `bounds`; `example` is a range within them.
   static func statuses(_ bounds: ClosedRange<Int> = 100...599, example: String = "200-399") -> Form
   {
     Form(
@@ -26,7 +26,7 @@ extension Form<ClosedRange<Int>> {
 }
 
 extension RetryStatuses {
-  /// The same as few ranges, in ascending order.
+  /// The set as the fewest ranges, in ascending order.
   var ranges: [ClosedRange<Int>] {
     var ranges: [ClosedRange<Int>] = []
     for status in statuses {

@@ -1,9 +1,9 @@
-// "Did you mean": other products' words for ours first, then the nearest spelling.
-// Distance: Damerau-Levenshtein, restricted (optimal string alignment), at most 2.
+// "Did you mean": other products' words for ours first, then the nearest spelling. Distance:
+// Damerau-Levenshtein, restricted (optimal string alignment), at most 2.
 
-/// Guesses at what an operator meant.
+/// Guesses what an operator meant.
 package enum Suggestion {
-  /// What `word` was meant to be among `candidates`; nil where nothing is near.
+  /// The most likely meaning of `word` among `candidates`; nil: none is near.
   package static func best(for word: String, among candidates: [String]) -> String? {
     let plain = word.lowercased().replacing("-", with: "_")
     if let candidate = candidates.first(where: { $0 == plain }) { return candidate }
@@ -19,7 +19,7 @@ package enum Suggestion {
     return best?.word
   }
 
-  /// "did you mean `x`?", nil where nothing is near.
+  /// "did you mean `x`?"; nil: nothing is near.
   package static func hint(for word: String, among candidates: [String]) -> String? {
     best(for: word, among: candidates).map { "did you mean \(Printable.quoted($0))?" }
   }
@@ -59,9 +59,9 @@ package enum Suggestion {
     return distance <= limit ? distance : nil
   }
 
-  /// Words of nginx, HAProxy, Envoy, Traefik, Caddy and Prometheus → ours, the likelier first.
+  /// Words of nginx, HAProxy, Envoy, Traefik, Caddy and Prometheus → ours, the most likely first.
   private static let synonyms: [String: [String]] = [
-    // The tree.
+    // Structure.
     "upstreams": ["pools"], "upstream": ["pool", "pools"], "clusters": ["pools"],
     "cluster": ["pool", "pools"], "backends": ["pools", "endpoints"],
     "backend": ["pool", "pools", "endpoints"], "services": ["pools"], "service": ["pool", "pools"],

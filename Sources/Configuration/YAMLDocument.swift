@@ -1,6 +1,6 @@
-// Bytes → one tree of nodes, through libyaml's events. Depth, nodes and size are bounded; what a
-// configuration does not need (anchors, tags, directives, several documents) is refused, so that
-// a small file cannot become a large tree.
+// Turns bytes into one tree of nodes, through libyaml's events. Depth, nodes and size are bounded;
+// features that a configuration does not need (anchors, tags, directives, several documents) are
+// rejected, so that a small file cannot become a large tree.
 import CYAML
 
 /// The document of a configuration file.
@@ -11,9 +11,9 @@ struct YAMLDocument {
   static let depthMax = 32
   static let nodesMax = 100_000
 
-  /// Reads the one document of the report's source. nil: there is none; the report says why. Errors
-  /// that leave a usable tree (duplicate keys, tags) are noted, and the tree is returned.
-  /// Requires: well-formed UTF-8 without NUL, at most `byteCountMax` bytes.
+  /// Parses the only document of the report's source. nil: there is none; the report has the
+  /// reason. Errors that leave a usable tree (duplicate keys, tags) are reported, and the tree is
+  /// returned. Requires: well-formed UTF-8 without NUL, at most `byteCountMax` bytes.
   static func parse(_ report: Report, needs: String = "one value") -> YAMLDocument? {
     let source = report.source
     precondition(source.bytes.count <= byteCountMax)
@@ -24,7 +24,7 @@ struct YAMLDocument {
     }
     var builder = TreeBuilder(report: report)
     let isRead = source.bytes.withUnsafeBufferPointer { bytes in
-      // The parser points at itself, so it needs a fixed address.
+      // The parser holds pointers to itself and needs a fixed address.
       let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
       defer { parser.deallocate() }
       guard yaml_parser_initialize(parser) == 1 else { fatalError("out of memory") }
@@ -41,7 +41,7 @@ struct YAMLDocument {
     return YAMLDocument(root: root)
   }
 
-  // True after a whole document. libyaml is not asked for anything after it: its cost for many
+  // Returns true after a whole document. libyaml is not called afterwards: its cost for many
   // directives before a second document is quadratic.
   private static func feed(
     _ builder: inout TreeBuilder, from parser: UnsafeMutablePointer<yaml_parser_t>,
@@ -74,7 +74,7 @@ struct YAMLDocument {
     let source = report.source
     let problem = parser.problem.map { String(cString: $0) } ?? "unreadable"
     if parser.error == YAML_READER_ERROR {
-      // Only control characters are left: the bytes are known to be UTF-8.
+      // Only control characters remain: the bytes are valid UTF-8.
       report.error(
         at: min(Int(parser.problem_offset), source.bytes.count),
         "the file holds a control character", hint: "in double quotes it can be written `\\xNN`")
@@ -91,11 +91,11 @@ struct YAMLDocument {
     report.error(at: offset, message, hint: Self.hint(problem, at: offset, isJSON, source))
   }
 
-  /// What is said of `${PORT}` where something else is expected.
+  /// The hint for `${PORT}` where something else is expected.
   static let variableHint =
     "`${…}` is not replaced here; make the file with a tool such as `envsubst` first"
 
-  /// What the operator most probably has to mend. libyaml tells what its grammar wanted.
+  /// What the operator probably has to correct. libyaml reports what its grammar expected.
   private static func hint(
     _ problem: String, at offset: Int, _ isJSON: Bool, _ source: SourceText
   ) -> String? {
@@ -119,8 +119,8 @@ struct YAMLDocument {
     return start == 0 || bytes[start - 1] == 0x0A || bytes[start - 1] == 0x0D ? start : nil
   }
 
-  // The offset of the first byte at or after `start` that is neither blank nor comment nor a
-  // document's end mark (`...`).
+  // The offset of the first byte at or after `start` that is neither blank nor part of a comment or
+  // of an end mark (`...`).
   private static func content(_ bytes: [UInt8], after start: Int) -> Int? {
     var index = start
     while index < bytes.count {
@@ -139,7 +139,7 @@ struct YAMLDocument {
   }
 }
 
-/// Makes a tree of libyaml's events.
+/// Builds a tree from libyaml's events.
 private struct TreeBuilder {
   /// A collection that is still open.
   private struct Frame {
@@ -147,9 +147,9 @@ private struct TreeBuilder {
     let isMapping: Bool
     var items: [Node] = []
     var entries: [Node.Entry] = []
-    /// Where each key of the mapping stands first.
+    /// The first position of each key of the mapping.
     var keys: [String: Int] = [:]
-    /// What the value that comes next belongs to; nil: a key comes next.
+    /// What the next value belongs to; nil: a key comes next.
     var pending: Pending?
   }
 
@@ -166,7 +166,7 @@ private struct TreeBuilder {
 
   init(report: Report) { self.report = report }
 
-  /// False: a limit was passed, nothing more is to be read.
+  /// Returns false if a limit was exceeded and nothing more should be read.
   mutating func take(_ event: yaml_event_t) -> Bool {
     let offset = report.source.offset(ofScalar: event.start_mark.index)
     switch event.type {
@@ -226,7 +226,7 @@ private struct TreeBuilder {
     return false
   }
 
-  // Gives a finished node to the collection it stands in.
+  // Adds a finished node to the collection that contains it.
   private mutating func add(_ node: Node) -> Bool {
     guard let top = frames.indices.last else {
       root = node

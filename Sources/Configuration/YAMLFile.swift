@@ -1,12 +1,11 @@
-// A YAML file of any kind: bytes → one tree → what the caller declares of it, with every error at
-// once. What `ConfigurationFile` is for fleets, others (scenarios) make of it for theirs.
+// A YAML file of any kind: bytes → one tree → the keys that the caller declares, with every error
+// at once. `ConfigurationFile` uses it for fleets, others for their own files (scenarios).
 
 /// Reads files that are one YAML document.
 package enum YAMLFile {
-  /// Reads the text of a file, YAML or JSON, at most 1 MiB. `path` is for the messages only;
-  /// `needs` says what an empty file lacks. `decode` declares the keys of the root and gives what
-  /// it made of them, which is kept only where there is no error. `effective` is every value in
-  /// force.
+  /// Reads the text of a file, YAML or JSON, at most 1 MiB. `path` is only used in messages;
+  /// `needs` says what an empty file lacks. `decode` declares the keys of the root and returns a
+  /// value, which is used only if there is no error. `effective` is every value in force.
   package static func read<Value>(
     _ bytes: [UInt8], path: String, needs: String, _ decode: (inout Scope) -> Value
   ) throws(ConfigurationErrors) -> (value: Value, effective: String) {
@@ -18,7 +17,7 @@ package enum YAMLFile {
     return (value, output.yaml)
   }
 
-  /// The tree of a file, and the report that further errors go to: it may hold some already.
+  /// The tree of a file, and the report for further errors; it may already hold some.
   static func open(
     _ bytes: [UInt8], path: String, needs: String
   ) throws(ConfigurationErrors) -> (Report, Node) {
@@ -30,7 +29,7 @@ package enum YAMLFile {
     return (report, document.root)
   }
 
-  // What YAMLDocument requires of the bytes.
+  // Checks what YAMLDocument requires of the bytes.
   private static func isText(_ bytes: [UInt8], _ report: Report) -> Bool {
     if bytes.count > YAMLDocument.byteCountMax {
       report.error(at: 0, "the file has \(bytes.count) bytes; at most 1 MiB is read")

@@ -1,4 +1,4 @@
-// An event loop on epoll: reads into one buffer, sends at once, queues what the kernel does not take.
+// An event loop on epoll: reads into one buffer, sends at once, queues what the kernel refuses.
 // Edge-triggered; each connection is registered once; a short read means drained (epoll(7)).
 // Invariant: a connection is in the ready ring at most once; a closed one reports nothing more.
 // HOT PATH: no allocation, no lock, no existential.

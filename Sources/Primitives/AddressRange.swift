@@ -1,11 +1,11 @@
-// Networks in CIDR notation (RFC 4632 §3.1, RFC 4291 §2.3), and a set of them.
-// `contains` is for the request path; reading and printing are not.
+// Networks in CIDR notation (RFC 4632 §3.1, RFC 4291 §2.3), and a set of them. `contains` is used
+// on the request path; reading and printing are not.
 
-/// All addresses that begin with the same bits.
+/// All addresses with the same prefix.
 @frozen public struct AddressRange: Hashable, Sendable, CustomStringConvertible {
-  /// With zeros behind the prefix.
+  /// The base address, with zeros after the prefix.
   public let base: IPAddress
-  /// Of 128 bits; an IPv4 network's is longer by 96.
+  /// The prefix length of 128 bits; an IPv4 network's is longer by 96.
   public let bits: Int
 
   /// Requires: 0...128.
@@ -15,8 +15,8 @@
     base = IPAddress(high: address.high & Self.mask(bits), low: address.low & Self.mask(bits - 64))
   }
 
-  /// Reads `10.0.0.0/8`, `fd00::/8`, and an address alone, which is itself; nil for anything else,
-  /// bits behind the prefix included: `10.0.0.1/8` is a slip.
+  /// Reads `10.0.0.0/8`, `fd00::/8`, and a single address. nil for anything else, including bits
+  /// after the prefix: `10.0.0.1/8` is probably a mistake.
   public init?(_ text: String) {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count <= 2, let address = IPAddress(String(parts[0])) else { return nil }
@@ -38,7 +38,7 @@
     address.high & Self.mask(bits) == base.high && address.low & Self.mask(bits - 64) == base.low
   }
 
-  /// The first `bits` of a 64-bit word; none below 1, all above 63.
+  /// A mask of the first `bits` of a 64-bit word; none below 1, all above 63.
   @inlinable static func mask(_ bits: Int) -> UInt64 {
     bits <= 0 ? 0 : bits >= 64 ? .max : .max << UInt64(64 - bits)
   }
@@ -50,7 +50,7 @@
 }
 
 extension [AddressRange] {
-  /// Whether any of them holds the address.
+  /// Whether any of the networks contains the address.
   @inlinable public func contain(_ address: IPAddress) -> Bool {
     for range in self where range.contains(address) { return true }
     return false

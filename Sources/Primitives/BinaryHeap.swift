@@ -1,15 +1,15 @@
-// A binary heap: the first of many by an order of their own. Used where something waits for its
-// time. HOT PATH: no lock, no existential, no clock.
+// A binary heap with a custom order, used for events that wait for their time.
+// HOT PATH: no lock, no existential, no clock.
 
-/// What a heap orders.
+/// An element of a heap.
 public protocol HeapElement {
   /// A strict weak order.
   func isBefore(_ other: Self) -> Bool
 }
 
-/// The first element is always before all others, or equal to them.
+/// The first element is before all others, or equal to them.
 @frozen public struct BinaryHeap<Element: HeapElement> {
-  /// In no order but that of the heap.
+  /// In heap order.
   public private(set) var elements: [Element] = []
 
   @inlinable public init() {}

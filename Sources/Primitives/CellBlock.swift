@@ -1,10 +1,10 @@
-// A block of 64-bit cells, each with one writing thread and any number of readers.
-// A writer does a relaxed load and a relaxed store, never a locked read-modify-write.
+// A block of 64-bit cells, each with one writing thread and any number of readers. A writer does a
+// relaxed load and a relaxed store, never a locked read-modify-write.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Glibc
 public import Synchronization
 
-/// Counters or gauges that one thread writes and others sum when they are asked.
+/// Counters or gauges that one thread writes and others sum when asked for them.
 public final class CellBlock: Sendable {
   // SAFETY: initialised once, never reassigned, freed in deinit; access is atomic.
   @usableFromInline nonisolated(unsafe) let cells: UnsafeMutablePointer<Atomic<UInt64>>
@@ -12,13 +12,13 @@ public final class CellBlock: Sendable {
   private nonisolated(unsafe) let room: UnsafeMutableRawPointer
   public let count: Int
 
-  /// All cells are 0 at first. The block starts and ends on cache lines of its own.
-  /// Requires: count > 0.
+  /// All cells are 0 at first. The block shares no cache line with other memory. Requires: count >
+  /// 0.
   public init(count: Int) {
     precondition(count > 0)
     self.count = count
     let byteCount = (count * 8 + 255) / 128 * 128
-    // From the kernel as zeros, which a cell of 0 is: what is never written takes no memory.
+    // Zeroed by the kernel, which is a cell of 0: cells that are never written take no memory.
     guard let memory = calloc(byteCount + 128, 1) else {
       fatalError("out of memory for \(count) cells")
     }
@@ -35,18 +35,18 @@ public final class CellBlock: Sendable {
     return cells[index].load(ordering: .relaxed)
   }
 
-  /// The writing thread only.
+  /// Writing thread only.
   @inlinable public func store(_ value: UInt64, at index: Int) {
     assert(index >= 0 && index < count)
     cells[index].store(value, ordering: .relaxed)
   }
 
-  /// The writing thread only. Wraps around at 2^64.
+  /// Writing thread only. Wraps around at 2^64.
   @inlinable public func add(_ amount: UInt64, at index: Int) {
     store(self[index] &+ amount, at: index)
   }
 
-  /// The writing thread only. Requires: the cell is at least `amount`.
+  /// Writing thread only. Requires: the cell is at least `amount`.
   @inlinable public func subtract(_ amount: UInt64, at index: Int) {
     assert(self[index] >= amount)
     store(self[index] &- amount, at: index)

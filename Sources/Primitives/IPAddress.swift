@@ -1,14 +1,14 @@
-// An IP address in 16 bytes that can be compared, ranged and written without memory of its own.
-// IPv4 is held as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2), so that a socket for both families and a
-// socket for one say the same of a client.
+// An IP address in 16 bytes that can be compared, matched with ranges and written without
+// allocating. IPv4 addresses are stored as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2), so that sockets for
+// both families and sockets for one give the same address for a client.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 @frozen public struct IPAddress: Hashable, Sendable {
-  /// In host order; together the 128 bits.
+  /// In host byte order; `high` and `low` are the 128 bits.
   public var high: UInt64
   public var low: UInt64
 
-  /// The longest text, bytes.
+  /// The length of the longest text, bytes.
   public static let textMax = 45
 
   @inlinable public init(high: UInt64, low: UInt64) {
@@ -18,7 +18,7 @@
 
   @inlinable public init(v4: UInt32) { self.init(high: 0, low: 0xFFFF_0000_0000 | UInt64(v4)) }
 
-  /// `::`, which is nobody's address.
+  /// `::`, which no host has.
   @inlinable public static var none: IPAddress { IPAddress(high: 0, low: 0) }
 
   /// Requires: 4 or 16 bytes in network order.
@@ -44,7 +44,7 @@
   // MARK: Reading
 
   /// Reads `10.0.0.1` or `fd00::1` (RFC 4291 §2.2), the whole of `text`; nil for anything else,
-  /// leading zeros in IPv4, zones and brackets included.
+  /// including leading zeros in IPv4, zones and brackets.
   public init?(text: UnsafeRawBufferPointer) {
     guard (2...Self.textMax).contains(text.count) else { return nil }
     if text.contains(0x3A) {
@@ -167,8 +167,8 @@
 
   // MARK: Writing
 
-  /// Writes the text (RFC 5952 §4: lower case, the first longest run of zeros as "::"); returns its
-  /// length. Requires: `textMax` bytes of room.
+  /// Writes the text (RFC 5952 §4: lower case, the first longest run of zeros as "::") and returns
+  /// its length. Requires: `textMax` bytes of room.
   public func write(to room: UnsafeMutableRawPointer) -> Int {
     var count = 0
     func put(_ byte: UInt8) {

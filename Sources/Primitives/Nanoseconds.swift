@@ -1,4 +1,4 @@
-// A span of time or a reading of the monotonic clock, in nanoseconds. The clock itself is IO's.
+// A duration, or a time of the monotonic clock, in nanoseconds. IO reads the clock.
 
 /// A duration, or an instant of the monotonic clock, in nanoseconds (signed, about ±292 years).
 @frozen public struct Nanoseconds: Hashable, Comparable, Sendable {
@@ -7,7 +7,7 @@
   @inlinable public init(_ rawValue: Int64) { self.rawValue = rawValue }
 
   @inlinable public static var zero: Nanoseconds { Nanoseconds(0) }
-  /// Later than every instant that occurs.
+  /// Later than every time that occurs.
   @inlinable public static var distantFuture: Nanoseconds { Nanoseconds(.max) }
 
   @inlinable public static func milliseconds(_ count: Int) -> Nanoseconds {
@@ -20,7 +20,7 @@
   @inlinable public static func seconds(_ count: Double) -> Nanoseconds {
     Nanoseconds(Int64(count * 1e9))
   }
-  /// This span in seconds.
+  /// The duration in seconds.
   @inlinable public var seconds: Double { Double(rawValue) / 1e9 }
 
   @inlinable public static func + (a: Nanoseconds, b: Nanoseconds) -> Nanoseconds {

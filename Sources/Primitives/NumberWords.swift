@@ -1,13 +1,13 @@
-// Numbers as people read them, for reasons, events and errors. No locale.
+// Numbers as people read them, for reasons, events and errors. Independent of the locale.
 
 /// Numbers for people.
 package enum NumberWords {
-  /// `value` with `places` decimals (0...4); very large or not finite ones as Swift writes them.
+  /// `value` with `places` decimals (0...4); very large or non-finite numbers as Swift writes them.
   package static func fixed(_ value: Double, _ places: Int = 2) -> String {
     guard value.isFinite, value.magnitude < 1e12 else { return "\(value)" }
     let scale = places == 0 ? 1.0 : places == 1 ? 10 : places == 2 ? 100 : places == 3 ? 1e3 : 1e4
     let units = Int64((value * scale).rounded(.toNearestOrAwayFromZero))
-    // Digits from the last to the first: this is done for every endpoint that moves.
+    // Digits from last to first, in place: this runs for every endpoint whose weight moves.
     return String(unsafeUninitializedCapacity: 24) { room in
       var rest = units.magnitude
       var start = 24
@@ -31,7 +31,7 @@ package enum NumberWords {
     }
   }
 
-  /// About four digits, without zeros at the end.
+  /// About four digits, without trailing zeros.
   package static func short(_ value: Double) -> String {
     let size = value.magnitude
     if value == value.rounded() || size >= 10_000 { return fixed(value, 0) }

@@ -1,6 +1,8 @@
-// SplitMix64 (Steele, Lea, Flood 2014): one word of state, seeded, so that a run can be repeated.
+// SplitMix64 (Steele, Lea, Flood 2014): one word of state and a seed, so that a run can be
+// repeated.
 
-/// A deterministic generator. Decisions take it `inout`; the same seed gives the same run.
+/// A deterministic generator. Functions that decide take it as `inout`; the same seed gives the
+/// same run.
 @frozen public struct RandomSource: RandomNumberGenerator, Sendable {
   @usableFromInline var state: UInt64
 

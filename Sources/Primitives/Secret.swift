@@ -1,16 +1,16 @@
-// A token that clients have to know: held so that a comparison takes the same time whatever is
-// compared with it, and that no text of it gets into logs.
+// A token that clients have to know. A comparison takes the same time whatever is compared, and the
+// token's text does not get into logs.
 
 /// A bearer token: 16 to 4096 bytes of visible ASCII.
 public struct Secret: Sendable, CustomStringConvertible, CustomReflectable {
-  /// How long a token may be, in bytes.
+  /// The allowed length of a token, in bytes.
   public static let byteCountRange = 16...4_096
 
-  /// The token, with zeros behind it up to the longest one.
+  /// The token, padded with zeros to the longest length.
   private let padded: [UInt8]
   private let byteCount: Int
 
-  /// nil for bytes that are no visible ASCII, or too few or too many.
+  /// nil for bytes that are not visible ASCII, and for too few or too many.
   public init?(_ bytes: some Collection<UInt8>) {
     guard Self.byteCountRange.contains(bytes.count), bytes.allSatisfy(Self.isVisible) else {
       return nil
@@ -19,8 +19,8 @@ public struct Secret: Sendable, CustomStringConvertible, CustomReflectable {
     padded = Self.padded(bytes)
   }
 
-  /// Whether `bytes` are the token. How long it takes depends on the number of `bytes` alone, not
-  /// on the token or on how much of it they share.
+  /// Whether `bytes` equal the token. The time depends only on the number of `bytes`, not on the
+  /// token or on the length of a common prefix.
   @inline(never)
   public func matches(_ bytes: some Collection<UInt8>) -> Bool {
     let other = Self.padded(bytes)

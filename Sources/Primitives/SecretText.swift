@@ -1,19 +1,19 @@
-// Which parts of a configuration file's text are secret: values of header fields, tokens, keys and
-// passwords. They are replaced wherever the file's text is shown. A file with syntax errors is
-// shown too: this looks at lines and needs no tree.
-// Invariant: what is replaced keeps its length in scalars, so that columns and carets stay true.
+// Finds the secrets in a configuration file's text: values of header fields, tokens, keys and
+// passwords. They are replaced wherever the text is shown. Files with syntax errors are shown too,
+// so that this works on lines and needs no tree. Invariant: a replacement has the length of the
+// secret in scalars, so that columns and carets stay right.
 
 /// The text of a file with its secrets replaced.
 package enum SecretText {
-  /// What stands for a secret of unknown length.
+  /// Stands for a secret of unknown length.
   package static let mask = "********"
 
-  /// Lines above a line that are looked at for the mapping that it belongs to.
+  /// The number of lines above a line that are searched for the mapping it belongs to.
   private static let linesAboveMax = 100
   private static let schemes = ["bearer", "basic", "digest", "apikey"]
-  /// Keys that hold a place, not a secret, within a secret's mapping.
+  /// Keys that hold the source of a secret, not a secret, within a secret's mapping.
   fileprivate static let sources: Set<String> = ["file", "env"]
-  /// Values that tell nothing.
+  /// Values that reveal nothing.
   fileprivate static let plain: Set<String> = [
     "none", "null", "~", "true", "false", "|", ">", "|-", ">-",
   ]
@@ -26,7 +26,7 @@ package enum SecretText {
     return parts.contains { letters.contains($0) }
   }
 
-  /// A line of a file. `above` gives the lines above it, the nearest first.
+  /// Masks a line of a file. `above` returns the lines above it, the nearest first.
   package static func masked(line: String, above: (Int) -> String?) -> String {
     var scalars = Array(line.unicodeScalars)
     var mapping = Mapping.other
@@ -43,7 +43,7 @@ package enum SecretText {
         mapping = .secret
         break
       }
-      // A route's conditions are no secret by themselves.
+      // The conditions of a route are not secret by themselves.
       if found.contains("match") {
         mapping = .other
         break
@@ -57,14 +57,14 @@ package enum SecretText {
     return String(String.UnicodeScalarView(scalars))
   }
 
-  /// Any text: credentials behind the name of a scheme, passwords and tokens in URLs.
+  /// Masks any text: credentials after the name of a scheme, passwords and tokens in URLs.
   package static func masked(text: String) -> String {
     var scalars = Array(text.unicodeScalars)
     maskCredentials(&scalars)
     return String(String.UnicodeScalarView(scalars))
   }
 
-  /// What was replaced in a line: runs of at least four scalars.
+  /// The parts of a line that were replaced: runs of at least four scalars.
   package static func secrets(of line: String, masked: String) -> [String] {
     var found: [String] = []
     var run = ""
@@ -79,8 +79,9 @@ package enum SecretText {
     return found
   }
 
-  /// Text that may quote a line, as `masked(text:)`, and without what was replaced in the line. A
-  /// quotation may be cut: from 12 scalars of a secret on all is replaced up to the closing quote.
+  /// Masks text that may quote a line: as `masked(text:)`, and without the secrets of that line. A
+  /// quotation may be truncated: from 12 scalars of a secret on, everything up to the closing quote
+  /// is replaced.
   package static func masked(text: String, without secrets: [String]) -> String {
     var result = masked(text: text)
     for secret in secrets {
@@ -110,12 +111,12 @@ package enum SecretText {
 
   fileprivate enum Mapping { case other, secret }
 
-  /// Blanks and list dashes before the first key.
+  /// The blanks and list dashes before the first key.
   private static func indentation(_ scalars: [Unicode.Scalar]) -> Int {
     scalars.firstIndex { $0 != " " && $0 != "\t" && $0 != "-" } ?? scalars.count
   }
 
-  // MARK: Within any text
+  // MARK: Secrets in any text
 
   private static func maskCredentials(_ scalars: inout [Unicode.Scalar]) {
     for scheme in schemes { maskCredentials(after: Array(scheme.unicodeScalars), &scalars) }
@@ -123,7 +124,7 @@ package enum SecretText {
     maskUserInfo(&scalars)
   }
 
-  /// `Bearer abc`: the word behind the scheme's name, however many blanks are between.
+  /// `Bearer abc`: the word after the name of the scheme, with any number of blanks between.
   private static func maskCredentials(
     after scheme: [Unicode.Scalar], _ scalars: inout [Unicode.Scalar]
   ) {
@@ -141,7 +142,7 @@ package enum SecretText {
       while start < scalars.count, scalars[start] == " " || scalars[start] == "\t" { start += 1 }
       var end = start
       while end < scalars.count, !isEnd(scalars[end]) { end += 1 }
-      // A short word behind it is English: "a token from".
+      // A short word after the name is English: "a token from".
       if start > afterName, end - start >= 8 { replace(&scalars, start..<end) }
       index = max(end, index + 1)
     }
@@ -215,14 +216,14 @@ package enum SecretText {
   }
 }
 
-/// One line of YAML or JSON as keys and values, as far as a line can tell.
+/// One line of YAML or JSON as keys and values, as far as a single line shows them.
 private struct Line {
   private(set) var scalars: [Unicode.Scalar]
   private var index = 0
 
   init(_ scalars: [Unicode.Scalar]) { self.scalars = scalars }
 
-  /// Lower-case names of the keys that stand in the line.
+  /// Lower-case names of the keys in the line.
   var mappings: [String] {
     var names: [String] = []
     var copy = self
@@ -230,8 +231,8 @@ private struct Line {
     return names
   }
 
-  /// Replaces the values of secret names, of all fields of `headers`, and in a secret's mapping all
-  /// values but places.
+  /// Replaces the values of secret names, of all fields of `headers`, and, in a secret's mapping,
+  /// all values but those of source keys.
   mutating func maskValues(of mapping: SecretText.Mapping) {
     index = 0
     let isSecretLine = mapping == .secret
@@ -255,7 +256,7 @@ private struct Line {
         let before = index
         guard let key = keyHere() else {
           if secretDepth != nil, !isBetweenItems(scalars[before]) {
-            // An item of a list in a secret's place.
+            // An item of a list where a secret is expected.
             index = before
             maskScalar(isFlow: true)
           }
@@ -278,7 +279,7 @@ private struct Line {
         }
       }
     }
-    // The rest of a value that began above.
+    // The remainder of a value that began in a line above.
     if isSecretLine, !hasKey { SecretText.replace(&scalars, start..<scalars.count) }
   }
 
@@ -286,7 +287,7 @@ private struct Line {
     scalar == " " || scalar == "\t" || scalar == ","
   }
 
-  /// The next key of the line, wherever it stands.
+  /// The next key of the line, at any position.
   private mutating func nextKey() -> String? {
     while index < scalars.count {
       let before = index
@@ -296,7 +297,7 @@ private struct Line {
     return nil
   }
 
-  /// A key that begins here, and the colon behind it; then `index` is behind both.
+  /// A key that begins here, with its colon; `index` is after both then.
   private mutating func keyHere() -> String? {
     guard index == 0 || !SecretText.isWord(scalars[index - 1]) else { return nil }
     var at = index
@@ -328,14 +329,14 @@ private struct Line {
     return name
   }
 
-  /// Whether the value is a mapping or a list that begins in this line, or below it.
+  /// Whether the value is a mapping or a list that begins in this line or below it.
   private func opensMapping() -> Bool {
     var at = index
     while at < scalars.count, scalars[at] == " " || scalars[at] == "\t" { at += 1 }
     return at == scalars.count || scalars[at] == "{" || scalars[at] == "["
   }
 
-  /// Replaces the scalar that begins here and goes behind it.
+  /// Replaces the scalar that begins here and moves past it.
   private mutating func maskScalar(isFlow: Bool) {
     while index < scalars.count, scalars[index] == " " || scalars[index] == "\t" { index += 1 }
     guard index < scalars.count else { return }

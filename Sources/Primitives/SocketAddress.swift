@@ -1,4 +1,4 @@
-// An IP address and port as text and bytes. Names are not resolved here.
+// An IP address with a port, as text and as bytes. Names are not resolved here.
 
 /// One IPv4 or IPv6 address with a TCP port.
 public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
@@ -18,13 +18,13 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     SocketAddress(bytes: [127, 0, 0, 1], port: port)
   }
 
-  /// Only programs of the same machine get there: 127.0.0.0/8 or ::1.
+  /// Whether only programs of the same machine can reach the address: 127.0.0.0/8 or ::1.
   public var isLoopback: Bool {
     let address = IPAddress(self)
     return address.isV4 ? address.v4 >> 24 == 127 : address.high == 0 && address.low == 1
   }
 
-  /// Reads `10.0.0.1:8000` or `[::1]:8000`; nil for anything else, a missing port included.
+  /// Reads `10.0.0.1:8000` or `[::1]:8000`; nil for anything else, including a missing port.
   public init?(_ text: String) {
     guard let colon = text.lastIndex(of: ":") else { return nil }
     let digits = text[text.index(after: colon)...]
@@ -48,7 +48,7 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
   /// The same host with another port.
   public func with(port: UInt16) -> SocketAddress { SocketAddress(bytes: bytes, port: port) }
 
-  /// The address without its port; IPv6 in brackets and in full (RFC 4291 §2.2 form 1).
+  /// The address without its port; IPv6 in brackets and uncompressed (RFC 4291 §2.2 form 1).
   public var host: String {
     if bytes.count == 4 { return bytes.map(String.init).joined(separator: ".") }
     let groups = stride(from: 0, to: 16, by: 2).map {

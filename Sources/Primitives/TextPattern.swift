@@ -1,9 +1,9 @@
-// A regular expression over a whole text, compiled once: POSIX extended (regex(7)), anchored at
-// both ends as in Prometheus. Bounds: pattern and text length, repetitions; no backreferences, so
-// that no page can make a match take long.
+// A regular expression for a whole text, compiled once: POSIX extended (regex(7)), anchored at both
+// ends as in Prometheus. The lengths of pattern and text and the repetitions are bounded, and there
+// are no backreferences, so that no page can make a match take long.
 import Glibc
 
-/// Why a pattern is refused, for people.
+/// Why a pattern was rejected, for people.
 public struct TextPatternError: Error, Equatable {
   /// Continues a sentence that begins with the pattern's name: "… is too long".
   public let problem: String
@@ -14,19 +14,20 @@ public final class TextPattern: @unchecked Sendable {
   // SAFETY: written in init alone; regexec takes it as const, and glibc guards its caches by a
   // lock.
   private let compiled: UnsafeMutablePointer<regex_t>
-  /// As written, without anchors.
+  /// The pattern as written, without anchors.
   public let text: String
 
-  /// A longer pattern is refused.
+  /// Longer patterns are rejected.
   public static let byteCountMax = 256
-  /// A longer text matches nothing.
+  /// Longer texts match nothing.
   public static let textBytesMax = 1_024
-  /// The product of the upper bounds of all `{…}` in a pattern: the matcher unrolls them.
+  /// The largest product of the upper bounds of all `{…}` in a pattern, because the matcher unrolls
+  /// them.
   static let repetitionMax = 1_000
 
   public init(_ text: String) throws(TextPatternError) {
     try Self.check(Array(text.utf8))
-    // `compiled` is set last: what throws before leaves nothing for deinit.
+    // `compiled` is set last: an error before that leaves nothing for deinit to free.
     compiled = try Self.compile(text)
     self.text = text
   }
@@ -49,7 +50,7 @@ public final class TextPattern: @unchecked Sendable {
     compiled.deallocate()
   }
 
-  /// Whether the pattern matches all of the text. Bytes, not characters; `.` is any byte.
+  /// Whether the pattern matches all of the text. Works on bytes, not characters; `.` is any byte.
   public func matches(_ text: UnsafeRawBufferPointer) -> Bool {
     guard text.count <= Self.textBytesMax else { return false }
     var range = regmatch_t(rm_so: 0, rm_eo: regoff_t(text.count))
@@ -59,14 +60,14 @@ public final class TextPattern: @unchecked Sendable {
     return regexec(compiled, start, 0, &range, REG_STARTEND) == 0
   }
 
-  /// As above, of a string.
+  /// The same for a string.
   public func matches(_ text: String) -> Bool {
     var text = text
     return text.withUTF8 { matches(UnsafeRawBufferPointer($0)) }
   }
 
-  /// What regcomp takes and means otherwise than Prometheus, what the group that is put around it
-  /// would complete, or what costs too much.
+  /// Rejects what regcomp interprets differently from Prometheus, what would change the group put
+  /// around the pattern, and what costs too much.
   private static func check(_ bytes: [UInt8]) throws(TextPatternError) {
     func refuse(_ problem: String, _ hint: String? = nil) -> TextPatternError {
       TextPatternError(problem: problem, hint: hint)
@@ -110,7 +111,8 @@ public final class TextPattern: @unchecked Sendable {
     }
   }
 
-  /// The index of the `]` that ends the bracket expression (regex(7)): a first `]` is a member.
+  /// The index of the `]` that ends the bracket expression (regex(7)); a `]` in first position is a
+  /// member.
   private static func bracketEnd(_ bytes: [UInt8], _ start: Int) throws(TextPatternError) -> Int {
     var index = start + 1
     if index < bytes.count, bytes[index] == UInt8(ascii: "^") { index += 1 }

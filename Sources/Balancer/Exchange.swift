@@ -1,7 +1,7 @@
 // The state of a worker's running exchanges, separate from its connections: an idle connection has
 // no exchange. The next exchange reuses the memory of the one that ended last, which is still in
-// the cache; memory that no exchange has touched is not resident. Invariant: an identifier is valid
-// from the beginning of its exchange to its end.
+// the cache; memory that no exchange has touched is not resident.
+// Invariant: an identifier is valid from the beginning of its exchange to its end.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import Fleet

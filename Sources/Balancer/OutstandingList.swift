@@ -1,6 +1,6 @@
 // The leases of each endpoint in the order in which they were taken, so that the oldest one is
-// always known: a doubly linked list for each endpoint, over entries in one block. Invariant: an
-// entry is in one list or in none; start times do not decrease along a list.
+// always known: a doubly linked list for each endpoint, over entries in one block.
+// Invariant: an entry is in one list or in none; start times do not decrease along a list.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import Primitives

@@ -1,6 +1,6 @@
 // One worker's judgement of one endpoint from its own exchanges: when to eject it, how to try it
-// again (half-open: one request at a time, three good ones), and how fast it gets its share back. A
-// pure value; docs/control.md describes the rules and the origin of their numbers.
+// again (half-open: one request at a time, three good ones), and how fast it gets its share back.
+// A pure value; docs/control.md describes the rules and the origin of their numbers.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Fleet
 package import Primitives

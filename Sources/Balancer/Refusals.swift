@@ -1,7 +1,7 @@
 // Answers by which an endpoint says that it has no room (429, 503) or does not serve the request
 // (4xx where the others do not): since when it gives no other answers, and how long it is passed
-// over for endpoints with room. Overload is no failure: nothing here ejects by itself. A pure
-// value; docs/retries.md describes the rules.
+// over for endpoints with room. Overload is no failure: nothing here ejects by itself.
+// A pure value; docs/retries.md describes the rules.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 

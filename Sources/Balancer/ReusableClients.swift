@@ -1,7 +1,7 @@
 // Clients whose connections can be closed without losing an answer, in the order in which they
 // became idle: when connections are short, the one that has been idle longest is closed. nginx does
-// the same (its queue of reusable connections). Invariant: a client is in one list at most, and in
-// none while an exchange runs on its connection.
+// the same (its queue of reusable connections).
+// Invariant: a client is in one list at most, and in none while an exchange runs on its connection.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 /// The lists, linked through the clients' own memory; the list heads are stored after the last
 /// client.

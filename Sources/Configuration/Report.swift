@@ -1,5 +1,6 @@
 // Collects the errors and warnings of one file. Their number is bounded; they are returned in file
-// order. Invariant: no diagnostic contains a secret of the file, whatever is wrong with the file.
+// order.
+// Invariant: no diagnostic contains a secret of the file, whatever is wrong with the file.
 import Primitives
 
 /// The diagnostics found so far.

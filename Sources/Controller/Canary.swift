@@ -1,6 +1,7 @@
 // The canary of one endpoint: when the operator's request is sent, the result of each one, how many
-// in a row were good, and how long a good one usually takes. Invariant: at most one is in flight,
-// and about one a second is sent. A pure value; docs/health.md describes the rules.
+// in a row were good, and how long a good one usually takes.
+// Invariant: at most one is in flight, and about one a second is sent.
+// A pure value; docs/health.md describes the rules.
 import Fleet
 package import Primitives
 

@@ -1,8 +1,8 @@
 // Evidence of one endpoint's capacity: decaying sums of the balancer's own observations, in a short
 // memory, which says what the endpoint does now, and a long one, which says what it usually does;
 // and the load of other balancers there. Metrics pages are no evidence of speed: their counters may
-// belong to one of several processes, or count a request more than once. A pure value;
-// docs/control.md derives the formulas.
+// belong to one of several processes, or count a request more than once.
+// A pure value; docs/control.md derives the formulas.
 import Fleet
 package import Primitives
 

@@ -2,7 +2,8 @@
 // reads a long prompt shows no sign of work until it has read it, for a time proportional to the
 // prompt's length. Two numbers are learned: the longest pause that ended by itself, which the
 // clocks keep, and the most content that was answered in one interval. More content is allowed more
-// time, in proportion. A pure value.
+// time, in proportion.
+// A pure value.
 
 struct ContentAhead: Sendable, Equatable {
   /// The default for seconds per byte, from a slow processor core: llama.cpp with SmolLM2-135M on

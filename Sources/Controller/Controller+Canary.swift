@@ -1,6 +1,6 @@
 // Chooses the endpoints that canaries are sent to and evaluates the answers: they let trials of
-// clients begin, and tell the workers whether an ejection's cooldown is over. Invariant: canaries
-// count in nothing that the law reads.
+// clients begin, and tell the workers whether an ejection's cooldown is over.
+// Invariant: canaries count in nothing that the law reads.
 import Fleet
 package import Primitives
 

@@ -1,7 +1,7 @@
 // Runs the watchdog of each endpoint: gathers its reading from the evidence board, the pages and
 // the checks, and turns its verdict into eligibility, as far as the pool can do without the
-// endpoint. Invariant: it takes out at most half of a pool, and never the last endpoint that is
-// left.
+// endpoint.
+// Invariant: it takes out at most half of a pool, and never the last endpoint that is left.
 import Fleet
 import Primitives
 

@@ -1,8 +1,9 @@
 // Forecasts the request rate of a pool for the next 1, 5 and 15 minutes from four candidates: the
 // present rate, and Holt-Winters without a trend, with a damped trend and with a daily season. They
 // are weighted by their recent accuracy at each horizon. Forecasts are compared with what came, and
-// the errors are kept. Invariant: there is no forecast of a horizon before an earlier one could be
-// compared. A pure value; after `init` it allocates nothing except where a function says so.
+// the errors are kept.
+// Invariant: there is no forecast of a horizon before an earlier one could be compared.
+// A pure value; after `init` it allocates nothing except where a function says so.
 package import Primitives
 
 /// How far ahead a forecast looks.

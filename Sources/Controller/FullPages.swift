@@ -1,6 +1,7 @@
 // How many requests an endpoint serves at once, from its own page: the number it runs while others
 // wait in it. A server with slots shows the same number each time; one with continuous batching
-// does not, and then the number is unknown. A pure value; docs/control.md evaluates it.
+// does not, and then the number is unknown.
+// A pure value; docs/control.md evaluates it.
 import Primitives
 
 struct FullPages: Sendable, Equatable {

@@ -1,6 +1,6 @@
-// A quantile of the observations that a histogram counted within a window. Source:
-// histogram_quantile of Prometheus (promql/quantile.go, bucketQuantile): linear within the bucket;
-// the lowest bucket begins at 0, the open one counts as its lower bound.
+// A quantile of the observations that a histogram counted within a window.
+// Source: histogram_quantile of Prometheus (promql/quantile.go, bucketQuantile): linear within the
+// bucket; the lowest bucket begins at 0, the open one counts as its lower bound.
 
 /// The buckets of a classic histogram: upper bounds (`le`) and cumulative counts.
 struct Histogram {
@@ -9,8 +9,9 @@ struct Histogram {
   /// Adds a bucket; buckets with the same bound are merged.
   mutating func add(bound: Double, count: Double) { counts[bound, default: 0] += count }
 
-  /// The value below which this share of the observations lies. Example: 10 up to 1 s, 30 up to 2
-  /// s, 40 in all: the median (rank 20) is 1 + 10/20 = 1.5 s. Requires: 0...1.
+  /// The value below which this share of the observations lies.
+  /// Example: 10 up to 1 s, 30 up to 2 s, 40 in all: the median (rank 20) is 1 + 10/20 = 1.5 s.
+  /// Requires: 0...1.
   func quantile(_ share: Double) throws(Absence) -> Double {
     var buckets = counts.sorted { $0.key < $1.key }.map { (bound: $0.key, count: $0.value) }
     guard buckets.count >= 2, buckets.last?.bound == .infinity else { throw .badHistogram }

@@ -1,6 +1,7 @@
 // The addresses of host names as a value: when to look up again, what an answer changes, and what
-// is kept without one. Time is an argument; NameDriver does the lookups. Invariant: a failed lookup
-// or an empty answer removes no address (as STRICT_DNS in Envoy, but the last good answer is kept).
+// is kept without one. Time is an argument; NameDriver does the lookups.
+// Invariant: a failed lookup or an empty answer removes no address (as STRICT_DNS in Envoy, but the
+// last good answer is kept).
 package import Fleet
 package import Primitives
 

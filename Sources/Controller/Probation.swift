@@ -1,8 +1,9 @@
 // Whether an endpoint is sick: it fell far below its own past, or let a request wait far longer
 // than usual. A sick endpoint that has no requests is given one now and then, so that it need not
-// wait until its bad time is forgotten. Invariant: trials of endpoints that have answered none well
-// are at most a fiftieth of the pool's requests; a pool gives one trial at a time, and each worker
-// takes it at most once. A pure value; docs/control.md describes the rules.
+// wait until its bad time is forgotten.
+// Invariant: trials of endpoints that have answered none well are at most a fiftieth of the pool's
+// requests; a pool gives one trial at a time, and each worker takes it at most once.
+// A pure value; docs/control.md describes the rules.
 
 package struct Probation: Sendable, Equatable {
   /// The number of good answers that a sick endpoint needs.

@@ -1,8 +1,9 @@
 // The window over which an increase is counted. A page may be refreshed more slowly than it is
 // scraped (Triton 2 s, TorchServe 60 s): then an increase belongs to all the time since the change
-// before, and its rate holds until the next change is due. Invariant: a rate that was counted over
-// a window holds for about that window, so that rates times the time between pages add up to the
-// increase. Example, scraped every second, +6 every third page: 0 0 2 2 2 2 2 2 …, not 0 0 6 0 0 6.
+// before, and its rate holds until the next change is due.
+// Invariant: a rate that was counted over a window holds for about that window, so that rates times
+// the time between pages add up to the increase. Example, scraped every second, +6 every third
+// page: 0 0 2 2 2 2 2 2 …, not 0 0 6 0 0 6.
 import Primitives
 
 /// The windows of one signal's counters, from page to page.

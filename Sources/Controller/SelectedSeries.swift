@@ -1,6 +1,6 @@
 // The series of one selector on the present page and, for counters, on the previous page and on the
-// base, from which increases count. Invariant: a series counts once a page; at most
-// `PageReader.seriesMax` series are kept.
+// base, from which increases count.
+// Invariant: a series counts once a page; at most `PageReader.seriesMax` series are kept.
 import Exposition
 import Fleet
 import Primitives

@@ -1,8 +1,8 @@
 // How many requests a second one endpoint can serve, for the demand ratio of its pool: slots ÷ mean
 // time in service, where slots are the requests that it serves at once. By Little's law this is
 // right at any load and for any distribution of requests, unlike throughput + 1 ÷ latency. Unknown
-// slots count as 1: the result is then what the endpoint completes in a second with work. A pure
-// value; docs/forecast.md evaluates it.
+// slots count as 1: the result is then what the endpoint completes in a second with work.
+// A pure value; docs/forecast.md evaluates it.
 import Primitives
 
 /// What a capacity is based on.

@@ -1,7 +1,8 @@
 // Learns how the endpoints of a pool slow down from the durations of requests by the number in
 // flight when each was sent: flat up to a number of slots, a straight line, or neither. Needed only
 // if the number of slots is known neither from the file nor from the kind of server nor from a
-// page. A pure value; docs/control.md evaluates it.
+// page.
+// A pure value; docs/control.md evaluates it.
 import Fleet
 import Primitives
 

@@ -1,7 +1,8 @@
 // Whether a request's duration depends on the length of its content: within an endpoint, the slope
 // of duration (in means of the endpoint) over length (in means of the pool). 0 if length does not
 // matter, as with LLM prompts beside long answers; 1 if a request of twice the length takes twice
-// as long. A pure value; docs/control.md says what it is for.
+// as long.
+// A pure value; docs/control.md says what it is for.
 import Fleet
 import Primitives
 

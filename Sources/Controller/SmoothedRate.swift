@@ -1,7 +1,7 @@
 // A rate's level and damped trend: Holt's linear method with a trend that dies away (Gardner,
 // McKenzie 1985), which jumps when the rate jumps. Noise is smoothed slowly; when the mean of the
-// last bins is more than four standard errors off, it becomes the level at once. A pure value;
-// allocates nothing.
+// last bins is more than four standard errors off, it becomes the level at once.
+// A pure value; allocates nothing.
 import Glibc
 
 /// How fast a `SmoothedRate` learns; times in bins.

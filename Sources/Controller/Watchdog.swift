@@ -1,10 +1,10 @@
 // Whether an endpoint that has work makes progress. Three clocks run while there is work: of the
 // endpoint's own work counter, of the content of its answers to us, and of any sign of life. Pauses
 // that it is known to make lengthen their limits, and so does the content of the requests sent to
-// it, so that a long prefill or a slow batch is no stall. Invariant: an endpoint without work never
-// stalls; a stalled one is readmitted by a sign of work, or is tried again, one request at a time,
-// after a pause that grows. A pure value; docs/health.md describes the rules and the origin of
-// their numbers.
+// it, so that a long prefill or a slow batch is no stall.
+// Invariant: an endpoint without work never stalls; a stalled one is readmitted by a sign of work,
+// or is tried again, one request at a time, after a pause that grows.
+// A pure value; docs/health.md describes the rules and the origin of their numbers.
 package import Fleet
 import Primitives
 

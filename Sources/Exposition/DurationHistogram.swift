@@ -45,8 +45,8 @@ public enum DurationHistogram {
     return index &+ above(300_000_000_000) &+ above(600_000_000_000)
   }
 
-  /// Octave × 8 + eighth of the octave, clamped at both ends. Example: 1 ms = 1.907 × 2^19 ns is in
-  /// octave 19 - 15 = 4, in its eighth 7: 39.
+  /// Octave × 8 + eighth of the octave, clamped at both ends.
+  /// Example: 1 ms = 1.907 × 2^19 ns is in octave 19 - 15 = 4, in its eighth 7: 39.
   @inlinable static func fineIndex(_ nanoseconds: UInt64) -> Int {
     let lowest = UInt64(1) &<< UInt64(lowestExponent)
     let highest = (UInt64(1) &<< UInt64(lowestExponent &+ octaveCount)) &- 1

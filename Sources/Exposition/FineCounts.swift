@@ -1,6 +1,6 @@
 // The fine buckets of a duration histogram alone, small enough to be kept for several past times:
-// the difference of two of them gives the quantiles of the time between. Invariant: counts wrap
-// around at 2^32; a difference is right if it is less than 2^31.
+// the difference of two of them gives the quantiles of the time between.
+// Invariant: counts wrap around at 2^32; a difference is right if it is less than 2^31.
 
 /// Counts of durations in fine buckets. Takes no memory while nothing is counted.
 package struct FineCounts: Sendable, Equatable {

@@ -1,6 +1,7 @@
 // The rules that hold between the lines of one family of an OpenMetrics page: values and labels by
-// type, metrics in one piece, timestamps that do not decrease, histograms that add up. Source:
-// OpenMetrics 1.0, "Metric Types" and "Timestamps", interpreted as in the project's test cases.
+// type, metrics in one piece, timestamps that do not decrease, histograms that add up.
+// Source: OpenMetrics 1.0, "Metric Types" and "Timestamps", interpreted as in the project's test
+// cases.
 
 /// Checks one family, sample by sample. When it is closed, `OpenMetricsValidator` keeps its names.
 struct OpenMetricsFamily {

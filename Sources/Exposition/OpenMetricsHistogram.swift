@@ -1,6 +1,6 @@
 // The rules within one metric of type histogram or gaugehistogram: bounds and counts that increase,
-// a bucket for all observations, and a count and a sum that agree with it. Source: OpenMetrics 1.0,
-// "Histogram" and "GaugeHistogram".
+// a bucket for all observations, and a count and a sum that agree with it.
+// Source: OpenMetrics 1.0, "Histogram" and "GaugeHistogram".
 
 /// The point of a histogram that is being read; a new group or timestamp begins another point.
 struct OpenMetricsHistogram {

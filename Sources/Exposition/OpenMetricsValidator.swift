@@ -1,7 +1,7 @@
 // Checks a whole page against OpenMetrics 1.0: every line strictly, families in one piece, and the
 // end mark. Separate from `SampleParser`, so that scraping does not pay for it. Takes memory in
-// proportion to the page, which the limits bound. Source: OpenMetrics 1.0 and the project's test
-// cases for parsers.
+// proportion to the page, which the limits bound.
+// Source: OpenMetrics 1.0 and the project's test cases for parsers.
 import CSystem
 
 /// Checks whether a page is an OpenMetrics document.

@@ -1,6 +1,6 @@
-// An endpoint's ejection, combined from what each worker published on the evidence board. Rule: an
-// endpoint is ejected from the moment the first worker ejects it until any worker readmits it. A
-// half-open endpoint (tried by single requests) is still ejected.
+// An endpoint's ejection, combined from what each worker published on the evidence board.
+// Rule: an endpoint is ejected from the moment the first worker ejects it until any worker readmits
+// it. A half-open endpoint (tried by single requests) is still ejected.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 public import Primitives
 

@@ -1,7 +1,7 @@
 // Holds the indexes of removed endpoints until no worker can write their cells any more. Then the
-// cells may be cleared and the index may be assigned to another endpoint. Invariant: an index is
-// released only after every worker runs a fleet without it and it had neither exchange nor
-// connection for `quietMin`.
+// cells may be cleared and the index may be assigned to another endpoint.
+// Invariant: an index is released only after every worker runs a fleet without it and it had
+// neither exchange nor connection for `quietMin`.
 public import Primitives
 
 /// Indexes that may not be assigned yet.

@@ -1,7 +1,7 @@
 // Runs a program to its end on a thread that does nothing else: no shell, a process group of its
-// own, no input, the beginning of its output kept. Invariant: after a time-out no process of the
-// group is left. The child's process id is not released before that, so that no other process can
-// receive the signal.
+// own, no input, the beginning of its output kept.
+// Invariant: after a time-out no process of the group is left. The child's process id is not
+// released before that, so that no other process can receive the signal.
 import CSystem
 public import Primitives
 

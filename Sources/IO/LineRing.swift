@@ -1,7 +1,7 @@
 // Passes whole lines from one thread to another through memory of fixed size. Lines that do not fit
-// are rejected, and neither thread ever waits for the other. Invariant: taken ≤ written ≤ taken +
-// byteCount; only the producer moves `written`, only the consumer `taken`. The bytes between
-// `taken` and `written` belong to the consumer.
+// are rejected, and neither thread ever waits for the other.
+// Invariant: taken ≤ written ≤ taken + byteCount; only the producer moves `written`, only the
+// consumer `taken`. The bytes between `taken` and `written` belong to the consumer.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import Synchronization

@@ -1,5 +1,5 @@
-// The bytes that a socket has not taken yet: a chain of blocks from one pool per loop. Invariant: a
-// queue owns its blocks; a freed block is the next one given out (still in cache).
+// The bytes that a socket has not taken yet: a chain of blocks from one pool per loop.
+// Invariant: a queue owns its blocks; a freed block is the next one given out (still in cache).
 // HOT PATH: no lock, no existential, no clock; a block is allocated once and then reused.
 import CSystem
 

@@ -1,6 +1,6 @@
 // A thread that writes the lines of rings to one file. If a full disk, a FIFO without a reader or a
-// slow terminal blocks it, lines wait in their rings, whose size is bounded. Invariant: bytes of
-// two rings are never mixed within a line.
+// slow terminal blocks it, lines wait in their rings, whose size is bounded.
+// Invariant: bytes of two rings are never mixed within a line.
 import CSystem
 public import Primitives
 import Synchronization

@@ -1,7 +1,8 @@
 // Finds the secrets in a configuration file's text: values of header fields, tokens, keys and
 // passwords. They are replaced wherever the text is shown. Files with syntax errors are shown too,
-// so that this works on lines and needs no tree. Invariant: a replacement has the length of the
-// secret in scalars, so that columns and carets stay right.
+// so that this works on lines and needs no tree.
+// Invariant: a replacement has the length of the secret in scalars, so that columns and carets stay
+// right.
 
 /// The text of a file with its secrets replaced.
 package enum SecretText {

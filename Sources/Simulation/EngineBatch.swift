@@ -1,36 +1,37 @@
-// An engine of language models, step by step: continuous batching with chunked prefill. Each step
+// A language model engine, step by step: continuous batching with chunked prefill. Each step
 // decodes one token of every request whose prompt is done and computes up to 2,048 tokens of
-// prompts, first come, first served; a request is admitted while the KV cache has room for its
-// prompt and its answer. Constants: a published regression on an A100 (docs/simulation.md).
-// Invariant: `reserved` is the sum of what was admitted, at most `cacheTokens` unless one request
-// alone is larger; a step is under way where anything was admitted.
+// prompts, first come, first served. A request is admitted when the KV cache has room for its
+// prompt and its answer. The constants come from a published regression on an A100
+// (docs/simulation.md).
+// Invariant: `reserved` is the sum over the admitted requests, at most `cacheTokens` unless one
+// request alone is larger; a step is running while any request is admitted.
 import Primitives
 
 struct EngineBatch {
   struct Sequence {
     let request: Int
     let arrivedAt: Nanoseconds
-    /// Of the prompt, to be computed still.
+    /// Tokens of the prompt still to be computed.
     var promptLeft: Int
-    /// Of the answer, to come still.
+    /// Tokens of the answer still to come.
     var outputLeft: Int
-    /// Tokens that it has in the cache.
+    /// The tokens it has in the cache.
     var context = 0
-    /// Tokens of the cache that are kept for it.
+    /// The tokens of the cache reserved for it.
     let reserved: Int
-    /// Of the prompt, computed by the step under way.
+    /// Tokens of the prompt that the running step computes.
     var chunk = 0
   }
 
-  /// Seconds of a step: without any request, for each one decoded, for each token of the cache that
-  /// is read, for each token of a prompt.
+  /// Seconds of a step: without any request, for each request that decodes, for each cached token
+  /// that is read, for each token of a prompt.
   static let stepSeconds = 0.014
   static let decodeSeconds = 103e-6
   static let cacheSeconds = 0.134e-6
   static let promptSeconds = 67.7e-6
-  /// Tokens of prompts that a step computes at most.
+  /// The most tokens of prompts that one step computes.
   static let chunkTokens = 2_048
-  /// Of the cache of an engine of speed 1.
+  /// The cache of an engine with speed 1, tokens.
   static let cacheTokens = 180_000
 
   let cacheTokens: Int
@@ -38,18 +39,18 @@ struct EngineBatch {
   private(set) var prefilling: [Sequence] = []
   private(set) var waiting: [Sequence] = []
   private(set) var reserved = 0
-  /// Tokens in the cache of those that decode.
+  /// Cached tokens of the requests that decode.
   private(set) var decodingTokens = 0
   /// Seconds at speed 1 until the step ends.
   private var stepLeft = 0.0
   private(set) var isStepping = false
 
-  // What the last step brought.
+  // The results of the last step.
   /// Requests that got a token.
   private(set) var tokens: [Int] = []
   private(set) var ended: [Sequence] = []
 
-  // What the page says.
+  // The numbers on the metrics page.
   private(set) var stepCount = 0
   private(set) var tokenCount = 0
 
@@ -58,18 +59,18 @@ struct EngineBatch {
   var runningCount: Int { decoding.count + prefilling.count }
   var totalCount: Int { runningCount + waiting.count }
 
-  /// Of the cache, in use.
+  /// The used share of the cache.
   var cacheRatio: Double {
     let held = prefilling.reduce(decodingTokens) { $0 + $1.context }
     return min(1, Double(held) / Double(cacheTokens))
   }
 
-  /// Tokens of prompts that are to be computed still.
+  /// Tokens of prompts still to be computed.
   var backlogTokens: Int {
     prefilling.reduce(0) { $0 + $1.promptLeft } + waiting.reduce(0) { $0 + $1.promptLeft }
   }
 
-  /// Seconds at speed 1 that a step takes.
+  /// The duration of a step at speed 1, seconds.
   static func seconds(decoding: Int, cacheTokens: Int, promptTokens: Int) -> Double {
     stepSeconds + decodeSeconds * Double(decoding) + cacheSeconds * Double(cacheTokens)
       + promptSeconds * Double(promptTokens)
@@ -83,10 +84,10 @@ struct EngineBatch {
     if !isStepping { begin() }
   }
 
-  /// So much of the step is done.
+  /// Advances the running step.
   mutating func advance(_ seconds: Double) { stepLeft = max(0, stepLeft - seconds) }
 
-  /// Seconds at speed 1 until the step ends; nil where none is under way.
+  /// Seconds at speed 1 until the step ends; nil: none is running.
   var untilStepEnds: Double? { isStepping ? stepLeft : nil }
 
   private mutating func begin() {
@@ -110,7 +111,7 @@ struct EngineBatch {
       promptTokens: Self.chunkTokens - room)
   }
 
-  /// The step is over: leaves what it brought in `tokens` and `ended`, and begins the next.
+  /// Ends the step: puts its results in `tokens` and `ended`, and begins the next one.
   mutating func endStep() {
     tokens.removeAll(keepingCapacity: true)
     ended.removeAll(keepingCapacity: true)
@@ -129,7 +130,7 @@ struct EngineBatch {
       sequence.context += 1
       tokens.append(sequence.request)
       if sequence.outputLeft == 0 {
-        // The token of this step never was in the sum.
+        // The token of this step was not in the sum yet.
         end(sequence, held: sequence.context - 1)
       } else {
         decodingTokens += 1
@@ -152,7 +153,7 @@ struct EngineBatch {
         kept += 1
         continue
       }
-      // The step that ends the prompt gives the first token.
+      // The step that ends the prompt also gives the first token.
       tokens.append(sequence.request)
       sequence.outputLeft -= 1
       if sequence.outputLeft == 0 {
@@ -171,7 +172,7 @@ struct EngineBatch {
     ended.append(sequence)
   }
 
-  /// Forgets a request whose client has gone.
+  /// Removes a request whose client has gone.
   mutating func cancel(_ request: Int) {
     if let index = waiting.firstIndex(where: { $0.request == request }) {
       waiting.remove(at: index)
@@ -183,7 +184,7 @@ struct EngineBatch {
     }
   }
 
-  /// Gives the requests that it had, and has none.
+  /// Removes all requests and returns them.
   mutating func die() -> [Int] {
     let all = (decoding + prefilling + waiting).map(\.request)
     self = EngineBatch(cacheTokens: cacheTokens)

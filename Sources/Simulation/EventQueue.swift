@@ -1,29 +1,29 @@
-// What happens when, in order of time and then of its being told: a binary heap, and a plain queue
-// for what is told in the order in which it will happen (time-outs, most of all events).
+// Future events, ordered by time and then by insertion: a binary heap, and a plain queue for events
+// that are inserted in the order of their times (time-outs, which are most of all events).
 import Primitives
 
-/// One thing that will happen.
+/// An event in the future.
 struct Event: HeapElement {
   enum Kind: UInt8 {
     /// A request arrives.
     case arrival
-    /// An endpoint (`index`) has finished a job, if `stamp` is still its generation.
+    /// The endpoint (`index`) has finished a job, if `stamp` is still its generation.
     case completion
-    /// A client's patience ends: request `index` of generation `stamp`.
+    /// The client of request `index` of generation `stamp` gives up.
     case timeout
-    /// A balancer (`index`) wants to look at its clock.
+    /// The balancer (`index`) has timers that are due.
     case control
     /// A scrape (`index`) reaches the endpoint.
     case scrape
-    /// Its page reaches the balancer.
+    /// The scraped page reaches the balancer.
     case page
     /// Fault `index` of the script begins (stamp 1) or ends (0).
     case fault
-    /// The antagonist of the endpoint (`index`) comes or goes.
+    /// The antagonist of the endpoint (`index`) starts or stops.
     case antagonist
-    /// The endpoint (`index`) gets a little warmer.
+    /// The endpoint (`index`) warms up by one step.
     case warmth
-    /// The endpoint answers request `index` of generation `stamp` at once, with a failure.
+    /// The endpoint answers request `index` of generation `stamp` at once with a failure.
     case refusal
     /// The endpoint answers request `index` of generation `stamp`, which takes no slot.
     case answer
@@ -63,7 +63,7 @@ struct EventQueue {
     heap.insert(event)
   }
 
-  /// The same for an event that is not before any that was pushed by this: it costs next to
+  /// Inserts an event that is not before any event inserted by this method; it costs next to
   /// nothing.
   mutating func pushLast(_ event: Event) {
     assert(line.last.map { $0.at <= event.at } ?? true)

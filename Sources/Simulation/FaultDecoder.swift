@@ -1,8 +1,8 @@
-// One item of `faults`: what happens to which endpoints, from when to when. Each kind has its own
-// parameters; those of another kind are unknown keys.
+// One item of `faults`: a fault, its endpoints, its beginning and its end. Each kind has its own
+// parameters; those of other kinds are unknown keys.
 import Configuration
 
-/// The words for the kinds of faults.
+/// The words for kinds of faults.
 enum FaultWord: String, CaseIterable {
   case slow, antagonist, hang, fail, reject, dead
   case metricsReset = "metrics_reset"
@@ -15,10 +15,10 @@ enum FaultWord: String, CaseIterable {
 struct FaultDecoder {
   let report: Report
   let endpointCount: Int
-  /// Of the run, seconds.
+  /// The end of the run, seconds.
   let end: Double
 
-  /// nil: something is reported.
+  /// nil: an error was reported.
   func decode(_ node: Node) -> (Fault?, Output) {
     let before = report.count
     var scope = Scope(node, "this fault", report)
@@ -34,7 +34,7 @@ struct FaultDecoder {
     let every = readEvery(&scope, at: at, until: until, isOfNoLength: word == .metricsReset)
     let endpoints = readEndpoints(&scope)
     let kind = word.map { Self.kind($0, &scope) }
-    // Of an unknown kind the parameters are not known either.
+    // The parameters of an unknown kind are unknown too.
     if word == nil { for key in Self.parameters { scope.claim(key) } }
     let output = scope.finish()
     guard report.count == before, let at, let kind else { return (nil, output) }

@@ -1,15 +1,17 @@
-// Yardsticks: policies that know what no balancer can, every queue, speed and fault at once.
+// Yardsticks: policies that know what no balancer can: every queue, every speed and every fault at
+// any time.
 import Glibc
 import Primitives
 
-/// Knows all and picks the least of a cost, never an endpoint that is dead, hangs or answers errors
-/// while there is another. A cost counts in requests' work on an endpoint of speed 1.
+/// Knows everything and picks the endpoint with the lowest cost, never one that is dead, hangs or
+/// answers errors while there is another one. Costs are in units of a request's work on an endpoint
+/// of speed 1.
 final class OraclePolicy: CountingPolicy {
   enum Rule {
-    /// Joins the shortest expected delay: the request's own alone counts.
+    /// Joins the shortest expected delay: only the request's own delay counts.
     case shortestDelay
-    /// Adds μ times the delay that the request causes to those that are there: with m requests that
-    /// take S(m) each it is (m − 1)(S(m) − S(m − 1)).
+    /// Adds μ times the delay that the request causes to the requests already there: with m
+    /// requests that take S(m) each, it is (m − 1)(S(m) − S(m − 1)).
     case marginal
   }
   private let rule: Rule
@@ -31,7 +33,7 @@ final class OraclePolicy: CountingPolicy {
     weight = Self.weight(world)
   }
 
-  /// μ: 1, and up to 2 while slots fill from 80 to 100 %, where what waits is all that counts.
+  /// μ: 1, rising to 2 while slots fill from 80 to 100 %, where only waiting time matters.
   static func weight(_ world: [EndpointTruth]) -> Double {
     var (requests, slots) = (0, 0)
     for truth in world where truth.group.service == .batch && !truth.isFaulty {
@@ -61,7 +63,7 @@ final class OraclePolicy: CountingPolicy {
     return own + weight * Double(mates) * (own - Self.delay(truth, requests: mates))
   }
 
-  /// How long a request takes with so many there, itself among them.
+  /// The duration of a request with that many requests at the endpoint, itself included.
   static func delay(_ truth: EndpointTruth, requests: Int) -> Double {
     let speed = max(truth.speed, 1e-9)
     switch truth.group.service {
@@ -70,8 +72,8 @@ final class OraclePolicy: CountingPolicy {
     }
   }
 
-  /// Seconds: those of the request itself, and with `marginal` those that it adds to the others,
-  /// whose answers have as much to come as one that is looked at in its middle has, on average.
+  /// The cost in seconds: the request's own time and, with `marginal`, the time it adds to the
+  /// others, which on average are half done.
   private func engineCost(
     _ truth: EndpointTruth, _ engine: EngineTruth, _ request: SimulatedRequest
   ) -> Double {
@@ -83,7 +85,8 @@ final class OraclePolicy: CountingPolicy {
       EngineBatch.stepSeconds + EngineBatch.decodeSeconds * decoding
         + EngineBatch.cacheSeconds * tokens
     }
-    // Its prompt comes after those that are there; then others' prompts come between its tokens.
+    // Its prompt is computed after the prompts already there; later, other prompts are computed
+    // between its tokens.
     let backlog = Double(engine.backlogTokens) + prompt
     let prefill =
       EngineBatch.promptSeconds * backlog
@@ -94,7 +97,7 @@ final class OraclePolicy: CountingPolicy {
     var own = prefill + decode
     let need = Int(prompt + output)
     if engine.waiting > 0 || need > engine.freeTokens {
-      // What ends frees its share of the cache.
+      // A request that ends frees its share of the cache.
       let perSecond =
         mates / (tokens.outputMean * (step(mates, cacheTokens) + others))
         * (tokens.promptMean + tokens.outputMean)

@@ -1,10 +1,11 @@
-// What peers do, as they describe it, for comparison: docs/control.md names the sources.
+// The policies of other balancers as their documentation describes them, for comparison.
+// docs/control.md names the sources.
 import Balancer
 import Glibc
 import Primitives
 
 extension AttemptOutcome {
-  /// A failure to those who count every 5xx: 503 too.
+  /// Whether balancers that count every 5xx as a failure count this outcome: 503 too.
   var isServerError: Bool {
     switch self {
     case .failed, .overloaded: true
@@ -13,7 +14,7 @@ extension AttemptOutcome {
   }
 }
 
-/// Counts what is outstanding, as every proxy does.
+/// Counts outstanding requests, as every proxy does.
 class CountingPolicy: SimulatedPolicy {
   let count: Int
   var load: [Int]
@@ -25,7 +26,7 @@ class CountingPolicy: SimulatedPolicy {
     random = RandomSource(seed: seed)
   }
 
-  /// The choice; `usable` is never empty.
+  /// Chooses an endpoint; `usable` is never empty.
   func choose(_ usable: [Int], now: Nanoseconds) -> Int { usable[0] }
   func isUsable(_ index: Int, now: Nanoseconds) -> Bool { true }
   func note(_ request: SimulatedRequest, _ outcome: AttemptOutcome, now: Nanoseconds) {}
@@ -65,7 +66,7 @@ class CountingPolicy: SimulatedPolicy {
     take(order, sample, now: now)
   }
 
-  /// The index with the least cost, ties at random.
+  /// The index with the lowest cost; ties are broken at random.
   func least(_ usable: [Int], _ cost: (Int) -> Double) -> Int {
     var best = usable[0]
     var bestCost = Double.infinity
@@ -120,7 +121,7 @@ final class OutlierPolicy: CountingPolicy {
   }
 }
 
-/// Finagle's and Linkerd's peak-EWMA: two choices by EWMA × (pending + 1), decay 10 s; a failure
+/// The peak EWMA of Finagle and Linkerd: two choices by EWMA × (pending + 1), decay 10 s; a failure
 /// counts as 5 s.
 final class PeakEWMAPolicy: CountingPolicy {
   private var cost: [Double]
@@ -144,7 +145,7 @@ final class PeakEWMAPolicy: CountingPolicy {
 
   private func score(_ index: Int, _ now: Nanoseconds) -> Double {
     let decayed = cost[index] * exp(-(now - stamp[index]).seconds / 10)
-    // Without a measurement, what is pending counts as slow.
+    // Without a measurement, an endpoint with pending requests counts as slow.
     if decayed == 0, load[index] > 0 { return 1e6 + Double(load[index]) }
     return decayed * Double(load[index] + 1)
   }
@@ -226,8 +227,8 @@ final class GRPCWeightedPolicy: CountingPolicy {
   }
 }
 
-/// llm-d's and the inference extension's scorers: queue × 2 and 1 − KV × 2 from scrapes every
-/// 50 ms, the best score wins, ties at random.
+/// The scorers of llm-d and the inference extension: queue × 2 and 1 − KV × 2 from scrapes every 50
+/// ms; the best score wins, ties are broken at random.
 final class QueueCachePolicy: CountingPolicy {
   private var queue: [Double]
   private var cache: [Double]
@@ -259,8 +260,8 @@ final class QueueCachePolicy: CountingPolicy {
   }
 }
 
-/// HAProxy's agent-check: every 2 s the server says its idle share in percent, which scales its
-/// weight; the choice is `leastconn`. An agent that cannot be reached keeps the old value.
+/// HAProxy's agent-check: every 2 s the server reports its idle share in percent, which scales its
+/// weight; the choice is `leastconn`. If the agent cannot be reached, the old value stays.
 final class AgentPolicy: CountingPolicy {
   private var percent: [Double]
   private var lastBusy: [Double?]
@@ -296,9 +297,9 @@ final class AgentPolicy: CountingPolicy {
   }
 }
 
-/// nginx's `least_conn` with `max_fails=1 fail_timeout=10s`, its defaults: the least in flight for
-/// the weight, among equals in turn by weight. A failure is a refused or cut connection; an error
-/// that an endpoint answers is none, nor is a client that gives up.
+/// nginx's `least_conn` with its defaults `max_fails=1 fail_timeout=10s`: the fewest in flight
+/// relative to the weight; ties take turns by weight. A refused or cut connection is a failure; an
+/// error that an endpoint answers is none, nor is a client that gives up.
 final class NginxPolicy: CountingPolicy {
   private let weights: [Double]
   private var current: [Double]

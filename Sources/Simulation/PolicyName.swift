@@ -1,4 +1,4 @@
-// The policies that a simulation can try, by name.
+// The policies that can be simulated, by name.
 import Configuration
 import Fleet
 import Primitives
@@ -22,7 +22,7 @@ package enum PolicyName: String, Sendable, CaseIterable {
   case sed
   case marginal
 
-  /// The policy of that name, or of the name that it had.
+  /// The policy with that name or former name.
   package init?(named name: String) {
     self.init(rawValue: name == "oracle" ? Self.sed.rawValue : name)
   }
@@ -106,7 +106,7 @@ package enum Simulation {
 }
 
 extension PolicyName {
-  /// "did you mean `least_request`?", nil where nothing is near.
+  /// "did you mean `least_request`?"; nil: nothing is near.
   static func hint(for word: String) -> String? {
     Suggestion.hint(for: word, among: allCases.map(\.rawValue))
   }

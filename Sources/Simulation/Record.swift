@@ -1,24 +1,24 @@
-// What one run was like for the clients: latencies, failures, goodput; and what the policy did:
-// which share of the requests each endpoint got, and how restless its weights were.
+// The results of one run for the clients: latencies, failures, goodput; and for the policy: each
+// endpoint's share of the requests, and how much the weights moved.
 import Primitives
 
 package struct Record: Sendable {
   package enum Outcome: Sendable { case completed, failed, timedOut }
 
-  /// Requests sent to each endpoint, second by second.
+  /// Requests sent to each endpoint in each second.
   package private(set) var sends: [[Int]]
-  /// Of the requests that arrived while it was measured.
+  /// Requests that arrived within the measured time.
   package private(set) var arrivals = 0
   package private(set) var completed = 0
   package private(set) var failed = 0
   package private(set) var timedOut = 0
-  /// Requests that ended well within the measured time, whenever they came.
+  /// Requests that ended well within the measured time, whenever they arrived.
   package private(set) var goodputCount = 0
-  /// Seconds, of completed and timed-out ones; sorted by `finish`.
+  /// Latencies in seconds, of completed and timed-out requests; sorted by `finish`.
   package private(set) var latencies: [Double] = []
   /// Seconds to the first token, of requests to engines; sorted by `finish`.
   package private(set) var firstTokens: [Double] = []
-  /// Sum over time of |Δ share| / 2 of all endpoints, as the policy meant it.
+  /// Sum over time of |Δ share| / 2 over all endpoints, for the shares that the policy intends.
   package private(set) var shareMoved = 0.0
   private let from: Nanoseconds
   private let measured: Double
@@ -59,7 +59,7 @@ package struct Record: Sendable {
     if outcome != .failed { latencies.append((now - request.arrivedAt).seconds) }
   }
 
-  /// Once a second, of the first balancer's mind.
+  /// Records the intended shares of the first balancer. Call once a second.
   mutating func noteShares(_ policies: [any SimulatedPolicy], _ now: Nanoseconds) {
     guard now - lastSharesAt >= .seconds(1) else { return }
     lastSharesAt = now
@@ -70,7 +70,8 @@ package struct Record: Sendable {
     lastShares = shares
   }
 
-  /// What still runs at the end has waited so long at least.
+  /// Ends the record. Requests that are unfinished at the end count with the time they have waited
+  /// so far.
   mutating func finish(_ end: Nanoseconds, unfinished: [SimulatedRequest]) {
     for request in unfinished where request.arrivedAt >= from {
       latencies.append((end - request.arrivedAt).seconds)
@@ -81,10 +82,10 @@ package struct Record: Sendable {
 
   // MARK: Results
 
-  /// Seconds; nil where nothing was measured.
+  /// In seconds; nil: nothing was measured.
   package func latency(quantile: Double) -> Double? { Self.quantile(quantile, of: latencies) }
 
-  /// Seconds to the first token; nil where there was none.
+  /// Seconds to the first token; nil: there was none.
   package func firstToken(quantile: Double) -> Double? {
     Self.quantile(quantile, of: firstTokens)
   }
@@ -99,15 +100,15 @@ package struct Record: Sendable {
     latencies.isEmpty ? nil : latencies.reduce(0, +) / Double(latencies.count)
   }
 
-  /// Requests a second that ended well.
+  /// Requests per second that ended well.
   package var goodput: Double { Double(goodputCount) / measured }
 
   package var failures: Int { failed + timedOut }
 
-  /// Σ|Δshare| a minute.
+  /// Σ|Δshare| per minute.
   package var shareMovedPerMinute: Double { shareMoved / measured * 60 }
 
-  /// The endpoint's share of all requests sent from second `from` up to `until`.
+  /// The endpoint's share of all requests sent from second `from` until `until`.
   package func share(of endpoint: Int, from: Int, until: Int) -> Double {
     var (own, all) = (0, 0)
     for second in max(0, from)..<max(max(0, from), min(until, sends.count)) {

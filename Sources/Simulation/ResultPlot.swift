@@ -1,5 +1,6 @@
-// Results as a picture: SVG of our own. Above, p99 and failures of each policy; below, who got the
-// requests under the first policy, with the faults. Colours follow the reader's light or dark mode.
+// Results as an SVG plot. Above: p99 and failures of each policy; below: each endpoint's share of
+// the requests under the first policy, with the faults. Colours follow the reader's light or dark
+// mode.
 
 package enum ResultPlot {
   static let width = 960.0
@@ -10,7 +11,7 @@ package enum ResultPlot {
   private static let failuresLeft = 700.0
   private static let failuresWidth = 150.0
 
-  /// A whole SVG 1.1 document.
+  /// A complete SVG 1.1 document.
   package static func svg(_ results: SimulationResults) -> String {
     var canvas = SVGCanvas()
     canvas.text(margin, 34, results.plan.scenario.name, "title")
@@ -22,7 +23,7 @@ package enum ResultPlot {
     return canvas.document(width: width, height: height, title: results.plan.scenario.name)
   }
 
-  /// The heading without the name, which stands above it.
+  /// The heading without the name, which is shown above it.
   private static func detail(_ plan: SimulationPlan) -> String {
     String(ResultText.heading(plan).dropFirst(plan.scenario.name.count + 2))
   }
@@ -59,7 +60,7 @@ package enum ResultPlot {
   }
 }
 
-/// Lines, boxes and text as SVG elements.
+/// Draws lines, boxes and text as SVG elements.
 struct SVGCanvas {
   private var elements: [String] = []
 
@@ -100,13 +101,13 @@ struct SVGCanvas {
       """
   }
 
-  /// One digit behind the point, none where it is 0.
+  /// One decimal, or none if it is 0.
   static func number(_ value: Double) -> String {
     let text = ResultText.fixed(value, 1)
     return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
   }
 
-  /// As XML 1.0 has it; what it does not allow at all (§2.2) becomes U+FFFD.
+  /// Escaped for XML 1.0; characters that it does not allow (§2.2) become U+FFFD.
   static func escaped(_ text: String) -> String {
     var result = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
@@ -122,7 +123,7 @@ struct SVGCanvas {
     return String(result)
   }
 
-  /// Of lines, by number; their contrast is enough on white and on black.
+  /// Colours of lines, by number; their contrast is sufficient on white and on black.
   static let palette = [
     "#2f78d0", "#d2691e", "#2e9455", "#c2477a", "#8560d0", "#9a7b12", "#1f9a9a", "#97695a",
   ]

@@ -1,11 +1,11 @@
-// Results as text: the table for people, CSV for other programs. No locale.
+// Results as text: the table for people, CSV for other programs. Independent of the locale.
 
 package enum ResultText {
   private static let titles = [
     "policy", "requests", "failed", "p50", "p99", "p99.9", "mean", "goodput", "p99 ÷ first",
   ]
 
-  /// What was run, the titles, a line for each policy.
+  /// The description of the run, the titles, one line for each policy.
   package static func table(_ results: SimulationResults) -> [String] {
     let hasTokens = results.runs.contains { $0.firstTokenP50 != nil }
     let titles = titles + (hasTokens ? ["ttft p50", "ttft p99"] : [])
@@ -21,7 +21,7 @@ package enum ResultText {
     return [heading(results.plan), ""] + lines
   }
 
-  /// Such as `unequal: 8 endpoints that can do 128 requests/s, 3 seeds, medians over 120 s`.
+  /// For example `unequal: 8 endpoints that can do 128 requests/s, 3 seeds, medians over 120 s`.
   package static func heading(_ plan: SimulationPlan) -> String {
     let scenario = plan.scenario
     let count = scenario.groups.reduce(0) { $0 + $1.count }
@@ -79,7 +79,7 @@ package enum ResultText {
     return text
   }
 
-  /// A row for each run, second and endpoint: requests sent, and the share of that second's.
+  /// A row for each run, second and endpoint: the requests sent, and their share of that second's.
   package static func sharesCSV(_ results: SimulationResults) -> String {
     var text = "policy,seed,second,endpoint,requests,share\n"
     for run in results.runs {
@@ -97,7 +97,7 @@ package enum ResultText {
 
   // MARK: Numbers
 
-  /// Seconds with three digits that count: `1.23 s`, `45.6 ms`, `789 µs`.
+  /// Seconds with three significant digits: `1.23 s`, `45.6 ms`, `789 µs`.
   package static func seconds(_ value: Double) -> String {
     guard value.isFinite else { return "\(value)" }
     if value >= 0.9995 { return significant(value) + " s" }
@@ -105,12 +105,12 @@ package enum ResultText {
     return significant(value * 1e6) + " µs"
   }
 
-  /// Three digits that count, or all before the point.
+  /// Three significant digits, or all digits before the point.
   static func significant(_ value: Double) -> String {
     fixed(value, value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2)
   }
 
-  /// Whole where it is large or whole.
+  /// Without decimals if it is large or whole.
   static func number(_ value: Double) -> String {
     value >= 99.95 || value == value.rounded() ? fixed(value, 0) : significant(value)
   }
@@ -129,7 +129,7 @@ package enum ResultText {
 }
 
 extension String {
-  /// With spaces at the end.
+  /// Padded with spaces at the end.
   func padded(to width: Int) -> String {
     self + String(repeating: " ", count: Swift.max(0, width - count))
   }

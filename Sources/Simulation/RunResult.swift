@@ -1,28 +1,28 @@
-// What is kept of a run, and a plan's runs as a whole: figures of each, medians over the seeds.
+// The figures that are kept of each run, and all runs of a plan with their medians over the seeds.
 
-/// One policy and one seed.
+/// One run: a policy with a seed.
 package struct RunResult: Sendable, Equatable {
   package let policy: PolicyName
   package let seed: UInt64
-  /// That arrived while it was measured.
+  /// Requests that arrived within the measured time.
   package var requests = 0
   package var completed = 0
-  /// Answered by an error, or cut.
+  /// Requests that were answered with an error or cut.
   package var failed = 0
   package var timedOut = 0
-  /// Latencies in seconds; nil where nothing was measured.
+  /// Latencies in seconds; nil: nothing was measured.
   package var p50: Double?
   package var p99: Double?
   package var p999: Double?
   package var mean: Double?
-  /// Seconds to the first token, of engines; nil where there are none.
+  /// Seconds to the first token, for engines; nil: there are none.
   package var firstTokenP50: Double?
   package var firstTokenP99: Double?
-  /// Requests a second that ended well.
+  /// Requests per second that ended well.
   package var goodput = 0.0
-  /// Σ|Δ share| a minute: how restless the weights were.
+  /// Σ|Δ share| per minute: how much the weights moved.
   package var shareMovedPerMinute = 0.0
-  /// Requests sent to each endpoint, second by second; empty where nobody wants them.
+  /// Requests sent to each endpoint in each second; empty if not wanted.
   package var sends: [[Int]] = []
 
   package init(_ policy: PolicyName, seed: UInt64) {
@@ -65,7 +65,7 @@ package struct SimulationResults: Sendable {
   /// The policy's runs, by seed.
   package func runs(of policy: PolicyName) -> [RunResult] { runs.filter { $0.policy == policy } }
 
-  /// The median over the seeds; nil where no run has the figure.
+  /// The median over the seeds; nil: no run has the figure.
   package func median(_ policy: PolicyName, _ figure: (RunResult) -> Double?) -> Double? {
     Self.median(runs(of: policy).compactMap(figure))
   }
@@ -81,7 +81,7 @@ package struct SimulationResults: Sendable {
       })
   }
 
-  /// The mean of the middle two where the count is even.
+  /// The mean of the middle two values if the count is even.
   static func median(_ values: [Double]) -> Double? {
     guard !values.isEmpty else { return nil }
     let sorted = values.sorted()
@@ -91,19 +91,19 @@ package struct SimulationResults: Sendable {
 }
 
 extension SimulationPlan {
-  /// One run.
+  /// One run of a plan.
   package struct Job: Sendable, Equatable {
     package let policy: PolicyName
     package let seed: UInt64
   }
 
-  /// The runs, by policy and then by seed. They do not depend on one another.
+  /// The runs, by policy and then by seed. They are independent of each other.
   package var jobs: [Job] {
     policies.flatMap { policy in seeds.map { Job(policy: policy, seed: $0) } }
   }
 
-  /// Does one run. Any thread. `keepsSends` keeps who got the requests, of every policy instead of
-  /// the first alone.
+  /// Performs one run. Any thread. `keepsSends` keeps the sends of every policy instead of only the
+  /// first one.
   package func run(_ job: Job, keepsSends: Bool = false) -> RunResult {
     let record = Simulation.run(scenario, job.policy, seed: job.seed)
     return RunResult(

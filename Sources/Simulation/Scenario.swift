@@ -1,13 +1,13 @@
-// A world to try policies in: endpoints, traffic, faults, what scrapes see of it. Plain data; every
-// default stands here, once.
+// A world in which policies are compared: endpoints, traffic, faults, and what scrapes show of it.
+// Plain data; each default stands here, once.
 
-/// How much work requests bring: seconds on an endpoint of speed 1.
+/// The distribution of the requests' work: seconds on an endpoint of speed 1.
 package struct WorkDistribution: Sendable, Equatable {
   package enum Shape: String, Sendable, CaseIterable {
     case constant, exponential
-    /// Of σ = 1: long tails, as prompts have them.
+    /// With σ = 1: long tails, as prompts have.
     case lognormal
-    /// Nine of ten small, one ten times as large.
+    /// Nine of ten requests are small, one is ten times as large.
     case bimodal
   }
   package var shape = Shape.exponential
@@ -16,102 +16,102 @@ package struct WorkDistribution: Sendable, Equatable {
   package init() {}
 }
 
-/// Like requests among others.
+/// Requests of the same kind.
 package struct RequestKind: Sendable, Equatable {
-  /// Of all requests; the kinds' shares sum up to 1.
+  /// The share of all requests; the shares of all kinds add up to 1.
   package var share = 1.0
   package var work = WorkDistribution()
-  /// It takes a slot, or its share of the speed. What takes none is answered after its work's time,
-  /// however busy the endpoint is: a list of models, say.
+  /// Whether it takes a slot, or its share of the speed. A request that takes none is answered
+  /// after the time of its work, however busy the endpoint is: a list of models, for example.
   package var takesSlot = true
   package init() {}
 }
 
-/// Clients that read an answer slowly: the endpoint is done with them long before they are.
+/// Clients that read their answers slowly: the endpoint has finished long before they have.
 package struct LateReaders: Sendable, Equatable {
-  /// Of all requests.
+  /// The share of all requests.
   package var share = 0.0
-  /// Their reading takes exponentially distributed time, so many times the mean work on average.
+  /// Reading takes exponentially distributed time, on average this many times the mean work.
   package var factor = 20.0
   package init() {}
 }
 
-/// How an endpoint serves what it has.
+/// How an endpoint serves its requests.
 package enum Service: String, Sendable, CaseIterable {
-  /// `slots` requests at a time, each at full speed; the rest waits first come, first served.
+  /// `slots` requests at a time, each at full speed; others wait, first come, first served.
   case batch
-  /// All at once, sharing the speed.
+  /// All requests at once, sharing the speed.
   case sharing
-  /// An engine of language models: continuous batching, step by step.
+  /// A language model engine: continuous batching, step by step.
   case engine
 }
 
-/// Like endpoints.
+/// Endpoints of the same kind.
 package struct EndpointGroup: Sendable, Equatable {
   package var count = 1
   package var speed = 1.0
   package var service = Service.batch
-  /// Of `batch`: requests at a time. Of `sharing`: multiplies the speed. Not of `engine`.
+  /// For `batch`: requests at a time. For `sharing`: multiplies the speed. Unused for `engine`.
   package var slots = 8
-  /// Requests that may wait; one more is answered `fullStatus` at once.
+  /// Requests that may wait; a further one is answered `fullStatus` at once.
   package var queueMax = 100_000
   /// 503 or 429.
   package var fullStatus = 503
-  /// Its Retry-After, seconds; nil: it has none.
+  /// The Retry-After of that answer, seconds; nil: none.
   package var retryAfter: Double?
-  /// Of `engine`: tokens that its KV cache has room for; nil: 180,000 for each unit of speed.
+  /// For `engine`: the size of its KV cache in tokens; nil: 180,000 for each unit of speed.
   package var cacheTokens: Int?
-  /// Processes behind its metrics page, which answer in turn, each with counters of its own and
+  /// The processes behind its metrics page. They answer in turn, each with its own counters and
   /// without gauges.
   package var pageWorkers = 1
-  /// The page counts each request so many times.
+  /// How many times the page counts each request.
   package var pageCounts = 1
-  /// The operator's weight, where a policy uses true ones; nil: speed × slots.
+  /// The operator's weight, for policies with true weights; nil: speed × slots.
   package var weight: Double?
   package init() {}
 
-  /// Tokens that its KV cache has room for.
+  /// The size of its KV cache in tokens.
   var cacheSize: Int {
     cacheTokens ?? max(1_000, Int((Double(EngineBatch.cacheTokens) * speed).rounded()))
   }
 
-  /// Work in seconds that it does in a second; of an engine only its speed.
+  /// The work in seconds that it does per second; for an engine only its speed.
   package var capacity: Double { service == .engine ? speed : speed * Double(slots) }
 }
 
-/// What happens to an endpoint.
+/// A kind of fault of an endpoint.
 package enum FaultKind: Sendable, Equatable {
-  /// So many times slower.
+  /// Slower by this factor.
   case slow(Double)
-  /// Slower by factors drawn from the range (of speed), on and off.
+  /// Slower by factors (of speed) drawn from the range, on and off.
   case antagonist(ClosedRange<Double>)
-  /// Takes requests and answers none; metrics and health go on.
+  /// Accepts requests and answers none; metrics and health continue.
   case hang
-  /// Answers that share of the requests 500 at once.
+  /// Answers this share of the requests with 500 at once.
   case fail(Double)
-  /// Answers that share of the requests with a status of the 400s, after so many seconds.
+  /// Answers this share of the requests with a 4xx status, after so many seconds.
   case reject(Double, status: Int = 404, after: Double = 0.002)
-  /// Refuses connections and cuts what runs. Comes back cold: a tenth of its speed, rising to all
-  /// of it over so many seconds.
+  /// Refuses connections and cuts running requests. Comes back cold: with a tenth of its speed,
+  /// which rises to full speed over this many seconds.
   case dead(coldSeconds: Double)
-  /// The counters begin anew.
+  /// The counters are reset.
   case metricsReset
   /// Load gauges and counters are NaN.
   case metricsNaN
-  /// Load gauges and counters are gone from the page.
+  /// Load gauges and counters are missing from the page.
   case metricsMissing
-  /// The load gauges say so many times as much.
+  /// The load gauges show this many times the load.
   case metricsLie(Double)
-  /// The gauge of what waits says so many more.
+  /// The gauge of waiting requests shows this many more.
   case metricsQueue(Int)
 }
 
 package struct Fault: Sendable, Equatable {
-  /// Seconds from the beginning of the run.
+  /// The beginning, in seconds of the run.
   package var at: Double
-  /// nil: to the end.
+  /// The end; nil: the end of the run.
   package var until: Double?
-  /// Seconds after which it begins anew; nil: it comes once.
+  /// The seconds after which it begins again; nil: it happens once.
   package var every: Double?
   /// Indices of endpoints.
   package var endpoints: [Int]
@@ -127,10 +127,10 @@ package struct Fault: Sendable, Equatable {
   }
 }
 
-/// From `at` seconds on: so much traffic, as a share of what the fleet can do.
+/// From `at` seconds on: traffic as a share of the fleet's capacity.
 package struct LoadStep: Sendable, Equatable {
   package var at: Double
-  /// Share of the fleet's healthy capacity.
+  /// The share of the capacity of the healthy fleet.
   package var load: Double
   package init(at: Double, load: Double) {
     self.at = at
@@ -138,7 +138,7 @@ package struct LoadStep: Sendable, Equatable {
   }
 }
 
-/// From `at` seconds on: so many requests a second.
+/// From `at` seconds on: requests per second.
 package struct RateStep: Sendable, Equatable {
   package var at: Double
   package var rate: Double
@@ -152,36 +152,37 @@ package struct Scenario: Sendable, Equatable {
   package var name: String
   package var groups: [EndpointGroup]
   package var work = WorkDistribution()
-  /// Kinds of requests; where there are any, `work` does not count.
+  /// Kinds of requests; if there are any, `work` is unused.
   package var kinds: [RequestKind] = []
-  /// What engines get.
+  /// The tokens of requests to engines.
   package var tokens = TokenDistribution()
-  /// Requests to engines say how long their content is.
+  /// Whether requests to engines declare the length of their content.
   package var hasContentLength = true
   package var lateReaders = LateReaders()
   /// Ascending; the first at 0.
   package var loads = [LoadStep(at: 0, load: 0.8)]
-  /// Ascending, the first at 0; where there are any, `loads` does not count.
+  /// Ascending, the first at 0; if there are any, `loads` is unused.
   package var rates: [RateStep] = []
   package var balancers = 1
-  /// Seconds before anything is measured.
+  /// Seconds before the measured time.
   package var warmup = 20.0
   /// Seconds that are measured.
   package var measured = 120.0
-  /// Seconds after which the balancer gives a request up.
+  /// Seconds after which the balancer gives up a request.
   package var timeout = 30.0
-  /// Mean of the seconds, exponentially distributed, after which a client goes away; nil: never.
+  /// The mean of the exponentially distributed seconds after which a client goes away; nil: never.
   package var patience: Double?
-  /// Requests may be sent again when an endpoint fails in mid-request.
+  /// Whether requests may be sent again after an endpoint failed during a request.
   package var isReplayable = false
   package var faults: [Fault] = []
   /// Seconds between two scrapes of an endpoint.
   package var scrapeInterval = 1.0
-  /// Share of the scrapes that fail.
+  /// The share of scrapes that fail.
   package var scrapeLoss = 0.0
-  /// Pages say how many requests run and wait.
+  /// Whether pages show how many requests run and wait.
   package var hasGauges = true
-  /// The operator wrote the endpoints' true weights down: those of `EndpointGroup.weight`.
+  /// Whether the operator has configured the endpoints' true weights: those of
+  /// `EndpointGroup.weight`.
   package var hasTrueWeights = false
 
   package init(name: String, groups: [EndpointGroup]) {
@@ -189,12 +190,12 @@ package struct Scenario: Sendable, Equatable {
     self.groups = groups
   }
 
-  /// The groups' endpoints, one by one.
+  /// The endpoints of all groups, one by one.
   package var endpoints: [EndpointGroup] {
     groups.flatMap { group in (0..<group.count).map { _ in group } }
   }
 
-  /// Requests a second that the healthy fleet can do.
+  /// Requests per second that the healthy fleet can serve.
   package var capacity: Double {
     var (work, engines) = (0.0, 0.0)
     for group in groups {
@@ -210,7 +211,7 @@ package struct Scenario: Sendable, Equatable {
     return slotted + engines / max(share, 1e-9)
   }
 
-  /// Seconds of work that a request brings to an endpoint's slots, on average.
+  /// The mean work of a request for an endpoint's slots, in seconds.
   package var meanWork: Double {
     guard !kinds.isEmpty else { return work.mean }
     return kinds.filter(\.takesSlot).reduce(0) { $0 + $1.share * $1.work.mean }
@@ -218,7 +219,7 @@ package struct Scenario: Sendable, Equatable {
 
   package var hasEngines: Bool { groups.contains { $0.service == .engine } }
 
-  /// Requests a second at that time.
+  /// Requests per second at that time.
   package func rate(at seconds: Double) -> Double {
     if let first = rates.first {
       return rates.last { $0.at <= seconds }?.rate ?? first.rate

@@ -1,4 +1,4 @@
-// What a scenario file says of the requests beside `work`: kinds, tokens, clients that read late.
+// The requests of a scenario file besides `work`: kinds, tokens, clients that read late.
 import Configuration
 import Primitives
 
@@ -28,7 +28,7 @@ extension ScenarioDecoder {
     }
   }
 
-  /// `[{share: 0.9, mean: 2ms, slots: false}, {share: 0.1, mean: 4s}]`; in the place of `work`.
+  /// `[{share: 0.9, mean: 2ms, slots: false}, {share: 0.1, mean: 4s}]`; instead of `work`.
   private mutating func decodeKinds(_ scope: inout Scope) {
     guard let node = scope.node("kinds") else {
       scope.put("kinds", .value("[]", isDefault: true))

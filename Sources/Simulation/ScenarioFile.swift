@@ -7,11 +7,11 @@ import Primitives
 /// A scenario file that was read without an error.
 package struct ScenarioFile: Sendable {
   package var plan: SimulationPlan
-  /// Every value in force, as YAML; one that came from a default is marked `# default`. It loads
-  /// and gives an equal plan.
+  /// Every value in force, as YAML; defaults are marked `# default`. It loads and gives an equal
+  /// plan.
   package let effective: String
 
-  /// Reads the text of a file. `path` is for the messages, and gives the scenario its name.
+  /// Reads the text of a file. `path` is used in messages and as the scenario's name.
   package static func read(
     _ bytes: [UInt8], path: String
   ) throws(ConfigurationErrors) -> ScenarioFile {
@@ -23,7 +23,7 @@ package struct ScenarioFile: Sendable {
     return ScenarioFile(plan: plan, effective: effective)
   }
 
-  /// `one-slow` of `config/scenarios/one-slow.yaml`.
+  /// `one-slow` for `config/scenarios/one-slow.yaml`.
   static func stem(of path: String) -> String {
     let file = path.split(separator: "/").last ?? ""
     let stem = file.split(separator: ".").first.map(String.init) ?? ""
@@ -32,10 +32,10 @@ package struct ScenarioFile: Sendable {
   }
 }
 
-/// What to run: a scenario, with these policies, once for each of the seeds.
+/// The runs: a scenario, with these policies, once for each of the seeds.
 package struct SimulationPlan: Sendable, Equatable {
   package var scenario: Scenario
-  /// The first is what the others are compared with.
+  /// The others are compared with the first.
   package var policies: [PolicyName] = [.steelyard, .leastRequest, .roundRobin]
   package var seeds: [UInt64] = [1, 2, 3]
 
@@ -43,9 +43,9 @@ package struct SimulationPlan: Sendable, Equatable {
 }
 
 struct ScenarioDecoder {
-  /// Of all groups together.
+  /// The limit for all groups together.
   static let endpointsMax = 10_000
-  /// Requests that one run may bring.
+  /// The most requests of one run.
   static let requestsMax = 20_000_000.0
   /// Endpoints × seconds of one run.
   static let cellsMax = 10_000_000.0
@@ -217,7 +217,7 @@ struct ScenarioDecoder {
     list("seeds", "a seed", &plan.seeds, seeds, &scope)
   }
 
-  /// A list of different scalars, at least one and at most a thousand.
+  /// A list of distinct scalars, at least one and at most a thousand.
   private func list<Value: Hashable>(
     _ key: String, _ name: String, _ values: inout [Value], _ form: Form<Value>,
     _ scope: inout Scope
@@ -241,7 +241,7 @@ struct ScenarioDecoder {
     scope.put(key, Output.sequence(items).inline)
   }
 
-  // A slip of a digit must not eat a day and all memory.
+  // A mistyped digit must not take a day and all memory.
   private func checkSize(_ scope: Scope) {
     guard report.count == 0 else { return }
     let end = scenario.warmup + scenario.measured
@@ -275,7 +275,7 @@ extension Form<Double> {
       read: { scalar throws(Misfit) in try span.read(scalar).seconds }, write: duration)
   }
 
-  /// Seconds as the file has them.
+  /// Seconds in the form of the file.
   static func duration(_ seconds: Double) -> String { Decimal.duration(nanoseconds(seconds)) }
 
   // Rounded: 0.29 s is 290 ms, though 0.29 × 1e9 is a little less.

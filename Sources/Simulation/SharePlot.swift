@@ -1,15 +1,15 @@
 // The lower half of the plot: each endpoint's share of the requests over time, under the plan's
-// first policy with its first seed, and when what went wrong where.
+// first policy with its first seed, and the times and endpoints of the faults.
 
 struct SharePlot {
   static let height = 330.0
-  /// More lines than this are a blot, and a large file.
+  /// More lines would be unreadable and the file large.
   private static let linesMax = 64
   private static let pointsMax = 300
 
   private let results: SimulationResults
   private let sends: [[Int]]
-  /// Requests to all endpoints before each second.
+  /// The number of requests to all endpoints before each second.
   private let totals: [Int]
   private let top: Double
   private let end: Double
@@ -18,7 +18,7 @@ struct SharePlot {
   private var bottom: Double { top + Self.height - 50 }
   private var ceiling: Double { top + 40 }
 
-  /// nil where the run did not keep who got the requests.
+  /// nil: the run did not keep its sends.
   init?(_ results: SimulationResults, top: Double) {
     guard let sends = results.runs.first?.sends, let first = sends.first, !first.isEmpty else {
       return nil
@@ -61,7 +61,7 @@ struct SharePlot {
     put(labels, &canvas)
   }
 
-  /// Those with faults first, then others, evenly.
+  /// Endpoints with faults first, then others, evenly spaced.
   private func choose() -> [Int] {
     guard endpointCount > Self.linesMax else { return Array(0..<endpointCount) }
     let faulty = Set(results.plan.scenario.faults.flatMap(\.endpoints)).sorted()
@@ -74,7 +74,8 @@ struct SharePlot {
     return chosen.sorted()
   }
 
-  /// Second by second, over the last few seconds: nothing moves before its cause.
+  /// The share in each second, averaged over the last few seconds, so that nothing moves before its
+  /// cause.
   private func shares(of index: Int) -> [Double] {
     let seconds = max(1, min(sends.count, Int(end.rounded(.up))))
     let reach = max(5, seconds / 40)
@@ -104,7 +105,7 @@ struct SharePlot {
     }
   }
 
-  // MARK: Around the lines
+  // MARK: Axes and labels
 
   private func backdrop(_ canvas: inout SVGCanvas) {
     let scenario = results.plan.scenario
@@ -116,7 +117,7 @@ struct SharePlot {
       let from = x(fault.at)
       let until = fault.kind == .metricsReset ? from + 2 : x(fault.until ?? end)
       canvas.rectangle(from, ceiling, max(until - from, 2), bottom - ceiling, "fault")
-      // A few, one below the other; further ones would cover the lines.
+      // A few, one below the other; more would cover the lines.
       guard index < 4 else { continue }
       let words = "\(fault.kind.title): \(Self.names(fault.endpoints, of: endpointCount))"
       let isLate = from > (left + right) / 2
@@ -134,7 +135,7 @@ struct SharePlot {
   }
 
   private func axes(_ canvas: inout SVGCanvas, _ limit: Double) {
-    // 20 % in steps of 5, everything else in fifths: 10 %, 25 %, 50 %, 100 %.
+    // 20 % in steps of 5, all others in fifths: 10 %, 25 %, 50 %, 100 %.
     let isTwo = [0.002, 0.02, 0.2].contains { abs(limit / $0 - 1) < 1e-6 }
     let count = isTwo ? 4 : 5
     for step in 0...count {
@@ -152,7 +153,7 @@ struct SharePlot {
     }
   }
 
-  /// At the lines' right ends, moved apart where they would overlap.
+  /// Labels at the right ends of the lines, moved apart if they would overlap.
   private func put(
     _ labels: [(y: Double, text: String, style: String)], _ canvas: inout SVGCanvas
   ) {
@@ -169,7 +170,7 @@ struct SharePlot {
     for label in sorted { canvas.text(right + 6, label.y + 4, label.text, label.style) }
   }
 
-  /// Without zeros at the end.
+  /// Without trailing zeros.
   private static func short(_ value: Double) -> String {
     var text = ResultText.fixed(value, 3)
     while text.hasSuffix("0") { text.removeLast() }

@@ -1,18 +1,18 @@
-// The command line of `steelyard simulate`, and its words.
+// The command line of `steelyard simulate` and its messages.
 
-/// A wrong word on the command line.
+/// An error in the command line.
 package struct SimulateUsageError: Error, Sendable, Equatable {
   package let message: String
 }
 
-/// What `steelyard simulate` was asked to do.
+/// The options of `steelyard simulate`.
 package struct SimulateOptions: Sendable, Equatable {
   /// The scenario; nil only with `listsPolicies`.
   package var path: String?
-  /// nil: as the file has them.
+  /// nil: those of the file.
   package var policies: [PolicyName]?
   package var seeds: [UInt64]?
-  /// Files to be written.
+  /// Files to write.
   package var csv: String?
   package var shares: String?
   package var svg: String?
@@ -92,7 +92,7 @@ package struct SimulateOptions: Sendable, Equatable {
     return values
   }
 
-  /// The plan with what the command line says otherwise.
+  /// The plan with the changes of the command line.
   package func applied(to plan: SimulationPlan) -> SimulationPlan {
     var plan = plan
     if let policies { plan.policies = policies }
@@ -100,7 +100,7 @@ package struct SimulateOptions: Sendable, Equatable {
     return plan
   }
 
-  /// What `--list-policies` prints, a line a policy.
+  /// The output of `--list-policies`, one line per policy.
   package static var policyList: [String] {
     PolicyName.allCases.map { policy in
       policy.rawValue.padded(to: 24) + policy.summary

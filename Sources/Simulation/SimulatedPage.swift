@@ -1,5 +1,5 @@
-// The metrics pages of virtual endpoints, as text, and the signals that are read from them. Engines
-// write what vLLM writes and are read by its preset.
+// The metrics pages of virtual endpoints as text, and the signals read from them. Engines write
+// vLLM's metrics and are read with its preset.
 import Exposition
 import Fleet
 
@@ -17,18 +17,18 @@ enum SimulatedPage {
     SignalSpec("failures", .rate(.init(["request_failures_total"])), role: .failures),
     SignalSpec("concurrency", .rate(.init(["request_seconds_sum"])), role: .concurrency),
   ])
-  /// A KV cache that a full batch fills to nine tenths, as a guard.
+  /// A KV cache that a full batch fills to nine tenths, used as a guard.
   static let cache = SignalSpec(
     "kv_cache", .value(.init(["kv_cache_ratio"])), thresholds: .init(normal: 0.8, alarm: 0.95),
     isRatio: true)
-  /// The same with the share of time that the endpoint was busy, which `steps` and `headroom` read.
+  /// The same with the endpoint's share of busy time, which `steps` and `headroom` read.
   static let utilisation = ScrapeSource(signals: [
     SignalSpec(
       "busy", .rate(.init(["busy_seconds_total"])), thresholds: .init(normal: 0.7, alarm: 0.85),
       isRatio: true)
   ])
 
-  /// As a server would write it: its own names, and vLLM's where it is an engine.
+  /// The page as a server writes it: with names of its own, or vLLM's for an engine.
   static func text(_ sample: EndpointSample) -> [UInt8] {
     var writer = MetricsWriter()
     func put(_ name: String, _ type: MetricType, _ value: Double?) {

@@ -1,41 +1,41 @@
-// What a balancer in the simulator has to decide and what it gets to know: the seam between the
-// virtual world and policies, ours and those of peers.
+// The interface between the virtual world and policies, ours and those of other balancers: what a
+// balancer in the simulator decides and what it is told.
 import Balancer
 import Controller
 import Primitives
 
-/// A request on its way.
+/// A request in the simulator.
 final class SimulatedRequest {
   let arrivedAt: Nanoseconds
   let work: Double
   let balancer: Int
-  /// Index of its kind, where there are kinds: what its method and path say.
+  /// The index of its kind, if there are kinds: what its method and path tell.
   var kind = 0
-  /// It takes a slot at the endpoint.
+  /// Whether it takes a slot at the endpoint.
   var takesSlot = true
-  /// Of a request to an engine.
+  /// For a request to an engine.
   var promptTokens = 0
   var outputTokens = 0
-  /// Bytes of its content, where it says so.
+  /// The bytes of its content, if it declares them.
   var contentLength: Int?
-  /// Seconds that its client takes for the answer after the endpoint's last byte.
+  /// The seconds that its client takes to read the answer after the endpoint's last byte.
   var readingSeconds = 0.0
-  /// It takes no slot, and waits because nothing moves there.
+  /// It takes no slot, and waits because the endpoint is stopped.
   var isHeldUp = false
-  /// The first of an engine's tokens came.
+  /// The first token of an engine has come.
   var hasAnswer = false
-  /// The endpoint is done with it; its client reads.
+  /// The endpoint has finished; the client is still reading.
   var isRead = false
   var tried = TriedSet()
   var retriesLeft = 2
-  /// What one endpoint fails may be asked of another.
+  /// Whether it may be retried at another endpoint after a failure.
   let isRepeatable: Bool
-  /// The endpoint that has it.
+  /// The endpoint that it was sent to.
   var endpoint = -1
   var sentAt = Nanoseconds.zero
-  /// What it says of the endpoint that it was not taken.
+  /// What its refusal says about the endpoint.
   var refusal = AttemptOutcome.abandoned
-  /// The real balancer's count of it, where there is one.
+  /// The real balancer's lease, if there is one.
   var lease: InFlightLease?
 
   init(arrivedAt: Nanoseconds, work: Double, balancer: Int, isRepeatable: Bool = false) {
@@ -46,82 +46,84 @@ final class SimulatedRequest {
   }
 }
 
-/// A scrape that a balancer sends.
+/// A scrape to be sent by a balancer.
 struct ScrapeOrder {
   let endpoint: Int
-  /// The balancer's own name for it.
+  /// The balancer's identifier for it.
   let id: UInt64
 }
 
-/// What a scrape finds, before it becomes text: numbers as the endpoint would export them; nil
-/// where it exports none.
+/// The result of a scrape before it becomes text: the numbers that the endpoint exports; nil: it
+/// does not export the number.
 struct EndpointSample {
   var running: Double?
   var waiting: Double?
   var completed: Double?
   var failed: Double?
   var seconds: Double?
-  /// Integral of the busy share, seconds.
+  /// The integral of the busy share, seconds.
   var busySeconds: Double?
-  /// Of the cache, 0…1.
+  /// The used share of the cache, 0…1.
   var cacheRatio: Double?
-  /// Of an engine, ever: steps, and tokens of answers.
+  /// For an engine, since start: steps, and tokens of answers.
   var steps: Double?
   var tokens: Double?
   var startedAt = 0.0
 }
 
-/// What is true of an endpoint, which no balancer can know.
+/// The true state of an endpoint, which no balancer can know.
 struct EndpointTruth {
   let group: EndpointGroup
-  /// Requests that it has, running or waiting.
+  /// The requests it has, running or waiting.
   var requests: Int
-  /// Work in seconds that it does in a second now: of one slot, or all of it where it shares.
+  /// The work in seconds that it does per second now: of one slot, or in all if it shares its
+  /// speed.
   var speed: Double
-  /// It is dead, hangs, or answers some of what it gets with errors.
+  /// Whether it is dead, hangs, or answers some requests with errors.
   var isFaulty: Bool
   var engine: EngineTruth?
 }
 
-/// What an engine has.
+/// The true state of an engine.
 struct EngineTruth {
-  /// Requests that decode, the tokens of the cache that these read in a step, and what waits for
-  /// room in the cache.
+  /// The requests that decode, the cached tokens that these read in a step, and the requests that
+  /// wait for room in the cache.
   var decoding: Int
   var decodingTokens: Int
   var waiting: Int
-  /// Of prompts, to be computed still.
+  /// Tokens of prompts still to be computed.
   var backlogTokens: Int
-  /// Of the cache, kept for nobody.
+  /// Tokens of the cache that are not reserved.
   var freeTokens: Int
 }
 
-/// One balancer's mind.
+/// The policy of one balancer.
 protocol SimulatedPolicy: AnyObject {
-  /// The endpoint for a request, which counts as sent; nil where there is none.
+  /// Picks the endpoint for a request, which counts as sent; nil: there is none.
   func pick(_ request: SimulatedRequest, now: Nanoseconds) -> Int?
-  /// A piece of the answer came from `request.endpoint`; the first one where `request.hasAnswer` is
-  /// still false. Of engines alone: a token.
+  /// A piece of the answer came from `request.endpoint`; it is the first one if `request.hasAnswer`
+  /// is still false. For engines only: a token.
   func pieceCame(_ request: SimulatedRequest, now: Nanoseconds)
-  /// The last byte of a good answer came from the endpoint. `ended` follows when the client has
-  /// it, which may be much later.
+  /// The last byte of a good answer came from the endpoint. `ended` follows when the client has it,
+  /// possibly much later.
   func endpointDone(_ request: SimulatedRequest, now: Nanoseconds)
-  /// What it says of the endpoint that the client of the request goes away.
+  /// What it says about the endpoint that the request's client goes away.
   func outcomeOfLeaving(_ request: SimulatedRequest, now: Nanoseconds) -> AttemptOutcome
-  /// The request that was sent to `request.endpoint` came to an end there.
+  /// The request sent to `request.endpoint` has ended.
   func ended(_ request: SimulatedRequest, _ outcome: AttemptOutcome, now: Nanoseconds)
-  /// A failed answer to it may be kept from the client, by asking another endpoint.
+  /// Whether the client can be spared a failed answer by a retry at another endpoint.
   func repeatsTrial(_ request: SimulatedRequest) -> Bool
-  /// When `control` has something to do.
+  /// The next time at which `control` has to be called.
   var nextControl: Nanoseconds { get }
-  /// Timers; gives the scrapes to be sent now.
+  /// Runs timers that are due; returns the scrapes to send now.
   func control(now: Nanoseconds) -> [ScrapeOrder]
-  /// A scrape's end; nil where it failed.
+  /// A scrape has ended; nil: it failed.
   func scraped(_ order: ScrapeOrder, _ sample: EndpointSample?, now: Nanoseconds)
-  /// What no balancer can know, of each endpoint. Told before each pick where `isOracle`.
+  /// Whether the policy is told the true state of each endpoint before each pick, which no balancer
+  /// can know.
   var isOracle: Bool { get }
   func reveal(_ world: [EndpointTruth])
-  /// Shares of the requests that it wants each endpoint to have, for the record; sum 1.
+  /// The shares of the requests that it intends for each endpoint, for the record; their sum is 1.
   var shares: [Double] { get }
 }
 

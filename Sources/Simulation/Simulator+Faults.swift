@@ -1,9 +1,9 @@
-// What goes wrong with virtual endpoints, and what their pages say meanwhile.
+// The faults of virtual endpoints, and what their pages show during them.
 import Balancer
 import Primitives
 
 extension Simulator {
-  /// What an endpoint's page says now.
+  /// What an endpoint's page shows now.
   mutating func sample(_ index: Int, _ now: Nanoseconds) -> EndpointSample {
     endpoints[index].settle(now: now)
     let endpoint = endpoints[index]
@@ -29,7 +29,7 @@ extension Simulator {
       sample.tokens = unit * Double(engine.tokenCount)
       return sample
     }
-    // What runs takes nine tenths of a KV cache, what waits some of the rest.
+    // Running requests use nine tenths of a KV cache, waiting ones some of the remaining tenth.
     let full = 0.9 * Double(endpoint.runningCount) / Double(endpoint.group.slots)
     sample.cacheRatio = min(1, full + 0.02 * Double(min(endpoint.waitingCount, 5)))
     return sample
@@ -100,14 +100,14 @@ extension Simulator {
       return
     }
     for id in endpoints[index].die(now: now) { cut(id, now) }
-    // What takes no slot is in no queue of the endpoint's.
+    // Requests that take no slot are in no queue of the endpoint.
     for id in requests.indices {
       guard let request = requests[id], request.endpoint == index else { continue }
       if !request.takesSlot, !request.isRead { cut(id, now) }
     }
   }
 
-  /// A step on the way from cold to warm.
+  /// A step of the warm-up.
   mutating func warm(_ index: Int, _ now: Nanoseconds) {
     guard let start = conditions[index].coldStart, !conditions[index].isDead else { return }
     setSpeed(index, now)

@@ -1,4 +1,5 @@
-// What requests are like, drawn in the order of their arrival: the same for every policy.
+// Draws the properties of requests in the order of their arrival, so that they are the same for
+// every policy.
 import Glibc
 import Primitives
 
@@ -52,7 +53,7 @@ extension WorkDistribution {
 }
 
 extension Scenario {
-  /// Requests a second from each time on.
+  /// Requests per second from each time on.
   var rateSteps: [RateStep] {
     guard rates.isEmpty else { return rates }
     let capacity = capacity
@@ -61,7 +62,7 @@ extension Scenario {
 }
 
 extension Fault {
-  /// How much later than said it begins each time, seconds.
+  /// How much later than configured it begins each time, seconds.
   func shifts(until end: Double) -> [Double] {
     guard let every else { return [0] }
     return Array(stride(from: 0, through: max(0, end - at), by: every))

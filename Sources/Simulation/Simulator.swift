@@ -6,7 +6,7 @@ import Glibc
 import Primitives
 
 struct Simulator {
-  /// What is true of an endpoint beside its queue.
+  /// The state of an endpoint apart from its queue.
   struct Condition {
     var isDead = false
     var isHanging = false
@@ -14,7 +14,7 @@ struct Simulator {
     var rejectRatio = 0.0
     var rejectOutcome = AttemptOutcome.rejected
     var rejectDelay = Simulator.refusalDelay
-    /// Added to the gauge of what waits.
+    /// Added to the gauge of waiting requests.
     var queueLie = 0
     var coldUntil: Nanoseconds?
     var startedAt = 0.0
@@ -37,7 +37,7 @@ struct Simulator {
   var conditions: [Condition]
   var policies: [any SimulatedPolicy]
   var traffic: RandomSource
-  /// For everything that depends on what policies do.
+  /// For everything that depends on the policy's decisions.
   var chance: RandomSource
   var world: RandomSource
   var requests: [SimulatedRequest?] = []
@@ -46,7 +46,7 @@ struct Simulator {
   var orders: [(balancer: Int, order: ScrapeOrder, sample: EndpointSample?)?] = []
   var freeOrders: [Int] = []
   var record: Record
-  /// Of pages that several processes answer.
+  /// For pages that several processes answer.
   var pages: [WorkerPages]
   private let end: Nanoseconds
   private let rates: [RateStep]
@@ -77,7 +77,7 @@ struct Simulator {
       handle(event)
     }
     record.finish(end, unfinished: requests.compactMap(\.self).filter { !$0.isRead })
-    // Leases belong to requests that never end now.
+    // Requests that never end now still have leases.
     for index in requests.indices {
       guard let request = requests[index] else { continue }
       policies[request.balancer].ended(request, .abandoned, now: end)
@@ -130,7 +130,7 @@ struct Simulator {
 
   // MARK: Requests
 
-  /// nil: none comes any more. A step of the rate is met where it is, also from and to none.
+  /// nil: no more arrive. A step of the rate takes effect exactly at its time, also from and to 0.
   private mutating func nextArrival(after now: Nanoseconds) -> Nanoseconds? {
     var left = -log(1 - traffic.unit())
     var at = now.seconds
@@ -190,7 +190,7 @@ struct Simulator {
     } else if take(id, request, index, now) {
       return
     } else {
-      // No more may wait.
+      // The queue is full.
       request.refusal = .overloaded(.seconds(endpoints[index].group.retryAfter ?? 0))
     }
     if !conditions[index].isDead { conditions[index].failedCount += 1 }
@@ -214,7 +214,8 @@ struct Simulator {
     return isTaken
   }
 
-  /// What takes no slot is answered in its time; where nothing moves, not before that does.
+  /// A request that takes no slot is answered after its own time, or when a stopped endpoint
+  /// continues.
   private mutating func expectAnswer(_ id: Int, _ index: Int, _ now: Nanoseconds) {
     guard let request = requests[id] else { return }
     let speed = endpoints[index].currentSpeed
@@ -245,7 +246,7 @@ struct Simulator {
       engine: endpoint.engine.map(EngineTruth.init))
   }
 
-  /// What a fault makes of a request; nil where the endpoint takes it.
+  /// The outcome if a fault refuses the request; nil: the endpoint takes it.
   private mutating func refusal(_ index: Int) -> AttemptOutcome? {
     let condition = conditions[index]
     if condition.isDead { return .failed(.refused) }
@@ -272,7 +273,7 @@ struct Simulator {
     expectCompletion(index, now)
   }
 
-  /// An engine's step is over.
+  /// A step of an engine has ended.
   private mutating func step(_ index: Int, _ now: Nanoseconds) {
     endpoints[index].endStep(now: now)
     guard let engine = endpoints[index].engine else { return }
@@ -289,7 +290,7 @@ struct Simulator {
     }
   }
 
-  /// The endpoint gave the whole answer; the client may read for long.
+  /// The endpoint gave the whole answer; the client may take long to read it.
   private mutating func complete(_ id: Int, _ now: Nanoseconds) {
     guard let request = requests[id] else { return }
     let policy = policies[request.balancer]
@@ -312,7 +313,7 @@ struct Simulator {
     release(id)
   }
 
-  /// The endpoint refused it or failed it.
+  /// The endpoint refused or failed the request.
   private mutating func refused(_ id: Int, _ now: Nanoseconds) {
     guard let request = requests[id] else { return }
     let isDead = request.refusal == .failed(.refused)
@@ -327,7 +328,7 @@ struct Simulator {
     }
   }
 
-  /// The endpoint died with it.
+  /// The endpoint died while it had the request.
   mutating func cut(_ id: Int, _ now: Nanoseconds) {
     guard let request = requests[id] else { return }
     policies[request.balancer].ended(request, .failed(.unreachable), now: now)
@@ -339,13 +340,13 @@ struct Simulator {
     }
   }
 
-  /// The balancer's patience ends.
+  /// The balancer gives up.
   private mutating func giveUp(_ id: Int, _ now: Nanoseconds) {
     guard let request = requests[id], !request.isRead else { return }
     withdraw(id, .failed(.timeout), now)
   }
 
-  /// The client's does.
+  /// The client gives up.
   private mutating func leave(_ id: Int, _ now: Nanoseconds) {
     guard let request = requests[id], !request.isRead else { return }
     withdraw(id, policies[request.balancer].outcomeOfLeaving(request, now: now), now)
@@ -371,7 +372,7 @@ struct Simulator {
     freeRequests.append(id)
   }
 
-  // MARK: Balancers' clocks and scrapes
+  // MARK: Timers and scrapes of balancers
 
   private mutating func control(_ index: Int, _ now: Nanoseconds) {
     for order in policies[index].control(now: now) {

@@ -75,7 +75,7 @@ final class SteelyardPolicy: SimulatedPolicy {
     request.lease = consume lease
   }
 
-  /// From now on the client reads, and nothing more is read from the endpoint.
+  /// The client still has to read, and nothing more is read from the endpoint.
   func endpointDone(_ request: SimulatedRequest, now: Nanoseconds) {
     guard request.readingSeconds > 0, var lease = request.lease.take() else { return }
     leases.hold(&lease, now: now)
@@ -141,7 +141,7 @@ final class SteelyardPolicy: SimulatedPolicy {
     }
   }
 
-  /// Over all endpoints, of the balancer's evidence.
+  /// The balancer's evidence, summed over all endpoints.
   func sum(_ column: EvidenceBoard.Column) -> UInt64 {
     (0..<evidence.endpointLimit).reduce(0) { $0 &+ evidence.sum(column, $1) }
   }

@@ -1,4 +1,4 @@
-// How long prompts and answers are, and how many such requests an engine can do.
+// The lengths of prompts and answers, and the number of such requests that an engine can serve.
 import Glibc
 import Primitives
 import Synchronization
@@ -14,7 +14,7 @@ package struct TokenDistribution: Sendable, Hashable {
 
   static let promptMax = 32_768
   static let outputMax = 8_192
-  /// Bytes of a request's content for each token of its prompt.
+  /// Bytes of a request's content per token of its prompt.
   static let bytesPerToken = 4.5
 
   func draw(_ random: inout RandomSource) -> (prompt: Int, output: Int) {
@@ -34,8 +34,8 @@ package struct TokenDistribution: Sendable, Hashable {
   }
   private static let capacities = Mutex<[Key: Double]>([:])
 
-  /// Requests a second that an engine of speed 1 does when more always wait, measured over 50
-  /// minutes and kept.
+  /// Requests per second that an engine of speed 1 serves while more are always waiting, measured
+  /// over 50 minutes and cached.
   func engineCapacity(cacheTokens: Int) -> Double {
     let key = Key(tokens: self, cacheTokens: cacheTokens)
     if let known = Self.capacities.withLock({ $0[key] }) { return known }
@@ -55,7 +55,7 @@ package struct TokenDistribution: Sendable, Hashable {
       }
       seconds += engine.untilStepEnds ?? 0
       engine.endStep()
-      // The beginning has an empty cache.
+      // At the beginning the cache is empty.
       if seconds < 300 { from = seconds } else { ended += engine.ended.count }
     }
     return Double(ended) / (seconds - from)
@@ -63,7 +63,7 @@ package struct TokenDistribution: Sendable, Hashable {
 }
 
 extension RandomSource {
-  /// Of mean 0 and σ 1 (Box and Muller).
+  /// A normal variate with mean 0 and σ 1 (Box and Muller).
   mutating func normal() -> Double {
     let radius = (-2 * log(1 - unit())).squareRoot()
     return radius * cos(2 * .pi * unit())

@@ -1,14 +1,14 @@
-// A virtual inference server: a batch with a FIFO queue, processor sharing, or an engine that goes
-// step by step (EngineBatch). Of the first two all that runs
-// advances at one rate, so a job's end is a mark on a common progress clock and a change of speed
-// touches no job (the virtual time of generalised processor sharing).
-// Invariant: at most `slots` jobs of a batch run; one waits only while all slots run.
+// A virtual inference server: a batch with a FIFO queue, processor sharing, or an engine that runs
+// step by step (EngineBatch). In the first two, all running jobs advance at the same rate, so that
+// a job's end is a mark on a common progress clock and a change of speed touches no job (the
+// virtual time of generalised processor sharing).
+// Invariant: at most `slots` jobs of a batch run; a job waits only while all slots are taken.
 import Primitives
 
 struct VirtualEndpoint {
   struct Job: HeapElement {
     let request: Int
-    /// The progress at which it is done.
+    /// The progress at which the job is done.
     let mark: Double
     let arrivedAt: Nanoseconds
 
@@ -21,7 +21,7 @@ struct VirtualEndpoint {
   }
 
   let group: EndpointGroup
-  /// Of `service: engine`; then nothing is in `running` and `queue`.
+  /// For `service: engine`; `running` and `queue` are empty then.
   private(set) var engine: EngineBatch?
   private var running = BinaryHeap<Job>()
   private var queue: [Waiting] = []
@@ -29,13 +29,13 @@ struct VirtualEndpoint {
   private var progress = 0.0
   private var advancedTo = Nanoseconds.zero
   private var speedFactor = 1.0
-  /// Changes whenever the next completion does.
+  /// Changes whenever the next completion changes.
   private(set) var generation: UInt64 = 0
 
-  // What its page says.
+  // The numbers on its page.
   private(set) var completedCount = 0
   private(set) var secondsSum = 0.0
-  /// Integral of the busy share of slots over time, seconds.
+  /// The integral over time of the busy share of slots, seconds.
   private(set) var busySeconds = 0.0
 
   init(_ group: EndpointGroup) {
@@ -53,12 +53,13 @@ struct VirtualEndpoint {
   var waitingCount: Int { totalCount - runningCount }
   var totalCount: Int { engine?.totalCount ?? running.count + queue.count - queueHead }
 
-  /// Work in seconds that it does in a second now: of one slot, or all of it where it shares.
+  /// The work in seconds that it does per second now: of one slot, or in all if it shares its
+  /// speed.
   var currentSpeed: Double {
     (group.service == .sharing ? group.capacity : group.speed) * speedFactor
   }
 
-  /// Progress a second of each running job.
+  /// The progress per second of each running job.
   private var rate: Double {
     let speed = group.speed * speedFactor
     guard group.service == .sharing, !running.isEmpty else { return speed }
@@ -85,7 +86,7 @@ struct VirtualEndpoint {
     busySeconds += seconds * busy
   }
 
-  /// Takes a request; false where the queue is full.
+  /// Takes a request; returns false if the queue is full.
   mutating func arrive(_ request: Int, work: Double, now: Nanoseconds) -> Bool {
     advance(now)
     if group.service == .sharing || running.count < group.slots {
@@ -98,7 +99,7 @@ struct VirtualEndpoint {
     return true
   }
 
-  /// The same for an engine; false where no more may wait.
+  /// The same for an engine; returns false if no more requests may wait.
   mutating func arrive(
     _ request: Int, prompt: Int, output: Int, now: Nanoseconds
   ) -> Bool {
@@ -109,7 +110,7 @@ struct VirtualEndpoint {
     return true
   }
 
-  /// When the next job ends, or an engine's step; nil where nothing moves.
+  /// When the next job, or an engine's step, ends; nil: nothing is running.
   func nextCompletion(now: Nanoseconds) -> Nanoseconds? {
     if group.service == .engine {
       guard let left = engine?.untilStepEnds, currentSpeed > 0 else { return nil }
@@ -118,11 +119,11 @@ struct VirtualEndpoint {
     }
     guard let first = running.first, rate > 0 else { return nil }
     let left = max(0, first.mark - progress - max(0, (now - advancedTo).seconds) * rate)
-    // Rounded up, so that the job is done then.
+    // Rounded up, so that the job is done at that time.
     return now + Nanoseconds(Int64((left / rate * 1e9).rounded(.up)) + 1)
   }
 
-  /// The job whose end is now. Requires: `nextCompletion` said so, for this generation.
+  /// The job that ends now. Requires: `nextCompletion` returned this time for this generation.
   mutating func complete(now: Nanoseconds) -> Job? {
     advance(now)
     guard let first = running.first, first.mark <= progress + 1e-9 else {
@@ -137,8 +138,8 @@ struct VirtualEndpoint {
     return first
   }
 
-  /// Ends the step whose end is now. Requires: an engine, and `nextCompletion` said so, for this
-  /// generation.
+  /// Ends the step that ends now. Requires: an engine, and `nextCompletion` returned this time for
+  /// this generation.
   mutating func endStep(now: Nanoseconds) {
     advance(now)
     engine?.endStep()
@@ -162,7 +163,7 @@ struct VirtualEndpoint {
     }
   }
 
-  /// Forgets a request whose client has gone.
+  /// Removes a request whose client has gone.
   mutating func cancel(_ request: Int, now: Nanoseconds) {
     advance(now)
     engine?.cancel(request)
@@ -175,7 +176,7 @@ struct VirtualEndpoint {
     }
   }
 
-  /// The process dies: gives the requests that it had. Its counters begin anew.
+  /// The process dies: returns the requests it had. Its counters are reset.
   mutating func die(now: Nanoseconds) -> [Int] {
     advance(now)
     let stepped = engine?.die() ?? []
@@ -188,7 +189,7 @@ struct VirtualEndpoint {
     return all
   }
 
-  /// An answer that took no slot.
+  /// Counts an answer to a request that took no slot.
   mutating func countAnswer(_ duration: Nanoseconds) {
     completedCount += 1
     secondsSum += duration.seconds
@@ -201,6 +202,6 @@ struct VirtualEndpoint {
     engine?.resetCounters()
   }
 
-  /// Brings the integrals up to date.
+  /// Updates the integrals.
   mutating func settle(now: Nanoseconds) { advance(now) }
 }

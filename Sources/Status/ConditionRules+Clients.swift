@@ -1,11 +1,11 @@
-// What clients do and get that is no failure of an endpoint, and still wrong: they leave, they are
-// told that they asked amiss, they are told to come later. And what is wrong with steelyard itself.
+// Conditions of clients and of steelyard itself that are no failure of an endpoint: clients leave,
+// get client errors, or are told to come back later.
 import Exposition
 import Fleet
 import Primitives
 
 extension ConditionRules {
-  /// What concerns no pool.
+  /// Findings that concern no pool.
   static func findings(_ reading: StatusReading) -> [Finding] {
     guard let reason = reading.reloadFailure else { return [] }
     let text = "the last reload was refused, the configuration before it is in force: \(reason)"
@@ -47,7 +47,7 @@ extension ConditionRules {
     }
   }
 
-  /// How long clients wait for the first byte of content: ten seconds, or a minute where fewer
+  /// How long clients wait for the first byte of content: over ten seconds, or over a minute if few
   /// requests are answered.
   static func addFirstBytes(
     _ pool: PoolReading, _ history: PoolHistory, _ found: inout [Finding]
@@ -66,7 +66,7 @@ extension ConditionRules {
       ))
   }
 
-  /// A cache that is nearly full makes an engine stop requests to make room.
+  /// An engine whose cache is nearly full preempts requests to make room.
   static func addCache(_ endpoint: EndpointReading, _ found: inout [Finding]) {
     for use in endpoint.utilisations where use.name == "kv_cache" {
       guard let limit = use.thresholds, use.ratio > limit.alarm else { continue }
@@ -75,7 +75,7 @@ extension ConditionRules {
     }
   }
 
-  /// Endpoints that fail or refuse far more often than their others.
+  /// Endpoints that fail or refuse far more often than the others.
   static func addOutliers(
     _ pool: PoolReading, _ history: PoolHistory, _ found: inout [Finding]
   ) {

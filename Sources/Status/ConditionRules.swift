@@ -1,12 +1,13 @@
-// What is wrong with a pool at one moment, from its reading and the last ten seconds. Of two
-// levels of one number only the worse one is told. Ratios count from a few failures on, so that
-// one of three requests is no alarm.
+// What is wrong with a pool at one moment, from its reading and the last ten seconds. Of two levels
+// of one number only the worse one is reported. Ratios count only from a few failures on, so that
+// one of three requests raises no alarm.
 import Exposition
 import Fleet
 import Primitives
 
 enum ConditionRules {
-  /// Failures, slow answers and the like that a ratio or a quantile needs within the window.
+  /// The number of failures, slow answers and the like within the window that a ratio or a quantile
+  /// needs.
   static let eventsMin = 3.0
   private static let turnsMax = 4
   private static let turnsSpan = Nanoseconds.seconds(300)
@@ -34,10 +35,10 @@ enum ConditionRules {
     let primaries = pool.endpoints.filter { !$0.isBackup }
     let eligible = primaries.filter(\.mayServe)
     if eligible.isEmpty {
-      // Where states look well, the weights are the reason.
+      // If all states are good, the weights are the reason.
       let idle = pool.endpoints.count { $0.eligibility.takesNewExchanges && !$0.mayServe }
       let note = idle > 0 ? "; weight 0: \(idle)" : ""
-      // A pool that was configured without any endpoint has none too.
+      // A pool configured without endpoints has none either.
       if pool.endpoints.contains(where: { $0.isBackup && $0.mayServe }) {
         let text = "none of \(primaries.count) primaries, a backup serves\(note)"
         found.append(Finding(.backupServing, nil, text))
@@ -54,7 +55,8 @@ enum ConditionRules {
           .singleEndpointLeft, nil,
           "only \(eligible[0].address) of \(primaries.count) endpoints is eligible"))
     }
-    // Those that an operator drained are no fault. None at all is worse, and told already.
+    // Endpoints drained by an operator are no fault. Having none at all is worse, and already
+    // reported.
     let all = pool.endpoints.count
     let out = pool.endpoints.filter {
       [.ejected, .unhealthy, .stalled].contains($0.eligibility)
@@ -90,8 +92,8 @@ enum ConditionRules {
         found.append(Finding(.successRateLow, nil, good))
       }
     }
-    // Either none that ended was answered well, or attempts begin and none ends although they used
-    // to. Answers of 4xx are neither good nor bad.
+    // Either no request that ended was answered well, or attempts begin and none ends although they
+    // used to. Answers of 4xx are neither good nor bad.
     let isMute =
       sums.ended == 0 && sums.attempts >= 1
       && history.lastMean.map { $0 * 3 < CounterWindow.length.seconds } ?? false
@@ -112,7 +114,7 @@ enum ConditionRules {
     _ pool: PoolReading, _ history: PoolHistory, _ found: inout [Finding]
   ) {
     let limits = ResponseLimits(pool.thresholds, history.baseline)
-    // Ten seconds, or a minute where fewer requests end: a few long ones are no slow pool.
+    // Ten seconds, or a minute if few requests end: a few long ones do not make a slow pool.
     let isBusy = history.totals.ended >= ResponseBaseline.meanCountMin
     let sums = isBusy ? history.totals : history.baseline.lastMinute
     guard sums.ended >= ResponseBaseline.meanCountMin, let mean = sums.meanDuration else { return }
@@ -211,7 +213,7 @@ enum ConditionRules {
     }
   }
 
-  /// Busy is what a GPU is bought for: it is too busy where requests wait for it.
+  /// A busy GPU is as it should be: it is too busy only if requests wait for it.
   private static func addUtilisations(
     _ endpoint: EndpointReading, _ pool: PoolReading, _ found: inout [Finding]
   ) {
@@ -235,7 +237,7 @@ enum ConditionRules {
     }
   }
 
-  // MARK: Words
+  // MARK: Texts
 
   static func short(_ value: Double) -> String { NumberWriter.text(value, digits: 3) }
 
@@ -247,18 +249,18 @@ enum ConditionRules {
 }
 
 extension EndpointReading {
-  /// With weight 0 an endpoint gets nothing, whatever its state; the alert rules say so too.
+  /// An endpoint with weight 0 gets nothing, whatever its state; the alert rules say the same.
   fileprivate var mayServe: Bool { eligibility.takesNewExchanges && row.effective > 0 }
 }
 
 extension PoolReading {
-  /// Requests that wait: here, or in the endpoint where most do.
+  /// Waiting requests: in steelyard's queue, or in the endpoint with the most.
   fileprivate var waiting: Double {
     endpoints.reduce(Double(queue?.length ?? 0)) { max($0, $1.waiting ?? 0) }
   }
 }
 
-/// Which alerts there are on a machine's signals; what is too much, the signals say.
+/// The alerts on signals of a machine. The signals' thresholds say what is too much.
 private enum UtilisationAlerts {
   static func of(signal: String) -> (normal: Alert, alarm: Alert)? {
     switch signal {

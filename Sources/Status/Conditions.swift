@@ -1,10 +1,10 @@
-// Which conditions hold now. The names and severities are those of the alert rules; a rule looks
-// at minutes and needs a Prometheus, this looks at the last seconds and needs nothing. A condition
-// counts once it held for some seconds, so that one slow answer is no alarm.
+// The conditions that hold now. Names and severities are those of the alert rules; a rule looks at
+// minutes and needs a Prometheus, while this looks at the last seconds and needs nothing. A
+// condition counts after it has held for some seconds, so that one slow answer raises no alarm.
 import Fleet
 package import Primitives
 
-/// How bad it is.
+/// The severity of a condition.
 package enum Severity: String, Sendable, CaseIterable, Comparable {
   case warning, critical, disaster
 
@@ -16,11 +16,11 @@ package enum Severity: String, Sendable, CaseIterable, Comparable {
     }
   }
 
-  /// Disaster is the greatest.
+  /// Disaster is the highest.
   package static func < (a: Severity, b: Severity) -> Bool { a.rank < b.rank }
 }
 
-/// One that holds.
+/// A condition that holds.
 package struct Condition: Sendable, Equatable {
   /// The alert's name, such as `SteelyardQueueLong`.
   package let alert: String
@@ -31,11 +31,11 @@ package struct Condition: Sendable, Equatable {
   package let endpoint: String?
   /// When it began to hold, since 1970.
   package let since: Nanoseconds
-  /// For people, with the numbers of the moment.
+  /// For people, with the present numbers.
   package let text: String
 }
 
-/// What may hold, before it was held for long enough.
+/// A possible condition before it has held long enough.
 struct Finding: Sendable {
   var alert: Alert
   var endpoint: SocketAddress?
@@ -48,8 +48,8 @@ struct Finding: Sendable {
   }
 }
 
-/// What can be told from one process within seconds. The other alerts need longer windows, or
-/// other programs' metrics.
+/// The alerts that one process can detect within seconds. Others need longer windows, or metrics of
+/// other programs.
 enum Alert: String, Sendable, CaseIterable {
   case noEligibleEndpoint = "SteelyardNoEligibleEndpoint"
   case serviceInterrupted = "SteelyardServiceInterrupted"
@@ -107,13 +107,13 @@ enum Alert: String, Sendable, CaseIterable {
     }
   }
 
-  /// How long it has to hold.
+  /// How long the condition has to hold.
   var hold: Nanoseconds {
     switch self {
     case .noEligibleEndpoint, .backupServing, .singleEndpointLeft, .ejectedShareHigh: .seconds(2)
     case .reloadFailed, .breakerOpen, .retryBudgetSpent, .endpointFlapping, .endpointRestarting:
       .zero
-    // What a window of ten seconds says, held for twenty.
+    // The result of a ten-second window, held for twenty seconds.
     case .serviceInterrupted: .seconds(20)
     case .scrapeFailing, .signalsStale, .lawFallingBack, .endpointErrorsOutlier,
       .clientErrorsHigh, .tooManyRequestsHigh:
@@ -128,9 +128,9 @@ enum Alert: String, Sendable, CaseIterable {
 
 /// The conditions of all pools over time.
 struct Conditions: Sendable {
-  /// Those that hold longest are kept where more hold.
+  /// If more conditions hold, those that have held longest are kept.
   static let countMax = 100
-  /// For so long it may be away and still be the same.
+  /// A condition may be absent for this long and still count as the same.
   private static let gapMax = Nanoseconds.seconds(3)
 
   private struct Key: Hashable {
@@ -168,7 +168,7 @@ struct Conditions: Sendable {
     held[key] = entry
   }
 
-  /// The worst first, of equal ones the oldest, then by name.
+  /// The worst first, then the oldest, then by name.
   var all: [Condition] {
     let firing = held.filter { key, entry in entry.seenAt - entry.since >= key.alert.hold }
     let found = firing.map { key, entry in

@@ -1,10 +1,10 @@
-// Writes JSON (RFC 8259) without Foundation: numbers with a few significant digits, so that what is
-// sent every second stays small, and strings that are safe within HTML and JavaScript too.
+// Writes JSON (RFC 8259) without Foundation: numbers with a few significant digits, so that the
+// data sent every second stays small, and strings that are also safe within HTML and JavaScript.
 
-/// Decimal text of numbers with so many significant digits.
+/// Formats numbers in decimal with a limited number of significant digits.
 enum NumberWriter {
-  /// Plain digits, no exponent, no zeros behind the point; `null` for what JSON cannot say. Whole
-  /// numbers below 2^53 in full.
+  /// Plain digits, no exponent, no trailing zeros; `null` for values that JSON cannot represent.
+  /// Whole numbers below 2^53 are exact.
   static func text(_ value: Double, digits: Int = 4) -> String {
     guard value.isFinite else { return "null" }
     let size = value.magnitude
@@ -41,10 +41,10 @@ enum NumberWriter {
   }
 }
 
-/// Appends JSON to bytes of its own. Requires: calls in an order that makes sense.
+/// Writes JSON into its own buffer. Requires: a valid order of calls.
 struct JSONWriter {
   private(set) var bytes: [UInt8] = []
-  /// A value stands before what comes next.
+  /// A value precedes the next one.
   private var needsComma = false
 
   init(byteCapacity: Int = 4_096) { bytes.reserveCapacity(byteCapacity) }
@@ -60,7 +60,7 @@ struct JSONWriter {
     }
   }
 
-  /// The name of the value that comes next. Requires: no character that has to be escaped.
+  /// Writes the name of the next value. Requires: no character that has to be escaped.
   mutating func key(_ name: StaticString) {
     separate()
     bytes.append(UInt8(ascii: "\""))
@@ -95,7 +95,7 @@ struct JSONWriter {
     if let value { string(value) } else { raw("null") }
   }
 
-  /// An instant since 1970 in seconds with milliseconds.
+  /// A time since 1970 in seconds with milliseconds.
   mutating func put(_ name: StaticString, wall: Int64) {
     key(name)
     let milliseconds = max(0, wall) / 1_000_000

@@ -1,26 +1,27 @@
-// What became of a pool's requests, as rates: every request is an arrival, and then answered,
-// refused or given up; of those answered, how many with 4xx and 5xx.
+// The fate of a pool's requests, as rates: every request is an arrival, and is then answered,
+// refused or given up; of the answers, how many are 4xx and 5xx.
 import Primitives
 
-/// Requests a second over the last ten seconds; nil before that is known.
+/// Requests per second over the last ten seconds; nil while unknown.
 package struct RequestNumbers: Sendable, Equatable {
-  /// Requests that came, whatever became of them.
+  /// Requests received, whatever their fate.
   package var arrivals: Double?
-  /// Ended with an endpoint's answer, of whatever status, or one that the endpoint cut.
+  /// Requests that ended with an endpoint's answer of any status, or with one that the endpoint
+  /// cut.
   package var answered: Double?
-  /// Refused by steelyard, by a rate limit too.
+  /// Requests refused by steelyard, including by a rate limit.
   package var refused: Double?
-  /// Their clients left before the answer was whole.
+  /// Requests whose clients left before the answer was complete.
   package var givenUp: Double?
-  /// Of those answered: with 4xx.
+  /// The part of `answered` with 4xx.
   package var clientErrors: Double?
-  /// Of those answered: with 5xx, or cut.
+  /// The part of `answered` with 5xx, or cut.
   package var serverErrors: Double?
 
-  /// Nothing is known.
+  /// All rates are unknown.
   package init() {}
 
-  /// Of two pools together; what is known of neither stays unknown.
+  /// The sum of two pools; a rate unknown for both stays unknown.
   static func + (a: Self, b: Self) -> Self {
     func sum(_ path: KeyPath<Self, Double?>) -> Double? {
       guard let x = a[keyPath: path] else { return b[keyPath: path] }
@@ -37,17 +38,17 @@ package struct RequestNumbers: Sendable, Equatable {
   }
 }
 
-/// How a pool's requests fared within the window, in counts.
+/// The fate of a pool's requests within the window, as counts.
 struct RequestSums: Sendable {
-  /// Requests that came.
+  /// Requests received.
   var arrivals = CounterWindow()
-  /// Refused for another reason than a rate limit.
+  /// Requests refused for another reason than a rate limit.
   var refusals = CounterWindow()
-  /// Refused by a rate limit: the operator's own wish, and no failure.
+  /// Requests refused by a rate limit: intended by the operator, and no failure.
   var limited = CounterWindow()
-  /// Clients that left before their answer was whole.
+  /// Clients that left before their answer was complete.
   var givenUp = CounterWindow()
-  /// Of those, the ones that had waited long for a first byte: failures.
+  /// The part of `givenUp` whose clients had waited long for a first byte: failures.
   var overdue = CounterWindow()
 
   mutating func take(_ pool: PoolReading, now: Nanoseconds) {
@@ -63,12 +64,12 @@ struct RequestSums: Sendable {
     traffic.errors + refusals.increase + overdue.increase
   }
 
-  /// Requests that are over, but for those that a rate limit refused.
+  /// Requests that have ended, without those refused by a rate limit.
   func asked(_ traffic: TrafficSums) -> Double {
     traffic.answered + refusals.increase + givenUp.increase
   }
 
-  /// Failures of those that are over; nil where none is.
+  /// The share of failures among ended requests; nil: none has ended.
   func failureRatio(_ traffic: TrafficSums) -> Double? {
     let asked = asked(traffic)
     return asked > 0 ? min(1, failures(traffic) / asked) : nil

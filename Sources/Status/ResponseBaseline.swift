@@ -1,7 +1,7 @@
-// What response times are usual for a pool, from its own past: the upper quartile of the last
-// hour's minutes, and that of the last week's hours, which the hour may exceed by half. So a pool
-// that gets slower little by little raises an alarm and not the threshold. What is slower than the
-// alarm is learned at a 24th of the pace. Kept in memory: after a restart the past begins anew.
+// The usual response times of a pool, from its own past: the upper quartile over the minutes of the
+// last hour, limited to 1.5 times that over the hours of the last week. A pool that slowly degrades
+// thus raises an alarm instead of its threshold. Minutes slower than the alarm are learned at a
+// 24th of the pace. Kept in memory: a restart begins with no past.
 // Pure; 4 KB a pool.
 import Exposition
 package import Fleet
@@ -9,14 +9,14 @@ package import Primitives
 
 /// One number, such as a mean, that is learned from minutes.
 struct UsualValue: Sendable {
-  /// Minutes with enough exchanges, and hours that have such minutes.
+  /// The number of minutes with enough exchanges that are kept; the hours kept have such minutes.
   static let minuteCountMax = 60
   static let hourCountMax = 168
-  /// Fewer minutes tell nothing.
+  /// The fewest minutes that give a value.
   static let minuteCountMin = 10
-  /// The last hour may exceed the week by so much.
+  /// The limit of the last hour relative to the week.
   static let hourRatioMax = 1.5
-  /// Of so many minutes in alarm one is learned: an alarm of half a day becomes what is usual.
+  /// One in this many minutes in alarm is learned: after half a day of alarm, its value is usual.
   static let alarmPace = 24
   private static let hour = Nanoseconds.seconds(3_600)
 
@@ -24,10 +24,10 @@ struct UsualValue: Sendable {
   private var hours: [Double] = []
   private var hourBegunAt: Nanoseconds?
   private var alarmCount = 0
-  /// nil while too little is known.
+  /// nil: too little is known.
   private(set) var value: Double?
 
-  /// A minute's number; `alarm` is what it has to stay below to be learned at once.
+  /// Takes a minute's number. `alarm` is the value below which it is learned at once.
   mutating func take(_ number: Double, alarm: Double?, now: Nanoseconds) {
     if let alarm, number > alarm {
       alarmCount += 1
@@ -61,13 +61,13 @@ struct UsualValue: Sendable {
 
 /// The usual response time of a pool.
 struct ResponseBaseline: Sendable {
-  /// Exchanges that a mean and a 99th percentile need.
+  /// The number of exchanges that a mean, and a 99th percentile, need.
   static let meanCountMin = 20.0
   static let tailCountMin = 100.0
   private static let minute = Nanoseconds.seconds(60)
   private static let slicesMax = 6
 
-  /// Of ten seconds each, the oldest first.
+  /// Sums of ten seconds each, the oldest first.
   private var slices: [TrafficSums] = []
   private var slicedAt: Nanoseconds?
   private var forMean = Collected()
@@ -80,7 +80,7 @@ struct ResponseBaseline: Sendable {
     var sums = TrafficSums()
     var begunAt: Nanoseconds?
 
-    /// The sums where they are a minute's and of so many exchanges; then the next minute begins.
+    /// Returns the sums if they cover a minute and enough exchanges; then the next minute begins.
     mutating func take(
       _ slice: TrafficSums, countMin: Double, now: Nanoseconds
     ) -> TrafficSums? {
@@ -93,12 +93,12 @@ struct ResponseBaseline: Sendable {
     }
   }
 
-  /// Takes the last ten seconds, about once a second. Minutes with more failures than
-  /// `errorRatio.alarm` are not learned: a failure may be quick.
+  /// Takes the last ten seconds. Call about once a second. Minutes with more failures than
+  /// `errorRatio.alarm` are not learned, since failures may be quick.
   mutating func take(_ sums: TrafficSums, _ policy: ThresholdPolicy, now: Nanoseconds) {
     if let slicedAt, now - slicedAt < CounterWindow.length { return }
     defer { slicedAt = now }
-    // The first window is not full yet.
+    // The first window is not complete yet.
     guard slicedAt != nil else { return }
     slices.append(sums)
     if slices.count > Self.slicesMax { slices.removeFirst() }
@@ -119,24 +119,24 @@ struct ResponseBaseline: Sendable {
     }
   }
 
-  /// Of about the last minute.
+  /// The sums of about the last minute.
   var lastMinute: TrafficSums { slices.reduce(into: TrafficSums()) { $0.add($1) } }
 }
 
-/// What a pool's response times are compared with.
+/// The thresholds of a pool's response times.
 package struct ResponseLimits: Sendable, Equatable {
-  /// What is usual times this, where the file names no numbers; never stricter than `web`.
+  /// The factor on the usual value if the file gives no numbers; never stricter than `web`.
   static let normalFactor = 2.0
   static let alarmFactor = 4.0
   static let p99Factor = 3.0
 
-  /// Of the mean; nil while neither named nor learned.
+  /// Thresholds of the mean; nil: neither configured nor learned.
   package let mean: ThresholdPolicy.Levels<Nanoseconds>?
-  /// Of the 99th percentile; nil while neither named nor learned.
+  /// Threshold of the 99th percentile; nil: neither configured nor learned.
   package let p99: Nanoseconds?
-  /// Of the 99th percentile of the times to the first byte of content; the same.
+  /// Threshold of the 99th percentile of the time to the first byte of content; nil likewise.
   package let firstByte: Nanoseconds?
-  /// What is usual, seconds; nil while too little is known.
+  /// The usual mean, seconds; nil: too little is known.
   package let usualMean: Double?
   package let usualP99: Double?
   package let usualFirstByte: Double?
@@ -159,7 +159,7 @@ package struct ResponseLimits: Sendable, Equatable {
       ?? usualFirstByte.map { max(ThresholdPolicy.webP99, .seconds($0 * Self.p99Factor)) }
   }
 
-  /// For people: the thresholds, and what they come from.
+  /// For people: the thresholds, and where they come from.
   package var words: String {
     func text(_ seconds: Double) -> String { "\(NumberWriter.text(seconds, digits: 3)) s" }
     var words = "response time unknown yet: too few requests"
@@ -172,12 +172,12 @@ package struct ResponseLimits: Sendable, Equatable {
     return words
   }
 
-  /// Of a pool of which nothing is known yet.
+  /// The thresholds of a pool without a past.
   package init(_ policy: ThresholdPolicy) { self.init(policy, ResponseBaseline()) }
 }
 
 extension StatusHistory {
-  /// What the response times of a pool are compared with now.
+  /// The present thresholds of a pool's response times.
   package func limits(of pool: String, _ policy: ThresholdPolicy) -> ResponseLimits {
     guard let history = pools[pool] else { return ResponseLimits(policy) }
     return ResponseLimits(policy, history.baseline)

@@ -1,12 +1,12 @@
-// The memory behind the status: takes a reading once a second and keeps what rates, ratios,
-// quantiles, charts and conditions are made of. Bounded by the endpoints of the last reading.
+// The history behind the status: takes a reading once a second and keeps what rates, ratios,
+// quantiles, charts and conditions are computed from. Bounded by the endpoints of the last reading.
 import Exposition
 import Fleet
 package import Primitives
 
-/// Pure; about 10 KB an endpoint that has traffic, 2 KB one that has none, 4 KB a pool.
+/// Pure; about 10 KB for an endpoint with traffic, 2 KB for one without, 4 KB a pool.
 package struct StatusHistory: Sendable {
-  /// Between two readings.
+  /// The time between two readings.
   package static let interval = Nanoseconds.seconds(1)
 
   private(set) var pools: [String: PoolHistory] = [:]
@@ -14,20 +14,20 @@ package struct StatusHistory: Sendable {
   private(set) var reading: StatusReading?
   private(set) var conditions = Conditions()
 
-  /// Nothing taken yet.
+  /// Creates an empty history.
   package init() {}
 
-  /// By pool: how long a client waits for a first byte before its leaving counts as a failure.
+  /// By pool: how long a client may wait for a first byte before its leaving counts as a failure.
   package var patience: [(pool: String, wait: Nanoseconds)] {
     pools.map { ($0.key, $0.value.patience) }
   }
 
-  /// Takes a reading. What is no more in it is forgotten.
+  /// Takes a reading. Pools and endpoints that are no longer in it are forgotten.
   package mutating func take(_ reading: StatusReading) {
     var next: [String: PoolHistory] = [:]
     next.reserveCapacity(reading.pools.count)
     for pool in reading.pools {
-      // Taken out, so that its arrays change in place.
+      // Removed from the dictionary, so that its arrays change in place.
       var history = pools.removeValue(forKey: pool.name) ?? PoolHistory()
       history.take(pool, now: reading.now)
       next[pool.name] = history
@@ -39,7 +39,7 @@ package struct StatusHistory: Sendable {
   }
 }
 
-/// What is remembered of a pool.
+/// The history of a pool.
 struct PoolHistory: Sendable {
   private(set) var endpoints: [SocketAddress: EndpointHistory] = [:]
   private(set) var breakerRefusals = CounterWindow()
@@ -53,17 +53,18 @@ struct PoolHistory: Sendable {
   private(set) var inFlightChart = ChartRing()
   private(set) var queueChart = ChartRing()
   private(set) var baseline = ResponseBaseline()
-  /// Mean duration over about ten minutes, weighed by exchanges; nil before two minutes are over.
+  /// The mean duration over about ten minutes, weighted by exchanges; nil in the first two minutes.
   private(set) var usualDuration: Double?
-  /// Mean duration of the last window in which an exchange ended.
+  /// The mean duration of the last window in which an exchange ended.
   private(set) var lastMean: Double?
-  /// Failures of all that was asked for; nil where nothing was.
+  /// The share of failures among requests; nil: there were no requests.
   var failureRatio: Double? { requests.failureRatio(totals) }
-  /// How long a client may wait for a first byte before its leaving counts as a failure: what the
-  /// configuration says, else a wait that 99 of 100 answers of the last minutes did not need. 0
-  /// while nobody was answered: then every wait is in vain.
+  /// How long a client may wait for a first byte before its leaving counts as a failure: the
+  /// configured time, or else a wait that 99 of 100 answers of the last minutes did not need. 0
+  /// while nothing was answered: then every wait is in vain.
   private(set) var patience = Nanoseconds.zero
-  /// Shorter waits are felt as none (Miller 1968; Nielsen 1993): who leaves so soon did not mind.
+  /// Shorter waits are not noticed (Miller 1968; Nielsen 1993): a client that leaves so soon did
+  /// not leave because of them.
   private static let patienceMin = Nanoseconds.milliseconds(100)
   private var usual = (seconds: 0.0, count: 0.0)
   private var begunAt: Nanoseconds?
@@ -97,11 +98,11 @@ struct PoolHistory: Sendable {
     learnUsual(now)
   }
 
-  /// A sum that loses a 600th part a second forgets with a time constant of ten minutes.
+  /// A sum that loses a 600th part per second decays with a time constant of ten minutes.
   private mutating func learnUsual(_ now: Nanoseconds) {
     let begun = begunAt ?? now
     begunAt = begun
-    // The window's sums overlap from second to second; as weights of a mean that does no harm.
+    // The window's sums overlap from second to second, which does no harm to weights of a mean.
     usual.seconds += totals.durationSum - usual.seconds / 600
     usual.count += totals.ended - usual.count / 600
     usualDuration =
@@ -113,7 +114,7 @@ struct PoolHistory: Sendable {
 struct TrafficSums: Sendable {
   var rate: Double?
   var ended = 0.0
-  /// Ended otherwise than by their clients' leaving.
+  /// Exchanges that ended other than by the client leaving.
   var answered = 0.0
   var errors = 0.0
   var clientErrors = 0.0
@@ -140,7 +141,7 @@ struct TrafficSums: Sendable {
     firstBytes = sum
   }
 
-  /// Adds what another span had; rates stay what they are.
+  /// Adds the sums of another period; rates are unchanged.
   mutating func add(_ other: TrafficSums) {
     ended += other.ended
     answered += other.answered
@@ -153,21 +154,21 @@ struct TrafficSums: Sendable {
     firstBytes = sum
   }
 
-  /// Of the answers; nil where there were none.
+  /// The share of errors among answers; nil: there were none.
   var errorRatio: Double? { answered > 0 ? min(1, errors / answered) : nil }
-  /// nil where nothing ended.
+  /// nil: nothing ended.
   var meanDuration: Double? { ended > 0 ? durationSum / ended : nil }
 }
 
-/// What is remembered of an endpoint.
+/// The history of an endpoint.
 struct EndpointHistory: Sendable {
   private(set) var ended = CounterWindow()
   private(set) var errors = CounterWindow()
   private(set) var canceled = CounterWindow()
   private(set) var failed = CounterWindow()
-  /// Out of service by a verdict, not by an operator.
+  /// Readings in which a verdict, not an operator, kept it out of service.
   private(set) var outages = RecentShare()
-  /// Why it was out when it last was.
+  /// The reason of its last outage.
   private(set) var outage = ""
   private(set) var clientErrors = CounterWindow()
   private(set) var tooMany = CounterWindow()
@@ -176,16 +177,16 @@ struct EndpointHistory: Sendable {
   private(set) var durations = DurationWindow()
   private(set) var firstBytes: DurationWindow?
   private(set) var rateChart = ChartRing()
-  /// Changes between taking new exchanges and not.
+  /// Changes between taking new exchanges and not taking them.
   private(set) var turns = EventTimes()
-  /// Changes of the effective weight's direction, of more than half of the greater: smaller
-  /// ones are the noise of estimates from few requests.
+  /// Reversals of the effective weight's direction by more than half of the larger value: smaller
+  /// ones are noise of estimates from few requests.
   private(set) var reversals = EventTimes()
   private(set) var restarts = EventTimes()
   private static let reversalMin = 0.5
   private var takesNew: Bool?
   private var lastRestarts: UInt64?
-  /// The last extreme of the effective ÷ base weight, and where it went from there.
+  /// The last extreme of the effective ÷ base weight, and the direction since.
   private var extreme: Double?
   private var direction = 0.0
 
@@ -208,7 +209,7 @@ struct EndpointHistory: Sendable {
     }
     rateChart.append(ended.rate)
     let takes = reading.eligibility.takesNewExchanges
-    // A drain is an operator's wish and no fault.
+    // A drain is intended by an operator and no fault.
     let isDrain = reading.eligibility == .draining || reading.eligibility == .drained
     if let takesNew, takesNew != takes, !isDrain { turns.note(now) }
     takesNew = isDrain ? nil : takes
@@ -217,12 +218,12 @@ struct EndpointHistory: Sendable {
     noteWeight(reading.row, now)
   }
 
-  /// Attempts within the window that failed or were answered 4xx, 429 apart.
+  /// Attempts within the window that failed or were answered with 4xx, without 429.
   var badAttempts: Double {
     failed.increase + max(0, clientErrors.increase - tooMany.increase)
   }
 
-  /// Ended within the window, otherwise than by their clients' leaving.
+  /// Exchanges that ended within the window other than by the client leaving.
   var answered: Double { max(0, ended.increase - canceled.increase) }
 
   private mutating func noteWeight(_ row: WeightRow, _ now: Nanoseconds) {
@@ -235,7 +236,7 @@ struct EndpointHistory: Sendable {
     let move = factor - last
     let isNotable = abs(move) > Self.reversalMin * max(factor, last)
     if move * direction >= 0 {
-      // Further the same way, or the first step of any size.
+      // Further in the same direction, or the first step of any size.
       if direction == 0, !isNotable { return }
       if move != 0 { direction = move > 0 ? 1 : -1 }
       extreme = factor

@@ -1,10 +1,10 @@
 // The status and its history as JSON: the content of GET /api/v1/status and of the events of
-// /api/v1/status/events. Numbers have four significant digits, whole numbers are exact.
+// /api/v1/status/events. Numbers have four significant digits; whole numbers are exact.
 import Fleet
 import Primitives
 
 extension StatusSnapshot {
-  /// One object on one line, without a line end.
+  /// One object on one line, without a newline.
   package var json: [UInt8] {
     let endpointCount = pools.reduce(0) { $0 + $1.endpoints.count }
     var json = JSONWriter(byteCapacity: 8_192 + 512 * endpointCount)
@@ -142,7 +142,7 @@ extension TrafficNumbers {
 }
 
 extension StatusHistory {
-  /// The charts of the last two minutes, a point a second, the oldest first; null is a gap.
+  /// The charts of the last two minutes, one point a second, the oldest first; null is a gap.
   package var chartsJSON: [UInt8] {
     var json = JSONWriter(byteCapacity: 65_536)
     json.object { json in

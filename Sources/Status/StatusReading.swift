@@ -1,10 +1,10 @@
-// What the program reads of itself once a second: counters since the start, gauges of the moment.
-// Rates, ratios and quantiles are made of two or more of these by `StatusHistory`.
+// What the program reads of its own state once a second: counters since start and gauges.
+// `StatusHistory` derives rates, ratios and quantiles from two or more readings.
 package import Exposition
 package import Fleet
 package import Primitives
 
-/// How changes may be made through the admin API.
+/// How the admin API allows changes.
 package enum WriteAccess: String, Sendable {
   /// Without a token.
   case open
@@ -14,7 +14,7 @@ package enum WriteAccess: String, Sendable {
   case none
 }
 
-/// One reading of everything. Times are of the monotonic clock but `wall`, since 1970.
+/// One reading of everything. Times are of the monotonic clock, except `wall`, which is since 1970.
 package struct StatusReading: Sendable {
   package var now: Nanoseconds
   package var wall: Nanoseconds
@@ -23,29 +23,29 @@ package struct StatusReading: Sendable {
   package var isReady = false
   package var revision: UInt64 = 0
   package var workerCount = 1
-  /// Open now, downstream and upstream together.
+  /// Open connections, downstream and upstream together.
   package var connections: UInt64 = 0
-  /// Answers of 500 and above that steelyard gave in an endpoint's place, ever.
+  /// Answers with status 500 and above that steelyard gave instead of an endpoint, since start.
   package var ownErrors: UInt64 = 0
   package var write = WriteAccess.open
-  /// Why the last reload was refused; nil where it was not.
+  /// Why the last reload was rejected; nil: it was not.
   package var reloadFailure: String?
   package var pools: [PoolReading] = []
 
-  /// An empty one.
+  /// Creates an empty reading.
   package init(now: Nanoseconds, wall: Nanoseconds) {
     self.now = now
     self.wall = wall
   }
 }
 
-/// A pool's queue now.
+/// The present state of a pool's queue.
 package struct QueueReading: Sendable, Equatable {
   package var length: Int
   package var limit: Int
   package var oldestWait: Nanoseconds
 
-  /// `limit`: how many may wait.
+  /// `limit`: how many exchanges may wait.
   package init(length: Int, limit: Int, oldestWait: Nanoseconds) {
     self.length = length
     self.limit = limit
@@ -53,46 +53,47 @@ package struct QueueReading: Sendable, Equatable {
   }
 }
 
-/// A pool now.
+/// The present state of a pool.
 package struct PoolReading: Sendable {
   package var name: String
   package var balance = ""
   package var law = ""
   package var isDryRun = false
-  /// Why its weights stay as they are; nil: they do not.
+  /// Why its weights are frozen; nil: they are not.
   package var freeze: FreezeCause?
-  /// nil: nobody has to wait.
+  /// nil: the pool has no queue.
   package var queue: QueueReading?
   package var demandRatio: Double?
-  /// How many requests the endpoints serve at once is known: `demandRatio` is no guess.
+  /// The number of requests that the endpoints serve at once is known: `demandRatio` is no guess.
   package var isCapacityKnown = false
   package var forecast: Double?
-  /// Requests that a breaker refused, ever.
+  /// Requests refused by a breaker, since start.
   package var breakerRefusals: UInt64 = 0
-  /// Requests that took a route to the pool, ever.
+  /// Requests routed to the pool, since start.
   package var arrivals: UInt64 = 0
-  /// Requests that were refused because no endpoint could be asked, ever.
+  /// Requests refused because no endpoint could take them, since start.
   package var refusals: UInt64 = 0
-  /// Requests that a rate limit refused, ever.
+  /// Requests refused by a rate limit, since start.
   package var limited: UInt64 = 0
-  /// Requests whose clients left before the answer was whole, ever.
+  /// Requests whose clients left before the answer was complete, since start.
   package var givenUp: UInt64 = 0
-  /// Of those, the ones that had waited longer than the pool's patience for a first byte.
+  /// The part of `givenUp` whose clients had waited for a first byte longer than the pool's
+  /// patience.
   package var overdue: UInt64 = 0
-  /// Retries that the budget refused, ever.
+  /// Retries refused by the budget, since start.
   package var budgetRefusals: UInt64 = 0
-  /// What the numbers are compared with.
+  /// The thresholds that numbers are compared with.
   package var thresholds = ThresholdPolicy()
   package var endpoints: [EndpointReading] = []
-  /// Of the pool's endpoints: with a smaller share left, ejections are ignored.
+  /// The share of the pool's endpoints below which ejections are ignored.
   package var panicRatio = 0.0
 
-  /// A pool without endpoints.
+  /// Creates a pool without endpoints.
   package init(name: String) { self.name = name }
 }
 
 extension PoolReading {
-  /// So few primaries are left, of three or more that take connections, that requests go to
+  /// So few primaries are left, of three or more that accept connections, that requests go to
   /// ejected ones too.
   var ignoresEjections: Bool {
     let living = endpoints.filter {
@@ -104,51 +105,51 @@ extension PoolReading {
   }
 }
 
-/// An endpoint now.
+/// The present state of an endpoint.
 package struct EndpointReading: Sendable {
   package var address: SocketAddress
   package var isBackup = false
   package var row: WeightRow
-  /// `row.eligibility`, or ejected by workers.
+  /// `row.eligibility`, or `ejected` if workers have ejected it.
   package var eligibility: Eligibility
-  /// `pinned`, `scaled` or `drained` where an operator said so.
+  /// `pinned`, `scaled` or `drained` if an operator has set that.
   package var tuning: String?
   package var inFlight: UInt64 = 0
   package var connections: UInt64 = 0
-  /// Attempts begun, ever.
+  /// Attempts begun, since start.
   package var attempts: UInt64 = 0
-  /// Of the exchanges that ended, those with 5xx or a cut response, ever.
+  /// The part of the ended exchanges with 5xx or a cut response, since start.
   package var errors: UInt64 = 0
-  /// Attempts that failed, ever: refused, cut, timed out, or answered 5xx.
+  /// Attempts that failed since start: refused, cut, timed out, or answered with 5xx.
   package var failed: UInt64 = 0
-  /// Why health, watchdog or workers keep it out of service; nil where they do not.
+  /// Why health, watchdog or workers keep it out of service; nil: they do not.
   package var outage: String?
-  /// The ejection that it is in, be it that health or drain come first.
+  /// Its present ejection, even if health or drain take precedence.
   package var ejection: Ejection?
-  /// Of the exchanges that ended, those whose clients left, ever.
+  /// The part of the ended exchanges whose clients left, since start.
   package var canceled: UInt64 = 0
-  /// Of the exchanges that ended, those with 4xx, ever.
+  /// The part of the ended exchanges with 4xx, since start.
   package var clientErrors: UInt64 = 0
-  /// Of those with 4xx, the ones with 429.
+  /// The part of those with 429.
   package var tooMany: UInt64 = 0
-  /// Sum of the durations of the exchanges that ended.
+  /// Sum of the durations of the ended exchanges.
   package var durationSum = 0.0
   package var durations = FineCounts()
-  /// How many exchanges ended, ever.
+  /// Exchanges that ended, since start.
   package var ended: UInt64 = 0
   /// nil: not measured.
   package var firstBytes: FineCounts?
   package var ejections: UInt64 = 0
   /// Why its last scrape failed.
   package var scrapeFailure: String?
-  /// Of its machine; only what may be believed.
+  /// Utilisations of its machine, without expired ones.
   package var utilisations: [UtilisationReading] = []
-  /// Requests that wait inside it, by its signal `waiting`; nil: it does not say.
+  /// Requests that wait inside it, by its signal `waiting`; nil: unknown.
   package var waiting: Double?
-  /// How often its pages said that the process behind them began anew.
+  /// How often its pages showed that the process behind them had restarted.
   package var restarts: UInt64 = 0
 
-  /// Without any traffic.
+  /// Creates an endpoint without traffic.
   package init(address: SocketAddress, row: WeightRow) {
     self.address = address
     self.row = row
@@ -156,13 +157,13 @@ package struct EndpointReading: Sendable {
   }
 }
 
-/// A signal that says how far the endpoint's machine is used.
+/// A signal that shows how much of a resource of the endpoint's machine is used.
 package struct UtilisationReading: Sendable, Equatable {
   /// The signal's name, such as `cpu`.
   package var name: String
   /// 0…1.
   package var ratio: Double
-  /// The signal's own; nil: it has none, and nothing is too much.
+  /// The signal's own thresholds; nil: it has none, and no value is too high.
   package var thresholds: SignalSpec.Thresholds?
 
   /// A signal's name, its value 0…1, and its thresholds.
@@ -173,10 +174,10 @@ package struct UtilisationReading: Sendable, Equatable {
   }
 }
 
-/// Something that was decided or found out lately. Changes of weights, which are many, are told
-/// apart from all else.
+/// A recent decision or discovery. Changes of weights, which are many, are kept separate from all
+/// others.
 package struct Decision: Sendable, Equatable {
-  /// What it is about.
+  /// The subject of the decision.
   package enum Kind: String, Sendable {
     case weight, eligibility, ejection, tuning, scrape, freeze, reload
   }

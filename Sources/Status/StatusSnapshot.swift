@@ -1,5 +1,5 @@
-// What is told of one moment, in the units and words of the API: rates, ratios and quantiles over
-// the last ten seconds; nil where nothing is known.
+// The present status in the units and words of the API: rates, ratios and quantiles over the last
+// ten seconds; nil: unknown.
 import Exposition
 package import Fleet
 package import Primitives
@@ -14,11 +14,11 @@ package struct StatusSnapshot: Sendable, Equatable {
   package var revision: UInt64 = 0
   package var workerCount = 0
   package var connections: UInt64 = 0
-  /// Exchanges that ended, of all pools.
+  /// Exchanges that ended per second, of all pools.
   package var requestsPerSecond = 0.0
-  /// Of all pools.
+  /// The requests of all pools.
   package var requests = RequestNumbers()
-  /// Answers of 500 and above that steelyard gave itself.
+  /// Answers with status 500 and above that steelyard gave itself, per second.
   package var ownErrorsPerSecond = 0.0
   package var write = WriteAccess.none
   package var pools: [PoolSnapshot] = []
@@ -26,19 +26,19 @@ package struct StatusSnapshot: Sendable, Equatable {
   package var decisions: [Decision] = []
   /// The worst first, at most `Conditions.countMax`.
   package var conditions: [Condition] = []
-  /// How many hold, those that are left out too.
+  /// The number of conditions that hold, including those left out.
   package var conditionCount = 0
 
   /// The last changes of target weights, the newest first, at most `weightChangesMax`.
   package var weightChanges: [Decision] = []
 
-  /// How many changes of weights are told.
+  /// The most changes of weights that are listed.
   package static let weightChangesMax = 20
-  /// How many decisions are told.
+  /// The most decisions that are listed.
   package static let decisionsMax = 50
 }
 
-/// Of the last ten seconds.
+/// Numbers over the last ten seconds.
 package struct TrafficNumbers: Sendable, Equatable {
   package var requestsPerSecond: Double?
   package var errorRatio: Double?
@@ -57,8 +57,8 @@ package struct PoolSnapshot: Sendable, Equatable {
   package var isFrozen: Bool
   package var traffic: TrafficNumbers
   package var requests: RequestNumbers
-  /// Requests whose clients did not get what they asked for, of those that are over; nil where
-  /// none is.
+  /// The share of ended requests whose clients did not get what they asked for; nil: none has
+  /// ended.
   package var failureRatio: Double?
   package var inFlight: UInt64
   package var queue: QueueReading?
@@ -72,14 +72,14 @@ package struct EndpointSnapshot: Sendable, Equatable {
   package var address: String
   package var isBackup: Bool
   package var state: Eligibility
-  /// Why it is out of service; nil where it is in service.
+  /// Why it is out of service; nil: it is in service.
   package var stateText: String?
   package var ejection: EjectionSnapshot?
   package var row: WeightRow
   package var reasonText: String
-  /// Of the pool's weight that may be used now, 0…1.
+  /// Its share of the pool's usable weight, 0…1.
   package var weightShare: Double
-  /// Of the pool's attempts within the window; nil where there were none.
+  /// Its share of the pool's attempts within the window; nil: there were none.
   package var trafficShare: Double?
   package var inFlight: UInt64
   package var connections: UInt64
@@ -91,11 +91,11 @@ package struct EndpointSnapshot: Sendable, Equatable {
 /// An endpoint's ejection.
 package struct EjectionSnapshot: Sendable, Equatable {
   package var reason: EjectionReason
-  /// Attempts in a row that ended that way.
+  /// Consecutive attempts that failed with this reason.
   package var failures: Int
-  /// Since it began.
+  /// The time since the ejection began.
   package var seconds: Double
-  /// Until some request may try it; 0: single requests do.
+  /// The time until a request may try the endpoint; 0: single requests try it now.
   package var nextTrialSeconds: Double
 
   init(_ ejection: Ejection, now: Nanoseconds) {
@@ -107,7 +107,7 @@ package struct EjectionSnapshot: Sendable, Equatable {
 }
 
 extension StatusHistory {
-  /// The last reading with what the ones before it say; nil before the first.
+  /// The status from the last reading and the history; nil before the first reading.
   package func snapshot(
     decisions: [Decision], weightChanges: [Decision] = []
   ) -> StatusSnapshot? {
@@ -172,7 +172,7 @@ extension PoolHistory {
       demandRatio: pool.demandRatio, forecast: pool.forecast, endpoints: found)
   }
 
-  /// Which take new exchanges now: backups only while no primary with a weight does.
+  /// The endpoints that take new exchanges now: backups only while no primary with a weight does.
   private static func usable(_ endpoints: [EndpointReading]) -> [Bool] {
     let hasPrimary = endpoints.contains {
       !$0.isBackup && $0.eligibility.takesNewExchanges && $0.row.effective > 0

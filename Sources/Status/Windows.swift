@@ -1,9 +1,9 @@
 // Counters and histograms over the last ten seconds, charts over the last two minutes. Pure: time
-// is an argument; each `take` comes about once a second.
+// is an argument; each `take` is called about once a second.
 import Exposition
 import Primitives
 
-/// A counter's increase over about ten seconds. A counter that falls begins anew.
+/// The increase of a counter over about ten seconds. A counter that falls has been reset.
 struct CounterWindow: Sendable {
   static let length = Nanoseconds.seconds(10)
   private var marks: [(at: Nanoseconds, count: Double)] = []
@@ -11,23 +11,24 @@ struct CounterWindow: Sendable {
   mutating func take(_ count: Double, now: Nanoseconds) {
     if let last = marks.last, count < last.count || now <= last.at { marks.removeAll() }
     marks.append((now, count))
-    // One mark at or before the beginning of the window stays, so that all of it is covered.
+    // One mark at or before the beginning of the window is kept, so that the window is fully
+    // covered.
     while marks.count > 2, now - marks[1].at >= Self.length { marks.removeFirst() }
   }
 
-  /// Over the window; 0 where nothing is known yet.
+  /// The increase over the window; 0 while unknown.
   var increase: Double {
     guard let first = marks.first, let last = marks.last else { return 0 }
     return last.count - first.count
   }
 
-  /// Seconds that the window has; nil before there are two marks.
+  /// The length of the window in seconds; nil before there are two marks.
   var length: Double? {
     guard marks.count > 1, let first = marks.first, let last = marks.last else { return nil }
     return (last.at - first.at).seconds
   }
 
-  /// A second, over the window; nil before there are two marks.
+  /// The increase per second over the window; nil before there are two marks.
   var rate: Double? {
     guard marks.count > 1, let first = marks.first, let last = marks.last else { return nil }
     return (last.count - first.count) / (last.at - first.at).seconds
@@ -39,7 +40,7 @@ struct DurationWindow: Sendable {
   private static let step = Nanoseconds.seconds(2)
   private static let markCount = 5
   private var marks: [(at: Nanoseconds, counts: FineCounts)] = []
-  /// What was counted within the window.
+  /// The counts within the window.
   private(set) var recent = FineCounts()
 
   mutating func take(_ counts: FineCounts, now: Nanoseconds) {
@@ -59,14 +60,14 @@ struct DurationWindow: Sendable {
 /// Durations of the last five to ten minutes.
 struct UsualDurations: Sendable {
   private static let generation = Nanoseconds.seconds(300)
-  /// About as long as what a `DurationWindow` has.
+  /// About as long as the window of a `DurationWindow`.
   private static let step = Nanoseconds.seconds(10)
   private var older = FineCounts()
   private var newer = FineCounts()
   private var begunAt: Nanoseconds?
   private var takenAt: Nanoseconds?
 
-  /// `recent` is what a `DurationWindow` has.
+  /// `recent` are the counts of a `DurationWindow`.
   mutating func take(_ recent: FineCounts?, now: Nanoseconds) {
     let begun = begunAt ?? now
     begunAt = begun
@@ -80,7 +81,7 @@ struct UsualDurations: Sendable {
     newer.add(recent)
   }
 
-  /// nil where nothing was measured.
+  /// nil: nothing was measured.
   func quantile(_ q: Double) -> Double? {
     var all = older
     all.add(newer)
@@ -111,7 +112,7 @@ struct ChartRing: Sendable {
   }
 }
 
-/// In how many of the last thirty readings something held.
+/// In how many of the last thirty readings a condition held.
 struct RecentShare: Sendable {
   private static let capacity = 30
   private var points: [Bool] = []
@@ -121,11 +122,11 @@ struct RecentShare: Sendable {
     if points.count > Self.capacity { points.removeFirst() }
   }
 
-  /// In more than half of so many.
+  /// Whether it held in more than half of them.
   var isMost: Bool { points.count { $0 } * 2 > Self.capacity }
 }
 
-/// When something happened, the last eight times.
+/// The times of the last eight occurrences of an event.
 struct EventTimes: Sendable {
   private static let capacity = 8
   private var times: [Nanoseconds] = []

@@ -1,14 +1,14 @@
-// The columns of the table of endpoints: what stands in them, how they are sorted, and which go
-// first where there is little room.
+// The columns of the table of endpoints: their contents, their sorting, and which ones are left out
+// first if there is little room.
 
 /// An endpoint within its pool.
 package struct FleetRow: Sendable, Equatable {
   package var pool: String
   package var endpoint: EndpointReport
-  /// Place in the report: the configured order.
+  /// Its position in the report: the configured order.
   package var position: Int
 
-  /// Who it is, whatever is said of it.
+  /// Identifies the endpoint, whatever its state.
   package struct Identity: Sendable, Equatable {
     package var pool: String
     package var address: String
@@ -24,7 +24,7 @@ package enum FleetColumn: String, Sendable, CaseIterable {
   case firstByte = "first_byte"
   case ejections, reason
 
-  /// The least wanted last: what goes first where there is little room.
+  /// The least important last: it is left out first if there is little room.
   static let byPriority: [FleetColumn] = [
     .endpoint, .state, .weight, .rate, .errors, .pool, .p99, .inFlight, .traffic, .p50, .share,
     .reason, .firstByte, .target, .base, .ejections, .connections,
@@ -44,7 +44,7 @@ package enum FleetColumn: String, Sendable, CaseIterable {
     }
   }
 
-  /// Texts stand to the left and sort upwards, numbers to the right and sort downwards.
+  /// Texts are left-aligned and sorted ascending, numbers right-aligned and sorted descending.
   package var isText: Bool {
     switch self {
     case .pool, .endpoint, .state, .reason: true
@@ -86,7 +86,7 @@ package enum FleetColumn: String, Sendable, CaseIterable {
       case "unhealthy", "ejected", "stalled": .bad
       default: .normal
       }
-    // A drained endpoint is draining anyway.
+    // A drained endpoint already has that state.
     let shown = notes.filter { !($0 == "drained" && (state == "draining" || state == "drained")) }
     return (([state] + shown).joined(separator: ", "), tone)
   }
@@ -115,8 +115,8 @@ package enum FleetColumn: String, Sendable, CaseIterable {
     }
   }
 
-  /// The rows by this column, `isReversed` the other way round; what is unknown always comes last,
-  /// equals stay in the configured order. By pool is the configured order.
+  /// The rows sorted by this column, reversed if `isReversed`. Unknown values always come last;
+  /// equal rows stay in the configured order. Sorting by pool gives the configured order.
   package func sorted(_ rows: [FleetRow], isReversed: Bool) -> [FleetRow] {
     switch self {
     case .pool: return isReversed ? rows.reversed() : rows
@@ -141,8 +141,8 @@ package enum FleetColumn: String, Sendable, CaseIterable {
 }
 
 extension FleetReport {
-  /// Every endpoint in the configured order; of one pool, and those that a filter leaves: each of
-  /// its words has to stand somewhere in pool, address, state or reason.
+  /// The endpoints in the configured order, of one pool if given, and those that match the filter:
+  /// each of its words has to occur in pool, address, state or reason.
   package func rows(pool: String? = nil, filter: String = "") -> [FleetRow] {
     let words = filter.lowercased().split(separator: " ")
     var rows: [FleetRow] = []

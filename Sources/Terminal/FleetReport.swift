@@ -1,7 +1,7 @@
-// GET /api/v1/status as its client reads it. Keys that are not known are passed over, and what is
-// missing is nothing: a steelyard of another version may answer.
+// GET /api/v1/status as its client reads it. Unknown keys are ignored and missing ones are nil,
+// since a steelyard of another version may answer.
 
-/// The status of a running steelyard. Times since 1970 and spans in seconds, ratios 0…1.
+/// The status of a running steelyard. Times since 1970 and durations in seconds, ratios 0…1.
 package struct FleetReport: Sendable, Equatable, Decodable {
   package var version: String?
   package var time: Double?
@@ -86,13 +86,13 @@ package struct EndpointReport: Sendable, Equatable, Decodable {
 
   package init(address: String) { self.address = address }
 
-  /// New ones, by its state and its weight.
+  /// Whether it takes new requests, by its state and its weight.
   var takesRequests: Bool {
     (state == "ready" || state == "starting") && effectiveWeight ?? 0 > 0
   }
 }
 
-/// Something that was decided lately.
+/// A recent decision.
 package struct DecisionReport: Sendable, Equatable, Decodable {
   package var time: Double?
   package var kind: String?
@@ -101,7 +101,7 @@ package struct DecisionReport: Sendable, Equatable, Decodable {
   package var text: String?
 }
 
-/// Something that is wrong now.
+/// A condition that holds now.
 package struct ConditionReport: Sendable, Equatable, Decodable {
   package var alert: String?
   package var severity: String?

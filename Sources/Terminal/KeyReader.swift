@@ -1,5 +1,5 @@
-// Bytes of a terminal's keyboard to keys: UTF-8, CSI and SS3 sequences (ECMA-48, xterm), bracketed
-// pastes. Bounded: a sequence that does not end is dropped.
+// Converts the bytes of a terminal's keyboard to keys: UTF-8, CSI and SS3 sequences (ECMA-48,
+// xterm), bracketed pastes. Bounded: an endless sequence is dropped.
 
 /// A key that was pressed.
 package enum Key: Sendable, Equatable {
@@ -8,7 +8,7 @@ package enum Key: Sendable, Equatable {
   case up, down, left, right, pageUp, pageDown, home, end
 }
 
-/// Keys out of bytes that come in pieces.
+/// Reads keys from bytes that arrive in pieces.
 package struct KeyReader: Sendable {
   private static let sequenceMax = 16
   private var pending: [UInt8] = []
@@ -16,11 +16,11 @@ package struct KeyReader: Sendable {
 
   package init() {}
 
-  /// A beginning of a sequence waits for its rest: where none comes soon, call `flush`.
+  /// A sequence is incomplete: if no more bytes come soon, call `flush`.
   package var isWaiting: Bool { !pending.isEmpty }
 
-  /// The keys that these bytes complete. What is pasted counts as typed where text is asked for;
-  /// elsewhere it is no order.
+  /// The keys that these bytes complete. Pasted text counts as typed if text is asked for;
+  /// otherwise it is ignored.
   package mutating func read(_ bytes: some Sequence<UInt8>, takesPaste: Bool) -> [Key] {
     var keys: [Key] = []
     for byte in bytes {
@@ -41,7 +41,7 @@ package struct KeyReader: Sendable {
     return keys
   }
 
-  /// What waits was all: an escape alone is the key.
+  /// No more bytes come: an escape alone is the key.
   package mutating func flush() -> [Key] {
     defer { pending = [] }
     return pending == [0x1B] ? [.escape] : []
@@ -53,7 +53,7 @@ package struct KeyReader: Sendable {
     case nothing
   }
 
-  /// nil: not complete.
+  /// nil: incomplete.
   private func next() -> Found? {
     let first = pending[0]
     switch first {
@@ -105,7 +105,7 @@ package struct KeyReader: Sendable {
       case "201": return .paste(false)
       default: return .nothing
       }
-    // Alt and a key: nothing that is known here.
+    // Alt and a key has no meaning here.
     default: return .nothing
     }
   }

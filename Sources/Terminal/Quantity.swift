@@ -1,10 +1,10 @@
-// Numbers for people in few columns; a dash where nothing is known. No locale.
+// Numbers for people in few columns; a dash for unknown ones. Independent of the locale.
 
-/// Texts of quantities.
+/// Formats quantities.
 package enum Quantity {
   package static let unknown = "–"
 
-  /// So many decimals, 0…3.
+  /// With so many decimals, 0…3.
   package static func fixed(_ value: Double?, _ decimals: Int) -> String {
     guard let value, value.isFinite, abs(value) < 1e12 else { return unknown }
     let unit = [1, 10, 100, 1000][decimals]
@@ -14,7 +14,7 @@ package enum Quantity {
     return "\(sign)\(whole / unit)." + String(String(whole % unit + unit).dropFirst())
   }
 
-  /// Whole things.
+  /// A whole number.
   package static func count(_ value: Double?) -> String { fixed(value, 0) }
 
   /// `0.25`, `12.5`, `480`, `12.5k`.
@@ -30,7 +30,7 @@ package enum Quantity {
     }
   }
 
-  /// Percent of a ratio: `0`, `0.4`, `12`.
+  /// A ratio in percent: `0`, `0.4`, `12`.
   package static func percent(_ ratio: Double?) -> String {
     guard let ratio, ratio.isFinite else { return unknown }
     if ratio == 0 { return "0" }
@@ -49,7 +49,7 @@ package enum Quantity {
     }
   }
 
-  /// How long ago, or for how long: `8 s`, `12 min`, `3 h 12 min`, `4 d 2 h`.
+  /// A time ago or a duration: `8 s`, `12 min`, `3 h 12 min`, `4 d 2 h`.
   package static func span(_ seconds: Double?) -> String {
     guard let seconds, seconds.isFinite, seconds < 1e11 else { return unknown }
     let whole = max(0, Int(seconds))
@@ -61,11 +61,11 @@ package enum Quantity {
     }
   }
 
-  /// A weight: three decimals at most, as `steelyard weights` takes them.
+  /// A weight with at most three decimals, as `steelyard weights` accepts them.
   package static func weight(_ value: Double?) -> String {
     guard let value, value.isFinite, abs(value) < 1e12 else { return unknown }
     var text = fixed(value, value.magnitude < 10 ? 3 : 2)
-    // There is a point in it.
+    // There is a decimal point in it.
     while text.hasSuffix("0") { text.removeLast() }
     if text.hasSuffix(".") { text.removeLast() }
     return text

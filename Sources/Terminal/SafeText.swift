@@ -1,14 +1,14 @@
-// Text of strangers on a terminal: nothing that steers it passes, and what passes has a width that
-// is known. Widths after Unicode 15.1 (East Asian Width W and F, emoji presentation), as wcwidth
-// has them; ambiguous ones are narrow.
+// Untrusted text on a terminal: control sequences are removed, and the remaining text has a known
+// width. Widths after Unicode 15.1 (East Asian Width W and F, emoji presentation), as in wcwidth;
+// ambiguous ones are narrow.
 
 /// Text that may be written to a terminal.
 package enum SafeText {
-  /// More marks on one character than this are left out.
+  /// The most marks on one character; further ones are left out.
   private static let marksMax = 2
 
-  /// `text` without control characters, direction overrides, joiners and the like: each is shown as
-  /// a replacement character. Any text; ASCII costs one pass.
+  /// `text` without control characters, direction overrides, joiners and the like; each is shown as
+  /// a replacement character. Accepts any text; ASCII takes one pass.
   package static func of(_ text: String) -> String {
     if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) { return text }
     var result = String.UnicodeScalarView()
@@ -17,7 +17,7 @@ package enum SafeText {
       switch scalar.properties.generalCategory {
       case .nonspacingMark, .enclosingMark, .spacingMark:
         marks += 1
-        // A mark needs something to stand on; a variation selector would change widths.
+        // A mark needs a base character; a variation selector would change widths.
         let isSelector = (0xFE00...0xFE0F).contains(scalar.value)
         if marks <= marksMax, !result.isEmpty, !isSelector { result.append(scalar) }
       case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator,
@@ -35,20 +35,20 @@ package enum SafeText {
     return String(result)
   }
 
-  /// `text` safe line by line: its line ends stay.
+  /// `text` made safe line by line; line ends stay.
   package static func lines(_ text: String) -> String {
     text.split(separator: "\n", omittingEmptySubsequences: false)
       .map { of(String($0)) }.joined(separator: "\n")
   }
 
-  /// The columns that safe text takes.
+  /// The number of columns of safe text.
   package static func width(_ text: String) -> Int {
     var width = 0
     for scalar in text.unicodeScalars { width += Self.width(scalar) }
     return width
   }
 
-  /// Safe text of at most so many columns; what is cut off is told by an ellipsis.
+  /// Safe text of at most so many columns; an ellipsis shows that it was cut.
   package static func cut(_ text: String, to columns: Int) -> String {
     if text.utf8.count <= columns || width(text) <= columns { return text }
     guard columns > 0 else { return "" }
@@ -74,12 +74,12 @@ package enum SafeText {
       if left < 0 { break }
       end.append(scalar)
     }
-    // A mark without what it stands on would go to the ellipsis.
+    // A mark without its base character would combine with the ellipsis.
     while let last = end.last, width(last) == 0 { end.removeLast() }
     return head + String(String.UnicodeScalarView(end.reversed()))
   }
 
-  /// Safe text in exactly so many columns.
+  /// Safe text padded or cut to exactly so many columns.
   package static func fitted(_ text: String, to columns: Int, isRight: Bool = false) -> String {
     let cut = cut(text, to: columns)
     let gap = String(repeating: " ", count: max(0, columns - width(cut)))

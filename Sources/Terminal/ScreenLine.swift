@@ -1,20 +1,20 @@
-// One line of a screen as safe text in tones, and the bytes that show it. Which tones become
-// colours is the palette's matter: without colours everything can still be read.
+// One line of a screen as safe text in tones, and the bytes that show it. The palette decides which
+// tones become colours; everything is readable without colours.
 
-/// What a piece of text means, not how it looks.
+/// The meaning of a piece of text, not its appearance.
 package enum Tone: Sendable, Equatable, CaseIterable {
   case normal, strong, faint, title, good, notice, warning, bad, disaster
 }
 
 /// How tones are shown.
 package enum Palette: Sendable, Equatable {
-  /// No escape sequence at all.
+  /// No escape sequences at all.
   case plain
   /// Bold, faint and inverse, no colours.
   case monochrome
   case colours
 
-  /// The parameters of the SGR sequence (ECMA-48 §8.3.117); nil where there is none.
+  /// The parameters of the SGR sequence (ECMA-48 §8.3.117); nil: none.
   func parameters(of tone: Tone) -> String? {
     switch (self, tone) {
     case (.plain, _), (_, .normal): nil
@@ -31,8 +31,8 @@ package enum Palette: Sendable, Equatable {
     }
   }
 
-  /// For an output: colours only on a terminal that is not dumb, and where NO_COLOR is not set or
-  /// empty (no-color.org). `hasEscapes`: the output is a terminal anyway.
+  /// The palette for an output: colours only on a terminal that is not dumb, and only if NO_COLOR
+  /// is unset or empty (no-color.org). `hasEscapes`: the output is known to be a terminal.
   package static func of(
     isTerminal: Bool, noColor: String?, term: String?, hasEscapes: Bool = false
   ) -> Palette {
@@ -42,7 +42,7 @@ package enum Palette: Sendable, Equatable {
   }
 }
 
-/// Text in tones, left to right.
+/// Pieces of text with tones, left to right.
 package struct ScreenLine: Sendable, Equatable {
   package struct Span: Sendable, Equatable {
     package var text: String
@@ -50,7 +50,7 @@ package struct ScreenLine: Sendable, Equatable {
   }
 
   package private(set) var spans: [Span] = []
-  /// Columns.
+  /// The width in columns.
   package private(set) var width = 0
   /// The whole line is shown inverse.
   package var isChosen = false
@@ -59,7 +59,7 @@ package struct ScreenLine: Sendable, Equatable {
 
   package init(_ text: String, _ tone: Tone = .normal) { append(text, tone) }
 
-  /// Adds any text, made safe here: the one way into a line.
+  /// Appends any text and makes it safe: the only way to add text to a line.
   package mutating func append(_ text: String, _ tone: Tone = .normal) {
     let safe = SafeText.of(text)
     guard !safe.isEmpty else { return }
@@ -67,21 +67,21 @@ package struct ScreenLine: Sendable, Equatable {
     width += SafeText.width(safe)
   }
 
-  /// The same with every tone faint: what is shown is old.
+  /// The same with every tone faint, for outdated contents.
   package var faded: ScreenLine {
     var line = self
     for index in line.spans.indices { line.spans[index].tone = .faint }
     return line
   }
 
-  /// The text alone, without blanks at its end.
+  /// The text alone, without trailing blanks.
   package var plain: String {
     var text = spans.map(\.text).joined()
     while text.last == " " { text.removeLast() }
     return text
   }
 
-  /// The bytes for a terminal, cut to so many columns; filled up with blanks where `isFilled`.
+  /// The bytes for a terminal, cut to so many columns, and padded with blanks if `isFilled`.
   package func rendered(_ palette: Palette, columns: Int, isFilled: Bool = true) -> String {
     var result = ""
     var left = columns
@@ -89,7 +89,7 @@ package struct ScreenLine: Sendable, Equatable {
     for span in spans where left > 0 {
       let text = SafeText.cut(span.text, to: left)
       left -= SafeText.width(text)
-      // Inverse colours are bars that hide the text: who is chosen is told by the bar alone.
+      // Inverse colours are bars that hide the text: the bar alone shows which line is chosen.
       let own = inverse == nil || span.tone == .strong ? palette.parameters(of: span.tone) : nil
       let codes = [own, inverse].compactMap(\.self)
       result += codes.isEmpty ? text : "\u{1b}[\(codes.joined(separator: ";"))m\(text)\u{1b}[0m"

@@ -1,17 +1,18 @@
-// Tables in so many columns of a terminal: widths after what stands in them, columns that are
-// wanted least left out until the rest fits, the last text column cut to what is left.
+// Tables for a given number of columns of a terminal: widths follow the contents, the least
+// important columns are left out until the others fit, and the last text column is cut to the
+// remaining width.
 
-/// A table's cells as safe text, and their places.
+/// The layout of a table: its cells as safe text and the widths of its columns.
 package struct TableLayout: Sendable {
   package struct Column: Sendable {
     package var title: String
     package var isRight: Bool
-    /// Smaller goes later where there is little room.
+    /// A column with a smaller number is left out later if there is little room.
     package var priority: Int
-    /// It is cut to this before another column goes; nil: it is never cut.
+    /// The width to which it is cut before another column is left out; nil: it is never cut.
     package var widthMin: Int?
     package var widthMax = 40
-    /// Names often differ at their end only: it stays where one is cut.
+    /// Names often differ only at their end, which stays if one is cut.
     package var isName: Bool
 
     package init(
@@ -29,11 +30,11 @@ package struct TableLayout: Sendable {
   package typealias Cell = (text: String, tone: Tone)
 
   private let columns: [Column]
-  /// Of each column; nil where it is left out.
+  /// The width of each column; nil: it is left out.
   package private(set) var widths: [Int?]
   private let gap: String
 
-  /// For a table with these rows within `width` columns.
+  /// Lays out a table with these rows within `width` columns.
   package init(_ columns: [Column], _ rows: [[Cell]], width: Int) {
     self.columns = columns
     gap = String(repeating: " ", count: width >= 80 ? 2 : 1)
@@ -50,7 +51,7 @@ package struct TableLayout: Sendable {
     for index in columns.indices.sorted(by: { columns[$0].priority < columns[$1].priority }) {
       let least = min(wanted[index], columns[index].widthMin ?? wanted[index])
       guard least + gap.count <= left else {
-        // The first one has to be there, however narrow it gets.
+        // The first column is always shown, however narrow.
         if widths.allSatisfy({ $0 == nil }) { widths[index] = max(1, left - gap.count) }
         if columns[index].widthMin != nil { continue }
         break
@@ -59,7 +60,7 @@ package struct TableLayout: Sendable {
       left -= least + gap.count
       if least < wanted[index] { cutable.append(index) }
     }
-    // What is left goes to those that were cut, in their order of priority.
+    // The remaining width goes to the columns that were cut, in the order of their priority.
     for index in cutable {
       guard let width = widths[index] else { continue }
       let more = min(left, wanted[index] - width)
@@ -68,14 +69,14 @@ package struct TableLayout: Sendable {
     }
   }
 
-  /// The titles; `sorted` is the column that the rows are sorted by.
+  /// The titles; `sorted` is the column that rows are sorted by.
   package func header(sorted: Int? = nil, isDescending: Bool = false) -> ScreenLine {
     var line = ScreenLine()
     for (index, column) in columns.enumerated() {
       guard let width = widths[index] else { continue }
       if line.width > 0 { line.append(gap) }
       let isSorted = index == sorted
-      // Not wider for the mark: columns must not jump.
+      // The mark must not widen a column, or columns would jump.
       var title = column.title
       if isSorted {
         let mark = isDescending ? "▾" : "▴"

@@ -1,8 +1,9 @@
-// What `steelyard top` shows: from its state to exactly as many lines as the screen has, and the
-// plain text of `--once`. What there is no room for is left out: decisions first, then pools.
+// The output of `steelyard top`: turns its state into exactly as many lines as the screen has, and
+// into the plain text of `--once`. If there is too little room, decisions are left out first, then
+// pools.
 
 extension TopState {
-  /// The screen's lines, at most `rows` of them. Scrolls so that the chosen row is among them.
+  /// The lines of the screen, at most `rows` of them. Scrolls so that the chosen row is visible.
   package mutating func screen(columns: Int, rows rowCount: Int) -> [ScreenLine] {
     guard rowCount > 0, columns > 0 else { return [] }
     guard rowCount > 1 else { return [footer(columns)] }
@@ -19,7 +20,7 @@ extension TopState {
     return head + body + blanks + [footer(columns)]
   }
 
-  /// The same once, as long as it has to be.
+  /// The same as one text, as long as necessary.
   package func plainText(columns: Int) -> [ScreenLine] {
     let cells = rows.map(Self.cells)
     let layout = TableLayout(tableColumns, cells, width: columns)
@@ -80,7 +81,7 @@ extension TopState {
     return line
   }
 
-  /// What became of the requests of all pools, a second.
+  /// The fate of the requests of all pools, per second.
   private var requestLine: ScreenLine {
     guard let report else { return ScreenLine() }
     var line = ScreenLine("requests/s ", .faint)
@@ -114,7 +115,7 @@ extension TopState {
         line.append("\(count) \(severity)\(count == 1 ? "" : "s")", Self.tone(of: severity))
       }
     }
-    // A server tells of the first hundred.
+    // The server reports only the first hundred.
     let more = (report.conditionCount ?? 0) - Double(conditions.count)
     if more > 0 { line.append("  and \(Quantity.count(more)) more", .warning) }
     return line
@@ -209,7 +210,7 @@ extension TopState {
         column.title, isRight: !column.isText, priority: priority, widthMin: widthMin,
         isName: column == .pool || column == .endpoint)
       if column == .reason { result.widthMax = 200 }
-      // The longest address is one of IPv6 with its port.
+      // The longest address is an IPv6 address with its port.
       if column == .endpoint { result.widthMax = 47 }
       return result
     }
@@ -221,7 +222,7 @@ extension TopState {
 
   private mutating func table(_ columns: Int, _ room: Int) -> [ScreenLine] {
     let wanted = min(report?.decisions?.count ?? 0, 12)
-    // The table may have all but a fifth; decisions get what it leaves.
+    // The table may take all but a fifth of the room; decisions get the remaining lines.
     let reserve = room >= 14 ? min(wanted + 1, max(3, room / 5)) : 0
     let rowCount = max(1, min(rows.count, room - 1 - reserve))
     scroll(rowCount: rowCount)
@@ -285,7 +286,7 @@ extension TopState {
     switch mode {
     case .confirm(let order):
       let (long, short) = (SafeText.of(order.question), SafeText.of(order.shortQuestion))
-      // Of whom it is must not be cut off.
+      // The subject must not be cut off.
       let text =
         SafeText.width(short) < columns - 6
         ? SafeText.cut(long, to: columns - 6) : SafeText.cutWithin(short, to: columns - 6)

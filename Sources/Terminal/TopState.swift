@@ -1,16 +1,16 @@
-// What a person at `steelyard top` looks at and is being asked: a pure machine from keys to what
-// is to be done. Orders need a confirmation that names the endpoint.
+// What the user of `steelyard top` sees and is being asked: a pure state machine from keys to
+// effects. Changes need a confirmation that names the endpoint.
 
-/// What an operator wants changed.
+/// A change that an operator wants.
 package struct TopOrder: Sendable, Equatable {
   package enum Action: Sendable, Equatable {
     case drain, undo
-    /// The weight as it was typed.
+    /// The weight as typed.
     case pin(String)
   }
   package var target: FleetRow.Identity
   package var action: Action
-  /// Nobody else of the pool takes new requests: without it they are refused.
+  /// No other endpoint of the pool takes new requests: without this one they are refused.
   package var isOfLast = false
 
   package var question: String {
@@ -26,7 +26,7 @@ package struct TopOrder: Sendable, Equatable {
     }
   }
 
-  /// The same where there is no room for it.
+  /// A shorter question if there is little room.
   package var shortQuestion: String {
     switch action {
     case .drain: "drain \(target.address)?"
@@ -36,7 +36,7 @@ package struct TopOrder: Sendable, Equatable {
   }
 }
 
-/// What is to be done after a key.
+/// The effect of a key.
 package enum TopEffect: Sendable, Equatable {
   case nothing, redraw, quit
   case order(TopOrder)
@@ -48,7 +48,7 @@ package struct TopState: Sendable {
     case confirm(TopOrder)
     case weight(FleetRow.Identity, text: String)
     case filter(text: String, before: String)
-    /// 0 is all pools.
+    /// 0 means all pools.
     case pools(chosen: Int)
   }
 
@@ -61,15 +61,15 @@ package struct TopState: Sendable {
   package private(set) var pool: String?
   package private(set) var filter = ""
   package private(set) var chosen: FleetRow.Identity?
-  /// Those that are shown, sorted.
+  /// The visible rows, sorted.
   package private(set) var rows: [FleetRow] = []
   /// The first row on the screen; kept by `scroll`.
   package private(set) var offset = 0
-  /// Rows on the screen, for paging.
+  /// The number of rows on the screen, for paging.
   package private(set) var pageRows = 10
-  /// Said at the bottom until the next key.
+  /// Shown at the bottom until the next key.
   package var message: (text: String, tone: Tone)?
-  /// Since when nobody answers, as text, and why.
+  /// When the connection was lost, as text, and why.
   package private(set) var lost: (since: String, reason: String)?
   package let address: String
   private let hasToken: Bool
@@ -78,14 +78,14 @@ package struct TopState: Sendable {
     (self.address, self.hasToken, self.sort, self.pool) = (address, hasToken, sort, pool)
   }
 
-  /// A new reading.
+  /// Takes a new reading.
   package mutating func take(_ report: FleetReport) {
     self.report = report
     lost = nil
     arrange()
   }
 
-  /// Nobody answers; `time` is now, for people.
+  /// Notes that the server does not answer; `time` is the present time, for people.
   package mutating func lose(_ reason: String, at time: String) {
     lost = (lost?.since ?? time, reason)
   }
@@ -97,14 +97,15 @@ package struct TopState: Sendable {
     rememberIndex()
   }
 
-  /// Where the chosen row stood when it was last seen: its neighbour follows when it goes.
+  /// The index at which the chosen row was last seen: when the row disappears, its neighbour is
+  /// chosen.
   private var lastIndex = 0
   private var chosenIndex: Int { min(lastIndex, max(0, rows.count - 1)) }
   private mutating func rememberIndex() {
     if let index = rows.firstIndex(where: { $0.identity == chosen }) { lastIndex = index }
   }
 
-  /// Makes the chosen row one of those on a screen of so many rows.
+  /// Scrolls so that the chosen row is visible on a screen of so many rows.
   package mutating func scroll(rowCount: Int) {
     pageRows = max(1, rowCount)
     let index = chosenIndex
@@ -113,7 +114,7 @@ package struct TopState: Sendable {
     offset = max(0, min(offset, rows.count - pageRows))
   }
 
-  /// Text is asked for: what is pasted may be part of it.
+  /// Whether text is asked for, so that pasted text may be part of it.
   package var takesText: Bool {
     switch mode {
     case .filter, .weight: true
@@ -213,7 +214,7 @@ package struct TopState: Sendable {
 
   // MARK: Questions
 
-  /// The text after a key of a line that is typed; nil: the key is no part of it.
+  /// The text after a key of a typed line; nil: the key does not belong to it.
   private static func typed(_ key: Key, _ text: String) -> String? {
     switch key {
     case .character(let character): text.count < inputMax ? text + String(character) : text

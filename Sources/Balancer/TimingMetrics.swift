@@ -87,8 +87,8 @@ package final class TimingMetrics: Sendable {
     ShortHistogram.snapshot(of: blocks, at: layout.overheadBase)
   }
 
-  /// How long the turns of the workers' loops took. Turns after which nothing needs the time are
-  /// not measured.
+  /// How long the turns of the workers' loops took. A turn is not
+  /// measured if the wait after it needs no clock.
   package var turns: ShortHistogramSnapshot {
     ShortHistogram.snapshot(of: blocks, at: layout.turnBase)
   }

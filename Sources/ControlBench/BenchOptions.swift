@@ -5,12 +5,12 @@ struct BenchOptions {
   enum SuiteName: String, CaseIterable { case law, thresholds, sharing, harm }
 
   var suite = SuiteName.law
-  /// nil: as the suite has them.
+  /// nil: those of the suite.
   var seeds: [UInt64]?
   var policies: [PolicyName]?
-  /// Printed beside ours.
+  /// Policies that are printed beside steelyard.
   var with: [PolicyName] = []
-  /// Beginnings of scenarios' names; empty: all.
+  /// Prefixes of scenarios' names; empty: all scenarios.
   private var only: [String] = []
 
   init(_ arguments: [String]) {

@@ -1,14 +1,16 @@
-// The table of the suite that asks for no harm: a line a scenario, ratios to peers.
+// The table of the suite that asks for no harm: one line per scenario, with ratios to other
+// policies.
 import Simulation
 
 extension BenchRuns {
-  /// How much worse than a peer is none.
+  /// How much worse than another policy still counts as no harm.
   private static let tolerance = 0.05
-  /// Of ten thousand requests, what more may fail where next to none does.
+  /// How many more of ten thousand requests may fail if next to none fails with the other policy.
   private static let failuresTolerance = 10.0
 
-  /// Goodput, failures, mean and p99 relative to the peers', medians over the seeds, and whether
-  /// anything is worse by more than a twentieth. Failures, of ten thousand, are ours/theirs.
+  /// Goodput, failures, mean and p99 relative to those of the other policies, as medians over the
+  /// seeds, and whether any is worse by more than a twentieth. Failures, per ten thousand, are
+  /// ours/theirs.
   func comparison(with peers: [PolicyName]) -> String {
     var text = "| scenario |"
     for peer in peers {

@@ -1,18 +1,18 @@
-// All runs of a suite, on as many threads as there are processors, and the tables made of them. Of
-// a run only the figures are kept that somebody asks for.
+// Performs all runs of a suite, on as many threads as there are processors, and makes the tables.
+// Only the figures that some table needs are kept of a run.
 import Dispatch
 import Simulation
 import Synchronization
 
-/// Scenarios and what is asked of them.
+/// Scenarios and their goals.
 struct BenchSuite: Sendable {
   let scenarios: [Scenario]
   let goals: [Goal]
   let seeds: [UInt64]
-  /// Those that run in every scenario unless the command line says otherwise; those that goals are
-  /// relative to run beside them.
+  /// The policies that run in every scenario unless the command line names others. Policies that
+  /// goals are relative to run in addition.
   let policies: [PolicyName]
-  /// Prints all figures of all policies, too.
+  /// Whether all figures of all policies are printed too.
   let hasTable: Bool
 }
 
@@ -53,7 +53,7 @@ final class BenchRuns: Sendable {
         for seed in seeds { jobs.append(Job(scenario: scenario, policy: policy, seed: seed)) }
       }
     }
-    // The long ones first, so that no thread has one left when the others are done.
+    // Long runs first, so that no thread is left with one at the end.
     let all = jobs.sorted { Self.size($0.scenario) > Self.size($1.scenario) }
     DispatchQueue.concurrentPerform(iterations: all.count) { index in
       let job = all[index]
@@ -73,7 +73,7 @@ final class BenchRuns: Sendable {
   private func policies(for scenario: Scenario) -> [PolicyName] {
     var all = policies
     let others = suite.goals.filter { $0.scenario == scenario.name }.compactMap(\.bound.peer)
-    // What others are compared with is not asked for by name.
+    // Policies that goals are relative to need not be named.
     for policy in others + options.with where !all.contains(policy) && options.policies == nil {
       all.append(policy)
     }
@@ -101,7 +101,7 @@ final class BenchRuns: Sendable {
     Self.median(values(name, policy, figure))
   }
 
-  /// The mean of the middle two where the count is even.
+  /// The mean of the middle two values if the count is even.
   private static func median(_ values: [Double]) -> Double? {
     guard !values.isEmpty else { return nil }
     let sorted = values.sorted()
@@ -119,7 +119,7 @@ final class BenchRuns: Sendable {
 
   // MARK: Tables
 
-  /// p50, p99, p99.9, failures, goodput of every scenario and policy.
+  /// p50, p99, p99.9, failures and goodput of every scenario and policy.
   func table() -> String {
     guard suite.hasTable else { return "" }
     var text = "| scenario | policy | p50 s | mean s | p99 s | p99.9 s | failed | goodput /s "
@@ -142,7 +142,7 @@ final class BenchRuns: Sendable {
     return text + "\n"
   }
 
-  /// What each goal asks and what was reached; the policies of `--with` in columns of their own.
+  /// Each goal with the value reached; the policies of `--with` have columns of their own.
   func verdicts() -> String {
     let others = options.with
     var text = "| scenario | figure | goal | reached | |"

@@ -1,6 +1,6 @@
-// The fleets of the suites. Batch endpoints have 8 slots and FIFO; h4 is 8 endpoints with speeds
-// 1, 1, 1, 2, 2, 2, 4, 4, h5 five with 1, 1, 2, 2, 4; engines are three of half, three of one and
-// two of twice the speed.
+// The fleets of the suites. Batch endpoints have 8 slots and FIFO queues. h4 is 8 endpoints with
+// speeds 1, 1, 1, 2, 2, 2, 4, 4; h5 is five with 1, 1, 2, 2, 4; engines are three of half, three of
+// one and two of twice the speed.
 import Simulation
 
 enum Fleets {
@@ -35,13 +35,13 @@ enum Fleets {
     return scenario
   }
 
-  /// Answers are long: what takes a minute is given up by nobody.
+  /// Answers are long: no client gives up within a minute.
   static func engine(
     _ name: String, load: Double, _ change: (inout Scenario) -> Void = { _ in }
   ) -> Scenario {
     batch(name, engines, load: load) { scenario in
       scenario.timeout = 600
-      // A cache fills in minutes.
+      // A cache takes minutes to fill.
       scenario.warmup = 100
       scenario.measured = 300
       change(&scenario)

@@ -1,25 +1,26 @@
-// What the control law has to reach: a scenario, a figure of it, and a bound relative to another
-// policy or an absolute one.
+// The goals of the control law: a scenario, one of its figures, and a bound, absolute or relative
+// to another policy.
 import Simulation
 
 /// A figure of one run.
 enum Figure: Hashable, Sendable {
   case p50, mean, p99, p999, failures, goodput
-  /// Time to the first token, of engines.
+  /// Time to the first token, for engines.
   case firstTokenP50, firstTokenP99
-  /// Of ten thousand requests, those that failed or ran into the client's time-out.
+  /// Requests per ten thousand that failed or ran into the client's time-out.
   case failuresPer10000
-  /// Σ|Δshare| a minute.
+  /// Σ|Δshare| per minute.
   case restlessness
-  /// Share of an endpoint in a time window ÷ its fair share (by capacity), seconds of the run.
+  /// An endpoint's share in a time window ÷ its fair share (by capacity); times in seconds of the
+  /// run.
   case fairShare(endpoint: Int, from: Int, until: Int)
-  /// Share of all requests.
+  /// An endpoint's share of all requests.
   case share(endpoint: Int, from: Int, until: Int)
-  /// Seconds from the end of a fault until the endpoint has, over two seconds, half of the share
-  /// that it had in the twenty seconds before the fault.
+  /// Seconds from the end of a fault until the endpoint's share, over two seconds, is half of its
+  /// share in the twenty seconds before the fault.
   case halfShareAgain(endpoint: Int, from: Int, until: Int)
-  /// Of endpoints of the same true speed: what the one that is used least gets, ÷ the mean, in the
-  /// last minute; the least of all speeds that are used. Slower ones may be idle.
+  /// Among endpoints of the same true speed: the requests of the least used one ÷ the mean, in the
+  /// last minute; the lowest value over all speeds in use. Slower speeds may be idle.
   case evenness
 
   var title: String {
@@ -89,7 +90,7 @@ enum Figure: Hashable, Sendable {
       let others = endpoints.indices.filter { endpoints[$0].capacity == speed }
       let own = others.map { counts[$0] }
       let mean = own.reduce(0, +) / Double(own.count)
-      // A tenth of its fair share, and enough to tell chance from neglect.
+      // A tenth of its fair share, and enough requests to distinguish chance from neglect.
       let isUsed = mean >= max(0.1 * all * speed / capacity, 40)
       let isFastest = speed == endpoints.map(\.capacity).max()
       if isUsed || isFastest { least = min(least, (own.min() ?? 0) / max(mean, 1e-9)) }
@@ -106,14 +107,14 @@ struct Goal: Sendable {
     /// Ours is at most, or at least, this.
     case atMost(Double)
     case atLeast(Double)
-    /// Ours in this scenario ÷ ours in the other one is at most this.
+    /// Ours in this scenario ÷ ours in the other scenario is at most this.
     case ratioToOwn(String, atMost: Double)
-    /// At least this share of the scenario's capacity.
+    /// Ours is at least this share of the scenario's capacity.
     case shareOfCapacity(atLeast: Double)
     /// Ours ÷ the policy's is at least this.
     case ratioAtLeast(PolicyName, Double)
 
-    /// What it is relative to.
+    /// The policy that the goal is relative to.
     var peer: PolicyName? {
       switch self {
       case .ratio(let policy, _), .ratioAtLeast(let policy, _): policy

@@ -1,5 +1,5 @@
-// What real traffic does to a law: the default must not be worse than what an operator has without
-// it, the law `static` of the same balancer and nginx's least_conn.
+// The effects of realistic traffic on a law: the default must not be worse than what operators have
+// without it, the law `static` of the same balancer and nginx's least_conn.
 import Simulation
 
 enum HarmSuite {
@@ -19,7 +19,7 @@ enum HarmSuite {
   private static let scenarios: [Scenario] =
     overload + errors + mixed + pages + slowPhases + clients + equals + rhythms + shapes
 
-  /// Four slots of 0.4 s each and room for four more, then 503 or 429 at once.
+  /// Four slots of 0.4 s each and room for four more requests; further ones get 503 or 429 at once.
   private static let overload: [Scenario] = {
     func full(_ status: Int, _ count: Int, _ load: Int, retryAfter: Double? = nil) -> Scenario {
       var group = Fleets.group(count, 1, slots: 4)
@@ -45,7 +45,7 @@ enum HarmSuite {
     Fleets.batch("4xx-spread-evenly", load: 0.7) {
       $0.faults = [Fault(at: 0, endpoints: Array(0..<8), kind: .reject(0.1, status: 400))]
     },
-    // Restarted each minute for three seconds, cold for ten.
+    // Restarted every minute for three seconds, cold for ten.
     Fleets.batch("restart-each-minute", [Fleets.group(4, 2)], load: 0.6) {
       $0.measured = 240
       $0.isReplayable = true
@@ -69,7 +69,7 @@ enum HarmSuite {
       $0.timeout = 120
       $0.measured = 240
     },
-    // The same, but constant: what an operator sees in a trial.
+    // The same without variation, as an operator's trial would have it.
     Fleets.batch("quick-and-slow-constant", [Fleets.group(3, 1, slots: 4)]) {
       var quick = RequestKind()
       quick.share = 0.9
@@ -88,7 +88,7 @@ enum HarmSuite {
   ]
 
   private static let pages: [Scenario] = {
-    // Two or three equal ones of which one has such a page, and three that all have.
+    // Two or three equal endpoints of which one has such a page, and three that all have it.
     func pages(_ name: String, _ change: (inout EndpointGroup) -> Void) -> [Scenario] {
       [("one-of-two", 1, 1), ("one-of-three", 1, 2), ("all", 3, 0)].map { words, odd, others in
         var group = Fleets.group(odd, 1)
@@ -106,7 +106,7 @@ enum HarmSuite {
       ]
   }()
 
-  /// One of a small pool is slow from the beginning; what is measured is what comes after.
+  /// One endpoint of a small pool is slow from the beginning; the time after that is measured.
   private static let slowPhases: [Scenario] = [2, 3, 4].flatMap { count in
     [25, 60].map { seconds in
       Fleets.batch("slow-\(seconds)s-one-of-\(count)", [Fleets.group(count, 1)], load: 0.5) {

@@ -1,5 +1,5 @@
-// The scenarios that the control law is judged by, and the goals. Batch endpoints have 8 slots and
-// FIFO; h4 is 8 endpoints with speeds 1, 1, 1, 2, 2, 2, 4, 4.
+// The scenarios that judge the control law, and the goals. Batch endpoints have 8 slots and FIFO
+// queues; h4 is 8 endpoints with speeds 1, 1, 1, 2, 2, 2, 4, 4.
 import Simulation
 
 enum LawSuite {

@@ -1,5 +1,5 @@
-// Whether endpoints of the same true speed share what comes: large fleets in which a quarter is
-// fast (speed 4) and the rest has speeds 1 and 2, from little traffic to all that they can do.
+// Whether endpoints of the same true speed share the traffic: large fleets in which a quarter is
+// fast (speed 4) and the others have speeds 1 and 2, from little traffic up to capacity.
 import Simulation
 
 enum SharingSuite {

@@ -1,5 +1,5 @@
-// What the law is to reach: quantiles and means relative to least request, and how soon what was
-// ill has its share again. Bounds hold for medians over seeds 901…910 of ratios within a seed.
+// The targets of the law: quantiles and means relative to least request, and how soon a recovered
+// endpoint has its share again. Bounds hold for medians over seeds 901…910 of ratios within a seed.
 import Simulation
 
 enum ThresholdSuite {
@@ -38,7 +38,7 @@ enum ThresholdSuite {
     let batch = loads.map { load, bounds in
       Row(Fleets.batch("batch-h4-\(load)", load: Double(load) / 100), bounds)
     }
-    // Without gauges slots have to be learnt from durations, which takes minutes.
+    // Without gauges, slots have to be learned from durations, which takes minutes.
     let blind = loads.map { load, bounds in
       Row(
         Fleets.batch("batch-h4-\(load)-no-gauges", load: Double(load) / 100) {
@@ -113,7 +113,7 @@ enum ThresholdSuite {
           (.halfShareAgain(endpoint: 6, from: 50, until: 80), .atMost(8)),
         ])
     }
-    // Warm: the law has seen a minute of traffic before, and the endpoint comes back at full speed.
+    // Warm: the law has seen a minute of traffic before, and the endpoint returns at full speed.
     let h5 = [("hang", FaultKind.hang), ("slow20", .slow(20))].map { name, kind in
       Row(
         Fleets.batch("\(name)-h5-30", Fleets.h5, load: 0.3) {

@@ -1,5 +1,6 @@
-// `control-bench --tick [ENDPOINTS]`: what a turn of the control loop costs with many endpoints in
-// one pool, 10 000 unless told, for each law. All have traffic and pages, so that all of it runs.
+// `control-bench --tick [ENDPOINTS]`: the cost of a turn of the control loop with many endpoints in
+// one pool, 10 000 by default, for each law. All endpoints have traffic and pages, so that every
+// part runs.
 import Controller
 import Fleet
 import Primitives
@@ -47,12 +48,12 @@ struct TickBench {
       random: RandomSource(seed: 2), now: .zero)
   }
 
-  /// Times of `ticks` turns, in milliseconds: the weights, and the schedule of the scrapes.
+  /// Times of `ticks` turns, in milliseconds: for the weights, and for the schedule of the scrapes.
   mutating func run(ticks: Int) -> String {
     let clock = ContinuousClock()
     var weights: [Double] = []
     var schedule: [Double] = []
-    // The first two seconds are warm-up: every endpoint has its second page then.
+    // The first two seconds are warm-up, after which every endpoint has had its second page.
     for turn in 0..<(ticks + 20) {
       now = now + Self.tickInterval
       work()
@@ -76,7 +77,7 @@ struct TickBench {
     return "| \(name) | \(figures.joined(separator: " | ")) |\n"
   }
 
-  /// A tenth of a second of traffic, some of it at every endpoint.
+  /// A tenth of a second of traffic, with requests at every endpoint.
   private mutating func work() {
     for endpointIndex in 0..<endpointCount {
       let cells = evidence.block(ofWorker: endpointIndex & 1)

@@ -1,12 +1,12 @@
 // `control-bench [--suite law|thresholds|sharing|harm] [--seeds 1,2,3] [--only PREFIX,…]
 // [--policies NAME,…] [--with NAME,…]`: runs the suite's scenarios with each policy and seed and
-// prints what was reached beside what is asked (medians over the seeds).
-// `control-bench --tick [ENDPOINTS]`: what a turn of the control loop costs.
+// prints the values reached beside the goals (medians over the seeds).
+// `control-bench --tick [ENDPOINTS]`: the cost of a turn of the control loop.
 import Fleet
 import Glibc
 import Simulation
 
-/// Ends with a word about what is wrong.
+/// Prints what is wrong and exits.
 func fail(_ message: String) -> Never {
   let line = "control-bench: \(message)\n"
   _ = line.withCString { write(STDERR_FILENO, $0, line.utf8.count) }

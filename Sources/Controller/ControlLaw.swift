@@ -48,8 +48,8 @@ package enum ControlLaw {
     return min(max(load, 0), 1)
   }
 
-  /// The highest load of the signals with thresholds decides; nil: there are none. factor = floor +
-  /// (1 − floor)(1 − load): at floor 5 %, load 0 → 1, ½ → .525, 1 → .05.
+  /// The highest load of the signals with thresholds decides; nil: there are none.
+  /// factor = floor + (1 − floor)(1 − load): at floor 5 %, load 0 → 1, ½ → .525, 1 → .05.
   package static func headroom(_ signals: [LawSignal], floorRatio: Double) -> LawVerdict? {
     var decider: (signal: LawSignal, thresholds: SignalSpec.Thresholds, load: Double)?
     for signal in signals {

@@ -2,14 +2,14 @@
 package import Fleet
 package import Primitives
 
-/// A wrong word on the demo's command line.
+/// An error in the demo's command line.
 package struct DemoUsageError: Error, Sendable, Equatable {
   package let message: String
 }
 
-/// What the demo was asked to show.
+/// The options of the demo.
 package struct DemoOptions: Sendable, Equatable {
-  /// A fault at a time, from the start.
+  /// A fault and its time, counted from the start.
   package struct Fault: Sendable, Equatable {
     /// 0…3.
     package var endpoint: Int
@@ -17,17 +17,17 @@ package struct DemoOptions: Sendable, Equatable {
     package var at: Nanoseconds
   }
 
-  /// nil: until a key or a signal ends it (30 s without a terminal).
+  /// The duration; nil: until a key or a signal ends the demo (30 s without a terminal).
   package var seconds: Double?
   package var balance = BalancePolicy.roundRobin
-  /// Requests a second to each pool.
+  /// Requests per second to each pool.
   package var rate = 88.0
   package var seed: UInt64 = 1
   package var faults: [Fault] = []
 
   package init() {}
 
-  /// What --balance takes: the demo's requests are all alike, there is nothing to hash.
+  /// The values of --balance. The demo's requests are all alike, so that there is nothing to hash.
   package static let policies = [BalancePolicy.roundRobin, .leastRequest, .random]
 
   package static func parse(_ arguments: [String]) throws(DemoUsageError) -> DemoOptions {
@@ -76,7 +76,7 @@ package struct DemoOptions: Sendable, Equatable {
     return number
   }
 
-  /// `4:slow@5`, also with `s` behind the seconds.
+  /// Reads `4:slow@5`, also with an `s` after the seconds.
   private static func fault(_ text: String) throws(DemoUsageError) -> Fault {
     let error = DemoUsageError(
       message: "demo: --fault takes ENDPOINT:MODE@SECONDS such as 4:slow@5, not \(text)")

@@ -1,4 +1,4 @@
-// What the demo shows, as lines of text: the live table and the comparison at the end. Pure.
+// The demo's output as lines of text: the live table and the comparison at the end. Pure.
 
 /// One endpoint's row.
 package struct DemoRow: Sendable, Equatable {
@@ -7,11 +7,11 @@ package struct DemoRow: Sendable, Equatable {
   package var eligibility: String
   package var base: Double
   package var weight: Double
-  /// Of its pool's traffic lately, 0…1.
+  /// Its share of its pool's recent traffic, 0…1.
   package var share: Double
   package var inFlight: Int
   package var rate: Double
-  /// Seconds; nil where nothing ended lately.
+  /// In seconds; nil: nothing ended recently.
   package var p50: Double?
   package var p99: Double?
   package var reason: String
@@ -58,7 +58,7 @@ package enum DemoTable {
   private static func line(_ cells: [String]) -> String {
     var text = ""
     for (index, (cell, width)) in zip(cells, widths).enumerated() {
-      // Names to the left, numbers to the right.
+      // Names are left-aligned, numbers right-aligned.
       let gap = String(repeating: " ", count: max(0, width - cell.count))
       let isText = index == 0 || index == 2 || index == cells.count - 1
       text += (isText ? cell + gap : gap + cell) + "  "
@@ -67,7 +67,7 @@ package enum DemoTable {
     return text
   }
 
-  /// `12.3ms`, `1.24s`, `-` for nothing.
+  /// `12.3ms`, `1.24s`; `-` for nil.
   package static func duration(_ seconds: Double?) -> String {
     guard let seconds else { return "-" }
     if seconds < 0.9995 { return fixed(seconds * 1000, seconds < 0.1 ? 1 : 0) + "ms" }
@@ -85,7 +85,7 @@ package enum DemoTable {
   }
 }
 
-/// The comparison of the same traffic under two kinds of weights.
+/// The comparison of the same traffic with static and with dynamic weights.
 package struct DemoSummary: Sendable, Equatable {
   package struct Side: Sendable, Equatable {
     package var name: String
@@ -94,7 +94,7 @@ package struct DemoSummary: Sendable, Equatable {
     package var failed: UInt64
     package var p50: Double?
     package var p99: Double?
-    /// Of each endpoint, 0…1.
+    /// The share of each endpoint, 0…1.
     package var shares: [Double]
 
     package init(

@@ -1,15 +1,15 @@
-// The demo's thread: both sets of endpoints and the clients on one loop. Others talk to it through
-// a small mailbox; it counts in cells that anybody may read.
+// The demo's thread: both sets of endpoints and the clients on one loop. Other threads use a small
+// mailbox and read counters in cells.
 package import IO
 package import Primitives
 import Synchronization
 
 package final class DemoWorld: Sendable {
-  /// Speeds of the four endpoints of each set; 1 is one unit of work a second and slot.
+  /// The speeds of the four endpoints of each set; 1 is one unit of work per second and slot.
   package static let speeds = [1.0, 1, 2, 4]
   private static let slots = 8
   private static let queueMax = 2_000
-  /// Slots × speed ÷ this is the capacity in requests a second: 20, 20, 40, 80.
+  /// The capacity is slots × speed ÷ this, in requests per second: 20, 20, 40, 80.
   private static let unitSeconds = 0.4
 
   private enum Message: Sendable {
@@ -18,17 +18,17 @@ package final class DemoWorld: Sendable {
     case stop
   }
 
-  /// Where the set behind static weights listens.
+  /// The addresses of the set behind static weights.
   package let staticAddresses: [SocketAddress]
-  /// Where the set behind dynamic weights listens.
+  /// The addresses of the set behind dynamic weights.
   package let dynamicAddresses: [SocketAddress]
-  /// What the clients saw: under static weights, under dynamic ones.
+  /// The clients' results: with static weights, with dynamic weights.
   package let traffic = [PoolTraffic(), PoolTraffic()]
   private let mailbox: Mailbox
   private let waker: Waker
   private let thread: Mutex<ThreadHandle?> = Mutex(nil)
 
-  /// Opens the endpoints' sockets and starts the thread. Errors: the kernel's.
+  /// Opens the endpoints' sockets and starts the thread. Errors: those of the kernel.
   package init(options: DemoOptions) throws(IOError) {
     let waker = try Waker()
     self.waker = waker
@@ -37,7 +37,7 @@ package final class DemoWorld: Sendable {
         speed: Self.speeds[$0 % 4] / Self.unitSeconds, slots: Self.slots, queueMax: Self.queueMax,
         now: Clock.now)
     }
-    // The loop is made and used on the thread; only the addresses come out.
+    // The loop is made and used on the thread; only the addresses leave it.
     let box = OpenedBox()
     let mailbox = Mailbox()
     let traffic = traffic
@@ -58,7 +58,7 @@ package final class DemoWorld: Sendable {
     thread.withLock { $0 = started }
   }
 
-  /// Begins to send requests. The addresses are those of the two listeners.
+  /// Begins to send requests to the addresses of the two listeners.
   package func startLoad(staticProxy: SocketAddress, dynamicProxy: SocketAddress) {
     post(.load([staticProxy, dynamicProxy]))
   }
@@ -91,7 +91,7 @@ package final class DemoWorld: Sendable {
     }
   }
 
-  /// One value from one thread to another.
+  /// Passes one value from one thread to another.
   private final class OpenedBox: Sendable {
     private let value = Mutex<Result<[SocketAddress], IOError>?>(nil)
     func put(_ result: Result<[SocketAddress], IOError>) { value.withLock { $0 = result } }
@@ -130,7 +130,7 @@ package final class DemoWorld: Sendable {
             proxies: proxies, traffic: traffic,
             schedule: ArrivalSchedule(rate: options.rate, seed: options.seed, start: io.now))
         case .mode(let mode, let endpoint):
-          // Where the port was taken meanwhile, the endpoint stays dead.
+          // If the port was taken meanwhile, the endpoint stays dead.
           for server in [endpoint, endpoint + 4] {
             try? endpoints.set(mode, server: server, &io)
           }

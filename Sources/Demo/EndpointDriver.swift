@@ -1,27 +1,27 @@
-// Inference endpoints as real TCP servers on loopback: POST /v1/generate answers after its service
-// time, or streams tokens as server-sent events over it; GET /v1/generate?work=N answers 1 KB after
-// it; GET /metrics speaks vLLM's names; GET /health. Timers only, no work is really done.
+// Inference endpoints as real TCP servers on loopback. POST /v1/generate answers after its service
+// time, or streams tokens as server-sent events during it; GET /v1/generate?work=N answers 1 KB
+// after it; GET /metrics has vLLM's names; GET /health. Timers only; no work is really done.
 import Exposition
 import FoundationEssentials
 import HTTP
 package import IO
 package import Primitives
 
-/// All endpoints of all sets, on the thread of the loop.
+/// All endpoints of all sets, on the loop's thread.
 package struct EndpointDriver: ~Copyable {
-  /// The listeners' tags begin here, one for each server.
+  /// The first tag of the listeners; each server has one tag.
   package static let firstTag: UInt32 = 100
-  /// So that a whole answer to GET, head and content, has about 1 KB.
+  /// Pads the answer to GET to about 1 KB, head and content.
   private static let padding = String(repeating: "x", count: 900)
   private static let failure = "{\"error\":\"out of luck\"}"
   private static let tokenCount = 20
-  /// Between two looks at the streams.
+  /// The time between two checks of the streams.
   private static let streamPause = Nanoseconds.milliseconds(20)
 
   private struct Connection {
     let server: Int
     var input: [UInt8] = []
-    /// The request that is being worked on.
+    /// The request in service.
     var job: UInt64?
     var isStream = false
     var isPadded = false
@@ -34,20 +34,20 @@ package struct EndpointDriver: ~Copyable {
 
   private var servers: [VirtualServer]
   private var pages: [EndpointPage]
-  /// Where each server listens.
+  /// The address of each server.
   package let addresses: [SocketAddress]
   private let setSize: Int
   private let keepsArrivals: Bool
-  /// What a server with a full queue answers.
+  /// The status that a server with a full queue answers.
   package var fullStatus = 503
-  /// The requests that each server took; empty unless they are kept.
+  /// The requests that each server accepted; empty unless they are kept.
   package private(set) var arrivals: [EndpointArrival] = []
   private var connections: [ConnectionID: Connection] = [:]
   private var jobs: [UInt64: ConnectionID] = [:]
   private var nextJob: UInt64 = 1
   private var parser = HeadParser()
 
-  /// Opens one listener for each server, at the wanted addresses or else on free ports. Sets of
+  /// Opens one listener for each server, at the wanted addresses or else on free ports. All sets of
   /// `setSize` servers are alike. Requires: as many `wanted` addresses as servers, if any.
   package init(
     _ servers: [VirtualServer], setSize: Int, at wanted: [SocketAddress]? = nil,
@@ -72,31 +72,31 @@ package struct EndpointDriver: ~Copyable {
     EndpointPage(name: "demo-\(place + 1)", startedAt: Clock.wall)
   }
 
-  /// Whether the tag is one of ours.
+  /// Whether the tag belongs to one of these listeners.
   package func owns(_ tag: UInt32) -> Bool {
     tag >= Self.firstTag && tag < Self.firstTag + UInt32(servers.count)
   }
 
-  /// When `work` has something to do.
+  /// The next time at which `work` has to be called.
   private var nextEvent: Nanoseconds {
     servers.reduce(.distantFuture) { min($0, $1.nextEvent ?? .distantFuture) }
   }
 
-  /// Takes an event of a listener or of one of its connections.
+  /// Handles an event of a listener or of one of its connections.
   package mutating func handle(_ event: IOEvent, _ io: inout IOLoop) {
     let id = event.id
     switch event.kind {
     case .accepted: connections[id] = Connection(server: Int(event.tag - Self.firstTag))
     case .received:
       connections[id]?.input += io.received
-      // More than a demo's request: somebody else is talking to us.
+      // More than a request of the demo: the client is not the demo's.
       if connections[id]?.input.count ?? 0 > 1 << 20 { close(id, &io) } else { serve(id, &io) }
     case .eof, .hangup, .failed, .timeout: close(id, &io)
     case .none, .connected, .moved, .drained, .woken: break
     }
   }
 
-  /// Lets time pass: answers what is finished, sends the streams' next tokens.
+  /// Advances time: answers finished requests, sends the next tokens of streams.
   package mutating func work(_ io: inout IOLoop) {
     for index in servers.indices {
       for job in servers[index].advance(to: io.now) { finish(job, &io) }
@@ -115,8 +115,8 @@ package struct EndpointDriver: ~Copyable {
     return hasStream ? min(nextEvent, now + Self.streamPause) : nextEvent
   }
 
-  /// Changes a server's behaviour; one that dies closes, one that comes back opens the same port.
-  /// Errors: those of listening again.
+  /// Changes a server's behaviour. A server that dies closes its port, one that returns opens the
+  /// same port again. Errors: those of listening again.
   package mutating func set(
     _ mode: VirtualServer.Mode, server: Int, _ io: inout IOLoop
   ) throws(IOError) {
@@ -128,13 +128,13 @@ package struct EndpointDriver: ~Copyable {
       io.keepListeners { $0 != tag }
       for (id, connection) in connections where connection.server == server { close(id, &io) }
     } else if mode != .dead, before == .dead {
-      // The process is a new one: its counters begin at 0.
+      // The process is new: its counters begin at 0.
       pages[server] = Self.page(server % setSize)
       let group = try ListenSocket.open(addresses[server], count: 1)
       if let socket = group.take(0) { try io.listen(socket, tag: tag) }
     } else if mode == .failing {
       for (id, connection) in connections where connection.server == server {
-        // A stream's head has gone out already: all that is left is to cut it.
+        // The head of a stream has been sent already, so that the stream can only be cut.
         if connection.job != nil, connection.isStream { close(id, &io) } else { giveUp(id, &io) }
       }
     }
@@ -162,7 +162,7 @@ package struct EndpointDriver: ~Copyable {
 
   // MARK: Requests
 
-  /// Answers whole requests of the input, one after another.
+  /// Answers all complete requests of the input, one after another.
   private mutating func serve(_ id: ConnectionID, _ io: inout IOLoop) {
     while let connection = connections[id], connection.job == nil, !connection.input.isEmpty {
       var head = RequestHead()
@@ -212,7 +212,7 @@ package struct EndpointDriver: ~Copyable {
     switch (method, path) {
     case (.get, "/health"): send(id, 200, "text/plain", "ok\n", &io)
     case (.get, "/metrics"):
-      // A hanging engine's page still answers, as real ones do.
+      // The page of a hanging engine still answers, like real ones.
       let page = pages[server].render(servers[server])
       send(id, 200, MetricsWriter.contentType, String(decoding: page, as: UTF8.self), &io)
     case (.post, "/v1/generate"):

@@ -1,24 +1,24 @@
 // The clients of the demo and of races: each arrival is sent to all proxies at the same instant,
-// never waiting for answers (open loop). Connections are kept and reused; what takes too long is
-// an error. Latency counts from when a request was due.
+// without waiting for answers (open loop). Connections are kept and reused; a request that takes
+// too long is an error. Latency counts from when a request was due.
 package import Exposition
 import HTTP
 package import IO
 package import Primitives
 
-/// The cells that one pool's clients count in, written by the demo thread.
+/// The counters of one pool's clients, written by the demo thread.
 package final class PoolTraffic: Sendable {
   private let counters = CellBlock(count: 3)
   private let durations = CellBlock(count: DurationHistogram.cellCount)
 
-  /// Requests sent, answered with 200 to the last byte, and anything else.
+  /// The numbers of requests: sent; answered with 200 to the last byte; all other results.
   package var sent: UInt64 { counters[0] }
   package var ok: UInt64 { counters[1] }
   package var failed: UInt64 { counters[2] }
-  /// Of those answered, to the last byte.
+  /// The latency of answered requests, to the last byte.
   package var latency: HistogramSnapshot { DurationHistogram.snapshot(of: [durations], at: 0) }
 
-  /// Nothing counted.
+  /// Creates empty counters.
   package init() {}
 
   func noteSent() { counters.add(1, at: 0) }
@@ -29,20 +29,20 @@ package final class PoolTraffic: Sendable {
   }
 }
 
-/// All clients, on the thread of the loop.
+/// All clients, on the loop's thread.
 package struct LoadDriver: ~Copyable {
-  /// What is sent.
+  /// The form of the requests.
   package enum Form: Sendable {
-    /// POST with JSON; a part of the answers are streams.
+    /// POST with JSON; some of the answers are streams.
     case generate
-    /// GET with the work in the query, to be repeated at will.
+    /// GET with the work in the query; it may be repeated freely.
     case query
-    /// The same as POST: no proxy repeats it unless it was told that it may.
+    /// The same as a POST: a proxy repeats it only if configured to.
     case post
   }
 
   package static let firstTag: UInt32 = 1_000
-  /// A client gives up after this.
+  /// The time after which a client gives up.
   package static let patience = Nanoseconds.seconds(30)
 
   private struct Client {
@@ -66,7 +66,7 @@ package struct LoadDriver: ~Copyable {
   private var outstanding: [Int]
   private var parser = HeadParser()
   private let keepsRecords: Bool
-  /// How each proxy's requests ended, in that order; empty unless they are kept.
+  /// How the requests of each proxy ended, in the order of the proxies; empty unless they are kept.
   package private(set) var records: [[RequestRecord]]
 
   /// Requires: as many `traffic` as proxies.
@@ -87,10 +87,10 @@ package struct LoadDriver: ~Copyable {
 
   /// When the next request is due.
   package var nextEvent: Nanoseconds { schedule.next.at }
-  /// Requests that have not ended.
+  /// The number of requests that have not ended.
   package var outstandingCount: Int { outstanding.reduce(0, +) }
 
-  /// Sends what is due until `end`.
+  /// Sends the requests that are due until `end`.
   package mutating func work(_ io: inout IOLoop, until end: Nanoseconds = .distantFuture) {
     while let arrival = schedule.take(until: min(io.now, end)) {
       for pool in proxies.indices { send(arrival, to: pool, &io) }
@@ -140,7 +140,7 @@ package struct LoadDriver: ~Copyable {
     return try? io.connect(to: proxies[client.pool], tag: Self.firstTag + UInt32(client.pool))
   }
 
-  /// Takes an event of one of the clients' connections.
+  /// Handles an event of one of the clients' connections.
   package mutating func handle(_ event: IOEvent, _ io: inout IOLoop) {
     let id = event.id
     switch event.kind {

@@ -1,20 +1,20 @@
-// What happens to one endpoint while a race is measured, and in which stretches of time its share
-// of the traffic is looked at. Pure; instants count from the start of the measured window.
+// What happens to one endpoint during a race, and the periods in which its share of the traffic is
+// measured. Pure; times count from the start of the measured window.
 package import Primitives
 
-/// The endpoints that every contestant has a set of.
+/// The endpoints of which every contestant has a set.
 package struct RaceField: Sendable, Equatable, Codable {
-  /// 1 is one unit of work in `unitSeconds` and slot.
+  /// 1 is one unit of work per slot in `unitSeconds`.
   package var speeds: [Double]
   package var slots: Int
   package var unitSeconds: Double
-  /// How much of its cache an endpoint uses when all slots work.
+  /// The used share of an endpoint's cache when all slots are busy.
   package var fullCacheRatio: Double
-  /// Requests that may wait at an endpoint; nil: as many as come. One more is refused at once, with
-  /// `fullStatus` (nil: 503).
+  /// The most requests that may wait at an endpoint; nil: no limit. A further one is refused at
+  /// once with `fullStatus` (nil: 503).
   package var queueMax: Int?
   package var fullStatus: Int?
-  /// Every request is one unit of work; nil or false: exponential, of that mean.
+  /// Whether every request is one unit of work; nil or false: exponential with that mean.
   package var isConstant: Bool?
 
   package init(speeds: [Double], slots: Int, unitSeconds: Double, fullCacheRatio: Double = 0.5) {
@@ -24,10 +24,10 @@ package struct RaceField: Sendable, Equatable, Codable {
     self.unitSeconds = unitSeconds
   }
 
-  /// Requests of mean work a second that the whole set can do.
+  /// Requests of mean work per second that the whole set can serve.
   package var capacity: Double { speeds.reduce(0, +) * Double(slots) / unitSeconds }
 
-  /// An endpoint's part of what the set can do while it works at `ratio` of its speed.
+  /// An endpoint's share of the set's capacity while it works at `ratio` of its speed.
   package func fairShare(_ endpoint: Int, ratio: Double = 1) -> Double {
     let own = speeds[endpoint] * ratio
     return own / (speeds.reduce(0, +) - speeds[endpoint] + own)
@@ -37,27 +37,27 @@ package struct RaceField: Sendable, Equatable, Codable {
   var middle: Int { speeds.firstIndex(of: speeds.sorted()[speeds.count / 2]) ?? 0 }
 }
 
-/// A kind of trouble.
+/// A kind of fault.
 package enum RaceScenario: String, Sendable, CaseIterable, Codable {
   /// Nothing happens.
   case steady
-  /// One answers 404 at once, from before the first request on.
+  /// One endpoint answers 404 at once, from before the first request on.
   case missing
   /// A fast endpoint becomes four times slower.
   case drop4
-  /// One takes requests and answers none; its health page says 200.
+  /// One endpoint accepts requests and answers none; its health page says 200.
   case hang
-  /// One answers 500 at once; its health page says 200.
+  /// One endpoint answers 500 at once; its health page says 200.
   case fail
-  /// One dies and comes back cold.
+  /// One endpoint dies and comes back cold.
   case cold
-  /// One answers 500 at once for a while; its health page says 200.
+  /// One endpoint answers 500 at once for a while; its health page says 200.
   case failHeal = "fail-heal"
-  /// One takes requests and answers none for a while; its health page says 200.
+  /// One endpoint accepts requests and answers none for a while; its health page says 200.
   case hangHeal = "hang-heal"
-  /// One is twenty times slower for a while.
+  /// One endpoint is twenty times slower for a while.
   case slowHeal = "slow-heal"
-  /// One is dead for a while.
+  /// One endpoint is dead for a while.
   case deadHeal = "dead-heal"
 
   /// A change of the endpoint's behaviour.
@@ -71,9 +71,9 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
     }
   }
 
-  /// A stretch of time, and the share that would be fair in it.
+  /// A period, and the fair share of the endpoint in it.
   package struct Window: Sendable, Equatable {
-    /// Seconds since the event, such as `5-10 s`.
+    /// Seconds since the event, for example `5-10 s`.
     package var label: String
     package var from: Nanoseconds
     package var to: Nanoseconds
@@ -85,7 +85,7 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
   private static let dropFactor = 4.0
   private static let crawlFactor = 20.0
 
-  /// Which endpoint it happens to; nil for none.
+  /// The endpoint that it happens to; nil: none.
   package func endpoint(of field: RaceField) -> Int? {
     switch self {
     case .steady: nil
@@ -95,7 +95,7 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
     }
   }
 
-  /// Where the fault heals: from an eighth of the window to its middle.
+  /// The period of a fault that heals: from an eighth of the window to its middle.
   package func outage(seconds: Double) -> Range<Nanoseconds>? {
     switch self {
     case .failHeal, .hangHeal, .slowHeal, .deadHeal:
@@ -104,14 +104,15 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
     }
   }
 
-  /// Offered load ÷ capacity, chosen so that what is left can carry it: where a fast endpoint
-  /// suffers, less is offered.
+  /// Offered load ÷ capacity, chosen so that the other endpoints can carry it: less if a fast
+  /// endpoint has the fault.
   package var loadRatio: Double { self == .drop4 ? 0.7 : 0.8 }
 
-  /// What its endpoint is before the first request.
+  /// The state of its endpoint before the first request.
   package var firstMode: VirtualServer.Mode { self == .missing ? .rejecting : .healthy }
 
-  /// In order of time. Faults that do not heal last until the end, a death a sixth of the window.
+  /// Steps in order of time. Faults that do not heal last until the end, a death for a sixth of the
+  /// window.
   package func steps(seconds: Double) -> [Step] {
     let third = Nanoseconds.seconds(seconds / 3)
     func healing(_ mode: VirtualServer.Mode) -> [Step] {
@@ -136,8 +137,8 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
     }
   }
 
-  /// Where the endpoint's share is looked at: since the fault, for `cold` since the return. The
-  /// last window of `cold` is 10 to 20 s after the endpoint is as fast as before.
+  /// The periods in which the endpoint's share is measured: since the fault, for `cold` since the
+  /// return. The last period of `cold` is 10 to 20 s after the endpoint is as fast as before.
   package func windows(seconds: Double, field: RaceField) -> [Window] {
     guard let endpoint = endpoint(of: field), let event = steps(seconds: seconds).last else {
       return []
@@ -146,7 +147,7 @@ package enum RaceScenario: String, Sendable, CaseIterable, Codable {
     let edges: [Double] = [0, 5, 10, 20, self == .cold ? 30 : seconds]
     return zip(edges, edges.dropFirst()).compactMap { first, last in
       let from = event.at + .seconds(first)
-      // A stretch that the window cuts to less than 2 s holds too few requests.
+      // A period that the window cuts to less than 2 s has too few requests.
       let to = min(event.at + .seconds(last), end)
       guard to - from >= .seconds(2) else { return nil }
       let label = "\(Int(first))-\(Int((to - event.at).seconds.rounded())) s"

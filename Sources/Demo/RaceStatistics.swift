@@ -1,20 +1,20 @@
-// What a contestant's clients met, in numbers. Pure. Latency counts from the moment at which the
-// request was due, so that neither a slow client nor a full queue hides waiting.
+// The results of a contestant's clients in numbers. Pure. Latency counts from when the request was
+// due, so that neither a slow client nor a full queue hides waiting.
 package import Primitives
 
 /// How a request ended.
 package enum RequestOutcome: String, Sendable, CaseIterable, Codable, CodingKeyRepresentable {
-  /// 200, to the last byte.
+  /// 200, received to the last byte.
   case ok
   /// Any other answer.
   case status
-  /// No whole answer within the client's patience.
+  /// No complete answer before the client gave up.
   case timeout
-  /// The connection ended before the answer did, or the answer made no sense.
+  /// The connection ended before the answer did, or the answer was malformed.
   case cut
-  /// No connection.
+  /// The connection was refused.
   case refused
-  /// Too many were running already: the client gave up before sending.
+  /// Too many requests were in flight already: the client gave up before sending.
   case unsent
 }
 
@@ -22,7 +22,7 @@ package enum RequestOutcome: String, Sendable, CaseIterable, Codable, CodingKeyR
 package struct RequestRecord: Sendable, Equatable {
   /// When it was due.
   package var dueAt: Nanoseconds
-  /// When it was sent, and when it was over.
+  /// When it was sent, and when it ended.
   package var sentAt: Nanoseconds
   package var endedAt: Nanoseconds
   package var outcome: RequestOutcome
@@ -37,7 +37,7 @@ package struct RequestRecord: Sendable, Equatable {
   }
 }
 
-/// One request that an endpoint took.
+/// A request that an endpoint accepted.
 package struct EndpointArrival: Sendable, Equatable {
   package var server: Int
   package var at: Nanoseconds
@@ -48,21 +48,21 @@ package struct EndpointArrival: Sendable, Equatable {
   }
 }
 
-/// One contestant's requests that were due in a stretch of time.
+/// The requests of one contestant that were due in a period.
 package struct RaceStatistics: Sendable, Equatable, Encodable {
   package var requests: Int
   package var ok: Int
-  /// By how they ended, all kinds but `ok`.
+  /// Numbers by outcome, all except `ok`.
   package var failed: [RequestOutcome: Int]
   /// Requests that ended well ÷ time.
   package var goodputPerSecond: Double
-  /// Of the latency of those that ended well; nil where there are none.
+  /// The mean latency of requests that ended well; nil: there are none.
   package var meanSeconds: Double?
   package var p50Seconds: Double?
   package var p99Seconds: Double?
   package var p999Seconds: Double?
-  /// The same of all requests, a failed one counted as one that took the client's whole patience:
-  /// fast failures do not make a quantile look better.
+  /// The same over all requests, where a failed one counts as the client's longest wait: fast
+  /// failures do not make a quantile look better.
   package var p99WithFailuresSeconds: Double?
 
   /// Requires: from < to.
@@ -93,14 +93,15 @@ package struct RaceStatistics: Sendable, Equatable, Encodable {
     p99WithFailuresSeconds = Self.quantile(0.99, ofSorted: (good + bad).sorted())
   }
 
-  /// The least value that a share `q` of all is not above (nearest rank); nil where there is none.
+  /// The lowest value that a share `q` of all does not exceed (nearest rank); nil: there are no
+  /// values.
   package static func quantile(_ q: Double, ofSorted values: [Double]) -> Double? {
     guard !values.isEmpty else { return nil }
     let rank = Int((q * Double(values.count)).rounded(.up))
     return values[min(max(rank, 1), values.count) - 1]
   }
 
-  /// Each server's part of the arrivals in a stretch of time; nil where there are none.
+  /// Each server's share of the arrivals in a period; nil: there are none.
   package static func shares(
     _ arrivals: [EndpointArrival], servers: Range<Int>, from: Nanoseconds, to: Nanoseconds
   ) -> [Double]? {
@@ -112,8 +113,8 @@ package struct RaceStatistics: Sendable, Equatable, Encodable {
     return total == 0 ? nil : counts.map { Double($0) / Double(total) }
   }
 
-  /// Seconds from `from` until a server is left alone: the beginning of the first whole second
-  /// before `to` in which it took two requests (its trials) at most; nil where there is none.
+  /// Seconds from `from` until a server gets no more requests: the beginning of the first whole
+  /// second before `to` in which it accepted at most two requests (its trials); nil: there is none.
   package static func secondsUntilLeft(
     _ arrivals: [EndpointArrival], server: Int, from: Nanoseconds, to: Nanoseconds
   ) -> Double? {
@@ -126,7 +127,7 @@ package struct RaceStatistics: Sendable, Equatable, Encodable {
     return nil
   }
 
-  /// Seconds from `from` until a server takes a request again; nil where it takes none before `to`.
+  /// Seconds from `from` until a server accepts a request again; nil: it accepts none before `to`.
   package static func secondsUntilTaken(
     _ arrivals: [EndpointArrival], server: Int, from: Nanoseconds, to: Nanoseconds
   ) -> Double? {

@@ -1,21 +1,22 @@
-// An inference server as a queue: so many slots that work at the same time (a batch), the rest
-// waits first come, first served. Pure: time is an argument; the driver gives it sockets.
-// Invariant: at most `slots` run; one waits only while all slots run.
+// An inference server as a queue: a number of slots that work at the same time (a batch), while
+// other requests wait, first come, first served. Pure: time is an argument; the driver gives it
+// sockets.
+// Invariant: at most `slots` requests run; one waits only while all slots are taken.
 package import Primitives
 
 package struct VirtualServer: Sendable {
-  /// How it behaves.
+  /// The behaviour of the server.
   package enum Mode: Sendable, Equatable {
     case healthy
-    /// Works, so many times slower.
+    /// Works, slower by this factor.
     case slow(Double)
-    /// Works, cold: from a tenth of its speed up to all of it over this span from now on.
+    /// Works, but cold: from a tenth of its speed up to full speed over this time from now on.
     case warming(Nanoseconds)
-    /// Takes requests and answers none; its health page still says 200.
+    /// Accepts requests and answers none; its health page still says 200.
     case hanging
     /// Answers 500 at once.
     case failing
-    /// Answers 404 at once: what is asked for is not there.
+    /// Answers 404 at once: what was asked for does not exist.
     case rejecting
     /// Closed: the driver refuses connections.
     case dead
@@ -36,12 +37,12 @@ package struct VirtualServer: Sendable {
   struct Job: Sendable {
     let id: UInt64
     let work: Double
-    /// Of `work`; 0 when it is done.
+    /// The remaining part of `work`; 0 when it is done.
     var remaining: Double
     let arrivedAt: Nanoseconds
   }
 
-  /// Work units a second that each slot does.
+  /// The units of work per second of each slot.
   package let speed: Double
   package let slots: Int
   private let queueMax: Int
@@ -55,7 +56,8 @@ package struct VirtualServer: Sendable {
   private var advancedTo: Nanoseconds
   package private(set) var finishedCount: UInt64 = 0
 
-  /// `fullCacheRatio` is how much of its cache a full batch takes. Requires: speed > 0, slots > 0.
+  /// `fullCacheRatio` is the share of its cache that a full batch uses. Requires: speed > 0, slots
+  /// > 0.
   package init(
     speed: Double, slots: Int, queueMax: Int, fullCacheRatio: Double = 0.9, now: Nanoseconds
   ) {
@@ -68,7 +70,8 @@ package struct VirtualServer: Sendable {
 
   package var runningCount: Int { running.count }
   package var waitingCount: Int { waiting.count }
-  /// Like a paged key-value cache: what runs takes most of it, what waits some of the rest.
+  /// Like a paged key-value cache: running requests use most of it, waiting ones a part of the
+  /// remainder.
   package var cacheRatio: Double {
     let batchRatio = Double(running.count) / Double(slots)
     return min(1, fullCacheRatio * batchRatio + 0.02 * Double(min(waiting.count, 5)))
@@ -82,7 +85,7 @@ package struct VirtualServer: Sendable {
     }
   }
 
-  /// Takes a request; false when the queue is full. Requires: `advance` was called for `now`.
+  /// Takes a request; returns false if the queue is full. Requires: `advance` was called for `now`.
   package mutating func arrive(_ id: UInt64, work: Double, now: Nanoseconds) -> Bool {
     let job = Job(id: id, work: work, remaining: work, arrivedAt: now)
     if running.count < slots {
@@ -94,7 +97,7 @@ package struct VirtualServer: Sendable {
     return true
   }
 
-  /// Works until `now`; returns the requests that were finished, in order.
+  /// Works until `now`; returns the finished requests in order.
   package mutating func advance(to now: Nanoseconds) -> [UInt64] {
     var finished: [UInt64] = []
     while rate > 0, let next = nextFinish, next.at <= now {
@@ -125,16 +128,16 @@ package struct VirtualServer: Sendable {
     return (index, advancedTo + .seconds(seconds))
   }
 
-  /// When `advance` has something to say again; nil when nothing moves.
+  /// The next time at which `advance` changes something; nil: nothing is running.
   package var nextEvent: Nanoseconds? { rate > 0 ? nextFinish?.at : nil }
 
-  /// How much of a request's work is done, 0…1; 0 while it waits, nil when it is unknown.
+  /// The finished share of a request's work, 0…1; 0 while it waits, nil: the request is unknown.
   package func progress(_ id: UInt64) -> Double? {
     if let job = running.first(where: { $0.id == id }) { return 1 - job.remaining / job.work }
     return waiting.contains { $0.id == id } ? 0 : nil
   }
 
-  /// Forgets a request whose client has gone.
+  /// Removes a request whose client has gone.
   package mutating func cancel(_ id: UInt64) {
     waiting.removeAll { $0.id == id }
     guard let index = running.firstIndex(where: { $0.id == id }) else { return }
@@ -142,8 +145,8 @@ package struct VirtualServer: Sendable {
     if !waiting.isEmpty { running.append(waiting.removeFirst()) }
   }
 
-  /// Changes behaviour from now on. What runs keeps the work that it has left; a dead server
-  /// forgets everything. Requires: `advance` was called for now; a span above 0.
+  /// Changes the behaviour from now on. Running requests keep their remaining work; a dead server
+  /// forgets everything. Requires: `advance` was called for now; a time above 0.
   package mutating func set(_ mode: Mode) {
     self.mode = mode
     warmUp = nil

@@ -1,5 +1,5 @@
-// How fast a server is that has just come back: from a share of its speed up to all of it, on a
-// straight line. Pure. Example: from 0.1 over 10 s it does 1 + 4.5 = 5.5 s worth of work in them.
+// The speed of a server that has just come back: it rises linearly from a share of its speed to
+// full speed. Pure. Example: from 0.1 over 10 s it does 1 + 4.5 = 5.5 s worth of work in that time.
 package import Primitives
 
 /// A ramp of speed. 1 is the full speed.
@@ -15,12 +15,12 @@ package struct WarmUp: Sendable, Equatable {
     seconds = span.seconds
   }
 
-  /// Work between two instants, in seconds at full speed. Requires: start <= from <= to.
+  /// The work between two times, in seconds at full speed. Requires: start <= from <= to.
   package func work(from: Nanoseconds, to: Nanoseconds) -> Double {
     work(until: to) - work(until: from)
   }
 
-  /// When so much work is done that begins at `from`. Requires: start <= from, work >= 0.
+  /// When this much work that begins at `from` is done. Requires: start <= from, work >= 0.
   package func instant(after work: Double, from: Nanoseconds) -> Nanoseconds {
     let total = self.work(until: from) + work
     let rampWork = self.work(until: start + .seconds(seconds))

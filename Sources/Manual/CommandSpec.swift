@@ -1,7 +1,7 @@
-// What a command of the program is: the one source of its help, its completions and its part of the
-// manual page, and of which options its parser is given.
+// The description of a command: the one source of its help, its completions, its part of the manual
+// page, and the options that its parser accepts.
 
-/// What may stand in a place of a command line, for completion.
+/// What a word of a command line may be, for completion.
 package enum WordKind: Sendable, Equatable {
   case text
   case file
@@ -16,7 +16,7 @@ package enum WordKind: Sendable, Equatable {
 package struct OptionSpec: Sendable, Equatable {
   /// With its dashes.
   package let name: String
-  /// What the value is called; nil: it takes none.
+  /// The name of the value; nil: the option takes none.
   package let value: String?
   package let kind: WordKind
   package let text: String
@@ -25,7 +25,7 @@ package struct OptionSpec: Sendable, Equatable {
     (self.name, self.value, self.kind, self.text) = (name, value, kind, text)
   }
 
-  /// One that takes no value.
+  /// Creates an option without a value.
   package init(_ name: String, text: String) {
     (self.name, value, kind, self.text) = (name, nil, .text, text)
   }
@@ -34,7 +34,7 @@ package struct OptionSpec: Sendable, Equatable {
   package var label: String { value.map { "\(name) \($0)" } ?? name }
 }
 
-/// A list of names with their meanings under a title: signals, exit codes, words.
+/// A titled list of names with their meanings: signals, exit codes, words.
 package struct ListSpec: Sendable, Equatable {
   package let title: String
   package let rows: [(name: String, text: String)]
@@ -51,7 +51,7 @@ package struct ListSpec: Sendable, Equatable {
 /// A command.
 package struct CommandSpec: Sendable {
   package let name: String
-  /// How the overview shows it: with its most important word.
+  /// The command's entry in the overview: its name with its most important word.
   package let label: String
   /// Half a line for the overview.
   package let summary: String
@@ -65,9 +65,9 @@ package struct CommandSpec: Sendable {
   package var exits: [(code: Int, text: String)] = []
   /// Command lines with the program's name, or of the shell.
   package let examples: [String]
-  /// What stands in the first, second… place; the last place with `isRepeated`.
+  /// What the first, second… word may be; with `isRepeated` the last one may be repeated.
   package var words: [WordKind] = []
-  /// What stands behind a first word, where that depends on it.
+  /// What may follow a first word, if that depends on it.
   package var wordsAfter: [String: [WordKind]] = [:]
 
   package init(

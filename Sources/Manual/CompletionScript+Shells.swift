@@ -65,7 +65,7 @@ extension CompletionScript {
       """
   }
 
-  /// After `*:: :` the words begin with the one that says what follows.
+  /// After `*:: :` the words begin with the one that decides what follows.
   private static func zshAfter(_ command: CommandSpec) -> String {
     guard !command.wordsAfter.isEmpty else { return "" }
     var text = "            if [[ $state == words ]]; then\n"
@@ -82,7 +82,7 @@ extension CompletionScript {
     switch kind {
     case .text: " "
     case .file: "_files"
-    // In braces: else _arguments would give it options of compadd.
+    // In braces, because _arguments would otherwise pass it options of compadd.
     case .pool: "{_steelyard_names pools}"
     case .endpoint: "{_steelyard_names endpoints}"
     case .target: "{_steelyard_names targets}"

@@ -1,7 +1,7 @@
-// Completion for bash: commands, options, files, values, and live names of pools and endpoints,
-// which the program is asked for. Nothing that a server says is expanded by the shell.
+// Completion for bash: commands, options, files, values, and the present names of pools and
+// endpoints, for which the program is called. The shell expands nothing that a server sends.
 
-/// Files that teach a shell to complete a command line.
+/// Scripts that let a shell complete command lines.
 package enum CompletionScript {
   static let header =
     "# Completion of steelyard. Made by `steelyard completion SHELL`: do not edit."
@@ -86,7 +86,7 @@ package enum CompletionScript {
       """
   }
 
-  /// Options of any command that take a value.
+  /// The options of any command that take a value.
   static func valued(_ commands: [CommandSpec]) -> [String] {
     Set(commands.flatMap(\.options).filter { $0.value != nil }.map(\.name)).sorted()
   }

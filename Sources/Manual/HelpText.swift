@@ -1,9 +1,9 @@
-// What `--help` says, out of the table of commands.
+// The text of `--help`, made from the table of commands.
 
 package enum HelpText {
   private static let width = 96
 
-  /// A program's overview. `title` is its first line; `extra` are words that are no commands.
+  /// The overview of a program. `title` is its first line; `extra` are words that are not commands.
   package static func overview(
     title: String, _ commands: [CommandSpec], extra: [(name: String, text: String)],
     examples: [String]
@@ -45,7 +45,7 @@ package enum HelpText {
     return blocks.joined(separator: "\n\n")
   }
 
-  /// What stands in brackets stays on one line.
+  /// Keeps text in brackets on one line.
   private static func unbroken(_ text: String) -> String {
     var depth = 0
     return String(
@@ -64,8 +64,8 @@ package enum HelpText {
     }
   }
 
-  /// Lines of at most `width` columns; those after the first are indented. What stands before
-  /// `first` is never broken.
+  /// Lines of at most `width` columns; those after the first are indented. The first `first`
+  /// columns are never broken.
   private static func wrapped(_ text: String, indent: Int = 0, first: Int = 0) -> [String] {
     var lines: [String] = []
     var line = String(text.prefix(first))

@@ -1,4 +1,4 @@
-// A manual page in the man macros (man(7), groff_man(7)) out of the table of commands.
+// A manual page in the man macros (man(7), groff_man(7)), made from the table of commands.
 
 package enum ManText {
   /// A section of the page: paragraphs, then a list.
@@ -13,7 +13,7 @@ package enum ManText {
     }
   }
 
-  /// The whole page. `date` is YYYY-MM-DD; sections stand before and after the commands.
+  /// The whole page. `date` is YYYY-MM-DD; there are sections before and after the commands.
   package static func page(
     date: String, summary: String, before: [Section], _ commands: [CommandSpec], after: [Section]
   ) -> String {
@@ -77,7 +77,7 @@ package enum ManText {
     return lines + [line]
   }
 
-  /// Text of a line: a backslash, a dash and a dot at the beginning mean themselves.
+  /// The text of a line, with backslashes, dashes and a leading dot escaped.
   private static func escaped(_ text: String) -> String {
     var result = ""
     for character in text {

@@ -9,7 +9,7 @@ struct Event: HeapElement {
     case arrival
     /// The endpoint (`index`) has finished a job, if `stamp` is still its generation.
     case completion
-    /// The client of request `index` of generation `stamp` gives up.
+    /// The balancer gives up request `index` of generation `stamp`.
     case timeout
     /// The balancer (`index`) has timers that are due.
     case control

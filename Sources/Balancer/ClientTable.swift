@@ -1,6 +1,6 @@
 // Open connections of each client, over all workers, without a lock: one word for each client,
-// which holds its tag and its count. Invariant: a connection counts in one cell, and is subtracted
-// from that same cell.
+// which holds its tag and its count.
+// Invariant: a connection counts in one cell, and is subtracted from that same cell.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import Synchronization

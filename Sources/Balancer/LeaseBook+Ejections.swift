@@ -1,5 +1,5 @@
-// How a worker publishes its ejections, and how it adopts those of the other workers. Invariant: an
-// ejection is published from its beginning to its end.
+// How a worker publishes its ejections, and how it adopts those of the other workers.
+// Invariant: an ejection is published from its beginning to its end.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 package import Primitives

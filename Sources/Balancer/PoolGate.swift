@@ -1,8 +1,8 @@
 // The part of one pool's queue that the workers share: how many exchanges run, how many wait, and
-// the first one that waits at each worker. Invariant: a worker that frees a permit looks for
-// waiting exchanges afterwards, and a worker whose exchange begins to wait looks for a permit
-// afterwards. Both are sequentially consistent, so that one of the two sees the other and no permit
-// stays free while an exchange waits for it.
+// the first one that waits at each worker.
+// Invariant: a worker that frees a permit looks for waiting exchanges afterwards, and a worker
+// whose exchange begins to wait looks for a permit afterwards. Both are sequentially consistent, so
+// that one of the two sees the other and no permit stays free while an exchange waits for it.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Exposition
 package import Primitives

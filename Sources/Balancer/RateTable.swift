@@ -1,7 +1,7 @@
 // Token buckets of many keys, shared by all workers without a lock: each is one number, the time at
-// which it is full again (GCRA: ITU-T I.371 §A.1, the virtual scheduling algorithm). Invariant:
-// memory is fixed; a full bucket holds no information, so that its memory can be given to another
-// key at no loss.
+// which it is full again (GCRA: ITU-T I.371 §A.1, the virtual scheduling algorithm).
+// Invariant: memory is fixed; a full bucket holds no information, so that its memory can be given
+// to another key at no loss.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 package import Fleet

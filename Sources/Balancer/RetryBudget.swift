@@ -8,8 +8,8 @@ package import Primitives
 
 /// The account of one pool, in retries.
 ///
-/// With 150 requests a second, `ratio` 0.2 and 3 a second in addition, an idle account holds 10 s ×
-/// (30 + 3) = 330: that many at once, then 33 a second.
+/// With 150 requests a second, `ratio` 0.2 and 3 a second in addition, an idle account holds
+/// 10 s × (30 + 3) = 330: that many at once, then 33 a second.
 package struct RetryBudget: Sendable {
   /// The seconds in which an unused deposit decays to 1/e.
   package static let window = 10.0

@@ -7,7 +7,7 @@ import Synchronization
 
 /// The count of one pool. It lives as long as the process, also across reloads.
 package final class UploadAllowance: Sendable {
-  /// The divisor of the pool's limit of exchanges.
+  /// The allowance is the pool's limit of exchanges divided by this.
   static let share = 8
 
   /// The pool's name.

@@ -1,5 +1,4 @@
-// `canary` of a pool: the operator's own request that tries endpoints which get no requests of
-// clients.
+// `canary` of a pool: the operator's own request that tries ejected and sick endpoints.
 import Fleet
 import Primitives
 

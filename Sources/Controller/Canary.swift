@@ -116,8 +116,8 @@ package struct Canary: Sendable {
     return goodInRow >= Self.goodNeeded && now - lastGoodAt <= Self.wordMax
   }
 
-  /// Notes whether the endpoint gets no requests of clients (`isOut`), and whether it may be asked
-  /// now. Returns true if the schedule has to be updated.
+  /// Notes whether the endpoint is ejected or sick (`isOut`), and whether it may be asked now.
+  /// Returns true if the schedule has to be updated.
   mutating func look(isOut: Bool, isAsked: Bool) -> Bool {
     if !isOut { goodInRow = 0 }
     defer { isWanted = isOut && isAsked }

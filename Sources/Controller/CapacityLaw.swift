@@ -78,8 +78,8 @@ package struct CapacityPool: Sendable, Equatable {
   package var hasOthers: Bool { balancers >= 1.3 }
 
   /// Counts the first answers of a pool, which are its quickest ones. By Little's law, after about
-  /// one mean response time as many answers have ended as requests are in flight; that many plus
-  /// three are needed.
+  /// one mean response time as many answers have ended as requests are in flight: that many are
+  /// needed, and at least three.
   mutating func noteAnswers(completions: Double, inFlight: Double) {
     if completions >= 3, completions >= inFlight { isResponseKnown = true }
   }
@@ -111,7 +111,7 @@ package struct CapacityPool: Sendable, Equatable {
   }
 
   /// The limit on the load of other balancers that a page may claim: eight times the average load
-  /// on the pool's pages, without the highest.
+  /// on the pool's pages, without the highest, plus two.
   private(set) var othersMax = Double.infinity
 
   /// Takes the load from a scrape of one of `endpointCount` endpoints, and our `own` part of it.

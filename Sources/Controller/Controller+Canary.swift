@@ -22,8 +22,7 @@ extension Controller {
   /// would try them afterwards.
   private static let requestRateMin = 0.05
 
-  /// Finds the endpoints of the pool that get no requests of clients. Call after the tick's
-  /// verdicts.
+  /// Finds the endpoints of the pool that are ejected or sick. Call after the tick's verdicts.
   mutating func lookForCanaries(_ index: Int, _ pool: Pool) {
     guard pool.canary != nil else { return }
     // Only this law with this policy gives fewer requests, and trials, to endpoints it holds for

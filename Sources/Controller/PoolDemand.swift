@@ -50,8 +50,8 @@ package struct PoolDemand: Sendable {
     private var capacity: (slots: Double, busy: Double) = (0, 0)
     private var worth: (slots: Double, busy: Double, all: Double) = (0, 0, 0)
 
-    /// Adds an endpoint that takes new exchanges. `worth` is relative to the others and counts if >
-    /// 0.
+    /// Adds an endpoint that takes new exchanges. `worth` is relative to the others; it counts only
+    /// above 0.
     mutating func add(_ found: Double?, hasSlots: Bool, worth each: Double) {
       guard each > 0 else { return }
       worth.all += each

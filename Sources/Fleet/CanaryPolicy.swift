@@ -1,5 +1,5 @@
-// The canary: a request defined by the operator that tries an endpoint which gets no requests of
-// clients, so that no client's request has to try it.
+// The canary: a request defined by the operator that tries an ejected or sick endpoint, so that no
+// client's request has to try it first.
 public import Primitives
 
 /// The request that is sent. Its answer is good if it is complete and has a status 200...299.

@@ -46,11 +46,11 @@ public struct Limits: Sendable, Equatable {
   /// retries. Range 1 MiB...64 GiB; nil: a quarter of the memory that the process may use, at most
   /// 1 GiB a worker.
   public var bufferedBytesMax: Int?
-  /// Connections of one client (IPv4 address or IPv6 /64 network) over all workers. Range
-  /// 1...60_000; nil: no limit.
+  /// Connections of one client (IPv4 address or IPv6 /64 network) over all workers.
+  /// Range 1...60_000; nil: no limit.
   public var connectionsPerClient: Int? = 10_000
-  /// How much request content is read before an endpoint is picked, bytes as they arrive. Range
-  /// 0...16_384; 0: the endpoint is picked at once.
+  /// How much request content is read before an endpoint is picked, bytes as they arrive.
+  /// Range 0...16_384; 0: the endpoint is picked at once.
   public var requestBufferBytes = 16_384
   public init() {}
 

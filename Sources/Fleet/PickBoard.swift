@@ -8,7 +8,7 @@ public import Primitives
 public final class PickBoard: Sendable {
   /// Notices are counters, so that a reader that looks only now and then misses none.
   public enum Notice: Int, CaseIterable, Sendable {
-    /// A scrape failed, after at least one other in a row.
+    /// A scrape failed, at least the second one in a row.
     case scrapeLost
     /// The second good scrape after failed ones.
     case scrapeBack
@@ -73,9 +73,9 @@ public final class PickBoard: Sendable {
   /// Whether any endpoint has a forecast above 0.
   public var hasOthersLoad: Bool { cells[1] != 0 }
 
-  /// The expected number of other balancers' requests at the endpoint now: max(0, ½ mean + e^(−age
-  /// / ½ R)(latest − mean)), with the age counted from when the scrape was sent and R the mean
-  /// response time of the fleet.
+  /// The expected number of other balancers' requests at the endpoint now:
+  /// max(0, ½ mean + e^(−age / ½ R)(latest − mean)), with the age counted from when the scrape was
+  /// sent and R the mean response time of the fleet.
   public func othersLoad(_ endpointIndex: Int, now: Nanoseconds) -> Double {
     let latest = value(.latest, endpointIndex)
     let mean = value(.mean, endpointIndex)

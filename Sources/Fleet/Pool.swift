@@ -28,7 +28,7 @@ public struct Pool: Sendable, Equatable {
   public var weights = WeightPolicy()
   /// nil: no health checks; every endpoint is ready from the start.
   public var health: HealthPolicy?
-  /// nil: no canaries; requests of clients try ejected endpoints.
+  /// nil: no canaries; requests of clients try ejected and sick endpoints.
   public var canary: CanaryPolicy?
   public var ejection = EjectionPolicy()
   public var watchdog = WatchdogPolicy()
@@ -116,8 +116,8 @@ public struct KeepAlivePolicy: Sendable, Equatable {
   /// Shorter than the 5 s of uvicorn (vLLM, SGLang), so that no request is sent on a connection
   /// that is just being closed.
   public var idle: Nanoseconds = .seconds(4)
-  /// Exchanges that a connection carries before it is closed; nil: no limit. Range
-  /// 1...1_000_000_000.
+  /// Exchanges that a connection carries before it is closed; nil: no limit.
+  /// Range 1...1_000_000_000.
   public var requestsMax: Int?
   public init() {}
 }

@@ -115,8 +115,8 @@ public enum SignalSource: Sendable, Equatable {
   /// The mean of the observations of a histogram or summary: the increase of `NAME_sum` over that
   /// of `NAME_count`.
   case mean(SampleSelector)
-  /// A quantile of the observations of a histogram, from the increases of `NAME_bucket`. Range
-  /// 0...1.
+  /// A quantile of the observations of a histogram, from the increases of `NAME_bucket`.
+  /// Range 0...1.
   case quantile(Double, SampleSelector)
 }
 

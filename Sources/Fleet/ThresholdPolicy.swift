@@ -31,11 +31,11 @@ public struct ThresholdPolicy: Sendable, Equatable {
   public var successRatio = Levels(normal: 0.99, alarm: 0.95)
   /// The share of requests that clients give up after a long wait (`patience`). Range 0...1.
   public var giveUpRatio = 0.05
-  /// The share of answers that are 4xx (without 429), and the share of requests that get 429. Range
-  /// 0...1.
+  /// The share of answers that are 4xx (without 429), and the share of requests that get 429.
+  /// Range 0...1.
   public var clientErrorRatio = 0.5
-  /// By how much an endpoint's share of bad attempts may exceed twice that of the others. Range
-  /// 0...1.
+  /// By how much an endpoint's share of bad attempts may exceed twice that of the others.
+  /// Range 0...1.
   public var endpointErrorRatio = 0.1
   /// How long a client has to wait for the first byte before its leaving counts as a failure; nil:
   /// longer than 99 of 100 answers of the last minutes took. Range 0...24 h.

@@ -12,8 +12,8 @@ public final class CellBlock: Sendable {
   private nonisolated(unsafe) let room: UnsafeMutableRawPointer
   public let count: Int
 
-  /// All cells are 0 at first. The block shares no cache line with other memory. Requires: count >
-  /// 0.
+  /// All cells are 0 at first. The block shares no cache line with other memory.
+  /// Requires: count > 0.
   public init(count: Int) {
     precondition(count > 0)
     self.count = count

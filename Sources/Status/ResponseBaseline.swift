@@ -1,7 +1,7 @@
-// The usual response times of a pool, from its own past: the upper quartile over the minutes of the
-// last hour, limited to 1.5 times that over the hours of the last week. A pool that slowly degrades
-// thus raises an alarm instead of its threshold. Minutes slower than the alarm are learned at a
-// 24th of the pace. Kept in memory: a restart begins with no past.
+// The usual response times of a pool, from its own past: the upper quartile over the hours of the
+// last week, which that over the minutes of the last hour may exceed by half. A pool that slowly
+// degrades thus raises an alarm instead of its threshold. Minutes slower than the alarm are learned
+// at a 24th of the pace. Kept in memory: a restart begins with no past.
 // Pure; 4 KB a pool.
 import Exposition
 package import Fleet

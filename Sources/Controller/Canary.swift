@@ -2,42 +2,8 @@
 // in a row were good, and how long a good one usually takes.
 // Invariant: at most one is in flight, and about one a second is sent.
 // A pure value; docs/health.md describes the rules.
-import Fleet
+package import Fleet
 package import Primitives
-
-/// The result of a canary.
-package enum CanaryResult: Sendable, Equatable {
-  case good
-  /// A good answer that took much longer than usual.
-  case late
-  case failed(ProbeFailure.Kind)
-
-  /// The label for metrics, log and JSON: finite, stable.
-  package var label: String {
-    switch self {
-    case .good: "good"
-    case .late: "late"
-    case .failed(let kind): kind.label
-    }
-  }
-
-  /// All possible results.
-  package static let all: [CanaryResult] = [
-    .good, .late, .failed(.status), .failed(.timeout), .failed(.refused), .failed(.unreachable),
-    .failed(.cut), .failed(.badHTTP), .failed(.tooLarge), .failed(.local),
-  ]
-
-  /// Whether the result is definite evidence against the endpoint. A redirect, a client error and
-  /// an answer that is too long may be caused by the operator's request, and a local failure says
-  /// nothing about the endpoint.
-  func isDefinite(status: Int) -> Bool {
-    switch self {
-    case .good, .failed(.local), .failed(.tooLarge): false
-    case .failed(.status): status >= 500
-    case .late, .failed: true
-    }
-  }
-}
 
 package struct Canary: Sendable {
   /// The end of the last canary.

@@ -17,7 +17,7 @@ extension Controller {
     where (endpoints[pool.endpoints[position].endpointIndex]?.look().quiet ?? .infinity) < recent {
       movingCount += 1
     }
-    var wanted: [(endpointIndex: Int, cause: Watchdog.Cause)] = []
+    var wanted: [(endpointIndex: Int, cause: StallCause)] = []
     for position in pool.endpoints.indices {
       let endpointIndex = pool.endpoints[position].endpointIndex
       let look = endpoints[endpointIndex]?.look()
@@ -62,7 +62,7 @@ extension Controller {
 /// The result of one tick of an endpoint's watchdog.
 struct WatchdogView {
   /// Why the endpoint should be taken out.
-  var cause: Watchdog.Cause?
+  var cause: StallCause?
   var event: Watchdog.Event?
   /// Its probes have become due earlier.
   var hastens = false

@@ -29,7 +29,7 @@ package struct HealthChange: Sendable, Equatable {
   /// The last check's failure, if it failed.
   package let failure: ProbeFailure?
   /// Why the endpoint is stalled, or was.
-  package let cause: Watchdog.Cause?
+  package let cause: StallCause?
 }
 
 /// A change in scrapes: they began to fail, fail in another way, or work again.
@@ -297,7 +297,7 @@ package struct Controller: Sendable {
   }
 
   mutating func noteHealth(
-    _ endpointIndex: Int, before: Eligibility, _ now: Nanoseconds, cause: Watchdog.Cause? = nil
+    _ endpointIndex: Int, before: Eligibility, _ now: Nanoseconds, cause: StallCause? = nil
   ) {
     guard let state = endpoints[endpointIndex], state.eligibility != before else { return }
     // Evidence from requests is older than the checks' new verdict.

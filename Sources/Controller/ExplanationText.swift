@@ -1,6 +1,7 @@
 // The text that `steelyard explain` prints of a pool: the sentence that gives the reason, and what
 // happened to the endpoint; with `--verbose` every number of the explanation, in the order of the
 // computation.
+import Fleet
 import Primitives
 
 extension PoolExplanation {

@@ -1,5 +1,5 @@
 // One GET at a time, for commands: connects, sends, waits for the end. The loop is its own.
-import Fleet
+package import Fleet
 import HTTP
 package import IO
 package import Primitives

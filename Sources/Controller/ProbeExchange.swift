@@ -1,7 +1,7 @@
 // One request and its answer, as a pure machine over bytes (RFC 9112): request bytes out, response
 // bytes in, one outcome. Bounds: head 16 KB, eight interim heads, content by the request's limit.
 // Invariant: the same outcome however the bytes were split. Buffers are kept from use to use.
-import Fleet
+package import Fleet
 package import HTTP
 import Primitives
 

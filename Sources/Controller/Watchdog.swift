@@ -48,28 +48,9 @@ package struct WatchdogReading: Sendable, Equatable {
 }
 
 package struct Watchdog: Sendable, Equatable {
-  /// Why an endpoint counts as stalled.
-  package enum Cause: UInt8, Sendable, CaseIterable {
-    /// Its page shows work, but its work counter does not move.
-    case noProgress
-    /// It has requests of ours and sends no content, while others do.
-    case noContent
-    /// It has work and answers neither scrapes nor checks.
-    case noAnswer
-
-    /// The value of a metric label, finite by construction.
-    package var label: String {
-      switch self {
-      case .noProgress: "no_progress"
-      case .noContent: "no_content"
-      case .noAnswer: "no_answer"
-      }
-    }
-  }
-
   package enum Phase: Sendable, Equatable {
     case fine
-    case stalled(Cause)
+    case stalled(StallCause)
     /// It takes single requests until it is seen to make progress.
     case trial
   }
@@ -91,7 +72,7 @@ package struct Watchdog: Sendable, Equatable {
   package private(set) var phase = Phase.fine
   /// How many seconds it has had work without progress; 0 while it makes progress or is idle.
   package private(set) var stillness = 0.0
-  private var tripCounts = [UInt64](repeating: 0, count: Cause.allCases.count)
+  private var tripCounts = [UInt64](repeating: 0, count: StallCause.allCases.count)
   /// The three clocks.
   private var work = StillClock()
   private var content = StillClock()
@@ -114,7 +95,7 @@ package struct Watchdog: Sendable, Equatable {
 
   package init() {}
 
-  package func trips(_ cause: Cause) -> UInt64 { tripCounts[Int(cause.rawValue)] }
+  package func trips(_ cause: StallCause) -> UInt64 { tripCounts[Int(cause.rawValue)] }
 
   /// Whether it has just recovered: answers that end now were delayed by the stall.
   package var isFreshlyBack: Bool { phase == .fine && pauses > 0 && phaseAge < Self.freshMax }
@@ -129,7 +110,7 @@ package struct Watchdog: Sendable, Equatable {
   /// other endpoints of the pool answer.
   package mutating func observe(
     _ now: WatchdogReading, passed: Double, othersMove: Bool, _ policy: WatchdogPolicy
-  ) -> Cause? {
+  ) -> StallCause? {
     defer { last = now }
     guard policy.isOn, let last else { return nil }
     let hasContent = now.pieces > last.pieces
@@ -169,7 +150,7 @@ package struct Watchdog: Sendable, Equatable {
   }
 
   /// Takes the endpoint out.
-  package mutating func trip(_ cause: Cause) {
+  package mutating func trip(_ cause: StallCause) {
     tripCounts[Int(cause.rawValue)] += 1
     enter(.stalled(cause))
     pauses += 1
@@ -281,7 +262,7 @@ package struct Watchdog: Sendable, Equatable {
 
   private func cause(
     _ now: WatchdogReading, othersMove: Bool, _ policy: WatchdogPolicy
-  ) -> Cause? {
+  ) -> StallCause? {
     let timeout = policy.timeout.seconds
     if let page = now.page, page.progress != nil, work.moves >= 3 || !page.isCoarse {
       var limit = max(timeout, 5 * now.interval, 3 * allowance(work, now))

@@ -140,7 +140,7 @@ struct ControllerMetrics {
     writer.open(.endpointStillnessSeconds)
     for (state, labels) in watchdogs { writer.sample(state.stillness, labels) }
     writer.open(.watchdogTripsTotal)
-    let causes = Labels.each(Watchdog.Cause.self, "cause", \.label)
+    let causes = Labels.each(StallCause.self, "cause", \.label)
     for (state, labels) in watchdogs {
       for (cause, label) in causes { writer.sample(state.trips(cause), labels, label) }
     }

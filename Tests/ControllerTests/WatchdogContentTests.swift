@@ -1,5 +1,6 @@
 // How long the watchdog gives an endpoint for the content that it was sent, and that a hang is still
 // seen soon where that is known to be read fast.
+import Fleet
 import Testing
 
 @testable import Controller

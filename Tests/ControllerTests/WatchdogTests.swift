@@ -28,7 +28,7 @@ struct Stage {
   private var tick = 0
   private var pieces = 0.0
   private var silentSince: Double?
-  private(set) var trips: [(at: Double, cause: Watchdog.Cause)] = []
+  private(set) var trips: [(at: Double, cause: StallCause)] = []
   private(set) var events: [(at: Double, event: Watchdog.Event)] = []
 
   /// At work: it runs `load`, the counter moves, content comes.

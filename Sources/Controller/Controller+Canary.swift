@@ -2,16 +2,7 @@
 // clients begin, and tell the workers whether an ejection's cooldown is over.
 // Invariant: canaries count in nothing that the law reads.
 import Fleet
-package import Primitives
-
-/// The end of a canary.
-package struct CanaryEnd: Sendable, Equatable {
-  package let pool: String
-  package let endpoint: SocketAddress
-  package let end: Canary.End
-  /// Good canaries in a row, this one included.
-  package let goodInRow: Int
-}
+import Primitives
 
 extension Controller {
   /// The source of canaries in `ProbeID`.
@@ -85,10 +76,11 @@ extension Controller {
       }
     }
     if let endpoint = endpoints[id.endpointIndex]?.endpoint {
-      canaryLog.append(
-        CanaryEnd(
-          pool: fleet.pools[index].name, endpoint: endpoint.address, end: end,
-          goodInRow: goodInRow))
+      journal.append(
+        .canary(
+          CanaryEnd(
+            pool: fleet.pools[index].name, endpoint: endpoint.address, result: end.result,
+            detail: end.detail, seconds: end.seconds, goodInRow: goodInRow)), at: end.at)
     }
     return true
   }

@@ -57,7 +57,7 @@ extension Controller {
       for position in targets.indices {
         // In place: a copy of the state would cost more than all the rest.
         let endpointIndex = pool.endpoints[position].endpointIndex
-        if endpoints[endpointIndex]?.advance(to: targets[position], move, &weightLog) == true {
+        if endpoints[endpointIndex]?.advance(to: targets[position], move, &journal) == true {
           hasMoved = true
         }
       }
@@ -226,7 +226,7 @@ extension EndpointState {
   /// Moves the factor within the slew limit, makes the next row, and logs a target that moved
   /// noticeably. Returns true if the row differs from the published one.
   mutating func advance(
-    to target: Controller.Target, _ move: Move, _ log: inout BoundedLog<WeightChange>
+    to target: Controller.Target, _ move: Move, _ journal: inout Journal
   ) -> Bool {
     var kind = target.kind
     basis = target.basis
@@ -252,7 +252,7 @@ extension EndpointState {
     let made = WeightRow(
       base: base, target: base * target.factor, effective: effective, eligibility: eligibility,
       reason: WeightReason(kind), isDown: isDown(move.downCauses), isOnTrial: isOnTrial)
-    note(made, move, &log)
+    note(made, move, &journal)
     nextRow = made
     return hasMoved(to: made)
   }
@@ -269,9 +269,9 @@ extension EndpointState {
       || differ(row.effective, new.effective)
   }
 
-  /// Logs a target that moved, or a new kind of reason.
+  /// Puts a moved target or another kind of reason into the journal.
   private mutating func note(
-    _ made: WeightRow, _ move: Move, _ log: inout BoundedLog<WeightChange>
+    _ made: WeightRow, _ move: Move, _ journal: inout Journal
   ) {
     // A weight that is still moving to its target is no new reason.
     let kind = made.reason.kind == .slew ? WeightReason.Kind.law : made.reason.kind
@@ -281,9 +281,10 @@ extension EndpointState {
     row.reason = WeightReason(
       made.reason.kind, evidence(of: basis, move.capacity, move.board, now: move.now),
       freeze: move.freeze)
-    log.append(
-      WeightChange(
-        at: move.now, pool: move.pool, endpoint: endpoint.address, old: loggedTarget, row: row))
+    journal.append(
+      .weight(
+        WeightChange(pool: move.pool, endpoint: endpoint.address, old: loggedTarget, row: row)),
+      at: move.now)
     loggedTarget = made.target
     loggedKind = kind
   }

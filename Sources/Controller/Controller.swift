@@ -4,45 +4,6 @@
 package import Fleet
 package import Primitives
 
-/// A change of a target weight or of its reason.
-package struct WeightChange: Sendable, Equatable {
-  /// Monotonic.
-  package let at: Nanoseconds
-  package let pool: String
-  package let endpoint: SocketAddress
-  /// The previous target weight.
-  package let old: Double
-  /// The new row, with the evidence for the target.
-  package let row: WeightRow
-
-  /// The new target weight.
-  package var new: Double { row.target }
-}
-
-/// A verdict of the health checks or of the watchdog.
-package struct HealthChange: Sendable, Equatable {
-  package let at: Nanoseconds
-  package let pool: String
-  package let endpoint: SocketAddress
-  package let old: Eligibility
-  package let new: Eligibility
-  /// The last check's failure, if it failed.
-  package let failure: ProbeFailure?
-  /// Why the endpoint is stalled, or was.
-  package let cause: StallCause?
-}
-
-/// A change in scrapes: they began to fail, fail in another way, or work again.
-package struct ScrapeChange: Sendable, Equatable {
-  package let at: Nanoseconds
-  package let pool: String
-  /// With the port of the source.
-  package let address: SocketAddress
-  package let path: String
-  /// nil: scrapes work again.
-  package let failure: ProbeFailure?
-}
-
 package struct Controller: Sendable {
   /// The most bytes that a health check reads of an answer before it closes the connection.
   package static let healthBytesMax = 65_536
@@ -50,17 +11,14 @@ package struct Controller: Sendable {
   package internal(set) var fleet: Fleet
   /// By endpoint index; nil: the index is unused.
   package internal(set) var endpoints: [EndpointState?]
-  package internal(set) var weightLog = BoundedLog<WeightChange>()
-  package internal(set) var healthLog = BoundedLog<HealthChange>()
-  package internal(set) var scrapeLog = BoundedLog<ScrapeChange>()
-  package internal(set) var canaryLog = BoundedLog<CanaryEnd>()
+  /// What happened, the controller's own transitions and those of whoever owns it.
+  package var journal = Journal()
   /// By pool.
   package internal(set) var pools: [CapacityPool] = []
   /// By pool.
   package internal(set) var demand: [PoolDemand] = []
   /// The operator's changes, by pool; those of endpoints are in the endpoints' states.
   package internal(set) var tuning: [PoolTuning] = []
-  package internal(set) var tuningLog = BoundedLog<TuningChange>()
   package let evidence: EvidenceBoard
   let pickBoard: PickBoard
   var random: RandomSource
@@ -289,11 +247,12 @@ package struct Controller: Sendable {
       reschedule(endpointIndex, -1)
     }
     let source = state.scrapes[index].source
-    scrapeLog.append(
-      ScrapeChange(
-        at: now, pool: fleet.pools[state.pool].name,
-        address: state.endpoint.pageAddress(source, index: index),
-        path: source.path, failure: failure))
+    journal.append(
+      .scrape(
+        ScrapeChange(
+          pool: fleet.pools[state.pool].name,
+          address: state.endpoint.pageAddress(source, index: index),
+          path: source.path, failure: failure)), at: now)
   }
 
   mutating func noteHealth(
@@ -304,9 +263,11 @@ package struct Controller: Sendable {
     if before == .unhealthy, state.eligibility.takesNewExchanges {
       pickBoard.notify(.checked, endpointIndex)
     }
-    healthLog.append(
-      HealthChange(
-        at: now, pool: fleet.pools[state.pool].name, endpoint: state.endpoint.address, old: before,
-        new: state.eligibility, failure: state.health?.statistics.failure, cause: cause))
+    journal.append(
+      .verdict(
+        VerdictChange(
+          pool: fleet.pools[state.pool].name, endpoint: state.endpoint.address, old: before,
+          new: state.eligibility, failure: state.health?.statistics.failure, cause: cause)),
+      at: now)
   }
 }

@@ -24,17 +24,6 @@ package enum NameResult: Int, CaseIterable, Sendable {
   }
 }
 
-/// A change of a name: addresses were added or removed, or lookups began to fail or to work again.
-package struct NameChange: Sendable, Equatable {
-  package let host: String
-  package let added: [HostAddress]
-  package let removed: [HostAddress]
-  /// The number of addresses beyond the limit.
-  package let leftOut: Int
-  /// nil: lookups work.
-  package let failure: String?
-}
-
 package struct NameWatch: Sendable {
   /// The state of one name.
   package struct State: Sendable {

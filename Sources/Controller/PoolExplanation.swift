@@ -315,14 +315,15 @@ extension EndpointExplanation {
       Page($1, endpoint.pageAddress($1.source, index: $0), now)
     }
     orders = Self.orders(state.tuning, now)
-    changes = controller.weightLog.entries.filter {
-      $0.pool == pool && $0.endpoint == endpoint.address
-    }.suffix(3).reversed().map {
-      Change(
-        ageSeconds: (now - $0.at).seconds, from: $0.old, to: $0.new,
-        reason: $0.row.reason.kind.label,
-        reasonText: $0.row.reasonText)
+    let all = controller.journal[.weights].compactMap { entry -> Change? in
+      guard case .weight(let change) = entry.transition, change.pool == pool,
+        change.endpoint == endpoint.address
+      else { return nil }
+      return Change(
+        ageSeconds: (now - entry.at).seconds, from: change.old, to: change.new,
+        reason: change.row.reason.kind.label, reasonText: change.row.reasonText)
     }
+    changes = all.suffix(3).reversed()
   }
 
   private static func orders(

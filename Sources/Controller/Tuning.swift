@@ -174,17 +174,6 @@ package enum TuningError: Error, Sendable, Equatable {
   }
 }
 
-/// A change that was made, or one that expired.
-package struct TuningChange: Sendable, Equatable {
-  package let at: Nanoseconds
-  package let pool: String
-  package let endpoint: SocketAddress?
-  /// For example `pin 2.0`.
-  package let action: String
-  package let lasts: Nanoseconds?
-  package let hasExpired: Bool
-}
-
 extension Controller {
   /// Makes a change; it takes effect with the next tick. After an error nothing has changed.
   package mutating func tune(
@@ -206,10 +195,11 @@ extension Controller {
       try tunePool(index, request.action, until: expiry)
     }
     mustPublish = true
-    tuningLog.append(
-      TuningChange(
-        at: now, pool: request.pool, endpoint: request.endpoint, action: request.action.text,
-        lasts: request.lasts, hasExpired: false))
+    journal.append(
+      .tuning(
+        TuningChange(
+          pool: request.pool, endpoint: request.endpoint, action: request.action.text,
+          lasts: request.lasts, hasExpired: false)), at: now)
   }
 
   private mutating func tune(
@@ -255,13 +245,12 @@ extension Controller {
 
   /// Removes expired changes, each with an entry in the log.
   mutating func expireTuning(_ now: Nanoseconds) {
-    guard tuningLog.count > 0 else { return }
+    guard journal.count(.tuning) > 0 else { return }
     for index in fleet.pools.indices {
       let name = fleet.pools[index].name
       func note(_ action: TuningAction, _ endpoint: SocketAddress?) -> TuningChange {
         TuningChange(
-          at: now, pool: name, endpoint: endpoint, action: action.text, lasts: nil,
-          hasExpired: true)
+          pool: name, endpoint: endpoint, action: action.text, lasts: nil, hasExpired: true)
       }
       var over: [TuningChange] = []
       if tuning[index].freeze?.isOver(now) == true {
@@ -276,7 +265,7 @@ extension Controller {
         let dropped = endpoints[endpoint.endpointIndex]?.tuning.drop(now) ?? []
         for action in dropped { over.append(note(action, endpoint.address)) }
       }
-      for each in over { tuningLog.append(each) }
+      for each in over { journal.append(.tuning(each), at: now) }
     }
   }
 }

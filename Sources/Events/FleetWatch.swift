@@ -31,13 +31,7 @@ package struct FleetWatch {
   /// Something that changed.
   package enum Change: Equatable {
     case endpoint(SocketAddress, endpointIndex: Int, from: Eligibility, to: Eligibility)
-    /// No endpoint is ready; what they are instead.
-    case without(reason: String)
-    case recovered
-    /// The weights stay as they are from now on, or for another reason.
-    case frozen(FreezeCause)
-    /// They move again.
-    case unfrozen
+    case pool(PoolState)
   }
 
   private struct Memory {
@@ -85,11 +79,13 @@ package struct FleetWatch {
     var memory = pools[pool] ?? PoolMemory()
     if memory.isWithout != (readyCount == 0) {
       memory.isWithout = readyCount == 0
-      tell(memory.isWithout ? .without(reason: Self.summary(outCounts)) : .recovered, readyCount)
+      let state =
+        memory.isWithout ? PoolState.withoutEndpoint(Self.summary(outCounts)) : .recovered
+      tell(.pool(state), readyCount)
     }
     if memory.freeze != freeze {
       memory.freeze = freeze
-      tell(freeze.map { .frozen($0) } ?? .unfrozen, readyCount)
+      tell(.pool(freeze.map { .frozen($0) } ?? .unfrozen), readyCount)
     }
     pools[pool] = memory
   }
@@ -133,26 +129,5 @@ package struct FleetWatch {
       return count > 0 ? "\(count) \(state.label)" : nil
     }
     return parts.isEmpty ? "no endpoints" : parts.joined(separator: ", ")
-  }
-}
-
-extension FleetWatch.Change {
-  /// The event for hooks; nil where there is none.
-  package var event: HookEvent? {
-    switch self {
-    case .without: .poolWithoutEndpoint
-    case .recovered: .poolRecovered
-    case .frozen: .weightsFrozen
-    case .unfrozen: nil
-    case .endpoint(_, _, let old, let new):
-      switch new {
-      case .ready, .starting: old.takesNewExchanges ? nil : .endpointReady
-      case .unhealthy: .endpointUnhealthy
-      case .stalled: .endpointStalled
-      case .ejected: .endpointEjected
-      case .draining: .endpointDraining
-      case .drained: .endpointDrained
-      }
-    }
   }
 }

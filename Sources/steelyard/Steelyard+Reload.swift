@@ -28,9 +28,9 @@ extension Steelyard {
     if path != nil, stopsAt == nil { lastReload.note(failure: result.refusal, wall: Clock.wall) }
     switch result {
     case .success(let lines):
-      let what = lines.isEmpty ? "nothing has changed" : "\(lines.count) changes"
-      events.noteReload("configuration reloaded: \(what)", now: now)
-    case .failure(let problem): events.noteReload("reload refused: \(problem.detail)", now: now)
+      controller.journal.append(.reload(.taken(changeCount: lines.count)), at: now)
+    case .failure(let problem):
+      controller.journal.append(.reload(.refused(problem.detail)), at: now)
     }
     return result
   }
@@ -61,9 +61,6 @@ extension Steelyard {
           log.write(
             .info, "more changes", ["left_out": lines.count - Self.linesMax], isLimited: false)
         }
-        let reloaded = Occurrence(
-          .configurationReloaded, reason: "\(lines.count) changes", at: Clock.wall)
-        hooks.offer(reloaded, now: now, log)
         return .success(lines)
       } catch {
         log.write(.error, "reload refused", ["file": path, "reason": error.message])
@@ -117,7 +114,8 @@ extension Steelyard {
     names = next
     log.use(fleet.log)
     hooks.apply(fleet.hooks, log)
-    events.keep(fleet)
+    observer.keep(fleet)
+    digest.keep(pools: Set(fleet.pools.map(\.name)))
     var lines = FleetDifference.lines(from: configured, to: fleet)
     if !nextAccess.hasTokens(of: api.access) {
       if fleet.adminTokens == configured.adminTokens { lines.append("admin tokens changed") }

@@ -40,7 +40,7 @@ extension Steelyard {
   }
 
   private func statusSnapshot(now: Nanoseconds, wall: Nanoseconds) -> StatusSnapshot? {
-    let log = DecisionLog(controller: controller, notes: events.notes, now: now, wall: wall)
+    let log = DecisionLog(controller.journal, now: now, wall: wall)
     return status.snapshot(decisions: log.decisions(), weightChanges: log.weightChanges())
   }
 }

@@ -53,7 +53,11 @@ final class Steelyard {
   let api: AdminAPI
   var controller: Controller
   private var probes = ProbeDriver(tag: probeTag, userAgent: "steelyard/\(Version.number)")
+  var observer = FleetObserver()
   var events = EventLog()
+  var digest = WeightDigest()
+  /// Of the changes of host names, how many are in the journal.
+  var namesNoted: UInt64 = 0
   private var failures = FailureLog()
   var endpointIndexes: EndpointIndexMap
   /// Slots between two owners.
@@ -221,10 +225,7 @@ final class Steelyard {
     noteLogFailure()
     let now = io.now
     noteRoom(now: now)
-    for each in events.write(controller, evidence, pickBoard, to: log, now: now) {
-      hooks.offer(each, now: now, log)
-    }
-    events.write(names.watch, to: log)
+    noteTransitions(now: now)
     failures.write(balancer.metrics.failures, controller.fleet, to: log, now: now)
     if let event = observeStatus(now: io.now, isWatched: admin.hasStreams) {
       admin.push(event, &io)

@@ -216,7 +216,7 @@ import Testing
     let count = stand.sent.count
     stand.bench.run(seconds: 5) { _ in .page(200, "") }
     #expect(stand.sent.count <= count + 1)
-    #expect(stand.bench.controller.canaryLog.count == stand.sent.count)
+    #expect(stand.bench.controller.journal.count(.canaries) == stand.sent.count)
   }
 
   @Test(arguments: [(404, UInt64(0)), (302, 0), (503, 3)])

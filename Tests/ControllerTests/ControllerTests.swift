@@ -44,7 +44,7 @@ import Testing
       return .usage(cpu)
     }
     #expect(bench.publishCount == published)
-    #expect(bench.controller.weightLog.count == 2)
+    #expect(bench.controller.journal.count(.weights) == 2)
   }
 
   @Test func theWeightNeverMovesFasterThanAllowedAndArrives() throws {
@@ -130,7 +130,7 @@ import Testing
     #expect(bench.rows[0]?.eligibility == .unhealthy)
     #expect(bench.rows[1]?.eligibility == .ready)
     #expect(bench.effective(0) == 1)
-    let change = try #require(bench.controller.healthLog.entries.last)
+    let change = try #require(bench.controller.verdicts.last)
     #expect(change.new == .unhealthy)
     #expect(change.failure == ProbeFailure(.status, "503: loading"))
     // We ran out of descriptors: nothing is known of the endpoint.
@@ -181,7 +181,7 @@ import Testing
       return .page(200, pages == 1 ? "process_start_time_seconds 2\nc 1\n" : "c 1\n")
     }
     #expect(bench.controller.endpoints[0]?.scrapes[0].signals[0].reading != nil)
-    #expect(bench.controller.weightLog.entries.contains { $0.row.reason.kind == .blackout })
+    #expect(bench.controller.weightChanges.contains { $0.row.reason.kind == .blackout })
   }
 
   @Test func failuresAreCountedByReasonAndLoggedOnceATransition() throws {
@@ -199,7 +199,7 @@ import Testing
     #expect(scrape.statistics.failures(.badPage) >= 4)
     #expect(scrape.statistics.failure == nil)
     #expect(
-      bench.controller.scrapeLog.entries.map { $0.failure?.kind }
+      bench.controller.scrapeChanges.map { $0.failure?.kind }
         == [.refused, .status, .badPage, nil])
   }
 
@@ -219,7 +219,7 @@ import Testing
             Issue.record("seed \(seed), \(law), endpointIndex \(endpointIndex): \(row)")
           }
         }
-        #expect(bench.controller.weightLog.entries.count <= 64)
+        #expect(bench.controller.weightChanges.count <= 64)
       }
     }
   }
@@ -355,16 +355,5 @@ import Testing
     counts.append(controller.due(now: .seconds(4)).count)
     #expect(counts == [1, 0, 1])
     #expect(controller.endpoints[0]?.scrapes[0].statistics.failures(.timeout) == 1)
-  }
-
-  @Test func theLogKeepsTheLastEntriesAndKnowsWhatAReaderMissed() {
-    var log = BoundedLog<Int>(capacity: 4)
-    #expect(log.entries(after: 0).isEmpty)
-    for number in 1...6 { log.append(number) }
-    #expect(log.entries == [3, 4, 5, 6])
-    #expect(Array(log.entries(after: 5)) == [6])
-    #expect(Array(log.entries(after: 0)) == [3, 4, 5, 6])
-    #expect(log.entries(after: 6).isEmpty)
-    #expect(log.entries(after: 9).isEmpty)
   }
 }

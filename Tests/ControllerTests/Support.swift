@@ -172,3 +172,27 @@ struct Bench {
 }
 
 func near(_ a: Double, _ b: Double, _ tolerance: Double = 1e-9) -> Bool { abs(a - b) <= tolerance }
+
+/// The journal's entries of one kind, the oldest first.
+extension Controller {
+  var verdicts: [VerdictChange] {
+    journal[.verdicts].compactMap {
+      if case .verdict(let change) = $0.transition { change } else { nil }
+    }
+  }
+  var scrapeChanges: [ScrapeChange] {
+    journal[.scrapes].compactMap {
+      if case .scrape(let change) = $0.transition { change } else { nil }
+    }
+  }
+  var weightChanges: [WeightChange] {
+    journal[.weights].compactMap {
+      if case .weight(let change) = $0.transition { change } else { nil }
+    }
+  }
+  var tuningChanges: [TuningChange] {
+    journal[.tuning].compactMap {
+      if case .tuning(let change) = $0.transition { change } else { nil }
+    }
+  }
+}

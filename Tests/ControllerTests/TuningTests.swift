@@ -26,7 +26,7 @@ import Testing
     #expect(bench.kind(0) == .pinned)
     bench.run(seconds: 3) { _ in .usage(20) }
     #expect(bench.effective(0) == 2)
-    let log = bench.controller.tuningLog.entries
+    let log = bench.controller.tuningChanges
     #expect(log.map(\.action) == ["pin 0.25", "pin 0.25"])
     #expect(log.map(\.hasExpired) == [false, true])
   }
@@ -131,7 +131,7 @@ import Testing
     #expect(throws: TuningError.noPool("b")) {
       try bench.controller.tune(TuningRequest(pool: "b", .freeze), now: bench.now)
     }
-    #expect(bench.controller.tuningLog.count == 0)
+    #expect(bench.controller.journal.count(.tuning) == 0)
     #expect(bench.controller.tuning == [PoolTuning()])
   }
 

@@ -104,7 +104,7 @@ private struct Rig {
     #expect(out < 7.5, "out after \(out) s")
     #expect(rig.eligibilities() == [.ready, .stalled, .ready])
     #expect(rig.bench.rows.prefix(3).map { $0?.isDown } == [false, true, false])
-    let change = try #require(rig.bench.controller.healthLog.entries.last)
+    let change = try #require(rig.bench.controller.verdicts.last)
     #expect(change.old == .ready && change.new == .stalled && change.cause == .noProgress)
     #expect(change.failure == nil)
     let text = try #require(
@@ -114,7 +114,7 @@ private struct Rig {
     rig.hung = []
     let back = rig.secondsUntil(1, .ready)
     #expect(back <= 1.5, "back after \(back) s")
-    #expect(rig.bench.controller.healthLog.entries.last?.new == .ready)
+    #expect(rig.bench.controller.verdicts.last?.new == .ready)
     // What the balancer saw of it during the stall says nothing of its capacity.
     let known = rig.bench.controller.endpoints.prefix(2).map { $0?.capacity.sums.elapsed ?? -1 }
     #expect(known[0] > 2 && (0..<1).contains(known[1]))
@@ -146,7 +146,7 @@ private struct Rig {
     rig.run(seconds: 2)
     #expect(rig.bench.controller.endpoints[0]?.watchdog.phase == .fine)
     #expect(rig.eligibilities()[0] == .ready && !rig.row(0).isOnTrial)
-    #expect(rig.bench.controller.healthLog.entries.map(\.new).suffix(2) == [.stalled, .ready])
+    #expect(rig.bench.controller.verdicts.map(\.new).suffix(2) == [.stalled, .ready])
   }
 
   @Test func oneOnTrialCountsAsOut() throws {
@@ -198,7 +198,7 @@ private struct Rig {
     rig.frozen = [2]
     let out = rig.secondsUntil(2, .stalled)
     #expect(out <= 3.5, "out after \(out) s")
-    #expect(rig.bench.controller.healthLog.entries.last?.cause == .noAnswer)
+    #expect(rig.bench.controller.verdicts.last?.cause == .noAnswer)
     // Its check was brought forward, once.
     let checks = rig.bench.requests.filter {
       $0.request.id.endpointIndex == 2 && $0.request.kind == .health && $0.at > .seconds(30)

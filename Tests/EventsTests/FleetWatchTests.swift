@@ -89,7 +89,7 @@ import Testing
     var watch = FleetWatch()
     #expect(look(&watch, [view(0), view(1)]).isEmpty)
     let out = [view(0, ejected: true, count: 1), view(1, ejected: true, count: 1)]
-    #expect(look(&watch, out).last == .without(reason: "2 ejected"))
+    #expect(look(&watch, out).last == .pool(.withoutEndpoint("2 ejected")))
     #expect(look(&watch, out).isEmpty)
     #expect(events(&watch, [view(0, count: 1), out[1]]) == [.endpointReady, .poolRecovered])
   }
@@ -98,18 +98,18 @@ import Testing
     var watch = FleetWatch()
     #expect(look(&watch, [view(0), view(1), view(2)]).isEmpty)
     let changes = look(&watch, [view(0, .unhealthy), view(1, .unhealthy), view(2, .drained)])
-    #expect(changes.last == .without(reason: "2 unhealthy, 1 drained"))
+    #expect(changes.last == .pool(.withoutEndpoint("2 unhealthy, 1 drained")))
     let back = events(&watch, [view(0, .unhealthy), view(1, .unhealthy), view(2)])
     #expect(back == [.endpointReady, .poolRecovered])
-    #expect(look(&watch, []) == [.without(reason: "no endpoints")])
+    #expect(look(&watch, []) == [.pool(.withoutEndpoint("no endpoints"))])
   }
 
   @Test func freezingIsToldOnce() {
     var watch = FleetWatch()
     #expect(events(&watch, [view(0)], freeze: .operator) == [.weightsFrozen])
     #expect(look(&watch, [view(0)], freeze: .operator).isEmpty)
-    #expect(look(&watch, [view(0)], freeze: .mostHang) == [.frozen(.mostHang)])
-    #expect(look(&watch, [view(0)]) == [.unfrozen])
+    #expect(look(&watch, [view(0)], freeze: .mostHang) == [.pool(.frozen(.mostHang))])
+    #expect(look(&watch, [view(0)]) == [.pool(.unfrozen)])
     #expect(look(&watch, [view(0)]).isEmpty)
     #expect(events(&watch, [view(0)], freeze: .operator) == [.weightsFrozen])
   }
@@ -133,5 +133,18 @@ import Testing
     #expect(events(&watch, [view(0, port: 9), view(1)]).isEmpty)
     watch.keep(pools: [])
     #expect(events(&watch, [view(0, .unhealthy, port: 9), view(1)]).isEmpty)
+  }
+}
+
+extension FleetWatch.Change {
+  /// The event for hooks.
+  fileprivate var event: HookEvent? {
+    switch self {
+    case .pool(let state): state.event
+    case .endpoint(let address, _, let old, let new):
+      EndpointChange(
+        pool: "text", endpoint: address, old: old, new: new, readyCount: 0, count: 1
+      ).event
+    }
   }
 }

@@ -1,0 +1,55 @@
+// Endpoints and pools looked at once a tick: what changed since the last look, as transitions, with
+// what the workers' board says of it.
+package import Fleet
+package import Primitives
+
+/// Bounded by the fleet's size.
+package struct FleetObserver {
+  private var watch = FleetWatch()
+  private var ejections = EjectionWatch()
+
+  package init() {}
+
+  /// Forgets what is not in the fleet any more. To be called after a reload.
+  package mutating func keep(_ fleet: Fleet) {
+    watch.keep(pools: Set(fleet.pools.map(\.name)))
+    ejections.keep(endpointIndexes: Set(fleet.pools.flatMap { $0.endpoints.map(\.endpointIndex) }))
+  }
+
+  /// What changed. `eligibility` is the controller's word by endpoint index; `cause` the label of what led to
+  /// it, nil where there is none.
+  package mutating func look(
+    at pool: Pool, freeze: FreezeCause?, _ evidence: EvidenceBoard, now: Nanoseconds,
+    eligibility: (_ endpointIndex: Int) -> Eligibility,
+    cause: (_ endpointIndex: Int, Eligibility) -> String?
+  ) -> [Transition] {
+    let endpoints = pool.endpoints
+    var changes: [(change: FleetWatch.Change, readyCount: Int)] = []
+    watch.look(at: pool.name, freeze: freeze, count: endpoints.count) { position in
+      let endpointIndex = endpoints[position].endpointIndex
+      return FleetWatch.View(
+        endpointIndex: endpointIndex, address: endpoints[position].address,
+        eligibility: eligibility(endpointIndex),
+        isEjected: evidence.isEjected(endpointIndex),
+        ejectionCount: evidence.sum(.ejections, endpointIndex))
+    } _: {
+      changes.append(($0, $1))
+    }
+    return changes.map { change, readyCount in
+      switch change {
+      case .pool(let state): return .pool(PoolChange(pool: pool.name, state: state))
+      case .endpoint(let address, let endpointIndex, let old, let new):
+        var change = EndpointChange(
+          pool: pool.name, endpoint: address, old: old, new: new, readyCount: readyCount,
+          count: endpoints.count)
+        if new == .ejected {
+          change.ejection = ejections.begin(endpointIndex, evidence, now: now)
+        } else if new.takesNewExchanges {
+          change.readmission = ejections.end(endpointIndex, evidence, now: now)
+        }
+        change.cause = cause(endpointIndex, new)
+        return .endpoint(change)
+      }
+    }
+  }
+}

@@ -1,0 +1,77 @@
+// What the control thread finds out once a tick and notes in the journal, and who reads it there.
+import Controller
+import Events
+import Fleet
+import IO
+import Primitives
+
+extension Steelyard {
+  /// Notes what the boards show and what was heard of host names; then log and hooks are told.
+  func noteTransitions(now: Nanoseconds) {
+    for (index, pool) in controller.fleet.pools.enumerated() {
+      let changes = observer.look(
+        at: pool, freeze: controller.freeze(ofPool: index), evidence, now: now,
+        eligibility: { controller.endpoints[$0]?.eligibility ?? .ready },
+        cause: { causeLabel($0, $1) })
+      for change in changes { controller.journal.append(change, at: now) }
+    }
+    for change in names.watch.changes.entries(after: namesNoted) {
+      controller.journal.append(.hostName(change), at: now)
+    }
+    namesNoted = names.watch.changes.count
+    for each in events.write(controller.journal, to: log, wall: Clock.wall) {
+      hooks.offer(each, now: now, log)
+    }
+    writeDigests(now)
+  }
+
+  /// Why the controller has the endpoint out; nil where it does not say.
+  private func causeLabel(_ endpointIndex: Int, _ eligibility: Eligibility) -> String? {
+    switch eligibility {
+    case .unhealthy:
+      return controller.endpoints[endpointIndex]?.health?.statistics.failure?.kind.label
+    case .stalled:
+      guard case .stalled(let cause) = controller.endpoints[endpointIndex]?.watchdog.phase else {
+        return nil
+      }
+      return cause.label
+    default: return nil
+    }
+  }
+
+  /// Once a second: weights that moved by a factor of two within a minute, one line a pool, and
+  /// endpoints that reach their floor or leave it.
+  private func writeDigests(_ now: Nanoseconds) {
+    guard digest.isDue(now) else { return }
+    for pool in controller.fleet.pools {
+      let endpoints = pool.endpoints
+      let found = digest.look(at: pool.name, count: endpoints.count, now: now) { position in
+        let endpointIndex = endpoints[position].endpointIndex
+        return WeightDigest.View(
+          endpointIndex: endpointIndex, address: endpoints[position].address,
+          weight: controller.endpoints[endpointIndex]?.row.effective ?? 0,
+          isAtFloor: controller.isAtFloor(endpointIndex))
+      }
+      func why(_ endpointIndex: Int) -> String {
+        controller.explainedRow(endpointIndex, now: now)?.reasonText ?? ""
+      }
+      if let moved = found.moved {
+        log.write(
+          .info, "weights changed",
+          [
+            "pool": pool.name, "endpoints": moved.count, "most": "\(moved.address)",
+            "from": NumberWords.fixed(moved.from, 3), "to": NumberWords.fixed(moved.to, 3),
+            "why": why(moved.endpointIndex),
+          ])
+      }
+      for floor in found.floors {
+        log.write(
+          .info, floor.isReached ? "weight at its floor" : "weight above its floor",
+          [
+            "pool": pool.name, "endpoint": "\(floor.address)",
+            "weight": NumberWords.fixed(floor.weight, 3), "why": why(floor.endpointIndex),
+          ])
+      }
+    }
+  }
+}

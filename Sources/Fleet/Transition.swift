@@ -177,6 +177,12 @@ package struct EndpointChange: Sendable, Equatable {
     }
   }
 
+  /// The endpoint went out of service or came back. A drain is an operator's wish and no fault.
+  package var isTurn: Bool {
+    old.takesNewExchanges != new.takesNewExchanges
+      && ![old, new].contains { $0 == .draining || $0 == .drained }
+  }
+
   package init(
     pool: String, endpoint: SocketAddress, old: Eligibility, new: Eligibility, readyCount: Int,
     count: Int, ejection: Ejection? = nil, readmission: Readmission? = nil, cause: String? = nil

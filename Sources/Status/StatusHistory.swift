@@ -26,10 +26,14 @@ package struct StatusHistory: Sendable {
   package mutating func take(_ reading: StatusReading) {
     var next: [String: PoolHistory] = [:]
     next.reserveCapacity(reading.pools.count)
+    var turns: [String: [SocketAddress: Int]] = [:]
+    for change in reading.changes where change.isTurn {
+      turns[change.pool, default: [:]][change.endpoint, default: 0] += 1
+    }
     for pool in reading.pools {
       // Removed from the dictionary, so that its arrays change in place.
       var history = pools.removeValue(forKey: pool.name) ?? PoolHistory()
-      history.take(pool, now: reading.now)
+      history.take(pool, turns: turns[pool.name] ?? [:], now: reading.now)
       next[pool.name] = history
     }
     pools = next
@@ -69,13 +73,14 @@ struct PoolHistory: Sendable {
   private var usual = (seconds: 0.0, count: 0.0)
   private var begunAt: Nanoseconds?
 
-  mutating func take(_ pool: PoolReading, now: Nanoseconds) {
+  /// `turns` says how often each endpoint went out of service or came back since the last reading.
+  mutating func take(_ pool: PoolReading, turns: [SocketAddress: Int], now: Nanoseconds) {
     var next: [SocketAddress: EndpointHistory] = [:]
     next.reserveCapacity(pool.endpoints.count)
     totals = TrafficSums()
     for endpoint in pool.endpoints {
       var history = endpoints.removeValue(forKey: endpoint.address) ?? EndpointHistory()
-      history.take(endpoint, now: now)
+      history.take(endpoint, turns: turns[endpoint.address] ?? 0, now: now)
       totals.add(history)
       totals.inFlight += endpoint.inFlight
       next[endpoint.address] = history
@@ -184,13 +189,12 @@ struct EndpointHistory: Sendable {
   private(set) var reversals = EventTimes()
   private(set) var restarts = EventTimes()
   private static let reversalMin = 0.5
-  private var takesNew: Bool?
   private var lastRestarts: UInt64?
   /// The last extreme of the effective ÷ base weight, and the direction since.
   private var extreme: Double?
   private var direction = 0.0
 
-  mutating func take(_ reading: EndpointReading, now: Nanoseconds) {
+  mutating func take(_ reading: EndpointReading, turns: Int, now: Nanoseconds) {
     ended.take(Double(reading.ended), now: now)
     errors.take(Double(reading.errors), now: now)
     canceled.take(Double(reading.canceled), now: now)
@@ -208,11 +212,7 @@ struct EndpointHistory: Sendable {
       firstBytes = window
     }
     rateChart.append(ended.rate)
-    let takes = reading.eligibility.takesNewExchanges
-    // A drain is intended by an operator and no fault.
-    let isDrain = reading.eligibility == .draining || reading.eligibility == .drained
-    if let takesNew, takesNew != takes, !isDrain { turns.note(now) }
-    takesNew = isDrain ? nil : takes
+    for _ in 0..<turns { self.turns.note(now) }
     if let lastRestarts, reading.restarts > lastRestarts { restarts.note(now) }
     lastRestarts = reading.restarts
     noteWeight(reading.row, now)

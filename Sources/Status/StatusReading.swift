@@ -31,6 +31,8 @@ package struct StatusReading: Sendable {
   /// Why the last reload was rejected; nil: it was not.
   package var reloadFailure: String?
   package var pools: [PoolReading] = []
+  /// What the journal has of endpoints' states since the last reading.
+  package var changes: [EndpointChange] = []
 
   /// Creates an empty reading.
   package init(now: Nanoseconds, wall: Nanoseconds) {

@@ -31,6 +31,9 @@ extension Steelyard {
     var reading = StatusReader(state: state).reading()
     reading.uptime = now - startedAt
     reading.isReady = unreadiness == nil
+    reading.changes = controller.journal.news([.states], after: &statusCursor).entries.compactMap {
+      if case .endpoint(let change) = $0.transition { change } else { nil }
+    }
     reading.write = WriteAccess(rawValue: api.access.writing.rawValue) ?? .none
     return reading
   }

@@ -77,6 +77,8 @@ final class Steelyard {
   var mustEndStreams = false
   private var nextTick: Nanoseconds
   var status = StatusHistory()
+  /// What the status has read of the journal.
+  var statusCursor = Journal.Cursor()
   /// When the status takes its next reading.
   var statusDue: Nanoseconds
   let startedAt: Nanoseconds

@@ -22,7 +22,7 @@ import Testing
   @Test func anEjectionIsToldByAllThree() {
     var change = Self.change(.ready, .ejected)
     change.ejection = Ejection(
-      since: .zero, heardAt: .zero, reason: .refused, failures: 3, restsUntil: .seconds(9),
+      since: .zero, heardAt: .zero, reason: .refused, failures: 3, cooldownUntil: .seconds(9),
       trialFrom: .seconds(9))
     let ejected = Transition.endpoint(change)
     #expect(ejected.line?.message == "endpoint ejected" && ejected.line?.level == .warning)

@@ -13,6 +13,8 @@ struct World {
   /// Requests whose clients left while no endpoint had them.
   var leftQueue: UInt64 = 0
   var reloadFailure: String?
+  /// At the last reading.
+  private var states: [SocketAddress: Eligibility] = [:]
   private static let epoch = Nanoseconds.seconds(1_763_750_000)
 
   init(endpointCount: Int = 1) {
@@ -40,6 +42,13 @@ struct World {
       let state = endpoints[index].eligibility
       let isOut = [.ejected, .unhealthy, .stalled].contains(state)
       endpoints[index].outage = isOut ? state.label : nil
+      let address = endpoints[index].address
+      if let old = states.updateValue(state, forKey: address), old != state {
+        reading.changes.append(
+          EndpointChange(
+            pool: pool.name, endpoint: address, old: old, new: state, readyCount: 0,
+            count: endpoints.count))
+      }
     }
     var pool = pool
     reading.reloadFailure = reloadFailure

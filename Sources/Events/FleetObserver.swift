@@ -16,8 +16,8 @@ package struct FleetObserver {
     ejections.keep(endpointIndexes: Set(fleet.pools.flatMap { $0.endpoints.map(\.endpointIndex) }))
   }
 
-  /// What changed. `eligibility` is the controller's word by endpoint index; `cause` the label of what led to
-  /// it, nil where there is none.
+  /// What changed. `eligibility` is the controller's word; `cause` the label of what led to it, nil
+  /// where there is none.
   package mutating func look(
     at pool: Pool, freeze: FreezeCause?, _ evidence: EvidenceBoard, now: Nanoseconds,
     eligibility: (_ endpointIndex: Int) -> Eligibility,

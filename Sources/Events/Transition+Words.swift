@@ -90,7 +90,7 @@ extension VerdictChange {
   fileprivate var line: Transition.Line {
     Transition.Line(
       level: new.takesNewExchanges || new == .draining ? .info : .warning,
-      message: Journal.Lane.verdicts.message,
+      message: "eligibility changed",
       pairs: [
         "pool": pool, "endpoint": "\(endpoint)", "from": old.label, "to": new.label,
         "failure": failure?.kind.label ?? "none", "cause": cause?.label ?? "none",
@@ -145,7 +145,7 @@ extension ScrapeChange {
 extension CanaryEnd {
   fileprivate var line: Transition.Line {
     Transition.Line(
-      level: .debug, message: Journal.Lane.canaries.message,
+      level: .debug, message: "canary ended",
       pairs: [
         "pool": pool, "endpoint": "\(endpoint)", "result": result.label, "detail": detail,
         "seconds": NumberWords.fixed(seconds, 3), "good_in_row": goodInRow,
@@ -156,7 +156,7 @@ extension CanaryEnd {
 extension WeightChange {
   fileprivate var line: Transition.Line {
     Transition.Line(
-      level: .debug, message: Journal.Lane.weights.message,
+      level: .debug, message: "target weight changed",
       pairs: [
         "pool": pool, "endpoint": "\(endpoint)", "from": NumberWords.fixed(old, 3),
         "to": NumberWords.fixed(new, 3), "reason": row.reason.kind.label, "why": row.reasonText,

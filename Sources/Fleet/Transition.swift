@@ -1,4 +1,4 @@
-// What happens to a fleet while it runs, typed. `Journal` keeps it; the words for it are in `Events`.
+// What happens to a fleet while it runs, typed. `Journal` keeps it; `Events` has its words.
 package import Primitives
 
 /// One thing that happened.

@@ -221,7 +221,8 @@ def test_before_the_configuration_is_read_errors_are_plain(tmp_path):
 
 # What stands in docs/logs.md against what the sources write.
 
-CALL = re.compile(r"\blog\??\.write\(|\bself\.append\(|(?<!func )\bappend\((?=\.\w+, \")")
+CALL = re.compile(r"\blog\??\.write\(|\bself\.append\(|(?<!func )\bappend\((?=\.\w+, \")"
+                  r"|\bTransition\.Line\(")
 
 
 def calls():

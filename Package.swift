@@ -69,20 +69,20 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "control-bench", dependencies: ["Controller", "Fleet", "Primitives", "Simulation"],
-      path: "Sources/ControlBench", swiftSettings: strict),
+      path: "Benchmarks/ControlBench", swiftSettings: strict),
     .executableTarget(
       name: "exposition-bench", dependencies: ["CSystem", "Exposition"],
-      path: "Sources/ExpositionBench", swiftSettings: strict),
+      path: "Benchmarks/ExpositionBench", swiftSettings: strict),
     .executableTarget(
       name: "socket-race", dependencies: ["CSystem", "Demo", "IO", "Primitives"],
-      path: "Sources/SocketRace", swiftSettings: strict),
+      path: "Benchmarks/SocketRace", swiftSettings: strict),
     .executableTarget(
       name: "instruction-bench",
       dependencies: ["Balancer", "CSystem", "Exposition", "Fleet", "HTTP", "IO", "Primitives"],
-      path: "Sources/InstructionBench", swiftSettings: strict),
+      path: "Benchmarks/InstructionBench", swiftSettings: strict),
     .executableTarget(
       name: "load-bench", dependencies: ["CSystem", "HTTP", "IO", "Primitives"],
-      path: "Sources/LoadBench", swiftSettings: strict),
+      path: "Benchmarks/LoadBench", swiftSettings: strict),
     suite("IO", ["Primitives", "CSystem"]),
     suite("HTTP", ["Primitives"]),
     suite("Fleet", ["Primitives"]),

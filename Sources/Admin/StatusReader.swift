@@ -28,16 +28,16 @@ package struct StatusReader {
       $1.status >= 500 ? $0 &+ traffic.locals($1) : $0
     }
     reading.reloadFailure = state.reload.failure
-    let gates = state.admission.gates
+    let queues = state.admission.queues
     for (index, pool) in table.fleet.pools.enumerated() {
-      let gate = gates.first { $0.name == pool.name }
-      reading.pools.append(poolReading(index, pool, gate, table, now))
+      let queue = queues.first { $0.name == pool.name }
+      reading.pools.append(poolReading(index, pool, queue, table, now))
     }
     return reading
   }
 
   private func poolReading(
-    _ index: Int, _ pool: Pool, _ gate: PoolGate?, _ table: WeightTable, _ now: Nanoseconds
+    _ index: Int, _ pool: Pool, _ queue: PoolQueue?, _ table: WeightTable, _ now: Nanoseconds
   ) -> PoolReading {
     var reading = PoolReading(name: pool.name)
     let policy = state.controller.policy(ofPool: index)
@@ -47,10 +47,10 @@ package struct StatusReader {
     reading.isDryRun = policy.isDryRun
     reading.freeze = state.controller.freeze(ofPool: index)
     reading.panicRatio = pool.ejection.panicRatio
-    if let gate, pool.queue.concurrency != .unlimited {
+    if let queue, pool.queue.concurrency != .unlimited {
       reading.queue = QueueReading(
-        length: gate.waitingCount, limit: pool.queue.lengthMax,
-        oldestWait: gate.oldest.map { max(now - $0, .zero) } ?? .zero)
+        length: queue.waitingCount, limit: pool.queue.lengthMax,
+        oldestWait: queue.oldest.map { max(now - $0, .zero) } ?? .zero)
     }
     reading.demandRatio = state.controller.demand[index].ratio
     reading.isCapacityKnown = state.controller.demand[index].basis == .slots

@@ -23,7 +23,7 @@ extension Worker {
       table, tags: bindings.map(\.tag), pickBoard: context.pickBoard, context.admission, now: io.now
     )
     beginBudgets()
-    adoptGates()
+    adoptQueues()
     carryExchanges(from: pools)
     takeVerdicts(table)
     noteRoomEverywhere()

@@ -50,7 +50,7 @@ struct Worker: ~Copyable {
   var io: IOLoop
   var requests: HeadParser
   var responses: HeadParser
-  var slab: ChannelSlab
+  var slab: ConnectionSlab
   /// Clients that can be closed to make room.
   var reusable: ReusableClients
   /// Connections of clients.
@@ -91,10 +91,10 @@ struct Worker: ~Copyable {
   /// As the board has them, by index.
   var allowances: [UploadAllowance] = []
   /// As the board has them, by index.
-  var gates: [PoolGate] = []
-  /// The pool of each gate in the plan, −1 where it is gone.
-  var poolOfGate: [Int] = []
-  /// Gates at which there may be room.
+  var queues: [PoolQueue] = []
+  /// The pool of each queue in the plan, −1 where it is gone.
+  var poolOfQueue: [Int] = []
+  /// Queues at which there may be room.
   var isDue: [Bool] = []
   var isAnyDue = false
   var recheckAt = Nanoseconds.distantFuture
@@ -120,7 +120,7 @@ struct Worker: ~Copyable {
     requests = HeadParser(headBytesMax: limits.headBytesMax, fieldsMax: limits.fieldsMax)
     // Endpoints may send more than clients are allowed to.
     responses = HeadParser(fieldsMax: 200)
-    slab = ChannelSlab(capacity: limits.connectionsMax)
+    slab = ConnectionSlab(capacity: limits.connectionsMax)
     reusable = ReusableClients(slab.downstream, capacity: limits.connectionsMax)
     exchanges = ExchangeSlab(capacity: limits.connectionsMax)
     idle = IdleStore(endpointLimit: context.evidence.endpointLimit)
@@ -221,6 +221,23 @@ struct Worker: ~Copyable {
     // A paused upstream that has hung up still has bytes for us: they are read on.
     case .hangup, .none, .accepted, .woken: break
     }
+  }
+
+  /// The end of a turn: goes on with requests that are there already, and lets in who may begin.
+  mutating func finishTurn() {
+    admitWhereDue()
+    if io.isFull { acceptAgain() }
+    boundBuffers()
+    guard waiting.count > 0 else {
+      recheckAt = .distantFuture
+      return
+    }
+    if io.now >= recheckAt {
+      recheckAt = .distantFuture
+      recheckQueues()
+      admitWhereDue()
+    }
+    if recheckAt == .distantFuture { recheckAt = io.now + Self.recheckInterval }
   }
 
   // MARK: Identifiers

@@ -145,7 +145,7 @@ struct WorkerPlan {
     tables = [RouteTable](repeating: RouteTable([]), count: listeners.count)
     routes = []
     let scopes = takeLimits(of: fleet, admission)
-    let gates = admission.gates
+    let queues = admission.queues
     for (number, (listener, tag)) in zip(fleet.listeners, tags).enumerated() {
       listeners[Int(tag)] = Listener(
         routesStart: routes.count, headTimeout: listener.headTimeout,
@@ -185,7 +185,7 @@ struct WorkerPlan {
         endAfter: pool.onMarkedDown.endAfter,
         keepAlive: pool.keepAlive, host: Array((pool.host ?? "").utf8), key: KeyPlan(pool),
         affinity: Affinity(pool), proxyHeader: pool.proxyProtocol,
-        queue: PlannedQueue(pool, gates: gates), limits: scopes.range(of: .pool(index)),
+        queue: PlannedQueue(pool, queues: queues), limits: scopes.range(of: .pool(index)),
         refusals: admission.refusals(of: pool.name), traffic: admission.traffic(of: pool.name),
         allowance: admission.allowance(of: pool.name), allowanceMax: UploadAllowance.limit(pool))
     }

@@ -151,7 +151,7 @@ package struct ProbeDriver: ~Copyable {
   private func sendProxyHeader(_ version: ProxyHeader, _ id: ConnectionID, _ io: inout IOLoop) {
     if version == .none { return }
     withUnsafeTemporaryAllocation(byteCount: 32, alignment: 1) { room in
-      var writer = HeadWriter(room)
+      var writer = ByteWriter(room)
       if version == .v1 {
         ProxyProtocol.writeLine(nil, to: &writer)
       } else {

@@ -49,7 +49,7 @@ package enum EventLine {
   package static func write(
     _ format: LogPolicy.Format, _ level: LogPolicy.Level, _ message: String,
     _ pairs: KeyValuePairs<String, any LogValue>, at wall: Nanoseconds,
-    to writer: inout HeadWriter
+    to writer: inout ByteWriter
   ) {
     assert(pairs.count <= 24)
     let isJSON = format == .json
@@ -84,7 +84,7 @@ package enum EventLine {
     }
   }
 
-  private static func append(_ text: String, to writer: inout HeadWriter) {
+  private static func append(_ text: String, to writer: inout ByteWriter) {
     var text = text
     text.withUTF8 { writer.append(UnsafeRawBufferPointer($0)) }
   }
@@ -92,7 +92,7 @@ package enum EventLine {
   /// As much of the value as there is room for; escaped, a byte may become six.
   private static func append(
     value: String, _ format: LogPolicy.Format, isQuoted: Bool, rest: Int,
-    to writer: inout HeadWriter
+    to writer: inout ByteWriter
   ) {
     let end = byteCountMax - reserve * (rest + 1)
     var limit = valueBytesMax

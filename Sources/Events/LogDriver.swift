@@ -103,7 +103,7 @@ package final class LogDriver {
   private func append(
     _ level: LogPolicy.Level, _ message: String, _ pairs: KeyValuePairs<String, any LogValue>
   ) {
-    var line = HeadWriter(room)
+    var line = ByteWriter(room)
     EventLine.write(policy.format, level, message, pairs, at: Clock.wall, to: &line)
     if ring.append(line.written) {
       lineCounts[level, default: 0] += 1

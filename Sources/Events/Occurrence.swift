@@ -80,7 +80,7 @@ package struct Occurrence: Sendable, Equatable {
       return withUnsafeTemporaryAllocation(
         byteCount: 6 * value.utf8.count + 2, alignment: 1
       ) { room in
-        var writer = HeadWriter(room)
+        var writer = ByteWriter(room)
         var value = value
         writer.append("\"")
         value.withUTF8 { writer.append(json: UnsafeRawBufferPointer($0)) }

@@ -2,7 +2,7 @@
 // logfmt values, and nginx's escape for its combined format.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
-extension HeadWriter {
+extension ByteWriter {
   /// The inside of a JSON string: quotes, backslashes, control characters (C0, DEL, C1) and what
   /// some programs take for a line's end (U+2028, U+2029) are escaped, other valid UTF-8 stays,
   /// each other byte becomes U+FFFD.

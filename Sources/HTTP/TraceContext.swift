@@ -57,7 +57,7 @@ public enum RequestID {
   }
 
   /// Appends it as version 00.
-  public func write(to writer: inout HeadWriter) {
+  public func write(to writer: inout ByteWriter) {
     withUnsafeTemporaryAllocation(byteCount: Self.byteCount, alignment: 8) { room in
       guard let base = room.baseAddress else { return }
       base.storeBytes(of: 0x30, as: UInt8.self)

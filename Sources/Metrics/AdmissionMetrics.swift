@@ -7,7 +7,7 @@ import Primitives
 
 struct AdmissionMetrics {
   private let fleet: Fleet
-  private let gates: [(labels: Labels, gate: PoolGate, lengthMax: Int)]
+  private let queues: [(labels: Labels, queue: PoolQueue, lengthMax: Int)]
   private let refusals: [(labels: Labels, counts: RefusalCounts)]
   private let limits: [(labels: Labels, table: RateTable)]
   private let now: Nanoseconds
@@ -15,12 +15,12 @@ struct AdmissionMetrics {
   init(_ board: AdmissionBoard, _ fleet: Fleet, now: Nanoseconds) {
     self.fleet = fleet
     self.now = now
-    let known = board.gates
-    gates = fleet.pools.compactMap { pool in
+    let known = board.queues
+    queues = fleet.pools.compactMap { pool in
       guard pool.queue.concurrency != .unlimited,
-        let gate = known.first(where: { $0.name == pool.name })
+        let queue = known.first(where: { $0.name == pool.name })
       else { return nil }
-      return (Labels(["pool": pool.name]), gate, pool.queue.lengthMax)
+      return (Labels(["pool": pool.name]), queue, pool.queue.lengthMax)
     }
     refusals = fleet.pools.map { (Labels(["pool": $0.name]), board.refusals(of: $0.name)) }
     limits = RateScope.all(of: fleet).flatMap { scope in
@@ -35,19 +35,19 @@ struct AdmissionMetrics {
 
   func write(to writer: inout MetricsWriter) {
     writer.open(.queueLength)
-    for (labels, gate, _) in gates { writer.sample(gate.waitingCount, labels) }
+    for (labels, queue, _) in queues { writer.sample(queue.waitingCount, labels) }
     writer.open(.queueLengthLimit)
-    for (labels, _, lengthMax) in gates { writer.sample(lengthMax, labels) }
+    for (labels, _, lengthMax) in queues { writer.sample(lengthMax, labels) }
     writer.open(.queueOldestWaitSeconds)
-    for (labels, gate, _) in gates {
-      writer.sample(gate.oldest.map { max(0, (now - $0).seconds) } ?? 0, labels)
+    for (labels, queue, _) in queues {
+      writer.sample(queue.oldest.map { max(0, (now - $0).seconds) } ?? 0, labels)
     }
     writer.open(.queueWaitSeconds)
-    for (labels, gate, _) in gates { writer.histogram(gate.waits, labels) }
+    for (labels, queue, _) in queues { writer.histogram(queue.waits, labels) }
     writer.open(.queueRequestsTotal)
-    let outcomes = Labels.each(PoolGate.Outcome.self, "outcome", \.label)
-    for (labels, gate, _) in gates {
-      for (outcome, label) in outcomes { writer.sample(gate.sum(outcome), labels, label) }
+    let outcomes = Labels.each(PoolQueue.Outcome.self, "outcome", \.label)
+    for (labels, queue, _) in queues {
+      for (outcome, label) in outcomes { writer.sample(queue.sum(outcome), labels, label) }
     }
     writer.open(.poolRefusalsTotal)
     let reasons = Labels.each(RefusalCounts.Reason.self, "reason", \.label)

@@ -61,7 +61,7 @@ import Testing
     exchange.pointee.endsAt = .zero
     exchange.pointee.tried.insert(3)
     exchange.pointee.pickKey = PickKey(hash: 1, session: 2)
-    exchange.pointee.admission.gate = 4
+    exchange.pointee.admission.queue = 4
     exchange.pointee.admission.occupied = 5
     exchange.pointee.kept.status = 503
     slab.end(first)
@@ -79,7 +79,7 @@ import Testing
     #expect(next.pointee.status == 0 && next.pointee.contentCount == 0)
     #expect(next.pointee.endsAt == .distantFuture && next.pointee.tried.isEmpty)
     #expect(next.pointee.pickKey == PickKey() && next.pointee.kept.status == 0)
-    #expect(next.pointee.admission.gate == -1 && next.pointee.admission.occupied == -1)
+    #expect(next.pointee.admission.queue == -1 && next.pointee.admission.occupied == -1)
     let hasLease = next.pointee.lease != nil
     #expect(!hasLease)
   }

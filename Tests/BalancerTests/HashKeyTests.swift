@@ -172,7 +172,7 @@ private struct KeyRow: Sendable, CustomTestStringConvertible {
     let affinity = try #require(Affinity(pool))
     let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 1_024, alignment: 1)
     defer { room.deallocate() }
-    var writer = HeadWriter(room)
+    var writer = ByteWriter(room)
     affinity.write(position, to: &writer)
     return String(decoding: writer.written, as: UTF8.self)
   }

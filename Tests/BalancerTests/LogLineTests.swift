@@ -6,11 +6,11 @@ import Testing
 @testable import Balancer
 
 private func written(
-  _ room: Int = LogLine.byteCountMax, _ body: (inout HeadWriter) -> Void
+  _ room: Int = LogLine.byteCountMax, _ body: (inout ByteWriter) -> Void
 ) -> String? {
   let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: room, alignment: 8)
   defer { memory.deallocate() }
-  var writer = HeadWriter(memory)
+  var writer = ByteWriter(memory)
   body(&writer)
   return writer.hasOverflowed ? nil : String(decoding: writer.written, as: UTF8.self)
 }

@@ -15,7 +15,7 @@ import Testing
   }
 
   @Test func theLongestIdleComesFirst() {
-    let slab = ChannelSlab(capacity: 5)
+    let slab = ConnectionSlab(capacity: 5)
     var clients = ReusableClients(slab.downstream, capacity: 5)
     for index in [3, 0, 4, 1] { clients.append(index, .idle) }
     clients.append(3, .idle)
@@ -29,7 +29,7 @@ import Testing
   }
 
   @Test func aClientIsInOneListAtMost() {
-    let slab = ChannelSlab(capacity: 3)
+    let slab = ConnectionSlab(capacity: 3)
     var clients = ReusableClients(slab.downstream, capacity: 3)
     clients.append(0, .silent)
     clients.append(2, .silent)

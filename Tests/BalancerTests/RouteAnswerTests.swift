@@ -8,7 +8,7 @@ import Testing
 private func text(_ answer: RouteAnswer, target: String = "/", isHead: Bool = false) -> String {
   let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 4_096, alignment: 8)
   defer { room.deallocate() }
-  var writer = HeadWriter(room)
+  var writer = ByteWriter(room)
   Array("DATE".utf8).withUnsafeBytes { date in
     Array(target.utf8).withUnsafeBytes { target in
       answer.write(to: &writer, date: date, target: target, isHead: isHead, closes: false)
@@ -69,7 +69,7 @@ private func text(_ answer: RouteAnswer, target: String = "/", isHead: Bool = fa
     let bytes = Array("GET \(target) HTTP/1.1\r\nHost: h.example\r\nA: b\r\n\r\n".utf8)
     let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 4_096, alignment: 8)
     defer { room.deallocate() }
-    var writer = HeadWriter(room)
+    var writer = ByteWriter(room)
     bytes.withUnsafeBytes { bytes in
       #expect(parser.parse(bytes, into: &head) == .complete)
       Array("10.0.0.9".utf8).withUnsafeBytes { client in

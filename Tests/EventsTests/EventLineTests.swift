@@ -13,7 +13,7 @@ private func line(
   let room = UnsafeMutableRawBufferPointer.allocate(
     byteCount: EventLine.byteCountMax, alignment: 8)
   defer { room.deallocate() }
-  var writer = HeadWriter(room)
+  var writer = ByteWriter(room)
   EventLine.write(format, .warning, message, pairs, at: .milliseconds(86_400_007), to: &writer)
   #expect(!writer.hasOverflowed)
   return String(decoding: writer.written, as: UTF8.self)

@@ -2,10 +2,10 @@ import FoundationEssentials
 import HTTP
 import Testing
 
-private func written(_ body: (inout HeadWriter) -> Void) -> String? {
+private func written(_ body: (inout ByteWriter) -> Void) -> String? {
   let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 1_024, alignment: 8)
   defer { memory.deallocate() }
-  var writer = HeadWriter(memory)
+  var writer = ByteWriter(memory)
   body(&writer)
   return writer.hasOverflowed ? nil : String(decoding: writer.written, as: UTF8.self)
 }

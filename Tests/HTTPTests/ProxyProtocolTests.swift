@@ -7,10 +7,10 @@ private func parse(_ bytes: [UInt8]) -> ProxyProtocol.Verdict {
 }
 
 private func written(
-  _ write: (inout HeadWriter) -> Void
+  _ write: (inout ByteWriter) -> Void
 ) -> [UInt8] {
   withUnsafeTemporaryAllocation(byteCount: 256, alignment: 8) { room in
-    var writer = HeadWriter(room)
+    var writer = ByteWriter(room)
     write(&writer)
     return Array(writer.written)
   }

@@ -16,7 +16,7 @@ private let span = "00f067aa0ba902b7"
     #expect(parent.traceHigh == 0x4bf9_2f35_77b3_4da6 && parent.span == 0x00f0_67aa_0ba9_02b7)
     #expect(parent.flags == 1)
     let written = withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { room in
-      var writer = HeadWriter(room)
+      var writer = ByteWriter(room)
       parent.write(to: &writer)
       return String(decoding: writer.written, as: UTF8.self)
     }

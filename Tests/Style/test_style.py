@@ -48,7 +48,7 @@ CALLS = {
 OURS = set(ROOMS) | {"CSystem", "CYAML", "CZlib"}
 # Files that may touch I/O in rooms whose decisions are pure.
 MAY_IMPORT_IO = re.compile(
-    r"(Driver|Worker(\+\w+|Plan|Control|Wakeups)?|Channel|\bExchange|Balancer|HTTPDate|StreamIDs|World|Terminal)\.swift$")
+    r"(Driver|Worker(\+\w+|Plan|Control|Wakeups)?|\bExchange|Balancer|HTTPDate|StreamIDs|Downstream|Upstream|ConnectionSlab|IdleStore|World|Terminal)\.swift$")
 # What the words of a HOT PATH line rule out.
 COLD = {
     "no lock": r"\bMutex\b|\.withLock\b",

@@ -15,7 +15,7 @@ package final class AdmissionBoard: Sendable {
   private struct State {
     /// An index is never assigned to another pool: an exchange may still hold a permit of its
     /// queue.
-    var gates: [PoolGate] = []
+    var queues: [PoolQueue] = []
     var tables: [String: RateTable] = [:]
     var refusals: [String: RefusalCounts] = [:]
     var traffic: [String: PoolTraffic] = [:]
@@ -34,7 +34,7 @@ package final class AdmissionBoard: Sendable {
   }
 
   /// All queues since start, at their indices.
-  package var gates: [PoolGate] { state.withLock { $0.gates } }
+  package var queues: [PoolQueue] { state.withLock { $0.queues } }
 
   /// Creates what the fleet needs, keeps what has the same name, and forgets buckets of other
   /// limits. Call before the fleet is published. Allocates.
@@ -42,8 +42,8 @@ package final class AdmissionBoard: Sendable {
     let scopes = RateScope.all(of: fleet)
     state.withLock { state in
       for pool in fleet.pools where pool.queue.concurrency != .unlimited {
-        if state.gates.contains(where: { $0.name == pool.name }) { continue }
-        state.gates.append(PoolGate(name: pool.name, workerCount: workerCount))
+        if state.queues.contains(where: { $0.name == pool.name }) { continue }
+        state.queues.append(PoolQueue(name: pool.name, workerCount: workerCount))
       }
       var tables: [String: RateTable] = [:]
       for scope in scopes {

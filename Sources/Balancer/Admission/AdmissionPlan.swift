@@ -25,8 +25,8 @@ struct PlannedLimit {
 
 /// A pool's queue as a worker uses it.
 struct PlannedQueue {
-  /// Index of the gate; −1 where nobody ever waits.
-  var gate = -1
+  /// The index of the pool's queue; −1 where nobody ever waits.
+  var index = -1
   var concurrency = QueuePolicy.Concurrency.unlimited
   var lengthMax = 0
   var timeout = Nanoseconds.zero
@@ -36,9 +36,9 @@ struct PlannedQueue {
   var header: [UInt8] = []
   var values: [(text: [UInt8], level: Int)] = []
 
-  init(_ pool: Pool, gates: [PoolGate]) {
+  init(_ pool: Pool, queues: [PoolQueue]) {
     let policy = pool.queue
-    gate = gates.firstIndex { $0.name == pool.name } ?? -1
+    index = queues.firstIndex { $0.name == pool.name } ?? -1
     concurrency = policy.concurrency
     lengthMax = policy.lengthMax
     timeout = policy.timeout

@@ -9,7 +9,7 @@ import Primitives
 
 /// What an exchange holds, and how it waits.
 struct AdmissionState {
-  private var gateIndex: Int32 = -1
+  private var queueIndex: Int32 = -1
   private var occupiedSlot: Int32 = -1
   private var levelIndex: Int8 = 0
   var isWaiting = false
@@ -19,9 +19,9 @@ struct AdmissionState {
   var holdsPermit = false
 
   /// Of the pool's queue; −1 where there is none.
-  var gate: Int {
-    get { Int(gateIndex) }
-    set { gateIndex = Int32(truncatingIfNeeded: newValue) }
+  var queue: Int {
+    get { Int(queueIndex) }
+    set { queueIndex = Int32(truncatingIfNeeded: newValue) }
   }
   var level: Int {
     get { Int(levelIndex) }
@@ -54,7 +54,7 @@ extension Worker {
     case .uncounted: break
     case .refused:
       context.metrics.countLocal(worker: workerIndex, .tooManyConnections)
-      var writer = HeadWriter(scratch)
+      var writer = ByteWriter(scratch)
       LocalReason.tooManyConnections.write(
         to: &writer, date: date.current(turn: turn), isHead: false, closes: true, retryAfter: 1)
       io.send(id.connection, writer.written)

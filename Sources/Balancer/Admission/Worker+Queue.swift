@@ -23,30 +23,30 @@ extension Worker {
   /// upstream lies in the replay block.
   mutating func admit(_ id: ExchangeID) {
     let state = exchanges[id]
-    guard let pool = state.pointee.pool, plan.pools[pool].queue.gate >= 0 else {
+    guard let pool = state.pointee.pool, plan.pools[pool].queue.index >= 0 else {
       attempt(id)
       return
     }
-    let gate = plan.pools[pool].queue.gate
-    state.pointee.admission.gate = gate
+    let queue = plan.pools[pool].queue.index
+    state.pointee.admission.queue = queue
     switch plan.pools[pool].queue.concurrency {
     case .unlimited: attempt(id)
     case .total(let limit):
-      if gates[gate].waitingCount == 0, gates[gate].tryEnter(limit) {
+      if queues[queue].waitingCount == 0, queues[queue].tryEnter(limit) {
         state.pointee.admission.holdsPermit = true
         noteAdmission(id)
         attempt(id)
       } else {
         wait(id, pool)
       }
-    case .slots: if gates[gate].waitingCount == 0 { attempt(id) } else { wait(id, pool) }
+    case .slots: if queues[queue].waitingCount == 0 { attempt(id) } else { wait(id, pool) }
     }
   }
 
   /// Waits where no endpoint has a free slot. False where it is not for that that there is none.
   mutating func waitsForSlot(_ id: ExchangeID) -> Bool {
     let state = exchanges[id]
-    guard state.pointee.admission.gate >= 0, let pool = state.pointee.pool, hasRoom(pool),
+    guard state.pointee.admission.queue >= 0, let pool = state.pointee.pool, hasRoom(pool),
       plan.pools[pool].picker.isFull
     else { return false }
     wait(id, pool)
@@ -55,25 +55,25 @@ extension Worker {
 
   private mutating func wait(_ id: ExchangeID, _ pool: Int) {
     let state = exchanges[id]
-    let gate = state.pointee.admission.gate
-    guard gates[gate].tryWait(plan.pools[pool].queue.lengthMax) else {
-      gates[gate].count(.full, worker: workerIndex)
+    let queue = state.pointee.admission.queue
+    guard queues[queue].tryWait(plan.pools[pool].queue.lengthMax) else {
+      queues[queue].count(.full, worker: workerIndex)
       answerFailed(id, .queueFull)
       return
     }
     state.pointee.admission.isWaiting = true
     waiting.insert(
-      id.index, line: gate, level: state.pointee.admission.level,
+      id.index, line: queue, level: state.pointee.admission.level,
       arrivedAt: state.pointee.arrivedAt)
-    publishHead(gate)
+    publishHead(queue)
     setClientDeadline(clientID(id), io.now + plan.pools[pool].queue.timeout)
     // There is nobody yet to take the rest of the request.
     if !state.pointee.request.isComplete { io.setPaused(clientID(id).connection, true) }
-    noteRoom(gate)
+    noteRoom(queue)
   }
 
-  private mutating func publishHead(_ gate: Int) {
-    gates[gate].publish(waiting.key(gate), oldest: waiting.oldest(gate), worker: workerIndex)
+  private mutating func publishHead(_ queue: Int) {
+    queues[queue].publish(waiting.key(queue), oldest: waiting.oldest(queue), worker: workerIndex)
   }
 
   /// Counts an exchange that is let in, once.
@@ -81,7 +81,7 @@ extension Worker {
     let state = exchanges[id]
     guard !state.pointee.admission.isAdmitted else { return }
     state.pointee.admission.isAdmitted = true
-    gates[state.pointee.admission.gate].countAdmitted(
+    queues[state.pointee.admission.queue].countAdmitted(
       after: io.now - state.pointee.arrivedAt, worker: workerIndex)
   }
 
@@ -90,22 +90,22 @@ extension Worker {
   /// Takes the exchange out of the line.
   mutating func stopWaiting(_ id: ExchangeID) {
     let state = exchanges[id]
-    let gate = state.pointee.admission.gate
+    let queue = state.pointee.admission.queue
     state.pointee.admission.isWaiting = false
     state.pointee.admittedAt = io.now
     waiting.remove(id.index)
-    gates[gate].stopWaiting()
-    publishHead(gate)
+    queues[queue].stopWaiting()
+    publishHead(queue)
     setClientDeadline(clientID(id), nil)
     // Who is first now may be elsewhere.
-    noteRoom(gate)
+    noteRoom(queue)
   }
 
   /// It waited too long. False where it does not wait.
   mutating func queueTimeout(_ id: ExchangeID) -> Bool {
     let state = exchanges[id]
     guard state.pointee.admission.isWaiting else { return false }
-    gates[state.pointee.admission.gate].count(.timeout, worker: workerIndex)
+    queues[state.pointee.admission.queue].count(.timeout, worker: workerIndex)
     stopWaiting(id)
     answerFailed(id, .queueTimeout)
     return true
@@ -114,16 +114,16 @@ extension Worker {
   /// The exchange is over, or its client is gone: gives back what it holds.
   mutating func leaveAdmission(_ id: ExchangeID) {
     let state = exchanges[id]
-    let gate = state.pointee.admission.gate
-    guard gate >= 0 else { return }
+    let queue = state.pointee.admission.queue
+    guard queue >= 0 else { return }
     if state.pointee.admission.isWaiting {
-      gates[gate].count(.canceled, worker: workerIndex)
+      queues[queue].count(.canceled, worker: workerIndex)
       stopWaiting(id)
     }
     leaveSlot(id)
     if state.pointee.admission.holdsPermit {
-      gates[gate].leave()
-      noteRoom(gate)
+      queues[queue].leave()
+      noteRoom(queue)
     }
   }
 
@@ -134,13 +134,13 @@ extension Worker {
     guard endpointIndex >= 0 else { return }
     state.pointee.admission.occupied = -1
     context.admission.slots.leave(endpointIndex)
-    noteRoom(state.pointee.admission.gate)
+    noteRoom(state.pointee.admission.queue)
   }
 
   /// There may be room: looked at when the turn ends, not in the middle of another exchange.
-  private mutating func noteRoom(_ gate: Int) {
-    if gates[gate].waitingCount > 0 {
-      isDue[gate] = true
+  private mutating func noteRoom(_ queue: Int) {
+    if queues[queue].waitingCount > 0 {
+      isDue[queue] = true
       isAnyDue = true
     }
   }
@@ -149,65 +149,54 @@ extension Worker {
 
   /// All lines are to be looked at: another worker rang, or there is a new table.
   mutating func noteRoomEverywhere() {
-    for gate in gates.indices where waiting.count(gate) > 0 {
-      isDue[gate] = true
+    for queue in queues.indices where waiting.count(queue) > 0 {
+      isDue[queue] = true
       isAnyDue = true
     }
   }
 
-  /// The end of a turn: goes on with requests that are there already, and lets in who may begin.
-  mutating func finishTurn() {
-    letInWhereDue()
-    if io.isFull { acceptAgain() }
-    boundBuffers()
-    guard waiting.count > 0 else {
-      recheckAt = .distantFuture
-      return
+  /// Admits exchanges of every queue, whether or not room was noted there.
+  mutating func recheckQueues() {
+    for queue in queues.indices where waiting.count(queue) > 0 {
+      admitWaiting(queue, isRecheck: true)
     }
-    if io.now >= recheckAt {
-      recheckAt = .distantFuture
-      for gate in gates.indices where waiting.count(gate) > 0 {
-        admitWaiting(gate, isRecheck: true)
-      }
-      letInWhereDue()
-    }
-    if recheckAt == .distantFuture { recheckAt = io.now + Self.recheckInterval }
   }
 
-  private mutating func letInWhereDue() {
+  /// Resumes clients with a request in their input, and admits where a permit may be free.
+  mutating func admitWhereDue() {
     while true {
       while let id = runnable.popLast() { resumeInput(id) }
       guard isAnyDue else { return }
       isAnyDue = false
-      for gate in gates.indices where isDue[gate] {
-        isDue[gate] = false
-        admitWaiting(gate, isRecheck: false)
+      for queue in queues.indices where isDue[queue] {
+        isDue[queue] = false
+        admitWaiting(queue, isRecheck: false)
       }
     }
   }
 
   /// Lets in from a pool's line as many as there is room for.
-  private mutating func admitWaiting(_ gate: Int, isRecheck: Bool) {
-    let pool = poolOfGate[gate]
-    while let worker = gates[gate].nextWorker {
+  private mutating func admitWaiting(_ queue: Int, isRecheck: Bool) {
+    let pool = poolOfQueue[queue]
+    while let worker = queues[queue].nextWorker {
       if worker != workerIndex {
         // What waits for a pool that is gone is answered where it waits, with the new plan.
         if pool >= 0, hasQueueRoom(pool) { wakeups.wake(worker) }
         return
       }
-      guard pool >= 0, let index = waiting.first(gate) else { return }
+      guard pool >= 0, let index = waiting.first(queue) else { return }
       let id = exchanges.id(at: index)
       switch plan.pools[pool].queue.concurrency {
       case .unlimited: noteAdmission(id)
       case .total(let limit):
-        guard gates[gate].tryEnter(limit) else { return }
+        guard queues[queue].tryEnter(limit) else { return }
         exchanges[id].pointee.admission.holdsPermit = true
         noteAdmission(id)
       case .slots:
         // Without an endpoint that may be used at all, waiting is of no use: `attempt` says so.
         if occupySlot(id, pool) == nil, plan.pools[pool].picker.isFull { return }
       }
-      if isRecheck { gates[gate].countRescue(worker: workerIndex) }
+      if isRecheck { queues[queue].countRescue(worker: workerIndex) }
       stopWaiting(id)
       attempt(id)
     }
@@ -216,7 +205,7 @@ extension Worker {
   private mutating func hasQueueRoom(_ pool: Int) -> Bool {
     switch plan.pools[pool].queue.concurrency {
     case .unlimited: return true
-    case .total(let limit): return gates[plan.pools[pool].queue.gate].runningCount < limit
+    case .total(let limit): return queues[plan.pools[pool].queue.index].runningCount < limit
     case .slots:
       setRoom(pool)
       return plan.pools[pool].picker.hasRoom

@@ -104,7 +104,7 @@ extension Worker {
         source: client, sourcePort: port, destination: local.address,
         destinationPort: local.port)
     }
-    var writer = HeadWriter(scratch)
+    var writer = ByteWriter(scratch)
     switch version {
     case .none: return
     case .v1: ProxyProtocol.writeLine(connection, to: &writer)

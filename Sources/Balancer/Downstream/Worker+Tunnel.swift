@@ -17,7 +17,7 @@ extension Worker {
     let state = slab.downstream + clientID(exchangeID).index
     let exchange = exchanges[exchangeID]
     let other = slab.upstream + upstream.index
-    var writer = HeadWriter(scratch)
+    var writer = ByteWriter(scratch)
     let forwarded = ForwardedResponse(
       head: head, fields: responses.table(in: bytes), isChunked: false, confirmsKeepAlive: false,
       closes: false,

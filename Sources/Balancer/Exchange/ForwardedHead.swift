@@ -40,7 +40,7 @@ struct ForwardedRequest {
   var rewrite: [UInt8] = []
   var matchedCount = 0
 
-  func write(to writer: inout HeadWriter) {
+  func write(to writer: inout ByteWriter) {
     guard let base = fields.bytes.baseAddress else { return }
     writer.append(base + head.start, head.methodEnd - head.start)
     writer.append(" ")
@@ -67,7 +67,7 @@ struct ForwardedRequest {
   }
 
   /// Path and query in origin form, the matched part of the path replaced.
-  private func writeTarget(to writer: inout HeadWriter) {
+  private func writeTarget(to writer: inout ByteWriter) {
     var start = head.targetStart
     if !rewrite.isEmpty, !head.isAsterisk {
       writer.append(rewrite)
@@ -80,7 +80,7 @@ struct ForwardedRequest {
   }
 
   private func writeKept(
-    to writer: inout HeadWriter, dropsHost: Bool
+    to writer: inout ByteWriter, dropsHost: Bool
   ) {
     var run = FieldRun()
     for index in 0..<fields.count {
@@ -110,7 +110,7 @@ struct ForwardedRequest {
   }
 
   private func writeForwarded(
-    to writer: inout HeadWriter, hasHost: Bool
+    to writer: inout ByteWriter, hasHost: Bool
   ) {
     writer.append("X-Forwarded-For: ")
     if client.isPeerTrusted { writeForwardedFor(to: &writer) }
@@ -135,7 +135,7 @@ struct ForwardedRequest {
   }
 
   /// What a trusted peer says of those before it.
-  private func writeForwardedFor(to writer: inout HeadWriter) {
+  private func writeForwardedFor(to writer: inout ByteWriter) {
     for index in 0..<fields.count where fields[index].name == .xForwardedFor {
       let field = fields[index]
       if field.valueStart == field.valueEnd { continue }
@@ -144,7 +144,7 @@ struct ForwardedRequest {
     }
   }
 
-  private func writeIdentifiers(to writer: inout HeadWriter) {
+  private func writeIdentifiers(to writer: inout ByteWriter) {
     if !client.requestID.isEmpty {
       writer.append("X-Request-Id: ")
       writer.append(client.requestID)
@@ -188,7 +188,7 @@ struct ResponseFields {
   /// The endpoint that answered.
   var servedBy: (address: IPAddress, port: UInt16)?
 
-  func write(to writer: inout HeadWriter) {
+  func write(to writer: inout ByteWriter) {
     if !requestID.isEmpty {
       writer.append("X-Request-Id: ")
       writer.append(requestID)
@@ -219,13 +219,13 @@ struct ForwardedResponse {
   /// For an answer that came without (RFC 9110 §6.6.1); empty: none is added.
   var date = UnsafeRawBufferPointer(start: nil, count: 0)
 
-  func write(to writer: inout HeadWriter) {
+  func write(to writer: inout ByteWriter) {
     writePassed(to: &writer)
     writeOwn(to: &writer)
   }
 
   /// The status line and the fields that are passed on. Further field lines may follow.
-  func writePassed(to writer: inout HeadWriter) {
+  func writePassed(to writer: inout ByteWriter) {
     guard let base = fields.bytes.baseAddress else { return }
     writer.append("HTTP/1.1 ")
     // The three digits of the status, as they came.
@@ -248,7 +248,7 @@ struct ForwardedResponse {
   }
 
   /// The fields of ours and the end of the head.
-  func writeOwn(to writer: inout HeadWriter) {
+  func writeOwn(to writer: inout ByteWriter) {
     if isChunked { writer.append("Transfer-Encoding: chunked\r\n") }
     added.write(to: &writer)
     if !date.isEmpty {
@@ -275,7 +275,7 @@ private struct FieldRun {
   @inline(__always)
   mutating func add(
     _ field: Field, isDropped: Bool, from bytes: UnsafeRawBufferPointer,
-    to writer: inout HeadWriter
+    to writer: inout ByteWriter
   ) {
     if isDropped || Int(field.start) != end {
       self.end(from: bytes, to: &writer)
@@ -285,7 +285,7 @@ private struct FieldRun {
   }
 
   @inline(__always)
-  mutating func end(from bytes: UnsafeRawBufferPointer, to writer: inout HeadWriter) {
+  mutating func end(from bytes: UnsafeRawBufferPointer, to writer: inout ByteWriter) {
     if end > start, let base = bytes.baseAddress { writer.append(base + start, end - start) }
     end = start
   }

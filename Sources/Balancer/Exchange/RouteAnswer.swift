@@ -47,7 +47,7 @@ struct RouteAnswer {
   /// Writes the whole answer, without its body for HEAD. `target` is path and query as received;
   /// the parser has ensured that nothing in them ends a field line.
   func write(
-    to writer: inout HeadWriter, date: UnsafeRawBufferPointer, target: UnsafeRawBufferPointer,
+    to writer: inout ByteWriter, date: UnsafeRawBufferPointer, target: UnsafeRawBufferPointer,
     isHead: Bool, closes: Bool
   ) {
     writer.append(start)
@@ -95,7 +95,7 @@ struct RouteAnswer {
   }
 }
 
-extension HeadWriter {
+extension ByteWriter {
   mutating func append(_ bytes: [UInt8]) {
     bytes.withUnsafeBytes { append($0) }
   }

@@ -7,17 +7,17 @@ import IO
 import Primitives
 
 extension Worker {
-  /// Takes the gates of a new fleet, by index as the board has them. Allocates.
-  mutating func adoptGates() {
-    gates = context.admission.gates
+  /// Takes the queues of a new fleet, by index as the board has them. Allocates.
+  mutating func adoptQueues() {
+    queues = context.admission.queues
     allowances = context.admission.allowances
-    waiting.setLineCount(gates.count)
-    while isDue.count < gates.count { isDue.append(false) }
-    poolOfGate = gates.map { gate in plan.pools.firstIndex { $0.name == gate.name } ?? -1 }
+    waiting.setLineCount(queues.count)
+    while isDue.count < queues.count { isDue.append(false) }
+    poolOfQueue = queues.map { queue in plan.pools.firstIndex { $0.name == queue.name } ?? -1 }
   }
 
   /// Makes the exchanges of the plan that had the pools `before` those of the present plan. One
-  /// that waits for a pool that is gone is answered. Once a new fleet, after `adoptGates`.
+  /// that waits for a pool that is gone is answered. Once a new fleet, after `adoptQueues`.
   mutating func carryExchanges(from before: [WorkerPlan.PlannedPool]) {
     let poolNow = before.map { old in plan.pools.firstIndex { $0.name == old.name } }
     for index in 0..<io.capacity {
@@ -48,7 +48,7 @@ extension Worker {
 
   /// The pool that the exchange waits for is gone.
   private mutating func answerStranded(_ id: ExchangeID, _ refusals: RefusalCounts) {
-    gates[exchanges[id].pointee.admission.gate].count(.canceled, worker: workerIndex)
+    queues[exchanges[id].pointee.admission.queue].count(.canceled, worker: workerIndex)
     stopWaiting(id)
     refusals.count(.noEndpoint, worker: workerIndex)
     answerFailed(id, .noEndpoint)
@@ -57,9 +57,9 @@ extension Worker {
   /// Lets an exchange that began under other limits count for those of the present plan. It runs
   /// already, so it is let in whether or not there is room.
   private mutating func carryAdmission(_ exchange: UnsafeMutablePointer<Exchange>, _ pool: Int) {
-    if exchange.pointee.admission.gate < 0 {
-      guard plan.pools[pool].queue.gate >= 0 else { return }
-      exchange.pointee.admission.gate = plan.pools[pool].queue.gate
+    if exchange.pointee.admission.queue < 0 {
+      guard plan.pools[pool].queue.index >= 0 else { return }
+      exchange.pointee.admission.queue = plan.pools[pool].queue.index
       exchange.pointee.admission.isAdmitted = true
     }
     guard !exchange.pointee.admission.isWaiting else { return }
@@ -67,8 +67,8 @@ extension Worker {
     case .unlimited: break
     case .total:
       if !exchange.pointee.admission.holdsPermit {
-        let gate = exchange.pointee.admission.gate
-        exchange.pointee.admission.holdsPermit = gates[gate].tryEnter(.max)
+        let queue = exchange.pointee.admission.queue
+        exchange.pointee.admission.holdsPermit = queues[queue].tryEnter(.max)
       }
     case .slots:
       guard exchange.pointee.admission.occupied < 0,

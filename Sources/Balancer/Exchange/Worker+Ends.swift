@@ -153,7 +153,7 @@ extension Worker {
     context.metrics.countLocal(worker: workerIndex, reason)
     dropReplay(id)
     let closes = closesAfterAnswer(id)
-    var writer = HeadWriter(scratch)
+    var writer = ByteWriter(scratch)
     reason.write(
       to: &writer, date: date.current(turn: turn), isHead: state.pointee.method == .head,
       closes: closes,

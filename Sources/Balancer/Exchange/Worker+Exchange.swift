@@ -121,7 +121,7 @@ extension Worker {
   ) -> Bool {
     let state = exchanges[id]
     guard let route, let block = blocks.take() else { return false }
-    var writer = HeadWriter(
+    var writer = ByteWriter(
       UnsafeMutableRawBufferPointer(start: block, count: Self.blockBytes))
     let forwarded = ForwardedRequest(
       head: head, fields: fields, noted: noted, client: forwardedClient(id, noted, fields),

@@ -14,7 +14,7 @@ extension Worker {
     _ bytes: UnsafeRawBufferPointer, rest: UnsafeRawBufferPointer
   ) {
     let closes = closesAfterAnswer(id)
-    var writer = HeadWriter(scratch)
+    var writer = ByteWriter(scratch)
     answer.write(
       to: &writer, date: date.current(turn: turn),
       target: UnsafeRawBufferPointer(rebasing: bytes[head.targetStart..<head.targetEnd]),

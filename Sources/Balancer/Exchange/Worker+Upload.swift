@@ -192,7 +192,7 @@ extension Worker {
   }
 
   private mutating func sendContinue(_ id: ExchangeID) {
-    var writer = HeadWriter(scratch)
+    var writer = ByteWriter(scratch)
     writer.append("HTTP/1.1 100 Continue\r\n\r\n")
     io.send(clientID(id).connection, writer.written)
     noteSent(id, head: writer.count, content: 0)

@@ -66,7 +66,7 @@ struct Affinity {
   }
 
   /// Writes the `Set-Cookie` line that names the endpoint.
-  func write(_ position: Int, to writer: inout HeadWriter) {
+  func write(_ position: Int, to writer: inout ByteWriter) {
     before.withUnsafeBytes { writer.append($0) }
     let id = ids[position]
     var digits: (UInt64, UInt64) = (0, 0)

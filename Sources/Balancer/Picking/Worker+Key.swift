@@ -17,7 +17,7 @@ extension Worker {
   }
 
   /// Tells the client where its session is, unless it knows.
-  mutating func writeAffinity(_ exchangeID: ExchangeID, to writer: inout HeadWriter) {
+  mutating func writeAffinity(_ exchangeID: ExchangeID, to writer: inout ByteWriter) {
     let state = exchanges[exchangeID]
     // An endpoint that a reload took away is none to come back to.
     guard let pool = state.pointee.pool, let endpointIndex = state.pointee.lease?.endpointIndex,

@@ -35,7 +35,7 @@ struct LogLine {
 
   func write(
     _ format: AccessLogPolicy.Format, at wall: Nanoseconds, _ time: inout LogTime,
-    to writer: inout HeadWriter
+    to writer: inout ByteWriter
   ) {
     switch format {
     case .logfmt: writeLogfmt(wall, &time, to: &writer)
@@ -46,7 +46,7 @@ struct LogLine {
 
   // Numbers are always written, texts only if they are not empty.
   private func writeLogfmt(
-    _ wall: Nanoseconds, _ time: inout LogTime, to writer: inout HeadWriter
+    _ wall: Nanoseconds, _ time: inout LogTime, to writer: inout ByteWriter
   ) {
     func text(_ key: StaticString, _ bytes: UnsafeRawBufferPointer) {
       if bytes.isEmpty { return }
@@ -83,7 +83,7 @@ struct LogLine {
   }
 
   // Every key is always written; missing values are null.
-  private func writeJSON(_ wall: Nanoseconds, _ time: inout LogTime, to writer: inout HeadWriter) {
+  private func writeJSON(_ wall: Nanoseconds, _ time: inout LogTime, to writer: inout ByteWriter) {
     func text(_ key: StaticString, _ bytes: UnsafeRawBufferPointer) {
       writer.append(key)
       if bytes.isEmpty {
@@ -124,7 +124,7 @@ struct LogLine {
   // $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent
   // "$http_referer" "$http_user_agent"
   private func writeCombined(
-    _ wall: Nanoseconds, _ time: inout LogTime, to writer: inout HeadWriter
+    _ wall: Nanoseconds, _ time: inout LogTime, to writer: inout ByteWriter
   ) {
     writer.append(combined: client)
     writer.append(" - - [")
@@ -150,7 +150,7 @@ struct LogLine {
   }
 }
 
-extension HeadWriter {
+extension ByteWriter {
   /// Seconds with six decimal places; negative values are written as 0.
   fileprivate mutating func append(seconds span: Nanoseconds) {
     let micros = Int(max(0, span.rawValue) / 1_000)

@@ -30,7 +30,7 @@ struct LogTime {
   }
 
   /// `2026-01-31T12:00:00.123Z` (RFC 3339). Requires: not before 1970.
-  mutating func writeRFC3339(_ wall: Nanoseconds, to writer: inout HeadWriter) {
+  mutating func writeRFC3339(_ wall: Nanoseconds, to writer: inout ByteWriter) {
     take(wall.rawValue / 1_000_000_000)
     writer.append(number: year)
     writer.append("-")
@@ -47,7 +47,7 @@ struct LogTime {
   }
 
   /// `31/Jan/2026:12:00:00 +0000` (common log format). Requires: as above.
-  mutating func writeCommon(_ wall: Nanoseconds, to writer: inout HeadWriter) {
+  mutating func writeCommon(_ wall: Nanoseconds, to writer: inout ByteWriter) {
     take(wall.rawValue / 1_000_000_000)
     let names: StaticString = "JanFebMarAprMayJunJulAugSepOctNovDec"
     writer.append(pair: day)
@@ -60,7 +60,7 @@ struct LogTime {
     writer.append(" +0000")
   }
 
-  private func writeClock(to writer: inout HeadWriter) {
+  private func writeClock(to writer: inout ByteWriter) {
     writer.append(pair: secondOfDay / 3_600)
     writer.append(":")
     writer.append(pair: secondOfDay / 60 % 60)
@@ -69,7 +69,7 @@ struct LogTime {
   }
 }
 
-extension HeadWriter {
+extension ByteWriter {
   /// Two digits. Requires: 0...99.
   fileprivate mutating func append(pair number: Int) {
     if number < 10 { append("0") }

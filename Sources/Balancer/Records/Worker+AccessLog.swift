@@ -72,21 +72,6 @@ extension Worker {
     if exchanges[id].pointee.isLogged { records[index].pointee.firstByteAt = io.now }
   }
 
-  /// Content of the response came, or the response is whole without any; the lease is held. The
-  /// first time is the one that counts.
-  mutating func noteContent(_ id: ExchangeID) {
-    let state = exchanges[id]
-    if state.pointee.hasContent { return }
-    state.pointee.hasContent = true
-    guard var lease = state.pointee.lease.take() else { return }
-    let endpointIndex = lease.endpointIndex
-    leases.noteAnswer(&lease, isWork: state.pointee.status < 400)
-    state.pointee.lease = consume lease
-    timings.observeFirstByte(
-      endpointIndex: endpointIndex, after: io.now - state.pointee.startedAt,
-      overhead: state.pointee.sentAt - state.pointee.admittedAt)
-  }
-
   /// Something was sent to the client.
   mutating func noteSent(_ id: ExchangeID, head: Int, content: Int) {
     let index = id.index
@@ -157,7 +142,7 @@ extension Worker {
       receivedCount: record.pointee.receivedCount, duration: io.now - state.pointee.startedAt,
       firstByte: record.pointee.firstByteAt.map { $0 - state.pointee.startedAt },
       attempts: record.pointee.attempts, termination: termination)
-    var writer = HeadWriter(
+    var writer = ByteWriter(
       UnsafeMutableRawBufferPointer(start: lineRoom, count: LogLine.byteCountMax))
     line.write(plan.accessLog.format, at: Clock.wall, &logTime, to: &writer)
     guard !writer.hasOverflowed else { return }

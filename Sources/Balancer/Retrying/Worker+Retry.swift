@@ -221,7 +221,7 @@ extension Worker {
     guard let block = blocks.take() else { return }
     let closes =
       !state.pointee.isPersistent || stopsAt != nil || !state.pointee.request.isComplete
-    var writer = HeadWriter(
+    var writer = ByteWriter(
       UnsafeMutableRawBufferPointer(start: block, count: Self.blockBytes))
     let forwarded = ForwardedResponse(
       head: head, fields: fields, isChunked: head.framing == .chunked,

@@ -26,7 +26,7 @@ extension Worker {
     } else {
       exchange.pointee.interims = .sent
     }
-    var writer = HeadWriter(scratch)
+    var writer = ByteWriter(scratch)
     let forwarded = ForwardedResponse(
       head: head, fields: responses.table(in: bytes), isChunked: false, confirmsKeepAlive: false,
       closes: false)

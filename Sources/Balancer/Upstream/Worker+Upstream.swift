@@ -135,7 +135,7 @@ extension Worker {
       !exchange.pointee.isPersistent || exchange.pointee.unwrapsChunks
       || head.framing == .untilClose || stopsAt != nil
       || !exchange.pointee.request.isComplete
-    var writer = HeadWriter(scratch)
+    var writer = ByteWriter(scratch)
     let forwarded = ForwardedResponse(
       head: head, fields: fields, isChunked: head.framing == .chunked && !isOld,
       confirmsKeepAlive: isOld && exchange.pointee.isPersistent,
@@ -201,6 +201,21 @@ extension Worker {
       start: bytes.baseAddress.map { $0 + relayed.start }, count: relayed.end - relayed.start)
     send(exchangeID, head, content)
     afterRelay(id, exchangeID, leftOver: bytes.count - relayed.consumedCount)
+  }
+
+  /// Content of the response came, or the response is whole without any; the lease is held. The
+  /// first time is the one that counts.
+  mutating func noteContent(_ id: ExchangeID) {
+    let state = exchanges[id]
+    if state.pointee.hasContent { return }
+    state.pointee.hasContent = true
+    guard var lease = state.pointee.lease.take() else { return }
+    let endpointIndex = lease.endpointIndex
+    leases.noteAnswer(&lease, isWork: state.pointee.status < 400)
+    state.pointee.lease = consume lease
+    timings.observeFirstByte(
+      endpointIndex: endpointIndex, after: io.now - state.pointee.startedAt,
+      overhead: state.pointee.sentAt - state.pointee.admittedAt)
   }
 
   /// Sends head and content, at once where they can be put together: into the room before the

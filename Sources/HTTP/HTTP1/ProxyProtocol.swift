@@ -151,7 +151,7 @@ public enum ProxyProtocol {
   // MARK: Writing
 
   /// Appends a version 1 line; `UNKNOWN` where nothing is known.
-  public static func writeLine(_ connection: ProxiedConnection?, to writer: inout HeadWriter) {
+  public static func writeLine(_ connection: ProxiedConnection?, to writer: inout ByteWriter) {
     guard let connection else {
       writer.append("PROXY UNKNOWN\r\n")
       return
@@ -168,7 +168,7 @@ public enum ProxyProtocol {
     writer.append("\r\n")
   }
 
-  private static func write(_ address: IPAddress, isV4: Bool, to writer: inout HeadWriter) {
+  private static func write(_ address: IPAddress, isV4: Bool, to writer: inout ByteWriter) {
     // An IPv4 address among IPv6 ones keeps its mapped form.
     if address.isV4, !isV4 { writer.append("::ffff:") }
     withUnsafeTemporaryAllocation(byteCount: IPAddress.textMax, alignment: 1) { room in
@@ -178,7 +178,7 @@ public enum ProxyProtocol {
   }
 
   /// Appends a version 2 header; LOCAL where nothing is known.
-  public static func writeBinary(_ connection: ProxiedConnection?, to writer: inout HeadWriter) {
+  public static func writeBinary(_ connection: ProxiedConnection?, to writer: inout ByteWriter) {
     writer.append(signature)
     guard let connection else {
       append(0x2000, 16, to: &writer)
@@ -198,7 +198,7 @@ public enum ProxyProtocol {
   }
 
   /// The low `bits` of a number in network order.
-  private static func append(_ value: UInt64, _ bits: Int, to writer: inout HeadWriter) {
+  private static func append(_ value: UInt64, _ bits: Int, to writer: inout ByteWriter) {
     var word = (value << UInt64(64 - bits)).bigEndian
     withUnsafeBytes(of: &word) { bytes in
       writer.append(UnsafeRawBufferPointer(rebasing: bytes[0..<bits / 8]))

@@ -126,7 +126,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
   /// Writes the whole answer, with `retryAfter` in seconds (RFC 9110 §10.2.3). For HEAD the body is
   /// left out, but its length is given.
   func write(
-    to writer: inout HeadWriter, date: UnsafeRawBufferPointer, isHead: Bool, closes: Bool,
+    to writer: inout ByteWriter, date: UnsafeRawBufferPointer, isHead: Bool, closes: Bool,
     retryAfter: Int = 1, added: ResponseFields = ResponseFields()
   ) {
     writer.append("HTTP/1.1 ")

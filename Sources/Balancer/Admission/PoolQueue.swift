@@ -9,7 +9,7 @@ package import Primitives
 import Synchronization
 
 /// The queue of one pool. It lives as long as the process, also across reloads.
-package final class PoolGate: Sendable {
+package final class PoolQueue: Sendable {
   /// How a wait ended, or why there was none.
   package enum Outcome: Int, CaseIterable, Sendable {
     case admitted, full, timeout, canceled
@@ -133,46 +133,5 @@ package final class PoolGate: Sendable {
   /// How long admitted exchanges waited, 0 included. Any thread; allocates.
   package var waits: HistogramSnapshot {
     DurationHistogram.snapshot(of: counts, at: Self.histogram)
-  }
-}
-
-/// The exchanges that occupy each endpoint's slots, over all workers.
-package final class SlotCounts: Sendable {
-  private static let stride = 16
-  private let endpointLimit: Int
-  // SAFETY: initialised once, never reassigned, freed in deinit; access is atomic.
-  private nonisolated(unsafe) let cells: UnsafeMutablePointer<Atomic<Int>>
-
-  package init(endpointLimit: Int) {
-    self.endpointLimit = endpointLimit
-    let cellCount = max(1, endpointLimit) * Self.stride
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: cellCount * 8, alignment: 128)
-    cells = memory.bindMemory(to: Atomic<Int>.self, capacity: cellCount)
-    for index in 0..<cellCount { (cells + index).initialize(to: Atomic(0)) }
-  }
-
-  deinit { UnsafeMutableRawPointer(cells).deallocate() }
-
-  package subscript(endpointIndex: Int) -> Int {
-    cells[endpointIndex * Self.stride].load(ordering: .sequentiallyConsistent)
-  }
-
-  /// Takes a slot of the endpoint if fewer than `limit` are taken.
-  package func tryEnter(_ endpointIndex: Int, _ limit: Int) -> Bool {
-    let cell = cells + endpointIndex * Self.stride
-    var seen = cell.pointee.load(ordering: .sequentiallyConsistent)
-    while seen < limit {
-      let (isDone, found) = cell.pointee.compareExchange(
-        expected: seen, desired: seen + 1, ordering: .sequentiallyConsistent)
-      if isDone { return true }
-      seen = found
-    }
-    return false
-  }
-
-  package func leave(_ endpointIndex: Int) {
-    let before = cells[endpointIndex * Self.stride].subtract(1, ordering: .sequentiallyConsistent)
-      .oldValue
-    assert(before > 0)
   }
 }

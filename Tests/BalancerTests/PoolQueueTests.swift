@@ -5,36 +5,36 @@ import Primitives
 import Synchronization
 import Testing
 
-@Suite struct PoolGateTests {
+@Suite struct PoolQueueTests {
   @Test func countsPlacesAndLimitsBoth() {
-    let gate = PoolGate(name: "a", workerCount: 1)
-    #expect([gate.tryEnter(2), gate.tryEnter(2), gate.tryEnter(2)] == [true, true, false])
-    gate.leave()
-    #expect(gate.tryEnter(2))
-    #expect([gate.tryWait(1), gate.tryWait(1)] == [true, false])
-    #expect(gate.waitingCount == 1 && gate.runningCount == 2)
-    gate.stopWaiting()
-    #expect(gate.tryWait(0) == false)
+    let queue = PoolQueue(name: "a", workerCount: 1)
+    #expect([queue.tryEnter(2), queue.tryEnter(2), queue.tryEnter(2)] == [true, true, false])
+    queue.leave()
+    #expect(queue.tryEnter(2))
+    #expect([queue.tryWait(1), queue.tryWait(1)] == [true, false])
+    #expect(queue.waitingCount == 1 && queue.runningCount == 2)
+    queue.stopWaiting()
+    #expect(queue.tryWait(0) == false)
   }
 
   @Test func nextIsWhereTheLowestKeyIs() {
-    let gate = PoolGate(name: "a", workerCount: 3)
-    #expect(gate.nextWorker == nil && gate.oldest == nil)
-    gate.publish(20, oldest: .seconds(2), worker: 0)
-    gate.publish(10, oldest: .seconds(3), worker: 2)
-    #expect(gate.nextWorker == 2)
-    #expect(gate.oldest == .seconds(2))
-    gate.publish(.max, oldest: nil, worker: 2)
-    #expect(gate.nextWorker == 0)
-    gate.publish(.max, oldest: nil, worker: 0)
-    #expect(gate.nextWorker == nil && gate.oldest == nil)
+    let queue = PoolQueue(name: "a", workerCount: 3)
+    #expect(queue.nextWorker == nil && queue.oldest == nil)
+    queue.publish(20, oldest: .seconds(2), worker: 0)
+    queue.publish(10, oldest: .seconds(3), worker: 2)
+    #expect(queue.nextWorker == 2)
+    #expect(queue.oldest == .seconds(2))
+    queue.publish(.max, oldest: nil, worker: 2)
+    #expect(queue.nextWorker == 0)
+    queue.publish(.max, oldest: nil, worker: 0)
+    #expect(queue.nextWorker == nil && queue.oldest == nil)
   }
 
   // One thread makes room and then looks for waiters, the other begins to wait and then looks for
   // room. If each could miss the other, a place would stay free: both would see nothing.
   @Test func whoMakesRoomAndWhoBeginsToWaitNeverMissEachOther() throws {
     let roundCount = 20_000
-    let gate = PoolGate(name: "a", workerCount: 2)
+    let queue = PoolQueue(name: "a", workerCount: 2)
     let round = Atomic<Int>(0)
     let ready = Atomic<Int>(0)
     let sawWaiter = Atomic<Bool>(false)
@@ -44,24 +44,24 @@ import Testing
     try withTwoThreads { number in
       for current in 1...roundCount {
         if number == 0 {
-          _ = gate.tryEnter(1)
+          _ = queue.tryEnter(1)
           sawWaiter.store(false, ordering: .relaxed)
           sawRoom.store(false, ordering: .relaxed)
           round.store(current, ordering: .sequentiallyConsistent)
-          gate.leave()
-          let seen = gate.waitingCount > 0 && gate.nextWorker != nil
+          queue.leave()
+          let seen = queue.waitingCount > 0 && queue.nextWorker != nil
           sawWaiter.store(seen, ordering: .sequentiallyConsistent)
           while ready.load(ordering: .sequentiallyConsistent) < current {}
           let room = sawRoom.load(ordering: .sequentiallyConsistent)
           if !seen, !room { missed.add(1, ordering: .relaxed) }
           if seen != room { sawOne.add(1, ordering: .relaxed) }
-          gate.publish(.max, oldest: nil, worker: 1)
-          gate.stopWaiting()
+          queue.publish(.max, oldest: nil, worker: 1)
+          queue.stopWaiting()
         } else {
           while round.load(ordering: .sequentiallyConsistent) < current {}
-          _ = gate.tryWait(1)
-          gate.publish(1, oldest: .zero, worker: 1)
-          sawRoom.store(gate.runningCount < 1, ordering: .sequentiallyConsistent)
+          _ = queue.tryWait(1)
+          queue.publish(1, oldest: .zero, worker: 1)
+          sawRoom.store(queue.runningCount < 1, ordering: .sequentiallyConsistent)
           ready.store(current, ordering: .sequentiallyConsistent)
         }
       }
@@ -124,13 +124,13 @@ import Testing
     let started = (0..<2).map {
       evidence.block(ofWorker: $0)[evidence.index(.started, endpointIndex)]
     }
-    let rescueCount = balancer.admission.gates[0].rescueCount
+    let rescueCount = balancer.admission.queues[0].rescueCount
     balancer.beginStop(deadline: Clock.now)
     balancer.join()
     #expect(answered.load(ordering: .relaxed) == clientCount * requestCount)
     #expect(started.allSatisfy { $0 >= 50 }, "\(started)")
-    #expect(balancer.admission.gates[0].runningCount == 0)
-    #expect(balancer.admission.gates[0].waitingCount == 0)
+    #expect(balancer.admission.queues[0].runningCount == 0)
+    #expect(balancer.admission.queues[0].waitingCount == 0)
     #expect(balancer.admission.slots[endpointIndex] == 0)
     // The timer may come first by chance, at the very moment when there is room.
     #expect(rescueCount <= 2, "\(rescueCount)")

@@ -2,7 +2,7 @@
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 /// Writes text into a buffer that somebody else owns.
-@frozen public struct HeadWriter {
+@frozen public struct ByteWriter {
   @usableFromInline let base: UnsafeMutableRawPointer
   public let capacity: Int
   @usableFromInline var end = 0

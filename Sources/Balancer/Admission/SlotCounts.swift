@@ -1,0 +1,45 @@
+// Exchanges at each endpoint, over all workers, where a pool admits as many as the endpoint has
+// slots.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import Synchronization
+
+/// The exchanges that occupy each endpoint's slots, over all workers.
+package final class SlotCounts: Sendable {
+  private static let stride = 16
+  private let endpointLimit: Int
+  // SAFETY: initialised once, never reassigned, freed in deinit; access is atomic.
+  private nonisolated(unsafe) let cells: UnsafeMutablePointer<Atomic<Int>>
+
+  package init(endpointLimit: Int) {
+    self.endpointLimit = endpointLimit
+    let cellCount = max(1, endpointLimit) * Self.stride
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: cellCount * 8, alignment: 128)
+    cells = memory.bindMemory(to: Atomic<Int>.self, capacity: cellCount)
+    for index in 0..<cellCount { (cells + index).initialize(to: Atomic(0)) }
+  }
+
+  deinit { UnsafeMutableRawPointer(cells).deallocate() }
+
+  package subscript(endpointIndex: Int) -> Int {
+    cells[endpointIndex * Self.stride].load(ordering: .sequentiallyConsistent)
+  }
+
+  /// Takes a slot of the endpoint if fewer than `limit` are taken.
+  package func tryEnter(_ endpointIndex: Int, _ limit: Int) -> Bool {
+    let cell = cells + endpointIndex * Self.stride
+    var seen = cell.pointee.load(ordering: .sequentiallyConsistent)
+    while seen < limit {
+      let (isDone, found) = cell.pointee.compareExchange(
+        expected: seen, desired: seen + 1, ordering: .sequentiallyConsistent)
+      if isDone { return true }
+      seen = found
+    }
+    return false
+  }
+
+  package func leave(_ endpointIndex: Int) {
+    let before = cells[endpointIndex * Self.stride].subtract(1, ordering: .sequentiallyConsistent)
+      .oldValue
+    assert(before > 0)
+  }
+}

@@ -1,11 +1,11 @@
 // Writes the heads that we pass on: hop-by-hop fields out (RFC 9110 §7.6.1), Via, X-Forwarded-* and
 // X-Real-IP in. Runs of kept field lines are copied as they are.
 // HOT PATH: no allocation, no lock, no existential, no clock.
-import HTTP
-import Primitives
+package import HTTP
+package import Primitives
 
 /// What a worker knows of the client when it passes a request on.
-struct ForwardedClient {
+package struct ForwardedClient {
   /// The client's IP address as text.
   let address: UnsafeRawBufferPointer
   /// The address that the connection came from, as text: the client's or its proxy's.
@@ -15,10 +15,21 @@ struct ForwardedClient {
   /// Empty: `X-Request-Id` is a field as any other.
   let requestID: UnsafeRawBufferPointer
   let trace: ForwardedTrace
+
+  package init(
+    address: UnsafeRawBufferPointer, peer: UnsafeRawBufferPointer, isPeerTrusted: Bool,
+    requestID: UnsafeRawBufferPointer, trace: ForwardedTrace
+  ) {
+    self.address = address
+    self.peer = peer
+    self.isPeerTrusted = isPeerTrusted
+    self.requestID = requestID
+    self.trace = trace
+  }
 }
 
 /// What becomes of `traceparent` and `tracestate`.
-enum ForwardedTrace {
+package enum ForwardedTrace {
   /// Both are passed on as they are.
   case kept
   case dropped
@@ -29,7 +40,7 @@ enum ForwardedTrace {
 }
 
 /// What a request head is rewritten with.
-struct ForwardedRequest {
+package struct ForwardedRequest {
   let head: RequestHead
   let fields: FieldTable
   let noted: NotedFields
@@ -40,7 +51,21 @@ struct ForwardedRequest {
   var rewrite: [UInt8] = []
   var matchedCount = 0
 
-  func write(to writer: inout ByteWriter) {
+  package init(
+    head: RequestHead, fields: FieldTable, noted: NotedFields, client: ForwardedClient,
+    host: [UInt8] = [], rewrite: [UInt8] = [], matchedCount: Int = 0
+  ) {
+    self.head = head
+    self.fields = fields
+    self.noted = noted
+    self.client = client
+    self.host = host
+    self.rewrite = rewrite
+    self.matchedCount = matchedCount
+  }
+
+  /// Appends the head.
+  package func write(to writer: inout ByteWriter) {
     guard let base = fields.bytes.baseAddress else { return }
     writer.append(base + head.start, head.methodEnd - head.start)
     writer.append(" ")
@@ -99,12 +124,13 @@ struct ForwardedRequest {
       case .host: isDropped = dropsHost
       case .maxForwards: isDropped = head.maxForwards > 0
       case .expect: isDropped = !head.expectsContinue
-      default:
-        isDropped =
-          field.name.isHopByHop
-          || head.connection.namesFields && fields.isNamedByConnection(field)
+      default: isDropped = field.name.isHopByHop
       }
-      run.add(field, isDropped: isDropped, from: fields.bytes, to: &writer)
+      // Whoever offers to change the protocol names Upgrade.
+      let isNamed =
+        head.connection.namesFields && field.name != .upgrade
+        && fields.isNamedByConnection(field)
+      run.add(field, isDropped: isDropped || isNamed, from: fields.bytes, to: &writer)
     }
     run.end(from: fields.bytes, to: &writer)
   }
@@ -183,10 +209,18 @@ struct ForwardedRequest {
 }
 
 /// Fields that responses get, those that steelyard gives itself too. Empty ones are left out.
-struct ResponseFields {
-  var requestID = UnsafeRawBufferPointer(start: nil, count: 0)
+package struct ResponseFields {
+  var requestID: UnsafeRawBufferPointer
   /// The endpoint that answered.
   var servedBy: (address: IPAddress, port: UInt16)?
+
+  package init(
+    requestID: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
+    servedBy: (address: IPAddress, port: UInt16)? = nil
+  ) {
+    self.requestID = requestID
+    self.servedBy = servedBy
+  }
 
   func write(to writer: inout ByteWriter) {
     if !requestID.isEmpty {
@@ -207,7 +241,7 @@ struct ResponseFields {
 }
 
 /// What a response head is rewritten with.
-struct ForwardedResponse {
+package struct ForwardedResponse {
   let head: ResponseHead
   let fields: FieldTable
   /// The content goes on as the chunks that came.
@@ -217,9 +251,24 @@ struct ForwardedResponse {
   let closes: Bool
   var added = ResponseFields()
   /// For an answer that came without (RFC 9110 §6.6.1); empty: none is added.
-  var date = UnsafeRawBufferPointer(start: nil, count: 0)
+  var date: UnsafeRawBufferPointer
 
-  func write(to writer: inout ByteWriter) {
+  package init(
+    head: ResponseHead, fields: FieldTable, isChunked: Bool, confirmsKeepAlive: Bool,
+    closes: Bool, added: ResponseFields = ResponseFields(),
+    date: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+  ) {
+    self.head = head
+    self.fields = fields
+    self.isChunked = isChunked
+    self.confirmsKeepAlive = confirmsKeepAlive
+    self.closes = closes
+    self.added = added
+    self.date = date
+  }
+
+  /// Appends the head.
+  package func write(to writer: inout ByteWriter) {
     writePassed(to: &writer)
     writeOwn(to: &writer)
   }
@@ -239,7 +288,8 @@ struct ForwardedResponse {
       let isDropped =
         field.name.isHopByHop && !(field.name == .upgrade && head.keepsUpgrade)
         || field.name == .contentLength && head.forbidsLength
-        || head.connection.namesFields && fields.isNamedByConnection(field)
+        || head.connection.namesFields && field.name != .upgrade
+          && fields.isNamedByConnection(field)
         || field.name == .xRequestID && !added.requestID.isEmpty
         || field.name == .xServedBy && added.servedBy != nil
       run.add(field, isDropped: isDropped, from: fields.bytes, to: &writer)

@@ -153,10 +153,11 @@ extension HeadParser {
     switch FieldName.match(bytes + start, end - start) {
     case .keepAlive: options.keepAlive = true
     case .upgrade: options.upgrade = true
-    case .other, .forwarded, .xRequestID, .traceparent, .tracestate, .xServedBy,
-      .steelyardEndpoint, .steelyardOther, .counterfeit:
+    case .other, .forwarded, .xRequestID, .traceparent, .tracestate, .xServedBy, .trailer, .date,
+      .maxForwards, .steelyardEndpoint, .steelyardOther, .counterfeit:
       options.namesFields = true
-    case .te, .trailer, .proxyConnection, .http2Settings, .date, .maxForwards: break
+    // Hop-by-hop anyway.
+    case .te, .proxyConnection, .http2Settings: break
     // To name a field that every party needs would make us delete it (RFC 9110 §7.6.1).
     case .connection, .contentLength, .transferEncoding, .host, .expect, .via, .xForwardedFor,
       .xForwardedProto, .xForwardedHost, .xForwardedOther, .xRealIP:

@@ -6,7 +6,7 @@ package import Primitives
 /// The rules of one admin listener.
 package struct AdminAccess: Sendable {
   /// What a client showed that it may do.
-  enum Scope: String, Sendable {
+  package enum Scope: String, Sendable {
     /// Nothing was asked for.
     case open
     case read, write
@@ -45,7 +45,7 @@ package struct AdminAccess: Sendable {
   }
 
   /// Lets a request in, and says with what.
-  func check(
+  package func check(
     _ request: AdminRequest, needs need: AdminResource.Need
   ) throws(Problem) -> Scope {
     if need == .nothing { return .open }

@@ -1,5 +1,5 @@
 // What the admin server asks those who answer, and what it gets from them.
-import HTTP
+package import HTTP
 import Primitives
 
 /// A request to the admin server.
@@ -9,17 +9,17 @@ package struct AdminRequest {
     "accept", "accept-encoding", "authorization", "host", "origin",
   ]
 
-  var method = Method.get
+  package var method = Method.get
   /// The client's address.
   var client = ""
   /// There is content, which is not read.
   var hasContent = false
   /// Without the query; not decoded.
-  var path: String
+  package var path: String
   /// What stands after `?`, or nothing.
-  var query = ""
+  package var query = ""
   /// Values by lower-case names of fields, several of one name joined by commas.
-  var fields: [String: String] = [:]
+  package var fields: [String: String] = [:]
 
   var isPost: Bool { method == .post }
 

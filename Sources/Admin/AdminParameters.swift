@@ -1,7 +1,7 @@
 // The parameters of a query, and the orders that they complete: every value has a range, every
 // unknown name is refused.
 import Configuration
-import Controller
+package import Controller
 import Fleet
 import HTTP
 import Primitives
@@ -72,7 +72,7 @@ struct AdminParameters {
 
 extension TuningRequest {
   /// The order of a POST to a pool or an endpoint; nil for another resource.
-  init?(_ resource: AdminResource, _ query: String) throws(Problem) {
+  package init?(_ resource: AdminResource, _ query: String) throws(Problem) {
     var parameters = try AdminParameters(query)
     let pool: String
     var address: SocketAddress?

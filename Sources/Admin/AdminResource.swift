@@ -6,7 +6,7 @@
 //   POST /api/v1/reload                              the configuration file, read again
 //   POST /api/v1/pools/NAME/{freeze|set|reset}       ?law= floor= slew= dry_run= for=
 //   POST /api/v1/pools/NAME/endpoints/ADDRESS/{pin|scale|drain|reset}   ?weight= factor= deadline=
-import HTTP
+package import HTTP
 package import StatusPage
 
 /// A resource of the admin server. docs/openapi.yaml describes each.
@@ -20,7 +20,7 @@ package enum AdminResource: Equatable {
   case endpoint(String, pool: String, verb: String)
 
   /// Who may use a resource.
-  enum Need {
+  package enum Need: CaseIterable {
     /// Everybody.
     case nothing
     case read, write
@@ -33,7 +33,7 @@ package enum AdminResource: Equatable {
   private static let pathBytesMax = 2_048
 
   /// Requires: a path that begins with `/`, not decoded.
-  static func find(_ path: String) throws(Problem) -> AdminResource {
+  package static func find(_ path: String) throws(Problem) -> AdminResource {
     guard path.utf8.count <= pathBytesMax else {
       throw Problem(414, "a path has at most \(pathBytesMax) bytes here")
     }
@@ -90,7 +90,8 @@ package enum AdminResource: Equatable {
     }
   }
 
-  func takes(_ method: Method) -> Bool {
+  /// Whether it takes the method.
+  package func takes(_ method: Method) -> Bool {
     switch methods {
     case "POST": method == .post
     case "GET": method == .get
@@ -98,7 +99,8 @@ package enum AdminResource: Equatable {
     }
   }
 
-  var need: Need {
+  /// Who may use it.
+  package var need: Need {
     switch self {
     // The page is the same for everybody: what it shows, it asks for.
     case .page, .health, .readiness: .nothing

@@ -164,7 +164,7 @@ package struct AdminServer: ~Copyable {
     var head = RequestHead()
     let (verdict, request) = input.withUnsafeBytes { bytes in
       let verdict = parser.parse(bytes, into: &head)
-      return (verdict, verdict == .complete ? Self.request(bytes, head, parser) : nil)
+      return (verdict, verdict == .complete ? AdminRequest(bytes, head, parser) : nil)
     }
     switch verdict {
     case .incomplete: return
@@ -175,11 +175,9 @@ package struct AdminServer: ~Copyable {
     case .complete:
       inputs[id]?.removeFirst(head.end)
       guard var request else { return }
-      request.method = head.method
       request.client = clients[id]?.name ?? ""
       let use = nextUse()
       clients[id]?.lastUse = use
-      request.hasContent = head.framing != .none && head.framing != .length(0)
       // Content is not read: the connection ends, so that it cannot be taken for a request.
       let closes = !head.isPersistent || request.hasContent || head.minorVersion == 0
       var response = answer(request)
@@ -202,24 +200,6 @@ package struct AdminServer: ~Copyable {
       waiting.insert(id)
       io.setPaused(id, true)
     }
-  }
-
-  private static func request(
-    _ bytes: UnsafeRawBufferPointer, _ head: RequestHead, _ parser: borrowing HeadParser
-  ) -> AdminRequest {
-    func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
-    let path = text(head.targetStart..<head.pathEnd)
-    var request = AdminRequest(path: path.isEmpty ? "/" : path)
-    if head.pathEnd < head.targetEnd { request.query = text(head.pathEnd + 1..<head.targetEnd) }
-    for index in 0..<parser.fieldCount {
-      let field = parser.fields[index]
-      let name = text(head.start + Int(field.start)..<head.start + Int(field.nameEnd)).lowercased()
-      guard AdminRequest.fieldNames.contains(name) else { continue }
-      let value = text(head.start + Int(field.valueStart)..<head.start + Int(field.valueEnd))
-      // Fields of one name are one list (RFC 9110 §5.2).
-      request.fields[name] = request.fields[name].map { "\($0), \(value)" } ?? value
-    }
-    return request
   }
 
   private mutating func send(

@@ -27,7 +27,8 @@ package struct Problem: Error, Equatable {
     var errors: [String]?
   }
 
-  var json: [UInt8] {
+  /// The answer's content.
+  package var json: [UInt8] {
     AdminJSON.bytes(
       Content(
         title: Self.phrase(status), status: status, detail: detail,
@@ -43,7 +44,7 @@ package struct Problem: Error, Equatable {
   }
 
   /// The reason phrase of a status (RFC 9110 §15).
-  static func phrase(_ status: Int) -> String {
+  package static func phrase(_ status: Int) -> String {
     switch status {
     case 200: "OK"
     case 400: "Bad Request"

@@ -63,7 +63,8 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
   }
 }
 
-/// One field line: offsets from the start of the head.
+/// One field line: offsets into the bytes that were parsed, an empty line before the head
+/// included.
 @frozen public struct Field: Sendable {
   /// The line, with its CRLF, is `start..<end`.
   public var start: UInt16

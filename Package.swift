@@ -83,6 +83,19 @@ let package = Package(
     .executableTarget(
       name: "load-bench", dependencies: ["CSystem", "HTTP", "IO", "Primitives"],
       path: "Benchmarks/LoadBench", swiftSettings: strict),
+    // What `make fuzz` runs; Tests/FuzzTests replays its corpus.
+    .systemLibrary(name: "CFuzzer", path: "Fuzz/CFuzzer"),
+    .target(
+      name: "FuzzTargets",
+      dependencies: [
+        "Admin", "Balancer", "Configuration", "Controller", "Exposition", "Fleet", "HTTP",
+        "Primitives",
+      ],
+      path: "Fuzz/Targets", swiftSettings: strict),
+    .executableTarget(
+      name: "fuzz", dependencies: ["CFuzzer", "FuzzTargets"], path: "Fuzz/Program",
+      swiftSettings: strict),
+    .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: strict),
     suite("IO", ["Primitives", "CSystem"]),
     suite("HTTP", ["Primitives"]),
     suite("Fleet", ["Primitives"]),

@@ -8,9 +8,9 @@ import Testing
 @Suite struct ForwardedHeadTests {
   private var empty: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: nil, count: 0) }
 
-  private func written(_ write: (inout HeadWriter) -> Void) -> String {
+  private func written(_ write: (inout ByteWriter) -> Void) -> String {
     withUnsafeTemporaryAllocation(byteCount: 2_048, alignment: 8) { room in
-      var writer = HeadWriter(room)
+      var writer = ByteWriter(room)
       write(&writer)
       return String(decoding: writer.written, as: UTF8.self)
     }
@@ -25,8 +25,9 @@ import Testing
         address: empty, peer: empty, isPeerTrusted: true, requestID: empty,
         trace: .kept)
       let request = ForwardedRequest(
-        head: head, bytes: bytes, noted: NotedFields(parser), client: client)
-      return written { request.write(to: &$0, parser) }
+        head: head, fields: parser.table(in: bytes), noted: NotedFields(parser.table(in: bytes)),
+        client: client)
+      return written { request.write(to: &$0) }
     }
   }
 
@@ -36,8 +37,9 @@ import Testing
     return Array(text.utf8).withUnsafeBytes { bytes in
       #expect(parser.parse(bytes, answering: .get, into: &head) == .complete)
       let response = ForwardedResponse(
-        head: head, bytes: bytes, isChunked: false, confirmsKeepAlive: false, closes: false)
-      return written { response.write(to: &$0, parser) }
+        head: head, fields: parser.table(in: bytes), isChunked: false, confirmsKeepAlive: false,
+        closes: false)
+      return written { response.write(to: &$0) }
     }
   }
 

@@ -8,7 +8,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = [ROOT / "Sources", ROOT / "Benchmarks"]
 SOURCES = sorted(file for place in PLACES for file in place.rglob("*.swift"))
-SWIFT = SOURCES + sorted((ROOT / "Tests").rglob("*.swift"))
+FUZZ = sorted((ROOT / "Fuzz").rglob("*.swift"))
+SWIFT = SOURCES + FUZZ + sorted((ROOT / "Tests").rglob("*.swift"))
 NAMES = [str(file.relative_to(ROOT)) for file in SOURCES]
 
 DOCUMENT = (ROOT / "docs/architecture.md").read_text()
@@ -67,7 +68,7 @@ def imports(file):
     return set(re.findall(r"^(?:\w+ )?import (\w+)", file.read_text(), re.M)) & OURS
 
 
-@pytest.mark.parametrize("file", SOURCES, ids=NAMES)
+@pytest.mark.parametrize("file", SOURCES + FUZZ, ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_file_says_what_it_decides(file):
     first = file.read_text().splitlines()[0]
     assert first.startswith("//") or len(file.read_text().splitlines()) < 10
@@ -135,7 +136,7 @@ def test_hot_paths_hold_nothing_cold():
 
 
 def test_unchecked_promises_say_why_they_are_safe():
-    for file in SOURCES:
+    for file in SOURCES + FUZZ:
         text = file.read_text()
         promises = len(re.findall(r"@unchecked Sendable|nonisolated\(unsafe\)", code(text)))
         assert text.count("SAFETY:") >= promises, file

@@ -3,23 +3,23 @@
 // the caller bounds the bytes. For answers to health checks, which are untrusted.
 
 /// Reads JSON whose values are compared, not computed with.
-struct JSONLeaves {
+package struct JSONLeaves {
   static let depthMax = 32
-  static let countMax = 4_096
+  package static let countMax = 4_096
   /// Values with longer paths are skipped: nothing can refer to them.
-  static let pathBytesMax = 512
+  package static let pathBytesMax = 512
 
-  enum Kind: Equatable { case text, number, word }
+  package enum Kind: Equatable { case text, number, word }
 
-  struct Leaf: Equatable {
-    var path: String
-    var kind: Kind
+  package struct Leaf: Equatable {
+    package var path: String
+    package var kind: Kind
     /// A string without its escapes, a number as written, `true`, `false` or `null`.
-    var text: String
+    package var text: String
   }
 
   /// Why the JSON was rejected, for people.
-  struct Malformed: Error, Equatable {
+  package struct Malformed: Error, Equatable {
     let detail: String
   }
 
@@ -36,7 +36,7 @@ struct JSONLeaves {
   private init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
   /// All scalars of an object or a list.
-  static func read(_ bytes: UnsafeRawBufferPointer) throws(Malformed) -> [Leaf] {
+  package static func read(_ bytes: UnsafeRawBufferPointer) throws(Malformed) -> [Leaf] {
     var reader = JSONLeaves(bytes)
     try reader.readAll()
     return reader.leaves

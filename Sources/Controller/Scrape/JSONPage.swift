@@ -4,24 +4,24 @@
 import FoundationEssentials
 
 /// The values of a JSON page.
-struct JSONPage: Decodable {
+package struct JSONPage: Decodable {
   /// The greatest depth that is read.
   static let depthMax = 16
   /// A value that is not a number costs JSONDecoder about 25 µs; pages of the operator's own are
   /// small.
-  static let valueMax = 2_000
+  package static let valueMax = 2_000
   static let byteCountMax = 256 << 10
 
   /// A leaf; nil: it is not a number.
-  struct Value: Equatable {
-    var name: String
-    var number: Double?
+  package struct Value: Equatable {
+    package var name: String
+    package var number: Double?
   }
 
-  private(set) var values: [Value] = []
+  package private(set) var values: [Value] = []
 
   /// Requires: the first byte that is not blank is `{`.
-  static func read(_ page: UnsafeRawBufferPointer) throws(PageError) -> JSONPage {
+  package static func read(_ page: UnsafeRawBufferPointer) throws(PageError) -> JSONPage {
     guard page.count <= byteCountMax else { throw .jsonTooLarge }
     do {
       return try JSONDecoder().decode(JSONPage.self, from: Data(page))
@@ -39,7 +39,7 @@ struct JSONPage: Decodable {
     init?(intValue: Int) { nil }
   }
 
-  init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     try walk(decoder.container(keyedBy: Key.self), name: "", depth: 1)
   }
 

@@ -41,7 +41,7 @@ package struct PageFetchDriver: ~Copyable {
   private let userAgent: String
   private var io: IOLoop
   private var parser = HeadParser()
-  private var exchange = ProbeExchange()
+  private var exchange = ClientExchange()
 
   /// `userAgent` is like `steelyard/1.0`.
   package init(userAgent: String) throws(IOError) {
@@ -99,7 +99,7 @@ package struct PageFetchDriver: ~Copyable {
       let failure =
         error.isLocalShortage
         ? ProbeFailure(.local, error.description)
-        : ProbeDriver.failure(error.code, isConnected: false)
+        : ClientDriver.failure(error.code, isConnected: false)
       return PageFetch(path: request.path, sentAt: sentAt, .failed(failure))
     }
     io.setDeadline(id, sentAt + request.timeout)
@@ -121,7 +121,7 @@ package struct PageFetchDriver: ~Copyable {
           isOver = true
         case .failed:
           exchange.fail(
-            ProbeDriver.failure(
+            ClientDriver.failure(
               Int32(truncatingIfNeeded: event.value), isConnected: isConnected))
           isOver = true
         case .timeout:

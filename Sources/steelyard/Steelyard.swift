@@ -52,7 +52,7 @@ final class Steelyard {
   let adminCounts = AdminCounts()
   let api: AdminAPI
   var controller: Controller
-  private var probes = ProbeDriver(tag: probeTag, userAgent: "steelyard/\(Version.number)")
+  private var probes = ClientDriver(tag: probeTag, userAgent: "steelyard/\(Version.number)")
   var observer = FleetObserver()
   var events = EventLog()
   var digest = WeightDigest()

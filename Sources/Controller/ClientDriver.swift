@@ -7,7 +7,7 @@ import HTTP
 package import IO
 package import Primitives
 
-package struct ProbeDriver: ~Copyable {
+package struct ClientDriver: ~Copyable {
   /// One endpoint's one probe.
   private struct LaneKey: Hashable {
     let endpointIndex: Int
@@ -25,7 +25,7 @@ package struct ProbeDriver: ~Copyable {
     /// nil while idle.
     var request: ProbeRequest?
     var deadline = Nanoseconds.zero
-    var exchange = ProbeExchange()
+    var exchange = ClientExchange()
   }
 
   private let tag: UInt32

@@ -5,7 +5,7 @@ package import Fleet
 package import HTTP
 import Primitives
 
-package struct ProbeExchange: Sendable {
+package struct ClientExchange: Sendable {
   private static let interimMax = 8
   /// What is kept of the answer to a canary, to tell of it.
   private static let canaryKeptMax = 128

@@ -4,7 +4,7 @@ import HTTP
 import Primitives
 import Testing
 
-@Suite struct ProbeExchangeTests {
+@Suite struct ClientExchangeTests {
   private enum End: Equatable {
     case answered(Int, String, isReusable: Bool)
     case failed(ProbeFailure.Kind, String)
@@ -100,7 +100,7 @@ import Testing
   ]
 
   private static func run(_ row: Row, _ pieces: [ArraySlice<UInt8>]) -> End {
-    var exchange = ProbeExchange()
+    var exchange = ClientExchange()
     var parser = HeadParser()
     exchange.begin(request("/metrics", row.kind), userAgent: "steelyard/1")
     var isOver = false
@@ -156,7 +156,7 @@ import Testing
 
   @Test(arguments: paths.indices) func theRequestIsOneCleanGet(row: Int) {
     let (path, kind, target, accept) = Self.paths[row]
-    var exchange = ProbeExchange()
+    var exchange = ClientExchange()
     exchange.begin(Self.request(path, kind), userAgent: "steelyard/1")
     #expect(
       String(decoding: exchange.requestBytes, as: UTF8.self) == """
@@ -174,7 +174,7 @@ import Testing
     request.method = .post
     request.host = "model.example"
     request.fields = [.init(name: "Authorization", value: "Bearer a b")]
-    var exchange = ProbeExchange()
+    var exchange = ClientExchange()
     exchange.begin(request, userAgent: "steelyard/1")
     #expect(
       String(decoding: exchange.requestBytes, as: UTF8.self) == """
@@ -194,7 +194,7 @@ import Testing
     request.method = .post
     request.content = Array("{\"a\": \"ü\"}".utf8)
     request.fields = [.init(name: "accept", value: "text/event-stream")]
-    var exchange = ProbeExchange()
+    var exchange = ClientExchange()
     exchange.begin(request, userAgent: "steelyard/1")
     let expected = """
       POST /v1/completions HTTP/1.1\r
@@ -215,7 +215,7 @@ import Testing
   }
 
   @Test func ofALongAnswerToACanaryNoMoreIsKeptThanIsTold() {
-    var exchange = ProbeExchange()
+    var exchange = ClientExchange()
     var parser = HeadParser()
     exchange.begin(Self.request("/", .canary, max: 10_000), userAgent: "steelyard/1")
     let head = Array("HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n".utf8)
@@ -240,7 +240,7 @@ import Testing
   @Test func theAnswerToHeadHasNoContent() {
     var request = Self.request("/health", .health)
     request.method = .head
-    var exchange = ProbeExchange()
+    var exchange = ClientExchange()
     var parser = HeadParser()
     exchange.begin(request, userAgent: "steelyard/1")
     let bytes = Array("HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n".utf8)
@@ -251,7 +251,7 @@ import Testing
   @Test func contentThatCountsMayNotBeTooLong() {
     var request = Self.request("/health", .health)
     request.needsContent = true
-    var exchange = ProbeExchange()
+    var exchange = ClientExchange()
     var parser = HeadParser()
     exchange.begin(request, userAgent: "steelyard/1")
     let bytes = Array("HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n".utf8)
@@ -263,7 +263,7 @@ import Testing
   }
 
   @Test func aSecondExchangeRemembersNothingOfTheFirst() {
-    var exchange = ProbeExchange()
+    var exchange = ClientExchange()
     var parser = HeadParser()
     for content in ["first", "2nd"] {
       exchange.begin(Self.request(), userAgent: "steelyard/1")

@@ -1,5 +1,5 @@
 // The control loop as a value: which probes are due, what their results mean, and when there is a
-// new weight table. Time and randomness are arguments; ClientDriver does the I/O.
+// new weight table. Time and randomness are arguments; ControllerDriver does the I/O.
 // Invariant: an endpoint's schedule depends on nothing but itself.
 package import Fleet
 package import Primitives

@@ -52,7 +52,7 @@ final class Steelyard {
   let adminCounts = AdminCounts()
   let api: AdminAPI
   var controller: Controller
-  private var probes = ClientDriver(tag: probeTag, userAgent: "steelyard/\(Version.number)")
+  private var probes = ControllerDriver(tag: probeTag, userAgent: Version.userAgent)
   var observer = FleetObserver()
   var events = EventLog()
   var digest = WeightDigest()
@@ -96,7 +96,7 @@ final class Steelyard {
     self.log = log
     log.use(configured.log)
     hooks = HookDriver(
-      waker: waker, userAgent: "steelyard/\(Version.number)", environment: Environment.lines)
+      waker: waker, userAgent: Version.userAgent, environment: Environment.lines)
     hooks.apply(configured.hooks, log)
     self.waker = waker
     self.path = path

@@ -19,18 +19,18 @@ enum ProbeCommand {
       Console.error("steelyard: cannot find \(options.url.host): \(error.reason)")
       return .unavailable
     }
-    do throws(IOError) {
-      var driver = try PageFetchDriver(userAgent: "steelyard/\(Version.number)")
-      return probe(&session, addresses, &driver)
-    } catch {
-      Console.error("steelyard: \(error)")
-      return .internalError
-    }
+    return probe(&session, addresses)
   }
 
   private static func probe(
-    _ session: inout ProbeSession, _ addresses: [SocketAddress], _ driver: inout PageFetchDriver
+    _ session: inout ProbeSession, _ addresses: [SocketAddress]
   ) -> ExitCode {
+    let (host, timeout) = (session.host, session.options.timeout)
+    func fetch(_ path: String, _ kind: ProbeRequest.Kind) -> PageFetch {
+      PageFetchDriver.fetch(
+        addresses, host: host, path: path, kind: kind, timeout: timeout,
+        userAgent: Version.userAgent)
+    }
     var firstSentAt = Clock.now
     while true {
       switch session.next {
@@ -40,16 +40,11 @@ enum ProbeCommand {
         return report.isUseful ? .ok : .unavailable
       case .fetch(let path, let kind):
         firstSentAt = Clock.now
-        session.take(
-          driver.fetch(
-            addresses, host: session.host, path: path, kind: kind,
-            timeout: session.options.timeout))
+        session.take(fetch(path, kind))
       case .fetchAgain(let path, let kind, let after):
-        driver.pause(until: firstSentAt + after)
-        session.take(
-          driver.fetch(
-            addresses, host: session.host, path: path, kind: kind,
-            timeout: session.options.timeout))
+        let end = firstSentAt + after
+        while Clock.now < end { Clock.pause(end - Clock.now) }
+        session.take(fetch(path, kind))
       }
     }
   }

@@ -1,5 +1,4 @@
-import Controller
-import Fleet
+import Client
 import HTTP
 import Primitives
 import Testing
@@ -7,30 +6,47 @@ import Testing
 @Suite struct ClientExchangeTests {
   private enum End: Equatable {
     case answered(Int, String, isReusable: Bool)
-    case failed(ProbeFailure.Kind, String)
+    case failed(ClientFailure.Kind, String)
     /// Neither the bytes nor their end completed it.
     case unfinished
   }
 
-  private static func request(
-    _ path: String = "/metrics", _ kind: ProbeRequest.Kind = .prometheus, max: Int = 20
-  ) -> ProbeRequest {
-    ProbeRequest(
-      id: ProbeID(endpointIndex: 0, source: 0, serial: 1),
-      address: SocketAddress(bytes: [10, 0, 0, 1], port: 8000), path: path,
-      kind: kind, timeout: .seconds(1), contentBytesMax: max)
+  /// What the program's exchanges differ in.
+  private enum Kind: Sendable {
+    case page, check, canary, hook
+  }
+
+  private static let address = SocketAddress(bytes: [10, 0, 0, 1], port: 8000)
+
+  private static func request(_ kind: Kind = .page, max: Int = 20) -> ClientRequest {
+    var request = ClientRequest(
+      kind == .hook ? .post : .get, "/metrics", at: address, timeout: .seconds(1),
+      contentBytesMax: kind == .hook ? 0 : max)
+    switch kind {
+    case .page:
+      request.decodesGzip = true
+      request.followsRedirect = true
+    case .check: request.excess = .ignored
+    case .canary:
+      request.keepsConnection = false
+      request.keptBytesMax = 128
+    case .hook:
+      request.excess = .ignored
+      request.keepsConnection = false
+    }
+    return request
   }
 
   private struct Row: Sendable {
     var response: String
     /// The peer closes after it.
     var closes = false
-    var kind = ProbeRequest.Kind.prometheus
+    var kind = Kind.page
     var end: End
     var location: SourceLocation
 
     init(
-      _ response: String, closes: Bool = false, kind: ProbeRequest.Kind = .prometheus, _ end: End,
+      _ response: String, closes: Bool = false, kind: Kind = .page, _ end: End,
       _ location: SourceLocation = #_sourceLocation
     ) {
       (self.response, self.closes, self.kind) = (response, closes, kind)
@@ -39,7 +55,7 @@ import Testing
   }
 
   private static let ok = "HTTP/1.1 200 OK\r\n"
-  private static let tooLarge = "more than 20 bytes, the limit of `page_bytes`"
+  private static let tooLarge = "more than 20 bytes"
   private static let rows: [Row] = [
     Row(ok + "Content-Length: 3\r\n\r\nu 1", .answered(200, "u 1", isReusable: true)),
     Row(ok + "Content-Length: 0\r\n\r\n", .answered(200, "", isReusable: true)),
@@ -71,9 +87,9 @@ import Testing
       ok + "Transfer-Encoding: chunked\r\n\r\nf\r\n" + String(repeating: "x", count: 15)
         + "\r\n6\r\nxxxxxx\r\n0\r\n\r\n", .failed(.tooLarge, tooLarge)),
     Row(
-      ok + "Content-Length: 21\r\n\r\n", kind: .health, .answered(200, "", isReusable: false)),
+      ok + "Content-Length: 21\r\n\r\n", kind: .check, .answered(200, "", isReusable: false)),
     Row(
-      ok + "\r\n" + String(repeating: "x", count: 21), kind: .health,
+      ok + "\r\n" + String(repeating: "x", count: 21), kind: .check,
       .answered(200, "", isReusable: false)),
     Row("SSH-2.0-OpenSSH\r\n", .failed(.badHTTP, "bad_status_line")),
     Row(
@@ -97,12 +113,22 @@ import Testing
       .failed(.badHTTP, "too many interim heads")),
     Row(
       ok + "X: " + String(repeating: "x", count: 20_000), .failed(.badHTTP, "head_too_large")),
+    // The head of the answer to a hook is the whole of it.
+    Row(ok + "Content-Length: 0\r\n\r\n", kind: .hook, .answered(200, "", isReusable: false)),
+    Row(
+      ok + "Transfer-Encoding: chunked\r\n\r\n", kind: .hook,
+      .answered(200, "", isReusable: false)),
+    Row(
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\n", kind: .hook,
+      .answered(503, "", isReusable: false)),
+    Row("HTTP/1.1 200", kind: .hook, .unfinished),
+    Row("rubbish\r\n\r\n", kind: .hook, .failed(.badHTTP, "bad_status_line")),
   ]
 
   private static func run(_ row: Row, _ pieces: [ArraySlice<UInt8>]) -> End {
     var exchange = ClientExchange()
     var parser = HeadParser()
-    exchange.begin(request("/metrics", row.kind), userAgent: "steelyard/1")
+    exchange.begin(request(row.kind), userAgent: "steelyard/1")
     var isOver = false
     for piece in pieces where !isOver {
       isOver = piece.withUnsafeBytes { exchange.receive($0, &parser) }
@@ -114,8 +140,9 @@ import Testing
     let isReusable = exchange.isReusable
     return exchange.withOutcome { outcome in
       switch outcome {
-      case .answered(let status, let content):
-        .answered(status, String(decoding: content, as: UTF8.self), isReusable: isReusable)
+      case .answered(let answer):
+        .answered(
+          answer.status, String(decoding: answer.content, as: UTF8.self), isReusable: isReusable)
       case .failed(let failure): .failed(failure.kind, failure.detail)
       case .connected: .unfinished
       }
@@ -144,80 +171,77 @@ import Testing
     #expect(Self.run(row, [Array(row.response.utf8)[...]]) == row.end)
   }
 
-  private static let paths: [(String, ProbeRequest.Kind, String, String)] = [
-    (
-      "/metrics", .prometheus, "/metrics",
-      "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=1"
-    ),
-    ("/m?model=a&b=%20", .json, "/m?model=a&b=%20", "application/json"),
-    ("health", .health, "/health", "*/*"),
-    ("/a b\r\nX: y#ü", .health, "/a%20b%0D%0AX:%20y%23%C3%BC", "*/*"),
+  private static let paths: [(String, String)] = [
+    ("/metrics", "/metrics"), ("/m?model=a&b=%20", "/m?model=a&b=%20"), ("health", "/health"),
+    ("/a b\r\nX: y#ü", "/a%20b%0D%0AX:%20y%23%C3%BC"),
   ]
 
-  @Test(arguments: paths.indices) func theRequestIsOneCleanGet(row: Int) {
-    let (path, kind, target, accept) = Self.paths[row]
+  private static func text(_ request: ClientRequest) -> String {
     var exchange = ClientExchange()
-    exchange.begin(Self.request(path, kind), userAgent: "steelyard/1")
+    exchange.begin(request, userAgent: "steelyard/1")
+    return String(decoding: exchange.requestBytes, as: UTF8.self)
+  }
+
+  @Test(arguments: paths.indices) func theRequestIsOneCleanGet(row: Int) {
+    let (path, target) = Self.paths[row]
+    var request = Self.request()
+    request.path = path
     #expect(
-      String(decoding: exchange.requestBytes, as: UTF8.self) == """
+      Self.text(request) == """
         GET \(target) HTTP/1.1\r
         Host: 10.0.0.1:8000\r
         User-Agent: steelyard/1\r
-        Accept: \(accept)\r
-        Accept-Encoding: identity\r
-        \r\n
-        """)
-  }
-
-  @Test func aCheckSaysItsMethodItsHostAndItsFields() {
-    var request = Self.request("/v1/models/bert", .health)
-    request.method = .post
-    request.host = "model.example"
-    request.fields = [.init(name: "Authorization", value: "Bearer a b")]
-    var exchange = ClientExchange()
-    exchange.begin(request, userAgent: "steelyard/1")
-    #expect(
-      String(decoding: exchange.requestBytes, as: UTF8.self) == """
-        POST /v1/models/bert HTTP/1.1\r
-        Host: model.example\r
-        User-Agent: steelyard/1\r
         Accept: */*\r
         Accept-Encoding: identity\r
-        Content-Length: 0\r
-        Authorization: Bearer a b\r
         \r\n
         """)
   }
 
-  @Test func aCanaryCarriesItsContentAndItsFieldsTakeThePlaceOfOurs() {
-    var request = Self.request("/v1/completions", .canary)
-    request.method = .post
+  @Test func aRequestSaysItsMethodItsHostItsFieldsAndItsContent() {
+    var request = Self.request(.hook)
+    request.host = "model.example"
     request.content = Array("{\"a\": \"ü\"}".utf8)
-    request.fields = [.init(name: "accept", value: "text/event-stream")]
-    var exchange = ClientExchange()
-    exchange.begin(request, userAgent: "steelyard/1")
-    let expected = """
-      POST /v1/completions HTTP/1.1\r
-      Host: 10.0.0.1:8000\r
-      User-Agent: steelyard/1\r
-      Accept-Encoding: identity\r
-      Connection: close\r
-      Content-Length: 11\r
-      accept: text/event-stream\r
-      \r
-      {"a": "ü"}
-      """
-    #expect(String(decoding: exchange.requestBytes, as: UTF8.self) == expected)
-    // Content is for POST alone.
-    request.method = .get
-    exchange.begin(request, userAgent: "steelyard/1")
-    #expect(!String(decoding: exchange.requestBytes, as: UTF8.self).contains("{"))
+    request.accept = "application/json"
+    request.fields = [
+      .init("Authorization", "Bearer a b"), .init("accept-encoding", "br"),
+    ]
+    #expect(
+      Self.text(request) == """
+        POST /metrics HTTP/1.1\r
+        Host: model.example\r
+        User-Agent: steelyard/1\r
+        Accept: application/json\r
+        Connection: close\r
+        Content-Length: 11\r
+        Authorization: Bearer a b\r
+        accept-encoding: br\r
+        \r
+        {"a": "ü"}
+        """)
+  }
+
+  @Test(arguments: Method.allCases.filter { $0 != .other })
+  func contentGoesWithTheMethodsThatHaveSome(method: Method) {
+    var request = Self.request()
+    request.method = method
+    request.content = [0x78]
+    let text = Self.text(request)
+    let hasContent = [.post, .put, .patch].contains(method)
+    #expect(text.hasPrefix("\(method.label) /metrics HTTP/1.1\r\n"))
+    #expect(text.contains("\r\nContent-Length: 1\r\n") == hasContent)
+    #expect(text.hasSuffix("\r\n\r\nx") == hasContent)
+  }
+
+  @Test func aMereConnectionSendsNothing() {
+    var request = Self.request()
+    request.onlyConnects = true
+    #expect(Self.text(request).isEmpty)
   }
 
   @Test func ofALongAnswerToACanaryNoMoreIsKeptThanIsTold() {
     var exchange = ClientExchange()
     var parser = HeadParser()
-    exchange.begin(Self.request("/", .canary, max: 10_000), userAgent: "steelyard/1")
+    exchange.begin(Self.request(.canary, max: 10_000), userAgent: "steelyard/1")
     let head = Array("HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n".utf8)
     var isOver = head.withUnsafeBytes { exchange.receive($0, &parser) }
     for text in [String](
@@ -229,16 +253,16 @@ import Testing
     }
     #expect(isOver)
     exchange.withOutcome { outcome in
-      guard case .answered(let status, let content) = outcome else {
+      guard case .answered(let answer) = outcome else {
         Issue.record("no answer")
         return
       }
-      #expect(status == 500 && (80...256).contains(content.count))
+      #expect(answer.status == 500 && answer.content.count == 128)
     }
   }
 
   @Test func theAnswerToHeadHasNoContent() {
-    var request = Self.request("/health", .health)
+    var request = Self.request(.check)
     request.method = .head
     var exchange = ClientExchange()
     var parser = HeadParser()
@@ -246,20 +270,6 @@ import Testing
     let bytes = Array("HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n".utf8)
     #expect(bytes.withUnsafeBytes { exchange.receive($0, &parser) } == true)
     #expect(exchange.isReusable)
-  }
-
-  @Test func contentThatCountsMayNotBeTooLong() {
-    var request = Self.request("/health", .health)
-    request.needsContent = true
-    var exchange = ClientExchange()
-    var parser = HeadParser()
-    exchange.begin(request, userAgent: "steelyard/1")
-    let bytes = Array("HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n".utf8)
-    #expect(bytes.withUnsafeBytes { exchange.receive($0, &parser) } == true)
-    let isTooLarge = exchange.withOutcome { outcome in
-      if case .failed(let failure) = outcome { failure.kind == .tooLarge } else { false }
-    }
-    #expect(isTooLarge)
   }
 
   @Test func aSecondExchangeRemembersNothingOfTheFirst() {
@@ -272,13 +282,43 @@ import Testing
       let isOver = response.withUnsafeBytes { exchange.receive($0, &parser) }
       #expect(isOver)
       let read = exchange.withOutcome { outcome in
-        if case .answered(_, let bytes) = outcome {
-          String(decoding: bytes, as: UTF8.self)
+        if case .answered(let answer) = outcome {
+          String(decoding: answer.content, as: UTF8.self)
         } else {
           ""
         }
       }
       #expect(read == content)
     }
+  }
+
+  private static let redirects: [(String, String?)] = [
+    ("/other?a=b", "/other?a=b"), ("http://10.0.0.1:8000/x", "/x"), ("HTTP://m.example/x", "/x"),
+    ("http://m.example", "/"), ("http://m.example?a", "/?a"), ("http://10.0.0.1/x", nil),
+    ("http://10.0.0.2:8000/x", nil), ("//m.example/x", nil), ("https://m.example/x", nil),
+    ("x", nil),
+  ]
+
+  @Test(arguments: redirects.indices) func aRedirectIsFollowedToTheSameServerOnly(row: Int) {
+    let (location, path) = Self.redirects[row]
+    var request = Self.request()
+    request.host = "m.example:80"
+    var exchange = ClientExchange()
+    var parser = HeadParser()
+    exchange.begin(request, userAgent: "steelyard/1")
+    let bytes = Array("HTTP/1.1 302 No\r\nLocation: \(location)\r\nContent-Length: 0\r\n\r\n".utf8)
+    let isOver = bytes.withUnsafeBytes { exchange.receive($0, &parser) }
+    #expect(isOver)
+    #expect(exchange.redirectPath(of: request) == path)
+    let told = exchange.withOutcome { outcome -> String? in
+      if case .answered(let answer) = outcome { answer.location } else { nil }
+    }
+    #expect(told == location)
+  }
+
+  @Test func labelsTellFailuresApart() {
+    let labels = Set(ClientFailure.Kind.allCases.map(\.label))
+    #expect(labels.count == ClientFailure.Kind.allCases.count)
+    #expect(labels.allSatisfy { $0.allSatisfy { $0.isLowercase || $0 == "_" } })
   }
 }

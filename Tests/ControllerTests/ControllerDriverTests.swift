@@ -11,7 +11,7 @@ private struct Rig: ~Copyable {
   static let serverTag: UInt32 = 2
 
   var io: IOLoop
-  var driver: ClientDriver
+  var driver: ControllerDriver
   var controller: Controller
   let address: SocketAddress
   var acceptedCount = 0
@@ -35,7 +35,7 @@ private struct Rig: ~Copyable {
     fleet.pools[0].canary = canary
     self.io = io
     address = group.address
-    driver = ClientDriver(tag: Self.driverTag, userAgent: "steelyard/1")
+    driver = ControllerDriver(tag: Self.driverTag, userAgent: "steelyard/1")
     controller = Controller(
       fleet: fleet, evidence: EvidenceBoard(workerCount: 1, endpointLimit: 64),
       pickBoard: PickBoard(endpointLimit: 64), random: RandomSource(seed: 1), now: Clock.now)
@@ -105,7 +105,7 @@ private func failed(_ kind: ProbeFailure.Kind) -> (borrowing Rig) -> Bool {
   { ($0.controller.endpoints[0]?.scrapes[0].statistics.failures(kind) ?? 0) >= 2 }
 }
 
-@Suite struct ClientDriverTests {
+@Suite struct ControllerDriverTests {
   @Test func scrapesShareOneConnectionWhereTheServerKeepsIt() throws {
     var rig = try Rig()
     let isDone = rig.run(answer: { _, _ in page(50) }, until: { successes($0) >= 4 })

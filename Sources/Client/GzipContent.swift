@@ -1,9 +1,9 @@
-// Decodes content in the gzip coding, for metrics pages of servers that compress unasked.
+// Decodes content in the gzip coding, for servers that compress unasked.
 // Source: RFC 9110 §8.4.1.3, RFC 1952; zlib does the work. The size of the decoded content is
 // limited, so that small content cannot become large.
 import CZlib
 
-enum GzipPage {
+enum GzipContent {
   enum Failure: Error, Equatable {
     /// The decoded content exceeds the limit.
     case tooLarge

@@ -1,0 +1,65 @@
+// The result of one exchange. A failure has a kind with a finite label, and a text for people.
+
+/// Why an exchange has no answer.
+package struct ClientFailure: Error, Sendable, Equatable {
+  package enum Kind: UInt8, Sendable, CaseIterable {
+    /// Nobody listens there.
+    case refused
+    /// No way to the address.
+    case unreachable
+    /// Not over before the deadline.
+    case timeout
+    /// The connection ended before the answer did.
+    case cut
+    /// The answer is longer than allowed.
+    case tooLarge
+    /// No valid HTTP.
+    case badHTTP
+    /// The content is not valid gzip, although it begins like gzip.
+    case badContent
+    /// This process has no descriptor or memory left; nothing is known about the server.
+    case local
+    /// The caller stopped the exchange.
+    case stopped
+
+    /// For metrics and logs; a finite set.
+    package var label: String {
+      switch self {
+      case .refused: "refused"
+      case .unreachable: "unreachable"
+      case .timeout: "timeout"
+      case .cut: "cut"
+      case .tooLarge: "too_large"
+      case .badHTTP: "bad_http"
+      case .badContent: "bad_content"
+      case .local: "local"
+      case .stopped: "stopped"
+      }
+    }
+  }
+
+  package var kind: Kind
+  package var detail: String
+
+  package init(_ kind: Kind, _ detail: String) {
+    self.kind = kind
+    self.detail = detail
+  }
+}
+
+/// A whole answer.
+package struct ClientAnswer {
+  package let status: Int
+  /// The value of `Location` in a redirect that was not followed (RFC 9110 §15.4).
+  package let location: String?
+  /// Valid only while the outcome is being handled.
+  package let content: UnsafeRawBufferPointer
+}
+
+/// The end of an exchange.
+package enum ClientOutcome {
+  case answered(ClientAnswer)
+  case failed(ClientFailure)
+  /// The connection is established, of a request that `onlyConnects`.
+  case connected
+}

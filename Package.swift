@@ -55,7 +55,7 @@ let package = Package(
         "Fleet", "HTTP", "IO", "Metrics", "Primitives", "Status", "StatusPage",
       ],
       embedded: [.embedInCode("openapi.yaml")]),
-    room("Events", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
+    room("Events", ["Client", "CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
     room("Demo", ["Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
     room(
       "Simulation",

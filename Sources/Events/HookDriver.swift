@@ -1,6 +1,8 @@
 // Runs hooks: a thread for each run, whose number the hooks' policies bound, so that neither a slow
 // disk nor a command that hangs holds up the control loop. Starts and ends are lines of the log.
+import Client
 package import Fleet
+import HTTP
 package import IO
 package import Primitives
 import Synchronization
@@ -125,15 +127,18 @@ package final class HookDriver {
     let isStopped = { mailbox.isStopped.load(ordering: .relaxed) }
     switch start.policy.action {
     case .post(let target):
-      let ending = HookPostDriver.post(
-        start.occurrence.json, to: target, fields: start.policy.fields, userAgent: userAgent,
-        timeout: start.policy.timeout, isStopped: isStopped)
-      switch ending {
-      case .answered(let status):
+      let reply = BlockingClient.send(
+        start.request(to: target), userAgent: userAgent, isStopped: isStopped)
+      switch reply.outcome {
+      case .answered(let status, _, _):
         return report((200...299).contains(status) ? .ok : .failed, "status \(status)")
-      case .failed(let reason): return report(.failed, reason)
-      case .timedOut: return report(.timeout, "")
-      case .stopped: return report(.failed, "ending")
+      case .failed(let failure):
+        switch failure.kind {
+        case .timeout: return report(.timeout, "")
+        case .stopped: return report(.failed, "ending")
+        case .badHTTP: return report(.failed, "no HTTP: \(failure.detail)")
+        default: return report(.failed, failure.detail)
+        }
       }
     case .run(let words):
       do throws(IOError) {
@@ -214,5 +219,19 @@ extension HookPolicy.Action {
     case .run(let words): words.first ?? ""
     case .post(let target): SecretText.masked(text: "http://\(target.address)\(target.path)")
     }
+  }
+}
+
+extension HookQueue.Start {
+  /// What is sent: a JSON object. Of the answer the status is all that matters.
+  fileprivate func request(to target: HookPolicy.WebTarget) -> ClientRequest {
+    var request = ClientRequest(
+      .post, target.path, at: target.address, timeout: policy.timeout, contentBytesMax: 0)
+    request.content = occurrence.json
+    request.fields = [ClientRequest.Field("Content-Type", "application/json")]
+    request.fields += policy.fields.map { ClientRequest.Field($0.name, $0.value) }
+    request.keepsConnection = false
+    request.excess = .ignored
+    return request
   }
 }

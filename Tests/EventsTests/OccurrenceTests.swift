@@ -69,24 +69,4 @@ import Testing
         == "{\"event\":\"config_reloaded\",\"pool\":null,\"endpoint\":null,\"reason\":null,"
         + "\"time\":0.000}")
   }
-
-  @Test(arguments: [
-    ("HTTP/1.1 200 OK\r\n\r\n", HookPostDriver.Ending.answered(200)),
-    ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\n", .answered(503)),
-    ("HTTP/1.1 200", nil), ("", nil),
-  ])
-  func theStatusIsAllThatMatters(_ text: String, _ expected: HookPostDriver.Ending?) {
-    #expect(HookPostDriver.read(Array(text.utf8)) == expected)
-  }
-
-  @Test(arguments: [
-    "rubbish\r\n\r\n", String(repeating: "HTTP/1.1 100 Continue\r\n\r\n", count: 10),
-    "HTTP/1.1 200 OK\r\nX: " + String(repeating: "x", count: 20_000),
-  ])
-  func whatIsNoAnswerFails(_ text: String) {
-    guard case .failed = HookPostDriver.read(Array(text.utf8)) else {
-      Issue.record("\(String(describing: HookPostDriver.read(Array(text.utf8))))")
-      return
-    }
-  }
 }

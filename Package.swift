@@ -63,7 +63,7 @@ let package = Package(
     .executableTarget(
       name: "steelyard",
       dependencies: [
-        "Admin", "Balancer", "CSystem", "Configuration", "Controller", "Demo", "Events",
+        "Admin", "Balancer", "CSystem", "Client", "Configuration", "Controller", "Demo", "Events",
         "Exposition", "Fleet", "HTTP", "IO", "Manual", "Metrics", "Primitives", "Simulation",
         "Status", "Terminal",
       ],

@@ -25,7 +25,7 @@ struct AdminSession: Sendable {
   var timeout = Nanoseconds.seconds(10)
 
   /// The answer to a request below /api/v1/, which was 200. Blocks until then.
-  func ask(_ method: String, _ path: String) throws(CommandFailure) -> AdminClient.Answer {
+  func ask(_ method: Method, _ path: String) throws(CommandFailure) -> AdminClient.Answer {
     let answer: AdminClient.Answer
     do throws(AdminClient.Failure) {
       answer = try AdminClient.send(

@@ -1,6 +1,7 @@
 // `steelyard completion`: files for shells, and the live names that these ask for.
 import Admin
 import Fleet
+import HTTP
 import Manual
 import Primitives
 import Terminal
@@ -32,7 +33,7 @@ enum CompletionCommand {
     session.timeout = patience
     let answer: AdminClient.Answer
     do throws(CommandFailure) {
-      answer = try session.ask("GET", "pools")
+      answer = try session.ask(.get, "pools")
     } catch {
       return []
     }

@@ -4,6 +4,7 @@ import Admin
 import CSystem
 import Configuration
 import Fleet
+import HTTP
 import IO
 import Primitives
 import Terminal
@@ -83,7 +84,7 @@ enum TopCommand {
   }
 
   private static func json(_ session: AdminSession) throws(CommandFailure) -> String {
-    let answer = try patiently { () throws(CommandFailure) in try session.ask("GET", "status") }
+    let answer = try patiently { () throws(CommandFailure) in try session.ask(.get, "status") }
     guard AdminJSON.read(FleetReport.self, answer.content) != nil else {
       throw CommandFailure.notUnderstood
     }

@@ -63,7 +63,7 @@ final class TopFeed: Sendable {
 
   /// The status now. Errors: nobody answers, a token is wanted, or the answer is none.
   static func report(_ session: AdminSession) throws(CommandFailure) -> FleetReport {
-    let answer = try session.ask("GET", "status")
+    let answer = try session.ask(.get, "status")
     guard let report = AdminJSON.read(FleetReport.self, answer.content) else {
       throw CommandFailure.notUnderstood
     }
@@ -93,7 +93,7 @@ final class TopFeed: Sendable {
     let target = order.target
     do throws(CommandFailure) {
       let answer = try session.ask(
-        "POST",
+        .post,
         "pools/\(PercentText.encoded(target.pool))/endpoints/"
           + "\(PercentText.encoded(target.address))/\(verb)")
       let result = AdminJSON.read(ChangeAnswer.self, answer.content)?.result ?? "done"

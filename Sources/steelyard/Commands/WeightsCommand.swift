@@ -58,7 +58,7 @@ enum WeightsCommand {
     return finish { () throws(Stop) in
       guard
         let answer = AdminJSON.read(
-          ReloadChanges.self, try ask(options, "POST", "reload").content)
+          ReloadChanges.self, try ask(options, .post, "reload").content)
       else { throw Stop.notUnderstood }
       let summary = answer.changes.isEmpty ? "reloaded: nothing has changed" : "reloaded:"
       for line in [summary] + answer.changes { Console.out(SafeText.of(line)) }
@@ -80,7 +80,7 @@ enum WeightsCommand {
       var texts: [String] = []
       for name in names {
         let path = "pools/\(PercentText.encoded(name))/explain?format=\(format)"
-        texts.append(try ask(options, "GET", path).text)
+        texts.append(try ask(options, .get, path).text)
       }
       if options.isJSON {
         for text in texts { Console.out(text, terminator: "") }
@@ -103,13 +103,13 @@ enum WeightsCommand {
   // MARK: Requests
 
   private static func ask(
-    _ options: Options, _ method: String, _ path: String
+    _ options: Options, _ method: Method, _ path: String
   ) throws(Stop) -> AdminClient.Answer {
     try options.session.ask(method, path)
   }
 
   private static func pools(_ options: Options) throws(Stop) -> [PoolStatus] {
-    let answer = try ask(options, "GET", "pools")
+    let answer = try ask(options, .get, "pools")
     guard let pools = PoolStatus.read(answer.content) else { throw Stop.notUnderstood }
     return pools.filter { options.pool == nil || $0.name == options.pool }
   }
@@ -139,7 +139,7 @@ enum WeightsCommand {
     }
     if let lasts = options.lasts { pairs.append("for=\(PercentText.encoded(lasts))") }
     let query = pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&")
-    let answer = try ask(options, "POST", "pools/\(PercentText.encoded(pool))/\(verb)\(query)")
+    let answer = try ask(options, .post, "pools/\(PercentText.encoded(pool))/\(verb)\(query)")
     guard let change = AdminJSON.read(ChangeAnswer.self, answer.content) else {
       throw Stop.notUnderstood
     }
@@ -150,7 +150,7 @@ enum WeightsCommand {
 
   private static func show(_ options: Options) throws(Stop) {
     if options.isJSON, options.pool == nil {
-      Console.out(try ask(options, "GET", "pools").text, terminator: "")
+      Console.out(try ask(options, .get, "pools").text, terminator: "")
       return
     }
     let pools = try pools(options)

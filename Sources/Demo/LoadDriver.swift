@@ -1,6 +1,7 @@
 // The clients of the demo and of races: each arrival is sent to all proxies at the same instant,
 // without waiting for answers (open loop). Connections are kept and reused; a request that takes
 // too long is an error. Latency counts from when a request was due.
+import Client
 package import Exposition
 import HTTP
 package import IO
@@ -45,26 +46,25 @@ package struct LoadDriver: ~Copyable {
   /// The time after which a client gives up.
   package static let patience = Nanoseconds.seconds(30)
 
-  private struct Client {
+  /// A request that has not ended.
+  private struct Request {
     let pool: Int
-    var dueAt = Nanoseconds.zero
-    var sentAt = Nanoseconds.zero
-    var isBusy = false
-    var isConnected = true
-    var input: [UInt8] = []
-    var head: ResponseHead?
-    var reader = ContentReader(.none)
+    let dueAt: Nanoseconds
+    let sentAt: Nanoseconds
   }
 
-  private let proxies: [KernelAddress]
+  private let proxies: [SocketAddress]
   private let form: Form
   private let outstandingMax: Int
   private let traffic: [PoolTraffic]
   private var schedule: ArrivalSchedule
-  private var clients: [ConnectionID: Client] = [:]
-  private var idle: [[ConnectionID]]
+  private var client = ClientDriver(tag: firstTag, userAgent: "steelyard-load")
+  /// By lane.
+  private var requests: [UInt64: Request] = [:]
+  /// Lanes without a request, by proxy; the one used last is used next.
+  private var idle: [[UInt64]]
+  private var laneCount: UInt64 = 0
   private var outstanding: [Int]
-  private var parser = HeadParser()
   private let keepsRecords: Bool
   /// How the requests of each proxy ended, in the order of the proxies; empty unless they are kept.
   package private(set) var records: [[RequestRecord]]
@@ -74,7 +74,7 @@ package struct LoadDriver: ~Copyable {
     proxies: [SocketAddress], traffic: [PoolTraffic], schedule: ArrivalSchedule,
     form: Form = .generate, outstandingMax: Int = 2_000, keepsRecords: Bool = false
   ) {
-    self.proxies = proxies.map(KernelAddress.init)
+    self.proxies = proxies
     self.traffic = traffic
     self.schedule = schedule
     self.form = form
@@ -99,139 +99,87 @@ package struct LoadDriver: ~Copyable {
 
   private mutating func send(_ arrival: Arrival, to pool: Int, _ io: inout IOLoop) {
     traffic[pool].noteSent()
+    let request = Request(pool: pool, dueAt: arrival.at, sentAt: io.now)
     guard outstanding[pool] < outstandingMax else {
-      note(.unsent, Client(pool: pool, dueAt: arrival.at, sentAt: io.now), io.now)
-      return
-    }
-    var client = Client(pool: pool, dueAt: arrival.at, sentAt: io.now, isBusy: true)
-    guard let id = connection(for: &client, &io) else {
-      note(.refused, client, io.now)
+      note(.unsent, request, io.now)
       return
     }
     outstanding[pool] += 1
-    clients[id] = client
-    io.setDeadline(id, io.now + Self.patience)
-    var text = request(arrival)
-    text.withUTF8 { _ = io.send(id, UnsafeRawBufferPointer($0)) }
+    let lane = idle[pool].popLast() ?? newLane()
+    requests[lane] = request
+    var ends: [(UInt64, RequestOutcome)] = []
+    client.start(self.request(arrival, to: pool), ClientTicket(lane: lane, serial: 0), &io) {
+      ends.append(($0.lane, Self.outcome($1)))
+      return true
+    }
+    for (lane, outcome) in ends { end(lane, outcome, io.now) }
   }
 
-  private func request(_ arrival: Arrival) -> String {
-    switch form {
-    case .post:
-      let body = "{\"work\":\(arrival.work)}"
-      return "POST /v1/generate HTTP/1.1\r\nHost: race\r\nContent-Type: application/json\r\n"
-        + "Content-Length: \(body.utf8.count)\r\n\r\n" + body
-    case .query:
-      return "GET /v1/generate?work=\(arrival.work) HTTP/1.1\r\nHost: race\r\n\r\n"
-    case .generate:
-      let body = "{\"prompt\":\"hello\",\"work\":\(arrival.work),\"stream\":\(arrival.isStream)}"
-      return "POST /v1/generate HTTP/1.1\r\nHost: demo\r\nContent-Type: application/json\r\n"
-        + "Content-Length: \(body.utf8.count)\r\n\r\n" + body
-    }
+  private mutating func newLane() -> UInt64 {
+    laneCount += 1
+    return laneCount
   }
 
-  private mutating func connection(
-    for client: inout Client, _ io: inout IOLoop
-  ) -> ConnectionID? {
-    while let id = idle[client.pool].popLast() {
-      if io.isOpen(id) { return id }
-    }
-    client.isConnected = false
-    return try? io.connect(to: proxies[client.pool], tag: Self.firstTag + UInt32(client.pool))
+  private func request(_ arrival: Arrival, to pool: Int) -> ClientRequest {
+    let isQuery = form == .query
+    var request = ClientRequest(
+      isQuery ? .get : .post,
+      isQuery ? "/v1/generate?work=\(arrival.work)" : "/v1/generate", at: proxies[pool],
+      timeout: Self.patience, contentBytesMax: .max)
+    request.host = form == .generate ? "demo" : "race"
+    // Every byte of the answer counts, and none is looked at.
+    request.keptBytesMax = 0
+    // How a proxy treats the first attempt is what is measured.
+    request.isSentAgain = false
+    if isQuery { return request }
+    request.fields = [ClientRequest.Field("Content-Type", "application/json")]
+    let content =
+      form == .post
+      ? "{\"work\":\(arrival.work)}"
+      : "{\"prompt\":\"hello\",\"work\":\(arrival.work),\"stream\":\(arrival.isStream)}"
+    request.content = Array(content.utf8)
+    return request
   }
 
   /// Handles an event of one of the clients' connections.
   package mutating func handle(_ event: IOEvent, _ io: inout IOLoop) {
-    let id = event.id
-    switch event.kind {
-    case .received: receive(id, &io)
-    case .connected: clients[id]?.isConnected = true
-    case .timeout: end(id, .timeout, keeps: false, &io)
-    case .eof, .failed, .hangup:
-      end(id, clients[id]?.isConnected == false ? .refused : .cut, keeps: false, &io)
-    case .none, .accepted, .moved, .drained, .woken: break
+    var ends: [(UInt64, RequestOutcome)] = []
+    client.handle(event, &io) {
+      ends.append(($0.lane, Self.outcome($1)))
+      return true
     }
+    for (lane, outcome) in ends { end(lane, outcome, io.now) }
   }
 
-  private mutating func receive(_ id: ConnectionID, _ io: inout IOLoop) {
-    guard clients[id]?.isBusy == true else {
-      end(id, .cut, keeps: false, &io)
-      return
-    }
-    clients[id]?.input += io.received
-    while let client = clients[id] {
-      var offset = 0
-      if client.head == nil {
-        var head = ResponseHead()
-        let verdict = client.input.withUnsafeBytes {
-          parser.parse($0, answering: form == .query ? .get : .post, into: &head)
-        }
-        if verdict == .incomplete { return }
-        guard verdict == .complete else {
-          end(id, .cut, keeps: false, &io)
-          return
-        }
-        clients[id]?.input.removeFirst(head.end)
-        if head.isInterim { continue }
-        clients[id]?.head = head
-        clients[id]?.reader = ContentReader(head.framing)
-        continue
+  private static func outcome(_ outcome: ClientOutcome) -> RequestOutcome {
+    switch outcome {
+    case .answered(let answer): answer.status == 200 ? .ok : .status
+    case .failed(let failure):
+      switch failure.kind {
+      case .timeout: .timeout
+      case .refused, .unreachable, .local: .refused
+      case .cut, .tooLarge, .badHTTP, .badContent, .stopped: .cut
       }
-      var reader = client.reader
-      var isOver = false
-      var isBad = false
-      client.input.withUnsafeBytes { bytes in
-        loop: while true {
-          switch reader.next(bytes, &offset) {
-          case .content: continue
-          case .more: break loop
-          case .complete:
-            isOver = true
-            break loop
-          case .malformed:
-            isBad = true
-            break loop
-          }
-        }
-      }
-      clients[id]?.reader = reader
-      clients[id]?.input.removeFirst(min(offset, client.input.count))
-      guard isOver || isBad else { return }
-      end(id, isBad ? .cut : client.head?.status == 200 ? .ok : .status, keeps: !isBad, &io)
-      return
+    case .connected: .cut
     }
   }
 
-  private mutating func end(
-    _ id: ConnectionID, _ outcome: RequestOutcome, keeps: Bool, _ io: inout IOLoop
-  ) {
-    guard let client = clients[id] else {
-      io.close(id)
-      return
-    }
-    if client.isBusy {
-      outstanding[client.pool] -= 1
-      note(outcome, client, io.now)
-    }
-    if keeps, client.head?.isPersistent == true {
-      clients[id] = Client(pool: client.pool)
-      io.setDeadline(id, nil)
-      idle[client.pool].append(id)
-    } else {
-      clients[id] = nil
-      io.close(id)
-    }
+  private mutating func end(_ lane: UInt64, _ outcome: RequestOutcome, _ now: Nanoseconds) {
+    guard let request = requests.removeValue(forKey: lane) else { return }
+    outstanding[request.pool] -= 1
+    idle[request.pool].append(lane)
+    note(outcome, request, now)
   }
 
-  private mutating func note(_ outcome: RequestOutcome, _ client: Client, _ now: Nanoseconds) {
+  private mutating func note(_ outcome: RequestOutcome, _ request: Request, _ now: Nanoseconds) {
     if outcome == .ok {
-      traffic[client.pool].noteOK(now - client.dueAt)
+      traffic[request.pool].noteOK(now - request.dueAt)
     } else {
-      traffic[client.pool].noteFailed()
+      traffic[request.pool].noteFailed()
     }
     guard keepsRecords else { return }
-    records[client.pool].append(
+    records[request.pool].append(
       RequestRecord(
-        dueAt: client.dueAt, sentAt: client.sentAt, endedAt: now, outcome: outcome))
+        dueAt: request.dueAt, sentAt: request.sentAt, endedAt: now, outcome: outcome))
   }
 }

@@ -107,6 +107,7 @@ package struct ForwardedRequest {
   private func writeKept(
     to writer: inout ByteWriter, dropsHost: Bool
   ) {
+    let namesFields = head.connection.namesFields
     var run = FieldRun()
     for index in 0..<fields.count {
       let field = fields[index]
@@ -126,13 +127,17 @@ package struct ForwardedRequest {
       case .expect: isDropped = !head.expectsContinue
       default: isDropped = field.name.isHopByHop
       }
-      // Whoever offers to change the protocol names Upgrade.
-      let isNamed =
-        head.connection.namesFields && field.name != .upgrade
-        && fields.isNamedByConnection(field)
-      run.add(field, isDropped: isDropped || isNamed, from: fields.bytes, to: &writer)
+      run.add(
+        field, isDropped: isDropped || namesFields && isNamed(field), from: fields.bytes,
+        to: &writer)
     }
     run.end(from: fields.bytes, to: &writer)
+  }
+
+  /// Whether `Connection` keeps the field here. An offer to change the protocol names Upgrade.
+  @inline(never)
+  private func isNamed(_ field: Field) -> Bool {
+    field.name != .upgrade && fields.isNamedByConnection(field)
   }
 
   private func writeForwarded(

@@ -343,9 +343,9 @@ def test_no_client_of_an_idempotent_route_sees_one_endpoint_of_five_fail(stage, 
     load = prompts(steelyard)
     wait_for(lambda: switch.served > 20, "the endpoint to be used")
     for _ in range(2):
-        switch.is_failing = True
         ejections = metric(steelyard, "steelyard_endpoint_ejections_total", endpoint=bad.address)
         before = switch.failed
+        switch.is_failing = True
         wait_for(lambda: metric(
             steelyard, "steelyard_endpoint_ejections_total", endpoint=bad.address) > ejections,
             "the ejection")

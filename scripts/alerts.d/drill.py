@@ -90,7 +90,7 @@ class Drill:
         missing = self._wait(wanted, self.receiver.fired)
         assert not missing, f"did not fire: {missing}"
         fired = dict(self.receiver.fired)
-        healed = {}
+        healed, self.healed_at = {}, time.monotonic()
         for key, case in wanted.items():
             healed[key] = time.monotonic()
             case.fault.heal_it(case)

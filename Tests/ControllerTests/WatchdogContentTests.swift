@@ -55,6 +55,17 @@ import Testing
     #expect(stage.trips.isEmpty)
   }
 
+  @Test func aRequestThatIsBegunSeveralPagesLateIsNoStall() {
+    var stage = Stage()
+    for _ in 0..<10 { stage.ask(bytes: 170, for: 0.6) }
+    stage.send(1, bytes: 6_337)
+    // The pages do not count it yet.
+    stage.run(4)
+    stage.load = 1
+    stage.run(11.6)
+    #expect(stage.trips.isEmpty)
+  }
+
   @Test func aPromptThatWaitedForItsTurnIsReadLater() {
     var stage = Self.streaming(1, bytes: 170)
     stage.isQueueing = true

@@ -38,17 +38,20 @@ class Tokens(Engine):
         with self.lock:
             self.running += 1
             self.arrivals.append(time.monotonic())
-        # As vLLM does: the head at once, then the tokens.
-        exchange.begin_chunked([("Content-Type", "text/event-stream")])
-        threading.Event().wait(len(content) * self.seconds_per_byte)
-        for _ in range(3):
-            self.works.wait(60)
-            threading.Event().wait(self.seconds / 3)
+        try:
+            # As vLLM does: the head at once, then the tokens.
+            exchange.begin_chunked([("Content-Type", "text/event-stream")])
+            threading.Event().wait(len(content) * self.seconds_per_byte)
+            for _ in range(3):
+                self.works.wait(60)
+                threading.Event().wait(self.seconds / 3)
+                with self.lock:
+                    self.steps += 1
+                exchange.chunk(b"data: token\n\n")
+        finally:
+            # A request whose client has left is dropped.
             with self.lock:
-                self.steps += 1
-            exchange.chunk(b"data: token\n\n")
-        with self.lock:
-            self.running -= 1
+                self.running -= 1
         return exchange.end_chunked()
 
 

@@ -16,7 +16,7 @@ struct ContentAhead: Sendable, Equatable {
   private(set) var answeredMax = 0.0
   private var answered = 0.0
   private var answeredFor = 0.0
-  /// The content received since the last page, and between the last two pages.
+  /// The content received since the last page that showed progress, and between the last two.
   private var arrivedNow = 0.0
   private var arrivedBefore = 0.0
   /// Whether the last page, or the one before, said that requests wait.
@@ -27,10 +27,11 @@ struct ContentAhead: Sendable, Equatable {
   /// The content of requests in flight that the endpoint may not have read yet, bytes.
   private(set) var unread = 0.0
 
-  /// Takes a reading. `learns`: the endpoint is not suspected of a stall.
+  /// Takes a reading. `isNewPage`: its page was not seen before; `moves`: that page shows progress;
+  /// `learns`: the endpoint is not suspected of a stall.
   mutating func take(
     _ now: WatchdogReading, after last: WatchdogReading, passed: Double, isNewPage: Bool,
-    learns: Bool
+    moves: Bool, learns: Bool
   ) {
     answeredMax -= answeredMax * min(1, passed / StillClock.tau)
     answered += max(0, now.answeredBytes - last.answeredBytes)
@@ -40,10 +41,10 @@ struct ContentAhead: Sendable, Equatable {
       if learns { answeredMax = max(answeredMax, answered * min(1, now.interval / answeredFor)) }
       (answered, answeredFor) = (0, 0)
     }
-    if isNewPage {
-      (arrivedBefore, arrivedNow) = (arrivedNow, 0)
-      (queuedBefore, queuesNow) = (queuesNow, now.page?.isQueueing == true)
-    }
+    // Without progress nothing was read: a busy server may not even have begun with a request that
+    // it was sent several pages ago.
+    if moves { (arrivedBefore, arrivedNow) = (arrivedNow, 0) }
+    if isNewPage { (queuedBefore, queuesNow) = (queuesNow, now.page?.isQueueing == true) }
     arrivals = max(0, now.startedBytes - last.startedBytes)
     arrivedNow += arrivals
     // Earlier content was read while the counter moved, unless the request waited in a queue.

@@ -121,7 +121,8 @@ package struct Watchdog: Sendable, Equatable {
     quiet = hasContent ? 0 : quiet + passed
     phaseAge += passed
     if isAnswered { isAlive = true }
-    ahead.take(now, after: last, passed: passed, isNewPage: isNewPage, learns: phase == .fine)
+    ahead.take(
+      now, after: last, passed: passed, isNewPage: isNewPage, moves: moves, learns: phase == .fine)
     work.fade(passed)
     content.fade(passed)
     life.fade(passed)

@@ -40,13 +40,14 @@ let package = Package(
     room("Terminal", ["CSystem", "IO"]),
     room("Manual", []),
     room("StatusPage", [], embedded: [.embedInCode("web")]),
+    room("Discovery", ["Fleet", "IO", "Primitives"]),
     room("Controller", ["Client", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room("Balancer", ["CSystem", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room(
       "Metrics",
       [
-        "Balancer", "Controller", "Events", "Exposition", "Fleet", "HTTP", "IO", "Primitives",
-        "Status",
+        "Balancer", "Controller", "Discovery", "Events", "Exposition", "Fleet", "HTTP", "IO",
+        "Primitives", "Status",
       ]),
     room(
       "Admin",
@@ -60,17 +61,12 @@ let package = Package(
     room(
       "Simulation",
       ["Balancer", "Configuration", "Controller", "Exposition", "Fleet", "Primitives"]),
-    room(
-      "CLI",
-      [
-        "Admin", "CSystem", "Client", "Configuration", "Controller", "Demo", "Events", "Exposition",
-        "Fleet", "HTTP", "IO", "Manual", "Metrics", "Primitives", "Simulation", "Terminal",
-      ]),
     .executableTarget(
       name: "steelyard",
       dependencies: [
-        "Admin", "Balancer", "CLI", "CSystem", "Configuration", "Controller", "Demo", "Events",
-        "Exposition", "Fleet", "IO", "Metrics", "Primitives", "Status", "Terminal",
+        "Admin", "Balancer", "CSystem", "Client", "Configuration", "Controller", "Demo",
+        "Discovery", "Events", "Exposition", "Fleet", "HTTP", "IO", "Manual", "Metrics",
+        "Primitives", "Simulation", "Status", "Terminal",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -109,6 +105,7 @@ let package = Package(
     suite("Configuration", ["Fleet", "Primitives"]),
     suite("Client", ["HTTP", "IO", "Primitives"]),
     suite("Controller", ["Client", "Fleet", "Exposition", "HTTP", "IO", "Primitives"]),
+    suite("Discovery", ["Fleet", "Primitives"]),
     suite("Status", ["Exposition", "Fleet", "Primitives"]),
     suite("Terminal"),
     suite("Manual"),
@@ -117,15 +114,20 @@ let package = Package(
     suite(
       "Admin",
       [
-        "Balancer", "Controller", "Events", "Fleet", "HTTP", "Metrics", "Primitives", "Status",
-        "StatusPage",
+        "Balancer", "Controller", "Discovery", "Events", "Fleet", "HTTP", "Metrics", "Primitives",
+        "Status", "StatusPage",
       ]),
     suite(
       "Metrics",
-      ["Balancer", "Controller", "Events", "Exposition", "Fleet", "Primitives", "Status"]),
+      [
+        "Balancer", "Controller", "Discovery", "Events", "Exposition", "Fleet", "Primitives",
+        "Status",
+      ]),
     .testTarget(
       name: "LoadBenchTests", dependencies: ["load-bench", "Primitives"], swiftSettings: strict),
-    suite("CLI", ["Fleet", "Manual", "Primitives"]),
+    .testTarget(
+      name: "SteelyardTests", dependencies: ["steelyard", "Fleet", "Primitives"],
+      swiftSettings: strict),
     suite("Simulation", ["Balancer", "Configuration", "Controller", "Fleet", "Primitives"]),
     suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
   ]

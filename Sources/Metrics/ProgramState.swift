@@ -1,6 +1,7 @@
 // What the metrics page and the status are made of.
 package import Balancer
 package import Controller
+package import Discovery
 package import Events
 package import Fleet
 package import Primitives
@@ -19,7 +20,7 @@ package struct ProgramState {
   /// Of all workers.
   package var bufferedBytesMax: Int
   package var controller: Controller
-  package var names: NameWatch
+  package var names: NameSource
   package var status: StatusHistory
   package var accessLog: AccessLogDriver
   package var log: LogDriver
@@ -32,7 +33,7 @@ package struct ProgramState {
   package init(
     version: String, table: WeightTable, evidence: EvidenceBoard, traffic: TrafficMetrics,
     admission: AdmissionBoard, connectionsMax: Int, bufferedBytesMax: Int, controller: Controller,
-    names: NameWatch, status: StatusHistory, accessLog: AccessLogDriver, log: LogDriver,
+    names: NameSource, status: StatusHistory, accessLog: AccessLogDriver, log: LogDriver,
     hooks: HookQueue, admin: AdminCounts, reload: ReloadOutcome, now: Nanoseconds,
     wall: Nanoseconds
   ) {

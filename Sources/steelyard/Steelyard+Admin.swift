@@ -1,8 +1,8 @@
 // What the admin server asks this program.
 import Admin
 import Balancer
-import CLI
 import Controller
+import Discovery
 import Events
 import Fleet
 import IO
@@ -17,7 +17,7 @@ extension Steelyard: AdminSubject {
       admission: balancer.admission,
       connectionsMax: balancer.connectionsMax * evidence.workerCount,
       bufferedBytesMax: balancer.bufferedBytesMax * evidence.workerCount, controller: controller,
-      names: names.watch, status: status, accessLog: accessLog, log: log, hooks: hooks.queue,
+      names: discovery.names, status: status, accessLog: accessLog, log: log, hooks: hooks.queue,
       admin: adminCounts, reload: lastReload, now: Clock.now, wall: Clock.wall)
   }
 

@@ -1,5 +1,6 @@
 // What the control thread finds out once a tick and notes in the journal, and who reads it there.
 import Controller
+import Discovery
 import Events
 import Fleet
 import IO
@@ -15,10 +16,10 @@ extension Steelyard {
         cause: { causeLabel($0, $1) })
       for change in changes { controller.journal.append(change, at: now) }
     }
-    for change in names.watch.changes.entries(after: namesNoted) {
+    for change in discovery.names.changes.entries(after: namesNoted) {
       controller.journal.append(.hostName(change), at: now)
     }
-    namesNoted = names.watch.changes.count
+    namesNoted = discovery.names.changes.count
     for each in events.write(controller.journal, to: log, wall: Clock.wall) {
       hooks.offer(each, now: now, log)
     }

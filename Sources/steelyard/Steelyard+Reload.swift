@@ -2,9 +2,9 @@
 // has other addresses now. Exchanges that run are not touched.
 import Admin
 import Balancer
-import CLI
 import Configuration
 import Controller
+import Discovery
 import Events
 import Fleet
 import IO
@@ -98,21 +98,21 @@ extension Steelyard {
     } catch {
       throw StartError(accessLog: fleet.accessLog, error)
     }
-    var next = names
+    var next = discovery
     next.apply(fleet, now: now)
     if fleet.nameCount > 0 { next.tryAll(atMost: min(fleet.names.timeout, Self.namesWait)) }
     do throws(StartError) {
-      try publish(fleet.resolved(next.watch.table), now: now)
+      try publish(fleet.resolved(next.names.table), now: now)
     } catch {
       // It was open a moment ago.
       try? accessLog.use(configured.accessLog)
       // What was heard of names meanwhile is not lost.
       next.apply(configured, now: now)
-      names = next
+      discovery = next
       namesDueAt = now
       throw error
     }
-    names = next
+    discovery = next
     log.use(fleet.log)
     hooks.apply(fleet.hooks, log)
     observer.keep(fleet)
@@ -131,11 +131,11 @@ extension Steelyard {
   func takeNames() {
     guard stopsAt == nil else { return }
     let now = Clock.now
-    if names.turn(now: now, wall: Clock.wall) { namesDueAt = now }
+    if !discovery.turn(now: now, wall: Clock.wall).isEmpty { namesDueAt = now }
     guard now >= namesDueAt else { return }
     namesDueAt = .distantFuture
     do throws(StartError) {
-      try publish(configured.resolved(names.watch.table), now: now)
+      try publish(configured.resolved(discovery.names.table), now: now)
       if namesAreRefused { log.write(.info, "new addresses are used") }
       namesAreRefused = false
     } catch {

@@ -2,8 +2,8 @@
 // here happens on the control thread; the balancer's workers have threads of their own.
 import Admin
 import Balancer
-import CLI
 import Controller
+import Discovery
 import Events
 import Fleet
 import IO
@@ -65,7 +65,7 @@ final class Steelyard {
   var quarantine = IndexQuarantine()
   /// The configuration in force, with host names in place of their addresses.
   var configured: Fleet
-  var names: NameDriver
+  var discovery: DiscoveryDriver
   /// When addresses of names that are not in the fleet yet are to be.
   var namesDueAt = Nanoseconds.distantFuture
   /// There is no room for them.
@@ -106,13 +106,13 @@ final class Steelyard {
     startedAt = Clock.now
     lastReload = ReloadOutcome(startedAt: Clock.wall)
     do throws(IOError) {
-      names = try NameDriver(waker: waker)
+      discovery = try DiscoveryDriver(waker: waker)
     } catch {
       throw StartError(error)
     }
-    names.apply(configured, now: Clock.now)
-    if configured.nameCount > 0 { names.tryAll(atMost: configured.names.timeout) }
-    var fleet = configured.resolved(names.watch.table)
+    discovery.apply(configured, now: Clock.now)
+    if configured.nameCount > 0 { discovery.tryAll(atMost: configured.names.timeout) }
+    var fleet = configured.resolved(discovery.names.table)
     endpointIndexes = EndpointIndexMap(for: configured)
     do throws(EndpointIndexMap.Full) {
       try endpointIndexes.assign(&fleet) { _ in false }
@@ -176,7 +176,7 @@ final class Steelyard {
 
   /// One turn of the control loop: waits for at most `deadline`, then does what is due.
   func turn(until deadline: Nanoseconds) {
-    let due = min(deadline, min(nextTick, min(controller.nextDue, names.watch.nextDue)))
+    let due = min(deadline, min(nextTick, min(controller.nextDue, discovery.nextDue)))
     io.wait(until: admin.hasWork(io) ? io.now : due)
     if io.lastPause > .zero { notePause(io.lastPause) }
     let wall = Clock.wall
@@ -211,7 +211,7 @@ final class Steelyard {
   /// What did not happen while the process was stopped is nobody's fault.
   private func notePause(_ pause: Nanoseconds) {
     controller.postpone(by: pause)
-    log.write(.warning, "process was stopped", ["seconds": NumberWords.fixed(pause.seconds, 3)])
+    log.write(.warning, "process was stopped", ["seconds": DecimalText.fixed(pause.seconds)])
   }
 
   private func serveAdmin(_ event: IOEvent) {

@@ -1,6 +1,7 @@
 // A program with one pool of two endpoints for the API to ask about, without sockets.
 import Balancer
 import Controller
+import Discovery
 import Events
 import Fleet
 import HTTP
@@ -41,7 +42,7 @@ final class Program: AdminSubject {
       controller: Controller(
         fleet: fleet, evidence: evidence, pickBoard: PickBoard(endpointLimit: 2),
         random: RandomSource(seed: 1), now: .seconds(10)),
-      names: NameWatch(), status: StatusHistory(), accessLog: try AccessLogDriver(workerCount: 1),
+      names: NameSource(), status: StatusHistory(), accessLog: try AccessLogDriver(workerCount: 1),
       log: try LogDriver(), hooks: HookQueue(), admin: AdminCounts(),
       reload: ReloadOutcome(startedAt: .seconds(1)), now: .seconds(10), wall: .seconds(1_000))
   }

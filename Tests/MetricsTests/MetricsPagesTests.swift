@@ -1,6 +1,7 @@
 // The page at /metrics: its format and content type, and that it holds the catalogue.
 import Balancer
 import Controller
+import Discovery
 import Events
 import Exposition
 import Fleet
@@ -122,7 +123,7 @@ import Testing
       controller: Controller(
         fleet: fleet, evidence: evidence, pickBoard: PickBoard(endpointLimit: 2),
         random: RandomSource(seed: 1), now: .seconds(10)),
-      names: NameWatch(), status: StatusHistory(), accessLog: try AccessLogDriver(workerCount: 1),
+      names: NameSource(), status: StatusHistory(), accessLog: try AccessLogDriver(workerCount: 1),
       log: try LogDriver(isQuiet: true), hooks: HookQueue(), admin: AdminCounts(), reload: reload,
       now: .seconds(10), wall: .seconds(1_000))
   }

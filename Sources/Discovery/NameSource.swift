@@ -1,30 +1,12 @@
-// The addresses of host names as a value: when to look up again, what an answer changes, and what
-// is kept without one. Time is an argument; NameDriver does the lookups.
+// The addresses of host names as a source of endpoints: when to look up again, what an answer
+// changes, and what is kept without one.
 // Invariant: a failed lookup or an empty answer removes no address (as STRICT_DNS in Envoy, but the
 // last good answer is kept).
 package import Fleet
 package import Primitives
 
-/// The answer to a lookup.
-package enum NameAnswer: Sendable, Equatable {
-  case addresses([HostAddress])
-  case failed(String)
-}
-
-/// How a lookup ended, for metrics.
-package enum NameResult: Int, CaseIterable, Sendable {
-  case ok, failed, timeout
-
-  package var label: String {
-    switch self {
-    case .ok: "ok"
-    case .failed: "failed"
-    case .timeout: "timeout"
-    }
-  }
-}
-
-package struct NameWatch: Sendable {
+/// Every host name of a configuration is a set of addresses.
+package struct NameSource: MemberSource {
   /// The state of one name.
   package struct State: Sendable {
     package let host: String
@@ -69,7 +51,6 @@ package struct NameWatch: Sendable {
   /// Whether every name was looked up once.
   package var isTried: Bool { states.allSatisfy(\.isTried) }
 
-  /// The earliest time at which `due` returns more.
   package var nextDue: Nanoseconds {
     states.reduce(.distantFuture) { next, state in
       guard let askedAt = state.askedAt else { return min(next, state.nextAt) }
@@ -77,7 +58,6 @@ package struct NameWatch: Sendable {
     }
   }
 
-  /// The names to look up now. Each has to end with a call of `finished`, however late.
   package mutating func due(now: Nanoseconds) -> [String] {
     var hosts: [String] = []
     for index in states.indices {
@@ -95,11 +75,10 @@ package struct NameWatch: Sendable {
     return hosts
   }
 
-  /// Takes an answer. Returns true if addresses have changed.
   package mutating func finished(
     _ host: String, _ answer: NameAnswer, now: Nanoseconds, wall: Nanoseconds
-  ) -> Bool {
-    guard let index = states.firstIndex(where: { $0.host == host }) else { return false }
+  ) -> [MemberUpdate] {
+    guard let index = states.firstIndex(where: { $0.host == host }) else { return [] }
     let wasLate = states[index].isLate
     states[index].askedAt = nil
     states[index].isLate = false
@@ -108,12 +87,12 @@ package struct NameWatch: Sendable {
     case .failed(let reason):
       // A lookup is counted only once.
       if !wasLate { end(index, .failed, failure: reason) }
-      return false
+      return []
     case .addresses(let found):
       let sorted = Set(found.filter { policy.family.takes(byteCount: $0.bytes.count) }).sorted()
       guard !sorted.isEmpty else {
         if !wasLate { end(index, .failed, failure: "it has no address") }
-        return false
+        return []
       }
       return take(index, sorted, isCounted: !wasLate, wall)
     }
@@ -121,7 +100,7 @@ package struct NameWatch: Sendable {
 
   private mutating func take(
     _ index: Int, _ found: [HostAddress], isCounted: Bool, _ wall: Nanoseconds
-  ) -> Bool {
+  ) -> [MemberUpdate] {
     let next = Array(found.prefix(Fleet.addressesPerNameMax))
     let before = states[index].addresses
     let (old, new) = (Set(before), Set(next))
@@ -131,14 +110,20 @@ package struct NameWatch: Sendable {
     let isBack = states[index].failure != nil
     states[index].failure = nil
     states[index].addresses = next
+    let host = states[index].host
+    let added = next.filter { !old.contains($0) }
+    let removed = before.filter { !new.contains($0) }
     if isBack || next != before {
       changes.append(
         NameChange(
-          host: states[index].host, added: next.filter { !old.contains($0) },
-          removed: before.filter { !new.contains($0) }, leftOut: found.count - next.count,
+          host: host, added: added, removed: removed, leftOut: found.count - next.count,
           failure: nil))
     }
-    return next != before
+    if before.isEmpty { return [MemberUpdate(set: host, .reset(next))] }
+    var updates: [MemberUpdate] = []
+    if !added.isEmpty { updates.append(MemberUpdate(set: host, .add(added))) }
+    if !removed.isEmpty { updates.append(MemberUpdate(set: host, .remove(removed))) }
+    return updates
   }
 
   private mutating func end(_ index: Int, _ result: NameResult, failure: String) {

@@ -3,7 +3,7 @@ import Fleet
 import Primitives
 import Testing
 
-@testable import CLI
+@testable import steelyard
 
 @Suite struct AdminOptionsTests {
   @Test(arguments: [

@@ -1,7 +1,6 @@
 // `steelyard serve FILE`: runs until a signal ends it.
 import Admin
 import Balancer
-import CLI
 import CSystem
 import Configuration
 import Events

@@ -5,11 +5,9 @@ import IO
 import Synchronization
 
 /// Whole lines to the standard streams.
-package enum Console {
-  package static func out(_ text: String, terminator: String = "\n") {
-    write(text + terminator, to: 1)
-  }
-  package static func error(_ text: String, terminator: String = "\n") {
+enum Console {
+  static func out(_ text: String, terminator: String = "\n") { write(text + terminator, to: 1) }
+  static func error(_ text: String, terminator: String = "\n") {
     write(text + terminator, to: 2)
   }
 
@@ -18,7 +16,7 @@ package enum Console {
   private static let failure = Atomic<Int>(0)
 
   /// The exit code of a command that would end with `code`: not `ok` where its words were lost.
-  package static func end(_ code: ExitCode) -> ExitCode {
+  static func end(_ code: ExitCode) -> ExitCode {
     let failure = failure.load(ordering: .relaxed)
     guard code == .ok, failure != 0 else { return code }
     error("steelyard: cannot write to standard output: \(IOError("write", failure).reason)")

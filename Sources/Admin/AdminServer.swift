@@ -128,7 +128,7 @@ package struct AdminServer: ~Copyable {
     case .hangup where bodies[id] != nil || waiting.contains(id): break
     case .eof, .hangup: if io.unsentByteCount(id) == 0 { close(id, &io) } else { ending.insert(id) }
     case .failed, .timeout: close(id, &io)
-    case .none, .connected, .moved, .woken: break
+    case .none, .connected, .moved, .woken, .timer: break
     }
   }
 

@@ -25,6 +25,8 @@ package final class Balancer {
   /// Removed listening sockets, kept until no worker listens on them any more.
   private var retired: [(address: SocketAddress, revision: UInt64)] = []
   private static let closeTime = Nanoseconds.seconds(1)
+  /// The most that one event adds to what waits to be sent.
+  private static let eventBytesMax = 1 << 20
 
   /// Opens the listeners of the board's fleet; nothing is accepted before `start`. Errors: an
   /// address cannot be listened on.
@@ -76,17 +78,30 @@ package final class Balancer {
       var entropy = SystemRandomNumberGenerator()
       let identifiers = IdentifierSource(&entropy)
       let thread = try ThreadHandle.start(name: "worker-\(index)") {
-        do throws(IOError) {
-          var worker = try Worker(
-            index: index, context: context, wakeups: wakeups, seed: seed &+ UInt64(index),
-            identifiers: identifiers)
-          worker.run()
-        } catch {
-          context.control.report("worker \(index) could not start: \(error)")
-        }
+        Balancer.runWorker(
+          index, context, wakeups, seed: seed &+ UInt64(index), identifiers: identifiers)
         context.control.noteEnd()
       }
       threads.append(thread)
+    }
+  }
+
+  /// Runs a worker to its end, on the present thread.
+  private static func runWorker(
+    _ index: Int, _ context: WorkerContext, _ wakeups: WorkerWakeups, seed: UInt64,
+    identifiers: IdentifierSource
+  ) {
+    do throws(IOError) {
+      let loop = try IOLoop(
+        connectionsMax: context.limits.connectionsMax,
+        timersMax: ExchangeTimers.count(ofExchanges: context.limits.connectionsMax),
+        unsentBytesMax: context.bufferedBytesMax + eventBytesMax, waker: wakeups.wakers[index])
+      var worker = Worker(
+        index: index, loop: loop, context: context, wakeups: wakeups, seed: seed,
+        identifiers: identifiers)
+      worker.run()
+    } catch {
+      context.control.report("worker \(index) could not start: \(error)")
     }
   }
 

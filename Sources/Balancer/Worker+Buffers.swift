@@ -5,13 +5,13 @@ import Fleet
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// How often held heads and contents are summed up where they might be too much together, and
   /// clients are looked for where cutting did not help.
-  private static let recheckBuffers = Nanoseconds.milliseconds(100)
+  private static var recheckBuffers: Nanoseconds { .milliseconds(100) }
   /// Who has been behind for less than this may only be slow.
-  private static let slack = Nanoseconds.milliseconds(250)
-  private static let pageBytes = 4_096
+  private static var slack: Nanoseconds { .milliseconds(250) }
+  private static var pageBytes: Int { 4_096 }
 
   /// Bytes in whole blocks that wait to be sent, or are kept for repeats.
   var queuedByteCount: Int {

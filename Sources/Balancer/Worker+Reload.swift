@@ -4,7 +4,7 @@ import Fleet
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// Takes the newest table and, where the fleet changed, its listeners.
   mutating func adoptTable() {
     let table = context.board.table

@@ -24,30 +24,29 @@ struct WorkerContext: Sendable {
   let bufferedBytesMax: Int
 }
 
-struct Worker: ~Copyable {
+/// One thread's proxy, on a loop of its own.
+struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
   /// Tag of upstream connections; listeners' tags are below it.
-  static let upstreamTag = UInt32.max
+  static var upstreamTag: UInt32 { .max }
   /// Bytes of a block: a head and the content that came with it, and what we add to the head.
-  static let blockBytes = 36_864
+  static var blockBytes: Int { 36_864 }
   /// The most that is read while a head is expected.
-  static let headReadMax = 16_384
+  static var headReadMax: Int { 16_384 }
   /// From here on content is moved by the kernel: less is as fast copied.
-  static let moveMin = 16_384
-  /// The most that one event adds to what waits to be sent.
-  static let eventBytesMax = 1 << 20
+  static var moveMin: Int { 16_384 }
   /// Of a client whose listener is gone.
-  static let idleTimeoutOfNone = Nanoseconds.seconds(75)
+  static var idleTimeoutOfNone: Nanoseconds { .seconds(75) }
   /// After an answer to a request that is not whole: a client that sends nothing for so long is
   /// cut, and any client after so many times that.
-  static let lingerTime = Nanoseconds.seconds(2)
-  static let lingerCountMax: UInt8 = 15
+  static var lingerTime: Nanoseconds { .seconds(2) }
+  static var lingerCountMax: UInt8 { 15 }
 
   let workerIndex: Int
   let context: WorkerContext
   let bufferedBytesMax: Int
   /// When buffers are looked at again where that is dear.
   var buffersDueAt = Nanoseconds.zero
-  var io: IOLoop
+  var io: Loop
   var requests: HeadParser
   var responses: HeadParser
   var slab: ConnectionSlab
@@ -105,18 +104,16 @@ struct Worker: ~Copyable {
   var ejectionsDueAt = Nanoseconds.distantFuture
 
   init(
-    index: Int, context: WorkerContext, wakeups: WorkerWakeups, seed: UInt64,
-    identifiers: IdentifierSource
-  ) throws(IOError) {
+    index: Int, loop: consuming Loop, context: WorkerContext, wakeups: WorkerWakeups,
+    seed: UInt64, identifiers: IdentifierSource
+  ) {
     workerIndex = index
     self.context = context
     bufferedBytesMax = context.bufferedBytesMax
     let limits = context.limits
     self.wakeups = wakeups
     waiting = WaitQueue(capacity: limits.connectionsMax)
-    io = try IOLoop(
-      connectionsMax: limits.connectionsMax,
-      unsentBytesMax: context.bufferedBytesMax + Self.eventBytesMax, waker: wakeups.wakers[index])
+    io = loop
     requests = HeadParser(headBytesMax: limits.headBytesMax, fieldsMax: limits.fieldsMax)
     // Endpoints may send more than clients are allowed to.
     responses = HeadParser(fieldsMax: 200)
@@ -188,6 +185,7 @@ struct Worker: ~Copyable {
         if context.board.revision != revision { adoptTable() }
         if wakeups.take(workerIndex) { noteRoomEverywhere() }
         if stopsAt == nil, let stop = context.control.stopsAt { beginStop(stop) }
+      case .timer: exchangeTimer(event.value)
       default:
         if event.tag == Self.upstreamTag { upstreamEvent(event) } else { downstreamEvent(event) }
         boundQueues()
@@ -204,7 +202,7 @@ struct Worker: ~Copyable {
     case .eof, .hangup, .failed: downstreamGone(id, isCut: event.kind == .failed)
     case .drained: downstreamDrained(id)
     case .timeout: downstreamTimeout(id)
-    case .none, .accepted, .connected, .woken: break
+    case .none, .accepted, .connected, .woken, .timer: break
     }
   }
 
@@ -219,7 +217,7 @@ struct Worker: ~Copyable {
     case .drained: upstreamDrained(id)
     case .timeout: upstreamTimeout(id)
     // A paused upstream that has hung up still has bytes for us: they are read on.
-    case .hangup, .none, .accepted, .woken: break
+    case .hangup, .none, .accepted, .woken, .timer: break
     }
   }
 

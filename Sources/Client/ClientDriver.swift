@@ -109,7 +109,7 @@ package struct ClientDriver: ~Copyable {
         Int32(truncatingIfNeeded: event.value), isConnected: lanes[key]?.isConnected ?? false)
       fail(key, failure, &io, complete)
     case .timeout: fail(key, timeout(key), &io, complete)
-    case .none, .accepted, .moved, .drained, .hangup, .woken: break
+    case .none, .accepted, .moved, .drained, .hangup, .woken, .timer: break
     }
   }
 

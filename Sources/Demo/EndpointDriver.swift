@@ -92,7 +92,7 @@ package struct EndpointDriver: ~Copyable {
       // More than a request of the demo: the client is not the demo's.
       if connections[id]?.input.count ?? 0 > 1 << 20 { close(id, &io) } else { serve(id, &io) }
     case .eof, .hangup, .failed, .timeout: close(id, &io)
-    case .none, .connected, .moved, .drained, .woken: break
+    case .none, .connected, .moved, .drained, .woken, .timer: break
     }
   }
 

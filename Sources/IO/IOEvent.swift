@@ -37,6 +37,8 @@
     case drained
     /// The deadline has passed (and is cleared).
     case timeout
+    /// The timer with the index `value` has expired (and is cleared).
+    case timer
     /// Another thread called `Waker.wake`.
     case woken
   }

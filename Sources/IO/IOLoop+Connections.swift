@@ -157,6 +157,15 @@ extension IOLoop {
   /// The connection's deadline; `.distantFuture`: none.
   public func deadline(_ id: ConnectionID) -> Nanoseconds { timers.deadline(Int(id.index)) }
 
+  /// Sets or moves a timer that belongs to no connection; nil clears it. `index`: 0..<timersMax.
+  public mutating func setTimer(_ index: Int, _ deadline: Nanoseconds?) {
+    if let deadline {
+      timers.set(capacity + index, at: deadline - pausedTime)
+    } else {
+      timers.cancel(capacity + index)
+    }
+  }
+
   /// Whether the kernel has unread bytes of the peer, or its end. A system call.
   public func hasUnread(_ id: ConnectionID) -> Bool {
     sy_poll(connections[Int(id.index)].fd, 0, 0) != 0

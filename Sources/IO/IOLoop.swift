@@ -47,7 +47,7 @@ public struct IOLoop: ~Copyable {
     var isMoving: Bool
   }
 
-  private struct Listener {
+  struct Listener {
     let fd: Int32
     let tag: UInt32
   }
@@ -74,17 +74,19 @@ public struct IOLoop: ~Copyable {
   private var readyCount = 0
   private var readyBudget = -1
 
-  private var listeners: [Listener] = []
-  private var acceptingListener = -1
+  var listeners: [Listener] = []
+  var acceptingListener = -1
   private var areListenersPaused = false
+  /// The peer's address of the last `.accepted`.
+  var acceptedAddress = sockaddr_storage()
   /// How many more connections are accepted until the owner sets this again; at 0 none is.
   public var acceptRoom = Int.max
   /// Accepting has stopped for lack of room or of descriptors. It is retried after a while, or by
   /// `resumeAccepting`.
-  public private(set) var isFull = false
+  public internal(set) var isFull = false
   /// How often the system had no descriptor or no memory for a connection.
-  public private(set) var shortageCount: UInt64 = 0
-  private var listenersResumeAt = Nanoseconds.distantFuture
+  public internal(set) var shortageCount: UInt64 = 0
+  var listenersResumeAt = Nanoseconds.distantFuture
 
   var timers: TimerWheel
   var output: OutputPool
@@ -101,10 +103,10 @@ public struct IOLoop: ~Copyable {
   /// The sum of all such pauses: the timers' clock is behind by this.
   private(set) var pausedTime = Nanoseconds.zero
 
-  /// Requires: 1...1_000_000 connections. `unsentBytesMax` limits the queued bytes of all
-  /// connections together.
+  /// Requires: 1...1_000_000 connections. `timersMax`: timers beside the connections' deadlines.
+  /// `unsentBytesMax` limits the queued bytes of all connections together.
   public init(
-    connectionsMax: Int, unsentBytesMax: Int = 256 << 20, waker: Waker
+    connectionsMax: Int, timersMax: Int = 0, unsentBytesMax: Int = 256 << 20, waker: Waker
   ) throws(IOError) {
     let created = sy_epoll_create()
     guard created >= 0 else { throw IOError("epoll_create1", -created) }
@@ -112,7 +114,7 @@ public struct IOLoop: ~Copyable {
     self.waker = waker
     capacity = connectionsMax
     now = Clock.now
-    timers = TimerWheel(capacity: connectionsMax, now: now)
+    timers = TimerWheel(capacity: connectionsMax + timersMax, now: now)
     output = OutputPool(byteCountMax: unsentBytesMax)
     queuedBlocks = output.usedCount
     guard let memory = sy_map(connectionsMax * MemoryLayout<Connection>.stride) else {
@@ -183,13 +185,13 @@ public struct IOLoop: ~Copyable {
     resumeListeners()
   }
 
-  private mutating func pauseListeners() {
+  mutating func pauseListeners() {
     for listener in listeners { _ = sy_epoll_remove(epoll, listener.fd) }
     areListenersPaused = true
     acceptingListener = -1
   }
 
-  private mutating func resumeListeners() {
+  mutating func resumeListeners() {
     areListenersPaused = false
     isFull = false
     listenersResumeAt = .distantFuture
@@ -290,6 +292,7 @@ public struct IOLoop: ~Copyable {
       return IOEvent(.none)
     }
     let expired = timers.expired(now: now - pausedTime)
+    if expired >= capacity { return IOEvent(.timer, value: expired - capacity) }
     if expired >= 0 { return report(.timeout, expired) }
     fullTurns = 0
     return IOEvent(.none)
@@ -389,73 +392,6 @@ public struct IOLoop: ~Copyable {
       : report(
         .failed, index,
         value: connection.pointee.failure != 0 ? Int(connection.pointee.failure) : -count)
-  }
-
-  /// One accepted connection; nil: the listener has no more.
-  private mutating func accept() -> IOEvent? {
-    let listener = listeners[acceptingListener]
-    guard freeCount > 0, acceptRoom > 0 else {
-      pauseAccepting()
-      return nil
-    }
-    var address = sockaddr_storage()
-    let result = sy_accept(listener.fd, &address)
-    guard result >= 0 else {
-      // Descriptors or memory are used up: try again after a while.
-      let code = Int32(-result)
-      if code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM {
-        shortageCount &+= 1
-        pauseAccepting()
-      }
-      // The client went away between SYN and accept: the next one may be fine.
-      if code == ECONNABORTED { return nil }
-      acceptingListener = -1
-      return nil
-    }
-    let fd = Int32(result)
-    guard let id = open(fd, tag: listener.tag, isConnecting: false) else {
-      sy_close(fd)
-      return nil
-    }
-    acceptedAddress = address
-    if acceptRoom != .max { acceptRoom -= 1 }
-    return IOEvent(.accepted, id, tag: listener.tag)
-  }
-
-  /// The peer's address of the last `.accepted`.
-  private var acceptedAddress = sockaddr_storage()
-
-  /// The peer of the last `.accepted`.
-  public var acceptedPeer: (address: IPAddress, port: UInt16) { Self.parts(of: acceptedAddress) }
-
-  /// The local address of a connection. A system call.
-  public func localAddress(_ id: ConnectionID) -> (address: IPAddress, port: UInt16)? {
-    var address = sockaddr_storage()
-    guard sy_local_address(connections[Int(id.index)].fd, &address) != 0 else { return nil }
-    return Self.parts(of: address)
-  }
-
-  private static func parts(of address: sockaddr_storage) -> (address: IPAddress, port: UInt16) {
-    var address = address
-    var bytes: (UInt64, UInt64) = (0, 0)
-    var port: UInt16 = 0
-    return withUnsafeMutableBytes(of: &bytes) { room in
-      let count = sy_address_parts(&address, room.bindMemory(to: UInt8.self).baseAddress, &port)
-      let used = UnsafeRawBufferPointer(rebasing: room[0..<Int(count)])
-      return (IPAddress(networkOrder: used), port)
-    }
-  }
-
-  private mutating func pauseAccepting() {
-    pauseListeners()
-    isFull = true
-    // Closing connections makes room soon; resources of the system take longer.
-    listenersResumeAt = now + .milliseconds(acceptRoom > 0 ? 100 : 10)
-  }
-
-  /// There is room again: pending connections are accepted from the next turn on.
-  public mutating func resumeAccepting() {
-    if isFull { resumeListeners() }
   }
 
   // MARK: Helpers

@@ -1,5 +1,6 @@
 import Fleet
 import HTTP
+import IO
 import Primitives
 import Testing
 
@@ -58,7 +59,7 @@ import Testing
     exchange.pointee.retriesLeft = 2
     exchange.pointee.status = 500
     exchange.pointee.contentCount = 5
-    exchange.pointee.endsAt = .zero
+    exchange.pointee.timers = .end
     exchange.pointee.tried.insert(3)
     exchange.pointee.pickKey = PickKey(hash: 1, session: 2)
     exchange.pointee.admission.queue = 4
@@ -77,7 +78,7 @@ import Testing
     #expect(!next.pointee.isLogged && !next.pointee.isIdempotent && !next.pointee.isRepeat)
     #expect(!next.pointee.tunnel.hasClientEnded && next.pointee.retriesLeft == 0)
     #expect(next.pointee.status == 0 && next.pointee.contentCount == 0)
-    #expect(next.pointee.endsAt == .distantFuture && next.pointee.tried.isEmpty)
+    #expect(next.pointee.timers.isEmpty && next.pointee.tried.isEmpty)
     #expect(next.pointee.pickKey == PickKey() && next.pointee.kept.status == 0)
     #expect(next.pointee.admission.queue == -1 && next.pointee.admission.occupied == -1)
     let hasLease = next.pointee.lease != nil
@@ -107,9 +108,9 @@ import Testing
 
 @Suite struct HeldBytesTests {
   @Test func holdsAnyPlaceInABlock() {
-    var held = HeldBytes(end: Worker.blockBytes)
-    #expect(!held.isEmpty && held.start == 0 && held.end == Worker.blockBytes)
-    held.start = Worker.blockBytes
+    var held = HeldBytes(end: Worker<IOLoop>.blockBytes)
+    #expect(!held.isEmpty && held.start == 0 && held.end == Worker<IOLoop>.blockBytes)
+    held.start = Worker<IOLoop>.blockBytes
     #expect(held.isEmpty)
   }
 }

@@ -52,6 +52,27 @@ private final class Pair {
 private struct Missing: Error {}
 
 @Suite struct IOLoopTests {
+  @Test func timersBesideTheConnectionsExpireOnceAndInOrder() throws {
+    var io = try IOLoop(connectionsMax: 1, timersMax: 3, waker: Waker())
+    io.setTimer(2, io.now + .milliseconds(20))
+    io.setTimer(0, io.now + .milliseconds(200))
+    io.setTimer(1, io.now + .milliseconds(90))
+    io.setTimer(1, nil)
+    var expired: [Int] = []
+    let deadline = Clock.now + .seconds(20)
+    while expired.count < 2, Clock.now < deadline {
+      io.wait(until: deadline)
+      while case let event = io.next(), event.kind != .none {
+        #expect(event.kind == .timer && event.id == .none)
+        expired.append(event.value)
+      }
+    }
+    #expect(expired == [2, 0])
+    // Cleared by expiring, all are.
+    io.wait(until: io.now + .milliseconds(1))
+    #expect(io.next().kind == .none)
+  }
+
   @Test func aStopOfTheProcessCountsForNoDeadline() throws {
     let pair = try Pair()
     pair.io.wait(until: pair.io.now)

@@ -34,9 +34,9 @@ struct AdmissionState {
   }
 }
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// How often those that wait look for room on their own, should anything else have failed.
-  static let recheckInterval = Nanoseconds.milliseconds(50)
+  static var recheckInterval: Nanoseconds { .milliseconds(50) }
 
   // MARK: Connections
 

@@ -8,7 +8,7 @@ import HTTP
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   // MARK: In
 
   /// What the request's own field says of its priority.
@@ -66,9 +66,9 @@ extension Worker {
       id.index, line: queue, level: state.pointee.admission.level,
       arrivedAt: state.pointee.arrivedAt)
     publishHead(queue)
-    setClientDeadline(clientID(id), io.now + plan.pools[pool].queue.timeout)
+    setWaitTimer(id, io.now + plan.pools[pool].queue.timeout)
     // There is nobody yet to take the rest of the request.
-    if !state.pointee.request.isComplete { io.setPaused(clientID(id).connection, true) }
+    if !state.pointee.request.isComplete { setPaused(clientStream(id), true) }
     noteRoom(queue)
   }
 
@@ -96,19 +96,17 @@ extension Worker {
     waiting.remove(id.index)
     queues[queue].stopWaiting()
     publishHead(queue)
-    setClientDeadline(clientID(id), nil)
+    cancelTimer(id, .wait)
     // Who is first now may be elsewhere.
     noteRoom(queue)
   }
 
-  /// It waited too long. False where it does not wait.
-  mutating func queueTimeout(_ id: ExchangeID) -> Bool {
+  /// It waited too long.
+  mutating func queueTimeout(_ id: ExchangeID) {
     let state = exchanges[id]
-    guard state.pointee.admission.isWaiting else { return false }
     queues[state.pointee.admission.queue].count(.timeout, worker: workerIndex)
     stopWaiting(id)
     answerFailed(id, .queueTimeout)
-    return true
   }
 
   /// The exchange is over, or its client is gone: gives back what it holds.

@@ -21,7 +21,7 @@ struct ClientIdentity {
   var isRequestIDMade = false
 }
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// Notes who was accepted. False where nobody may connect to the listener from there.
   mutating func identifyPeer(_ id: ClientID, _ tag: UInt32) -> Bool {
     let state = slab.downstream + id.index

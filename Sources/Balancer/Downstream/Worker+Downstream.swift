@@ -7,7 +7,7 @@ import HTTP
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   mutating func accepted(_ id: ClientID) {
     context.metrics.countAccept(worker: workerIndex)
     context.control.connections[workerIndex].add(1, at: Int(io.tag(id.connection)))
@@ -127,7 +127,7 @@ extension Worker {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[relayed.consumedCount...])
       if !rest.isEmpty { holdPipelined(clientID(id), rest) }
     } else {
-      if !isSent { io.setPaused(clientID(id).connection, true) }
+      if !isSent { setPaused(clientStream(id), true) }
       moveRemainder(id)
     }
   }
@@ -153,7 +153,7 @@ extension Worker {
     noteUpload(exchangeID(id))
     setUploadDeadlines(exchangeID(id))
     if !state.pointee.request.isComplete,
-      io.unsentByteCount(state.pointee.upstream.connection.connection) > 0
+      unsentByteCount(state.pointee.upstream) > 0
     {
       io.setPaused(id.connection, true)
     }
@@ -187,7 +187,7 @@ extension Worker {
   }
 
   /// The request turned out wrong after its head was accepted.
-  private mutating func refuseContent(_ id: ExchangeID, _ reason: LocalReason) {
+  mutating func refuseContent(_ id: ExchangeID, _ reason: LocalReason) {
     let state = exchanges[id]
     releaseAttempt(id, .abandoned)
     if state.pointee.hasResponse {
@@ -262,8 +262,8 @@ extension Worker {
         leases.resume(&lease, now: io.now)
         exchange.pointee.lease = consume lease
       }
-      setClientDeadline(id, nil)
-      io.setPaused(exchange.pointee.upstream.connection.connection, false)
+      io.setDeadline(id.connection, nil)
+      setPaused(exchange.pointee.upstream, false)
       guard exchange.pointee.hasResponse else {
         setUploadDeadlines(exchangeID(id))
         return
@@ -292,12 +292,7 @@ extension Worker {
         closeDownstream(id)
       }
     case .exchange:
-      if queueTimeout(exchangeID(id)) || awaitTimeout(exchangeID(id)) { return }
-      if io.now >= exchanges[exchangeID(id)].pointee.endsAt {
-        exchangeTimedOut(exchangeID(id))
-      } else if exchanges[exchangeID(id)].pointee.isPausing {
-        endPause(exchangeID(id))
-      } else if exchanges[exchangeID(id)].pointee.hasResponse
+      if exchanges[exchangeID(id)].pointee.hasResponse
         || exchanges[exchangeID(id)].pointee.isUpstreamPaused
       {
         // It does not read its response.

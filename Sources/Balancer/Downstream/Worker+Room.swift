@@ -7,14 +7,14 @@ import Fleet
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// A client that was answered less than this ago is not closed for a new one: its next request
   /// may be on the way.
-  static let idleMin = Nanoseconds.milliseconds(100)
+  static var idleMin: Nanoseconds { .milliseconds(100) }
   /// The same for one that has just connected.
-  static let silenceMin = Nanoseconds.milliseconds(10)
+  static var silenceMin: Nanoseconds { .milliseconds(10) }
   /// Clients that are looked at to close one: those that have sent something are passed over.
-  private static let looksMax = 8
+  private static var looksMax: Int { 8 }
 
   /// How many further clients may be let in.
   private var clientRoom: Int {

@@ -7,7 +7,7 @@ import HTTP
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// The endpoint took up the client's offer. `bytes` begin with the head and may go on with what
   /// the endpoint said first.
   mutating func beginTunnel(
@@ -32,6 +32,7 @@ extension Worker {
     dropReplay(exchangeID)
     noteFirstByte(exchangeID)
     noteContent(exchangeID)
+    cancelTimer(exchangeID, .end)
     state.pointee.phase = .tunnel
     exchange.pointee.tunnel = TunnelEnds()
     exchange.pointee.hasResponse = true
@@ -53,9 +54,9 @@ extension Worker {
     io.setReadLimit(clientID(exchangeID).connection, IOLoop.readMax)
     io.setReadLimit(upstream.connection, IOLoop.readMax)
     let (toEndpoint, toClient) = (
-      io.unsentByteCount(upstream.connection), io.unsentByteCount(clientID(exchangeID).connection)
+      io.unsentByteCount(upstream.connection), unsentByteCount(clientStream(exchangeID))
     )
-    io.setPaused(clientID(exchangeID).connection, toEndpoint > 0)
+    setPaused(clientStream(exchangeID), toEndpoint > 0)
     io.setPaused(upstream.connection, toClient > 0)
     io.setDeadline(upstream.connection, nil)
     setTunnelDeadline(exchangeID)
@@ -100,7 +101,7 @@ extension Worker {
     countTunnel(exchangeID, .bytesToEndpoint, bytes.count)
     noteReceived(exchangeID, bytes.count)
     if !io.send(upstream.connection, bytes) {
-      io.setPaused(clientID(exchangeID).connection, true)
+      setPaused(clientStream(exchangeID), true)
     }
     setTunnelDeadline(exchangeID)
   }
@@ -128,10 +129,10 @@ extension Worker {
     let exchange = exchanges[exchangeID]
     if isClient {
       exchange.pointee.tunnel.hasClientEnded = true
-      io.finish(exchange.pointee.upstream.connection.connection)
+      finish(exchange.pointee.upstream)
     } else {
       exchange.pointee.tunnel.hasEndpointEnded = true
-      io.finish(clientID(exchangeID).connection)
+      finish(clientStream(exchangeID))
     }
     setTunnelDeadline(exchangeID)
     endTunnelIfDone(exchangeID)
@@ -140,8 +141,8 @@ extension Worker {
   private mutating func endTunnelIfDone(_ exchangeID: ExchangeID) {
     let exchange = exchanges[exchangeID]
     guard exchange.pointee.tunnel.hasClientEnded, exchange.pointee.tunnel.hasEndpointEnded,
-      io.unsentByteCount(clientID(exchangeID).connection) == 0,
-      io.unsentByteCount(exchange.pointee.upstream.connection.connection) == 0
+      unsentByteCount(clientStream(exchangeID)) == 0,
+      unsentByteCount(exchange.pointee.upstream) == 0
     else { return }
     endTunnel(exchangeID, "tunnel_ended")
   }
@@ -154,8 +155,8 @@ extension Worker {
 
   /// Ends a tunnel in which bytes may be missing: both sides see a cut and no end.
   mutating func cutTunnel(_ exchangeID: ExchangeID) {
-    io.resetOnClose(clientID(exchangeID).connection)
-    io.resetOnClose(exchanges[exchangeID].pointee.upstream.connection.connection)
+    reset(clientStream(exchangeID))
+    reset(exchanges[exchangeID].pointee.upstream)
     endTunnel(exchangeID, "tunnel_cut")
   }
 }

@@ -38,8 +38,8 @@ struct Exchange: ~Copyable {
   /// Where the running attempt's request is sent; `.none` between two attempts.
   var upstream = EndpointStream.none
   var lease: InFlightLease?
-  /// The deadline of the whole exchange; mostly none.
-  var endsAt = Nanoseconds.distantFuture
+  /// The timers that are set.
+  var timers = ExchangeTimers()
   var method = Method.other
   var minorVersion: UInt8 = 1
   var isPersistent = true

@@ -6,7 +6,7 @@ import HTTP
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// Takes the queues of a new fleet, by index as the board has them. Allocates.
   mutating func adoptQueues() {
     queues = context.admission.queues

@@ -1,22 +1,47 @@
-// Whose turn it is, and how long it may take. The loop has one deadline a connection: the client's
-// is the earlier of its own and of the exchange's end, the endpoint's is that of what it has to do
-// next. A peer that takes bytes, however slowly, gets the same time again; to know that costs one
-// system call for each time that a peer was slower than we are.
+// Whose turn it is, and how long it may take. A connection has one deadline, that of what its peer
+// has to do next; an exchange has two timers, for its whole time and for a wait. A peer that takes
+// bytes, however slowly, gets the same time again; to know that costs one system call for each time
+// that a peer was slower than we are.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
 import IO
 import Primitives
 
-extension Worker {
-  /// Sets the client's deadline; where the exchange has an end, that counts too.
-  mutating func setClientDeadline(_ id: ClientID, _ deadline: Nanoseconds?) {
-    let exchange = slab.downstream[id.index].exchange
-    let end = exchange == .none ? .distantFuture : exchanges[exchange].pointee.endsAt
-    if end == .distantFuture {
-      io.setDeadline(id.connection, deadline)
+extension Worker where Loop: ~Copyable {
+  /// Sets or moves a timer of the exchange.
+  mutating func setTimer(_ id: ExchangeID, _ timer: ExchangeTimers, _ deadline: Nanoseconds) {
+    exchanges[id].pointee.timers.insert(timer)
+    io.setTimer(timer.loopIndex(id.index), deadline)
+  }
+
+  mutating func cancelTimer(_ id: ExchangeID, _ timer: ExchangeTimers) {
+    guard exchanges[id].pointee.timers.contains(timer) else { return }
+    exchanges[id].pointee.timers.remove(timer)
+    io.setTimer(timer.loopIndex(id.index), nil)
+  }
+
+  /// Until then the exchange waits, and its client has nothing to do.
+  mutating func setWaitTimer(_ id: ExchangeID, _ deadline: Nanoseconds) {
+    io.setDeadline(clientID(id).connection, nil)
+    setTimer(id, .wait, deadline)
+  }
+
+  /// A timer of an exchange has expired.
+  mutating func exchangeTimer(_ loopIndex: Int) {
+    let (index, timer) = ExchangeTimers.at(loopIndex)
+    let id = exchanges.id(at: index)
+    let state = exchanges[id]
+    state.pointee.timers.remove(timer)
+    if state.pointee.admission.isWaiting {
+      queueTimeout(id)
+    } else if timer == .end {
+      exchangeTimedOut(id)
+    } else if state.pointee.upload.isAwaited {
+      awaitTimeout(id)
     } else {
-      io.setDeadline(id.connection, min(deadline ?? end, end))
+      assert(state.pointee.isPausing, "nothing is waited for")
+      endPause(id)
     }
   }
 
@@ -33,17 +58,18 @@ extension Worker {
     if io.unsentByteCount(upstream.connection) > 0 {
       other.pointee.untakenNoted = io.untakenByteCount(upstream.connection)
       state.pointee.pace.hold(now: io.now)
-      setClientDeadline(clientID(id), nil)
+      io.setDeadline(clientID(id).connection, nil)
       io.setDeadline(upstream.connection, io.now + state.pointee.timeouts.send)
     } else if state.pointee.request.isComplete {
-      setClientDeadline(clientID(id), nil)
+      io.setDeadline(clientID(id).connection, nil)
       io.setDeadline(upstream.connection, io.now + state.pointee.timeouts.firstByte)
     } else {
       io.setDeadline(upstream.connection, nil)
       let timeout =
         plan.listener(io.tag(clientID(id).connection))?.bodyTimeout ?? state.pointee.timeouts.idle
       let late = state.pointee.pace.deadline(received: state.pointee.contentCount, now: io.now)
-      setClientDeadline(clientID(id), min(io.now + timeout, late ?? .distantFuture))
+      io.setDeadline(
+        clientID(id).connection, min(io.now + timeout, late ?? .distantFuture))
     }
   }
 
@@ -55,7 +81,7 @@ extension Worker {
     let timeout =
       plan.listener(io.tag(id.connection))?.sendTimeout
       ?? (exchange == .none ? .seconds(60) : exchanges[exchange].pointee.timeouts.idle)
-    setClientDeadline(id, io.now + timeout)
+    io.setDeadline(id.connection, io.now + timeout)
   }
 
   /// At the deadline of a client with bytes to take: whether it took some and goes on.
@@ -83,9 +109,6 @@ extension Worker {
     for index in 0..<io.capacity {
       guard let id = exchange(at: index) else { continue }
       let exchange = exchanges[id]
-      if exchange.pointee.endsAt != .distantFuture {
-        exchange.pointee.endsAt = exchange.pointee.endsAt + pause
-      }
       exchange.pointee.pace.postpone(by: pause)
       guard var lease = exchange.pointee.lease.take() else { continue }
       leases.postpone(&lease, by: pause)

@@ -6,7 +6,7 @@ import HTTP
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// The attempt at an endpoint is over without (the rest of) a response: its connection is closed,
   /// the lease ended, the outcome noted.
   mutating func releaseAttempt(_ id: ExchangeID, _ outcome: AttemptOutcome) {
@@ -137,7 +137,7 @@ extension Worker {
     releaseAttempt(id, outcome)
     logEnd(id, code)
     // A plain close would look like the regular end of a response without a length.
-    if code == .truncated { io.resetOnClose(clientID(id).connection) }
+    if code == .truncated { reset(clientStream(id)) }
     closeDownstream(clientID(id))
   }
 
@@ -173,6 +173,10 @@ extension Worker {
     leaveAdmission(id)
     giveAllowance(id)
     if exchange.pointee.upload.isAwaited { awaitedCount -= 1 }
+    if !exchange.pointee.timers.isEmpty {
+      cancelTimer(id, .end)
+      cancelTimer(id, .wait)
+    }
     assert(exchange.pointee.lease == nil && exchange.pointee.upstream == .none)
     slab.downstream[exchange.pointee.client.connection.index].exchange = .none
     exchanges.end(id)

@@ -5,7 +5,7 @@ import HTTP
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// `bytes` begin with the head and may go on with content and further requests.
   mutating func beginExchange(
     _ client: ClientID, _ tag: UInt32, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
@@ -30,11 +30,11 @@ extension Worker {
     if let route {
       state.pointee.contentMax = plan.routes[route].bodyBytesMax
       if let longest = plan.routes[route].timeouts.exchange {
-        state.pointee.endsAt = io.now + longest
+        setTimer(id, .end, io.now + longest)
       }
       countArrival(plan.routes[route].pool)
     }
-    setClientDeadline(client, nil)
+    io.setDeadline(client.connection, nil)
     if case .length(let length) = head.framing, length > state.pointee.contentMax {
       respond(id, .contentTooLarge)
       return
@@ -263,7 +263,7 @@ extension Worker {
     } else {
       setUploadDeadlines(id)
     }
-    if !state.pointee.request.isComplete { io.setPaused(clientID(id).connection, !isSent) }
+    if !state.pointee.request.isComplete { setPaused(clientStream(id), !isSent) }
     return !io.hasFailed(upstream.connection)
       || !isUntaken(upstream, isEnded: io.wasEndedFirst(upstream.connection))
   }

@@ -5,7 +5,7 @@ import HTTP
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// The client's message is refused. Requires: an exchange runs, if only for the answer.
   mutating func reportRefusal(_ id: ExchangeID, _ error: HeadError, _ end: FailureEnd) {
     report(id, .malformed(error), endpointIndex: -1, end)

@@ -6,7 +6,7 @@ import HTTP
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// Answers as the route says, or OPTIONS that may be forwarded no further (RFC 9110 §7.6.2).
   /// `bytes` begin with the head, `rest` is what follows the request; neither is needed afterwards.
   mutating func answer(

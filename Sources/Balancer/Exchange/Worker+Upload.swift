@@ -26,10 +26,10 @@ struct UploadState {
   }
 }
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// How long content without a length is waited for before it goes on as it comes, and how often
   /// the allowance is asked again.
-  static let earlyTime = Nanoseconds.milliseconds(250)
+  static var earlyTime: Nanoseconds { .milliseconds(250) }
 
   /// Lets the exchange in, or waits for its content. Requires: what has come of it lies in the
   /// replay block.
@@ -81,17 +81,15 @@ extension Worker {
     }
   }
 
-  /// At a deadline. False where the exchange does not wait for its content, or waits too long.
-  mutating func awaitTimeout(_ id: ExchangeID) -> Bool {
-    let state = exchanges[id]
-    guard state.pointee.upload.isAwaited, io.now < state.pointee.endsAt else { return false }
-    if state.pointee.upload.mayGoEarly, takeAllowance(id) {
+  /// The exchange has waited for its content: it goes on, waits for longer, or is refused.
+  mutating func awaitTimeout(_ id: ExchangeID) {
+    if exchanges[id].pointee.upload.mayGoEarly, takeAllowance(id) {
       endAwait(id)
-      return true
+    } else if io.now < contentDeadline(id) {
+      setAwaitDeadline(id)
+    } else {
+      refuseContent(id, .contentTimeout)
     }
-    guard io.now < contentDeadline(id) else { return false }
-    setAwaitDeadline(id)
-    return true
   }
 
   /// The exchange goes on as one whose content is there.
@@ -101,7 +99,7 @@ extension Worker {
     awaitedCount -= 1
     (state.pointee.arrivedAt, state.pointee.admittedAt) = (io.now, io.now)
     reusable.remove(clientID(id).index)
-    setClientDeadline(clientID(id), nil)
+    cancelTimer(id, .wait)
     io.setReadLimit(
       clientID(id).connection,
       state.pointee.request.isComplete
@@ -176,7 +174,7 @@ extension Worker {
   private mutating func setAwaitDeadline(_ id: ExchangeID) {
     let deadline = contentDeadline(id)
     let isEarly = exchanges[id].pointee.upload.mayGoEarly
-    setClientDeadline(clientID(id), isEarly ? min(deadline, io.now + Self.earlyTime) : deadline)
+    setTimer(id, .wait, isEarly ? min(deadline, io.now + Self.earlyTime) : deadline)
   }
 
   /// No more is read than the block has room for, and of content with a length no more than that.

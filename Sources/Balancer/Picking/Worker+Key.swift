@@ -3,7 +3,7 @@
 import HTTP
 import IO
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// Looks up the pool's key and the client's session while the head's bytes are there.
   mutating func readPickKey(
     _ id: ExchangeID, pool: Int, _ head: RequestHead, _ fields: FieldTable

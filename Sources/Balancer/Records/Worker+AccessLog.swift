@@ -6,7 +6,7 @@ import HTTP
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// Begins the record of an exchange. `route` is nil where none matched.
   mutating func beginRecord(
     _ id: ExchangeID, _ head: RequestHead, _ fields: FieldTable, route: Int?
@@ -129,7 +129,7 @@ extension Worker {
     // Nothing was answered: the number that nginx gives to clients that went away.
     let hasAnswer = state.pointee.hasResponse || !isCut
     // What the client was never sent is not counted where the exchange was cut.
-    let unsent = isCut ? io.unsentByteCount(clientID(id).connection) : 0
+    let unsent = isCut ? unsentByteCount(clientStream(id)) : 0
     let sent = record.pointee.sentHeadCount + record.pointee.sentContentCount
     let line = LogLine(
       client: clientText(id),

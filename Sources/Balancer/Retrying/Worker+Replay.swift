@@ -92,7 +92,7 @@ struct ReplayStore: ~Copyable {
   }
 }
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// Keeps what is sent upstream, as long as it fits and no response has begun.
   mutating func remember(_ bytes: UnsafeRawBufferPointer, for id: ExchangeID) {
     let state = exchanges[id]

@@ -6,7 +6,7 @@ import HTTP
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// The attempt failed before a byte of a response was passed on. Tries another endpoint where
   /// that is safe, else answers. `isStale`: its connection was closed while it was kept, which says
   /// nothing of the endpoint.
@@ -45,15 +45,14 @@ extension Worker {
     state.pointee.pauseCount += 1
     pausingCount += 1
     renewRequestID(id)
-    setClientDeadline(clientID(id), io.now + pause)
+    setWaitTimer(id, io.now + pause)
     // There is nobody yet to take the rest of the request.
-    if !state.pointee.request.isComplete { io.setPaused(clientID(id).connection, true) }
+    if !state.pointee.request.isComplete { setPaused(clientStream(id), true) }
   }
 
   /// The pause before an attempt is over.
   mutating func endPause(_ id: ExchangeID) {
     stopPausing(id)
-    setClientDeadline(clientID(id), nil)
     attempt(id)
   }
 

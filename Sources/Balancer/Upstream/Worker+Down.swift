@@ -45,7 +45,7 @@ struct DownEndpoints {
   }
 }
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// Takes what a table says of its endpoints. The verdict on one that has left the fleet stays: it
   /// may still have exchanges.
   mutating func takeVerdicts(_ table: WeightTable) {
@@ -102,7 +102,7 @@ extension Worker {
       // What the endpoint sent may still be on its way to a client that is slow.
       let isClients =
         exchange.pointee.isUpstreamPaused
-        || exchange.pointee.hasResponse && io.untakenByteCount(clientID(id).connection) > 0
+        || exchange.pointee.hasResponse && untakenByteCount(clientStream(id)) > 0
       let due = (isClients ? io.now : max(down.since[endpointIndex], heardAt)) + grace
       if io.now < due {
         down.endsAt = min(down.endsAt, due)

@@ -6,10 +6,10 @@ import Fleet
 import IO
 import Primitives
 
-extension Worker {
-  private static let ejectionsInterval = Nanoseconds.milliseconds(500)
+extension Worker where Loop: ~Copyable {
+  private static var ejectionsInterval: Nanoseconds { .milliseconds(500) }
   /// For a connection that no request waits for.
-  private static let trialTimeout = Nanoseconds.seconds(2)
+  private static var trialTimeout: Nanoseconds { .seconds(2) }
 
   /// Where endpoints are ejected, twice a second.
   mutating func lookAfterEjected() {

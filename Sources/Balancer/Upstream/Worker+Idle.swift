@@ -8,10 +8,10 @@ import HTTP
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// A request that found its kept connection closed is told so within a round trip. What ends
   /// later had the request, and is a failure of the endpoint's.
-  private static let staleMax = Nanoseconds.seconds(1)
+  private static var staleMax: Nanoseconds { .seconds(1) }
 
   /// Keeps a connection that has finished its exchange, or closes it.
   mutating func keepUpstream(_ id: EndpointConnectionID) {

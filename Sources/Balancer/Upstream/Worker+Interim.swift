@@ -4,9 +4,9 @@
 import HTTP
 import IO
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   /// Bytes of interim heads that an attempt may have. More is no answer (502).
-  static let interimBytesMax = 65_536
+  static var interimBytesMax: Int { 65_536 }
 
   /// Passes an interim answer on where the client can read it. 100 and 103 belong to one attempt:
   /// of a later one only a 100 is of use, to a client that waits with its content. False where the

@@ -5,7 +5,7 @@ import HTTP
 import IO
 import Primitives
 
-extension Worker {
+extension Worker where Loop: ~Copyable {
   mutating func upstreamConnected(_ id: EndpointConnectionID) {
     let state = slab.upstream + id.index
     if state.pointee.phase == .trial {
@@ -26,7 +26,7 @@ extension Worker {
       return
     }
     if !exchanges[state.exchange].pointee.request.isComplete {
-      io.setPaused(clientID(state.exchange).connection, false)
+      setPaused(clientStream(state.exchange), false)
     }
     setUploadDeadlines(state.exchange)
   }
@@ -77,7 +77,7 @@ extension Worker {
           return
         }
         io.setReadLimit(id.connection, Self.headReadMax)
-        if io.unsentByteCount(clientID(exchangeID).connection) > 0 {
+        if unsentByteCount(clientStream(exchangeID)) > 0 {
           awaitReader(exchangeID, of: id)
         }
         return
@@ -152,7 +152,9 @@ extension Worker {
     let timeout = exchange.pointee.timeouts.idle
     io.setDeadline(id.connection, io.now + timeout)
     // From here on the response's time-outs count, not the request's.
-    if !exchange.pointee.request.isComplete { setClientDeadline(clientID(exchangeID), nil) }
+    if !exchange.pointee.request.isComplete {
+      io.setDeadline(clientID(exchangeID).connection, nil)
+    }
     let content = UnsafeRawBufferPointer(rebasing: bytes[head.end...])
     passOn(id, exchangeID, content, relayed, before: writer.written)
   }
@@ -254,7 +256,7 @@ extension Worker {
       exchangeCompleted(exchangeID, upstreamIsClean: leftOver == 0)
       return
     }
-    if io.unsentByteCount(clientID(exchangeID).connection) > 0 { awaitReader(exchangeID, of: id) }
+    if unsentByteCount(clientStream(exchangeID)) > 0 { awaitReader(exchangeID, of: id) }
     // What has a length is not looked at: the rest of a long one goes by in the kernel.
     if let rest = exchange.pointee.response.remainingCount, rest >= Self.moveMin {
       io.move(id.connection, to: clientID(exchangeID).connection, byteCount: rest)

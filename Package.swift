@@ -61,12 +61,17 @@ let package = Package(
     room(
       "Simulation",
       ["Balancer", "Configuration", "Controller", "Exposition", "Fleet", "Primitives"]),
+    room(
+      "CLI",
+      [
+        "Admin", "CSystem", "Client", "Configuration", "Controller", "Demo", "Events", "Exposition",
+        "Fleet", "HTTP", "IO", "Manual", "Metrics", "Primitives", "Simulation", "Terminal",
+      ]),
     .executableTarget(
       name: "steelyard",
       dependencies: [
-        "Admin", "Balancer", "CSystem", "Client", "Configuration", "Controller", "Demo",
-        "Discovery", "Events", "Exposition", "Fleet", "HTTP", "IO", "Manual", "Metrics",
-        "Primitives", "Simulation", "Status", "Terminal",
+        "Admin", "Balancer", "CLI", "CSystem", "Configuration", "Controller", "Demo", "Discovery",
+        "Events", "Exposition", "Fleet", "IO", "Metrics", "Primitives", "Status", "Terminal",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -125,9 +130,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "LoadBenchTests", dependencies: ["load-bench", "Primitives"], swiftSettings: strict),
-    .testTarget(
-      name: "SteelyardTests", dependencies: ["steelyard", "Fleet", "Primitives"],
-      swiftSettings: strict),
+    suite("CLI", ["Fleet", "Manual", "Primitives"]),
     suite("Simulation", ["Balancer", "Configuration", "Controller", "Fleet", "Primitives"]),
     suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
   ]

@@ -1,6 +1,7 @@
 // The access log's part of the program: opened at start, opened anew by signals and reloads, its
 // troubles in the log, its last lines written at the end.
 import Balancer
+import CLI
 import Events
 import Fleet
 import IO

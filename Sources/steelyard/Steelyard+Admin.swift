@@ -1,6 +1,7 @@
 // What the admin server asks this program.
 import Admin
 import Balancer
+import CLI
 import Controller
 import Discovery
 import Events

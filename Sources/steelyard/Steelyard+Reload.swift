@@ -2,6 +2,7 @@
 // has other addresses now. Exchanges that run are not touched.
 import Admin
 import Balancer
+import CLI
 import Configuration
 import Controller
 import Discovery

@@ -1,5 +1,6 @@
 // Tokens and header fields' values that stand in files or in the environment.
 import Admin
+import CLI
 import Events
 import Fleet
 import IO

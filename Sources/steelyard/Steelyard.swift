@@ -2,6 +2,7 @@
 // here happens on the control thread; the balancer's workers have threads of their own.
 import Admin
 import Balancer
+import CLI
 import Controller
 import Discovery
 import Events
@@ -211,7 +212,7 @@ final class Steelyard {
   /// What did not happen while the process was stopped is nobody's fault.
   private func notePause(_ pause: Nanoseconds) {
     controller.postpone(by: pause)
-    log.write(.warning, "process was stopped", ["seconds": DecimalText.fixed(pause.seconds)])
+    log.write(.warning, "process was stopped", ["seconds": NumberWords.fixed(pause.seconds, 3)])
   }
 
   private func serveAdmin(_ event: IOEvent) {

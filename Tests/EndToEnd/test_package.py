@@ -16,7 +16,7 @@ from programs import RELEASE, ROOT, wait_for
 
 UNIT = ROOT / "config/systemd/steelyard.service"
 FILE = "/etc/steelyard/steelyard.yaml"
-VERSION = re.search(r'"(.+)"', (ROOT / "Sources/steelyard/Version.swift").read_text()).group(1)
+VERSION = re.search(r'"(.+)"', (ROOT / "Sources/CLI/Version.swift").read_text()).group(1)
 # What the unit leaves open, after `systemd-analyze security`: 0 (nothing) to 10.
 EXPOSURE_MAX = 2.0
 

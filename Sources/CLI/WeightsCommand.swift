@@ -171,8 +171,8 @@ enum WeightsCommand {
     for endpoint in pool.endpoints {
       rows.append([
         endpoint.address, endpoint.state + (endpoint.backup ? ", backup" : ""),
-        DecimalText.fixed(endpoint.baseWeight),
-        DecimalText.fixed(endpoint.targetWeight), DecimalText.fixed(endpoint.effectiveWeight),
+        NumberWords.fixed(endpoint.baseWeight, 3),
+        NumberWords.fixed(endpoint.targetWeight, 3), NumberWords.fixed(endpoint.effectiveWeight, 3),
         "\(Int((endpoint.weightShare * 100).rounded())) %", "\(endpoint.inFlight)",
         "\(endpoint.failed)",
         endpoint.reasonText,

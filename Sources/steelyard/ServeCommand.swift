@@ -1,6 +1,7 @@
 // `steelyard serve FILE`: runs until a signal ends it.
 import Admin
 import Balancer
+import CLI
 import CSystem
 import Configuration
 import Events

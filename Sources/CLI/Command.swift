@@ -29,9 +29,9 @@ enum Command: String, CaseIterable {
   }
 
   /// Carries it out. Requires: options are those of `spec`. Returns the exit code of the process.
-  func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
+  func run(_ arguments: [String], _ programs: Programs) throws(UsageError) -> ExitCode {
     switch self {
-    case .serve: try ServeCommand.run(arguments)
+    case .serve: try programs.serve(arguments)
     case .check: try CheckCommand.run(arguments)
     case .top: try TopCommand.run(arguments)
     case .weights: try WeightsCommand.run(arguments)
@@ -43,25 +43,9 @@ enum Command: String, CaseIterable {
     case .metrics: try MetricsCommand.run(arguments)
     case .rules: try RulesCommand.run(arguments)
     case .simulate: try SimulateCommand.run(arguments)
-    case .demo: try DemoCommand.run(arguments)
+    case .demo: try programs.demo(arguments)
     case .completion: try CompletionCommand.run(arguments)
     case .help: try HelpCommand.run(arguments)
     }
-  }
-}
-
-enum HelpCommand {
-  static func run(_ words: [String]) throws(UsageError) -> ExitCode {
-    guard words.count <= 1 else { throw UsageError("help: one COMMAND, please") }
-    switch words.first {
-    case nil: Console.out(CommandTable.overview)
-    case "--man": Console.out(ManualPage.text, terminator: "")
-    case let topic?:
-      guard let command = Command(rawValue: topic) else {
-        throw UsageError("help: no command \(topic)")
-      }
-      Console.out(HelpText.of(command.spec))
-    }
-    return .ok
   }
 }

@@ -1,5 +1,6 @@
 // `steelyard demo`: the demo's world, a steelyard in front of it, and what a person sees of both.
 import Balancer
+import CLI
 import CSystem
 import Controller
 import Demo

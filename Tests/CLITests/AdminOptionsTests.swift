@@ -3,7 +3,7 @@ import Fleet
 import Primitives
 import Testing
 
-@testable import steelyard
+@testable import CLI
 
 @Suite struct AdminOptionsTests {
   @Test(arguments: [

@@ -1,6 +1,6 @@
 // The exit codes, after sysexits.h; README lists them.
 
-enum ExitCode: Int32 {
+package enum ExitCode: Int32, Sendable {
   case ok = 0
   /// A bad flag or a missing argument.
   case usage = 64

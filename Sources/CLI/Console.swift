@@ -5,9 +5,11 @@ import IO
 import Synchronization
 
 /// Whole lines to the standard streams.
-enum Console {
-  static func out(_ text: String, terminator: String = "\n") { write(text + terminator, to: 1) }
-  static func error(_ text: String, terminator: String = "\n") {
+package enum Console {
+  package static func out(_ text: String, terminator: String = "\n") {
+    write(text + terminator, to: 1)
+  }
+  package static func error(_ text: String, terminator: String = "\n") {
     write(text + terminator, to: 2)
   }
 
@@ -16,7 +18,7 @@ enum Console {
   private static let failure = Atomic<Int>(0)
 
   /// The exit code of a command that would end with `code`: not `ok` where its words were lost.
-  static func end(_ code: ExitCode) -> ExitCode {
+  package static func end(_ code: ExitCode) -> ExitCode {
     let failure = failure.load(ordering: .relaxed)
     guard code == .ok, failure != 0 else { return code }
     error("steelyard: cannot write to standard output: \(IOError("write", failure).reason)")

@@ -130,7 +130,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "LoadBenchTests", dependencies: ["load-bench", "Primitives"], swiftSettings: strict),
-    suite("CLI", ["Fleet", "Manual", "Primitives"]),
+    suite("CLI", ["Controller", "Fleet", "Manual", "Primitives"]),
     suite("Simulation", ["Balancer", "Configuration", "Controller", "Fleet", "Primitives"]),
     suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
   ]

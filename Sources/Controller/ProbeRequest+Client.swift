@@ -98,7 +98,7 @@ extension ProbeFailure {
   }
 
   /// A redirect that was not followed.
-  init(status: Int, pageIsAt location: String) {
+  package init(status: Int, pageIsAt location: String) {
     let target = Array(location.utf8).withUnsafeBytes { Wording.snippet($0) }
     self.init(.status, "\(status): the page is at \(target); `path` and `port` have to say so")
   }

@@ -1,8 +1,8 @@
 // Untrusted bytes in a readable form, for errors.
 
-enum Wording {
+package enum Wording {
   /// The beginning of untrusted bytes: printable ASCII on one line, at most 80 characters.
-  static func snippet(_ bytes: UnsafeRawBufferPointer) -> String {
+  package static func snippet(_ bytes: UnsafeRawBufferPointer) -> String {
     var text = ""
     for byte in bytes.prefix(80) {
       text.unicodeScalars.append(

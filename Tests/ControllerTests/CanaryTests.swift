@@ -373,21 +373,26 @@ import Testing
 
   @Test func explainSaysWhatTheLastOnesFound() throws {
     var stand = Stand()
-    func text(_ stand: Stand) throws -> String {
+    func endpoint(_ stand: Stand) throws -> EndpointExplanation {
       let found = try #require(
         PoolExplanation(pool: "text", of: stand.bench.controller, now: stand.bench.now))
-      return found.text(isVerbose: false)
+      return found.endpoints[0]
     }
-    #expect(try !text(stand).contains("canary"))
+    #expect(try endpoint(stand).canary == nil)
     stand.eject()
     stand.set(.ejectedUntil, UInt64(Nanoseconds.seconds(30).rawValue))
     stand.bench.run(seconds: 2.5) { _ in .page(500, "no\u{1B}[2J") }
-    let bad = try text(stand)
-    #expect(bad.contains("status (500: no?[2J), none was good, 0 of 2\n"), "\(bad)")
-    #expect(bad.contains("; tried by the canary, by a request in 28 s at the latest"), "\(bad)")
+    let bad = try endpoint(stand)
+    let failed = try #require(bad.canary)
+    #expect(failed.last == "status" && failed.detail == "500: no?[2J")
+    #expect(failed.lastGoodAgeSeconds == nil && failed.goodInRow == 0 && failed.goodNeeded == 2)
+    let ejection = try #require(bad.ejection)
+    #expect(
+      ejection.text.contains("; tried by the canary, by a request in 28 s at the latest"),
+      "\(ejection.text)")
     stand.bench.run(seconds: 3) { _ in .page(200, "") }
-    let good = try text(stand)
-    #expect(good.contains("  canary     last good 0."), "\(good)")
-    #expect(good.contains(" s ago, 2 of 2\n"))
+    let good = try #require(try endpoint(stand).canary)
+    #expect(good.last == "good" && good.goodInRow == 2)
+    #expect((0..<1).contains(good.lastGoodAgeSeconds ?? -1))
   }
 }

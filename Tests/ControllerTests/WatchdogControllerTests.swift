@@ -107,10 +107,10 @@ private struct Rig {
     let change = try #require(rig.bench.controller.verdicts.last)
     #expect(change.old == .ready && change.new == .stalled && change.cause == .noProgress)
     #expect(change.failure == nil)
-    let text = try #require(
+    let watch = try #require(
       PoolExplanation(pool: "text", of: rig.bench.controller, now: rig.bench.now)
-    ).text(isVerbose: false)
-    #expect(text.contains("watchdog   stalled: no_progress, shows no work for "))
+    ).endpoints[1].watchdog
+    #expect(watch.state == "stalled" && watch.cause == "no_progress" && watch.stillSeconds > 0)
     rig.hung = []
     let back = rig.secondsUntil(1, .ready)
     #expect(back <= 1.5, "back after \(back) s")

@@ -1,22 +1,23 @@
 // The steps of `steelyard probe`: what to fetch next, given what came so far. Pure; the command
 // fetches. A page that is not where it was looked for is looked for at the paths of the presets.
+import Controller
 import Fleet
-package import Primitives
+import Primitives
 
-package struct ProbeSession: Sendable {
+struct ProbeSession: Sendable {
   /// What the command is to do.
-  package enum Step: Sendable, Equatable {
+  enum Step: Sendable, Equatable {
     case fetch(path: String, kind: ProbeRequest.Kind)
     /// The same page again, so long after the first was sent.
     case fetchAgain(path: String, kind: ProbeRequest.Kind, after: Nanoseconds)
     case report
   }
 
-  package let options: ProbeOptions
+  let options: ProbeOptions
   /// Where to connect to.
-  package let port: UInt16
+  let port: UInt16
   /// What the server is called in requests: host and port.
-  package let host: String
+  let host: String
   private let path: String
   private var first: PageFetch?
   private var second: PageFetch?
@@ -28,7 +29,7 @@ package struct ProbeSession: Sendable {
   /// Where a page was found after all.
   private var found: PageFetch?
 
-  package init(_ options: ProbeOptions) {
+  init(_ options: ProbeOptions) {
     self.options = options
     port = options.url.port ?? options.preset?.port ?? 80
     host = "\(options.url.host):\(port)"
@@ -37,7 +38,7 @@ package struct ProbeSession: Sendable {
 
   private var kind: ProbeRequest.Kind { options.preset?.format == .json ? .json : .prometheus }
 
-  package var next: Step {
+  var next: Step {
     guard first != nil else { return .fetch(path: path, kind: kind) }
     if let page = found {
       return second == nil
@@ -49,7 +50,7 @@ package struct ProbeSession: Sendable {
   }
 
   /// Takes what came of the last step.
-  package mutating func take(_ fetch: PageFetch) {
+  mutating func take(_ fetch: PageFetch) {
     guard first != nil else { return takeFirst(fetch) }
     if found != nil {
       second = fetch
@@ -88,7 +89,7 @@ package struct ProbeSession: Sendable {
   }
 
   /// Requires: `next` is `report`.
-  package var report: ProbeReport {
+  var report: ProbeReport {
     guard let page = found, let content = page.page else {
       let fetch = first ?? PageFetch(path: path, .failed(ProbeFailure(.local, "nothing was asked")))
       var report = ProbeReport(url: "http://\(host)\(fetch.path)", port: port, fetch: fetch)

@@ -4,6 +4,8 @@ import Fleet
 import Primitives
 import Testing
 
+@testable import CLI
+
 @Suite struct PageDiagnosisTests {
   private static func answer(_ status: Int, _ text: String, _ path: String = "/metrics")
     -> PageFetch
@@ -176,7 +178,7 @@ import Testing
     let page = Array("{\"cpu_usage\": 77.5, \"memory_usage\": 10}".utf8)
     let survey = try PageSurvey(page, nil, preset: nil)
     #expect(survey.preset == "json" && survey.format == .json)
-    #expect(near(try #require(survey.load), 0.5))
+    #expect(abs(try #require(survey.load) - 0.5) < 1e-9)
     let other = Array("{\"error\": \"no such page\"}".utf8)
     #expect(throws: PageError.self) { try PageSurvey(other, nil, preset: nil) }
   }

@@ -1,32 +1,33 @@
 // What `steelyard probe` found, as text for people and as JSON for programs.
+import Controller
 import Fleet
 import FoundationEssentials
 import Primitives
 
-package struct ProbeReport: Sendable, Equatable {
-  package var url: String
+struct ProbeReport: Sendable, Equatable {
+  var url: String
   /// What was fetched first and is reported on.
-  package var fetch: PageFetch
-  package var survey: PageSurvey?
+  var fetch: PageFetch
+  var survey: PageSurvey?
   /// Why there is no survey, or what is odd about it.
-  package var diagnosis: PageDiagnosis?
-  package var notes: [String] = []
+  var diagnosis: PageDiagnosis?
+  var notes: [String] = []
   /// The endpoint's own port, where the page is on another one as far as the URL tells.
   private let port: UInt16
 
-  package init(url: String, port: UInt16, fetch: PageFetch) {
+  init(url: String, port: UInt16, fetch: PageFetch) {
     self.url = url
     self.port = port
     self.fetch = fetch
   }
 
   /// Whether a preset can read the page.
-  package var isUseful: Bool { survey?.isUseful ?? false }
+  var isUseful: Bool { survey?.isUseful ?? false }
 
   // MARK: Text
 
   /// Lines for people.
-  package var text: String {
+  var text: String {
     var lines: [String] = []
     if let survey {
       lines.append(headline(survey))
@@ -181,7 +182,7 @@ package struct ProbeReport: Sendable, Equatable {
   }
 
   /// One JSON object; keys in alphabetical order, none where there is nothing to say.
-  package var json: String {
+  var json: String {
     var document = Document(
       url: url, seconds: fetch.duration.seconds, hints: diagnosis?.hints ?? [], notes: notes)
     if case .answered(let status, let content) = fetch.outcome {

@@ -1,12 +1,13 @@
 // The text that `steelyard explain` prints of a pool: the sentence that gives the reason, and what
 // happened to the endpoint; with `--verbose` every number of the explanation, in the order of the
 // computation.
+import Controller
 import Fleet
 import Primitives
 
 extension PoolExplanation {
   /// Plain text, one endpoint after another.
-  package func text(isVerbose: Bool) -> String {
+  func text(isVerbose: Bool) -> String {
     var writer = ExplanationText(isVerbose: isVerbose)
     writer.write(self)
     return writer.text
@@ -68,10 +69,10 @@ private struct ExplanationText {
     let slots = shape.slots.map { number($0, 1) } ?? "?"
     let known =
       switch shape.source {
-      case PoolShape.Source.configured.rawValue: "slots as configured"
-      case PoolShape.Source.engine.rawValue: "an engine that batches continuously"
-      case PoolShape.Source.pages.rawValue: "\(slots) slots each, by full metrics pages"
-      case PoolShape.Source.learnt.rawValue:
+      case "configured": "slots as configured"
+      case "engine": "an engine that batches continuously"
+      case "pages": "\(slots) slots each, by full metrics pages"
+      case "learnt":
         shape.slots == nil
           ? "slows down in a line, by response times" : "\(slots) slots each, by response times"
       default: "not known: counts as shared speed"

@@ -3,6 +3,8 @@ import Fleet
 import Primitives
 import Testing
 
+@testable import CLI
+
 @Suite struct ProbeOptionsTests {
   private struct Row: Sendable {
     var text: String

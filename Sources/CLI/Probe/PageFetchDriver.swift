@@ -1,22 +1,23 @@
 // Fetches one page for a command. Blocks until it came.
 import Client
-package import Fleet
-package import Primitives
+import Controller
+import Fleet
+import Primitives
 
 /// What came of one GET. The content is kept, unlike a scrape's.
-package struct PageFetch: Sendable, Equatable {
-  package enum Outcome: Sendable, Equatable {
+struct PageFetch: Sendable, Equatable {
+  enum Outcome: Sendable, Equatable {
     case answered(status: Int, content: [UInt8])
     case failed(ProbeFailure)
   }
-  package var path: String
-  package var sentAt: Nanoseconds
-  package var duration: Nanoseconds
-  package var outcome: Outcome
+  var path: String
+  var sentAt: Nanoseconds
+  var duration: Nanoseconds
+  var outcome: Outcome
   /// How the answer began.
-  package var firstBytes: [UInt8]
+  var firstBytes: [UInt8]
 
-  package init(
+  init(
     path: String, sentAt: Nanoseconds = .zero, duration: Nanoseconds = .zero, _ outcome: Outcome,
     firstBytes: [UInt8] = []
   ) {
@@ -28,18 +29,18 @@ package struct PageFetch: Sendable, Equatable {
   }
 
   /// A whole page with status 200, else nil.
-  package var page: [UInt8]? {
+  var page: [UInt8]? {
     if case .answered(200, let content) = outcome { content } else { nil }
   }
 }
 
-package enum PageFetchDriver {
+enum PageFetchDriver {
   /// As `serve` reads at most, unless the file says otherwise.
   private static let pageBytesMax = WeightPolicy().pageBytesMax
 
   /// Fetches a page from the first of the addresses that takes the connection. Requires: one at
   /// least. Blocks for the timeout at most, for each address. `userAgent` is like `steelyard/1.0`.
-  package static func fetch(
+  static func fetch(
     _ addresses: [SocketAddress], host: String, path: String, kind: ProbeRequest.Kind,
     timeout: Nanoseconds, userAgent: String
   ) -> PageFetch {

@@ -1,23 +1,24 @@
 // Why a metrics page was not found where it was expected, with helpful hints. Pure: the input is an
 // answer (and answers to a few well-known paths of the same server), the output a problem and
 // hints. Facts about servers are data beside the presets (ServerClue, PortClue, Preset.advice).
+import Controller
 import Fleet
 
-package struct PageDiagnosis: Sendable, Equatable {
+struct PageDiagnosis: Sendable, Equatable {
   /// One sentence without a full stop.
-  package var problem: String
+  var problem: String
   /// The most likely one first.
-  package var hints: [String]
+  var hints: [String]
   /// The preset of the server that was probably asked.
-  package var preset: String?
+  var preset: String?
 
   /// Whether the answers to `ServerClue.paths` may help: the server speaks HTTP.
-  package static func wantsFollowUps(_ fetch: PageFetch) -> Bool {
+  static func wantsFollowUps(_ fetch: PageFetch) -> Bool {
     if case .answered = fetch.outcome { true } else { false }
   }
 
   /// Other paths on this port that may have metrics: those of the presets, without `path`.
-  package static func otherPaths(than path: String) -> [String] {
+  static func otherPaths(than path: String) -> [String] {
     Preset.all.map(\.path).reduce(into: []) { paths, other in
       if other != path, !paths.contains(other) { paths.append(other) }
     }
@@ -25,7 +26,7 @@ package struct PageDiagnosis: Sendable, Equatable {
 
   /// `error` says what was wrong with a page of status 200; `followUps` are the answers to
   /// `ServerClue.paths`.
-  package init(
+  init(
     _ fetch: PageFetch, error: PageError? = nil, port: UInt16, followUps: [PageFetch] = []
   ) {
     hints = []

@@ -1,23 +1,23 @@
 // The command line of `steelyard probe`: where to look, and how. Pure; nothing is resolved here.
-package import Fleet
-package import Primitives
+import Fleet
+import Primitives
 
 /// A wrong word on the command line, for people.
-package struct ProbeUsageError: Error, Sendable, Equatable {
-  package let message: String
+struct ProbeUsageError: Error, Sendable, Equatable {
+  let message: String
   init(_ message: String) { self.message = "probe: " + message }
 }
 
 /// `http://HOST[:PORT][/PATH]`; the scheme may be left out.
-package struct ProbeURL: Sendable, Equatable {
+struct ProbeURL: Sendable, Equatable {
   /// A name or an address; IPv6 in brackets.
-  package var host: String
-  package var port: UInt16?
+  var host: String
+  var port: UInt16?
   /// Begins with "/"; nil where none is given, or "/" alone.
-  package var path: String?
+  var path: String?
 
   /// Throws why it is none.
-  package init(_ text: String) throws(ProbeUsageError) {
+  init(_ text: String) throws(ProbeUsageError) {
     var rest = text[...]
     if let end = text.range(of: "://") {
       let scheme = text[..<end.lowerBound].lowercased()
@@ -80,17 +80,17 @@ extension String {
 }
 
 /// What a probe is to do.
-package struct ProbeOptions: Sendable, Equatable {
-  package var url: ProbeURL
+struct ProbeOptions: Sendable, Equatable {
+  var url: ProbeURL
   /// nil: the one that fits best.
-  package var preset: Preset?
+  var preset: Preset?
   /// Between the two fetches.
-  package var interval = Nanoseconds.seconds(1)
+  var interval = Nanoseconds.seconds(1)
   /// Of each fetch.
-  package var timeout = Nanoseconds.seconds(5)
-  package var isJSON = false
+  var timeout = Nanoseconds.seconds(5)
+  var isJSON = false
 
-  package static func parse(_ arguments: [String]) throws(ProbeUsageError) -> ProbeOptions {
+  static func parse(_ arguments: [String]) throws(ProbeUsageError) -> ProbeOptions {
     var options: ProbeOptions?
     var (interval, timeout) = (Nanoseconds.seconds(1), Nanoseconds.seconds(5))
     var (preset, isJSON): (Preset?, Bool) = (nil, false)

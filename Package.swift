@@ -130,7 +130,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "LoadBenchTests", dependencies: ["load-bench", "Primitives"], swiftSettings: strict),
-    suite("CLI", ["Controller", "Fleet", "Manual", "Primitives"]),
+    suite("CLI", ["Controller", "Demo", "Fleet", "Manual", "Primitives", "Simulation"]),
     suite("Simulation", ["Balancer", "Configuration", "Controller", "Fleet", "Primitives"]),
     suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
   ]

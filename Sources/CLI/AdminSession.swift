@@ -37,6 +37,27 @@ struct AdminSession: Sendable {
     return answer
   }
 
+  /// The answer, read as JSON.
+  func read<Value: Decodable>(
+    _ method: Method, _ path: String
+  ) throws(CommandFailure) -> Value {
+    guard let value = AdminJSON.read(Value.self, try ask(method, path).content) else {
+      throw CommandFailure.notUnderstood
+    }
+    return value
+  }
+
+  /// Does a command's work. Says why it could not be done, if so. Returns the exit code.
+  func carryOut(_ work: () throws(CommandFailure) -> Void) -> ExitCode {
+    do throws(CommandFailure) {
+      try work()
+      return .ok
+    } catch {
+      error.say()
+      return error.code
+    }
+  }
+
   private func refusal(_ answer: AdminClient.Answer) -> CommandFailure {
     var text = answer.text.split(separator: "\n").prefix(200).joined(separator: "\n")
     if let problem = Problem.read(answer.content) {

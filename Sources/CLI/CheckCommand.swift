@@ -3,25 +3,12 @@ import Configuration
 import Fleet
 
 enum CheckCommand {
-  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
-    var path: String?
-    var prints = false
-    for argument in arguments {
-      switch argument {
-      case "--print": prints = true
-      default:
-        if argument.hasPrefix("-"), argument != "-" {
-          throw UsageError("check: unknown option \(argument)")
-        }
-        if path != nil { throw UsageError("check: one FILE, please") }
-        path = argument
-      }
-    }
-    guard let path else { throw UsageError("check: FILE is missing") }
+  static func run(_ arguments: CommandArguments) -> ExitCode {
+    let path = arguments.words[0]
     do throws(ConfigurationLoader.Failure) {
       let file = try ConfigurationLoader.load(path)
       for warning in file.warnings { Console.error(warning.rendered) }
-      if prints {
+      if arguments.has("--print") {
         Console.out(file.effective, terminator: "")
       } else {
         let fleet = file.fleet

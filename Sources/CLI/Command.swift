@@ -1,5 +1,6 @@
 // The list of commands: what each is called, what stands of it in the help, and what carries it
 // out. There is no other list: a command that lacks one of them does not compile.
+import Demo
 import Manual
 
 /// A command, called as on the command line; in the order of the overview.
@@ -28,24 +29,27 @@ enum Command: String, CaseIterable {
     }
   }
 
-  /// Carries it out. Requires: options are those of `spec`. Returns the exit code of the process.
-  func run(_ arguments: [String], _ programs: Programs) throws(UsageError) -> ExitCode {
+  /// Carries it out. Requires: `arguments` were read by `spec`. Returns the exit code of the
+  /// process.
+  func run(
+    _ arguments: CommandArguments, _ programs: Programs
+  ) throws(UsageError) -> ExitCode {
     switch self {
-    case .serve: try programs.serve(arguments)
-    case .check: try CheckCommand.run(arguments)
+    case .serve: programs.serve(arguments.words[0])
+    case .check: CheckCommand.run(arguments)
     case .top: try TopCommand.run(arguments)
     case .weights: try WeightsCommand.run(arguments)
-    case .drain: try WeightsCommand.drain(arguments)
-    case .reload: try WeightsCommand.reload(arguments)
-    case .explain: try WeightsCommand.explain(arguments)
+    case .drain: try DrainCommand.run(arguments)
+    case .reload: try ReloadCommand.run(arguments)
+    case .explain: try ExplainCommand.run(arguments)
     case .probe: try ProbeCommand.run(arguments)
-    case .presets: try PresetsCommand.run(arguments)
-    case .metrics: try MetricsCommand.run(arguments)
+    case .presets: PresetsCommand.run(arguments)
+    case .metrics: MetricsCommand.run(arguments)
     case .rules: try RulesCommand.run(arguments)
     case .simulate: try SimulateCommand.run(arguments)
-    case .demo: try programs.demo(arguments)
+    case .demo: programs.demo(try DemoOptions(arguments))
     case .completion: try CompletionCommand.run(arguments)
-    case .help: try HelpCommand.run(arguments)
+    case .help: HelpCommand.run(arguments)
     }
   }
 }

@@ -30,7 +30,8 @@ extension CommandTable {
         "--sort", "COLUMN", .choice(columns),
         "the column to sort by: " + columns.joined(separator: ", ")
           + "; pool is the configured order"),
-      OptionSpec("--interval", "TIME", .text, "how often to ask (1s; 200ms to 60s)"),
+      OptionSpec(
+        "--interval", "TIME", .duration(0.2...60), "how often to ask (1s; 200ms to 1m)"),
       OptionSpec("--once", text: "print the tables once and end"),
       OptionSpec("--json", text: "print the status as JSON once and end"),
     ]
@@ -67,10 +68,17 @@ extension CommandTable {
         "steelyard weights", "steelyard weights pin 10.0.0.3:8000 0.5 --for 10m",
         "steelyard weights set text dry_run=true", "steelyard weights reset text",
       ])
-    one.words = [.choice(["pin", "scale", "freeze", "set", "reset"])]
+    one.words = [
+      WordSpec("ACTION", .choice(["pin", "scale", "freeze", "set", "reset"]), isRequired: false)
+    ]
+    let (endpoint, pool) = (WordSpec("ENDPOINT", .endpoint), WordSpec("POOL", .pool))
     one.wordsAfter = [
-      "pin": [.endpoint, .text], "scale": [.endpoint, .text], "freeze": [.pool],
-      "set": [.pool, .choice(["law=", "floor=", "slew=", "dry_run="])], "reset": [.target],
+      "pin": [endpoint, WordSpec("WEIGHT", .text)],
+      "scale": [endpoint, WordSpec("FACTOR", .text)], "freeze": [pool],
+      "set": [
+        pool, WordSpec("NAME=VALUE", .assignment(["law=", "floor=", "slew=", "dry_run="])),
+      ],
+      "reset": [WordSpec("ENDPOINT|POOL", .target)],
     ]
     one.options = [poolOption, forOption, jsonOption] + adminOptions
     one.lists = [environment]
@@ -98,12 +106,13 @@ extension CommandTable {
         "steelyard drain 10.0.0.3:8000 --for 30m", "steelyard drain 10.0.0.3:8000 --deadline 10m",
         "steelyard drain 10.0.0.3:8000 --undo",
       ])
-    one.words = [.endpoint]
+    one.words = [WordSpec("ENDPOINT", .endpoint)]
     one.options =
       [
         poolOption,
         OptionSpec(
-          "--deadline", "TIME", .text, "until when clients with its cookie still come back"),
+          "--deadline", "TIME", .duration(orderSpan),
+          "until when clients with its cookie still come back"),
         forOption, OptionSpec("--undo", text: "take the drain back, pins and factors too"),
       ] + adminOptions
     one.lists = [environment]
@@ -144,7 +153,7 @@ extension CommandTable {
         "steelyard explain", "steelyard explain text --verbose",
         "steelyard explain text --json | jq '.endpoints[] | [.address, .reason_text]'",
       ])
-    one.words = [.pool]
+    one.words = [WordSpec("POOL", .pool, isRequired: false)]
     one.options =
       [OptionSpec("--verbose", text: "the law's terms and every signal too"), jsonOption]
       + adminOptions

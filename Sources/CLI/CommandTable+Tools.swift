@@ -22,15 +22,16 @@ extension CommandTable {
         "steelyard probe 10.0.0.1:8501 --preset tfserving",
         "steelyard probe http://gpu-7:9400 --interval 5s",
       ])
-    one.words = [.text]
+    one.words = [WordSpec("URL", .text)]
     one.options = [
       OptionSpec(
         "--preset", "NAME", .choice(Preset.all.map(\.name)),
         "read it with this preset (steelyard presets lists them)"),
       OptionSpec(
-        "--interval", "TIME", .text,
+        "--interval", "TIME", .duration(0.1...300),
         "between the two fetches: rates need it (1s; 100ms to 5m)"),
-      OptionSpec("--timeout", "TIME", .text, "for each fetch (5s)"),
+      OptionSpec(
+        "--timeout", "TIME", .duration(0.01...300), "for each fetch (5s; 10ms to 5m)"),
       OptionSpec("--json", text: "the result as JSON"),
     ]
     one.exits = [
@@ -52,8 +53,8 @@ extension CommandTable {
         """
       ],
       examples: ["steelyard presets", "steelyard presets show vllm"])
-    one.words = [.choice(["show", "list"])]
-    one.wordsAfter = ["show": [.choice(Preset.all.map(\.name))], "list": []]
+    one.words = [WordSpec("ACTION", .choice(["show", "list"]), isRequired: false)]
+    one.wordsAfter = ["show": [WordSpec("NAME", .choice(Preset.all.map(\.name)))], "list": []]
     one.exits = [(0, "done"), (64, "usage")]
     return one
   }()
@@ -92,7 +93,7 @@ extension CommandTable {
         "steelyard rules --runbooks https://wiki.example/runbooks > /etc/prometheus/alerts.yml",
         "steelyard rules config/prometheus/alerts.yml",
       ])
-    one.words = [.file]
+    one.words = [WordSpec("FILE", .file, isRequired: false)]
     one.options = [
       OptionSpec(
         "--runbooks", "URL", .text, "where the runbooks are (\(Version.runbooks))")
@@ -130,12 +131,12 @@ extension CommandTable {
         "steelyard simulate my-fleet.yaml --policies least_request_true,steelyard --svg plot.svg",
         "steelyard simulate my-fleet.yaml --seeds 1,2,3,4,5 --csv runs.csv",
       ])
-    one.words = [.file]
+    one.words = [WordSpec("FILE", .file, isRequired: false)]
     one.options = [
       OptionSpec(
-        "--policies", "A,B", .choice(PolicyName.allCases.map(\.rawValue)),
+        "--policies", "A,B", .choices(PolicyName.allCases.map(\.rawValue)),
         "instead of those in FILE; the first is compared with"),
-      OptionSpec("--seeds", "1,2,3", .text, "instead of those in FILE"),
+      OptionSpec("--seeds", "1,2,3", .wholes, "instead of those in FILE"),
       OptionSpec("--csv", "FILE", .file, "one row for each policy and seed"),
       OptionSpec("--shares", "FILE", .file, "CSV: requests sent to each endpoint in each second"),
       OptionSpec(
@@ -170,13 +171,14 @@ extension CommandTable {
       ])
     let policies = DemoOptions.policies.map(\.rawValue)
     one.options = [
-      OptionSpec("--seconds", "N", .text, "end after N seconds"),
+      OptionSpec("--seconds", "N", .number(1...86_400), "end after N seconds"),
       OptionSpec(
         "--balance", "POLICY", .choice(policies),
         "for both sets: \(policies.joined(separator: ", ")) (\(policies[0]))"),
       OptionSpec(
-        "--rate", "N", .text, "requests a second to each set (88; all four together can do 160)"),
-      OptionSpec("--seed", "N", .text, "of the random arrivals and sizes (1)"),
+        "--rate", "N", .number(1...2_000),
+        "requests a second to each set (88; all four together can do 160)"),
+      OptionSpec("--seed", "N", .whole, "of the random arrivals and sizes (1)"),
       OptionSpec(
         "--fault", "FAULT", .text,
         "ENDPOINT:MODE@SECONDS, MODE is slow, hang, fail, die or recover"),

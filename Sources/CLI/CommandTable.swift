@@ -1,5 +1,5 @@
-// The commands of this program. Help, completion, the manual page and the check of every command
-// line's options are made of this table; parsers only see options that stand in it.
+// The commands of this program. Help, completion and the manual page are made of this table, and
+// every command line is read by it.
 import Manual
 
 enum CommandTable {
@@ -28,7 +28,10 @@ enum CommandTable {
   ]
   static let poolOption = OptionSpec(
     "--pool", "POOL", .pool, "of which pool, where an endpoint is in several")
-  static let forOption = OptionSpec("--for", "TIME", .text, "for how long, such as 30s, 10m, 2h")
+  /// The range of `--for` and `--deadline` in seconds: a year at most.
+  static let orderSpan = 0.001...31_536_000.0
+  static let forOption = OptionSpec(
+    "--for", "TIME", .duration(orderSpan), "for how long, such as 30s, 10m, 2h")
   static let jsonOption = OptionSpec("--json", text: "as JSON, for scripts")
 
   static let environment = ListSpec(
@@ -54,7 +57,7 @@ enum CommandTable {
         """
       ],
       examples: ["steelyard serve config/minimal.yaml", "systemctl reload steelyard"])
-    one.words = [.file]
+    one.words = [WordSpec("FILE", .file)]
     one.lists = [
       ListSpec(
         "signals",
@@ -91,7 +94,7 @@ enum CommandTable {
       examples: [
         "steelyard check config/example.yaml", "steelyard check --print config/minimal.yaml",
       ])
-    one.words = [.file]
+    one.words = [WordSpec("FILE", .file)]
     one.options = [OptionSpec("--print", text: "every value in force, as YAML")]
     one.exits = [
       (0, "no errors, warnings at most"), (64, "usage"), (66, "FILE missing or unreadable"),
@@ -123,7 +126,9 @@ enum CommandTable {
         "steelyard completion zsh > ~/.zfunc/_steelyard",
         "steelyard completion fish > ~/.config/fish/completions/steelyard.fish",
       ])
-    one.words = [.choice(["bash", "zsh", "fish", "pools", "endpoints", "targets"])]
+    one.words = [
+      WordSpec("SHELL", .choice(["bash", "zsh", "fish", "pools", "endpoints", "targets"]))
+    ]
     one.options = adminOptions
     one.lists = [environment]
     one.exits = [(0, "done"), (64, "usage")]
@@ -138,7 +143,9 @@ enum CommandTable {
       examples: [
         "steelyard help weights", "steelyard help --man > steelyard.1 && man ./steelyard.1",
       ])
-    one.words = [.choice(Command.allCases.map(\.rawValue))]
+    one.words = [
+      WordSpec("COMMAND", .choice(Command.allCases.map(\.rawValue)), isRequired: false)
+    ]
     one.options = [OptionSpec("--man", text: "the manual page, for man")]
     one.exits = [(0, "done"), (64, "usage")]
     return one

@@ -11,18 +11,13 @@ enum CompletionCommand {
   private static let patience = Nanoseconds.seconds(1)
   private static let namesMax = 2_000
 
-  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
-    guard let word = arguments.first(where: { !$0.hasPrefix("-") }) else {
-      throw UsageError("completion: which shell? bash, zsh or fish")
-    }
-    switch word {
+  static func run(_ arguments: CommandArguments) throws(UsageError) -> ExitCode {
+    switch arguments.words[0] {
     case "bash": Console.out(CompletionScript.bash(CommandTable.all), terminator: "")
     case "zsh": Console.out(CompletionScript.zsh(CommandTable.all), terminator: "")
     case "fish": Console.out(CompletionScript.fish(CommandTable.all), terminator: "")
-    case "pools", "endpoints", "targets":
-      let options = try AdminOptions("completion", arguments)
-      for name in names(word, options.session) { Console.out(name) }
-    default: throw UsageError("completion: no shell \(word); there are bash, zsh and fish")
+    case let kind:
+      for name in names(kind, try AdminSession(arguments)) { Console.out(name) }
     }
     return .ok
   }

@@ -2,16 +2,13 @@
 import Manual
 
 enum HelpCommand {
-  static func run(_ words: [String]) throws(UsageError) -> ExitCode {
-    guard words.count <= 1 else { throw UsageError("help: one COMMAND, please") }
-    switch words.first {
-    case nil: Console.out(CommandTable.overview)
-    case "--man": Console.out(ManualPage.text, terminator: "")
-    case let topic?:
-      guard let command = Command(rawValue: topic) else {
-        throw UsageError("help: no command \(topic)")
-      }
+  static func run(_ arguments: CommandArguments) -> ExitCode {
+    if arguments.has("--man") {
+      Console.out(ManualPage.text, terminator: "")
+    } else if let command = arguments.words.first.flatMap(Command.init) {
       Console.out(HelpText.of(command.spec))
+    } else {
+      Console.out(CommandTable.overview)
     }
     return .ok
   }

@@ -3,13 +3,9 @@ import Exposition
 import Metrics
 
 enum MetricsCommand {
-  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
-    switch arguments {
-    case []: Console.out(table, terminator: "")
-    case ["--markdown"]: Console.out(MetricsDocument.markdown, terminator: "")
-    default:
-      throw UsageError("metrics: unknown word \(arguments.first ?? ""); there is only --markdown")
-    }
+  static func run(_ arguments: CommandArguments) -> ExitCode {
+    Console.out(
+      arguments.has("--markdown") ? MetricsDocument.markdown : table, terminator: "")
     return .ok
   }
 

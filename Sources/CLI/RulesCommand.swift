@@ -8,26 +8,13 @@ enum RulesCommand {
   private static let packaged = "/usr/share/steelyard/prometheus/alerts.yml"
   private static let relative = "docs/runbooks.md"
 
-  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
-    var address = Version.runbooks
-    var file: String?
-    var rest = arguments[...]
-    while let argument = rest.popFirst() {
-      if argument == "--runbooks" {
-        guard let value = rest.popFirst() else { throw UsageError("rules: --runbooks needs URL") }
-        address = value
-      } else if argument.hasPrefix("-") {
-        throw UsageError("rules: unknown option \(argument)")
-      } else if file == nil {
-        file = argument
-      } else {
-        throw UsageError("rules: one FILE, please")
-      }
-    }
+  static func run(_ arguments: CommandArguments) throws(UsageError) -> ExitCode {
+    let address = arguments.text("--runbooks") ?? Version.runbooks
     guard isAddress(address) else {
-      throw UsageError("rules: --runbooks needs an http:// or https:// address without #")
+      throw arguments.refusal(
+        "--runbooks", takes: "an http:// or https:// address without #", not: address)
     }
-    let path = file ?? packaged
+    let path = arguments.words.first ?? packaged
     do throws(ConfigurationLoader.Failure) {
       let text = String(decoding: try ConfigurationLoader.bytes(path), as: UTF8.self)
       guard let made = rendered(text, address) else {

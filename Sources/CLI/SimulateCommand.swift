@@ -9,15 +9,12 @@ import Synchronization
 import Terminal
 
 enum SimulateCommand {
-  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
-    let options: SimulateOptions
-    do throws(SimulateUsageError) {
-      options = try SimulateOptions.parse(arguments)
-    } catch {
-      throw UsageError(error.message)
-    }
+  static func run(_ arguments: CommandArguments) throws(UsageError) -> ExitCode {
+    let options = try SimulateOptions(arguments)
     if options.listsPolicies {
-      for line in SimulateOptions.policyList { Console.out(line) }
+      for policy in PolicyName.allCases {
+        Console.out(SafeText.fitted(policy.rawValue, to: 24) + policy.summary)
+      }
       return .ok
     }
     do throws(ConfigurationLoader.Failure) {

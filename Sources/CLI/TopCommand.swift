@@ -2,7 +2,6 @@
 // once as text or JSON for scripts.
 import Admin
 import CSystem
-import Configuration
 import Fleet
 import HTTP
 import IO
@@ -13,57 +12,34 @@ enum TopCommand {
   /// How long a steelyard that has just begun may have nothing to tell.
   private static let patience = Nanoseconds.seconds(5)
 
-  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
-    let options = try AdminOptions("top", arguments)
-    guard options.words.isEmpty else {
-      throw UsageError("top: unknown word \(options.words[0]); the pool is named by --pool")
-    }
-    let sort = try column(options.sort)
-    let interval = try interval(options.interval)
+  static func run(_ arguments: CommandArguments) throws(UsageError) -> ExitCode {
+    let session = try AdminSession(arguments)
+    let pool = arguments.text("--pool")
     do throws(CommandFailure) {
-      if options.isJSON {
-        Console.out(try json(options.session), terminator: "")
+      if arguments.has("--json") {
+        Console.out(try json(session), terminator: "")
         return .ok
       }
       var state = TopState(
-        address: "\(options.address)", hasToken: options.token != nil, sort: sort,
-        pool: options.pool)
+        address: "\(session.address)", hasToken: session.token != nil,
+        sort: arguments.text("--sort").flatMap(FleetColumn.init) ?? .pool, pool: pool)
       let report = try patiently { () throws(CommandFailure) in
-        try TopFeed.report(options.session)
+        try TopFeed.report(session)
       }
-      if let pool = options.pool, !report.pools.contains(where: { $0.name == pool }) {
+      if let pool, !report.pools.contains(where: { $0.name == pool }) {
         throw CommandFailure(code: .refused, message: "there is no pool \(pool)")
       }
       state.take(report)
-      if options.isOnce || !TerminalDriver.isUsable {
+      if arguments.has("--once") || !TerminalDriver.isUsable {
         printOnce(state)
         return .ok
       }
-      return try TopView(state, options.session, interval: interval).run()
+      let interval = arguments.duration("--interval") ?? .seconds(1)
+      return try TopView(state, session, interval: interval).run()
     } catch {
       error.say()
       return error.code
     }
-  }
-
-  private static func column(_ name: String?) throws(UsageError) -> FleetColumn {
-    guard let name else { return .pool }
-    if let column = FleetColumn(rawValue: name) { return column }
-    let names = FleetColumn.allCases.map(\.rawValue)
-    let hint = Suggestion.hint(for: name, among: names).map { "; \($0)" } ?? ""
-    throw UsageError(
-      "top: no column \(name)\(hint); there are \(names.joined(separator: ", "))")
-  }
-
-  private static func interval(_ text: String?) throws(UsageError) -> Nanoseconds {
-    guard let text else { return .seconds(1) }
-    let digits =
-      text.hasSuffix("ms") ? text.dropLast(2) : text.hasSuffix("s") ? text.dropLast() : ""
-    let unit = text.hasSuffix("ms") ? 0.001 : 1
-    guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == 0x2E }),
-      let number = Double(digits), (0.2...60).contains(number * unit)
-    else { throw UsageError("top: --interval takes 200ms to 60s, not \(text)") }
-    return .seconds(number * unit)
   }
 
   // MARK: Once

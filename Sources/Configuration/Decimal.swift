@@ -55,7 +55,7 @@ package enum Decimal {
   }
 
   /// A decimal number as in YAML and JSON; nil for anything else, infinities included.
-  static func double(_ text: String) -> Double? {
+  package static func double(_ text: String) -> Double? {
     let isDecimal = text.utf8.allSatisfy {
       isDigit($0) || $0 == 0x2D || $0 == 0x2B || $0 == 0x2E || $0 == 0x65 || $0 == 0x45
     }
@@ -63,6 +63,12 @@ package enum Decimal {
       let value = Double(text), value.isFinite
     else { return nil }
     return value
+  }
+
+  /// A whole number from 0 to 2^63 - 1; nil for anything else.
+  package static func whole(_ text: String) -> UInt64? {
+    guard text.utf8.allSatisfy(isDigit), let value = Int64(text) else { return nil }
+    return UInt64(value)
   }
 
   /// The shortest text that is read back as this number. Requires: finite.

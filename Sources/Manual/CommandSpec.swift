@@ -1,7 +1,7 @@
 // The description of a command: the one source of its help, its completions, its part of the manual
-// page, and the options that its parser accepts.
+// page, and the reader of its command lines.
 
-/// What a word of a command line may be, for completion.
+/// What a word, or the value of an option, may be.
 package enum WordKind: Sendable, Equatable {
   case text
   case file
@@ -9,7 +9,39 @@ package enum WordKind: Sendable, Equatable {
   case endpoint
   /// An endpoint or a pool.
   case target
+  /// One of these words.
   case choice([String])
+  /// Some of these words, separated by commas.
+  case choices([String])
+  /// `NAME=VALUE`; these are the names, each with its `=`.
+  case assignment([String])
+  /// A time such as `250ms`, `2s`, `1.5m`, `1h`; the range is in seconds.
+  case duration(ClosedRange<Double>)
+  case number(ClosedRange<Double>)
+  /// A whole number from 0 to 2^63 - 1.
+  case whole
+  /// Whole numbers, separated by commas.
+  case wholes
+
+  /// Whether a shell has nothing to complete.
+  var isFree: Bool {
+    switch self {
+    case .text, .duration, .number, .whole, .wholes: true
+    case .file, .pool, .endpoint, .target, .choice, .choices, .assignment: false
+    }
+  }
+}
+
+/// A word of a command line that is no option.
+package struct WordSpec: Sendable, Equatable {
+  /// The word's name in the synopsis.
+  package let name: String
+  package let kind: WordKind
+  package let isRequired: Bool
+
+  package init(_ name: String, _ kind: WordKind, isRequired: Bool = true) {
+    (self.name, self.kind, self.isRequired) = (name, kind, isRequired)
+  }
 }
 
 /// An option.
@@ -65,10 +97,10 @@ package struct CommandSpec: Sendable {
   package var exits: [(code: Int, text: String)] = []
   /// Command lines with the program's name, or of the shell.
   package let examples: [String]
-  /// What the first, second… word may be; with `isRepeated` the last one may be repeated.
-  package var words: [WordKind] = []
-  /// What may follow a first word, if that depends on it.
-  package var wordsAfter: [String: [WordKind]] = [:]
+  /// The words, in order. Those that are not required come last.
+  package var words: [WordSpec] = []
+  /// The words that follow a first word, if they depend on it.
+  package var wordsAfter: [String: [WordSpec]] = [:]
 
   package init(
     _ name: String, label: String? = nil, summary: String, synopsis: [String], text: [String],

@@ -37,7 +37,7 @@ extension CompletionScript {
         text += "              \(quote("*\(name)[\(zshText(option.text))]\(value)")) \\\n"
       }
       text += "              '(- *)'{-h,--help}'[what it does]'"
-      for (place, kind) in command.words.enumerated() {
+      for (place, kind) in command.words.map(\.kind).enumerated() {
         text += " \\\n              \(quote("\(place + 1): :\(zshAction(kind))"))"
       }
       if !command.wordsAfter.isEmpty { text += " \\\n              '*:: :->words'" }
@@ -70,8 +70,8 @@ extension CompletionScript {
     guard !command.wordsAfter.isEmpty else { return "" }
     var text = "            if [[ $state == words ]]; then\n"
     text += "              case $line[1]:$CURRENT in\n"
-    for (word, kinds) in command.wordsAfter.sorted(by: { $0.key < $1.key }) {
-      for (index, kind) in kinds.enumerated() where kind != .text {
+    for (word, after) in command.wordsAfter.sorted(by: { $0.key < $1.key }) {
+      for (index, kind) in after.map(\.kind).enumerated() where !kind.isFree {
         text += "                \(word):\(index + 2)) \(zshCall(kind)) && ret=0 ;;\n"
       }
     }
@@ -80,20 +80,22 @@ extension CompletionScript {
 
   private static func zshAction(_ kind: WordKind) -> String {
     switch kind {
-    case .text: " "
+    case .text, .duration, .number, .whole, .wholes: " "
     case .file: "_files"
     // In braces, because _arguments would otherwise pass it options of compadd.
     case .pool: "{_steelyard_names pools}"
     case .endpoint: "{_steelyard_names endpoints}"
     case .target: "{_steelyard_names targets}"
-    case .choice(let words): "(\(words.joined(separator: " ")))"
+    case .choice(let words), .choices(let words), .assignment(let words):
+      "(\(words.joined(separator: " ")))"
     }
   }
 
   private static func zshCall(_ kind: WordKind) -> String {
-    if case .choice(let words) = kind {
-      let suffix = words.allSatisfy { $0.hasSuffix("=") } ? "-S '' " : ""
-      return "compadd \(suffix)-- \(words.joined(separator: " "))"
+    switch kind {
+    case .choice(let words): return "compadd -- \(words.joined(separator: " "))"
+    case .assignment(let words): return "compadd -S '' -- \(words.joined(separator: " "))"
+    default: break
     }
     return String(zshAction(kind).filter { $0 != "{" && $0 != "}" })
   }
@@ -155,12 +157,12 @@ extension CompletionScript {
         if option.value != nil { text += " \(fishValue(option.kind))" }
         text += " -d \(fishQuote(option.text))\n"
       }
-      for (place, kind) in command.words.enumerated() where kind != .text {
+      for (place, kind) in command.words.map(\.kind).enumerated() where !kind.isFree {
         text += "complete -c steelyard -n '__steelyard_at \(command.name) \(place + 1)'"
         text += " \(fishWord(kind))\n"
       }
-      for (word, kinds) in command.wordsAfter.sorted(by: { $0.key < $1.key }) {
-        for (index, kind) in kinds.enumerated() where kind != .text {
+      for (word, after) in command.wordsAfter.sorted(by: { $0.key < $1.key }) {
+        for (index, kind) in after.map(\.kind).enumerated() where !kind.isFree {
           text += "complete -c steelyard -n '__steelyard_at \(command.name) \(index + 2) \(word)'"
           text += " \(fishWord(kind))\n"
         }
@@ -170,17 +172,18 @@ extension CompletionScript {
   }
 
   private static func fishValue(_ kind: WordKind) -> String {
-    kind == .text ? "-x" : kind == .file ? "-r -F" : "-x \(fishWord(kind))"
+    kind.isFree ? "-x" : kind == .file ? "-r -F" : "-x \(fishWord(kind))"
   }
 
   private static func fishWord(_ kind: WordKind) -> String {
     switch kind {
-    case .text: ""
+    case .text, .duration, .number, .whole, .wholes: ""
     case .file: "-F"
     case .pool: "-a '(__steelyard_names pools)'"
     case .endpoint: "-a '(__steelyard_names endpoints)'"
     case .target: "-a '(__steelyard_names targets)'"
-    case .choice(let words): "-a \(fishQuote(words.joined(separator: " ")))"
+    case .choice(let words), .choices(let words), .assignment(let words):
+      "-a \(fishQuote(words.joined(separator: " ")))"
     }
   }
 

@@ -106,11 +106,11 @@ package enum CompletionScript {
 
   private static func bashWords(_ command: CommandSpec) -> String {
     var text = ""
-    for (place, kind) in command.words.enumerated() where kind != .text {
+    for (place, kind) in command.words.map(\.kind).enumerated() where !kind.isFree {
       text += "      [[ $current != -* && $place -eq \(place) ]] && { \(bashOffer(kind)); }\n"
     }
-    for (word, kinds) in command.wordsAfter.sorted(by: { $0.key < $1.key }) {
-      for (index, kind) in kinds.enumerated() where kind != .text {
+    for (word, after) in command.wordsAfter.sorted(by: { $0.key < $1.key }) {
+      for (index, kind) in after.map(\.kind).enumerated() where !kind.isFree {
         text += "      [[ $current != -* && $first == \(word) && $place -eq \(index + 1) ]]"
         text += " && { \(bashOffer(kind)); }\n"
       }
@@ -121,12 +121,13 @@ package enum CompletionScript {
   /// Sets `shown`, or replies by itself.
   private static func bashOffer(_ kind: WordKind) -> String {
     switch kind {
-    case .text: "shown=()"
+    case .text, .duration, .number, .whole, .wholes: "shown=()"
     case .file: "_steelyard_files \"$current\""
     case .pool: "_steelyard_names pools"
     case .endpoint: "_steelyard_names endpoints"
     case .target: "_steelyard_names targets"
-    case .choice(let words): "shown=(\(words.joined(separator: " ")))"
+    case .choice(let words), .choices(let words), .assignment(let words):
+      "shown=(\(words.joined(separator: " ")))"
     }
   }
 }

@@ -34,13 +34,7 @@ final class DemoCommand {
   private var modes = [VirtualServer.Mode](repeating: .healthy, count: 4)
   private var readings: [Reading] = []
 
-  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
-    let options: DemoOptions
-    do throws(DemoUsageError) {
-      options = try DemoOptions.parse(arguments)
-    } catch {
-      throw UsageError(error.message)
-    }
+  static func run(_ options: DemoOptions) -> ExitCode {
     do throws(StartError) {
       return try DemoCommand(options).run()
     } catch {

@@ -10,10 +10,8 @@ import IO
 import Primitives
 
 enum ServeCommand {
-  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
-    guard let path = arguments.first else { throw UsageError("serve: FILE is missing") }
-    guard arguments.count == 1 else { throw UsageError("serve: one FILE, please") }
-    if path.hasPrefix("-") { throw UsageError("serve: unknown option \(path)") }
+  /// Serves as the file at `path` says.
+  static func run(_ path: String) -> ExitCode {
     do throws(ConfigurationLoader.Failure) {
       return serve(try ConfigurationLoader.load(path), path)
     } catch {

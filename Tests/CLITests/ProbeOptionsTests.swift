@@ -6,6 +6,10 @@ import Testing
 @testable import CLI
 
 @Suite struct ProbeOptionsTests {
+  private func options(_ words: [String]) throws -> ProbeOptions {
+    try ProbeOptions(CommandArguments(CommandTable.probe, words))
+  }
+
   private struct Row: Sendable {
     var text: String
     var host: String
@@ -38,15 +42,15 @@ import Testing
       String(repeating: "a", count: 254),
     ])
   func whatIsNoURLIsRefusedWithAReason(_ text: String) {
-    let error = #expect(throws: ProbeUsageError.self) { _ = try ProbeURL(text) }
+    let error = #expect(throws: UsageError.self) { _ = try ProbeURL(text) }
     #expect(error?.message.hasPrefix("probe: ") == true)
   }
 
   @Test func optionsHaveDefaultsAndRanges() throws {
-    let plain = try ProbeOptions.parse(["host:1"])
+    let plain = try options(["host:1"])
     #expect(plain.interval == .seconds(1) && plain.timeout == .seconds(5))
     #expect(plain.preset == nil && !plain.isJSON)
-    let all = try ProbeOptions.parse(
+    let all = try options(
       ["--preset", "triton", "--json", "host", "--interval=2.5s", "--timeout", "250ms"])
     #expect(all.preset?.name == "triton" && all.isJSON)
     #expect(all.interval == .milliseconds(2_500) && all.timeout == .milliseconds(250))
@@ -59,6 +63,6 @@ import Testing
       ["a", "--interval", "-1s"], ["a", "--interval", "0x1s"], ["a", "--what"], ["--json"],
     ])
   func wrongWordsAreRefused(_ arguments: [String]) {
-    #expect(throws: ProbeUsageError.self) { try ProbeOptions.parse(arguments) }
+    #expect(throws: UsageError.self) { try options(arguments) }
   }
 }

@@ -6,6 +6,10 @@ import Testing
 
 @testable import CLI
 
+private func options(_ words: [String]) throws -> ProbeOptions {
+  try ProbeOptions(CommandArguments(CommandTable.probe, words))
+}
+
 @Suite struct ProbeSessionTests {
   private static func answer(_ step: ProbeSession.Step, _ pages: [String: String]) -> PageFetch? {
     switch step {
@@ -22,7 +26,7 @@ import Testing
   private static func run(
     _ arguments: [String], _ pages: [String: String]
   ) throws -> (ProbeReport, [String]) {
-    var session = ProbeSession(try ProbeOptions.parse(arguments))
+    var session = ProbeSession(try options(arguments))
     var paths: [String] = []
     while let fetch = answer(session.next, pages) {
       paths.append(fetch.path)
@@ -61,17 +65,17 @@ import Testing
   }
 
   @Test func aPresetSaysPortAndPath() throws {
-    let session = ProbeSession(try ProbeOptions.parse(["h", "--preset", "triton"]))
+    let session = ProbeSession(try options(["h", "--preset", "triton"]))
     #expect(session.port == 8002)
     #expect(session.host == "h:8002")
-    let other = ProbeSession(try ProbeOptions.parse(["h:1", "--preset", "tfserving"]))
+    let other = ProbeSession(try options(["h:1", "--preset", "tfserving"]))
     #expect(
       other.next == .fetch(path: "/monitoring/prometheus/metrics", kind: .prometheus))
-    #expect(ProbeSession(try ProbeOptions.parse(["h"])).port == 80)
+    #expect(ProbeSession(try options(["h"])).port == 80)
   }
 
   @Test func nobodyIsAskedTwiceWhoDoesNotAnswer() throws {
-    var session = ProbeSession(try ProbeOptions.parse(["h:1"]))
+    var session = ProbeSession(try options(["h:1"]))
     session.take(PageFetch(path: "/metrics", .failed(ProbeFailure(.refused))))
     #expect(session.next == .report)
     #expect(session.report.text.hasPrefix("no metrics at http://h:1/metrics: nobody listens"))

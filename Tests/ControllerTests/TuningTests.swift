@@ -144,7 +144,7 @@ import Testing
       PoolExplanation(pool: "text", of: bench.controller, now: bench.now))
     #expect(PoolExplanation(pool: "nix", of: bench.controller, now: bench.now) == nil)
     let first = explanation.endpoints[0]
-    #expect(first.targetWeight == 1.05 && first.state == "ready" && !first.changes.isEmpty)
+    #expect(near(first.targetWeight, 1.05) && first.state == "ready" && !first.changes.isEmpty)
     #expect(
       first.reasonText == "scaled by an operator to 0.26 × its configured weight; the law says "
         + "0.52 × its configured weight: cpu 0.775, between normal 0.7 and alarm 0.85")

@@ -57,25 +57,6 @@ import Testing
   }
 }
 
-@Suite struct DemoOptionsTests {
-  @Test func readsFlagsAndFaults() throws {
-    let options = try DemoOptions.parse([
-      "--seconds", "30", "--balance=least_request", "--fault", "4:slow@5", "--fault", "2:die@7.5s",
-    ])
-    #expect(options.seconds == 30 && options.balance == .leastRequest)
-    #expect(options.faults.map(\.endpoint) == [3, 1])
-    #expect(options.faults[1].at == .milliseconds(7_500) && options.faults[1].mode == .dead)
-  }
-
-  @Test(arguments: [
-    ["--fast"], ["--seconds"], ["--seconds", "0"], ["--seconds", "x"], ["--balance", "best"],
-    ["--fault", "5:slow@1"], ["--fault", "1:melt@1"], ["--fault", "1:slow"], ["--seed", "-1"],
-  ])
-  func refusesWhatItDoesNotKnow(arguments: [String]) {
-    #expect(throws: DemoUsageError.self) { try DemoOptions.parse(arguments) }
-  }
-}
-
 @Suite struct DemoTextTests {
   @Test(arguments: [
     (0.0123, "12.3ms"), (0.5, "500ms"), (0.9999, "1.00s"), (1.236, "1.24s"), (12.34, "12.3s"),

@@ -85,15 +85,20 @@ def test_parsers_know_no_option_that_the_help_does_not_have():
 @pytest.mark.parametrize("words, part", [
     (["wieghts"], "no command wieghts; did you mean `weights`?"),
     (["tpo"], "did you mean `top`?"), (["xyzzy"], "no command xyzzy;"),
-    (["help", "xyzzy"], "no command xyzzy"), (["weights", "--jsno"], "did you mean --json?"),
+    (["help", "xyzzy"], "not xyzzy"), (["weights", "--jsno"], "did you mean --json?"),
     (["drain", "--dedline", "1m"], "did you mean --deadline?"),
     (["demo", "--second=3"], "did you mean --seconds?"),
     (["weights", "--token-flie", "x"], "did you mean --token-file?"),
-    (["completion"], "which shell"), (["completion", "tcsh"], "no shell tcsh")])
+    (["completion"], "SHELL is missing"), (["completion", "tcsh"], "bash, zsh, fish"),
+    (["check", "a", "b"], "unexpected word b; usage: steelyard check FILE"),
+    (["drain", "a", "--for", "soon"], "--for takes a time from 1ms to 8760h, not soon"),
+    (["weights", "pin", "a"], "usage: steelyard weights pin ENDPOINT WEIGHT")])
 def test_wrong_words_get_a_guess(words, part):
     done = run_steelyard(*words)
     assert (done.returncode, done.stdout) == (USAGE, "")
-    assert part in done.stderr and "steelyard --help" in done.stderr
+    assert part in done.stderr
+    command = words[0] + " " if words[0] in COMMANDS else ""
+    assert done.stderr.endswith(f"; see: steelyard {command}--help\n"), done.stderr
 
 
 # Colours

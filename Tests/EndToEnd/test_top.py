@@ -381,8 +381,8 @@ def test_colours_on_a_terminal_only(stage, environment, is_coloured):
 
 
 @pytest.mark.parametrize("words, code, part", [
-    (["--sort", "pp99"], 64, "did you mean `p99`"), (["--interval", "1h"], 64, "200ms to 60s"),
-    (["--interval", "-1s"], 64, "200ms to 60s"), (["text"], 64, "--pool"),
+    (["--sort", "pp99"], 64, "did you mean `p99`"), (["--interval", "1h"], 64, "200ms to 1m"),
+    (["--interval", "-1s"], 64, "200ms to 1m"), (["text"], 64, "--pool"),
     (["--onec"], 64, "did you mean --once"), (["--once=1"], 64, "takes no value"),
     (["--pool", "nix", "--once"], 65, "no pool nix"),
     (["--admin", "127.0.0.1:1"], 69, "nobody answers")])

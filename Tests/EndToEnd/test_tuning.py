@@ -57,13 +57,13 @@ def test_orders_that_make_no_sense_are_refused_and_say_why(fleet):
         (("weights", "pin", "10.9.9.9:1", "2"), REFUSED, "no pool has an endpoint"),
         (("weights", "pin", fleet.addresses[0], "1e9"), REFUSED, "weight must be a number"),
         (("weights", "pin", fleet.addresses[0], "nan"), REFUSED, "weight must be a number"),
-        (("weights", "pin", fleet.addresses[0], "2", "--for", "soon"), REFUSED, "duration"),
+        (("weights", "pin", fleet.addresses[0], "2", "--for", "soon"), USAGE, "--for takes a time"),
         (("weights", "set", "text", "law=steps"), REFUSED, "no signal to read"),
         (("weights", "set", "text", "law=best"), REFUSED, "law is one of"),
         (("weights", "set", "text", "speed=3"), REFUSED, "set what?"),
         (("weights", "freeze", "nix"), REFUSED, "there is no pool nix"),
         (("explain", "nix"), REFUSED, "there is no pool nix"),
-        (("weights", "juggle"), USAGE, "not understood"),
+        (("weights", "juggle"), USAGE, "not juggle"),
         (("weights", "pin", "x", "1", "--fro", "1s"), USAGE, "unknown option --fro"),
     ]:
         done = fleet.cli(*words)

@@ -14,8 +14,8 @@ import Testing
       OptionSpec("--with", "WORD", .file, "what else"), OptionSpec("--stop", text: "no more"),
     ]
     one.exits = [(0, "done"), (64, "usage")]
-    one.words = [.choice(["a", "b"])]
-    one.wordsAfter = ["a": [.pool]]
+    one.words = [WordSpec("N", .choice(["a", "b"]))]
+    one.wordsAfter = ["a": [WordSpec("POOL", .pool)]]
     return one
   }()
 

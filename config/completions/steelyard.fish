@@ -44,7 +44,7 @@ complete -c steelyard -n '__fish_seen_subcommand_from check' -l print -d 'every 
 complete -c steelyard -n '__steelyard_at check 1' -F
 complete -c steelyard -n '__fish_seen_subcommand_from top' -l pool -x -a '(__steelyard_names pools)' -d 'one pool only'
 complete -c steelyard -n '__fish_seen_subcommand_from top' -l sort -x -a 'pool endpoint state base target weight share traffic in_flight connections rate errors p50 p99 first_byte ejections reason' -d 'the column to sort by: pool, endpoint, state, base, target, weight, share, traffic, in_flight, connections, rate, errors, p50, p99, first_byte, ejections, reason; pool is the configured order'
-complete -c steelyard -n '__fish_seen_subcommand_from top' -l interval -x -d 'how often to ask (1s; 200ms to 60s)'
+complete -c steelyard -n '__fish_seen_subcommand_from top' -l interval -x -d 'how often to ask (1s; 200ms to 1m)'
 complete -c steelyard -n '__fish_seen_subcommand_from top' -l once -d 'print the tables once and end'
 complete -c steelyard -n '__fish_seen_subcommand_from top' -l json -d 'print the status as JSON once and end'
 complete -c steelyard -n '__fish_seen_subcommand_from top' -l admin -x -d 'where steelyard\'s admin server listens (127.0.0.1:9900)'
@@ -77,7 +77,7 @@ complete -c steelyard -n '__fish_seen_subcommand_from explain' -l token-file -r 
 complete -c steelyard -n '__steelyard_at explain 1' -a '(__steelyard_names pools)'
 complete -c steelyard -n '__fish_seen_subcommand_from probe' -l preset -x -a 'vllm sglang tgi trtllm llamacpp lmdeploy tfserving triton torchserve ray-serve kserve mlserver bentoml infinity node dcgm cadvisor process json' -d 'read it with this preset (steelyard presets lists them)'
 complete -c steelyard -n '__fish_seen_subcommand_from probe' -l interval -x -d 'between the two fetches: rates need it (1s; 100ms to 5m)'
-complete -c steelyard -n '__fish_seen_subcommand_from probe' -l timeout -x -d 'for each fetch (5s)'
+complete -c steelyard -n '__fish_seen_subcommand_from probe' -l timeout -x -d 'for each fetch (5s; 10ms to 5m)'
 complete -c steelyard -n '__fish_seen_subcommand_from probe' -l json -d 'the result as JSON'
 complete -c steelyard -n '__steelyard_at presets 1' -a 'show list'
 complete -c steelyard -n '__steelyard_at presets 2 show' -a 'vllm sglang tgi trtllm llamacpp lmdeploy tfserving triton torchserve ray-serve kserve mlserver bentoml infinity node dcgm cadvisor process json'

@@ -4,13 +4,8 @@ import IO
 import Primitives
 
 enum ProbeCommand {
-  static func run(_ arguments: [String]) throws(UsageError) -> ExitCode {
-    let options: ProbeOptions
-    do throws(ProbeUsageError) {
-      options = try ProbeOptions.parse(arguments)
-    } catch {
-      throw UsageError(error.message)
-    }
+  static func run(_ arguments: CommandArguments) throws(UsageError) -> ExitCode {
+    let options = try ProbeOptions(arguments)
     var session = ProbeSession(options)
     let addresses: [SocketAddress]
     do throws(HostResolver.Failure) {

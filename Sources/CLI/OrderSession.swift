@@ -1,0 +1,59 @@
+// Orders of the command line to a running steelyard: changes of weights, drains.
+import Admin
+import Configuration
+import HTTP
+import Primitives
+import Terminal
+
+/// The running steelyard, and the options that orders have in common.
+struct OrderSession {
+  let session: AdminSession
+  /// The pool of `--pool`.
+  let pool: String?
+  /// The time after which an order ends, as a parameter of the API.
+  private let lasts: String?
+
+  /// Requires: `--pool` and `--for` are in the command's table.
+  init(_ arguments: CommandArguments) throws(UsageError) {
+    session = try AdminSession(arguments)
+    pool = arguments.text("--pool")
+    lasts = arguments.text("--for")
+  }
+
+  /// The pools, or the one of `--pool`; none: it does not exist.
+  func pools() throws(CommandFailure) -> [PoolStatus] {
+    let answer = try session.ask(.get, "pools")
+    guard let pools = PoolStatus.read(answer.content) else { throw CommandFailure.notUnderstood }
+    return pools.filter { pool == nil || $0.name == pool }
+  }
+
+  /// Changes an endpoint, in the pool that has it.
+  func change(
+    _ endpoint: String, _ verb: String, _ parameters: [String: String] = [:]
+  ) throws(CommandFailure) {
+    let owners = try pools().filter { $0.endpoints.contains { $0.address == endpoint } }
+    guard let owner = owners.first else {
+      throw CommandFailure(code: .refused, message: "no pool has an endpoint \(endpoint)")
+    }
+    guard owners.count == 1 else {
+      let names = owners.map(\.name).joined(separator: ", ")
+      throw CommandFailure(
+        code: .refused, message: "\(endpoint) is in several pools, say which: --pool of \(names)")
+    }
+    try post(pool: owner.name, "endpoints/\(PercentText.encoded(endpoint))/\(verb)", parameters)
+  }
+
+  /// Sends an order to a pool and prints what came of it.
+  func post(
+    pool: String, _ verb: String, _ parameters: [String: String] = [:]
+  ) throws(CommandFailure) {
+    var pairs = parameters.sorted { $0.key < $1.key }.map {
+      "\(PercentText.encoded($0.key))=\(PercentText.encoded($0.value))"
+    }
+    if let lasts { pairs.append("for=\(PercentText.encoded(lasts))") }
+    let query = pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&")
+    let path = "pools/\(PercentText.encoded(pool))/\(verb)\(query)"
+    let change: ChangeAnswer = try session.read(.post, path)
+    Console.out(SafeText.of(change.result))
+  }
+}

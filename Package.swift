@@ -41,7 +41,7 @@ let package = Package(
     room("Manual", []),
     room("StatusPage", [], embedded: [.embedInCode("web")]),
     room("Discovery", ["Fleet", "IO", "Primitives"]),
-    room("Controller", ["Client", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
+    room("Controller", ["Client", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
     room("Balancer", ["CSystem", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room(
       "Metrics",

@@ -46,6 +46,7 @@ package struct StatusReader {
     reading.law = policy.law.rawValue
     reading.isDryRun = policy.isDryRun
     reading.freeze = state.controller.freeze(ofPool: index)
+    reading.leftOut = state.membership.leftOutCount(ofPool: index)
     reading.panicRatio = pool.ejection.panicRatio
     if let queue, pool.queue.concurrency != .unlimited {
       reading.queue = QueueReading(

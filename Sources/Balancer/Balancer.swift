@@ -120,6 +120,13 @@ package final class Balancer {
     wake()
   }
 
+  /// Publishes a fleet that differs from the present one by `delta` and in nothing else that
+  /// workers read. Requires: indexes are assigned.
+  package func apply(_ fleet: Fleet, _ delta: MembershipDelta) {
+    control.setBindings(control.bindings, of: board.publish(fleet: fleet, delta))
+    wake()
+  }
+
   /// The fleet revision that all workers have reached.
   package var adoptedRevision: UInt64 { control.adoptedRevision }
 

@@ -15,6 +15,10 @@ extension Worker where Loop: ~Copyable {
       noteRoomEverywhere()
       return
     }
+    if let deltas = table.deltas(since: plan.fleetRevision) {
+      adoptMembers(deltas, of: table)
+      return
+    }
     // Table and listeners are published one after the other: a wake-up follows the second.
     guard let bindings = context.control.bindings(of: table.fleetRevision) else { return }
     revision = table.revision
@@ -29,6 +33,24 @@ extension Worker where Loop: ~Copyable {
     noteRoomEverywhere()
     closeIdleConnections(before)
     if stopsAt == nil { adoptListeners(bindings) }
+    context.control.noteAdoption(worker: workerIndex, table.fleetRevision)
+  }
+
+  /// Takes endpoints that came, went or got other settings: nothing else of the fleet changed.
+  private mutating func adoptMembers(_ deltas: ArraySlice<MembershipDelta>, of table: WeightTable) {
+    revision = table.revision
+    let removed = deltas.flatMap(\.removed)
+    let indexes = Dictionary(
+      removed.map { ($0.pool, plan.pools[$0.pool].endpointIndexes) }, uniquingKeysWith: { $1 })
+    plan.apply(deltas, table, context.pickBoard, now: io.now)
+    carryPositions(from: indexes)
+    takeVerdicts(table)
+    noteRoomEverywhere()
+    for member in removed {
+      let endpointIndex = member.endpoint.endpointIndex
+      guard plan.endpoints[endpointIndex] == nil else { continue }
+      while let id = idle.newest(endpointIndex) { closeIdle(id) }
+    }
     context.control.noteAdoption(worker: workerIndex, table.fleetRevision)
   }
 

@@ -1,5 +1,6 @@
 // A weight table as one worker uses it: routes, pools with their pickers, endpoints by index.
-// Rebuilt when the fleet changes; new weights are written into it in place.
+// Rebuilt when the configuration changes; new weights, and endpoints that come and go
+// (WorkerPlan+Members.swift), are written into it in place.
 import Fleet
 import HTTP
 import IO
@@ -98,13 +99,22 @@ struct WorkerPlan {
     var port: UInt16
     var pool: Int
     var position: Int
+
+    init(_ endpoint: Endpoint, pool: Int, position: Int) {
+      address = KernelAddress(endpoint.address)
+      ip = IPAddress(endpoint.address)
+      port = endpoint.address.port
+      (self.pool, self.position) = (pool, position)
+    }
   }
 
   /// To OPTIONS that may be forwarded no further.
   let lastHop = RouteAnswer(FixedAnswer())
   private(set) var tracing = Tracing()
   private(set) var clientHints = ClientHints()
-  private(set) var fleetRevision: UInt64 = 0
+  var fleetRevision: UInt64 = 0
+  /// The `WeightTable.rowsRevision` that is in force here.
+  var rowsRevision: UInt64 = 0
   /// By listener tag.
   private(set) var listeners: [Listener?] = []
   /// By listener tag.
@@ -115,13 +125,14 @@ struct WorkerPlan {
   /// Rate limits of all routes and pools.
   private(set) var limits: [PlannedLimit] = []
   /// By endpoint index.
-  private(set) var endpoints: [PlannedEndpoint?] = []
+  var endpoints: [PlannedEndpoint?] = []
   private(set) var accessLog = AccessLogPolicy()
   /// `address:port` by endpoint index.
-  private(set) var endpointTexts: [[UInt8]] = []
+  var endpointTexts: [[UInt8]] = []
 
   /// Takes new weights and eligibility. Does not allocate. Requires: a table of the same fleet.
   mutating func adopt(_ table: WeightTable, now: Nanoseconds, isFirst: Bool = false) {
+    rowsRevision = table.rowsRevision
     for index in pools.indices {
       for (position, endpointIndex) in pools[index].endpointIndexes.enumerated() {
         guard let row = table.rows[endpointIndex] else { continue }
@@ -166,8 +177,7 @@ struct WorkerPlan {
     pools = fleet.pools.enumerated().map { index, pool in
       for (position, endpoint) in pool.endpoints.enumerated() {
         endpoints[endpoint.endpointIndex] = PlannedEndpoint(
-          address: KernelAddress(endpoint.address), ip: IPAddress(endpoint.address),
-          port: endpoint.address.port, pool: index, position: position)
+          endpoint, pool: index, position: position)
         endpointTexts[endpoint.endpointIndex] = Array(endpoint.address.description.utf8)
       }
       var picker = Picker(pool: pool)

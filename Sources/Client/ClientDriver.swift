@@ -120,6 +120,14 @@ package struct ClientDriver: ~Copyable {
     lanes = lanes.filter { $0.value.isBusy }
   }
 
+  /// The same for some lanes.
+  package mutating func closeIdle(_ io: inout IOLoop, lanes isGone: (UInt64) -> Bool) {
+    for key in lanes.keys.filter(isGone) where lanes[key]?.isBusy != true {
+      if let id = lanes[key]?.connection { drop(id, &io) }
+      lanes[key] = nil
+    }
+  }
+
   // MARK: The lane's last exchange
 
   /// The first bytes of the answer, at most 64, to tell which protocol it is if not HTTP.

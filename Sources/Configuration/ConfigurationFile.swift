@@ -60,6 +60,8 @@ struct Decoder {
     scope.read("shutdown_timeout", &fleet.shutdownTimeout, .duration(.zero ... .seconds(86_400)))
     scope.section("limits") { limits in
       limits.read("connections", &fleet.limits.connectionsMax, .count(16...1_000_000))
+      limits.read(
+        "endpoints", &fleet.limits.endpointsMax, Form<Int>.count(16...100_000).or("auto"))
       limits.read("head_bytes", &fleet.limits.headBytesMax, .size(1_024...16_384))
       limits.read("fields", &fleet.limits.fieldsMax, .count(8...200))
       limits.read("body_bytes", &fleet.limits.bodyBytesMax, .size(0...(1 << 40)))

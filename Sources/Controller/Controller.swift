@@ -70,13 +70,33 @@ package struct Controller: Sendable {
     self.fleet = fleet
     schedule.removeAll()
     for pool in fleet.pools {
-      for endpointIndex in pool.endpoints.map(\.endpointIndex) {
-        for source in pool.weights.scrapes.indices { reschedule(endpointIndex, source) }
-        reschedule(endpointIndex, -1)
-        reschedule(endpointIndex, Self.canarySource)
-      }
+      for endpoint in pool.endpoints { rescheduleAll(endpoint.endpointIndex) }
     }
     mustPublish = true
+  }
+
+  /// Takes endpoints that came, went or got other settings. Requires: as `init`; nothing else of
+  /// the fleet has changed, and the delta has been published on the board too.
+  package mutating func apply(fleet: Fleet, _ delta: MembershipDelta, now: Nanoseconds) {
+    self.fleet = fleet
+    for member in delta.removed { endpoints[member.endpoint.endpointIndex] = nil }
+    for member in delta.added + delta.updated {
+      let endpointIndex = member.endpoint.endpointIndex
+      endpoints[endpointIndex] = EndpointState(
+        member.endpoint, pool: member.pool, of: fleet, previous: endpoints[endpointIndex], now: now,
+        &random)
+      rescheduleAll(endpointIndex)
+    }
+    // `alike` is by position, and positions have changed.
+    for pool in delta.pools { pools[pool].alike = [] }
+  }
+
+  /// Call after every change of the endpoint's timers.
+  private mutating func rescheduleAll(_ endpointIndex: Int) {
+    guard let sources = endpoints[endpointIndex]?.scrapes.indices else { return }
+    for source in sources { reschedule(endpointIndex, source) }
+    reschedule(endpointIndex, -1)
+    reschedule(endpointIndex, Self.canarySource)
   }
 
   /// The pool's policy with the operator's changes applied.
@@ -113,13 +133,11 @@ package struct Controller: Sendable {
     for endpointIndex in endpoints.indices {
       guard let sources = endpoints[endpointIndex]?.scrapes.indices else { continue }
       endpoints[endpointIndex]?.health?.timer.postpone(by: pause)
-      reschedule(endpointIndex, -1)
       endpoints[endpointIndex]?.canary?.postpone(by: pause)
-      reschedule(endpointIndex, Self.canarySource)
       for source in sources {
         endpoints[endpointIndex]?.scrapes[source].timer.postpone(by: pause)
-        reschedule(endpointIndex, source)
       }
+      rescheduleAll(endpointIndex)
     }
   }
 

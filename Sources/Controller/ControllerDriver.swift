@@ -41,6 +41,11 @@ package struct ControllerDriver: ~Copyable {
   /// Closes the connections that carry nothing now; for after a reload.
   package mutating func closeIdle(_ io: inout IOLoop) { client.closeIdle(&io) }
 
+  /// The same for endpoints that are gone.
+  package mutating func closeIdle(endpointIndexes: Set<Int>, _ io: inout IOLoop) {
+    client.closeIdle(&io, lanes: { endpointIndexes.contains(Int($0 >> 32)) })
+  }
+
   /// False where nobody waits for it any more.
   private static func finish(
     _ ticket: ClientTicket, _ outcome: ClientOutcome, _ controller: inout Controller,

@@ -95,13 +95,7 @@ package struct EndpointState: Sendable {
       health?.timer.setInterval(policy.interval, now: now, &random)
     }
     if pool.canary != nil { canary = previous?.canary ?? Canary(now: now, &random) }
-    let base = endpoint.baseWeight
-    row =
-      previous?.row
-      ?? WeightRow(
-        base: base, target: base, effective: base,
-        eligibility: pool.health?.model == nil ? .ready : .unhealthy,
-        reason: WeightReason(pool.weights.law == .static ? .base : .blackout))
+    row = previous?.row ?? WeightBoard.initialRow(endpoint, pool)
     factor = previous?.factor ?? 1
     tuning = previous?.tuning ?? EndpointTuning()
     capacity = previous?.capacity ?? CapacityEvidence()
@@ -110,7 +104,7 @@ package struct EndpointState: Sendable {
     guardLoad = previous?.guardLoad ?? 0
     scrapeRow = previous?.scrapeRow ?? ScrapeRow()
     watchdog = previous?.watchdog ?? Watchdog()
-    loggedTarget = previous?.loggedTarget ?? base
+    loggedTarget = previous?.loggedTarget ?? endpoint.baseWeight
     basis = previous?.basis ?? .none
     loggedKind = previous?.loggedKind ?? row.reason.kind
   }

@@ -48,6 +48,11 @@ package struct NameSource: MemberSource {
       uniquingKeysWith: { first, _ in first })
   }
 
+  /// All sets that have addresses, as updates.
+  package var resets: [MemberUpdate] {
+    states.filter { !$0.addresses.isEmpty }.map { MemberUpdate(set: $0.host, .reset($0.addresses)) }
+  }
+
   /// Whether every name was looked up once.
   package var isTried: Bool { states.allSatisfy(\.isTried) }
 

@@ -28,12 +28,18 @@ public struct Fleet: Sendable, Equatable {
 
   /// The number of endpoints of all pools.
   public var endpointCount: Int { pools.reduce(0) { $0 + $1.endpoints.count } }
+
+  /// The number of endpoints that all pools together may have while the process runs.
+  public var endpointLimit: Int { limits.endpointsMax(ofFile: endpointCount) }
 }
 
 /// Limits on what clients can use. A request over a limit is refused; no memory grows beyond one.
 public struct Limits: Sendable, Equatable {
   /// Connections per worker, downstream and upstream together. Range 16...1_000_000.
   public var connectionsMax = 20_000
+  /// Endpoints of all pools together, those of host names included.
+  /// Range 16...100_000; nil: four times those of the file, at least 1024.
+  public var endpointsMax: Int?
   /// The largest request or response head, bytes. Range 1_024...16_384.
   public var headBytesMax = 16_384
   /// The largest number of fields in a head. Range 8...200.
@@ -53,6 +59,9 @@ public struct Limits: Sendable, Equatable {
   /// Range 0...16_384; 0: the endpoint is picked at once.
   public var requestBufferBytes = 16_384
   public init() {}
+
+  /// The limit of a file with `count` addresses of endpoints.
+  public func endpointsMax(ofFile count: Int) -> Int { endpointsMax ?? max(1_024, 4 * count) }
 
   /// One worker's share of `bufferedBytesMax`. `memory` is what the process may use, bytes.
   public func bufferedBytesMax(ofWorkers count: Int, memory: Int) -> Int {

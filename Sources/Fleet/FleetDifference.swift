@@ -72,7 +72,8 @@ public enum FleetDifference {
 }
 
 extension Pool {
-  fileprivate var withoutEndpoints: Pool {
+  /// The pool's settings alone.
+  var withoutEndpoints: Pool {
     var pool = self
     pool.endpoints = []
     pool.names = []

@@ -18,12 +18,12 @@ public struct IndexQuarantine: Sendable {
 
   public init() {}
 
-  /// Notes that a fleet with the indexes `after` was published in place of one with `before`.
-  public mutating func replace(_ before: Set<Int>, by after: Set<Int>, revision: UInt64) {
-    for endpointIndex in before.subtracting(after) {
-      entries[endpointIndex] = Entry(revision: revision)
+  /// Notes a change of endpoints that was published with that fleet revision.
+  public mutating func note(_ delta: MembershipDelta, revision: UInt64) {
+    for member in delta.removed {
+      entries[member.endpoint.endpointIndex] = Entry(revision: revision)
     }
-    for endpointIndex in after { entries[endpointIndex] = nil }
+    for member in delta.added { entries[member.endpoint.endpointIndex] = nil }
   }
 
   /// Releases the indexes that have become safe. `adopted` is the fleet revision that all workers

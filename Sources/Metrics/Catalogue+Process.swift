@@ -1,13 +1,15 @@
-// Families of host names, the access log, the admin address and the process itself.
+// Families of where endpoints come from, the access log, the admin address and the process itself.
 import Exposition
 
 extension MetricSection {
-  static let hostNames = MetricSection(
-    "Host names",
+  static let discovery = MetricSection(
+    "Where endpoints come from",
     [
       .dnsResolutionsTotal,
       .dnsLastSuccessTimestampSeconds,
       .dnsAddresses,
+      .endpointsLimit,
+      .poolEndpointsLeftOut,
     ])
 }
 
@@ -26,6 +28,15 @@ extension MetricFamily {
     "steelyard_dns_addresses", .gauge, ["host"],
     help: "Addresses of a host name that are in use.",
     meaning: "Its addresses that are in use")
+  static let endpointsLimit = MetricFamily(
+    "steelyard_endpoints_limit", .gauge,
+    help: "The number of endpoints that all pools together may have.",
+    meaning: "The number of endpoints that all pools together may have: `limits.endpoints`")
+  static let poolEndpointsLeftOut = MetricFamily(
+    "steelyard_pool_endpoints_left_out", .gauge, ["pool"],
+    help: "Endpoints that the pool should have and that are not used for lack of room.",
+    meaning: "Endpoints that the pool should have and that are not used, because as many as "
+      + "`limits.endpoints` are in use")
 }
 
 extension MetricSection {

@@ -23,7 +23,7 @@ struct MetricSection {
 package enum Catalogue {
   /// In the order of the document.
   static let sections: [MetricSection] = [
-    .traffic, .failures, .clients, .queues, .weights, .demand, .thresholds, .signals, .hostNames,
+    .traffic, .failures, .clients, .queues, .weights, .demand, .thresholds, .signals, .discovery,
     .accessLog, .events, .admin, .configuration, .process,
   ]
 

@@ -48,7 +48,7 @@ struct MetricsPage {
     DemandMetrics(state.controller).write(to: &writer)
     ThresholdMetrics(fleet, state.status).write(to: &writer)
     ControllerMetrics(state.controller, labels, now: state.now).write(to: &writer)
-    NameMetrics(names: state.names).write(to: &writer)
+    DiscoveryMetrics(names: state.names, membership: state.membership).write(to: &writer)
     AccessLogMetrics(driver: state.accessLog).write(to: &writer)
     state.admin.write(to: &writer)
     state.reload.write(to: &writer)

@@ -21,6 +21,7 @@ package struct ProgramState {
   package var bufferedBytesMax: Int
   package var controller: Controller
   package var names: NameSource
+  package var membership: Membership
   package var status: StatusHistory
   package var accessLog: AccessLogDriver
   package var log: LogDriver
@@ -33,9 +34,9 @@ package struct ProgramState {
   package init(
     version: String, table: WeightTable, evidence: EvidenceBoard, traffic: TrafficMetrics,
     admission: AdmissionBoard, connectionsMax: Int, bufferedBytesMax: Int, controller: Controller,
-    names: NameSource, status: StatusHistory, accessLog: AccessLogDriver, log: LogDriver,
-    hooks: HookQueue, admin: AdminCounts, reload: ReloadOutcome, now: Nanoseconds,
-    wall: Nanoseconds
+    names: NameSource, membership: Membership, status: StatusHistory,
+    accessLog: AccessLogDriver, log: LogDriver, hooks: HookQueue, admin: AdminCounts,
+    reload: ReloadOutcome, now: Nanoseconds, wall: Nanoseconds
   ) {
     self.version = version
     self.table = table
@@ -46,6 +47,7 @@ package struct ProgramState {
     self.bufferedBytesMax = bufferedBytesMax
     self.controller = controller
     self.names = names
+    self.membership = membership
     self.status = status
     self.accessLog = accessLog
     self.log = log

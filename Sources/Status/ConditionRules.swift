@@ -55,6 +55,12 @@ enum ConditionRules {
           .singleEndpointLeft, nil,
           "only \(eligible[0].address) of \(primaries.count) endpoints is eligible"))
     }
+    if pool.leftOut > 0 {
+      found.append(
+        Finding(
+          .endpointsLeftOut, nil,
+          "\(pool.leftOut) endpoints are left out: `limits.endpoints` are in use"))
+    }
     // Endpoints drained by an operator are no fault. Having none at all is worse, and already
     // reported.
     let all = pool.endpoints.count

@@ -76,6 +76,7 @@ enum Alert: String, Sendable, CaseIterable {
   case breakerOpen = "SteelyardBreakerOpen"
   case retryBudgetSpent = "SteelyardRetryBudgetSpent"
   case endpointFlapping = "SteelyardEndpointFlapping"
+  case endpointsLeftOut = "SteelyardEndpointsLeftOut"
   case endpointRestarting = "SteelyardEndpointRestarting"
   case forecastOverCapacity = "SteelyardForecastOverCapacity"
   case endpointDown = "SteelyardEndpointDown"

@@ -87,6 +87,8 @@ package struct PoolReading: Sendable {
   /// The thresholds that numbers are compared with.
   package var thresholds = ThresholdPolicy()
   package var endpoints: [EndpointReading] = []
+  /// Endpoints that the pool should have and for which there is no room.
+  package var leftOut = 0
   /// The share of the pool's endpoints below which ejections are ignored.
   package var panicRatio = 0.0
 

@@ -18,8 +18,9 @@ extension Steelyard: AdminSubject {
       admission: balancer.admission,
       connectionsMax: balancer.connectionsMax * evidence.workerCount,
       bufferedBytesMax: balancer.bufferedBytesMax * evidence.workerCount, controller: controller,
-      names: discovery.names, status: status, accessLog: accessLog, log: log, hooks: hooks.queue,
-      admin: adminCounts, reload: lastReload, now: Clock.now, wall: Clock.wall)
+      names: discovery.names, membership: membership, status: status, accessLog: accessLog,
+      log: log, hooks: hooks.queue, admin: adminCounts, reload: lastReload, now: Clock.now,
+      wall: Clock.wall)
   }
 
   func tune(_ order: TuningRequest, now: Nanoseconds) throws(TuningError) {

@@ -61,20 +61,21 @@ final class Steelyard {
   /// Of the changes of host names, how many are in the journal.
   var namesNoted: UInt64 = 0
   private var failures = FailureLog()
-  var endpointIndexes: EndpointIndexMap
-  /// Slots between two owners.
+  /// Which endpoints the pools have.
+  var membership: Membership
+  /// Indexes between two owners.
   var quarantine = IndexQuarantine()
-  /// The configuration in force, with host names in place of their addresses.
-  var configured: Fleet
   var discovery: DiscoveryDriver
-  /// When addresses of names that are not in the fleet yet are to be.
-  var namesDueAt = Nanoseconds.distantFuture
-  /// There is no room for them.
-  var namesAreRefused = false
+  /// When endpoints that were left out are tried again.
+  var retryAt = Nanoseconds.zero
+  /// By pool name, what the log last said is left out.
+  var toldLeftOut: [String: Int] = [:]
   /// Where the configuration comes from; nil where from no file.
   let path: String?
-  /// Connections of probes are of another fleet.
+  /// Connections of probes are of another configuration.
   var mustCloseProbes = false
+  /// Endpoints whose probes' connections are to be closed.
+  var goneEndpoints: Set<Int> = []
   /// Streams of events began under other tokens.
   var mustEndStreams = false
   private var nextTick: Nanoseconds
@@ -102,7 +103,6 @@ final class Steelyard {
     hooks.apply(configured.hooks, log)
     self.waker = waker
     self.path = path
-    self.configured = configured
     api = AdminAPI(access: try Self.access(configured, log))
     startedAt = Clock.now
     lastReload = ReloadOutcome(startedAt: Clock.wall)
@@ -113,25 +113,20 @@ final class Steelyard {
     }
     discovery.apply(configured, now: Clock.now)
     if configured.nameCount > 0 { discovery.tryAll(atMost: configured.names.timeout) }
-    var fleet = configured.resolved(discovery.names.table)
-    endpointIndexes = EndpointIndexMap(for: configured)
-    do throws(EndpointIndexMap.Full) {
-      try endpointIndexes.assign(&fleet) { _ in false }
-    } catch {
-      throw StartError(.internalError, "no room for \(fleet.endpointCount) endpoints")
-    }
+    membership = Membership(configured, discovery.names.table)
+    let fleet = membership.fleet
     let workerCount = fleet.workerCount ?? Machine.processorCount
     let openFilesMax = Machine.raiseOpenFilesLimit()
     let budget = DescriptorBudget(
       fleet, workerCount: workerCount, openFilesMax: openFilesMax)
     admin = AdminServer(counts: adminCounts, connectionsMax: budget.adminConnectionsMax)
-    board = WeightBoard(fleet: fleet, endpointLimit: endpointIndexes.count)
+    board = WeightBoard(fleet: fleet, endpointLimit: membership.endpointLimit)
     evidence = EvidenceBoard(
-      workerCount: workerCount, endpointLimit: endpointIndexes.count)
-    pickBoard = PickBoard(endpointLimit: endpointIndexes.count)
+      workerCount: workerCount, endpointLimit: membership.endpointLimit)
+    pickBoard = PickBoard(endpointLimit: membership.endpointLimit)
     do throws(IOError) {
       io = try IOLoop(
-        connectionsMax: budget.adminConnectionsMax + 4 * endpointIndexes.count,
+        connectionsMax: budget.adminConnectionsMax + 4 * membership.endpointLimit,
         unsentBytesMax: 64 << 20,
         waker: waker)
     } catch {
@@ -196,11 +191,13 @@ final class Steelyard {
       mustEndStreams = false
       admin.endStreams(&io)
     }
-    takeNames()
+    discover()
     if mustCloseProbes {
-      mustCloseProbes = false
       probes.closeIdle(&io)
+    } else if !goneEndpoints.isEmpty {
+      probes.closeIdle(endpointIndexes: goneEndpoints, &io)
     }
+    (mustCloseProbes, goneEndpoints) = (false, [])
     if stopsAt == nil { probes.start(&controller, &io, wall: wall) }
     if io.now >= nextTick {
       nextTick = io.now + Self.tickInterval
@@ -222,7 +219,7 @@ final class Steelyard {
   }
 
   private func tick() {
-    observeSlots(now: io.now)
+    observeIndexes(now: io.now)
     if let rows = controller.tick(now: io.now) { board.publish(rows: rows) }
     if unreadiness != nil { noteReadiness() }
     for report in balancer.takeReports() { log.write(.error, "worker says", ["report": report]) }

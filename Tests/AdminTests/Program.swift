@@ -42,7 +42,8 @@ final class Program: AdminSubject {
       controller: Controller(
         fleet: fleet, evidence: evidence, pickBoard: PickBoard(endpointLimit: 2),
         random: RandomSource(seed: 1), now: .seconds(10)),
-      names: NameSource(), status: StatusHistory(), accessLog: try AccessLogDriver(workerCount: 1),
+      names: NameSource(), membership: Membership(fleet), status: StatusHistory(),
+      accessLog: try AccessLogDriver(workerCount: 1),
       log: try LogDriver(), hooks: HookQueue(), admin: AdminCounts(),
       reload: ReloadOutcome(startedAt: .seconds(1)), now: .seconds(10), wall: .seconds(1_000))
   }

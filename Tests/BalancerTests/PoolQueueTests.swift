@@ -98,7 +98,7 @@ import Testing
       Listener(address: .loopback(port: 0), routes: [Route(pathPrefix: "/", pool: 0)])
     ]
     var slots = EndpointIndexMap(for: fleet)
-    try slots.assign(&fleet) { _ in false }
+    slots.assign(&fleet) { _ in false }
     let evidence = EvidenceBoard(workerCount: 2, endpointLimit: slots.count)
     let balancer = try Balancer(
       board: WeightBoard(fleet: fleet, endpointLimit: slots.count), evidence: evidence,

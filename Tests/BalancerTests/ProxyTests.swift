@@ -42,7 +42,7 @@ private final class Proxy {
     ]
     change(&fleet)
     var slots = EndpointIndexMap(for: fleet)
-    try slots.assign(&fleet) { _ in false }
+    slots.assign(&fleet) { _ in false }
     self.fleet = fleet
     board = WeightBoard(fleet: fleet, endpointLimit: slots.count)
     evidence = EvidenceBoard(workerCount: workers, endpointLimit: slots.count)

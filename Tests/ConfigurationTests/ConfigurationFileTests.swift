@@ -39,6 +39,7 @@ import Testing
         shutdown_timeout: 30s # default
         limits:
           connections: 20000 # default
+          endpoints: auto # default
           head_bytes: 16KiB # default
           fields: 100 # default
           body_bytes: 1GiB # default

@@ -24,10 +24,11 @@ class Farm:
             one: stage.keep(Endpoint(text(one.encode()), one, self.port)) for one in addresses}
 
 
-def start(stage, hosts, endpoints, dns=None, **pool):
+def start(stage, hosts, endpoints, dns=None, limits=None, **pool):
     configuration = minimal(
         endpoints, balance="round_robin", weights={"law": "static"}, **pool)
     configuration["dns"] = {"interval": "1s"} | (dns or {})
+    configuration["limits"] = limits or {}
     return stage.steelyard(configuration, environment=hosts.environment)
 
 
@@ -159,9 +160,7 @@ def test_no_more_than_256_addresses_of_a_name(stage, hosts):
     farm = Farm(stage, "127.0.0.2")
     many = [f"127.1.{n // 250}.{n % 250 + 1}" for n in range(299)]
     hosts.set(a__test=many + ["127.0.0.2"])
-    # Room is made for 16 addresses a name, four times over.
-    steelyard = start(stage, hosts, [f"a.test:{farm.port}"] + [
-        f"b{n}.test:{farm.port}" for n in range(5)])
+    steelyard = start(stage, hosts, [f"a.test:{farm.port}"])
     assert steelyard.metrics().value("steelyard_dns_addresses", host="a.test") == 256
     assert len(endpoints_of(steelyard)) == 256
     (event,) = steelyard.events("host name resolved")
@@ -202,15 +201,67 @@ def test_families_can_be_left_out(stage, hosts, family, expected):
     assert endpoints_of(steelyard) == {f"{address}:9" for address in expected}
 
 
-def test_more_addresses_than_there_is_room_for_are_refused_and_said(stage, hosts):
-    farm = Farm(stage, "127.0.0.2")
+def shortages(steelyard):
+    status = json.loads(steelyard.admin_get("/api/v1/status").content)
+    return [one["alert"] for one in status["conditions"] if "LeftOut" in one["alert"]]
+
+
+def left_out(steelyard):
+    return steelyard.metrics().value("steelyard_pool_endpoints_left_out", pool="text")
+
+
+def test_addresses_beyond_the_limit_are_left_out_and_the_others_are_used(stage, hosts):
+    farm = Farm(stage, "127.0.0.2", "127.0.0.3")
     hosts.set(a__test=["127.0.0.2"])
-    steelyard = start(stage, hosts, [f"a.test:{farm.port}"])
-    hosts.set(a__test=["127.0.0.2"] + [f"127.1.0.{n + 1}" for n in range(80)])
-    wait_for(lambda: steelyard.events("new addresses are not used"), "the refusal")
-    assert answers(steelyard) == {"127.0.0.2"}
-    hosts.set(a__test=["127.0.0.2", "127.1.0.1"])
-    wait_for(lambda: len(endpoints_of(steelyard)) == 2, "fewer addresses to be taken")
+    steelyard = start(stage, hosts, [f"a.test:{farm.port}"], limits={"endpoints": 16})
+    assert steelyard.metrics().value("steelyard_endpoints_limit") == 16
+    many = [f"127.0.0.{n}" for n in range(2, 42)]
+    hosts.set(a__test=many)
+    wait_for(lambda: len(endpoints_of(steelyard)) == 16, "as many as there is room for")
+    assert left_out(steelyard) == 24
+    assert {f"127.0.0.2:{farm.port}", f"127.0.0.3:{farm.port}"} <= endpoints_of(steelyard)
+    (event,) = steelyard.events("endpoints are left out")
+    assert (event["level"], event["pool"], event["left_out"], event["limit"]) == (
+        "warning", "text", "24", "16")
+    wait_for(lambda: shortages(steelyard) == ["SteelyardEndpointsLeftOut"], "the condition")
+    # Those that go make room for those that were left out.
+    hosts.set(a__test=many[:2] + many[-13:])
+    wait_for(lambda: endpoints_of(steelyard) == {
+        f"{address}:{farm.port}" for address in many[:2] + many[-13:]}, "the others")
+    assert left_out(steelyard) == 0
+    wait_for(lambda: steelyard.events("all endpoints are in use"), "a word that it is over")
+    wait_for(lambda: not shortages(steelyard), "the condition's end")
+
+
+def test_a_name_that_grows_from_1_to_81_addresses_is_used_whole(stage, hosts):
+    hosts.set(a__test=["127.0.0.2"])
+    steelyard = start(stage, hosts, ["a.test:9"])
+    many = {f"127.1.0.{n + 1}" for n in range(81)}
+    hosts.set(a__test=sorted(many))
+    wait_for(lambda: endpoints_of(steelyard) == {f"{one}:9" for one in many}, "all addresses")
+    assert left_out(steelyard) == 0
+
+
+def test_requests_in_flight_keep_their_endpoints_while_others_come_and_go(stage, hosts):
+    """Retries and sessions refer to endpoints of the pool that moves under them."""
+    farm = Farm(stage, *(f"127.0.0.{n}" for n in range(2, 10)))
+    addresses = [f"127.0.0.{n}" for n in range(2, 10)]
+    hosts.set(a__test=addresses)
+    steelyard = start(
+        stage, hosts, [f"a.test:{farm.port}"], affinity={"cookie": "home"})
+    with steelyard.connect() as connection:
+        first = connection.exchange("GET", "/")
+        home = first.content.decode()
+        cookie = first.one("Set-Cookie").split(";")[0]
+        others = [address for address in addresses if address != home]
+        for gone in range(1, len(others)):
+            kept = sorted(others[gone:] + [home])
+            hosts.set(a__test=kept)
+            wait_for(lambda: endpoints_of(steelyard) == {
+                f"{address}:{farm.port}" for address in kept}, "the addresses that are left")
+            answer = connection.exchange("GET", "/", fields=[("Cookie", cookie)])
+            assert answer.content.decode() == home
+    assert steelyard.metrics().sum("steelyard_local_responses_total") == 0
 
 
 def test_a_reload_waits_for_the_names_it_brings(stage, hosts):

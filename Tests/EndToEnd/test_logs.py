@@ -228,7 +228,7 @@ CALL = re.compile(r"\blog\??\.write\(|\bself\.append\(|(?<!func )\bappend\((?=\.
 def calls():
     """Message → (levels, keys), of every call of the log in the sources."""
     found = {}
-    rooms = [ROOT / "Sources" / name for name in ("steelyard", "Admin", "Events")]
+    rooms = [ROOT / "Sources" / name for name in ("steelyard", "CLI", "Admin", "Events")]
     for file in [file for room in rooms for file in room.rglob("*.swift")]:
         source = file.read_text()
         for match in CALL.finditer(source):

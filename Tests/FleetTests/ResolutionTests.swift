@@ -113,10 +113,23 @@ private func fleet(_ endpoints: [Endpoint], _ names: [NamedEndpoint]) -> Fleet {
   }
 }
 
+private func delta(removed: [Int] = [], added: [Int] = []) -> MembershipDelta {
+  func members(_ indexes: [Int]) -> [MembershipDelta.Member] {
+    indexes.map {
+      var endpoint = Endpoint(address: .loopback(port: 1))
+      endpoint.endpointIndex = $0
+      return MembershipDelta.Member(pool: 0, endpoint)
+    }
+  }
+  var delta = MembershipDelta()
+  (delta.removed, delta.added) = (members(removed), members(added))
+  return delta
+}
+
 @Suite struct IndexQuarantineTests {
   @Test func aSlotRestsUntilAllWorkersLeftItAndItWasQuietForASecond() {
     var quarantine = IndexQuarantine()
-    quarantine.replace([1, 2], by: [2, 3], revision: 7)
+    quarantine.note(delta(removed: [1], added: [3]), revision: 7)
     #expect(quarantine.holds(1) && !quarantine.holds(2) && !quarantine.holds(3))
     func observe(_ second: Int, adopted: UInt64, inFlight: UInt64 = 0) {
       quarantine.observe(now: .seconds(second), adopted: adopted) { _ in inFlight == 0 }
@@ -138,8 +151,8 @@ private func fleet(_ endpoints: [Endpoint], _ names: [NamedEndpoint]) -> Fleet {
 
   @Test func anEndpointThatReturnsTakesItsSlotOutOfRest() {
     var quarantine = IndexQuarantine()
-    quarantine.replace([1], by: [], revision: 2)
-    quarantine.replace([], by: [1], revision: 3)
+    quarantine.note(delta(removed: [1]), revision: 2)
+    quarantine.note(delta(added: [1]), revision: 3)
     #expect(quarantine.isEmpty)
   }
 }

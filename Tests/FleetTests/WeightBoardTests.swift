@@ -3,7 +3,7 @@ import Primitives
 import Synchronization
 import Testing
 
-private func board() throws -> (WeightBoard, Fleet) {
+private func board() -> (WeightBoard, Fleet) {
   var fleet = Fleet()
   fleet.pools = [
     Pool(
@@ -13,23 +13,23 @@ private func board() throws -> (WeightBoard, Fleet) {
       })
   ]
   var map = EndpointIndexMap(for: fleet)
-  try map.assign(&fleet) { _ in false }
+  map.assign(&fleet) { _ in false }
   return (WeightBoard(fleet: fleet, endpointLimit: map.count), fleet)
 }
 
 private final class TornCount: Sendable { let count = Atomic<Int>(0) }
 
 @Suite struct WeightBoardTests {
-  @Test func beginsWithTheBaseWeights() throws {
-    let (board, fleet) = try board()
+  @Test func beginsWithTheBaseWeights() {
+    let (board, fleet) = board()
     for endpoint in fleet.pools[0].endpoints {
       #expect(board.table.rows[endpoint.endpointIndex]?.effective == endpoint.baseWeight)
     }
     #expect(board.revision == board.table.revision)
   }
 
-  @Test func aReloadKeepsTheRowsOfEndpointsThatStay() throws {
-    let (board, fleet) = try board()
+  @Test func aReloadKeepsTheRowsOfEndpointsThatStay() {
+    let (board, fleet) = board()
     var rows = board.table.rows
     let endpointIndex = fleet.pools[0].endpoints[1].endpointIndex
     rows[endpointIndex]?.effective = 0.25
@@ -47,8 +47,8 @@ private final class TornCount: Sendable { let count = Atomic<Int>(0) }
     #expect(table.fleetRevision == table.revision)
   }
 
-  @Test func readersNeverSeeHalfATable() async throws {
-    let (board, fleet) = try board()
+  @Test func readersNeverSeeHalfATable() async {
+    let (board, fleet) = board()
     let (a, b) = (
       fleet.pools[0].endpoints[0].endpointIndex, fleet.pools[0].endpoints[1].endpointIndex
     )
@@ -75,5 +75,52 @@ private final class TornCount: Sendable { let count = Atomic<Int>(0) }
       }
     }
     #expect(torn.count.load(ordering: .relaxed) == 0)
+  }
+}
+
+@Suite struct MembershipPublicationTests {
+  private static func member(_ port: UInt16, index: Int) -> MembershipDelta.Member {
+    var endpoint = Endpoint(address: .loopback(port: port), baseWeight: 3)
+    endpoint.endpointIndex = index
+    return MembershipDelta.Member(pool: 0, endpoint)
+  }
+
+  @Test func aDeltaTouchesItsOwnRowsOnly() {
+    let (board, fleet) = board()
+    var rows = board.table.rows
+    rows[1]?.effective = 0.25
+    board.publish(rows: rows)
+    let before = board.table
+    var delta = MembershipDelta()
+    delta.added = [Self.member(9, index: 5)]
+    delta.removed = [MembershipDelta.Member(pool: 0, fleet.pools[0].endpoints[0])]
+    var next = fleet
+    next.pools[0].endpoints[0] = delta.added[0].endpoint
+    board.publish(fleet: next, delta)
+    let table = board.table
+    #expect(table.rows[0] == nil && table.rows[1]?.effective == 0.25)
+    #expect(table.rows[5]?.effective == 3)
+    #expect(table.rowsRevision == before.rowsRevision)
+    #expect(table.deltas(since: before.fleetRevision).map(Array.init) == [delta])
+    #expect(table.deltas(since: table.fleetRevision)?.isEmpty == true)
+    #expect(table.fleet == next)
+  }
+
+  @Test func whoMissedTooManyChangesTakesTheWholeFleet() {
+    let (board, fleet) = board()
+    let first = board.table.fleetRevision
+    var revisions: [UInt64] = []
+    for number in 1...20 {
+      var delta = MembershipDelta()
+      delta.updated = [Self.member(1, index: number)]
+      revisions.append(board.publish(fleet: fleet, delta))
+    }
+    let table = board.table
+    #expect(table.deltas(since: first) == nil)
+    #expect(table.deltas(since: revisions[2]) == nil)
+    #expect(table.deltas(since: revisions[3])?.count == 16)
+    #expect(table.deltas(since: revisions[18])?.count == 1)
+    board.publish(fleet: fleet)
+    #expect(board.table.deltas(since: revisions[19]) == nil)
   }
 }

@@ -123,7 +123,8 @@ import Testing
       controller: Controller(
         fleet: fleet, evidence: evidence, pickBoard: PickBoard(endpointLimit: 2),
         random: RandomSource(seed: 1), now: .seconds(10)),
-      names: NameSource(), status: StatusHistory(), accessLog: try AccessLogDriver(workerCount: 1),
+      names: NameSource(), membership: Membership(fleet), status: StatusHistory(),
+      accessLog: try AccessLogDriver(workerCount: 1),
       log: try LogDriver(isQuiet: true), hooks: HookQueue(), admin: AdminCounts(), reload: reload,
       now: .seconds(10), wall: .seconds(1_000))
   }

@@ -144,6 +144,9 @@ private func use(_ machine: Machine, _ ratio: Double) -> UtilisationReading {
         $0.endpoints[0].serve(20, lasting: 0.02, firstByte: 2)
       }, alerts: ["TimeToFirstByteHigh"]),
     Row(
+      name: "more endpoints than there is room for", act: { $0.pool.leftOut = 3 },
+      alerts: ["EndpointsLeftOut"]),
+    Row(
       name: "a reload was refused", act: { $0.reloadFailure = "line 3" },
       alerts: ["ReloadFailed"]),
     Row(

@@ -118,7 +118,13 @@ def _controller():
                "addresses stay in use.", "s",
                [target("time() - max by (instance, host) ("
                        f"{select('steelyard_dns_last_success_timestamp_seconds', ANY)})",
-                       "{{instance}} {{host}}")])]
+                       "{{instance}} {{host}}")]),
+        series("Endpoints left out", "Endpoints that are not used, because as many as "
+               "`limits.endpoints` are in use.", "short",
+               [target(f"max by (instance) ({select('steelyard_endpoints_limit', ANY)})",
+                       "{{instance}} limit"),
+                target(f"max by (instance, pool) ({select('steelyard_pool_endpoints_left_out', ANY)})",
+                       "{{instance}} {{pool}} left out")])]
 
 
 def _limits():

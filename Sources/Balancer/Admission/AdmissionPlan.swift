@@ -42,12 +42,28 @@ struct PlannedQueue {
     concurrency = policy.concurrency
     lengthMax = policy.lengthMax
     timeout = policy.timeout
-    if policy.concurrency == .slots {
-      capacities = pool.endpoints.map { Int($0.concurrency ?? 100_000) }
-    }
+    if policy.concurrency == .slots { capacities = pool.endpoints.map(Self.capacity) }
     guard let priority = policy.priority else { return }
     header = Array(priority.header.utf8)
     values = priority.values.map { (Array($0.text.lowercased().utf8), $0.priority.level) }
+  }
+
+  private static func capacity(_ endpoint: Endpoint) -> Int { Int(endpoint.concurrency ?? 100_000) }
+
+  /// An endpoint comes at the last position.
+  mutating func appendCapacity(_ endpoint: Endpoint) {
+    if concurrency == .slots { capacities.append(Self.capacity(endpoint)) }
+  }
+
+  /// The endpoint at the position goes, and the last one takes its place.
+  mutating func removeCapacity(at position: Int) {
+    guard concurrency == .slots else { return }
+    capacities.swapAt(position, capacities.count - 1)
+    capacities.removeLast()
+  }
+
+  mutating func setCapacity(_ endpoint: Endpoint, at position: Int) {
+    if concurrency == .slots { capacities[position] = Self.capacity(endpoint) }
   }
 
   /// The level that a field's value stands for.

@@ -28,15 +28,32 @@ extension Worker where Loop: ~Copyable {
         if exchange.pointee.admission.isWaiting { answerStranded(id, before[old].refusals) }
         continue
       }
-      let indexes = before[old].endpointIndexes
-      exchange.pointee.tried = exchange.pointee.tried.moved { position(of: indexes[$0], in: pool) }
-      if let session = exchange.pointee.pickKey.session {
-        exchange.pointee.pickKey.session = position(of: indexes[session], in: pool)
-      }
+      carryPositions(exchange, from: before[old].endpointIndexes, in: pool)
       // One whose content is waited for was not let in yet.
       if slab.downstream[index].phase == .exchange, !exchange.pointee.upload.isAwaited {
         carryAdmission(exchange, pool)
       }
+    }
+  }
+
+  /// Finds the endpoints of exchanges again after endpoints of their pools went. `before` has the
+  /// endpoint indexes of those pools as they were, by position.
+  mutating func carryPositions(from before: [Int: [Int]]) {
+    if before.isEmpty { return }
+    for index in 0..<io.capacity {
+      guard let id = exchange(at: index), let pool = exchanges[id].pointee.pool,
+        let indexes = before[pool]
+      else { continue }
+      carryPositions(exchanges[id], from: indexes, in: pool)
+    }
+  }
+
+  private mutating func carryPositions(
+    _ exchange: UnsafeMutablePointer<Exchange>, from indexes: [Int], in pool: Int
+  ) {
+    exchange.pointee.tried = exchange.pointee.tried.moved { position(of: indexes[$0], in: pool) }
+    if let session = exchange.pointee.pickKey.session {
+      exchange.pointee.pickKey.session = position(of: indexes[session], in: pool)
     }
   }
 

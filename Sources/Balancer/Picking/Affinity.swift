@@ -15,7 +15,7 @@ struct Affinity {
 
   let name: [UInt8]
   /// Endpoint identifiers by position.
-  private let ids: [UInt64]
+  private var ids: [UInt64]
   /// The part of the field before the value, and the part after it.
   private let before: [UInt8]
   private let after: [UInt8]
@@ -36,6 +36,15 @@ struct Affinity {
     case .none: text += "None"
     }
     after = Array((text + "\r\n").utf8)
+  }
+
+  /// An endpoint comes at the last position. `identity` as in `Pool.identity`.
+  mutating func append(_ identity: String) { ids.append(Self.id(identity)) }
+
+  /// The endpoint at the position goes, and the last one takes its place.
+  mutating func remove(at position: Int) {
+    ids.swapAt(position, ids.count - 1)
+    ids.removeLast()
   }
 
   /// The identifier of an endpoint in cookies.

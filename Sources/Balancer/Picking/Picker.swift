@@ -18,9 +18,9 @@ package struct Picker: Sendable {
     /// Health and drain allow exchanges of clients whose session is here, whatever the weight.
     package internal(set) var takesSessions = false
     /// A backup is used only while no primary may be.
-    package let isBackup: Bool
+    package internal(set) var isBackup: Bool
     /// The ranking inputs of hashes: the operator's weight, and a number derived from the address.
-    let baseWeight: Double
+    var baseWeight: Double
     let hashID: UInt64
     /// The endpoint has a free slot, or slots are not counted.
     package internal(set) var hasRoom = true
@@ -64,13 +64,13 @@ package struct Picker: Sendable {
   let ejection: EjectionPolicy
   let slowStart: Nanoseconds
   private let shedRatio: Double?
-  private let hasBackups: Bool
-  private let hasCanary: Bool
+  private(set) var hasBackups: Bool
+  let hasCanary: Bool
   package internal(set) var candidates: [Candidate]
   /// The number of half-open candidates; usually 0, which saves a scan.
   var halfOpenCount = 0
   /// The data of a quick scan, by position.
-  private(set) var ranks: [Rank] = []
+  var ranks: [Rank] = []
   /// From this time on a quick scan is enough: no endpoint is ejected or full, every slow start is
   /// over.
   var quickScanFrom = Nanoseconds.distantFuture
@@ -91,9 +91,9 @@ package struct Picker: Sendable {
   var trialRevision: UInt64 = 0
   /// The number of endpoints that are to get the next request if they have none; rarely above 0.
   var trialCount = 0
-  private var noticeRevision: UInt64 = 0
+  var noticeRevision: UInt64 = 0
   /// The count of notices taken, by position and kind.
-  private var noticesTaken: [UInt64]
+  var noticesTaken: [UInt64]
 
   package init(pool: Pool) {
     policy = pool.balance
@@ -112,6 +112,9 @@ package struct Picker: Sendable {
       repeating: 0, count: pool.endpoints.count * PickBoard.Notice.allCases.count)
     for position in candidates.indices { candidates[position].health.hasCanary = hasCanary }
   }
+
+  /// Whether there are backups, after a change of candidates.
+  mutating func noteBackups() { hasBackups = candidates.contains(where: \.isBackup) }
 
   /// Whether any endpoint is half-open.
   package var hasHalfOpen: Bool { halfOpenCount > 0 }
@@ -153,36 +156,7 @@ package struct Picker: Sendable {
 
   /// Skips the notices given so far.
   package mutating func skipNotices(_ pickBoard: PickBoard) {
-    for position in candidates.indices {
-      for notice in PickBoard.Notice.allCases {
-        noticesTaken[index(notice, position)] = pickBoard.count(
-          notice, candidates[position].endpointIndex)
-      }
-    }
-  }
-
-  /// Takes over the passive health of the same endpoints from before a reload.
-  package mutating func inherit(from old: Picker) {
-    for position in candidates.indices {
-      let endpointIndex = candidates[position].endpointIndex
-      guard let before = old.candidates.firstIndex(where: { $0.endpointIndex == endpointIndex })
-      else { continue }
-      candidates[position].health = old.candidates[before].health
-      candidates[position].health.hasCanary = hasCanary
-      candidates[position].current = old.candidates[before].current
-      candidates[position].trial = old.candidates[before].trial
-      candidates[position].adoptedUntil = old.candidates[before].adoptedUntil
-      candidates[position].adoptedSince = old.candidates[before].adoptedSince
-      candidates[position].adoptedReadmissions = old.candidates[before].adoptedReadmissions
-      for notice in PickBoard.Notice.allCases {
-        noticesTaken[index(notice, position)] = old.noticesTaken[index(notice, before)]
-      }
-    }
-    noticeRevision = old.noticeRevision
-    shapeRevision = 0
-    trialRevision = old.trialRevision
-    fullUntil = old.fullUntil
-    recount()
+    for position in candidates.indices { skipNotices(position, pickBoard) }
   }
 
   /// Takes the notices of the endpoints' health. Call once a turn, before the first pick. Returns
@@ -228,7 +202,7 @@ package struct Picker: Sendable {
     quickScanFrom = isQuick ? max(from, fullUntil) : .distantFuture
   }
 
-  private func index(_ notice: PickBoard.Notice, _ position: Int) -> Int {
+  func index(_ notice: PickBoard.Notice, _ position: Int) -> Int {
     position * PickBoard.Notice.allCases.count + notice.rawValue
   }
 

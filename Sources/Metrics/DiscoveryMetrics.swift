@@ -1,11 +1,13 @@
-// The families of /metrics that tell of host names: how often they were asked for, when that last
-// worked, how many addresses they have.
+// The families of /metrics that tell of where endpoints come from: how often host names were asked
+// for, when that last worked, how many addresses they have; and of the room for endpoints.
 import Discovery
 import Exposition
+import Fleet
 import Primitives
 
-struct NameMetrics {
+struct DiscoveryMetrics {
   let names: NameSource
+  let membership: Membership
 
   func write(to writer: inout MetricsWriter) {
     writer.open(.dnsResolutionsTotal)
@@ -24,6 +26,12 @@ struct NameMetrics {
     writer.open(.dnsAddresses)
     for state in names.states {
       writer.sample(state.addresses.count, Labels(["host": state.host]))
+    }
+    writer.open(.endpointsLimit)
+    writer.sample(membership.endpointLimit)
+    writer.open(.poolEndpointsLeftOut)
+    for (index, pool) in membership.fleet.pools.enumerated() {
+      writer.sample(membership.leftOutCount(ofPool: index), Labels(["pool": pool.name]))
     }
   }
 }

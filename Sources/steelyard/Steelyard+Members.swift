@@ -1,0 +1,102 @@
+// Endpoints that come and go: what the sources say, what there is room for, and who is told.
+import Balancer
+import Controller
+import Discovery
+import Events
+import Fleet
+import IO
+import Primitives
+
+extension Steelyard {
+  /// How long endpoints that were left out wait before they are tried again.
+  private static let retryPause = Nanoseconds.seconds(1)
+
+  /// The configuration in force, with host names in place of their addresses.
+  var configured: Fleet { membership.configured }
+
+  /// Takes what the sources of endpoints say, and endpoints for which there is room by now.
+  /// Requires: not within an answer of the admin server.
+  func discover() {
+    guard stopsAt == nil else { return }
+    let now = Clock.now
+    take(discovery.turn(now: now, wall: Clock.wall), now: now)
+    guard membership.isShort, now >= retryAt else { return }
+    retryAt = now + Self.retryPause
+    publish(membership.retry { quarantine.holds($0) }, now: now)
+  }
+
+  /// Takes changes of sets.
+  func take(_ updates: [MemberUpdate], now: Nanoseconds) {
+    if updates.isEmpty { return }
+    publish(membership.take(updates) { quarantine.holds($0) }, now: now)
+  }
+
+  /// Puts another configuration in place of the present one. On an error nothing has changed.
+  func replace(
+    _ next: Fleet, _ sets: [String: [HostAddress]], now: Nanoseconds
+  ) throws(Balancer.ListenError) {
+    let isSame = !next.differsBeyondMembers(from: configured)
+    let kept = membership
+    let delta = membership.replace(next, sets) { quarantine.holds($0) }
+    if isSame { return publish(delta, now: now) }
+    clearCells(delta)
+    do throws(Balancer.ListenError) {
+      try balancer.apply(membership.fleet)
+    } catch {
+      membership = kept
+      throw error
+    }
+    quarantine.note(delta, revision: board.table.fleetRevision)
+    controller.apply(fleet: membership.fleet, now: now)
+    mustCloseProbes = true
+    noteLeftOut()
+  }
+
+  /// Tells workers and controller which endpoints have changed.
+  private func publish(_ delta: MembershipDelta, now: Nanoseconds) {
+    defer { noteLeftOut() }
+    if delta.isEmpty { return }
+    clearCells(delta)
+    balancer.apply(membership.fleet, delta)
+    quarantine.note(delta, revision: board.table.fleetRevision)
+    controller.apply(fleet: membership.fleet, delta, now: now)
+    goneEndpoints.formUnion(delta.removed.map(\.endpoint.endpointIndex))
+  }
+
+  /// Nobody writes to these cells now: they begin at 0 for their next endpoint.
+  private func clearCells(_ delta: MembershipDelta) {
+    for endpointIndex in delta.fresh {
+      evidence.clear(endpointIndex)
+      pickBoard.clear(endpointIndex)
+      balancer.metrics.clear(endpointIndex: endpointIndex)
+    }
+  }
+
+  /// Says in the log which pools are short of room, and when that is over.
+  func noteLeftOut() {
+    for (index, pool) in membership.fleet.pools.enumerated() {
+      let count = membership.leftOutCount(ofPool: index)
+      let told = toldLeftOut[pool.name] ?? 0
+      guard count != told else { continue }
+      toldLeftOut[pool.name] = count == 0 ? nil : count
+      if count == 0 {
+        log.write(.info, "all endpoints are in use", ["pool": pool.name])
+      } else if told == 0 {
+        log.write(
+          .warning, "endpoints are left out",
+          [
+            "pool": pool.name, "left_out": count, "in_use": pool.endpoints.count,
+            "limit": membership.endpointLimit,
+          ])
+      }
+    }
+  }
+
+  /// Lets indexes go that no worker can write to any more.
+  func observeIndexes(now: Nanoseconds) {
+    if quarantine.isEmpty { return }
+    quarantine.observe(now: now, adopted: balancer.adoptedRevision) {
+      evidence.sum(.inFlight, $0) == 0 && evidence.sum(.connections, $0) == 0
+    }
+  }
+}

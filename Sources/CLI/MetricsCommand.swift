@@ -1,6 +1,7 @@
 // `steelyard metrics`: the catalogue of /metrics, as a table or as the document made from it.
 import Exposition
 import Metrics
+import Terminal
 
 enum MetricsCommand {
   static func run(_ arguments: CommandArguments) -> ExitCode {
@@ -10,14 +11,9 @@ enum MetricsCommand {
   }
 
   private static var table: String {
-    let families = Catalogue.families
-    let width = families.map(\.name.count).max() ?? 0
-    return families.reduce(into: "") { text, family in
-      let name = family.name + String(repeating: " ", count: width - family.name.count)
-      let type = family.type.rawValue
-      let gap = String(repeating: " ", count: max(0, 9 - type.count))
-      let labels = family.labels.joined(separator: ",")
-      text += "\(name)  \(type)" + (labels.isEmpty ? "" : "\(gap)  \(labels)") + "\n"
+    let rows = Catalogue.families.map {
+      [$0.name, $0.type.rawValue, $0.labels.joined(separator: ",")]
     }
+    return TableLayout.plain(rows).joined(separator: "\n") + "\n"
   }
 }

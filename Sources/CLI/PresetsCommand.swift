@@ -1,6 +1,7 @@
 // `steelyard presets`: which pages are known, and what is read from them.
 import Configuration
 import Fleet
+import Terminal
 
 enum PresetsCommand {
   static func run(_ arguments: CommandArguments) -> ExitCode {
@@ -8,11 +9,8 @@ enum PresetsCommand {
       Console.out(preset.yaml, terminator: "")
       return .ok
     }
-    let width = Preset.all.map(\.name.count).max() ?? 0
-    for preset in Preset.all {
-      let padding = String(repeating: " ", count: width - preset.name.count)
-      Console.out("\(preset.name)\(padding)  \(preset.summary)")
-    }
+    let rows = Preset.all.map { [$0.name, $0.summary] }
+    for line in TableLayout.plain(rows) { Console.out(line) }
     return .ok
   }
 }

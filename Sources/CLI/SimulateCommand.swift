@@ -48,10 +48,10 @@ enum SimulateCommand {
       return .internalError
     }
     let results = SimulationResults(plan, runs)
-    for line in ResultText.table(results) { Console.out(line) }
+    for line in SimulationTable.lines(results) { Console.out(line) }
     do throws(OutputError) {
-      if let path = options.csv { try write(ResultText.csv(results), to: path) }
-      if let path = options.shares { try write(ResultText.sharesCSV(results), to: path) }
+      if let path = options.csv { try write(ResultCSV.runs(results), to: path) }
+      if let path = options.shares { try write(ResultCSV.shares(results), to: path) }
       if let path = options.svg { try write(ResultPlot.svg(results), to: path) }
       return .ok
     } catch {

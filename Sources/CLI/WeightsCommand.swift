@@ -53,26 +53,15 @@ enum WeightsCommand {
         endpoint.address, endpoint.state + (endpoint.backup ? ", backup" : ""),
         NumberWords.fixed(endpoint.baseWeight, 3),
         NumberWords.fixed(endpoint.targetWeight, 3), NumberWords.fixed(endpoint.effectiveWeight, 3),
-        "\(Int((endpoint.weightShare * 100).rounded())) %", "\(endpoint.inFlight)",
+        NumberWords.fixed(endpoint.weightShare * 100, 0) + " %", "\(endpoint.inFlight)",
         "\(endpoint.failed)",
         endpoint.reasonText,
       ])
     }
-    rows = rows.map { $0.map(SafeText.of) }
-    let widths = rows[0].indices.map { column in
-      rows.map { SafeText.width($0[column]) }.max() ?? 0
-    }
-    var text = SafeText.of("pool \(pool.name): law \(pool.law), balance \(pool.balance)")
-    text += (pool.frozen ? ", frozen" : "") + (pool.dryRun ? ", dry run" : "") + "\n"
-    for row in rows {
-      for (column, cell) in row.enumerated() {
-        let pad = String(repeating: " ", count: widths[column] - SafeText.width(cell))
-        let isNumber = (2...7).contains(column)
-        let isLast = column == row.count - 1
-        text += isLast ? cell : (isNumber ? pad + cell : cell + pad) + "  "
-      }
-      text += "\n"
-    }
-    return text
+    let title =
+      "pool \(pool.name): law \(pool.law), balance \(pool.balance)"
+      + (pool.frozen ? ", frozen" : "") + (pool.dryRun ? ", dry run" : "")
+    let lines = [SafeText.of(title)] + TableLayout.plain(rows, right: Set(2...7))
+    return lines.joined(separator: "\n") + "\n"
   }
 }

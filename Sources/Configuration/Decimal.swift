@@ -1,5 +1,6 @@
 // Numbers with units, read exactly: integer arithmetic with overflow checks, and the shortest text
-// that is read back as the same value.
+// that is read back as the same value. `check --print` and the command line need that exactness;
+// numbers for people are `NumberWords`.
 package import Primitives
 
 /// Reads and writes numbers.

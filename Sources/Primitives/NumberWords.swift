@@ -1,7 +1,12 @@
-// Numbers as people read them, for reasons, events and errors. Independent of the locale.
+// Numbers as people read them: the one place that makes such text, independent of the locale. Two
+// others write numbers for programs: `Decimal` (Configuration) those of a file, exactly, and
+// `PageCursor` (Exposition) those of a metrics page, without allocation.
 
 /// Numbers for people.
 package enum NumberWords {
+  /// What stands in a table for an unknown number.
+  package static let unknown = "–"
+
   /// `value` with `places` decimals (0...4); very large or non-finite numbers as Swift writes them.
   package static func fixed(_ value: Double, _ places: Int = 2) -> String {
     guard value.isFinite, value.magnitude < 1e12 else { return "\(value)" }
@@ -39,6 +44,51 @@ package enum NumberWords {
       fixed(value, size >= 1_000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : size >= 1 ? 3 : 4))
   }
 
+  /// At most `places` decimals, without trailing zeros.
+  package static func atMost(_ places: Int, of value: Double) -> String {
+    trimmed(fixed(value, places))
+  }
+
+  /// So many significant digits, without trailing zeros and without an exponent: `0.00123`. Whole
+  /// numbers below 2^53 are exact. Requires: `value` is finite, its magnitude is below 2^53.
+  package static func significant(_ value: Double, digits: Int = 3) -> String {
+    let size = value.magnitude
+    if value == value.rounded() { return String(Int64(value)) }
+    var decimals = digits
+    var power = 1.0
+    while decimals > 0, size >= power {
+      decimals -= 1
+      power *= 10
+    }
+    if size < 1 {
+      var edge = 0.1
+      while decimals < 12, size < edge {
+        decimals += 1
+        edge /= 10
+      }
+    }
+    var scale = 1.0
+    for _ in 0..<decimals { scale *= 10 }
+    let units = Int64((size * scale).rounded())
+    if units == 0 { return "0" }
+    var whole = String(units)
+    if decimals > 0 {
+      if whole.utf8.count <= decimals {
+        whole = String(repeating: "0", count: decimals + 1 - whole.utf8.count) + whole
+      }
+      let point = whole.index(whole.endIndex, offsetBy: -decimals)
+      var fraction = whole[point...]
+      while fraction.last == "0" { fraction.removeLast() }
+      whole = String(whole[..<point]) + (fraction.isEmpty ? "" : "." + fraction)
+    }
+    return value < 0 ? "-" + whole : whole
+  }
+
+  /// Three digits: `1.20`, `45.7`, `789`; more before the point.
+  package static func threeDigits(_ value: Double) -> String {
+    fixed(value, value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2)
+  }
+
   /// Two digits: `3.5`, `0.05`, `12`.
   package static func factor(_ value: Double) -> String {
     let size = value.magnitude
@@ -61,6 +111,14 @@ package enum NumberWords {
     if size < 9.995 { return trimmed(fixed(seconds, 2)) + " s" }
     if size < 120 { return fixed(seconds, 0) + " s" }
     return size < 7_200 ? fixed(seconds / 60, 0) + " min" : fixed(seconds / 3_600, 1) + " h"
+  }
+
+  /// Seconds with three digits, for comparisons: `1.23 s`, `45.6 ms`, `789 µs`.
+  package static func comparedDuration(_ seconds: Double) -> String {
+    guard seconds.isFinite else { return "\(seconds)" }
+    if seconds >= 0.9995 { return threeDigits(seconds) + " s" }
+    if seconds >= 0.000_999_5 { return threeDigits(seconds * 1e3) + " ms" }
+    return threeDigits(seconds * 1e6) + " µs"
   }
 
   private static func trimmed(_ text: String) -> String {

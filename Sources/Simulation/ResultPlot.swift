@@ -1,6 +1,7 @@
 // Results as an SVG plot. Above: p99 and failures of each policy; below: each endpoint's share of
 // the requests under the first policy, with the faults. Colours follow the reader's light or dark
 // mode.
+import Primitives
 
 package enum ResultPlot {
   static let width = 960.0
@@ -25,7 +26,7 @@ package enum ResultPlot {
 
   /// The heading without the name, which is shown above it.
   private static func detail(_ plan: SimulationPlan) -> String {
-    String(ResultText.heading(plan).dropFirst(plan.scenario.name.count + 2))
+    String(plan.heading.dropFirst(plan.scenario.name.count + 2))
   }
 
   private static func bars(
@@ -45,15 +46,15 @@ package enum ResultPlot {
       let style = index == 0 ? "bar first" : "bar"
       let length = (latencies[index] ?? 0) / latencyMax * (p99Width - 110)
       canvas.rectangle(barLeft, y + 4, length, rowHeight - 8, style)
-      var words = latencies[index].map(ResultText.seconds) ?? "–"
+      var words = latencies[index].map(NumberWords.comparedDuration) ?? "–"
       if index > 0, let ratio = results.p99Ratio(policy) {
-        words += " (× \(ResultText.fixed(ratio, 2)))"
+        words += " (× \(NumberWords.fixed(ratio, 2)))"
       }
       canvas.text(barLeft + length + 6, middle, words, "value")
       let share = failures[index] / failuresMax * failuresWidth
       canvas.rectangle(failuresLeft, y + 4, share, rowHeight - 8, "bar bad")
       canvas.text(
-        failuresLeft + share + 6, middle, ResultText.number(failures[index]), "value")
+        failuresLeft + share + 6, middle, NumberWords.significant(failures[index]), "value")
       y += rowHeight
     }
     y += 26
@@ -69,7 +70,7 @@ struct SVGCanvas {
   ) {
     let place = anchor == "start" ? "" : " text-anchor=\"\(anchor)\""
     elements.append(
-      "<text x=\"\(Self.number(x))\" y=\"\(Self.number(y))\" class=\"\(style)\"\(place)>"
+      "<text x=\"\(NumberWords.atMost(1, of: x))\" y=\"\(NumberWords.atMost(1, of: y))\" class=\"\(style)\"\(place)>"
         + "\(Self.escaped(words))</text>")
   }
 
@@ -77,17 +78,19 @@ struct SVGCanvas {
     _ x: Double, _ y: Double, _ width: Double, _ height: Double, _ style: String
   ) {
     elements.append(
-      "<rect x=\"\(Self.number(x))\" y=\"\(Self.number(y))\" width=\"\(Self.number(max(0, width)))\" "
-        + "height=\"\(Self.number(max(0, height)))\" class=\"\(style)\"/>")
+      "<rect x=\"\(NumberWords.atMost(1, of: x))\" y=\"\(NumberWords.atMost(1, of: y))\" width=\"\(NumberWords.atMost(1, of: max(0, width)))\" "
+        + "height=\"\(NumberWords.atMost(1, of: max(0, height)))\" class=\"\(style)\"/>")
   }
 
   mutating func line(_ points: [(x: Double, y: Double)], _ style: String) {
-    let list = points.map { "\(Self.number($0.x)),\(Self.number($0.y))" }.joined(separator: " ")
+    let list = points.map {
+      "\(NumberWords.atMost(1, of: $0.x)),\(NumberWords.atMost(1, of: $0.y))"
+    }.joined(separator: " ")
     elements.append("<polyline points=\"\(list)\" class=\"\(style)\"/>")
   }
 
   func document(width: Double, height: Double, title: String) -> String {
-    let (width, height) = (Self.number(width), Self.number(height))
+    let (width, height) = (NumberWords.atMost(1, of: width), NumberWords.atMost(1, of: height))
     return """
       <?xml version="1.0" encoding="UTF-8"?>
       <svg xmlns="http://www.w3.org/2000/svg" width="\(width)" height="\(height)" \
@@ -99,12 +102,6 @@ struct SVGCanvas {
       </svg>
 
       """
-  }
-
-  /// One decimal, or none if it is 0.
-  static func number(_ value: Double) -> String {
-    let text = ResultText.fixed(value, 1)
-    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
   }
 
   /// Escaped for XML 1.0; characters that it does not allow (§2.2) become U+FFFD.

@@ -1,5 +1,6 @@
 // The lower half of the plot: each endpoint's share of the requests over time, under the plan's
 // first policy with its first seed, and the times and endpoints of the faults.
+import Primitives
 
 struct SharePlot {
   static let height = 330.0
@@ -142,13 +143,14 @@ struct SharePlot {
       let percent = limit * Double(step) / Double(count) * 100
       let y = bottom - Double(step) / Double(count) * (bottom - ceiling)
       canvas.line([(left, y), (right, y)], "grid")
-      canvas.text(left - 8, y + 4, Self.short(percent) + " %", "muted", anchor: "end")
+      canvas.text(
+        left - 8, y + 4, NumberWords.atMost(3, of: percent) + " %", "muted", anchor: "end")
     }
     let step = Self.roundedUp(end / 8)
     var second = 0.0
     while second <= end {
       canvas.text(
-        x(second), bottom + 18, ResultText.number(second) + " s", "muted", anchor: "middle")
+        x(second), bottom + 18, NumberWords.significant(second) + " s", "muted", anchor: "middle")
       second += step
     }
   }
@@ -170,14 +172,6 @@ struct SharePlot {
     for label in sorted { canvas.text(right + 6, label.y + 4, label.text, label.style) }
   }
 
-  /// Without trailing zeros.
-  private static func short(_ value: Double) -> String {
-    var text = ResultText.fixed(value, 3)
-    while text.hasSuffix("0") { text.removeLast() }
-    if text.hasSuffix(".") { text.removeLast() }
-    return text
-  }
-
   /// The next of 1, 2, 2.5, 5, 10 × a power of ten. Requires: finite.
   static func roundedUp(_ value: Double) -> Double {
     guard value > 0 else { return 1 }
@@ -193,17 +187,17 @@ extension FaultKind {
   /// A few words for people.
   var title: String {
     switch self {
-    case .slow(let factor): "\(ResultText.number(factor)) × slower"
+    case .slow(let factor): "\(NumberWords.significant(factor)) × slower"
     case .antagonist: "slower on and off"
     case .hang: "hangs"
     case .reject(let ratio, let status, _):
-      "answers \(status)" + (ratio == 1 ? "" : " to \(ResultText.fixed(ratio * 100, 0)) %")
-    case .fail(let ratio): ratio == 1 ? "fails" : "fails \(ResultText.fixed(ratio * 100, 0)) %"
+      "answers \(status)" + (ratio == 1 ? "" : " to \(NumberWords.fixed(ratio * 100, 0)) %")
+    case .fail(let ratio): ratio == 1 ? "fails" : "fails \(NumberWords.fixed(ratio * 100, 0)) %"
     case .dead: "dead"
     case .metricsReset: "counters reset"
     case .metricsNaN: "metrics are NaN"
     case .metricsMissing: "metrics missing"
-    case .metricsLie(let factor): "metrics × \(ResultText.number(factor))"
+    case .metricsLie(let factor): "metrics × \(NumberWords.significant(factor))"
     case .metricsQueue(let count): "metrics: \(count) more wait"
     }
   }

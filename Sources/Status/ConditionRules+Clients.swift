@@ -21,7 +21,7 @@ extension ConditionRules {
     let overdue = requests.overdue.increase
     let asked = requests.asked(sums)
     if overdue >= eventsMin, overdue > limits.giveUpRatio * asked {
-      let wait = seconds(history.patience.seconds)
+      let wait = NumberWords.duration(history.patience.seconds)
       found.append(
         Finding(
           .clientsGiveUp, nil,
@@ -62,7 +62,7 @@ extension ConditionRules {
     found.append(
       Finding(
         .timeToFirstByteHigh, nil,
-        "p99 of the time to the first byte is \(seconds(tail)), more than \(seconds(limit.seconds))"
+        "p99 of the time to the first byte is \(NumberWords.duration(tail)), more than \(NumberWords.duration(limit.seconds))"
       ))
   }
 

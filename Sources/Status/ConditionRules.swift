@@ -112,7 +112,8 @@ enum ConditionRules {
       found.append(
         Finding(
           .requestRateHigh, nil,
-          "\(short(rate)) requests/s, \(short(expected)) are expected"))
+          "\(NumberWords.significant(rate)) requests/s, \(NumberWords.significant(expected)) are expected"
+        ))
     }
   }
 
@@ -124,25 +125,26 @@ enum ConditionRules {
     let isBusy = history.totals.ended >= ResponseBaseline.meanCountMin
     let sums = isBusy ? history.totals : history.baseline.lastMinute
     guard sums.ended >= ResponseBaseline.meanCountMin, let mean = sums.meanDuration else { return }
-    let text = "the mean response time is \(seconds(mean))"
+    let text = "the mean response time is \(NumberWords.duration(mean))"
     if let levels = limits.mean {
-      let usual = limits.usualMean.map { ": \(seconds($0)) is usual" } ?? ""
+      let usual = limits.usualMean.map { ": \(NumberWords.duration($0)) is usual" } ?? ""
       if mean > levels.alarm.seconds {
-        let limit = "\(text), more than \(seconds(levels.alarm.seconds))\(usual)"
+        let limit = "\(text), more than \(NumberWords.duration(levels.alarm.seconds))\(usual)"
         found.append(Finding(.responseTimeHigh, nil, limit))
       } else if mean > levels.normal.seconds {
-        let limit = "\(text), more than \(seconds(levels.normal.seconds))\(usual)"
+        let limit = "\(text), more than \(NumberWords.duration(levels.normal.seconds))\(usual)"
         found.append(Finding(.responseTimeElevated, nil, limit))
       }
     }
     if let limit = limits.p99, let tail = sums.durations.quantile(0.99), tail > limit.seconds {
-      let words = "p99 of the response time is \(seconds(tail)), more than "
-      found.append(Finding(.tailLatencyHigh, nil, words + seconds(limit.seconds)))
+      let words = "p99 of the response time is \(NumberWords.duration(tail)), more than "
+      found.append(Finding(.tailLatencyHigh, nil, words + NumberWords.duration(limit.seconds)))
     }
     if let usual = history.usualDuration, mean > 2 * usual {
       found.append(
         Finding(
-          .processingTimeHigh, nil, "\(text), more than twice the usual \(seconds(usual))"))
+          .processingTimeHigh, nil,
+          "\(text), more than twice the usual \(NumberWords.duration(usual))"))
     }
   }
 
@@ -152,7 +154,7 @@ enum ConditionRules {
     let limits = pool.thresholds
     if let queue = pool.queue {
       let text =
-        "\(queue.length) requests wait, the oldest for \(seconds(queue.oldestWait.seconds))"
+        "\(queue.length) requests wait, the oldest for \(NumberWords.duration(queue.oldestWait.seconds))"
       if queue.length > limits.queueLength.alarm {
         found.append(Finding(.queueVeryLong, nil, text))
       } else if queue.length > limits.queueLength.normal {
@@ -233,7 +235,7 @@ enum ConditionRules {
         let waiting = pool.waiting
         isNotable = waiting > Double(pool.thresholds.queueLength.normal)
         isAlarming = waiting > Double(pool.thresholds.queueLength.alarm)
-        text += ", and \(short(waiting)) requests wait"
+        text += ", and \(NumberWords.significant(waiting)) requests wait"
       }
       if use.ratio > limit.alarm, isAlarming {
         found.append(Finding(alerts.alarm, endpoint.address, text))
@@ -245,12 +247,9 @@ enum ConditionRules {
 
   // MARK: Texts
 
-  static func short(_ value: Double) -> String { NumberWriter.text(value, digits: 3) }
-
-  static func percent(_ ratio: Double) -> String { short(ratio * 100) + " %" }
-
-  static func seconds(_ value: Double) -> String {
-    value < 1 ? short(value * 1000) + " ms" : short(value) + " s"
+  /// Three digits: of a success ratio those near 100 % matter.
+  static func percent(_ ratio: Double) -> String {
+    NumberWords.significant(ratio * 100) + " %"
   }
 }
 

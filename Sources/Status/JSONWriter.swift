@@ -1,45 +1,6 @@
 // Writes JSON (RFC 8259) without Foundation: numbers with a few significant digits, so that the
 // data sent every second stays small, and strings that are also safe within HTML and JavaScript.
-
-/// Formats numbers in decimal with a limited number of significant digits.
-enum NumberWriter {
-  /// Plain digits, no exponent, no trailing zeros; `null` for values that JSON cannot represent.
-  /// Whole numbers below 2^53 are exact.
-  static func text(_ value: Double, digits: Int = 4) -> String {
-    guard value.isFinite else { return "null" }
-    let size = value.magnitude
-    if size >= 0x1p53 { return value < 0 ? "-9007199254740992" : "9007199254740992" }
-    if value == value.rounded() { return String(Int64(value)) }
-    var decimals = digits
-    var power = 1.0
-    while decimals > 0, size >= power {
-      decimals -= 1
-      power *= 10
-    }
-    if size < 1 {
-      var edge = 0.1
-      while decimals < 12, size < edge {
-        decimals += 1
-        edge /= 10
-      }
-    }
-    var scale = 1.0
-    for _ in 0..<decimals { scale *= 10 }
-    let units = Int64((size * scale).rounded())
-    if units == 0 { return "0" }
-    var whole = String(units)
-    if decimals > 0 {
-      if whole.utf8.count <= decimals {
-        whole = String(repeating: "0", count: decimals + 1 - whole.utf8.count) + whole
-      }
-      let point = whole.index(whole.endIndex, offsetBy: -decimals)
-      var fraction = whole[point...]
-      while fraction.last == "0" { fraction.removeLast() }
-      whole = String(whole[..<point]) + (fraction.isEmpty ? "" : "." + fraction)
-    }
-    return value < 0 ? "-" + whole : whole
-  }
-}
+import Primitives
 
 /// Writes JSON into its own buffer. Requires: a valid order of calls.
 struct JSONWriter {
@@ -103,7 +64,15 @@ struct JSONWriter {
     raw("\(milliseconds / 1000)." + String(repeating: "0", count: 3 - rest.utf8.count) + rest)
   }
 
-  mutating func number(_ value: Double?) { raw(value.map { NumberWriter.text($0) } ?? "null") }
+  mutating func number(_ value: Double?) { raw(value.map(Self.text) ?? "null") }
+
+  /// Four significant digits; `null` for values that JSON cannot represent. Whole numbers below 2^53
+  /// are exact, larger ones are 2^53.
+  static func text(_ value: Double) -> String {
+    guard value.isFinite else { return "null" }
+    if value.magnitude >= 0x1p53 { return value < 0 ? "-9007199254740992" : "9007199254740992" }
+    return NumberWords.significant(value, digits: 4)
+  }
 
   mutating func string(_ text: String) {
     separate()

@@ -161,7 +161,7 @@ package struct ResponseLimits: Sendable, Equatable {
 
   /// For people: the thresholds, and where they come from.
   package var words: String {
-    func text(_ seconds: Double) -> String { "\(NumberWriter.text(seconds, digits: 3)) s" }
+    func text(_ seconds: Double) -> String { NumberWords.duration(seconds) }
     var words = "response time unknown yet: too few requests"
     if let mean {
       words = "response time \(text(mean.normal.seconds)), alarm \(text(mean.alarm.seconds))"

@@ -1,5 +1,6 @@
 // The columns of the table of endpoints: their contents, their sorting, and which ones are left out
 // first if there is little room.
+import Primitives
 
 /// An endpoint within its pool.
 package struct FleetRow: Sendable, Equatable {

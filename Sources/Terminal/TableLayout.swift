@@ -12,6 +12,8 @@ package struct TableLayout: Sendable {
     /// The width to which it is cut before another column is left out; nil: it is never cut.
     package var widthMin: Int?
     package var widthMax = 40
+    /// The width of the column if its contents are narrower.
+    package var widthLeast = 0
     /// Names often differ only at their end, which stays if one is cut.
     package var isName: Bool
 
@@ -39,7 +41,7 @@ package struct TableLayout: Sendable {
     self.columns = columns
     gap = String(repeating: " ", count: width >= 80 ? 2 : 1)
     widths = [Int?](repeating: nil, count: columns.count)
-    var wanted = columns.map { SafeText.width(SafeText.of($0.title)) }
+    var wanted = columns.map { max($0.widthLeast, SafeText.width(SafeText.of($0.title))) }
     for row in rows {
       for (index, cell) in row.enumerated() {
         wanted[index] = max(wanted[index], SafeText.width(SafeText.of(cell.text)))

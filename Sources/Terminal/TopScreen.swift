@@ -1,6 +1,7 @@
 // The output of `steelyard top`: turns its state into exactly as many lines as the screen has, and
 // into the plain text of `--once`. If there is too little room, decisions are left out first, then
 // pools.
+import Primitives
 
 extension TopState {
   /// The lines of the screen, at most `rows` of them. Scrolls so that the chosen row is visible.

@@ -169,14 +169,14 @@ final class DemoCommand {
   private func draw(_ now: Nanoseconds) {
     var lines: [String] = []
     if terminal != nil { lines += header() + [""] }
-    let elapsed = DemoTable.fixed((now - startedAt).seconds, 0)
+    let elapsed = Quantity.fixed((now - startedAt).seconds, 0)
     for pool in [1, 0] {
       let traffic = world.traffic[pool]
       let name = pool == 1 ? "dynamic" : "static"
       let title =
         "\(elapsed) s, \(name) weights: \(traffic.sent) sent, \(traffic.failed) errors, "
-        + "p50 \(DemoTable.duration(traffic.latency.quantile(0.5))), "
-        + "p99 \(DemoTable.duration(traffic.latency.quantile(0.99)))"
+        + "p50 \(Quantity.duration(traffic.latency.quantile(0.5))), "
+        + "p99 \(Quantity.duration(traffic.latency.quantile(0.99)))"
       lines += DemoTable.lines(title, rows(pool, now)) + [""]
     }
     guard let terminal else {

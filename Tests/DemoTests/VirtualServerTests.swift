@@ -56,24 +56,3 @@ import Testing
     #expect(server.runningCount == 0)
   }
 }
-
-@Suite struct DemoTextTests {
-  @Test(arguments: [
-    (0.0123, "12.3ms"), (0.5, "500ms"), (0.9999, "1.00s"), (1.236, "1.24s"), (12.34, "12.3s"),
-  ])
-  func durationsReadWell(seconds: Double, text: String) {
-    #expect(DemoTable.duration(seconds) == text)
-  }
-
-  @Test func theSummaryIsHonestWhenDynamicIsWorse() {
-    func side(_ name: String, _ p99: Double) -> DemoSummary.Side {
-      .init(name: name, sent: 10, ok: 9, failed: 1, p50: 0.1, p99: p99, shares: [0.25, 0.75])
-    }
-    let worse = DemoSummary(
-      seconds: 30, balance: "round_robin", sides: [side("static", 1), side("dynamic", 2)])
-    #expect(worse.lines.last?.contains("worse") == true)
-    let better = DemoSummary(
-      seconds: 30, balance: "round_robin", sides: [side("static", 2), side("dynamic", 1)])
-    #expect(better.lines.last == "Dynamic against static: p50 ×1.00, p99 ×0.50.")
-  }
-}

@@ -44,20 +44,8 @@ import Testing
     #expect(SimulationResults.median([]) == nil)
   }
 
-  @Test func theTableIsAligned() {
-    #expect(
-      ResultText.table(Self.results) == [
-        "a: 2 endpoints that can do 16 requests/s, 12.8 arrive; 2 seeds of 120 s each",
-        "",
-        "policy         requests  failed     p50     p99   p99.9    mean  goodput  p99 ÷ first",
-        "least_request      1000     1.5  750 ms  3.00 s  3.00 s  1.00 s     25/s         1.00",
-        "steelyard          1000       0  250 ms  1.00 s  1.00 s  333 ms     25/s         0.38",
-        "sed                1000       0       –       –       –       –     25/s            –",
-      ])
-  }
-
   @Test func csvHasARowForEachRun() {
-    let lines = ResultText.csv(Self.results).split(
+    let lines = ResultCSV.runs(Self.results).split(
       separator: "\n", omittingEmptySubsequences: false)
     #expect(lines.count == 8)
     #expect(lines[0].hasPrefix("policy,seed,requests,completed,failed,timed_out,p50_seconds,"))
@@ -75,7 +63,7 @@ import Testing
     run.sends = [[1, 3], [0, 0]]
     let results = SimulationResults(Self.plan([.steelyard], seeds: [4]), [run])
     #expect(
-      ResultText.sharesCSV(results) == """
+      ResultCSV.shares(results) == """
         policy,seed,second,endpoint,requests,share
         steelyard,4,0,1,1,0.2500
         steelyard,4,0,2,3,0.7500
@@ -85,13 +73,19 @@ import Testing
         """)
   }
 
+  @Test func aPlanSaysWhatIsRun() {
+    #expect(
+      Self.results.plan.heading
+        == "a: 2 endpoints that can do 16 requests/s, 12.8 arrive; 2 seeds of 120 s each")
+  }
+
   @Test(
     arguments: [
       (0.0000012, "1.20 µs"), (0.0009994, "999 µs"), (0.0009996, "1.00 ms"), (0.04567, "45.7 ms"),
       (0.9996, "1.00 s"), (12.345, "12.3 s"), (123.4, "123 s"), (0, "0.00 µs"),
     ])
   func secondsHaveThreeDigitsThatCount(_ value: Double, _ text: String) {
-    #expect(ResultText.seconds(value) == text)
+    #expect(NumberWords.comparedDuration(value) == text)
   }
 
   @Test(arguments: [(0.43, 0.5), (0.2, 0.2), (1, 1), (17.5, 20), (0.0101, 0.02), (0, 1), (75, 100)])
@@ -167,6 +161,5 @@ import Testing
     let svg = ResultPlot.svg(SimulationResults(plan, [run]))
     #expect(Self.read(svg).counts["svg"] == 1)
     #expect(!svg.contains("nan") && !svg.contains("inf"))
-    #expect(ResultText.table(SimulationResults(plan, [run])).count == 4)
   }
 }

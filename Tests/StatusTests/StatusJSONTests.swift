@@ -13,7 +13,7 @@ import Testing
     (.infinity, "null"), (1e300, "9007199254740992"), (0.1 + 0.2, "0.3"), (0.099_999_9, "0.1"),
   ])
   func numbersHaveFourDigits(value: Double, text: String) {
-    #expect(NumberWriter.text(value) == text)
+    #expect(JSONWriter.text(value) == text)
   }
 
   @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
@@ -23,7 +23,7 @@ import Testing
       let scale = Double(
         sign: .plus, exponent: Int.random(in: -30...40, using: &random), significand: 1)
       let value = Double.random(in: 0..<1, using: &random) * scale
-      let read = try #require(Double(NumberWriter.text(value)))
+      let read = try #require(Double(JSONWriter.text(value)))
       #expect(abs(read - value) <= max(value * 0.0006, 1e-12), "\(value)")
     }
   }

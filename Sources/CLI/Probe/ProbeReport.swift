@@ -3,6 +3,7 @@ import Controller
 import Fleet
 import FoundationEssentials
 import Primitives
+import Terminal
 
 struct ProbeReport: Sendable, Equatable {
   var url: String
@@ -129,20 +130,9 @@ struct ProbeReport: Sendable, Equatable {
     return ["", "hint: \(preset.name): \(preset.advice)"]
   }
 
-  /// Columns, two blanks apart, two in front.
+  /// Columns, two blanks in front.
   private static func table(_ rows: [[String]]) -> [String] {
-    let count = rows.map(\.count).max() ?? 0
-    let widths = (0..<count).map { column in
-      rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
-    }
-    return rows.map { row in
-      var line = " "
-      for (cell, width) in zip(row, widths) where width > 0 {
-        line += " " + cell + String(repeating: " ", count: width - cell.count + 1)
-      }
-      while line.hasSuffix(" ") { line.removeLast() }
-      return line
-    }
+    TableLayout.plain(rows).map { "  " + $0 }
   }
 
   /// Foreign text without what a terminal might obey.

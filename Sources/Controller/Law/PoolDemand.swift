@@ -22,26 +22,22 @@ package struct PoolDemand: Sendable {
   /// One line for people. Allocates.
   package var text: String {
     guard let rate = forecast.rate else { return "no request rate yet" }
-    var parts = ["\(Self.short(rate)) requests/s"]
+    var parts = ["\(NumberWords.threeDigits(rate)) requests/s"]
     let expected = ForecastHorizon.allCases.compactMap { horizon in
-      forecast.expected(horizon).map { "\(Self.short($0)) in \(horizon.label)" }
+      forecast.expected(horizon).map { "\(NumberWords.threeDigits($0)) in \(horizon.label)" }
     }
     parts.append(
       expected.isEmpty ? "no forecast yet" : "expected " + expected.joined(separator: ", "))
     if let upper = forecast.upper(.fiveMinutes) {
-      parts.append("nine times of ten not above \(Self.short(upper)) in 5m")
+      parts.append("nine times of ten not above \(NumberWords.threeDigits(upper)) in 5m")
     }
     if let capacity {
-      parts.append("capacity \(Self.short(capacity)) by \(basis.rawValue)")
+      parts.append("capacity \(NumberWords.threeDigits(capacity)) by \(basis.rawValue)")
       if let ratio { parts.append("demand \(NumberWords.fixed(ratio))") }
     } else {
       parts.append("capacity not known yet")
     }
     return parts.joined(separator: "; ")
-  }
-
-  private static func short(_ rate: Double) -> String {
-    NumberWords.fixed(rate, rate < 10 ? 2 : rate < 100 ? 1 : 0)
   }
 
   /// Adds up a pool's capacity. Endpoints of unknown capacity count like the others, in proportion

@@ -1,10 +1,10 @@
 // The scalars of a small JSON text with their paths (keys and positions joined by dots), in its
 // order. One pass over bytes, strict after RFC 8259, no recursion. Depth and count are bounded, and
-// the caller bounds the bytes. For answers to health checks, which are untrusted.
+// the caller bounds the bytes. For metrics pages and answers to health checks, which are untrusted.
 
-/// Reads JSON whose values are compared, not computed with.
+/// Reads the scalars of JSON.
 package struct JSONLeaves {
-  static let depthMax = 32
+  package static let depthMax = 32
   package static let countMax = 4_096
   /// Values with longer paths are skipped: nothing can refer to them.
   package static let pathBytesMax = 512
@@ -18,8 +18,11 @@ package struct JSONLeaves {
     package var text: String
   }
 
-  /// Why the JSON was rejected, for people.
+  /// Why the JSON was rejected.
   package struct Malformed: Error, Equatable {
+    package enum Reason: Equatable { case syntax, tooDeep, tooManyValues }
+    let reason: Reason
+    /// For people.
     let detail: String
   }
 
@@ -29,15 +32,21 @@ package struct JSONLeaves {
   }
 
   private let bytes: UnsafeRawBufferPointer
+  private let depthMax: Int
+  private let countMax: Int
   private var offset = 0
   private var path: [Container] = []
   private var leaves: [Leaf] = []
 
-  private init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+  private init(_ bytes: UnsafeRawBufferPointer, _ depthMax: Int, _ countMax: Int) {
+    (self.bytes, self.depthMax, self.countMax) = (bytes, depthMax, countMax)
+  }
 
-  /// All scalars of an object or a list.
-  package static func read(_ bytes: UnsafeRawBufferPointer) throws(Malformed) -> [Leaf] {
-    var reader = JSONLeaves(bytes)
+  /// All scalars of an object or a list. Allocates.
+  package static func read(
+    _ bytes: UnsafeRawBufferPointer, depthMax: Int = depthMax, countMax: Int = countMax
+  ) throws(Malformed) -> [Leaf] {
+    var reader = JSONLeaves(bytes, depthMax, countMax)
     try reader.readAll()
     return reader.leaves
   }
@@ -81,7 +90,7 @@ package struct JSONLeaves {
   }
 
   private mutating func open(_ container: Container) throws(Malformed) {
-    guard path.count < Self.depthMax else { throw wrong("more than \(Self.depthMax) levels") }
+    guard path.count < depthMax else { throw wrong("more than \(depthMax) levels", .tooDeep) }
     offset += 1
     path.append(container)
     skipBlanks()
@@ -117,7 +126,9 @@ package struct JSONLeaves {
   }
 
   private mutating func append(_ kind: Kind, _ text: String) throws(Malformed) {
-    guard leaves.count < Self.countMax else { throw wrong("more than \(Self.countMax) values") }
+    guard leaves.count < countMax else {
+      throw wrong("more than \(countMax) values", .tooManyValues)
+    }
     let pathBytes = path.reduce(path.count) { sum, container in
       if case .object(let key) = container { sum + key.utf8.count } else { sum + 4 }
     }
@@ -226,5 +237,7 @@ package struct JSONLeaves {
     }
   }
 
-  private func wrong(_ what: String) -> Malformed { Malformed(detail: "\(what) at byte \(offset)") }
+  private func wrong(_ what: String, _ reason: Malformed.Reason = .syntax) -> Malformed {
+    Malformed(reason: reason, detail: "\(what) at byte \(offset)")
+  }
 }

@@ -1,4 +1,6 @@
 // The demo's output as lines of text: the live table and the comparison at the end. Pure.
+import Primitives
+import Terminal
 
 /// One endpoint's row.
 package struct DemoRow: Sendable, Equatable {
@@ -41,47 +43,18 @@ package enum DemoTable {
   ]
   private static let widths = [16, 5, 9, 5, 6, 6, 9, 6, 7, 7, 0]
 
-  /// A title line and a line for each row.
+  /// A title line and a line for each row. Columns of changing numbers keep their widths.
   package static func lines(_ title: String, _ rows: [DemoRow]) -> [String] {
-    var lines = [title, line(titles)]
-    for (index, row) in rows.enumerated() {
-      lines.append(
-        line([
-          "\(index + 1) \(row.endpoint)", fixed(row.speed, 0) + "x", row.eligibility,
-          fixed(row.base, 2), fixed(row.weight, 2), fixed(row.share * 100, 0) + "%",
-          "\(row.inFlight)", fixed(row.rate, 1), duration(row.p50), duration(row.p99), row.reason,
-        ]))
+    let cells = rows.enumerated().map { index, row in
+      [
+        "\(index + 1) \(row.endpoint)", Quantity.fixed(row.speed, 0) + "x", row.eligibility,
+        Quantity.fixed(row.base, 2), Quantity.fixed(row.weight, 2),
+        Quantity.fixed(row.share * 100, 0) + "%", "\(row.inFlight)", Quantity.fixed(row.rate, 1),
+        Quantity.duration(row.p50), Quantity.duration(row.p99), row.reason,
+      ]
     }
-    return lines
-  }
-
-  private static func line(_ cells: [String]) -> String {
-    var text = ""
-    for (index, (cell, width)) in zip(cells, widths).enumerated() {
-      // Names are left-aligned, numbers right-aligned.
-      let gap = String(repeating: " ", count: max(0, width - cell.count))
-      let isText = index == 0 || index == 2 || index == cells.count - 1
-      text += (isText ? cell + gap : gap + cell) + "  "
-    }
-    while text.last == " " { text.removeLast() }
-    return text
-  }
-
-  /// `12.3ms`, `1.24s`; `-` for nil.
-  package static func duration(_ seconds: Double?) -> String {
-    guard let seconds else { return "-" }
-    if seconds < 0.9995 { return fixed(seconds * 1000, seconds < 0.1 ? 1 : 0) + "ms" }
-    return fixed(seconds, seconds < 10 ? 2 : 1) + "s"
-  }
-
-  /// With so many decimals (0…3).
-  package static func fixed(_ value: Double, _ decimals: Int) -> String {
-    guard value.isFinite, abs(value) < 1e12 else { return "-" }
-    let unit = [1, 10, 100, 1000][decimals]
-    let whole = Int((abs(value) * Double(unit)).rounded())
-    let sign = value < 0 && whole > 0 ? "-" : ""
-    if decimals == 0 { return "\(sign)\(whole)" }
-    return "\(sign)\(whole / unit)." + String(String(whole % unit + unit).dropFirst())
+    let right: Set<Int> = [1, 3, 4, 5, 6, 7, 8, 9]
+    return [title] + TableLayout.plain([titles] + cells, right: right, widthsMin: widths)
   }
 }
 
@@ -122,41 +95,31 @@ package struct DemoSummary: Sendable, Equatable {
   }
 
   package var lines: [String] {
-    var lines = [
+    let title =
       "The same requests under equal static weights and under dynamic ones, "
-        + "\(DemoTable.fixed(seconds, 0)) s, \(balance):",
-      Self.row(["weights", "sent", "answered", "errors", "running", "p50", "p99", "shares 1/2/3/4"]
-      ),
-    ]
-    for side in sides {
+      + "\(Quantity.fixed(seconds, 0)) s, \(balance):"
+    let rows = sides.map { side in
       let errors = side.sent == 0 ? 0 : 100 * Double(side.failed) / Double(side.sent)
-      let shares = side.shares.map { DemoTable.fixed($0 * 100, 0) }.joined(separator: "/")
-      lines.append(
-        Self.row([
-          side.name, "\(side.sent)", "\(side.ok)",
-          "\(side.failed) (\(DemoTable.fixed(errors, 1))%)",
-          "\(side.sent - min(side.sent, side.ok + side.failed))", DemoTable.duration(side.p50),
-          DemoTable.duration(side.p99), shares + " %",
-        ]))
+      let shares = side.shares.map { Quantity.fixed($0 * 100, 0) }.joined(separator: "/")
+      return [
+        side.name, "\(side.sent)", "\(side.ok)", "\(side.failed) (\(Quantity.fixed(errors, 1))%)",
+        "\(side.sent - min(side.sent, side.ok + side.failed))", Quantity.duration(side.p50),
+        Quantity.duration(side.p99), shares + " %",
+      ]
     }
+    let titles = [
+      "weights", "sent", "answered", "errors", "running", "p50", "p99", "shares 1/2/3/4",
+    ]
+    var lines = [title] + TableLayout.plain([titles] + rows)
     if sides.count == 2, let verdict = Self.verdict(sides[0], sides[1]) { lines.append(verdict) }
     return lines
-  }
-
-  private static func row(_ cells: [String]) -> String {
-    var text = ""
-    for (cell, width) in zip(cells, [9, 7, 9, 12, 8, 8, 8, 0]) {
-      text += cell + String(repeating: " ", count: max(0, width - cell.count)) + " "
-    }
-    while text.last == " " { text.removeLast() }
-    return text
   }
 
   private static func verdict(_ fixed: Side, _ dynamic: Side) -> String? {
     guard let a50 = fixed.p50, let a99 = fixed.p99, let b50 = dynamic.p50, let b99 = dynamic.p99
     else { return "Too few answers to compare." }
     let ratios =
-      "p50 ×\(DemoTable.fixed(b50 / a50, 2)), p99 ×\(DemoTable.fixed(b99 / a99, 2))"
+      "p50 ×\(Quantity.fixed(b50 / a50, 2)), p99 ×\(Quantity.fixed(b99 / a99, 2))"
     if b99 < 0.95 * a99 { return "Dynamic against static: \(ratios)." }
     if b99 <= 1.05 * a99 { return "Dynamic against static: \(ratios); no difference to speak of." }
     return "Dynamic against static: \(ratios); dynamic weights were worse here."

@@ -1,17 +1,13 @@
-// Numbers for people in few columns; a dash for unknown ones. Independent of the locale.
+// Numbers in the few columns of a table: units without blanks, a dash for unknown ones.
 
-/// Formats quantities.
+/// `NumberWords` for cells of tables.
 package enum Quantity {
-  package static let unknown = "–"
+  package static let unknown = NumberWords.unknown
 
   /// With so many decimals, 0…3.
   package static func fixed(_ value: Double?, _ decimals: Int) -> String {
     guard let value, value.isFinite, abs(value) < 1e12 else { return unknown }
-    let unit = [1, 10, 100, 1000][decimals]
-    let whole = Int((abs(value) * Double(unit)).rounded())
-    let sign = value < 0 && whole > 0 ? "-" : ""
-    if decimals == 0 { return "\(sign)\(whole)" }
-    return "\(sign)\(whole / unit)." + String(String(whole % unit + unit).dropFirst())
+    return NumberWords.fixed(value, decimals)
   }
 
   /// A whole number.
@@ -64,10 +60,6 @@ package enum Quantity {
   /// A weight with at most three decimals, as `steelyard weights` accepts them.
   package static func weight(_ value: Double?) -> String {
     guard let value, value.isFinite, abs(value) < 1e12 else { return unknown }
-    var text = fixed(value, value.magnitude < 10 ? 3 : 2)
-    // There is a decimal point in it.
-    while text.hasSuffix("0") { text.removeLast() }
-    if text.hasSuffix(".") { text.removeLast() }
-    return text
+    return NumberWords.atMost(value.magnitude < 10 ? 3 : 2, of: value)
   }
 }

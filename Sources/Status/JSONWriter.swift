@@ -66,8 +66,8 @@ struct JSONWriter {
 
   mutating func number(_ value: Double?) { raw(value.map(Self.text) ?? "null") }
 
-  /// Four significant digits; `null` for values that JSON cannot represent. Whole numbers below 2^53
-  /// are exact, larger ones are 2^53.
+  /// Four significant digits; `null` for values that JSON cannot represent. Whole numbers below
+  /// 2^53 are exact, larger ones are 2^53.
   static func text(_ value: Double) -> String {
     guard value.isFinite else { return "null" }
     if value.magnitude >= 0x1p53 { return value < 0 ? "-9007199254740992" : "9007199254740992" }

@@ -37,8 +37,8 @@ struct PageBuffer {
 }
 
 /// The position of the next byte. Requires: there is capacity for everything that is put. Numbers
-/// are written here and not by `NumberWords`: a page has up to 10^6 of them, exact, in the format of
-/// the exposition, without a String each.
+/// are written here and not by `NumberWords`: a page has up to 10^6 of them, exact, in the format
+/// of the exposition, without a String each.
 struct PageCursor {
   /// The position of its first byte.
   let first: UnsafeMutablePointer<UInt8>

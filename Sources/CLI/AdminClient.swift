@@ -29,7 +29,7 @@ enum AdminClient {
     request.fields = token.map { [.init("Authorization", "Bearer \($0.text)")] } ?? []
     let reply = BlockingClient.send(request, userAgent: Version.userAgent)
     switch reply.outcome {
-    case .answered(let status, _, let content): return Answer(status: status, content: content)
+    case .answered(let status, _, _, let content): return Answer(status: status, content: content)
     case .failed(let failure):
       throw Failure(message: message(failure, address, within: timeout))
     }

@@ -9,18 +9,23 @@ extension CommandTable {
     var one = CommandSpec(
       "probe", label: "probe URL",
       summary: "fetch a metrics page: which preset fits, what it says, what is missing",
-      synopsis: ["probe URL [--preset NAME] [--interval TIME] [--timeout TIME] [--json]"],
+      synopsis: [
+        "probe URL [--preset NAME] [--interval TIME] [--timeout TIME] [--strict] [--json]"
+      ],
       text: [
         """
         Fetches a metrics page twice and says which presets fit it, what every signal comes to, \
         which load the headroom law would see, and what is missing or wrong. Without a path in URL \
-        the preset's is taken, or /metrics; without a port the preset's, or 80.
+        the preset's is taken, or /metrics; without a port the preset's, or 80. With --strict it \
+        also checks every line of the page against OpenMetrics or the Prometheus text format, \
+        and names the first error.
         """
       ],
       examples: [
         "steelyard probe http://10.0.0.1:8000/metrics",
         "steelyard probe 10.0.0.1:8501 --preset tfserving",
         "steelyard probe http://gpu-7:9400 --interval 5s",
+        "steelyard probe http://127.0.0.1:9900/metrics --strict",
       ])
     one.words = [WordSpec("URL", .text)]
     one.options = [
@@ -32,10 +37,12 @@ extension CommandTable {
         "between the two fetches: rates need it (1s; 100ms to 5m)"),
       OptionSpec(
         "--timeout", "TIME", .duration(0.01...300), "for each fetch (5s; 10ms to 5m)"),
+      OptionSpec("--strict", text: "check the page; the exit code says whether it is valid"),
       OptionSpec("--json", text: "the result as JSON"),
     ]
     one.exits = [
-      (0, "a preset fits"), (64, "usage"), (69, "no page, or none that a preset fits"),
+      (0, "a preset fits; with --strict: the page is valid"), (64, "usage"),
+      (69, "no page, none that a preset fits; with --strict: it is not valid"),
       (70, "the system refused something"),
     ]
     return one

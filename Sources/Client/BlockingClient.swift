@@ -7,8 +7,8 @@ package import Primitives
 /// The result of a blocking exchange.
 package struct ClientReply: Sendable, Equatable {
   package enum Outcome: Sendable, Equatable {
-    /// `location` as in `ClientAnswer`.
-    case answered(status: Int, location: String?, content: [UInt8])
+    /// `location` and `contentType` as in `ClientAnswer`.
+    case answered(status: Int, location: String?, contentType: String?, content: [UInt8])
     case failed(ClientFailure)
   }
   /// The path of the last request: a redirect changes it.
@@ -55,7 +55,8 @@ package enum BlockingClient {
       switch end {
       case .answered(let answer):
         outcome = .answered(
-          status: answer.status, location: answer.location, content: Array(answer.content))
+          status: answer.status, location: answer.location, contentType: answer.contentType,
+          content: Array(answer.content))
       case .failed(let failure): outcome = .failed(failure)
       case .connected: preconditionFailure("more than a connection was asked for")
       }

@@ -32,6 +32,8 @@ package struct ClientExchange: Sendable {
   private var isPersistent = false
   /// What `Location` of a redirect says, up to 1 KiB.
   private var location: String?
+  private var keepsContentType = false
+  private var contentType: String?
   private var headBytes: [UInt8] = []
   private var content: [UInt8] = []
   /// Bytes of content that came, kept or not.
@@ -55,6 +57,8 @@ package struct ClientExchange: Sendable {
     keepsConnection = request.keepsConnection
     interimCount = 0
     location = nil
+    contentType = nil
+    keepsContentType = request.keepsContentType
     contentCount = 0
     headBytes.removeAll(keepingCapacity: true)
     content.removeAll(keepingCapacity: true)
@@ -165,7 +169,10 @@ package struct ClientExchange: Sendable {
     case .head, .content: preconditionFailure("the exchange is not over")
     case .answered:
       return content.withUnsafeBytes {
-        body(.answered(ClientAnswer(status: status, location: location, content: $0)))
+        body(
+          .answered(
+            ClientAnswer(
+              status: status, location: location, contentType: contentType, content: $0)))
       }
     }
   }
@@ -198,6 +205,9 @@ package struct ClientExchange: Sendable {
     isPersistent = head.isPersistent
     if [301, 302, 303, 307, 308].contains(status) {
       location = headBytes.withUnsafeBytes { parser.table(in: $0).text(of: "location") }
+    }
+    if keepsContentType {
+      contentType = headBytes.withUnsafeBytes { parser.table(in: $0).text(of: "content-type") }
     }
     reader = ContentReader(head.framing)
     phase = .content

@@ -52,6 +52,8 @@ package struct ClientAnswer {
   package let status: Int
   /// The value of `Location` in a redirect that was not followed (RFC 9110 §15.4).
   package let location: String?
+  /// The value of `Content-Type`, if the request asked to keep it.
+  package let contentType: String?
   /// Valid only while the outcome is being handled.
   package let content: UnsafeRawBufferPointer
 }

@@ -44,6 +44,8 @@ package struct ClientRequest: Sendable, Equatable {
   package var excess = Excess.refused
   /// The bytes of content that are kept; the others are only counted.
   package var keptBytesMax = Int.max
+  /// The answer's `Content-Type` is kept.
+  package var keepsContentType = false
   /// Content in the gzip coding is decoded: some servers compress unasked.
   package var decodesGzip = false
   /// A redirect to the same server is followed, once.

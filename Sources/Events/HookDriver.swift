@@ -130,7 +130,7 @@ package final class HookDriver {
       let reply = BlockingClient.send(
         start.request(to: target), userAgent: userAgent, isStopped: isStopped)
       switch reply.outcome {
-      case .answered(let status, _, _):
+      case .answered(let status, _, _, _):
         return report((200...299).contains(status) ? .ok : .failed, "status \(status)")
       case .failed(let failure):
         switch failure.kind {

@@ -268,6 +268,31 @@ def test_presets_are_listed_and_shown(tmp_path):
     assert run("presets", "what").returncode == USAGE
 
 
+# A page of one's own, whose second line is wrong; steelyard's own page in both formats.
+def test_a_page_is_checked_line_by_line(stage):
+    pages = stage.keep(Pages({
+        "/bad": (200, b"app_up 1\napp_load{gpu=0} 2\n"), "/good": (200, b"app_up 1\n"),
+        "/cut": (200, b"app_up 1\n", ("Content-Type", "application/openmetrics-text; version=1.0.0")),
+        "/json": (200, b'{"cpu_usage": 1}')}))
+    bad = probe(local(pages, "/bad"), "--strict")
+    assert bad.returncode == UNAVAILABLE
+    assert ("strict: no valid Prometheus text 0.0.4: line 2, column 14: `=` and a quoted text must "
+            "follow the name of a label (bad_label_value)\n  app_load{gpu=0} 2\n") in bad.stdout
+    found = json.loads(probe(local(pages, "/bad"), "--strict", "--json").stdout)["strict"]
+    assert (found["valid"], found["line"], found["reason"]) == (False, 2, "bad_label_value")
+    good = probe(local(pages, "/good"), "--strict")
+    assert good.returncode == OK and "strict: valid Prometheus text 0.0.4\n" in good.stdout
+    assert "no preset fits" in good.stdout
+    assert probe(local(pages, "/good")).returncode == UNAVAILABLE
+    cut = probe(local(pages, "/cut"), "--strict")
+    assert cut.returncode == UNAVAILABLE and "must end with `# EOF` (missing_end)" in cut.stdout
+    assert "--strict checks text only" in probe(local(pages, "/json"), "--strict").stdout
+    steelyard = stage.steelyard(minimal([f"127.0.0.1:{pages.port}"]))
+    host, port = steelyard.admin
+    own = probe(f"http://{host}:{port}/metrics", "--strict")
+    assert own.returncode == OK and "strict: valid" in own.stdout, own.stdout
+
+
 LOAD = b"llamacpp:requests_processing 2\nllamacpp:requests_deferred 1\n"
 
 

@@ -220,7 +220,7 @@ _steelyard() {
       [[ $current != -* && $place -eq 0 ]] && { _steelyard_names pools; }
       ;;
     probe)
-      [[ $current == -* ]] && shown=(--preset --interval --timeout --json --help)
+      [[ $current == -* ]] && shown=(--preset --interval --timeout --strict --json --help)
       ;;
     presets)
       [[ $current == -* ]] && shown=(--help)

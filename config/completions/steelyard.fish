@@ -78,6 +78,7 @@ complete -c steelyard -n '__steelyard_at explain 1' -a '(__steelyard_names pools
 complete -c steelyard -n '__fish_seen_subcommand_from probe' -l preset -x -a 'vllm sglang tgi trtllm llamacpp lmdeploy tfserving triton torchserve ray-serve kserve mlserver bentoml infinity node dcgm cadvisor process json' -d 'read it with this preset (steelyard presets lists them)'
 complete -c steelyard -n '__fish_seen_subcommand_from probe' -l interval -x -d 'between the two fetches: rates need it (1s; 100ms to 5m)'
 complete -c steelyard -n '__fish_seen_subcommand_from probe' -l timeout -x -d 'for each fetch (5s; 10ms to 5m)'
+complete -c steelyard -n '__fish_seen_subcommand_from probe' -l strict -d 'check the page; the exit code says whether it is valid'
 complete -c steelyard -n '__fish_seen_subcommand_from probe' -l json -d 'the result as JSON'
 complete -c steelyard -n '__steelyard_at presets 1' -a 'show list'
 complete -c steelyard -n '__steelyard_at presets 2 show' -a 'vllm sglang tgi trtllm llamacpp lmdeploy tfserving triton torchserve ray-serve kserve mlserver bentoml infinity node dcgm cadvisor process json'

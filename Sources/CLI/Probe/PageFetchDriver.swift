@@ -14,17 +14,20 @@ struct PageFetch: Sendable, Equatable {
   var sentAt: Nanoseconds
   var duration: Nanoseconds
   var outcome: Outcome
+  /// The value of the answer's `Content-Type`.
+  var contentType: String?
   /// How the answer began.
   var firstBytes: [UInt8]
 
   init(
     path: String, sentAt: Nanoseconds = .zero, duration: Nanoseconds = .zero, _ outcome: Outcome,
-    firstBytes: [UInt8] = []
+    contentType: String? = nil, firstBytes: [UInt8] = []
   ) {
     self.path = path
     self.sentAt = sentAt
     self.duration = duration
     self.outcome = outcome
+    self.contentType = contentType
     self.firstBytes = firstBytes
   }
 
@@ -50,7 +53,9 @@ enum PageFetchDriver {
         id: ProbeID(endpointIndex: 0, source: 0, serial: UInt64(index)), address: address,
         path: path, kind: kind, timeout: timeout, contentBytesMax: pageBytesMax)
       request.host = host
-      let fetch = PageFetch(BlockingClient.send(request.clientRequest, userAgent: userAgent))
+      var clientRequest = request.clientRequest
+      clientRequest.keepsContentType = true
+      let fetch = PageFetch(BlockingClient.send(clientRequest, userAgent: userAgent))
       if case .failed(let failure) = fetch.outcome,
         failure.kind == .refused || failure.kind == .unreachable
       {
@@ -66,15 +71,18 @@ enum PageFetchDriver {
 
 extension PageFetch {
   fileprivate init(_ reply: ClientReply) {
-    let outcome: Outcome =
-      switch reply.outcome {
-      case .answered(let status, let location?, _):
-        .failed(ProbeFailure(status: status, pageIsAt: location))
-      case .answered(let status, nil, let content): .answered(status: status, content: content)
-      case .failed(let failure): .failed(ProbeFailure(failure, isPage: true))
-      }
+    var type: String?
+    let outcome: Outcome
+    switch reply.outcome {
+    case .answered(let status, let location?, _, _):
+      outcome = .failed(ProbeFailure(status: status, pageIsAt: location))
+    case .answered(let status, nil, let contentType, let content):
+      outcome = .answered(status: status, content: content)
+      type = contentType
+    case .failed(let failure): outcome = .failed(ProbeFailure(failure, isPage: true))
+    }
     self.init(
       path: reply.path, sentAt: reply.sentAt, duration: reply.duration, outcome,
-      firstBytes: reply.firstBytes)
+      contentType: type, firstBytes: reply.firstBytes)
   }
 }

@@ -32,7 +32,7 @@ enum ProbeCommand {
       case .report:
         let report = session.report
         Console.out(session.options.isJSON ? report.json : report.text)
-        return report.isUseful ? .ok : .unavailable
+        return report.isGood ? .ok : .unavailable
       case .fetch(let path, let kind):
         firstSentAt = Clock.now
         session.take(fetch(path, kind))

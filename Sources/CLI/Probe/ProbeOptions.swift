@@ -11,6 +11,8 @@ struct ProbeOptions: Equatable {
   var interval = Nanoseconds.seconds(1)
   /// Of each fetch.
   var timeout = Nanoseconds.seconds(5)
+  /// The page is checked line by line.
+  var isStrict = false
   var isJSON = false
 
   init(_ arguments: CommandArguments) throws(UsageError) {
@@ -18,6 +20,7 @@ struct ProbeOptions: Equatable {
     preset = arguments.text("--preset").flatMap(Preset.named)
     if let interval = arguments.duration("--interval") { self.interval = interval }
     if let timeout = arguments.duration("--timeout") { self.timeout = timeout }
+    isStrict = arguments.has("--strict")
     isJSON = arguments.has("--json")
   }
 }

@@ -22,6 +22,12 @@ struct ProbeReport: Sendable, Equatable {
     self.fetch = fetch
   }
 
+  /// The line-by-line check, if it was asked for and the page is text.
+  var strict: StrictCheck?
+
+  /// Whether the page is as it should be: valid if that was checked, else useful to a preset.
+  var isGood: Bool { strict.map { $0.fault == nil } ?? isUseful }
+
   /// Whether a preset can read the page.
   var isUseful: Bool { survey?.isUseful ?? false }
 
@@ -33,6 +39,7 @@ struct ProbeReport: Sendable, Equatable {
     if let survey {
       lines.append(headline(survey))
       for note in notes { lines.append("note: \(note)") }
+      lines += strict?.text ?? []
       lines += fitLines(survey)
       lines += rowLines(survey)
       lines += loadLines(survey)
@@ -155,6 +162,14 @@ struct ProbeReport: Sendable, Equatable {
       var role: String?
       var load: Double?
     }
+    struct Strict: Encodable {
+      var format: String
+      var valid: Bool
+      var line: Int?
+      var column: Int?
+      var reason: String?
+      var text: String?
+    }
     var url: String
     var status: Int?
     var bytes: Int?
@@ -165,6 +180,7 @@ struct ProbeReport: Sendable, Equatable {
     var preset: String?
     var signals: [Signal]?
     var load: Double?
+    var strict: Strict?
     var problem: String?
     var looks_like: String?
     var hints: [String]
@@ -183,6 +199,11 @@ struct ProbeReport: Sendable, Equatable {
       document.refused_lines = survey.parseErrorCount
       document.fits = survey.fits.map { .init(preset: $0.preset, found: $0.found, of: $0.of) }
       document.preset = survey.preset
+      document.strict = strict.map { check in
+        .init(
+          format: check.format.rawValue, valid: check.fault == nil, line: check.fault?.line,
+          column: check.fault?.column, reason: check.fault?.reason, text: check.fault?.text)
+      }
       document.load = survey.load
       document.signals = survey.rows.map { row in
         let state =

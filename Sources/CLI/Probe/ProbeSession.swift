@@ -111,6 +111,11 @@ struct ProbeSession: Sendable {
       }
     }
     report.survey = try? PageSurvey(content, later, preset: options.preset)
+    if options.isStrict, report.survey?.format == .prometheus {
+      report.strict = StrictCheck(content, contentType: page.contentType)
+    } else if options.isStrict {
+      report.notes.append("the page is JSON: --strict checks text only")
+    }
     return report
   }
 }

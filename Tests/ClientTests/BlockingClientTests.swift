@@ -13,7 +13,7 @@ import Testing
   }
 
   private static func text(_ reply: ClientReply) -> String {
-    guard case .answered(let status, _, let content) = reply.outcome else {
+    guard case .answered(let status, _, _, let content) = reply.outcome else {
       return "\(reply.outcome)"
     }
     return "\(status) \(String(decoding: content, as: UTF8.self))"
@@ -31,6 +31,21 @@ import Testing
     ),
     (.text("HTTP/1.1 204 No Content\r\n\r\n"), "204 "),
   ]
+
+  @Test func theContentTypeIsKeptForWhoeverAsks() throws {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n"
+    for keeps in [false, true] {
+      let server = try LoopbackServer([.text(answer + "Content-Length: 1\r\n\r\nx")])
+      var request = Self.request(server)
+      request.keepsContentType = keeps
+      let reply = BlockingClient.send(request, userAgent: "test/1")
+      guard case .answered(200, nil, let type, _) = reply.outcome else {
+        Issue.record("\(reply.outcome)")
+        continue
+      }
+      #expect(type == (keeps ? "text/plain; version=0.0.4" : nil))
+    }
+  }
 
   @Test(arguments: answers.indices) func anAnswerIsWholeHoweverItsEndIsTold(row: Int) throws {
     let (reply, text) = Self.answers[row]

@@ -35,10 +35,11 @@ import Testing
   @Test func theContentTypeIsKeptForWhoeverAsks() throws {
     let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n"
     for keeps in [false, true] {
-      let server = try LoopbackServer([.text(answer + "Content-Length: 1\r\n\r\nx")])
+      let server = try LoopbackServer { _, _ in .text(answer + "Content-Length: 1\r\n\r\nx") }
+      defer { server.stop() }
       var request = Self.request(server)
       request.keepsContentType = keeps
-      let reply = BlockingClient.send(request, userAgent: "test/1")
+      let reply = BlockingClient.send(request, userAgent: "steelyard/1")
       guard case .answered(200, nil, let type, _) = reply.outcome else {
         Issue.record("\(reply.outcome)")
         continue

@@ -57,7 +57,7 @@ struct TickBench {
     for turn in 0..<(ticks + 20) {
       now = now + Self.tickInterval
       work()
-      var requests: [ProbeRequest] = []
+      var requests: [PollRequest] = []
       let looked = clock.measure {
         if controller.nextDue <= now { requests = controller.due(now: now) }
       }
@@ -92,7 +92,7 @@ struct TickBench {
     }
   }
 
-  private mutating func answer(_ id: ProbeID) {
+  private mutating func answer(_ id: PollID) {
     pages += 1
     let total = now.rawValue / 50_000_000
     let text = """

@@ -63,7 +63,8 @@ struct RaceReport: Encodable {
     let faulted = faultedEndpoint
     contestants = spec.contestants.indices.map { index in
       func statistics(from: Nanoseconds, to: Nanoseconds? = nil) -> RaceStatistics {
-        RaceStatistics(records[index], from: from, to: to ?? end, patience: LoadDriver.patience)
+        RaceStatistics(
+          records[index], from: from, to: to ?? end, requestTimeout: LoadDriver.requestTimeout)
       }
       let server = faulted.map { index * field.speeds.count + $0 } ?? 0
       func shares(from: Nanoseconds, to: Nanoseconds) -> [Double]? {

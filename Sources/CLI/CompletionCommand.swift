@@ -8,7 +8,7 @@ import Terminal
 
 enum CompletionCommand {
   /// A shell waits for us.
-  private static let patience = Nanoseconds.seconds(1)
+  private static let timeout = Nanoseconds.seconds(1)
   private static let namesMax = 2_000
 
   static func run(_ arguments: CommandArguments) throws(UsageError) -> ExitCode {
@@ -25,7 +25,7 @@ enum CompletionCommand {
   /// What cannot be asked for is nothing. Names that could steer a terminal are left out.
   private static func names(_ word: String, _ session: AdminSession) -> [String] {
     var session = session
-    session.timeout = patience
+    session.timeout = timeout
     let answer: AdminClient.Answer
     do throws(CommandFailure) {
       answer = try session.ask(.get, "pools")

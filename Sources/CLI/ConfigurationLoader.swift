@@ -28,15 +28,15 @@ package enum ConfigurationLoader {
 
   private static let byteCountMax = 1 << 20
   /// How long a command waits for a file that comes through a pipe.
-  package static let pipePatience = Nanoseconds.seconds(10)
+  package static let pipeTimeout = Nanoseconds.seconds(10)
 
-  /// The bytes of a file, at most 1 MiB. With a `patience` of zero only a regular file is read.
+  /// The bytes of a file, at most 1 MiB. With a `timeout` of zero only a regular file is read.
   static func bytes(
-    _ path: String, patience: Nanoseconds = pipePatience
+    _ path: String, timeout: Nanoseconds = pipeTimeout
   ) throws(Failure) -> [UInt8] {
     let read: [UInt8]?
     do throws(IOError) {
-      read = try FileReader.read(path, byteCountMax: byteCountMax, patience: patience)
+      read = try FileReader.read(path, byteCountMax: byteCountMax, timeout: timeout)
     } catch {
       let reason = error.isNoRegularFile ? "it is not a regular file" : error.reason
       throw .unreadable("steelyard: cannot read \(path): \(reason)")
@@ -48,9 +48,9 @@ package enum ConfigurationLoader {
   }
 
   package static func load(
-    _ path: String, patience: Nanoseconds = pipePatience
+    _ path: String, timeout: Nanoseconds = pipeTimeout
   ) throws(Failure) -> ConfigurationFile {
-    let bytes = try bytes(path, patience: patience)
+    let bytes = try bytes(path, timeout: timeout)
     do throws(ConfigurationErrors) {
       return try ConfigurationFile.read(bytes, path: path, isProgram: FileReader.isProgram)
     } catch {

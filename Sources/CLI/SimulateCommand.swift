@@ -77,7 +77,7 @@ enum SimulateCommand {
 /// A plan's runs, on as many threads as there are processors.
 final class SimulationRuns: Sendable {
   /// Shorter ones show no progress.
-  private static let patience = Nanoseconds.seconds(2)
+  private static let progressDelay = Nanoseconds.seconds(2)
   private static let redrawInterval = Nanoseconds.milliseconds(200)
 
   private let plan: SimulationPlan
@@ -114,7 +114,7 @@ final class SimulationRuns: Sendable {
   private func showProgress() {
     let start = Clock.now
     guard TerminalDriver.palette(of: 2, hasEscapes: true) != .plain else { return }
-    var nextDraw = start + Self.patience
+    var nextDraw = start + Self.progressDelay
     var hasDrawn = false
     while done.load(ordering: .acquiring) < jobs.count {
       Clock.pause(.milliseconds(20))

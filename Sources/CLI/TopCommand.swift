@@ -10,7 +10,7 @@ import Terminal
 
 enum TopCommand {
   /// How long a steelyard that has just begun may have nothing to tell.
-  private static let patience = Nanoseconds.seconds(5)
+  private static let startTimeout = Nanoseconds.seconds(5)
 
   static func run(_ arguments: CommandArguments) throws(UsageError) -> ExitCode {
     let session = try AdminSession(arguments)
@@ -48,7 +48,7 @@ enum TopCommand {
   private static func patiently<Value>(
     _ ask: () throws(CommandFailure) -> Value
   ) throws(CommandFailure) -> Value {
-    let end = Clock.now + patience
+    let end = Clock.now + startTimeout
     while true {
       do throws(CommandFailure) {
         return try ask()

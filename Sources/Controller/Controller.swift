@@ -1,4 +1,4 @@
-// The control loop as a value: which probes are due, what their results mean, and when there is a
+// The control loop as a value: which polls are due, what their results mean, and when there is a
 // new weight table. Time and randomness are arguments; ControllerDriver does the I/O.
 // Invariant: an endpoint's schedule depends on nothing but itself.
 package import Fleet
@@ -24,7 +24,7 @@ package struct Controller: Sendable {
   var random: RandomSource
   var mustPublish = false
   var tickedAt: Nanoseconds?
-  private var schedule = ProbeSchedule()
+  private var schedule = PollSchedule()
   private var nextSerial: UInt64 = 1
 
   /// Requires: `EndpointIndexMap` assigned the indexes, and the `WeightBoard` was made from this
@@ -107,17 +107,17 @@ package struct Controller: Sendable {
   /// The earliest time at which `due` returns more; a call of `finished` may bring it forward.
   package var nextDue: Nanoseconds { schedule.next }
 
-  /// The probes to send now. Each has to end with one call of `finished`; one that does not is
+  /// The polls to send now. Each has to end with one call of `finished`; one that does not is
   /// given up after twice its timeout and a second. Allocates.
-  package mutating func due(now: Nanoseconds) -> [ProbeRequest] {
-    var requests: [ProbeRequest] = []
+  package mutating func due(now: Nanoseconds) -> [PollRequest] {
+    var requests: [PollRequest] = []
     while let entry = schedule.take(until: now) {
       let (endpointIndex, source) = (Int(entry.endpointIndex), Int(entry.source))
       guard let timer = timer(endpointIndex, source) else { continue }
       if timer.isLost(now), let attempt = timer.attempt {
         finished(
-          ProbeID(endpointIndex: endpointIndex, source: source, serial: attempt.serial),
-          .failed(ProbeFailure(.timeout, "nothing was heard of it")), now: now, wall: .zero)
+          PollID(endpointIndex: endpointIndex, source: source, serial: attempt.serial),
+          .failed(PollFailure(.timeout, "nothing was heard of it")), now: now, wall: .zero)
       } else if timer.isDue(now) {
         requests.append(begin(endpointIndex, source, now))
       } else {
@@ -128,7 +128,7 @@ package struct Controller: Sendable {
     return requests
   }
 
-  /// Accounts for a time in which the process was stopped: no probe in flight becomes older by it.
+  /// Accounts for a time in which the process was stopped: no poll in flight becomes older by it.
   package mutating func postpone(by pause: Nanoseconds) {
     for endpointIndex in endpoints.indices {
       guard let sources = endpoints[endpointIndex]?.scrapes.indices else { continue }
@@ -141,8 +141,8 @@ package struct Controller: Sendable {
     }
   }
 
-  /// nil: there is no such probe (any more).
-  private func timer(_ endpointIndex: Int, _ source: Int) -> ProbeTimer? {
+  /// nil: there is no such poll (any more).
+  private func timer(_ endpointIndex: Int, _ source: Int) -> PollTimer? {
     if source == Self.canarySource { return endpoints[endpointIndex]?.canary?.scheduled }
     if source < 0 { return endpoints[endpointIndex]?.health?.timer }
     guard let count = endpoints[endpointIndex]?.scrapes.count, source < count else { return nil }
@@ -156,9 +156,9 @@ package struct Controller: Sendable {
     }
   }
 
-  /// Begins a probe. Requires: the probe exists, and it is due.
+  /// Begins a poll. Requires: the poll exists, and it is due.
   private mutating func begin(_ endpointIndex: Int, _ index: Int, _ now: Nanoseconds)
-    -> ProbeRequest
+    -> PollRequest
   {
     guard let endpoint = endpoints[endpointIndex]?.endpoint,
       let number = endpoints[endpointIndex]?.pool
@@ -184,7 +184,7 @@ package struct Controller: Sendable {
       let cells = cellsOfPage(endpointIndex, now: now)
       endpoints[endpointIndex]?.capacity.scrapeSent(cells)
     }
-    var request = ProbeRequest(
+    var request = PollRequest(
       id: id, address: endpoint.pageAddress(source, index: index), path: source.path,
       kind: source.format == .json ? .json : .prometheus, timeout: timeout,
       contentBytesMax: fleet.pools[number].weights.pageBytesMax)
@@ -194,9 +194,9 @@ package struct Controller: Sendable {
   }
 
   private func healthRequest(
-    _ id: ProbeID, _ address: SocketAddress, _ policy: HealthPolicy
-  ) -> ProbeRequest {
-    var request = ProbeRequest(
+    _ id: PollID, _ address: SocketAddress, _ policy: HealthPolicy
+  ) -> PollRequest {
+    var request = PollRequest(
       id: id, address: policy.port.map(address.with(port:)) ?? address, path: policy.target,
       kind: policy.kind == .tcp ? .tcp : .health, timeout: policy.timeout,
       contentBytesMax: Self.healthBytesMax)
@@ -207,23 +207,23 @@ package struct Controller: Sendable {
     return request
   }
 
-  private mutating func takeID(_ endpointIndex: Int, _ source: Int) -> ProbeID {
+  private mutating func takeID(_ endpointIndex: Int, _ source: Int) -> PollID {
     defer { nextSerial += 1 }
-    return ProbeID(endpointIndex: endpointIndex, source: source, serial: nextSerial)
+    return PollID(endpointIndex: endpointIndex, source: source, serial: nextSerial)
   }
 
-  /// Takes the end of a probe; `wall` is the wall-clock time. Returns false if the probe is no
+  /// Takes the end of a poll; `wall` is the wall-clock time. Returns false if the poll is no
   /// longer expected (after a reload, or too late).
   @discardableResult
   package mutating func finished(
-    _ id: ProbeID, _ outcome: ProbeOutcome, now: Nanoseconds, wall: Nanoseconds
+    _ id: PollID, _ outcome: PollOutcome, now: Nanoseconds, wall: Nanoseconds
   ) -> Bool {
     // No copy of the endpoint's state is held here, so that its arrays change in place.
     guard endpoints.indices.contains(id.endpointIndex),
       let pool = endpoints[id.endpointIndex]?.pool,
       let sources = endpoints[id.endpointIndex]?.scrapes.indices
     else { return false }
-    // A reload may have changed the source's index: the serial identifies the probe.
+    // A reload may have changed the source's index: the serial identifies the poll.
     for index in sources {
       guard let attempt = endpoints[id.endpointIndex]?.scrapes[index].timer.end(serial: id.serial)
       else {
@@ -255,7 +255,7 @@ package struct Controller: Sendable {
   }
 
   private mutating func noteScrape(
-    _ endpointIndex: Int, _ index: Int, before: ProbeFailure.Kind?, _ now: Nanoseconds
+    _ endpointIndex: Int, _ index: Int, before: PollFailure.Kind?, _ now: Nanoseconds
   ) {
     guard let state = endpoints[endpointIndex] else { return }
     let failure = state.scrapes[index].statistics.failure

@@ -51,13 +51,13 @@ package struct ControllerDriver: ~Copyable {
     _ ticket: ClientTicket, _ outcome: ClientOutcome, _ controller: inout Controller,
     now: Nanoseconds, wall: Nanoseconds
   ) -> Bool {
-    let id = ProbeID(ticket)
+    let id = PollID(ticket)
     return controller.finished(
-      id, ProbeOutcome(outcome, isPage: id.source >= 0), now: now, wall: wall)
+      id, PollOutcome(outcome, isPage: id.source >= 0), now: now, wall: wall)
   }
 }
 
-extension ProbeID {
+extension PollID {
   /// The lane is the endpoint's index and the source.
   fileprivate var ticket: ClientTicket {
     let source = UInt32(bitPattern: Int32(source))

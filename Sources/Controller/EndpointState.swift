@@ -34,7 +34,7 @@ package struct EndpointState: Sendable {
   /// In the order of the pool's scrape sources.
   package internal(set) var scrapes: [ScrapeState]
   /// nil: the pool has no health checks.
-  package internal(set) var health: HealthProbe?
+  package internal(set) var health: CheckState?
   /// nil: the pool has no canary.
   package internal(set) var canary: Canary?
   /// The evidence of the endpoint's capacity, from the balancer and the pages.
@@ -91,7 +91,7 @@ package struct EndpointState: Sendable {
     }
     if let policy = pool.health {
       health =
-        previous?.health ?? HealthProbe(policy, now: now, &random)
+        previous?.health ?? CheckState(policy, now: now, &random)
       health?.timer.setInterval(policy.interval, now: now, &random)
     }
     if pool.canary != nil { canary = previous?.canary ?? Canary(now: now, &random) }

@@ -44,7 +44,7 @@ package struct LoadDriver: ~Copyable {
 
   package static let firstTag: UInt32 = 1_000
   /// The time after which a client gives up.
-  package static let patience = Nanoseconds.seconds(30)
+  package static let requestTimeout = Nanoseconds.seconds(30)
 
   /// A request that has not ended.
   private struct Request {
@@ -125,7 +125,7 @@ package struct LoadDriver: ~Copyable {
     var request = ClientRequest(
       isQuery ? .get : .post,
       isQuery ? "/v1/generate?work=\(arrival.work)" : "/v1/generate", at: proxies[pool],
-      timeout: Self.patience, contentBytesMax: .max)
+      timeout: Self.requestTimeout, contentBytesMax: .max)
     request.host = form == .generate ? "demo" : "race"
     // Every byte of the answer counts, and none is looked at.
     request.keptBytesMax = 0

@@ -67,7 +67,7 @@ package struct RaceStatistics: Sendable, Equatable, Encodable {
 
   /// Requires: from < to.
   package init(
-    _ records: [RequestRecord], from: Nanoseconds, to: Nanoseconds, patience: Nanoseconds
+    _ records: [RequestRecord], from: Nanoseconds, to: Nanoseconds, requestTimeout: Nanoseconds
   ) {
     let records = records.filter { $0.dueAt >= from && $0.dueAt < to }
     requests = records.count
@@ -89,7 +89,7 @@ package struct RaceStatistics: Sendable, Equatable, Encodable {
     p50Seconds = Self.quantile(0.5, ofSorted: good)
     p99Seconds = Self.quantile(0.99, ofSorted: good)
     p999Seconds = Self.quantile(0.999, ofSorted: good)
-    let bad = [Double](repeating: patience.seconds, count: records.count - good.count)
+    let bad = [Double](repeating: requestTimeout.seconds, count: records.count - good.count)
     p99WithFailuresSeconds = Self.quantile(0.99, ofSorted: (good + bad).sorted())
   }
 

@@ -2,13 +2,13 @@
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 extension SampleParser {
-  /// Reads up to and including the closing brace. `isBehindName`: a quoted metric name precedes, so
+  /// Reads up to and including the closing brace. `followsName`: a quoted metric name precedes, so
   /// that a comma has to come before the first label.
-  func readLabels(_ position: inout Position, isBehindName: Bool) throws(ParseError)
+  func readLabels(_ position: inout Position, followsName: Bool) throws(ParseError)
     -> SampleLabels
   {
     let start = position
-    var needsComma = isBehindName
+    var needsComma = followsName
     var count = 0
     while true {
       position = skipBlanks(position, lineEnd)

@@ -185,10 +185,10 @@ public struct SampleParser {
     var position = skipBlanks(nameEnd, lineEnd)
     var labels = SampleLabels(position, position, count: 0)
     if isInBraces {
-      labels = try readLabels(&position, isBehindName: true)
+      labels = try readLabels(&position, followsName: true)
     } else if position < lineEnd, position.pointee == UInt8(ascii: "{") {
       position += 1
-      labels = try readLabels(&position, isBehindName: false)
+      labels = try readLabels(&position, followsName: false)
     }
     position = skipBlanks(position, lineEnd)
     guard position < lineEnd else { throw error(.missingValue, at: position) }
@@ -214,7 +214,7 @@ public struct SampleParser {
     }
     guard isStrict else { return }
     var position = brace + 1
-    _ = try readLabels(&position, isBehindName: false)
+    _ = try readLabels(&position, followsName: false)
     position = skipBlanks(position, lineEnd)
     guard position < lineEnd else { throw error(.missingValue, at: position) }
     guard let value = NumberText(position, lineEnd) else { throw error(.badNumber, at: position) }

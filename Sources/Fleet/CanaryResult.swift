@@ -5,7 +5,7 @@ package enum CanaryResult: Sendable, Equatable {
   case good
   /// A good answer that took much longer than usual.
   case late
-  case failed(ProbeFailure.Kind)
+  case failed(PollFailure.Kind)
 
   /// The label for metrics, log and JSON: finite, stable.
   package var label: String {

@@ -20,7 +20,7 @@ public struct Ejection: Sendable, Equatable {
   public var since: Nanoseconds
   /// The last time that something was learnt about the endpoint: from a trial, a scrape, or another
   /// balancer.
-  public var heardAt: Nanoseconds
+  public var lastEvidenceAt: Nanoseconds
   public var reason: EjectionReason
   /// Consecutive attempts that failed with this reason, 1 or more.
   public var failures: Int
@@ -33,11 +33,11 @@ public struct Ejection: Sendable, Equatable {
   public var hasCanary = false
 
   public init(
-    since: Nanoseconds, heardAt: Nanoseconds, reason: EjectionReason, failures: Int,
+    since: Nanoseconds, lastEvidenceAt: Nanoseconds, reason: EjectionReason, failures: Int,
     cooldownUntil: Nanoseconds, trialFrom: Nanoseconds
   ) {
     self.since = since
-    self.heardAt = heardAt
+    self.lastEvidenceAt = lastEvidenceAt
     self.reason = reason
     self.failures = failures
     self.cooldownUntil = cooldownUntil
@@ -89,9 +89,11 @@ extension EvidenceBoard {
         found = own
         continue
       }
-      if own.heardAt > all.heardAt { (all.reason, all.failures) = (own.reason, own.failures) }
+      if own.lastEvidenceAt > all.lastEvidenceAt {
+        (all.reason, all.failures) = (own.reason, own.failures)
+      }
       all.since = min(all.since, since)
-      all.heardAt = max(all.heardAt, own.heardAt)
+      all.lastEvidenceAt = max(all.lastEvidenceAt, own.lastEvidenceAt)
       all.cooldownUntil = max(all.cooldownUntil, own.cooldownUntil)
       all.trialFrom = max(all.trialFrom, own.trialFrom)
       found = all
@@ -103,8 +105,8 @@ extension EvidenceBoard {
   public func lastEjection(_ endpointIndex: Int) -> Ejection? {
     var last: Ejection?
     for worker in 0..<workerCount {
-      let heardAt = time(.ejectionHeardAt, endpointIndex, worker)
-      guard heardAt > last?.heardAt ?? .zero else { continue }
+      let lastEvidenceAt = time(.ejectionEvidenceAt, endpointIndex, worker)
+      guard lastEvidenceAt > last?.lastEvidenceAt ?? .zero else { continue }
       last = word(endpointIndex, worker, since: time(.ejectedSince, endpointIndex, worker))
     }
     return last
@@ -131,7 +133,7 @@ extension EvidenceBoard {
     let cells = block(ofWorker: worker)
     let reason = Int(truncatingIfNeeded: cells[index(.ejectionReason, endpointIndex)])
     return Ejection(
-      since: since, heardAt: time(.ejectionHeardAt, endpointIndex, worker),
+      since: since, lastEvidenceAt: time(.ejectionEvidenceAt, endpointIndex, worker),
       reason: EjectionReason(rawValue: reason) ?? .status,
       failures: max(1, Int(truncatingIfNeeded: cells[index(.ejectionFailures, endpointIndex)])),
       cooldownUntil: time(.ejectedUntil, endpointIndex, worker),

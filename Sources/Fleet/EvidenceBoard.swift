@@ -79,7 +79,7 @@ public final class EvidenceBoard: Sendable {
     case ejections
     /// When the worker last learnt something about the ejected endpoint, in the same unit; 0:
     /// never.
-    case ejectionHeardAt
+    case ejectionEvidenceAt
     /// Why the endpoint was ejected: a raw value of `EjectionReason`.
     case ejectionReason
     /// How many consecutive attempts had failed with that reason.

@@ -75,7 +75,7 @@ extension Preset {
       SignalSpec(
         "gpu", .value(["GPUUtilization"]), aggregate: .max, scale: 0.01, thresholds: .gpu,
         isRatio: true),
-      // Requests2XX counts health probes too.
+      // Requests2XX counts health checks too.
       .completions(["ts_inference_requests_total"]),
       .failures(["Requests5XX"]),
     ])

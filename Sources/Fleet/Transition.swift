@@ -21,13 +21,13 @@ package struct VerdictChange: Sendable, Equatable {
   package var old: Eligibility
   package var new: Eligibility
   /// The last check's failure, if it failed.
-  package var failure: ProbeFailure?
+  package var failure: PollFailure?
   /// Why the endpoint is stalled, or was.
   package var cause: StallCause?
 
   package init(
     pool: String, endpoint: SocketAddress, old: Eligibility, new: Eligibility,
-    failure: ProbeFailure? = nil, cause: StallCause? = nil
+    failure: PollFailure? = nil, cause: StallCause? = nil
   ) {
     self.pool = pool
     self.endpoint = endpoint
@@ -45,10 +45,10 @@ package struct ScrapeChange: Sendable, Equatable {
   package var address: SocketAddress
   package var path: String
   /// nil: scrapes work again.
-  package var failure: ProbeFailure?
+  package var failure: PollFailure?
 
   package init(
-    pool: String, address: SocketAddress, path: String, failure: ProbeFailure?
+    pool: String, address: SocketAddress, path: String, failure: PollFailure?
   ) {
     self.pool = pool
     self.address = address

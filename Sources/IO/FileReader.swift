@@ -5,11 +5,11 @@ public import Primitives
 
 public enum FileReader {
   /// The bytes of a file, at most `byteCountMax`; nil: it is larger. A file that is not regular (a
-  /// pipe, a terminal, a device) is read for at most `patience`, until its end. Errors: those of
-  /// open(2) and read(2); ESPIPE for a file that is not regular if `patience` is zero; ETIMEDOUT if
+  /// pipe, a terminal, a device) is read for at most `timeout`, until its end. Errors: those of
+  /// open(2) and read(2); ESPIPE for a file that is not regular if `timeout` is zero; ETIMEDOUT if
   /// its end did not come in time.
   public static func read(
-    _ path: String, byteCountMax: Int, patience: Nanoseconds = .zero
+    _ path: String, byteCountMax: Int, timeout: Nanoseconds = .zero
   ) throws(IOError) -> [UInt8]? {
     let opened = sy_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
     guard opened >= 0 else { throw IOError("open", -opened) }
@@ -18,8 +18,8 @@ public enum FileReader {
     var isRegular: Int32 = 0
     let size = sy_fstat_size(fd, &isRegular)
     guard size >= 0 else { throw IOError("stat", -size) }
-    guard isRegular != 0 || patience > .zero else { throw IOError("read", Int(ESPIPE)) }
-    let deadline = Clock.now + patience
+    guard isRegular != 0 || timeout > .zero else { throw IOError("read", Int(ESPIPE)) }
+    let deadline = Clock.now + timeout
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 16_384)
     while true {

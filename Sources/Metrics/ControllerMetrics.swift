@@ -1,4 +1,4 @@
-// The controller's families of /metrics: scrapes, probes and the signals that laws read.
+// The controller's families of /metrics: scrapes, checks and the signals that laws read.
 import Controller
 import Exposition
 import Fleet
@@ -8,7 +8,7 @@ struct ControllerMetrics {
   /// What a page says of one scrape source of one endpoint. The state itself is large, and would be
   /// copied once for each family.
   private struct Scrape {
-    let statistics: ProbeStatistics
+    let statistics: PollStatistics
     let labels: Labels
     /// Of each signal: names, number, freshness.
     let names: [SignalLabels]
@@ -17,7 +17,7 @@ struct ControllerMetrics {
 
   private let controller: Controller
   private var scrapes: [Scrape] = []
-  private var probes: [(statistics: ProbeStatistics, labels: Labels)] = []
+  private var checks: [(statistics: PollStatistics, labels: Labels)] = []
   private var canaries: [(counts: [UInt64], labels: Labels)] = []
   private var watchdogs: [(state: Watchdog, labels: Labels)] = []
 
@@ -41,7 +41,7 @@ struct ControllerMetrics {
               (scrape.signals[$0].value, scrape.freshness($0, now: now))
             }))
       }
-      if let health = state.health { probes.append((health.statistics, labels)) }
+      if let health = state.health { checks.append((health.statistics, labels)) }
       if let canary = state.canary {
         canaries.append((CanaryResult.all.map { canary.count($0) }, labels))
       }
@@ -63,7 +63,7 @@ struct ControllerMetrics {
     writer.open(.scrapeAttemptsTotal)
     for scrape in scrapes { writer.sample(scrape.statistics.attempts, scrape.labels) }
     writer.open(.scrapeFailuresTotal)
-    let kinds = Labels.each(ProbeFailure.Kind.self, "reason", \.label)
+    let kinds = Labels.each(PollFailure.Kind.self, "reason", \.label)
     for scrape in scrapes {
       for (kind, reason) in kinds {
         writer.sample(scrape.statistics.failures(kind), scrape.labels, reason)
@@ -110,20 +110,20 @@ struct ControllerMetrics {
 
   private func writeHealth(to writer: inout MetricsWriter) {
     writer.open(.healthProbesTotal)
-    for (statistics, labels) in probes { writer.sample(statistics.attempts, labels) }
+    for (statistics, labels) in checks { writer.sample(statistics.attempts, labels) }
     writer.open(.healthFailuresTotal)
-    let kinds = Labels.each(ProbeFailure.Kind.self, "reason", \.label)
-    for (statistics, labels) in probes {
+    let kinds = Labels.each(PollFailure.Kind.self, "reason", \.label)
+    for (statistics, labels) in checks {
       for (kind, reason) in kinds {
         writer.sample(statistics.failures(kind), labels, reason)
       }
     }
     writer.open(.healthDurationSeconds)
-    for (statistics, labels) in probes {
+    for (statistics, labels) in checks {
       if let duration = statistics.lastDuration { writer.sample(duration.seconds, labels) }
     }
     writer.open(.healthLastSuccessTimestampSeconds)
-    for (statistics, labels) in probes {
+    for (statistics, labels) in checks {
       if let wall = statistics.lastSuccessWall { writer.sample(wall.seconds, labels) }
     }
   }

@@ -15,7 +15,7 @@ final class SteelyardPolicy: SimulatedPolicy {
   private var leases: LeaseBook
   private var random: RandomSource
   private var nextTick = Nanoseconds.zero
-  private var serials: [UInt64: ProbeID] = [:]
+  private var serials: [UInt64: PollID] = [:]
   private var isFirstTable = true
   private var cached: Nanoseconds?
   private let timeout: Nanoseconds
@@ -132,7 +132,7 @@ final class SteelyardPolicy: SimulatedPolicy {
     cached = nil
     guard let sample else {
       controller.finished(
-        id, .failed(ProbeFailure(.timeout, "lost")), now: now, wall: now)
+        id, .failed(PollFailure(.timeout, "lost")), now: now, wall: now)
       return
     }
     let page = SimulatedPage.text(sample)

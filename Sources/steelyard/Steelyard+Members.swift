@@ -48,7 +48,7 @@ extension Steelyard {
     }
     quarantine.note(delta, revision: board.table.fleetRevision)
     controller.apply(fleet: membership.fleet, now: now)
-    mustCloseProbes = true
+    mustClosePolls = true
     noteLeftOut()
   }
 

@@ -47,7 +47,7 @@ extension Steelyard {
     }
     do throws(ConfigurationLoader.Failure) {
       // The control loop waits for no writer of a pipe.
-      let file = try ConfigurationLoader.load(path, patience: .zero)
+      let file = try ConfigurationLoader.load(path, timeout: .zero)
       do throws(StartError) {
         let lines = try reload(file.fleet, now: now)
         ConfigurationLoader.tell(file.warnings, log)

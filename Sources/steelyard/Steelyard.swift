@@ -32,7 +32,7 @@ struct StartError: Error {
 }
 
 final class Steelyard {
-  private static let probeTag: UInt32 = 2
+  private static let pollTag: UInt32 = 2
   /// How often weights are computed.
   private static let tickInterval = Nanoseconds.milliseconds(100)
 
@@ -54,7 +54,7 @@ final class Steelyard {
   let adminCounts = AdminCounts()
   let api: AdminAPI
   var controller: Controller
-  private var probes = ControllerDriver(tag: probeTag, userAgent: Version.userAgent)
+  private var polls = ControllerDriver(tag: pollTag, userAgent: Version.userAgent)
   var observer = FleetObserver()
   var events = EventLog()
   var digest = WeightDigest()
@@ -72,9 +72,9 @@ final class Steelyard {
   var toldLeftOut: [String: Int] = [:]
   /// Where the configuration comes from; nil where from no file.
   let path: String?
-  /// Connections of probes are of another configuration.
-  var mustCloseProbes = false
-  /// Endpoints whose probes' connections are to be closed.
+  /// Connections of polls are of another configuration.
+  var mustClosePolls = false
+  /// Endpoints whose polls' connections are to be closed.
   var goneEndpoints: Set<Int> = []
   /// Streams of events began under other tokens.
   var mustEndStreams = false
@@ -181,7 +181,7 @@ final class Steelyard {
       if event.kind == .none { break }
       switch event.tag {
       case AdminServer.tag: serveAdmin(event)
-      case Self.probeTag: probes.handle(event, &io, &controller, wall: wall)
+      case Self.pollTag: polls.handle(event, &io, &controller, wall: wall)
       default: break
       }
     }
@@ -192,13 +192,13 @@ final class Steelyard {
       admin.endStreams(&io)
     }
     discover()
-    if mustCloseProbes {
-      probes.closeIdle(&io)
+    if mustClosePolls {
+      polls.closeIdle(&io)
     } else if !goneEndpoints.isEmpty {
-      probes.closeIdle(endpointIndexes: goneEndpoints, &io)
+      polls.closeIdle(endpointIndexes: goneEndpoints, &io)
     }
-    (mustCloseProbes, goneEndpoints) = (false, [])
-    if stopsAt == nil { probes.start(&controller, &io, wall: wall) }
+    (mustClosePolls, goneEndpoints) = (false, [])
+    if stopsAt == nil { polls.start(&controller, &io, wall: wall) }
     if io.now >= nextTick {
       nextTick = io.now + Self.tickInterval
       tick()

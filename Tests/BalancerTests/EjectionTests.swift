@@ -76,7 +76,7 @@ import Testing
     book.takeNotices(&picker, now: .seconds(20), &random)
     #expect(evidence.ejection(0)?.since == .seconds(11))
     #expect(evidence.ejection(0)?.cooldownUntil == .seconds(23))
-    #expect(evidence.ejection(0)?.heardAt == .seconds(20))
+    #expect(evidence.ejection(0)?.lastEvidenceAt == .seconds(20))
     #expect(evidence.sum(.ejections, 0) == 1)
     // Half open it is ejected; it is until it is back.
     for count in 1...3 {

@@ -109,7 +109,7 @@ import Testing
     #expect(
       ejection
         == Ejection(
-          since: .seconds(20), heardAt: .seconds(20), reason: .unreachable, failures: 2,
+          since: .seconds(20), lastEvidenceAt: .seconds(20), reason: .unreachable, failures: 2,
           cooldownUntil: .seconds(22), trialFrom: .seconds(20.5)))
     #expect(evidence.isEjected(1) && !evidence.isEjected(0))
     second.refresh(&theirs, now: .seconds(20))
@@ -339,7 +339,8 @@ import Testing
         book.take(0, now: .seconds(9)), .failed(.truncated), &picker, 0, now: .seconds(10))
     }
     let last = evidence.lastEjection(0)
-    #expect(last?.reason == .truncated && last?.failures == 2 && last?.heardAt == .seconds(10))
+    #expect(
+      last?.reason == .truncated && last?.failures == 2 && last?.lastEvidenceAt == .seconds(10))
     #expect(evidence.lastEjection(1) == nil)
   }
 

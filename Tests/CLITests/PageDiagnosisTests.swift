@@ -13,8 +13,8 @@ import Testing
     PageFetch(path: path, .answered(status: status, content: Array(text.utf8)))
   }
 
-  private static func failed(_ kind: ProbeFailure.Kind, _ bytes: [UInt8] = []) -> PageFetch {
-    PageFetch(path: "/metrics", .failed(ProbeFailure(kind, "detail")), firstBytes: bytes)
+  private static func failed(_ kind: PollFailure.Kind, _ bytes: [UInt8] = []) -> PageFetch {
+    PageFetch(path: "/metrics", .failed(PollFailure(kind, "detail")), firstBytes: bytes)
   }
 
   private struct Row: Sendable {

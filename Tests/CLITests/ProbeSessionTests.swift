@@ -76,7 +76,7 @@ private func options(_ words: [String]) throws -> ProbeOptions {
 
   @Test func nobodyIsAskedTwiceWhoDoesNotAnswer() throws {
     var session = ProbeSession(try options(["h:1"]))
-    session.take(PageFetch(path: "/metrics", .failed(ProbeFailure(.refused))))
+    session.take(PageFetch(path: "/metrics", .failed(PollFailure(.refused))))
     #expect(session.next == .report)
     #expect(session.report.text.hasPrefix("no metrics at http://h:1/metrics: nobody listens"))
     #expect(session.report.json.contains("\"problem\" : \"nobody listens there"))

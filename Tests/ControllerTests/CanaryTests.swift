@@ -17,7 +17,7 @@ import Testing
   /// Sends one at `now` that is answered after `seconds`.
   private mutating func send(
     _ canary: inout Canary, at now: Nanoseconds = .seconds(100), after seconds: Double = 0.2,
-    _ outcome: ProbeOutcome = .answered(status: 200, content: nothing), poolUsual: Double = 0
+    _ outcome: PollOutcome = .answered(status: 200, content: nothing), poolUsual: Double = 0
   ) throws -> CanaryResult {
     serial += 1
     _ = canary.begin(
@@ -62,11 +62,11 @@ import Testing
     #expect(canary.last?.isDefinite == (status >= 500))
   }
 
-  @Test(arguments: ProbeFailure.Kind.allCases)
-  mutating func whatFailsOnOurSideSaysNothing(_ kind: ProbeFailure.Kind) throws {
+  @Test(arguments: PollFailure.Kind.allCases)
+  mutating func whatFailsOnOurSideSaysNothing(_ kind: PollFailure.Kind) throws {
     var canary = self.canary()
     _ = try send(&canary)
-    #expect(try send(&canary, .failed(ProbeFailure(kind))) == .failed(kind))
+    #expect(try send(&canary, .failed(PollFailure(kind))) == .failed(kind))
     #expect(canary.goodInRow == (kind == .local ? 1 : 0))
     #expect(canary.count(.failed(kind)) == 1)
     if kind == .local || kind == .tooLarge { #expect(canary.last?.isDefinite == false) }
@@ -110,7 +110,7 @@ import Testing
     while try send(&canary, after: 2) == .late { count += 1 }
     #expect((30...90).contains(count), "\(count)")
     // Without an end it never becomes usual that none comes.
-    for _ in 0..<1_000 { _ = try send(&canary, after: 10, .failed(ProbeFailure(.timeout))) }
+    for _ in 0..<1_000 { _ = try send(&canary, after: 10, .failed(PollFailure(.timeout))) }
     #expect(canary.limit(poolUsual: 0) == 10)
   }
 
@@ -357,7 +357,7 @@ import Testing
     #expect(stand.canary?.goodInRow == 0 && stand.canary?.usualSeconds == 0)
     #expect(stand.canary?.count(.good) == good)
     #expect(stand.bench.controller.pools[0].usualCanary == 0)
-    var begun: ProbeID?
+    var begun: PollID?
     stand.bench.run(seconds: 1.2) { request in
       begun = request.id
       return .hang
@@ -367,7 +367,7 @@ import Testing
     #expect(stand.canary == nil)
     let id = try #require(begun)
     let isKnown = stand.bench.controller.finished(
-      id, .failed(ProbeFailure(.cut)), now: stand.bench.now, wall: .zero)
+      id, .failed(PollFailure(.cut)), now: stand.bench.now, wall: .zero)
     #expect(!isKnown)
   }
 

@@ -101,7 +101,7 @@ private func successes(_ rig: borrowing Rig) -> UInt64 {
   rig.controller.endpoints[0]?.scrapes[0].statistics.successes ?? 0
 }
 
-private func failed(_ kind: ProbeFailure.Kind) -> (borrowing Rig) -> Bool {
+private func failed(_ kind: PollFailure.Kind) -> (borrowing Rig) -> Bool {
   { ($0.controller.endpoints[0]?.scrapes[0].statistics.failures(kind) ?? 0) >= 2 }
 }
 

@@ -132,7 +132,7 @@ import Testing
     #expect(bench.effective(0) == 1)
     let change = try #require(bench.controller.verdicts.last)
     #expect(change.new == .unhealthy)
-    #expect(change.failure == ProbeFailure(.status, "503: loading"))
+    #expect(change.failure == PollFailure(.status, "503: loading"))
     // We ran out of descriptors: nothing is known of the endpoint.
     bench.run(seconds: 5) { $0.kind == .health ? .failure(.local) : .usage(20) }
     #expect(bench.rows.compactMap { $0?.eligibility } == [.unhealthy, .ready])
@@ -192,7 +192,7 @@ import Testing
     bench.run(seconds: 5) { _ in .page(200, "# text\n") }
     bench.run(seconds: 5) { _ in .usage(20) }
     let scrape = try #require(bench.controller.endpoints[0]?.scrapes[0])
-    let counts = ProbeFailure.Kind.allCases.map(scrape.statistics.failures)
+    let counts = PollFailure.Kind.allCases.map(scrape.statistics.failures)
     #expect(counts.reduce(0, +) + scrape.statistics.successes == scrape.statistics.attempts)
     #expect(scrape.statistics.failures(.refused) >= 9)
     #expect(scrape.statistics.failures(.status) >= 4)
@@ -226,7 +226,7 @@ import Testing
 
   private static func anyAnswer(_ random: inout RandomSource) -> Answer {
     switch random.index(below: 8) {
-    case 0: .failure(ProbeFailure.Kind.allCases[random.index(below: 9)])
+    case 0: .failure(PollFailure.Kind.allCases[random.index(below: 9)])
     case 1: .hang
     case 2: .page(200, "{\"cpu_usage\": 1e999}")
     case 3: .page(random.index(below: 900) + 100, "oops")
@@ -258,7 +258,7 @@ import Testing
     var fleet = makeFleet(bases: [1], scrapes: [try .json])
     fleet.pools[0].weights.timeout = .seconds(20)
     var bench = Bench(fleet)
-    var sent: [ProbeRequest] = []
+    var sent: [PollRequest] = []
     bench.run(seconds: 1.5) { request in
       sent.append(request)
       return .hang
@@ -268,7 +268,7 @@ import Testing
     bench.controller.apply(fleet: fleet, now: bench.now)
     let page = Array("{\"cpu_usage\": 50}".utf8)
     page.withUnsafeBytes {
-      let outcome = ProbeOutcome.answered(status: 200, content: $0)
+      let outcome = PollOutcome.answered(status: 200, content: $0)
       let isFirstTaken = bench.controller.finished(id, outcome, now: bench.now, wall: .seconds(5))
       let isSecondTaken = bench.controller.finished(id, outcome, now: bench.now, wall: .zero)
       #expect(isFirstTaken && !isSecondTaken)
@@ -285,7 +285,7 @@ import Testing
     let id = try #require(bench.requests.last { $0.request.id.endpointIndex == 1 }).request.id
     bench.controller.apply(fleet: makeFleet(bases: [1], scrapes: [try .json]), now: bench.now)
     let isTaken = bench.controller.finished(
-      id, .failed(ProbeFailure(.cut)), now: bench.now, wall: .zero)
+      id, .failed(PollFailure(.cut)), now: bench.now, wall: .zero)
     #expect(!isTaken)
     bench.run(seconds: 0.1) { _ in .usage(10) }
     #expect(bench.rows[1] == nil)
@@ -317,7 +317,7 @@ import Testing
     var smallest = 10.0
     var largest = 0.0
     for serial in 1...1000 as ClosedRange<UInt64> {
-      var timer = ProbeTimer(interval: .seconds(1), now: .zero, &random)
+      var timer = PollTimer(interval: .seconds(1), now: .zero, &random)
       #expect(timer.dueAt >= .zero && timer.dueAt <= .seconds(1))
       timer.begin(serial: serial, timeout: .seconds(1), now: .seconds(5), &random)
       let gap = (timer.dueAt - .seconds(5)).seconds

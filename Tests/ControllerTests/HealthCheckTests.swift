@@ -114,7 +114,7 @@ private func judged(_ status: Int, _ content: String, _ policy: HealthPolicy) ->
 
   @Test func whatFailedBelowHTTPFailsAndAConnectionIsEnoughForTCP() {
     let policy = HealthPolicy()
-    let failure = ProbeFailure(.refused, "x")
+    let failure = PollFailure(.refused, "x")
     #expect(HealthCheck.failure(.failed(failure), policy) == failure)
     #expect(HealthCheck.failure(.connected, policy) == nil)
   }

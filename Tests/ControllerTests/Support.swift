@@ -93,7 +93,7 @@ func makeFleet(
 /// What an endpoint does with a probe.
 enum Answer {
   case page(Int, String)
-  case failure(ProbeFailure.Kind)
+  case failure(PollFailure.Kind)
   /// No end before the timeout.
   case hang
 
@@ -114,8 +114,8 @@ struct Bench {
   var rows: [WeightRow?] = []
   var tickCount = 0
   var publishCount = 0
-  var requests: [(at: Nanoseconds, request: ProbeRequest)] = []
-  private var hung: [(until: Nanoseconds, id: ProbeID)] = []
+  var requests: [(at: Nanoseconds, request: PollRequest)] = []
+  private var hung: [(until: Nanoseconds, id: PollID)] = []
 
   init(_ fleet: Fleet, seed: UInt64 = 1) {
     controller = Controller(
@@ -126,7 +126,7 @@ struct Bench {
 
   /// Turns of 100 ms. `answer` is asked for each probe; `observe` is called after each tick.
   mutating func run(
-    seconds: Double, answer: (ProbeRequest) -> Answer, observe: (Bench) -> Void = { _ in }
+    seconds: Double, answer: (PollRequest) -> Answer, observe: (Bench) -> Void = { _ in }
   ) {
     let end = now + .seconds(seconds)
     while now < end {
@@ -134,7 +134,7 @@ struct Bench {
       let over = hung.filter { $0.until <= now }
       hung.removeAll { $0.until <= now }
       for probe in over {
-        controller.finished(probe.id, .failed(ProbeFailure(.timeout)), now: now, wall: now)
+        controller.finished(probe.id, .failed(PollFailure(.timeout)), now: now, wall: now)
       }
       for request in controller.due(now: now) {
         requests.append((now, request))
@@ -149,11 +149,11 @@ struct Bench {
     }
   }
 
-  private mutating func finish(_ request: ProbeRequest, _ answer: Answer) {
+  private mutating func finish(_ request: PollRequest, _ answer: Answer) {
     switch answer {
     case .hang: hung.append((now + request.timeout, request.id))
     case .failure(let kind):
-      controller.finished(request.id, .failed(ProbeFailure(kind)), now: now, wall: now)
+      controller.finished(request.id, .failed(PollFailure(kind)), now: now, wall: now)
     case .page(let status, let text):
       Array(text.utf8).withUnsafeBytes {
         _ = controller.finished(

@@ -306,7 +306,7 @@ private struct Rig {
     }
     #expect(bench.rows.prefix(2).map { $0?.eligibility } == [.ready, .unhealthy])
     let failure = bench.controller.endpoints[1]?.health?.statistics.failure
-    #expect(failure == ProbeFailure(.notReady, "model `bert` version 2 is UNLOADING"))
+    #expect(failure == PollFailure(.notReady, "model `bert` version 2 is UNLOADING"))
   }
 
   @Test func aRestartOpensTheStartPeriodAgain() throws {

@@ -11,7 +11,7 @@ import Testing
   }
 
   private func statistics(_ records: [RequestRecord]) -> RaceStatistics {
-    RaceStatistics(records, from: .seconds(10), to: .seconds(20), patience: .seconds(30))
+    RaceStatistics(records, from: .seconds(10), to: .seconds(20), requestTimeout: .seconds(30))
   }
 
   @Test(arguments: [

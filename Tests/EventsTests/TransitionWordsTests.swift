@@ -22,7 +22,8 @@ import Testing
   @Test func anEjectionIsToldByAllThree() {
     var change = Self.change(.ready, .ejected)
     change.ejection = Ejection(
-      since: .zero, heardAt: .zero, reason: .refused, failures: 3, cooldownUntil: .seconds(9),
+      since: .zero, lastEvidenceAt: .zero, reason: .refused, failures: 3,
+      cooldownUntil: .seconds(9),
       trialFrom: .seconds(9))
     let ejected = Transition.endpoint(change)
     #expect(ejected.line?.message == "endpoint ejected" && ejected.line?.level == .warning)
@@ -78,7 +79,7 @@ import Testing
     let out = Transition.verdict(
       VerdictChange(
         pool: "text", endpoint: Self.endpoint, old: .ready, new: .unhealthy,
-        failure: ProbeFailure(.status, "503")))
+        failure: PollFailure(.status, "503")))
     #expect(out.line?.level == .warning && out.occurrence(at: .zero) == nil)
     #expect(
       Self.pairs(out) == [
@@ -92,7 +93,7 @@ import Testing
     let fails = Transition.scrape(
       ScrapeChange(
         pool: "text", address: Self.endpoint, path: "/metrics?token=sekret",
-        failure: ProbeFailure(.timeout, "late")))
+        failure: PollFailure(.timeout, "late")))
     #expect(!Self.pairs(fails).joined().contains("sekret"))
     #expect(fails.text?.contains("sekret") == false)
     #expect(fails.text?.hasSuffix("fails: timeout late") == true)

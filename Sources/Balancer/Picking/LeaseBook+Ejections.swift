@@ -14,7 +14,7 @@ extension LeaseBook {
     }
     store(.ejectedUntil, health.ejectedUntil.rawValue)
     store(.trialFrom, health.trialFrom.rawValue)
-    store(.ejectionHeardAt, health.heardAt.rawValue)
+    store(.ejectionEvidenceAt, health.lastEvidenceAt.rawValue)
     store(.ejectionReason, Int64(reason.rawValue))
     store(.ejectionFailures, Int64(max(health.failsInRow, health.refusals.count)))
     // Workers' clocks may differ by a turn: an ejection begins after the previous one is over.
@@ -96,6 +96,6 @@ extension LeaseBook {
     } else if ejection.trialFrom > now {
       picker.postponeTrial(position, until: ejection.trialFrom)
     }
-    picker.noteOthersNotice(position, at: ejection.heardAt)
+    picker.noteOthersNotice(position, at: ejection.lastEvidenceAt)
   }
 }

@@ -101,7 +101,7 @@ package struct PassiveHealth: Sendable {
   /// When the present ejection began.
   package private(set) var ejectedSince = Nanoseconds.zero
   /// The last time that a trial or a notice gave evidence about the ejected endpoint.
-  package private(set) var heardAt = Nanoseconds.zero
+  package private(set) var lastEvidenceAt = Nanoseconds.zero
   /// From this time on, a successful test connection to the endpoint ends the ejection.
   private(set) var forgetAt = Nanoseconds.distantFuture
   /// The reason of the present ejection; nil: not ejected.
@@ -174,7 +174,7 @@ package struct PassiveHealth: Sendable {
     // A request sent before the ejection is no trial, and only the canary shortens the cooldown.
     if hasCanary, now < ejectedUntil, let sentAt, sentAt < ejectedSince { return false }
     probesGood += 1
-    noteWord(at: now)
+    noteEvidence(at: now)
     guard probesGood >= probesNeeded else { return false }
     readmit(now: now)
     return true
@@ -248,7 +248,7 @@ package struct PassiveHealth: Sendable {
         if !hasCanary {
           trialFrom = isFree ? max(trialFrom, now + Self.idleCooldown) : ejectedUntil
         }
-        noteWord(at: now)
+        noteEvidence(at: now)
       }
       return false
     }
@@ -283,7 +283,7 @@ package struct PassiveHealth: Sendable {
     if isHalfOpen {
       probesGood = 0
       if !hasCanary { trialFrom = max(trialFrom, now + Self.idleCooldown) }
-      noteWord(at: now)
+      noteEvidence(at: now)
       guard now >= ejectedUntil else { return false }
     } else {
       let patience = max(Self.patience, isOverload ? 3 * context.fleetResponse : 0)
@@ -363,19 +363,19 @@ package struct PassiveHealth: Sendable {
     isHalfOpen = true
     probesGood = 0
     othersGood = 0
-    noteWord(at: now)
+    noteEvidence(at: now)
   }
 
   /// Notes evidence about the ejected endpoint.
-  private mutating func noteWord(at time: Nanoseconds) {
-    heardAt = max(heardAt, time)
+  private mutating func noteEvidence(at time: Nanoseconds) {
+    lastEvidenceAt = max(lastEvidenceAt, time)
     let silence = reason == .refused ? Self.refusedSilence : Self.silence
-    forgetAt = max(ejectedUntil, heardAt) + silence
+    forgetAt = max(ejectedUntil, lastEvidenceAt) + silence
   }
 
   /// Notes that another worker got evidence about the endpoint at that time.
   mutating func noteOthersNotice(at time: Nanoseconds) {
-    if isHalfOpen, time > heardAt { noteWord(at: time) }
+    if isHalfOpen, time > lastEvidenceAt { noteEvidence(at: time) }
   }
 
   /// Notes a report that the endpoint is back: if no request tries it, a test connection is made
@@ -400,7 +400,7 @@ package struct PassiveHealth: Sendable {
     guard isHalfOpen else { return }
     reason = .refused
     wasUnreachable = true
-    noteWord(at: now)
+    noteEvidence(at: now)
   }
 
   /// Adopts an ejection by another worker of this process, which began at `since` and allows free
@@ -444,7 +444,7 @@ package struct PassiveHealth: Sendable {
       guard isHalfOpen else { return }
       let cooldown = 2 * min(context.balancers, 8) * (0.5 + chance)
       ejectedUntil = max(ejectedUntil, now + min(.seconds(cooldown), context.policy.failTimeout))
-      noteWord(at: now)
+      noteEvidence(at: now)
     case .othersOutage:
       if !isHalfOpen { suspectedAt = now }
     case .stalled:
@@ -467,7 +467,7 @@ package struct PassiveHealth: Sendable {
         probesGood = 0
         isCleared = false
         ejectedUntil = max(ejectedUntil, now + context.policy.failTimeout)
-        noteWord(at: now)
+        noteEvidence(at: now)
         return
       }
       isCleared = true

@@ -19,7 +19,7 @@ struct Upstream {
   var isReused = false
   var isPersistent = false
   /// When the endpoint last sent something.
-  var heardAt = Nanoseconds.zero
+  var lastEvidenceAt = Nanoseconds.zero
   /// The number of exchanges carried, the present one included.
   var exchangeCount = 0
   /// As in `Downstream`.

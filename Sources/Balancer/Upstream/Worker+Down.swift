@@ -98,12 +98,12 @@ extension Worker where Loop: ~Copyable {
         exchanges[id].pointee.upstream != .none
       else { continue }
       let exchange = exchanges[id]
-      let heardAt = slab.upstream[exchange.pointee.upstream.connection.index].heardAt
+      let lastEvidenceAt = slab.upstream[exchange.pointee.upstream.connection.index].lastEvidenceAt
       // What the endpoint sent may still be on its way to a client that is slow.
       let isClients =
         exchange.pointee.isUpstreamPaused
         || exchange.pointee.hasResponse && untakenByteCount(clientStream(id)) > 0
-      let due = (isClients ? io.now : max(down.since[endpointIndex], heardAt)) + grace
+      let due = (isClients ? io.now : max(down.since[endpointIndex], lastEvidenceAt)) + grace
       if io.now < due {
         down.endsAt = min(down.endsAt, due)
       } else if slab.downstream[index].phase == .tunnel {

@@ -33,7 +33,7 @@ extension Worker where Loop: ~Copyable {
 
   mutating func upstreamReceived(_ id: EndpointConnectionID) {
     let state = slab.upstream + id.index
-    state.pointee.heardAt = io.now
+    state.pointee.lastEvidenceAt = io.now
     switch state.pointee.phase {
     // Nothing was asked, so nothing can be an answer.
     case .idle: endIdle(id)
@@ -283,7 +283,7 @@ extension Worker where Loop: ~Copyable {
     let exchangeID = state.pointee.exchange
     let exchange = exchanges[exchangeID]
     exchange.pointee.response.skip(count)
-    state.pointee.heardAt = io.now
+    state.pointee.lastEvidenceAt = io.now
     leases.notePiece(state.pointee.endpointIndex)
     noteContent(exchangeID)
     noteSent(exchangeID, head: 0, content: count)

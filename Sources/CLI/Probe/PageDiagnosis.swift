@@ -72,7 +72,7 @@ struct PageDiagnosis: Sendable, Equatable {
 
   private static let clueBytesMax = 16_384
 
-  private static func problem(_ failure: ProbeFailure) -> String {
+  private static func problem(_ failure: PollFailure) -> String {
     switch failure.kind {
     case .refused: "nobody listens there (connection refused)"
     case .unreachable: "there is no way to it (\(failure.detail))"
@@ -85,7 +85,7 @@ struct PageDiagnosis: Sendable, Equatable {
     }
   }
 
-  private static func hints(_ failure: ProbeFailure, _ firstBytes: [UInt8]) -> [String] {
+  private static func hints(_ failure: PollFailure, _ firstBytes: [UInt8]) -> [String] {
     switch failure.kind {
     case .refused:
       [

@@ -8,7 +8,7 @@ import Primitives
 struct PageFetch: Sendable, Equatable {
   enum Outcome: Sendable, Equatable {
     case answered(status: Int, content: [UInt8])
-    case failed(ProbeFailure)
+    case failed(PollFailure)
   }
   var path: String
   var sentAt: Nanoseconds
@@ -44,13 +44,13 @@ enum PageFetchDriver {
   /// Fetches a page from the first of the addresses that takes the connection. Requires: one at
   /// least. Blocks for the timeout at most, for each address. `userAgent` is like `steelyard/1.0`.
   static func fetch(
-    _ addresses: [SocketAddress], host: String, path: String, kind: ProbeRequest.Kind,
+    _ addresses: [SocketAddress], host: String, path: String, kind: PollRequest.Kind,
     timeout: Nanoseconds, userAgent: String
   ) -> PageFetch {
     var last: PageFetch?
     for (index, address) in addresses.enumerated() {
-      var request = ProbeRequest(
-        id: ProbeID(endpointIndex: 0, source: 0, serial: UInt64(index)), address: address,
+      var request = PollRequest(
+        id: PollID(endpointIndex: 0, source: 0, serial: UInt64(index)), address: address,
         path: path, kind: kind, timeout: timeout, contentBytesMax: pageBytesMax)
       request.host = host
       var clientRequest = request.clientRequest
@@ -65,7 +65,7 @@ enum PageFetchDriver {
       return fetch
     }
     return last
-      ?? PageFetch(path: path, .failed(ProbeFailure(.unreachable, "there is no address")))
+      ?? PageFetch(path: path, .failed(PollFailure(.unreachable, "there is no address")))
   }
 }
 
@@ -75,11 +75,11 @@ extension PageFetch {
     let outcome: Outcome
     switch reply.outcome {
     case .answered(let status, let location?, _, _):
-      outcome = .failed(ProbeFailure(status: status, pageIsAt: location))
+      outcome = .failed(PollFailure(status: status, pageIsAt: location))
     case .answered(let status, nil, let contentType, let content):
       outcome = .answered(status: status, content: content)
       type = contentType
-    case .failed(let failure): outcome = .failed(ProbeFailure(failure, isPage: true))
+    case .failed(let failure): outcome = .failed(PollFailure(failure, isPage: true))
     }
     self.init(
       path: reply.path, sentAt: reply.sentAt, duration: reply.duration, outcome,

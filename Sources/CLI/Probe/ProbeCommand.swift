@@ -21,7 +21,7 @@ enum ProbeCommand {
     _ session: inout ProbeSession, _ addresses: [SocketAddress]
   ) -> ExitCode {
     let (host, timeout) = (session.host, session.options.timeout)
-    func fetch(_ path: String, _ kind: ProbeRequest.Kind) -> PageFetch {
+    func fetch(_ path: String, _ kind: PollRequest.Kind) -> PageFetch {
       PageFetchDriver.fetch(
         addresses, host: host, path: path, kind: kind, timeout: timeout,
         userAgent: Version.userAgent)

@@ -7,9 +7,9 @@ import Primitives
 struct ProbeSession: Sendable {
   /// What the command is to do.
   enum Step: Sendable, Equatable {
-    case fetch(path: String, kind: ProbeRequest.Kind)
+    case fetch(path: String, kind: PollRequest.Kind)
     /// The same page again, so long after the first was sent.
-    case fetchAgain(path: String, kind: ProbeRequest.Kind, after: Nanoseconds)
+    case fetchAgain(path: String, kind: PollRequest.Kind, after: Nanoseconds)
     case report
   }
 
@@ -36,7 +36,7 @@ struct ProbeSession: Sendable {
     path = options.url.path ?? options.preset?.path ?? "/metrics"
   }
 
-  private var kind: ProbeRequest.Kind { options.preset?.format == .json ? .json : .prometheus }
+  private var kind: PollRequest.Kind { options.preset?.format == .json ? .json : .prometheus }
 
   var next: Step {
     guard first != nil else { return .fetch(path: path, kind: kind) }
@@ -91,7 +91,7 @@ struct ProbeSession: Sendable {
   /// Requires: `next` is `report`.
   var report: ProbeReport {
     guard let page = found, let content = page.page else {
-      let fetch = first ?? PageFetch(path: path, .failed(ProbeFailure(.local, "nothing was asked")))
+      let fetch = first ?? PageFetch(path: path, .failed(PollFailure(.local, "nothing was asked")))
       var report = ProbeReport(url: "http://\(host)\(fetch.path)", port: port, fetch: fetch)
       report.diagnosis = PageDiagnosis(fetch, error: error, port: port, followUps: followUps)
       return report

@@ -41,8 +41,8 @@ package struct Canary: Sendable {
   private static let quickShare = 0.5
   private static let lateShare = 0.02
 
-  package private(set) var timer: ProbeTimer
-  package private(set) var statistics = ProbeStatistics()
+  package private(set) var timer: PollTimer
+  package private(set) var statistics = PollStatistics()
   package private(set) var lateCount: UInt64 = 0
   package private(set) var goodInRow = 0
   package private(set) var lastGoodAt: Nanoseconds?
@@ -52,7 +52,7 @@ package struct Canary: Sendable {
   private(set) var isWanted = false
 
   init(now: Nanoseconds, _ random: inout RandomSource) {
-    timer = ProbeTimer(interval: Self.interval, now: now, &random)
+    timer = PollTimer(interval: Self.interval, now: now, &random)
     timer.hasten(to: now)
   }
 
@@ -65,7 +65,7 @@ package struct Canary: Sendable {
   }
 
   /// The schedule; nil: canaries are not wanted and none is in flight.
-  var scheduled: ProbeTimer? { isWanted || timer.attempt != nil ? timer : nil }
+  var scheduled: PollTimer? { isWanted || timer.attempt != nil ? timer : nil }
 
   /// How often the result occurred.
   package func count(_ result: CanaryResult) -> UInt64 {
@@ -110,14 +110,14 @@ package struct Canary: Sendable {
   }
 
   /// Ends the attempt with that serial; nil: it is not in flight.
-  mutating func end(serial: UInt64) -> ProbeTimer.Attempt? { timer.end(serial: serial) }
+  mutating func end(serial: UInt64) -> PollTimer.Attempt? { timer.end(serial: serial) }
 
   /// Accounts for a time in which the process was stopped.
   mutating func postpone(by pause: Nanoseconds) { timer.postpone(by: pause) }
 
   /// Takes the end of the attempt and returns its result.
   mutating func take(
-    _ outcome: ProbeOutcome, of attempt: ProbeTimer.Attempt, poolUsual: Double,
+    _ outcome: PollOutcome, of attempt: PollTimer.Attempt, poolUsual: Double,
     timeout: Nanoseconds, now: Nanoseconds, wall: Nanoseconds
   ) -> End {
     let seconds = (now - attempt.sentAt).seconds
@@ -153,7 +153,7 @@ package struct Canary: Sendable {
       lateCount += 1
       goodInRow = 0
     case .failed(let kind):
-      statistics.fail(ProbeFailure(kind, end.detail))
+      statistics.fail(PollFailure(kind, end.detail))
       // A local failure: the canary was not sent.
       if kind != .local { goodInRow = 0 }
     }

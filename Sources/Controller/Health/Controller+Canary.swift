@@ -5,7 +5,7 @@ import Fleet
 import Primitives
 
 extension Controller {
-  /// The source of canaries in `ProbeID`.
+  /// The source of canaries in `PollID`.
   static let canarySource = -2
   /// The most bytes read of an answer.
   static let canaryBytesMax = 1 << 20
@@ -31,7 +31,7 @@ extension Controller {
   }
 
   /// Begins a canary. Requires: the endpoint has a canary, and it is due.
-  mutating func beginCanary(_ id: ProbeID, pool index: Int, now: Nanoseconds) -> ProbeRequest {
+  mutating func beginCanary(_ id: PollID, pool index: Int, now: Nanoseconds) -> PollRequest {
     guard let endpoint = endpoints[id.endpointIndex]?.endpoint,
       let policy = fleet.pools[index].canary
     else { preconditionFailure("no canary is due where there is none") }
@@ -39,7 +39,7 @@ extension Controller {
       endpoints[id.endpointIndex]?.canary?.begin(
         serial: id.serial, timeout: policy.timeout, poolUsual: pools[index].usualCanary, now: now,
         &random) ?? policy.timeout
-    var request = ProbeRequest(
+    var request = PollRequest(
       id: id, address: endpoint.address, path: policy.path, kind: .canary, timeout: timeout,
       contentBytesMax: Self.canaryBytesMax)
     request.method = policy.method
@@ -50,9 +50,9 @@ extension Controller {
     return request
   }
 
-  /// Takes the end of a probe if it was a canary; returns false if it was none.
+  /// Takes the end of a poll if it was a canary; returns false if it was none.
   mutating func finishCanary(
-    _ id: ProbeID, _ outcome: ProbeOutcome, now: Nanoseconds, wall: Nanoseconds
+    _ id: PollID, _ outcome: PollOutcome, now: Nanoseconds, wall: Nanoseconds
   ) -> Bool {
     guard let index = endpoints[id.endpointIndex]?.pool, let policy = fleet.pools[index].canary,
       let attempt = endpoints[id.endpointIndex]?.canary?.end(serial: id.serial),

@@ -6,14 +6,14 @@ package import Fleet
 
 package enum HealthCheck {
   /// Why the endpoint is not well; nil where it is.
-  package static func failure(_ outcome: ProbeOutcome, _ policy: HealthPolicy) -> ProbeFailure? {
+  package static func failure(_ outcome: PollOutcome, _ policy: HealthPolicy) -> PollFailure? {
     switch outcome {
     case .failed(let failure): return failure
     case .connected: return nil
     case .answered(let status, let content):
       if let model = policy.model { return modelFailure(status, content, model) }
       guard policy.statuses.contains(status) else {
-        return ProbeFailure(.status, "\(status): \(Wording.snippet(content))")
+        return PollFailure(.status, "\(status): \(Wording.snippet(content))")
       }
       return policy.content.flatMap { contentFailure(content, $0) }
     }
@@ -28,26 +28,26 @@ package enum HealthCheck {
 
   private static func contentFailure(
     _ content: UnsafeRawBufferPointer, _ wanted: HealthPolicy.Content
-  ) -> ProbeFailure? {
+  ) -> PollFailure? {
     switch wanted {
     case .contains(let text):
       if contains(content, Array(text.utf8)) { return nil }
-      return ProbeFailure(.content, "no `\(text)` in: \(Wording.snippet(content))")
+      return PollFailure(.content, "no `\(text)` in: \(Wording.snippet(content))")
     case .json(let path, let equals):
       do throws(JSONLeaves.Malformed) {
         let found = try JSONLeaves.read(content).filter { $0.path == path }
         // A name that is there twice says nothing.
         guard let leaf = found.first, found.count == 1 else {
           let what = found.isEmpty ? "no value" : "several values"
-          return ProbeFailure(.content, "\(what) at `\(path)`: \(Wording.snippet(content))")
+          return PollFailure(.content, "\(what) at `\(path)`: \(Wording.snippet(content))")
         }
         if isEqual(leaf, equals) { return nil }
         let text = leaf.text.withCString { start in
           Wording.snippet(UnsafeRawBufferPointer(start: start, count: leaf.text.utf8.count))
         }
-        return ProbeFailure(.content, "`\(path)` is `\(text)`, not `\(equals)`")
+        return PollFailure(.content, "`\(path)` is `\(text)`, not `\(equals)`")
       } catch {
-        return ProbeFailure(.content, error.detail)
+        return PollFailure(.content, error.detail)
       }
     }
   }
@@ -78,22 +78,22 @@ package enum HealthCheck {
 
   private static func modelFailure(
     _ status: Int, _ content: UnsafeRawBufferPointer, _ model: HealthPolicy.Model
-  ) -> ProbeFailure? {
+  ) -> PollFailure? {
     // 404: "Could not find any versions of model …".
     if status == 404 {
-      return ProbeFailure(.notReady, "no model `\(model.name)`: \(Wording.snippet(content))")
+      return PollFailure(.notReady, "no model `\(model.name)`: \(Wording.snippet(content))")
     }
     guard status == 200 else {
-      return ProbeFailure(.status, "\(status): \(Wording.snippet(content))")
+      return PollFailure(.status, "\(status): \(Wording.snippet(content))")
     }
     let versions: [Version]
     do throws(JSONLeaves.Malformed) {
       versions = modelVersions(try JSONLeaves.read(content))
     } catch {
-      return ProbeFailure(.content, error.detail)
+      return PollFailure(.content, error.detail)
     }
     guard versions.contains(where: { $0.version != nil }) else {
-      return ProbeFailure(.content, "no model_version_status: \(Wording.snippet(content))")
+      return PollFailure(.content, "no model_version_status: \(Wording.snippet(content))")
     }
     let wanted = versions.filter { version in
       version.version != nil
@@ -101,8 +101,8 @@ package enum HealthCheck {
     }
     if wanted.contains(where: { $0.state == "AVAILABLE" && !$0.isTwice }) { return nil }
     let name = "model `\(model.name)`" + (model.version.map { " version \($0)" } ?? "")
-    guard let best = wanted.first else { return ProbeFailure(.notReady, "\(name) is not there") }
-    return ProbeFailure(.notReady, "\(name) is \(known(best.state))")
+    guard let best = wanted.first else { return PollFailure(.notReady, "\(name) is not there") }
+    return PollFailure(.notReady, "\(name) is \(known(best.state))")
   }
 
   /// Foreign text only where it is one of the known states.

@@ -250,8 +250,8 @@ package enum CapacityLaw {
     verdict.usualResponse = evidence.usualResponse(pool: pool.usualResponse)
     // With streams every piece counts, and so does the time without pieces.
     if evidence.inFlight > 0, pool.isResponseKnown, pool.piecesPerAnswer == nil {
-      let patience = 3 * verdict.usualResponse * (evidence.inFlight + 1)
-      verdict.stuckSeconds = max(0, evidence.outstandingSeconds - patience)
+      let expectedSeconds = 3 * verdict.usualResponse * (evidence.inFlight + 1)
+      verdict.stuckSeconds = max(0, evidence.outstandingSeconds - expectedSeconds)
       verdict.seconds += verdict.stuckSeconds
     }
     return verdict

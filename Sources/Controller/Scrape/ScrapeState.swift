@@ -4,8 +4,8 @@ package import Primitives
 
 package struct ScrapeState: Sendable {
   package let source: ScrapeSource
-  package internal(set) var timer: ProbeTimer
-  package private(set) var statistics = ProbeStatistics()
+  package internal(set) var timer: PollTimer
+  package private(set) var statistics = PollStatistics()
   /// The states of the source's signals, in the same order.
   package private(set) var signals: [SignalState]
   /// When the last successful scrape was sent.
@@ -24,7 +24,7 @@ package struct ScrapeState: Sendable {
     _ source: ScrapeSource, interval: Nanoseconds, now: Nanoseconds, _ random: inout RandomSource
   ) {
     self.source = source
-    timer = ProbeTimer(interval: interval, now: now, &random)
+    timer = PollTimer(interval: interval, now: now, &random)
     signals = source.signals.map { _ in SignalState() }
     hasRoles = source.signals.contains { $0.role != nil }
     reader = PageReader(source, windowMax: Freshness.expiryAge(interval: interval))
@@ -66,7 +66,7 @@ package struct ScrapeState: Sendable {
 
   /// Takes the end of an attempt.
   mutating func take(
-    _ outcome: ProbeOutcome, of attempt: ProbeTimer.Attempt, now: Nanoseconds, wall: Nanoseconds
+    _ outcome: PollOutcome, of attempt: PollTimer.Attempt, now: Nanoseconds, wall: Nanoseconds
   ) {
     statistics.lastDuration = now - attempt.sentAt
     var isTimeout = false
@@ -77,7 +77,7 @@ package struct ScrapeState: Sendable {
     case .connected: break
     case .answered(200, let content): read(content, sentAt: attempt.sentAt, wall: wall)
     case .answered(let status, let content):
-      statistics.fail(ProbeFailure(.status, "\(status): \(Wording.snippet(content))"))
+      statistics.fail(PollFailure(.status, "\(status): \(Wording.snippet(content))"))
     }
   }
 
@@ -97,7 +97,7 @@ package struct ScrapeState: Sendable {
       pageSentAt = sentAt
       statistics.succeed(wall: wall)
     } catch {
-      statistics.fail(ProbeFailure(.badPage, error.detail))
+      statistics.fail(PollFailure(.badPage, error.detail))
     }
   }
 }

@@ -64,7 +64,7 @@ struct WatchdogView {
   /// Why the endpoint should be taken out.
   var cause: StallCause?
   var event: Watchdog.Event?
-  /// Its probes have become due earlier.
+  /// Its polls have become due earlier.
   var hastens = false
 }
 
@@ -143,7 +143,7 @@ extension ScrapeState {
   }
 }
 
-extension HealthProbe {
+extension CheckState {
   /// For how many seconds a check has not been answered; infinite if the last one was not.
   fileprivate func silence(_ now: Nanoseconds) -> Double {
     if statistics.failure?.kind == .timeout { return .infinity }

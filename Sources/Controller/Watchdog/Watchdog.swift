@@ -87,7 +87,7 @@ package struct Watchdog: Sendable, Equatable {
   private var phaseAge = 0.0
   private var trialAge = 0.0
   private var pauses = 0
-  /// Whether it answered a probe since the stall began.
+  /// Whether it answered a poll since the stall began.
   private var isAlive = false
   /// Whether it made progress since the previous tick.
   private var isMoving = false
@@ -100,7 +100,7 @@ package struct Watchdog: Sendable, Equatable {
   /// Whether it has just recovered: answers that end now were delayed by the stall.
   package var isFreshlyBack: Bool { phase == .fine && pauses > 0 && phaseAge < Self.freshMax }
 
-  /// Whether a probe now would help: the endpoint has work, and a scrape was not answered.
+  /// Whether a poll now would help: the endpoint has work, and a scrape was not answered.
   package private(set) var isSuspicious = false
 
   // MARK: Ticks

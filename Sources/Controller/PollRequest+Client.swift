@@ -5,7 +5,7 @@ package import Fleet
 import HTTP
 import Primitives
 
-extension ProbeRequest {
+extension PollRequest {
   /// What is kept of the answer to a canary, to tell of it.
   private static let canaryKeptMax = 128
 
@@ -63,23 +63,23 @@ extension HTTP.Method {
   }
 }
 
-extension ProbeOutcome {
+extension PollOutcome {
   /// `isPage`: a scrape's, so that a redirect is a failure that says where the page is.
   package init(_ outcome: ClientOutcome, isPage: Bool) {
     switch outcome {
     case .answered(let answer):
       if isPage, let location = answer.location {
-        self = .failed(ProbeFailure(status: answer.status, pageIsAt: location))
+        self = .failed(PollFailure(status: answer.status, pageIsAt: location))
       } else {
         self = .answered(status: answer.status, content: answer.content)
       }
-    case .failed(let failure): self = .failed(ProbeFailure(failure, isPage: isPage))
+    case .failed(let failure): self = .failed(PollFailure(failure, isPage: isPage))
     case .connected: self = .connected
     }
   }
 }
 
-extension ProbeFailure {
+extension PollFailure {
   /// `isPage`: a scrape's, whose limit has a name.
   package init(_ failure: ClientFailure, isPage: Bool) {
     let kind: Kind =

@@ -1,13 +1,13 @@
-// When which probe has to be looked at: a binary heap by time. A timer that changes is put in
+// When which poll has to be looked at: a binary heap by time. A timer that changes is put in
 // again, and what is taken out is checked against the timer, so that old entries do no harm.
 import Primitives
 
-/// Looks at probes, the soonest first.
-struct ProbeSchedule: Sendable {
+/// Looks at polls, the soonest first.
+struct PollSchedule: Sendable {
   struct Entry: Sendable, HeapElement {
     let at: Nanoseconds
     let endpointIndex: Int32
-    /// As in `ProbeID`.
+    /// As in `PollID`.
     let source: Int32
 
     func isBefore(_ other: Entry) -> Bool { at < other.at }

@@ -1,7 +1,7 @@
 // Why a scrape, a health check or a canary failed: a kind with a finite label, a text for people.
 
-/// Why a probe failed.
-package struct ProbeFailure: Error, Sendable, Equatable {
+/// Why a poll failed.
+package struct PollFailure: Error, Sendable, Equatable {
   package enum Kind: UInt8, Sendable, CaseIterable {
     /// Nobody listens there.
     case refused

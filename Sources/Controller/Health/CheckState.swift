@@ -2,7 +2,7 @@
 import Fleet
 import Primitives
 
-package struct HealthProbe: Sendable {
+package struct CheckState: Sendable {
   /// Until the first check of an endpoint that waits for it.
   private static let firstSpreadMax = Nanoseconds.milliseconds(100)
   /// Between two checks of an endpoint that may be back any moment, where the pool's interval is
@@ -11,8 +11,8 @@ package struct HealthProbe: Sendable {
   /// For so long after it became unhealthy, or showed a sign of life.
   private static let eagerSpan = Nanoseconds.seconds(30)
 
-  package internal(set) var timer: ProbeTimer
-  package private(set) var statistics = ProbeStatistics()
+  package internal(set) var timer: PollTimer
+  package private(set) var statistics = PollStatistics()
   package private(set) var state: HealthState
   /// Failures in a row, start period or not; 0 after a success.
   package private(set) var failuresInRow = 0
@@ -21,7 +21,7 @@ package struct HealthProbe: Sendable {
 
   init(_ policy: HealthPolicy, now: Nanoseconds, _ random: inout RandomSource) {
     state = HealthState(policy, now: now)
-    timer = ProbeTimer(interval: policy.interval, now: now, &random)
+    timer = PollTimer(interval: policy.interval, now: now, &random)
     if !state.eligibility.takesNewExchanges {
       eagerUntil = now + Self.eagerSpan
       timer.hasten(to: now + .seconds(Self.firstSpreadMax.seconds * random.unit()))
@@ -37,7 +37,7 @@ package struct HealthProbe: Sendable {
 
   /// Takes the end of the attempt. What failed on our side says nothing of the endpoint.
   mutating func take(
-    _ outcome: ProbeOutcome, of attempt: ProbeTimer.Attempt, _ policy: HealthPolicy,
+    _ outcome: PollOutcome, of attempt: PollTimer.Attempt, _ policy: HealthPolicy,
     now: Nanoseconds, wall: Nanoseconds
   ) {
     statistics.lastDuration = now - attempt.sentAt

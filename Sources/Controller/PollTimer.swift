@@ -1,11 +1,11 @@
-// When one probe is due: every interval ± 10 %, the first one somewhere within the first interval,
-// so that no two probes keep step. Each probe has its own timer; a hung one holds up none but
+// When one poll is due: every interval ± 10 %, the first one somewhere within the first interval,
+// so that no two polls keep step. Each poll has its own timer; a hung one holds up none but
 // itself, and a lost outcome not even that.
 package import Primitives
 
-/// The schedule of one probe of one endpoint.
-package struct ProbeTimer: Sendable {
-  /// The probe that is under way.
+/// The schedule of one poll of one endpoint.
+package struct PollTimer: Sendable {
+  /// The poll that is under way.
   package struct Attempt: Sendable, Equatable {
     package let serial: UInt64
     package let sentAt: Nanoseconds
@@ -40,7 +40,7 @@ package struct ProbeTimer: Sendable {
 
   package func isLost(_ now: Nanoseconds) -> Bool { attempt.map { now >= $0.lostAt } ?? false }
 
-  /// A probe is sent now. Requires: none is under way.
+  /// A poll is sent now. Requires: none is under way.
   package mutating func begin(
     serial: UInt64, timeout: Nanoseconds, now: Nanoseconds, _ random: inout RandomSource
   ) {
@@ -51,7 +51,7 @@ package struct ProbeTimer: Sendable {
     dueAt = now + .seconds(interval.seconds * jitter)
   }
 
-  /// The probe is over; nil where that attempt is not under way.
+  /// The poll is over; nil where that attempt is not under way.
   package mutating func end(serial: UInt64) -> Attempt? {
     guard let ended = attempt, ended.serial == serial else { return nil }
     attempt = nil
@@ -66,12 +66,12 @@ package struct ProbeTimer: Sendable {
     attempt = attempt?.later(by: pause)
   }
 
-  /// A new interval, after a reload. A probe that is due sooner stays due then.
+  /// A new interval, after a reload. A poll that is due sooner stays due then.
   package mutating func setInterval(
     _ interval: Nanoseconds, now: Nanoseconds, _ random: inout RandomSource
   ) {
     guard interval != self.interval else { return }
     self.interval = interval
-    dueAt = min(dueAt, ProbeTimer(interval: interval, now: now, &random).dueAt)
+    dueAt = min(dueAt, PollTimer(interval: interval, now: now, &random).dueAt)
   }
 }

@@ -1,9 +1,9 @@
-// What a probe asks for, as plain data. Nothing here says how it is carried out.
+// The request of one poll (a scrape, a health check or a canary), as plain data.
 package import Fleet
 package import Primitives
 
 /// One request that is due.
-package struct ProbeRequest: Sendable, Equatable {
+package struct PollRequest: Sendable, Equatable {
   package enum Kind: Sendable, Equatable {
     case health, prometheus, json
     /// No request: a connection.
@@ -11,7 +11,7 @@ package struct ProbeRequest: Sendable, Equatable {
     /// The operator's request. Its answer's content is counted, and of it a beginning is kept.
     case canary
   }
-  package var id: ProbeID
+  package var id: PollID
   package var address: SocketAddress
   /// What the server is called in the request; nil: by its address.
   package var host: String?
@@ -34,7 +34,7 @@ package struct ProbeRequest: Sendable, Equatable {
   package var proxyHeader = ProxyHeader.none
 
   package init(
-    id: ProbeID, address: SocketAddress, path: String, kind: Kind, timeout: Nanoseconds,
+    id: PollID, address: SocketAddress, path: String, kind: Kind, timeout: Nanoseconds,
     contentBytesMax: Int
   ) {
     self.id = id

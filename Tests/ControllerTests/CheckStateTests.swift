@@ -6,7 +6,7 @@ import Testing
 
 @testable import Controller
 
-@Suite struct HealthProbeTests {
+@Suite struct CheckStateTests {
   /// Drives one probe whose endpoint answers well from `healsAt` on, in seconds. Gives the times of
   /// its checks, and when it was ready again.
   private static func run(
@@ -17,7 +17,7 @@ import Testing
     policy.interval = .seconds(interval)
     policy.timeout = .seconds(interval / 2)
     var random = RandomSource(seed: 3)
-    var probe = HealthProbe(policy, now: .zero, &random)
+    var probe = CheckState(policy, now: .zero, &random)
     var checks: [Double] = []
     var readyAt: Double?
     var serial: UInt64 = 0
@@ -35,10 +35,10 @@ import Testing
         probe.begin(serial: serial, timeout: policy.timeout, now: now, &random)
         let isWell = now.seconds < failsFrom || now.seconds >= healsAt
         if let attempt = probe.timer.end(serial: serial) {
-          let outcome: ProbeOutcome =
+          let outcome: PollOutcome =
             isWell
             ? .answered(status: 200, content: UnsafeRawBufferPointer(start: nil, count: 0))
-            : .failed(ProbeFailure(.refused, "no"))
+            : .failed(PollFailure(.refused, "no"))
           probe.take(outcome, of: attempt, policy, now: now, wall: now)
         }
         if probe.state.eligibility == .unhealthy { wasOut = true }

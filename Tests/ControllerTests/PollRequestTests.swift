@@ -6,23 +6,23 @@ import HTTP
 import Primitives
 import Testing
 
-@Suite struct ProbeRequestTests {
+@Suite struct PollRequestTests {
   private static func request(
-    _ path: String = "/metrics", _ kind: ProbeRequest.Kind = .prometheus
-  ) -> ProbeRequest {
-    ProbeRequest(
-      id: ProbeID(endpointIndex: 0, source: 0, serial: 1),
+    _ path: String = "/metrics", _ kind: PollRequest.Kind = .prometheus
+  ) -> PollRequest {
+    PollRequest(
+      id: PollID(endpointIndex: 0, source: 0, serial: 1),
       address: SocketAddress(bytes: [10, 0, 0, 1], port: 8000), path: path,
       kind: kind, timeout: .seconds(1), contentBytesMax: 20)
   }
 
-  private static func text(_ request: ProbeRequest) -> String {
+  private static func text(_ request: PollRequest) -> String {
     var exchange = ClientExchange()
     exchange.begin(request.clientRequest, userAgent: "steelyard/1")
     return String(decoding: exchange.requestBytes, as: UTF8.self)
   }
 
-  private static let kinds: [(ProbeRequest.Kind, String)] = [
+  private static let kinds: [(PollRequest.Kind, String)] = [
     (
       .prometheus, "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=1"
     ),
@@ -105,10 +105,10 @@ import Testing
 
   private struct Row: Sendable {
     var answer: String
-    var kind = ProbeRequest.Kind.prometheus
+    var kind = PollRequest.Kind.prometheus
     var needsContent = false
     /// nil: an answer.
-    var failure: ProbeFailure?
+    var failure: PollFailure?
   }
 
   private static let long = "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n"
@@ -117,19 +117,19 @@ import Testing
   private static let rows: [Row] = [
     Row(
       answer: long,
-      failure: ProbeFailure(.tooLarge, "more than 20 bytes, the limit of `page_bytes`")),
+      failure: PollFailure(.tooLarge, "more than 20 bytes, the limit of `page_bytes`")),
     // Of a check the status is all that matters, unless it needs the content.
     Row(answer: long, kind: .health, failure: nil),
     Row(
       answer: long, kind: .health, needsContent: true,
-      failure: ProbeFailure(.tooLarge, "more than 20 bytes")),
-    Row(answer: long, kind: .canary, failure: ProbeFailure(.tooLarge, "more than 20 bytes")),
+      failure: PollFailure(.tooLarge, "more than 20 bytes")),
+    Row(answer: long, kind: .canary, failure: PollFailure(.tooLarge, "more than 20 bytes")),
     Row(
       answer: away,
-      failure: ProbeFailure(
+      failure: PollFailure(
         .status, "302: the page is at https://x/m; `path` and `port` have to say so")),
     Row(answer: away, kind: .health, failure: nil),
-    Row(answer: "SSH-2.0-x\r\n", failure: ProbeFailure(.badHTTP, "bad_status_line")),
+    Row(answer: "SSH-2.0-x\r\n", failure: PollFailure(.badHTTP, "bad_status_line")),
   ]
 
   @Test(arguments: rows.indices) func failuresSayWhatIsToBeDone(row: Int) {
@@ -142,8 +142,8 @@ import Testing
     let isOver = Array(row.answer.utf8).withUnsafeBytes { exchange.receive($0, &parser) }
     #expect(isOver)
     let isPage = row.kind == .prometheus || row.kind == .json
-    let failure = exchange.withOutcome { outcome -> ProbeFailure? in
-      if case .failed(let failure) = ProbeOutcome(outcome, isPage: isPage) { failure } else { nil }
+    let failure = exchange.withOutcome { outcome -> PollFailure? in
+      if case .failed(let failure) = PollOutcome(outcome, isPage: isPage) { failure } else { nil }
     }
     #expect(failure == row.failure)
   }
@@ -155,15 +155,15 @@ import Testing
     let bytes = Array("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n".utf8) + [0x1F, 0x8B, 0x78]
     let isOver = bytes.withUnsafeBytes { exchange.receive($0, &parser) }
     #expect(isOver)
-    let failure = exchange.withOutcome { outcome -> ProbeFailure? in
-      if case .failed(let failure) = ProbeOutcome(outcome, isPage: true) { failure } else { nil }
+    let failure = exchange.withOutcome { outcome -> PollFailure? in
+      if case .failed(let failure) = PollOutcome(outcome, isPage: true) { failure } else { nil }
     }
-    #expect(failure == ProbeFailure(.badPage, "malformed gzip content"))
+    #expect(failure == PollFailure(.badPage, "malformed gzip content"))
   }
 
   @Test(arguments: ClientFailure.Kind.allCases)
   func theClientsFailuresHaveTheSameLabelHere(kind: ClientFailure.Kind) {
-    let label = ProbeFailure(ClientFailure(kind, ""), isPage: false).kind.label
+    let label = PollFailure(ClientFailure(kind, ""), isPage: false).kind.label
     switch kind {
     case .badContent: #expect(label == "bad_page")
     case .stopped: #expect(label == "local")

@@ -1,5 +1,5 @@
-// What `steelyard probe --strict` finds: whether every line of a page is valid, and the first that is
-// not. Scraping skips single lines that are not, so that a page with one bad line is still of use.
+// The check of `steelyard probe --strict`: whether all lines of a page are valid, and the first one
+// that is not. Scraping skips invalid lines, so that a page with one bad line is still of use.
 import Controller
 import Exposition
 

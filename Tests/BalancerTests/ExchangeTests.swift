@@ -48,14 +48,13 @@ import Testing
     exchange.pointee.minorVersion = 0
     exchange.pointee.isPersistent = false
     exchange.pointee.asksUpgrade = true
-    exchange.pointee.hasResponse = true
+    _ = exchange.pointee.machine.take(.asked)
+    _ = exchange.pointee.machine.take(.readerFellBehind)
     exchange.pointee.unwrapsChunks = true
     exchange.pointee.closesAfter = true
-    exchange.pointee.isUpstreamPaused = true
     exchange.pointee.isLogged = true
     exchange.pointee.isIdempotent = true
     exchange.pointee.isRepeat = true
-    exchange.pointee.tunnel.hasClientEnded = true
     exchange.pointee.retriesLeft = 2
     exchange.pointee.status = 500
     exchange.pointee.contentCount = 5
@@ -73,10 +72,10 @@ import Testing
     #expect(next.pointee.sender.hintPort == 0)
     #expect(next.pointee.method == .other && next.pointee.minorVersion == 1)
     #expect(next.pointee.isPersistent && !next.pointee.asksUpgrade)
-    #expect(!next.pointee.hasResponse && !next.pointee.unwrapsChunks)
-    #expect(!next.pointee.closesAfter && !next.pointee.isUpstreamPaused)
+    let machine = next.pointee.machine
+    #expect(machine == ExchangeMachine() && !next.pointee.unwrapsChunks)
     #expect(!next.pointee.isLogged && !next.pointee.isIdempotent && !next.pointee.isRepeat)
-    #expect(!next.pointee.tunnel.hasClientEnded && next.pointee.retriesLeft == 0)
+    #expect(!next.pointee.closesAfter && next.pointee.retriesLeft == 0)
     #expect(next.pointee.status == 0 && next.pointee.contentCount == 0)
     #expect(next.pointee.timers.isEmpty && next.pointee.tried.isEmpty)
     #expect(next.pointee.pickKey == PickKey() && next.pointee.kept.status == 0)

@@ -12,7 +12,6 @@ struct AdmissionState {
   private var queueIndex: Int32 = -1
   private var occupiedSlot: Int32 = -1
   private var levelIndex: Int8 = 0
-  var isWaiting = false
   /// It was let in once; it is counted once.
   var isAdmitted = false
   /// It holds one of the pool's places.

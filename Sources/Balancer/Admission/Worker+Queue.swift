@@ -61,7 +61,7 @@ extension Worker where Loop: ~Copyable {
       answerFailed(id, .queueFull)
       return
     }
-    state.pointee.admission.isWaiting = true
+    _ = state.pointee.machine.take(.queued)
     waiting.insert(
       id.index, line: queue, level: state.pointee.admission.level,
       arrivedAt: state.pointee.arrivedAt)
@@ -91,7 +91,7 @@ extension Worker where Loop: ~Copyable {
   mutating func stopWaiting(_ id: ExchangeID) {
     let state = exchanges[id]
     let queue = state.pointee.admission.queue
-    state.pointee.admission.isWaiting = false
+    _ = state.pointee.machine.take(.admitted)
     state.pointee.admittedAt = io.now
     waiting.remove(id.index)
     queues[queue].stopWaiting()
@@ -114,7 +114,7 @@ extension Worker where Loop: ~Copyable {
     let state = exchanges[id]
     let queue = state.pointee.admission.queue
     guard queue >= 0 else { return }
-    if state.pointee.admission.isWaiting {
+    if state.pointee.machine.phase == .queued {
       queues[queue].count(.canceled, worker: workerIndex)
       stopWaiting(id)
     }

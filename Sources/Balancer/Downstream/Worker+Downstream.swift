@@ -59,7 +59,7 @@ extension Worker where Loop: ~Copyable {
     case .exchange:
       if exchanges[exchangeID(id)].pointee.request.isComplete {
         holdPipelined(id, received)
-      } else if exchanges[exchangeID(id)].pointee.upload.isAwaited {
+      } else if exchanges[exchangeID(id)].pointee.machine.phase == .awaitingContent {
         contentReceived(exchangeID(id), received)
       } else {
         relayRequest(exchangeID(id), received)
@@ -168,14 +168,14 @@ extension Worker where Loop: ~Copyable {
     let relayed = state.pointee.request.relay(UnsafeMutableRawBufferPointer(mutating: bytes))
     state.pointee.contentCount += relayed.contentCount
     if state.pointee.contentCount > state.pointee.contentMax {
-      refuseContent(id, .contentTooLarge)
+      refuse(id, .contentTooLarge)
       return nil
     }
     if let error = relayed.error {
       let reason = LocalReason(error)
       reportRefusal(
-        id, error, state.pointee.hasResponse ? .cut : .answered(Int16(reason.status)))
-      refuseContent(id, reason)
+        id, error, state.pointee.machine.hasAnswer ? .cut : .answered(Int16(reason.status)))
+      refuse(id, reason)
       return nil
     }
     // A length can be read to its end and no further: what follows stays in the kernel.
@@ -186,11 +186,11 @@ extension Worker where Loop: ~Copyable {
     return relayed
   }
 
-  /// The request turned out wrong after its head was accepted.
-  mutating func refuseContent(_ id: ExchangeID, _ reason: LocalReason) {
+  /// Answers in the endpoint's place, or cuts an answer that has begun. The endpoint is not to blame.
+  mutating func refuse(_ id: ExchangeID, _ reason: LocalReason) {
     let state = exchanges[id]
     releaseAttempt(id, .abandoned)
-    if state.pointee.hasResponse {
+    if state.pointee.machine.hasAnswer {
       logEnd(id, reason.staticLabel, isCut: true)
       closeDownstream(clientID(id))
     } else {
@@ -256,15 +256,15 @@ extension Worker where Loop: ~Copyable {
       }
     case .exchange:
       let exchange = exchanges[exchangeID(id)]
-      guard exchange.pointee.isUpstreamPaused else { return }
-      exchange.pointee.isUpstreamPaused = false
+      guard exchange.pointee.machine.isReaderBehind else { return }
+      _ = exchange.pointee.machine.take(.readerCaughtUp)
       if var lease = exchange.pointee.lease.take() {
         leases.resume(&lease, now: io.now)
         exchange.pointee.lease = consume lease
       }
       io.setDeadline(id.connection, nil)
       setPaused(exchange.pointee.upstream, false)
-      guard exchange.pointee.hasResponse else {
+      guard exchange.pointee.machine.hasAnswer else {
         setUploadDeadlines(exchangeID(id))
         return
       }
@@ -279,7 +279,6 @@ extension Worker where Loop: ~Copyable {
     case .lingering, .closing:
       if io.unsentByteCount(id.connection) > 0 ? !takesBytes(id) : !goesOnLingering(id) { cut(id) }
     case .preface: refusePreface(id)
-    case .tunnel: cutTunnel(exchangeID(id))
     case .head:
       if io.unsentByteCount(id.connection) > 0 {
         if !takesBytes(id) { cut(id) }
@@ -291,17 +290,7 @@ extension Worker where Loop: ~Copyable {
       } else {
         closeDownstream(id)
       }
-    case .exchange:
-      if exchanges[exchangeID(id)].pointee.hasResponse
-        || exchanges[exchangeID(id)].pointee.isUpstreamPaused
-      {
-        // It does not read its response.
-        if takesBytes(id) { return }
-        io.resetOnClose(id.connection)
-        abortExchange(exchangeID(id), .abandoned, code: .canceled)
-      } else {
-        refuseContent(exchangeID(id), .contentTimeout)
-      }
+    case .exchange, .tunnel: handle(.clientTimedOut, of: exchangeID(id))
     }
   }
 
@@ -322,10 +311,8 @@ extension Worker where Loop: ~Copyable {
   /// endpoint is told at once and can stop generating.
   mutating func downstreamGone(_ id: ClientID, isCut: Bool) {
     let state = slab.downstream + id.index
-    if state.pointee.phase == .exchange {
-      abortExchange(exchangeID(id), outcomeOfLeaving(exchangeID(id)), code: .canceled)
-    } else if state.pointee.phase == .tunnel {
-      if isCut { cutTunnel(exchangeID(id)) } else { tunnelEnded(exchangeID(id), isClient: true) }
+    if state.pointee.exchange != .none {
+      handle(.clientEnded(isReset: isCut), of: exchangeID(id))
     } else if isCut || io.unsentByteCount(id.connection) == 0 || state.pointee.phase == .lingering {
       closeDownstream(id)
     } else {

@@ -34,8 +34,7 @@ extension Worker where Loop: ~Copyable {
     noteContent(exchangeID)
     cancelTimer(exchangeID, .end)
     state.pointee.phase = .tunnel
-    exchange.pointee.tunnel = TunnelEnds()
-    exchange.pointee.hasResponse = true
+    _ = exchange.pointee.machine.take(.tunnelBegan)
     exchange.pointee.status = head.status
     other.pointee.phase = .tunnel
     noteTunnel(exchangeID)
@@ -90,7 +89,8 @@ extension Worker where Loop: ~Copyable {
   private mutating func setTunnelDeadline(_ exchangeID: ExchangeID) {
     let exchange = exchanges[exchangeID]
     let timeouts = exchange.pointee.timeouts
-    let isHalf = exchange.pointee.tunnel.hasClientEnded || exchange.pointee.tunnel.hasEndpointEnded
+    let isHalf =
+      exchange.pointee.machine.hasClientEnded || exchange.pointee.machine.hasEndpointEnded
     io.setDeadline(
       clientID(exchangeID).connection,
       io.now + (isHalf ? min(timeouts.idle, timeouts.tunnel) : timeouts.tunnel))
@@ -128,10 +128,8 @@ extension Worker where Loop: ~Copyable {
   mutating func tunnelEnded(_ exchangeID: ExchangeID, isClient: Bool) {
     let exchange = exchanges[exchangeID]
     if isClient {
-      exchange.pointee.tunnel.hasClientEnded = true
       finish(exchange.pointee.upstream)
     } else {
-      exchange.pointee.tunnel.hasEndpointEnded = true
       finish(clientStream(exchangeID))
     }
     setTunnelDeadline(exchangeID)
@@ -140,7 +138,7 @@ extension Worker where Loop: ~Copyable {
 
   private mutating func endTunnelIfDone(_ exchangeID: ExchangeID) {
     let exchange = exchanges[exchangeID]
-    guard exchange.pointee.tunnel.hasClientEnded, exchange.pointee.tunnel.hasEndpointEnded,
+    guard exchange.pointee.machine.isTunnelDone,
       unsentByteCount(clientStream(exchangeID)) == 0,
       unsentByteCount(exchange.pointee.upstream) == 0
     else { return }

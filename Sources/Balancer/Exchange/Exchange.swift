@@ -9,12 +9,6 @@ import HTTP
 import IO
 import Primitives
 
-/// Which sides of a tunnel have ended.
-struct TunnelEnds {
-  var hasClientEnded = false
-  var hasEndpointEnded = false
-}
-
 /// The complete answer to a failed attempt, kept in case no later attempt gets a better one.
 struct KeptAnswer {
   var held = HeldBytes()
@@ -33,6 +27,8 @@ enum InterimSource: UInt8 {
 /// A running exchange.
 struct Exchange: ~Copyable {
   // Blank at the beginning of each exchange.
+  /// Where the exchange is.
+  var machine = ExchangeMachine()
   /// Where the request comes from.
   var client = ClientStream.none
   /// Where the running attempt's request is sent; `.none` between two attempts.
@@ -45,28 +41,22 @@ struct Exchange: ~Copyable {
   var isPersistent = true
   /// The client offered another protocol, and the offer was passed to the endpoint.
   var asksUpgrade = false
-  /// A final response head was passed on.
-  var hasResponse = false
   /// Content of the response came. Streaming servers send the head before they have any content.
   var hasContent = false
   /// The client speaks HTTP/1.0 and the response is chunked: only the content is passed on.
   var unwrapsChunks = false
   var closesAfter = false
-  var isUpstreamPaused = false
   /// The exchange has a record for the access log.
   var isLogged = false
   /// The request may be repeated, by its method or because its route says so.
   var isIdempotent = false
   /// The running attempt is a retry.
   var isRepeat = false
-  /// The exchange pauses before its next attempt at the endpoint that failed.
-  var isPausing = false
-  /// The number of such pauses so far.
+  /// The number of pauses before attempts so far.
   var pauseCount: Int8 = 0
   var interims = InterimSource.none
   /// Bytes of interim answers in this attempt.
   var interimByteCount: Int32 = 0
-  var tunnel = TunnelEnds()
   /// Why the running attempt is about to fail, if more is known than its local reason says.
   var failure: FailureReason?
   /// At most 7.

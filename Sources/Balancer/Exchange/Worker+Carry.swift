@@ -25,12 +25,14 @@ extension Worker where Loop: ~Copyable {
       let exchange = exchanges[id]
       exchange.pointee.pool = poolNow[old]
       guard let pool = poolNow[old] else {
-        if exchange.pointee.admission.isWaiting { answerStranded(id, before[old].refusals) }
+        if exchange.pointee.machine.phase == .queued { answerStranded(id, before[old].refusals) }
         continue
       }
       carryPositions(exchange, from: before[old].endpointIndexes, in: pool)
       // One whose content is waited for was not let in yet.
-      if slab.downstream[index].phase == .exchange, !exchange.pointee.upload.isAwaited {
+      if slab.downstream[index].phase == .exchange,
+        exchange.pointee.machine.phase != .awaitingContent
+      {
         carryAdmission(exchange, pool)
       }
     }
@@ -79,7 +81,7 @@ extension Worker where Loop: ~Copyable {
       exchange.pointee.admission.queue = plan.pools[pool].queue.index
       exchange.pointee.admission.isAdmitted = true
     }
-    guard !exchange.pointee.admission.isWaiting else { return }
+    guard exchange.pointee.machine.phase != .queued else { return }
     switch plan.pools[pool].queue.concurrency {
     case .unlimited: break
     case .total:

@@ -31,18 +31,15 @@ extension Worker where Loop: ~Copyable {
   mutating func exchangeTimer(_ loopIndex: Int) {
     let (index, timer) = ExchangeTimers.at(loopIndex)
     let id = exchanges.id(at: index)
+    exchanges[id].pointee.timers.remove(timer)
+    handle(timer == .wait ? .waitEnded : .timeEnded(isClientLate: isClientLate(id)), of: id)
+  }
+
+  /// Whether the client has not sent its request, and the endpoint has all that there is of it.
+  private mutating func isClientLate(_ id: ExchangeID) -> Bool {
     let state = exchanges[id]
-    state.pointee.timers.remove(timer)
-    if state.pointee.admission.isWaiting {
-      queueTimeout(id)
-    } else if timer == .end {
-      exchangeTimedOut(id)
-    } else if state.pointee.upload.isAwaited {
-      awaitTimeout(id)
-    } else {
-      assert(state.pointee.isPausing, "nothing is waited for")
-      endPause(id)
-    }
+    return state.pointee.upstream != .none && !state.pointee.request.isComplete
+      && unsentByteCount(state.pointee.upstream) == 0
   }
 
   /// Whose turn it is until the response begins: the endpoint's, to answer or to take what waits
@@ -51,7 +48,7 @@ extension Worker where Loop: ~Copyable {
     let state = exchanges[id]
     let upstream = state.pointee.upstream.connection
     let other = slab.upstream + upstream.index
-    guard other.pointee.phase == .head, !state.pointee.isUpstreamPaused else {
+    guard other.pointee.phase == .head, !state.pointee.machine.isReaderBehind else {
       state.pointee.pace.hold(now: io.now)
       return
     }
@@ -93,13 +90,15 @@ extension Worker where Loop: ~Copyable {
   }
 
   /// The endpoint did not begin its answer, or did not take the request.
-  mutating func answerTimedOut(_ id: EndpointConnectionID, of exchangeID: ExchangeID) {
-    if io.unsentByteCount(id.connection) == 0 {
-      attemptFailed(exchangeID, .firstByteTimeout, isUnsent: false)
-    } else if io.untakenByteCount(id.connection) < slab.upstream[id.index].untakenNoted {
-      setUploadDeadlines(exchangeID)
+  mutating func answerTimedOut(_ id: ExchangeID) {
+    let upstream = exchanges[id].pointee.upstream.connection
+    if io.unsentByteCount(upstream.connection) == 0 {
+      attemptFailed(id, .firstByteTimeout, isUnsent: false)
+    } else if io.untakenByteCount(upstream.connection) < slab.upstream[upstream.index].untakenNoted
+    {
+      setUploadDeadlines(id)
     } else {
-      attemptFailed(exchangeID, .sendTimeout, isUnsent: false)
+      attemptFailed(id, .sendTimeout, isUnsent: false)
     }
   }
 
@@ -113,24 +112,6 @@ extension Worker where Loop: ~Copyable {
       guard var lease = exchange.pointee.lease.take() else { continue }
       leases.postpone(&lease, by: pause)
       exchange.pointee.lease = consume lease
-    }
-  }
-
-  /// The exchange has taken all the time that it may.
-  mutating func exchangeTimedOut(_ id: ExchangeID) {
-    let state = exchanges[id]
-    let upstream = state.pointee.upstream.connection
-    // An endpoint is not to be blamed for a client that is slow to send or to read.
-    let isClients =
-      state.pointee.isUpstreamPaused || upstream == .none
-      || !state.pointee.request.isComplete && io.unsentByteCount(upstream.connection) == 0
-    if state.pointee.hasResponse {
-      abortExchange(id, isClients ? .abandoned : .failed(.timeout), code: .truncated)
-    } else if isClients {
-      releaseAttempt(id, .abandoned)
-      respond(id, .exchangeTimeout)
-    } else {
-      attemptFailed(id, .exchangeTimeout, isUnsent: false)
     }
   }
 }

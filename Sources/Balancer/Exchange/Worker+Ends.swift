@@ -15,6 +15,7 @@ extension Worker where Loop: ~Copyable {
       closeUpstream(state.pointee.upstream.connection)
       state.pointee.upstream = .none
     }
+    _ = state.pointee.machine.take(.attemptEnded)
     endLease(id, outcome)
   }
 
@@ -66,7 +67,7 @@ extension Worker where Loop: ~Copyable {
   /// three mean response times.
   mutating func outcomeOfLeaving(_ id: ExchangeID) -> AttemptOutcome {
     let state = exchanges[id]
-    guard !state.pointee.hasResponse, !state.pointee.isUpstreamPaused,
+    guard !state.pointee.machine.hasAnswer, !state.pointee.machine.isReaderBehind,
       state.pointee.request.isComplete,
       let endpointIndex = state.pointee.lease?.endpointIndex,
       let startedAt = state.pointee.lease?.startedAt
@@ -122,7 +123,7 @@ extension Worker where Loop: ~Copyable {
     // While it waits in the queue its content is not read.
     let departure = PoolTraffic.Departure(
       hasContent: state.pointee.hasContent,
-      canBlame: state.pointee.request.isComplete || state.pointee.admission.isWaiting,
+      canBlame: state.pointee.request.isComplete || state.pointee.machine.phase == .queued,
       waited: io.now - state.pointee.startedAt, patience: traffic.patience)
     traffic.count(departure, worker: workerIndex)
   }
@@ -169,10 +170,13 @@ extension Worker where Loop: ~Copyable {
   mutating func closeExchange(_ id: ExchangeID) {
     let exchange = exchanges[id]
     dropReplay(id)
-    stopPausing(id)
     leaveAdmission(id)
     giveAllowance(id)
-    if exchange.pointee.upload.isAwaited { awaitedCount -= 1 }
+    switch exchange.pointee.machine.end() {
+    case .awaitingContent: awaitedCount -= 1
+    case .pausing: pausingCount -= 1
+    default: break
+    }
     if !exchange.pointee.timers.isEmpty {
       cancelTimer(id, .end)
       cancelTimer(id, .wait)

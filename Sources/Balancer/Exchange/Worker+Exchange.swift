@@ -159,6 +159,7 @@ extension Worker where Loop: ~Copyable {
     let endpointIndex = plan.pools[pool].endpointIndexes[position]
     state.pointee.lease = leases.take(
       endpointIndex, now: io.now, contentBytes: contentByteCount(id))
+    _ = state.pointee.machine.take(.asked)
     if state.pointee.isRepeat { leases.countRepeat(endpointIndex, isBeginning: true) }
     noteAttempt(id, endpointIndex: endpointIndex)
     if plan.pools[pool].proxyHeader == .none, sendOnKept(id, endpointIndex) { return }
@@ -246,7 +247,6 @@ extension Worker where Loop: ~Copyable {
     let state = exchanges[id]
     let other = slab.upstream + upstream.index
     state.pointee.upstream = EndpointStream(upstream)
-    state.pointee.isUpstreamPaused = false
     state.pointee.sentAt = io.now
     other.pointee.exchange = id
     other.pointee.endpointIndex = endpointIndex

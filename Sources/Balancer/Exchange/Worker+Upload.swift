@@ -14,8 +14,6 @@ struct UploadState {
   private var allowanceIndex: Int32 = -1
   /// The size from which on the endpoint is asked.
   var waitsFor: Int32 = 0
-  /// No endpoint was asked yet.
-  var isAwaited = false
   /// The content has no length: it is waited for a moment, then the allowance is asked.
   var mayGoEarly = false
 
@@ -48,7 +46,7 @@ extension Worker where Loop: ~Copyable {
       // The endpoint has no say in it now, and the client may wait for this.
       sendContinue(id)
     }
-    state.pointee.upload.isAwaited = true
+    _ = state.pointee.machine.take(.contentAwaited)
     awaitedCount += 1
     state.pointee.upload.mayGoEarly = state.pointee.request.remainingCount == nil
     reusable.append(clientID(id).index, .unfinished)
@@ -88,14 +86,14 @@ extension Worker where Loop: ~Copyable {
     } else if io.now < contentDeadline(id) {
       setAwaitDeadline(id)
     } else {
-      refuseContent(id, .contentTimeout)
+      refuse(id, .contentTimeout)
     }
   }
 
   /// The exchange goes on as one whose content is there.
   private mutating func endAwait(_ id: ExchangeID) {
     let state = exchanges[id]
-    state.pointee.upload.isAwaited = false
+    _ = state.pointee.machine.take(.contentCame)
     awaitedCount -= 1
     (state.pointee.arrivedAt, state.pointee.admittedAt) = (io.now, io.now)
     reusable.remove(clientID(id).index)

@@ -127,7 +127,7 @@ extension Worker where Loop: ~Copyable {
     state.pointee.isLogged = false
     let record = records[index]
     // Nothing was answered: the number that nginx gives to clients that went away.
-    let hasAnswer = state.pointee.hasResponse || !isCut
+    let hasAnswer = state.pointee.machine.hasAnswer || !isCut
     // What the client was never sent is not counted where the exchange was cut.
     let unsent = isCut ? unsentByteCount(clientStream(id)) : 0
     let sent = record.pointee.sentHeadCount + record.pointee.sentContentCount

@@ -41,27 +41,13 @@ extension Worker where Loop: ~Copyable {
       return
     }
     let pause = RetryPause.length(after: Int(state.pointee.pauseCount), chance: random.unit())
-    state.pointee.isPausing = true
+    _ = state.pointee.machine.take(.pauseBegan)
     state.pointee.pauseCount += 1
     pausingCount += 1
     renewRequestID(id)
     setWaitTimer(id, io.now + pause)
     // There is nobody yet to take the rest of the request.
     if !state.pointee.request.isComplete { setPaused(clientStream(id), true) }
-  }
-
-  /// The pause before an attempt is over.
-  mutating func endPause(_ id: ExchangeID) {
-    stopPausing(id)
-    attempt(id)
-  }
-
-  /// Nothing happens where the exchange does not pause.
-  mutating func stopPausing(_ id: ExchangeID) {
-    let state = exchanges[id]
-    guard state.pointee.isPausing else { return }
-    state.pointee.isPausing = false
-    pausingCount -= 1
   }
 
   /// What the failure is to the retry rules; nil where it is never a reason to repeat.

@@ -73,7 +73,7 @@ extension Worker where Loop: ~Copyable {
   private mutating func repeatElsewhere(_ id: ExchangeID, _ endpointIndex: Int) {
     let state = exchanges[id]
     let upstream = state.pointee.upstream.connection
-    guard !state.pointee.hasResponse, upstream != .none, let pool = state.pointee.pool,
+    guard !state.pointee.machine.hasAnswer, upstream != .none, let pool = state.pointee.pool,
       state.pointee.retriesLeft > 0, isKept(id)
     else { return }
     let isUnsent = slab.upstream[upstream.index].phase == .connecting
@@ -101,14 +101,14 @@ extension Worker where Loop: ~Copyable {
       let lastEvidenceAt = slab.upstream[exchange.pointee.upstream.connection.index].lastEvidenceAt
       // What the endpoint sent may still be on its way to a client that is slow.
       let isClients =
-        exchange.pointee.isUpstreamPaused
-        || exchange.pointee.hasResponse && untakenByteCount(clientStream(id)) > 0
+        exchange.pointee.machine.isReaderBehind
+        || exchange.pointee.machine.hasAnswer && untakenByteCount(clientStream(id)) > 0
       let due = (isClients ? io.now : max(down.since[endpointIndex], lastEvidenceAt)) + grace
       if io.now < due {
         down.endsAt = min(down.endsAt, due)
       } else if slab.downstream[index].phase == .tunnel {
         cutTunnel(id)
-      } else if exchange.pointee.hasResponse {
+      } else if exchange.pointee.machine.hasAnswer {
         abortExchange(id, .failed(.timeout), code: .truncated)
       } else {
         let upstream = exchange.pointee.upstream.connection.index

@@ -109,22 +109,24 @@ extension Worker where Loop: ~Copyable {
   /// its: the request is sent once more, on a new connection to the same endpoint, where that is
   /// safe (RFC 9112 §9.3.1). It is where it may be repeated, and where no byte of it was taken:
   /// with its end the endpoint's kernel acknowledges all that it has received until then.
-  mutating func staleEnded(_ id: EndpointConnectionID, isEOF: Bool) {
+  mutating func staleEnded(_ exchangeID: ExchangeID, isEOF: Bool) {
+    let exchange = exchanges[exchangeID]
+    let id = exchange.pointee.upstream.connection
     let state = slab.upstream[id.index]
-    let exchange = exchanges[state.exchange]
     idle.noteEnd(state, now: io.now)
     let isUntaken = isUntaken(id, isEnded: isEOF)
-    guard isKept(state.exchange), isUntaken || exchange.pointee.isIdempotent else {
-      attemptFailed(state.exchange, .connectFailed, isUnsent: false, isStale: true)
+    guard isKept(exchangeID), isUntaken || exchange.pointee.isIdempotent else {
+      attemptFailed(exchangeID, .connectFailed, isUnsent: false, isStale: true)
       return
     }
-    if !isUntaken { renewRequestID(state.exchange) }
+    if !isUntaken { renewRequestID(exchangeID) }
     exchange.pointee.failure = nil
     exchange.pointee.upstream = .none
+    _ = exchange.pointee.machine.take(.asked)
     closeUpstream(id)
     context.metrics.resilience.count(
       worker: workerIndex, endpointIndex: state.endpointIndex, RetryCause.stale)
-    connectAndSend(state.exchange, state.endpointIndex)
+    connectAndSend(exchangeID, state.endpointIndex)
   }
 
   /// Whether no byte of the request was acknowledged when the endpoint ended the connection.

@@ -42,7 +42,7 @@ extension Worker where Loop: ~Copyable {
     case .connecting, .head: receiveHead(id)
     case .content:
       let exchangeID = state.pointee.exchange
-      if !exchanges[exchangeID].pointee.isUpstreamPaused {
+      if !exchanges[exchangeID].pointee.machine.isReaderBehind {
         io.setDeadline(id.connection, io.now + exchanges[exchangeID].pointee.timeouts.idle)
       }
       relayResponse(id, exchangeID, UnsafeRawBufferPointer(io.received))
@@ -147,7 +147,7 @@ extension Worker where Loop: ~Copyable {
       answerRefused(exchangeID, .headTooLarge)
       return
     }
-    exchange.pointee.hasResponse = true
+    _ = exchange.pointee.machine.take(.answerBegan)
     noteFirstByte(exchangeID)
     let timeout = exchange.pointee.timeouts.idle
     io.setDeadline(id.connection, io.now + timeout)
@@ -266,7 +266,7 @@ extension Worker where Loop: ~Copyable {
   /// The client is slower than the endpoint: no more is read until it has caught up.
   private mutating func awaitReader(_ exchangeID: ExchangeID, of id: EndpointConnectionID) {
     let exchange = exchanges[exchangeID]
-    exchange.pointee.isUpstreamPaused = true
+    _ = exchange.pointee.machine.take(.readerFellBehind)
     if var lease = exchange.pointee.lease.take() {
       leases.hold(&lease, now: io.now)
       exchange.pointee.lease = consume lease
@@ -296,8 +296,6 @@ extension Worker where Loop: ~Copyable {
   /// The connection ended (`errno` nil) or failed.
   mutating func upstreamGone(_ id: EndpointConnectionID, errno: Int?) {
     let state = slab.upstream[id.index]
-    let isEOF = errno == nil
-    let hasBegun = state.input.block != nil
     switch state.phase {
     case .idle: endIdle(id)
     case .trial: endConnectionTrial(id, isConnected: false)
@@ -305,31 +303,21 @@ extension Worker where Loop: ~Copyable {
       let isRefused = IOError("connect", errno ?? 0).isRefused
       exchanges[state.exchange].pointee.failure =
         .connection(isRefused ? .refused : .unreachable)
-      attemptFailed(state.exchange, .connectFailed, isUnsent: true)
-    case .head:
-      let failure: ConnectionFailure =
-        hasBegun
-        ? (isEOF ? .closedInHead : .resetInHead) : (isEOF ? .closedBeforeHead : .resetBeforeHead)
-      exchanges[state.exchange].pointee.failure = .connection(failure)
-      if isStale(id) {
-        staleEnded(id, isEOF: isEOF)
-      } else {
-        attemptFailed(state.exchange, .connectFailed, isUnsent: false)
-      }
-    case .tunnel:
-      if isEOF {
-        tunnelEnded(state.exchange, isClient: false)
-      } else {
-        cutTunnel(state.exchange)
-      }
-    case .content:
+      handle(.connectFailed, of: state.exchange)
+    case .head, .content, .tunnel:
+      let isAsked = state.phase == .head
       let exchange = exchanges[state.exchange]
-      if isEOF, exchange.pointee.response.isUntilClose {
-        exchangeCompleted(state.exchange, upstreamIsClean: false)
-      } else {
-        reportCut(state.exchange, .connection(isEOF ? .closedInContent : .resetInContent))
-        abortExchange(state.exchange, .failed(.truncated), code: .truncated)
+      let isReset = errno != nil
+      if isAsked {
+        exchange.pointee.failure = .connection(
+          state.input.block != nil
+            ? (isReset ? .resetInHead : .closedInHead)
+            : (isReset ? .resetBeforeHead : .closedBeforeHead))
       }
+      let isWhole = state.phase == .content && !isReset && exchange.pointee.response.isUntilClose
+      handle(
+        .endpointEnded(isReset: isReset, isStale: isAsked && isStale(id), isWholeAnswer: isWhole),
+        of: state.exchange)
     }
   }
 
@@ -338,12 +326,8 @@ extension Worker where Loop: ~Copyable {
     switch state.phase {
     case .idle: closeIdle(id)
     case .trial: endConnectionTrial(id, isConnected: false)
-    case .connecting: attemptFailed(state.exchange, .connectTimeout, isUnsent: true)
-    case .head: answerTimedOut(id, of: state.exchange)
-    case .tunnel: cutTunnel(state.exchange)
-    case .content:
-      reportCut(state.exchange, .connection(.contentTimeout))
-      abortExchange(state.exchange, .failed(.timeout), code: .truncated)
+    case .connecting: handle(.connectTimedOut, of: state.exchange)
+    case .head, .content, .tunnel: handle(.endpointTimedOut, of: state.exchange)
     }
   }
 }

@@ -69,7 +69,7 @@ final class SimulatedProxy {
   /// Runs until every client is done and the worker has ended, and checks what is left.
   func run() throws {
     var map = EndpointIndexMap(for: fleet)
-    try map.assign(&fleet) { _ in false }
+    _ = map.assign(&fleet) { _ in false }
     let limits = fleet.limits
     evidence = EvidenceBoard(workerCount: 1, endpointLimit: map.count)
     let control = WorkerControl(workerCount: 1)

@@ -44,9 +44,10 @@ test: ## all tests: swift test, then end to end with real nginx and Prometheus
 	@$(PYTEST) -m alone Tests/EndToEnd $(PYTEST_ARGS)
 	@echo; echo "swift test: $$(grep -E 'Test run with [0-9]+ test' $(BUILD)/swift-test.log | tail -n 1)"
 
-test-long: ## end-to-end tests that take minutes each
+test-long: ## end-to-end tests that take minutes each, and 20 000 simulated runs of the proxy core
 	@scripts/setup test
-	@swift build $(CHECKED_ARGS) -j $(JOBS) --product steelyard
+	@swift build $(CHECKED_ARGS) -j $(JOBS) --build-tests
+	@STEELYARD_SIMULATION_RUNS=20000 swift test $(CHECKED_ARGS) --skip-build --filter RandomProxy
 	@$(RELEASE)
 	@$(PYTEST) --long -m long Tests/EndToEnd $(PYTEST_ARGS)
 

@@ -186,7 +186,8 @@ extension Worker where Loop: ~Copyable {
     return relayed
   }
 
-  /// Answers in the endpoint's place, or cuts an answer that has begun. The endpoint is not to blame.
+  /// Answers in the endpoint's place, or cuts an answer that has begun. The endpoint is not to
+  /// blame.
   mutating func refuse(_ id: ExchangeID, _ reason: LocalReason) {
     let state = exchanges[id]
     releaseAttempt(id, .abandoned)

@@ -1,5 +1,5 @@
-// What the admin server answers: the status page, metrics, health, and the API. Who may ask is
-// `AdminAccess`'s to decide; what is asked about is the subject's.
+// The answers of the admin server: the status page, metrics, health, and the API. `AdminAccess`
+// decides who may ask; the subject is the program.
 package import Controller
 package import Events
 import Fleet
@@ -9,40 +9,40 @@ package import Primitives
 package import Status
 import StatusPage
 
-/// What came of a reload: lines that say what changed, or why nothing did.
+/// The result of a reload: the changes, or why there are none.
 package typealias ReloadResult = Result<[String], Problem>
 
 extension ReloadResult {
-  /// Why nothing changed: the file's first error, where it has one; nil: it was taken.
+  /// Why nothing changed, such as the first error of the file; nil: the file was applied.
   package var refusal: String? {
     if case .failure(let problem) = self { problem.errors.first ?? problem.detail } else { nil }
   }
 }
 
-/// The program that is asked about and changed. Control thread only.
+/// The program that the API shows and changes. Control thread only.
 package protocol AdminSubject: AnyObject {
-  /// Of this moment.
+  /// The state now.
   var state: ProgramState { get }
   /// Why new requests should go elsewhere; nil: they need not.
   var unreadiness: String? { get }
-  /// What the status page shows now; nil: there is no reading yet.
+  /// The present status; nil: there is no reading yet.
   func statusSnapshot() -> StatusSnapshot?
-  /// Takes an order. Errors change nothing.
+  /// Carries out an order. If there is an error, nothing changes.
   func tune(_ order: TuningRequest, now: Nanoseconds) throws(TuningError)
-  /// Reads the configuration again. On an error nothing has changed.
+  /// Reads the configuration again. If there is an error, nothing changes.
   func reload(now: Nanoseconds) -> ReloadResult
 }
 
-/// The answers. Control thread only; never touches the loop.
+/// The API. Control thread only; it never uses the loop.
 package final class AdminAPI {
-  /// Who may do what.
+  /// The access rules.
   package var access: AdminAccess
   private var audit = AuditLog()
   private var metricsPages = MetricsPages()
 
   package init(access: AdminAccess) { self.access = access }
 
-  /// The answer to a request, with a line of the log where something was to be changed.
+  /// The answer to a request. A change, made or refused, is logged.
   package func answer(
     _ request: AdminRequest, _ subject: some AdminSubject, _ log: LogDriver, now: Nanoseconds
   ) -> AdminResponse {
@@ -60,7 +60,7 @@ package final class AdminAPI {
     }
   }
 
-  /// `entry` is set where something is to be changed, whatever comes of it.
+  /// `entry` is set if the request is for a change, whatever its result.
   private func answer(
     _ request: AdminRequest, _ subject: some AdminSubject, _ entry: inout AuditLog.Entry?,
     _ now: Nanoseconds
@@ -69,7 +69,7 @@ package final class AdminAPI {
     do throws(Problem) {
       resource = try AdminResource.find(request.path)
     } catch {
-      // Who may not read is not told what there is.
+      // A client without access does not learn which resources exist.
       _ = try access.check(request, needs: .read)
       throw error
     }
@@ -127,9 +127,9 @@ package final class AdminAPI {
     }
   }
 
-  /// What `admin.ready_unless_empty` says of the pools; nil where each has an endpoint that may
-  /// take requests. Where all are ejected requests are sent all the same, but hardly answered; the
-  /// ejections end without any, too.
+  /// The first pool of `admin.ready_unless_empty` without an endpoint that may take requests, as a
+  /// sentence; nil: there is none. A pool whose endpoints are all ejected counts as empty: requests
+  /// are still sent there, but hardly answered, and the ejections end without requests too.
   private func emptyPool(_ state: ProgramState) -> String? {
     let table = state.table
     for index in table.fleet.readyUnlessEmpty {
@@ -163,8 +163,8 @@ package final class AdminAPI {
     return AdminResponse(json: ChangeAnswer(result: "\(order.action.text): in force"))
   }
 
-  /// As JSON, which has every number, unless text is asked for, by `?format=text` or by Accept.
-  /// Text has the law's terms and all signals with `?detail=full`.
+  /// The explanation as JSON, with every number, unless text is asked for by `?format=text` or by
+  /// Accept. With `?detail=full` the text has the terms of the law and all signals.
   private func explanation(
     of pool: String, _ request: AdminRequest, _ state: ProgramState, _ now: Nanoseconds
   ) throws(Problem) -> AdminResponse {
@@ -215,7 +215,7 @@ package final class AdminAPI {
     return AdminResponse(contentType: "application/json", body: snapshot.json + [0x0A])
   }
 
-  /// The charts at once, then an event a second.
+  /// Begins a stream: the charts at once, then an event each second.
   private func beginStatusEvents(_ subject: some AdminSubject) -> AdminResponse {
     let state = subject.state
     var response = AdminResponse(

@@ -1,25 +1,25 @@
-// Who may do what at the admin address, decided from the request alone: tokens, and where there
-// are none, what keeps web pages out. Tokens are compared in constant time.
+// Access to the admin address, decided from the request alone: by tokens, or, if there are none, by
+// rules that keep web pages out. Tokens are compared in constant time.
 import HTTP
 package import Primitives
 
-/// The rules of one admin listener.
+/// The access rules of one admin listener.
 package struct AdminAccess: Sendable {
-  /// What a client showed that it may do.
+  /// The rights that a client has proved.
   package enum Scope: String, Sendable {
-    /// Nothing was asked for.
+    /// No token is needed.
     case open
     case read, write
   }
 
-  /// How changes may be made, for the status.
+  /// Who may make changes, as the status shows it.
   package enum Writing: String, Sendable {
     case open, token, none
   }
 
   package var readToken: Secret?
   package var writeToken: Secret?
-  /// Nobody but this machine's users gets here.
+  /// The listener is on a loopback address: only users of this machine reach it.
   package var isLoopback: Bool
 
   package init(readToken: Secret? = nil, writeToken: Secret? = nil, isLoopback: Bool = true) {
@@ -29,7 +29,7 @@ package struct AdminAccess: Sendable {
 
   private static let realm = #"Bearer realm="steelyard""#
 
-  /// How changes may be made.
+  /// Who may make changes.
   package var writing: Writing {
     if writeToken != nil { return .token }
     return isLoopback && readToken == nil ? .open : .none
@@ -44,7 +44,7 @@ package struct AdminAccess: Sendable {
     return isSame(readToken, other.readToken) && isSame(writeToken, other.writeToken)
   }
 
-  /// Lets a request in, and says with what.
+  /// Admits a request and returns the rights that it has. Errors: it is refused.
   package func check(
     _ request: AdminRequest, needs need: AdminResource.Need
   ) throws(Problem) -> Scope {
@@ -75,7 +75,7 @@ package struct AdminAccess: Sendable {
     }
   }
 
-  /// What the request's token allows; `.open` where it has none, or none is asked for.
+  /// The rights of the request's token; `.open` if it has none or none is needed.
   private func held(_ request: AdminRequest) throws(Problem) -> Scope {
     if readToken == nil, writeToken == nil { return .open }
     switch BearerCredentials(request.fields["authorization"]) {
@@ -83,7 +83,7 @@ package struct AdminAccess: Sendable {
     case .unusable:
       throw Self.unauthorized("Authorization must be `Bearer` and a token", error: "invalid_token")
     case .token(let bytes):
-      // Both are always compared, so that the time does not tell which one it was nearly.
+      // Both tokens are always compared, so that the time taken tells nothing about either.
       let isWrite = writeToken?.matches(bytes) ?? false
       let isRead = readToken?.matches(bytes) ?? false
       if isWrite { return .write }
@@ -92,8 +92,9 @@ package struct AdminAccess: Sendable {
     }
   }
 
-  /// A page of another site can let its own host name point at 127.0.0.1 and then read what it
-  /// gets; with such a name in Host, that is the only thing it could be.
+  /// A web page of another site can let its own host name point to 127.0.0.1 and then read the
+  /// answers (DNS rebinding). Its requests have that name in Host; so only addresses and known
+  /// names are accepted there.
   private func checkHost(_ request: AdminRequest) throws(Problem) {
     guard isLoopback, let host = request.fields["host"],
       !HostName.isAddressOrLocalhost(host)

@@ -1,25 +1,25 @@
-// The content of one answer that is sent piece by piece, compressed as it goes where the client
-// wants that: the loop's other connections have their turn between two pieces.
+// The content of one long answer, sent in pieces and, if the client accepts that, compressed on the
+// way. Other connections of the loop have their turn between two pieces.
 import HTTP
 
 final class AdminBody {
-  /// Content above this goes piece by piece; a piece takes so many bytes of it.
+  /// The size of a piece; larger content is sent in pieces.
   static let pieceByteCount = 128 << 10
-  /// Content up to this is not worth compressing.
+  /// The largest size that is not worth compressing.
   static let plainByteCount = 1_024
 
   private let content: [UInt8]
   private let gzip: GzipStream?
   private let isChunked: Bool
-  /// The connection ends with it.
+  /// The connection is closed after the content.
   let closes: Bool
   private var offset = 0
 
-  /// What the content holds in memory until it is sent.
+  /// The bytes of memory that the content holds until it is sent.
   var byteCount: Int { content.count }
   var isDone: Bool { offset == content.count }
 
-  /// `isChunked`: in the chunked coding, as its length is not known before its end.
+  /// `isChunked`: the chunked coding is used, because the length is not known in advance.
   init(_ content: [UInt8], gzip: GzipStream?, isChunked: Bool, closes: Bool) {
     self.content = content
     self.gzip = gzip
@@ -27,7 +27,8 @@ final class AdminBody {
     self.closes = closes
   }
 
-  /// The next bytes to send, which may be none before the last piece. Requires: it is not done.
+  /// The next bytes to send; there may be none before the last piece. Requires: the content is not
+  /// finished.
   func next() -> [UInt8] {
     let end = min(content.count, offset + Self.pieceByteCount)
     let isLast = end == content.count
@@ -51,7 +52,7 @@ final class AdminBody {
     return chunk
   }
 
-  /// All of a content at once, compressed; nil where there is no memory for it.
+  /// A whole content, compressed; nil: there is no memory for it.
   static func compressed(_ content: [UInt8]) -> [UInt8]? {
     guard let gzip = GzipStream() else { return nil }
     var result: [UInt8] = []

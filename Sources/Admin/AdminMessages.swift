@@ -1,4 +1,4 @@
-// What the admin server asks those who answer, and what it gets from them.
+// Requests to the admin server and its answers.
 package import HTTP
 import Primitives
 
@@ -12,32 +12,32 @@ package struct AdminRequest {
   package var method = Method.get
   /// The client's address.
   var client = ""
-  /// There is content, which is not read.
+  /// The request has content, which is not read.
   var hasContent = false
-  /// Without the query; not decoded.
+  /// The path without the query, not percent-decoded.
   package var path: String
-  /// What stands after `?`, or nothing.
+  /// The query: the text after `?`, or nothing.
   package var query = ""
-  /// Values by lower-case names of fields, several of one name joined by commas.
+  /// Values of fields by lower-case names; several values of one name are joined by commas.
   package var fields: [String: String] = [:]
 
   var isPost: Bool { method == .post }
 
-  /// A web page made the request.
+  /// Whether a web page made the request.
   var hasOrigin: Bool { fields["origin"] != nil }
 }
 
-/// What the admin server answers with.
+/// An answer of the admin server.
 package struct AdminResponse {
   var status = 200
   var contentType = "text/plain; charset=utf-8"
   /// Further fields; a Content-Security-Policy replaces the one that allows nothing.
   var fields: [(name: String, value: String)] = []
-  /// All of the content, or the beginning of a stream.
+  /// The whole content, or the first part of a stream.
   var body: [UInt8]
-  /// May be sent in the gzip coding.
+  /// The content may be sent in the gzip coding.
   private(set) var isCompressible = false
-  /// The connection stays and gets what is pushed.
+  /// The answer is a stream: the connection stays open and receives every pushed event.
   var isStream = false
 
   init(_ status: Int, _ text: String) {
@@ -52,7 +52,7 @@ package struct AdminResponse {
     fields = problem.fields.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
-  /// An answer of the API.
+  /// An answer of the API with JSON content.
   init(json value: some Encodable) {
     self.init(contentType: "application/json", body: AdminJSON.bytes(value))
   }
@@ -62,8 +62,8 @@ package struct AdminResponse {
     self.body = body
   }
 
-  /// The same, to be sent with gzip where the client likes that; `fields` are those of the request
-  /// that decide about it.
+  /// The same answer, sent with gzip if the client accepts that. `fields` are the request fields
+  /// that decide it.
   func compressible(varyingBy fields: String) -> AdminResponse {
     var response = self
     response.isCompressible = true

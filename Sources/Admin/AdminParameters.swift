@@ -1,12 +1,12 @@
-// The parameters of a query, and the orders that they complete: every value has a range, every
-// unknown name is refused.
+// The parameters of a query, and the orders that they make. Every value has a range, and unknown
+// names are refused.
 import Configuration
 package import Controller
 import Fleet
 import HTTP
 import Primitives
 
-/// `a=1&b=2`, each name once.
+/// The parameters of a query such as `a=1&b=2`. Each name may occur once.
 struct AdminParameters {
   private static let byteCountMax = 4_096
   private static let durationMax = Nanoseconds.seconds(31_536_000)
@@ -45,7 +45,7 @@ struct AdminParameters {
         "\(name) must be a number from \(Decimal.text(range.lowerBound)) to "
           + Decimal.text(range.upperBound) + (text.map { ", not \(Self.shown($0))" } ?? ""))
     }
-    // Not -0, which would be shown.
+    // -0 would be shown as such.
     return value == 0 ? 0 : value
   }
 
@@ -64,7 +64,7 @@ struct AdminParameters {
     }
   }
 
-  /// A client's text in an answer: not too much of it.
+  /// The beginning of a text of the client, for an answer.
   static func shown(_ text: String) -> String {
     text.count <= 60 ? text : text.prefix(60) + "…"
   }

@@ -1,4 +1,4 @@
-// The request of a head that was parsed: target, and the fields that answers depend on.
+// A request made from a parsed head: the target, and the fields that answers depend on.
 package import HTTP
 
 extension AdminRequest {

@@ -15,24 +15,25 @@ package enum AdminResource: Equatable {
   case metrics, health, readiness, discovery
   case openAPI, pools, status, statusEvents, reload
   case explain(pool: String)
-  /// Something to be changed: the verb is one of `poolVerbs` or `endpointVerbs`.
+  /// A change: the verb is one of `poolVerbs` or `endpointVerbs`.
   case pool(String, verb: String)
   case endpoint(String, pool: String, verb: String)
 
   /// Who may use a resource.
   package enum Need: CaseIterable {
-    /// Everybody.
+    /// Any client.
     case nothing
     case read, write
   }
 
-  /// What the paths of the API begin with.
+  /// The prefix of all paths of the API.
   package static let apiPrefix = "/api/v1/"
   private static let poolVerbs = ["freeze", "set", "reset"]
   private static let endpointVerbs = ["pin", "scale", "drain", "reset"]
   private static let pathBytesMax = 2_048
 
-  /// Requires: a path that begins with `/`, not decoded.
+  /// The resource that a path names; nil: there is none. Requires: the path begins with `/` and is
+  /// not decoded.
   package static func find(_ path: String) throws(Problem) -> AdminResource {
     guard path.utf8.count <= pathBytesMax else {
       throw Problem(414, "a path has at most \(pathBytesMax) bytes here")
@@ -58,7 +59,7 @@ package enum AdminResource: Equatable {
     }
   }
 
-  /// `parts` is what stands behind `/api/`.
+  /// `parts` is the rest of the path after `/api/`.
   private static func findAPI(_ parts: [String]) throws(Problem) -> AdminResource {
     guard parts[0] == "v1" else { throw unknown }
     switch parts.count {
@@ -81,7 +82,7 @@ package enum AdminResource: Equatable {
     Problem(404, "there is no such resource; \(apiPrefix)openapi.yaml describes those that are")
   }
 
-  /// The methods that it takes, as the Allow field says them.
+  /// The allowed methods, as in the field Allow.
   var methods: String {
     switch self {
     case .reload, .pool, .endpoint: "POST"
@@ -90,7 +91,7 @@ package enum AdminResource: Equatable {
     }
   }
 
-  /// Whether it takes the method.
+  /// Whether the resource allows the method.
   package func takes(_ method: Method) -> Bool {
     switch methods {
     case "POST": method == .post
@@ -99,10 +100,10 @@ package enum AdminResource: Equatable {
     }
   }
 
-  /// Who may use it.
+  /// The rights that the resource needs.
   package var need: Need {
     switch self {
-    // The page is the same for everybody: what it shows, it asks for.
+    // The page itself is public: it fetches its data with requests of its own.
     case .page, .health, .readiness: .nothing
     case .reload, .pool, .endpoint: .write
     default: .read

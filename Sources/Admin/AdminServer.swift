@@ -1,45 +1,47 @@
-// The admin listener: small requests without content answered from memory, on the control thread's
-// loop, and streams of events. Bounds: `connectionsMax` connections, a 16 KB head, ten seconds for
-// it, a minute between requests, 32 streams with 4 MB unsent each, 64 MB of long answers at once.
-// Invariant: one request of a connection is answered a turn, and none before its last answer went.
+// The admin listener: requests without content are answered from memory on the loop of the control
+// thread, and streams of events are kept open. Bounds: `connectionsMax` connections, a head of 16
+// KB within ten seconds, a minute between requests, 32 streams with 4 MB unsent each, 64 MB of long
+// answers at once. Invariant: in one turn a connection gets at most one answer, and none before its
+// last answer was sent.
 import HTTP
 package import IO
 package import Metrics
 import Primitives
 
-/// Admin connections. Control thread only; `answer` decides what a path says.
+/// The connections of the admin address. Control thread only; `answer` makes the answers.
 package struct AdminServer: ~Copyable {
-  /// Of the connections' events.
+  /// The tag of the events of its connections.
   package static let tag: UInt32 = 1
-  /// The loop's other connections are the probes': clients leave them theirs.
+  /// The most connections; the remaining ones of the loop are for polls.
   let connectionsMax: Int
   private static let headTimeout = Nanoseconds.seconds(10)
   private static let idleTimeout = Nanoseconds.seconds(60)
   private static let streamsMax = 32
-  /// A stream's client that leaves more than so many bytes unread is let go.
+  /// The most unread bytes of a stream; its client is disconnected if there are more.
   private static let unsentMax = 4 << 20
-  /// What long answers on their way may hold together.
+  /// The most bytes that all unfinished long answers may hold.
   private static let bodiesMax = 64 << 20
 
   private var parser = HeadParser(takesTrace: true)
-  /// What came of the next head, by connection.
+  /// The bytes received of the next head, by connection.
   private var inputs: [ConnectionID: [UInt8]] = [:]
-  /// Connections that are closed once their answer is gone.
+  /// Connections that are closed when their answer was sent.
   private var ending: Set<ConnectionID> = []
-  /// Connections that get what is pushed.
+  /// Connections that are streams.
   private var streams: Set<ConnectionID> = []
-  /// Long answers on their way; their connections read nothing meanwhile.
+  /// Long answers that are not sent completely; their connections do not read meanwhile.
   private var bodies: [ConnectionID: AdminBody] = [:]
-  /// Connections with another request, which waits for its turn; they read nothing meanwhile.
+  /// Connections with a further request, which is answered in the next turn; they do not read
+  /// meanwhile.
   private var waiting: Set<ConnectionID> = []
-  /// Who the connections came from, and when they last did anything.
+  /// The clients of the connections, and the times of their last activity.
   private var clients: [ConnectionID: Client] = [:]
   private var useCount: UInt64 = 0
   private let counts: AdminCounts
 
   private struct Client {
     let name: String
-    /// In the order of use.
+    /// The number of its last use; a larger number is a later use.
     var lastUse: UInt64
   }
 
@@ -48,14 +50,14 @@ package struct AdminServer: ~Copyable {
     self.connectionsMax = connectionsMax
   }
 
-  /// Whether the next turn must not wait: a long answer, or another one, could go on.
+  /// Whether the next turn must not wait: a long answer can go on, or a request can be answered.
   package func hasWork(_ io: borrowing IOLoop) -> Bool {
     bodies.keys.contains { io.unsentByteCount($0) < AdminBody.pieceByteCount }
       || waiting.contains { io.unsentByteCount($0) == 0 }
   }
 
-  /// Sends a piece of each long answer whose client takes it, and answers requests that wait. Call
-  /// once a turn, after its events.
+  /// Sends a piece of each long answer whose client can take it, and answers waiting requests. To
+  /// be called once a turn, after its events.
   package mutating func work(_ io: inout IOLoop, answer: (AdminRequest) -> AdminResponse) {
     for (id, body) in bodies where io.unsentByteCount(id) < AdminBody.pieceByteCount {
       if io.hasFailed(id) {
@@ -84,10 +86,10 @@ package struct AdminServer: ~Copyable {
     }
   }
 
-  /// Whether anybody would get what is pushed.
+  /// Whether there is any stream.
   package var hasStreams: Bool { !streams.isEmpty }
 
-  /// Sends `bytes` to every stream; a client that does not read is let go.
+  /// Sends `bytes` to every stream. A client that does not read is disconnected.
   package mutating func push(_ bytes: [UInt8], _ io: inout IOLoop) {
     for id in streams {
       let isSent = bytes.withUnsafeBytes { io.send(id, $0) }
@@ -95,7 +97,7 @@ package struct AdminServer: ~Copyable {
     }
   }
 
-  /// Ends every stream: who still may have one begins another.
+  /// Ends every stream. Clients that still have access begin another one.
   package mutating func endStreams(_ io: inout IOLoop) {
     for id in streams { close(id, &io) }
   }
@@ -124,7 +126,7 @@ package struct AdminServer: ~Copyable {
     case .drained: if ending.contains(id), bodies[id] == nil { close(id, &io) }
     case .eof where streams.contains(id), .hangup where streams.contains(id): close(id, &io)
     case .eof where bodies[id] != nil: ending.insert(id)
-    // A client that ended its side still reads; one that is gone lets sending fail.
+    // A client that has closed its side may still read; if it is gone, sending fails.
     case .hangup where bodies[id] != nil || waiting.contains(id): break
     case .eof, .hangup: if io.unsentByteCount(id) == 0 { close(id, &io) } else { ending.insert(id) }
     case .failed, .timeout: close(id, &io)
@@ -147,7 +149,7 @@ package struct AdminServer: ~Copyable {
     return useCount
   }
 
-  /// Makes room. Whoever asked for something a moment ago is not the one that goes, nor a stream.
+  /// Makes room: closes the connection that was used least recently, streams excepted.
   private mutating func closeOldest(_ io: inout IOLoop) {
     var oldest: (id: ConnectionID, use: UInt64)?
     for (id, client) in clients where !streams.contains(id) {
@@ -156,7 +158,7 @@ package struct AdminServer: ~Copyable {
     if let oldest { close(oldest.id, &io) }
   }
 
-  /// Answers the next request of the input, if it is whole.
+  /// Answers the next request of the input if it is complete.
   private mutating func respond(
     _ id: ConnectionID, _ io: inout IOLoop, _ answer: (AdminRequest) -> AdminResponse
   ) {
@@ -178,7 +180,7 @@ package struct AdminServer: ~Copyable {
       request.client = clients[id]?.name ?? ""
       let use = nextUse()
       clients[id]?.lastUse = use
-      // Content is not read: the connection ends, so that it cannot be taken for a request.
+      // Content is not read, so the connection ends: the content could be taken for a request.
       let closes = !head.isPersistent || request.hasContent || head.minorVersion == 0
       var response = answer(request)
       if response.isStream {
@@ -223,7 +225,7 @@ package struct AdminServer: ~Copyable {
       }
     }
     var head = Self.head(response)
-    // RFC 9112 §6.1: a length, or chunks where it is not known yet.
+    // RFC 9112 §6.1: a length, or chunks if the length is not known yet.
     let length = "Content-Length: \(response.body.count)\r\n"
     head += gzip == nil ? length : isHead ? "" : "Transfer-Encoding: chunked\r\n"
     counts.note(response.status)
@@ -239,16 +241,16 @@ package struct AdminServer: ~Copyable {
     io.setPaused(id, true)
   }
 
-  /// Nothing more is answered; the connection closes once everything is sent.
+  /// Stops answering; the connection is closed when everything was sent.
   private mutating func end(_ id: ConnectionID, _ io: inout IOLoop) {
     inputs[id] = []
     ending.insert(id)
     io.finish(id)
-    // The client's end, or the deadline, closes it.
+    // The end by the client, or the deadline, closes it.
     io.setDeadline(id, io.now + (io.unsentByteCount(id) == 0 ? .seconds(2) : Self.headTimeout))
   }
 
-  /// The first part of a stream; it ends with the connection.
+  /// Sends the first part of a stream, which ends with the connection.
   private mutating func beginStream(
     _ id: ConnectionID, _ io: inout IOLoop, _ response: AdminResponse
   ) {

@@ -1,24 +1,24 @@
-// A line of the log for each change that somebody asked for at the admin address, refused ones too.
-// Done ones are never left out; of refused ones ten a minute are written, the others counted.
-// Never a token: only what the parameters that there are were set to.
+// Log lines for all changes that were requested at the admin address, refused ones included. Lines
+// of changes that were made are never left out; ten refused ones a minute are logged, the others
+// counted. Tokens are never logged: only parameters that exist, and their values.
 import Events
 import Fleet
 import HTTP
 import Primitives
 
 struct AuditLog {
-  /// What a line says.
+  /// The content of a line.
   struct Entry: Equatable {
     var client: String
-    /// What the client showed; nil where it was not let in.
+    /// The rights of the client; nil: it was not admitted.
     var scope: AdminAccess.Scope?
     var action: String
     var pool: String?
     var endpoint: String?
-    /// Names and values, in the order of the names.
+    /// The parameters, sorted by name.
     var parameters: String
     var status: Int
-    /// Why it was refused; nil: it was done.
+    /// Why the change was refused; nil: it was made.
     var refusal: String?
   }
 
@@ -33,7 +33,7 @@ struct AuditLog {
   private var refusals = 0
   private var leftOut = 0
 
-  /// The entry of a request to change something; nil where the resource is none to change.
+  /// The entry of a request for a change; nil: the resource is not a change.
   static func entry(_ request: AdminRequest, _ resource: AdminResource) -> Entry? {
     var entry = Entry(
       client: request.client, action: "", parameters: parameters(request.query), status: 200)

@@ -1,18 +1,18 @@
-// The status page's decisions: what the journal has, in words and wall-clock time. Changes of
-// weights are apart: they are many.
+// The decisions on the status page: the journal's entries in words and wall-clock time. Changes of
+// weights are a list of their own, because they are many.
 import Events
 package import Fleet
 package import Primitives
 package import Status
 
-/// The journal's reader for the status; reads all that is left each time.
+/// The journal's reader for the status; reads all entries that are left each time.
 package struct DecisionLog {
   private static let textMax = 200
-  /// Of states of endpoints and pools, the last so many.
+  /// The number of changes of state that are shown, the last ones.
   private static let statesMax = 64
 
   private let journal: Journal
-  /// Of the same moment.
+  /// Wall-clock time and monotonic time of the same moment.
   private let now: Nanoseconds
   private let wall: Nanoseconds
 
@@ -21,7 +21,7 @@ package struct DecisionLog {
     (self.now, self.wall) = (now, wall)
   }
 
-  /// All but changes of weights, in no order.
+  /// All decisions except changes of weights, in no order.
   package func decisions() -> [Decision] {
     [Journal.Lane.verdicts, .tuning, .scrapes, .states, .reloads].flatMap { lane in
       journal[lane].compactMap(decision).suffix(Self.statesMax)
@@ -43,7 +43,8 @@ package struct DecisionLog {
       text: bounded)
   }
 
-  /// What it is about: no pool is the whole configuration, no endpoint the whole pool.
+  /// The pool and the endpoint concerned. Without a pool: the whole configuration; without an
+  /// endpoint: the whole pool.
   private static func subject(
     _ transition: Transition
   ) -> (kind: Decision.Kind, pool: String?, endpoint: SocketAddress?) {

@@ -2,9 +2,9 @@
 // Source: RFC 9110 §8.4.1.3, RFC 1952; zlib does the work.
 import CZlib
 
-/// Compresses one content. Not for several threads.
+/// A compressor for one content. It must stay on one thread.
 final class GzipStream {
-  /// The fastest: pages of metrics repeat themselves so much that more effort wins little.
+  /// The fastest level: metrics pages are so repetitive that more effort gains little.
   private static let level: Int32 = 1
   private static let roomByteCount = 65_536
 
@@ -12,7 +12,7 @@ final class GzipStream {
   private let stream: UnsafeMutablePointer<z_stream>
   private var isEnded = false
 
-  /// Nil where there is no memory for it (about 270 KB).
+  /// nil: there is no memory for it (about 270 KB).
   init?() {
     stream = .allocate(capacity: 1)
     stream.initialize(to: z_stream())
@@ -27,8 +27,8 @@ final class GzipStream {
     stream.deallocate()
   }
 
-  /// Takes all of `bytes` and appends what has come of it, which may be nothing before the last
-  /// piece. Requires: nothing follows the last piece.
+  /// Compresses `bytes` and appends the output, which may be empty before the last piece. Requires:
+  /// nothing follows the last piece.
   func append(_ bytes: UnsafeRawBufferPointer, isLast: Bool, to out: inout [UInt8]) {
     precondition(!isEnded, "nothing follows the last piece")
     isEnded = isLast
@@ -41,7 +41,7 @@ final class GzipStream {
       repeat {
         stream.pointee.next_out = room.baseAddress
         stream.pointee.avail_out = UInt32(capacity)
-        // Fails only where it is called wrongly.
+        // Fails only if it is called wrongly.
         let status = deflate(stream, isLast ? Z_FINISH : Z_NO_FLUSH)
         precondition(status != Z_STREAM_ERROR, "the stream is broken")
         let count = capacity - Int(stream.pointee.avail_out)

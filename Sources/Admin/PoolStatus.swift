@@ -1,5 +1,5 @@
-// Pools and endpoints as the admin API says them, in JSON: written by the server, read by the
-// command line.
+// Pools and endpoints in the JSON of the admin API: written by the server, read by the command
+// line.
 import Controller
 import Fleet
 import Primitives
@@ -14,10 +14,10 @@ package struct PoolStatus: Codable, Equatable {
     package var baseWeight: Double
     package var targetWeight: Double
     package var effectiveWeight: Double
-    /// Of the pool's sum over the endpoints that take new requests now, 0…1.
+    /// The share of the weights of all endpoints that take new requests now, 0…1.
     package var weightShare: Double
     package var reason: String
-    /// For people, with this endpoint's own numbers.
+    /// The reason as a sentence with this endpoint's numbers.
     package var reasonText: String
     package var inFlight: UInt64
     package var completed: UInt64
@@ -54,7 +54,7 @@ package struct PoolStatus: Codable, Equatable {
     }
   }
 
-  /// `weightShare` is 1 where it takes requests, else 0.
+  /// `weightShare` is 1 if the endpoint takes requests, else 0.
   private static func status(
     _ state: EndpointState, _ controller: Controller, _ now: Nanoseconds
   ) -> EndpointStatus {
@@ -72,12 +72,12 @@ package struct PoolStatus: Codable, Equatable {
       failed: evidence.sum(.failed, endpointIndex))
   }
 
-  /// The answer's content.
+  /// The pools as JSON.
   package static func json(_ pools: [PoolStatus]) -> [UInt8] {
     AdminJSON.bytes(["pools": pools])
   }
 
-  /// nil where it is none.
+  /// The pools of an answer; nil: it is not understood.
   package static func read(_ json: [UInt8]) -> [PoolStatus]? {
     AdminJSON.read([String: [PoolStatus]].self, json)?["pools"]
   }
@@ -91,7 +91,7 @@ extension [PoolStatus] {
 }
 
 extension TuningError {
-  /// The status of the API's answer.
+  /// The pools as the API answers them.
   var status: Int {
     switch self {
     case .noPool, .noEndpoint: 404

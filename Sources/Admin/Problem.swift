@@ -1,4 +1,4 @@
-// What the admin server says where it cannot do what was asked (RFC 9457).
+// Errors of the admin server as problem details (RFC 9457).
 import FoundationEssentials
 
 /// An answer that is an error, with the content type application/problem+json.
@@ -6,9 +6,9 @@ package struct Problem: Error, Equatable {
   static let contentType = "application/problem+json"
 
   package var status: Int
-  /// What is wrong, for people.
+  /// The error as a sentence.
   package var detail: String
-  /// The errors of a configuration file, one each.
+  /// The errors of a configuration file.
   package var errors: [String] = []
   /// Further fields of the answer: Allow, WWW-Authenticate.
   var fields: [String: String] = [:]
@@ -27,7 +27,7 @@ package struct Problem: Error, Equatable {
     var errors: [String]?
   }
 
-  /// The answer's content.
+  /// The problem as JSON.
   package var json: [UInt8] {
     AdminJSON.bytes(
       Content(
@@ -35,7 +35,7 @@ package struct Problem: Error, Equatable {
         errors: errors.isEmpty ? nil : errors))
   }
 
-  /// The detail and the errors of such an answer; nil where it is none.
+  /// The detail and the errors of an answer; nil: it is not a problem.
   package static func read(_ json: [UInt8]) -> Problem? {
     guard let content = AdminJSON.read(Content.self, json) else { return nil }
     var problem = Problem(content.status, content.detail)
@@ -74,12 +74,12 @@ package enum AdminJSON {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    // Only numbers that are not finite could fail, and there are none.
+    // Encoding fails only for numbers that are not finite, and there are none.
     guard let data = try? encoder.encode(value) else { return Array("{}\n".utf8) }
     return Array(data) + [0x0A]
   }
 
-  /// nil where it is no JSON of that type.
+  /// The value; nil: the content is not JSON of that type.
   package static func read<Value: Decodable>(_ type: Value.Type, _ json: [UInt8]) -> Value? {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
@@ -87,14 +87,14 @@ package enum AdminJSON {
   }
 }
 
-/// What a change is answered with.
+/// The answer to a change.
 package struct ChangeAnswer: Codable, Equatable {
-  /// Such as `drain: in force`.
+  /// The result, such as `drain: in force`.
   package var result: String
 }
 
-/// What a reload is answered with.
+/// The answer to a reload.
 package struct ReloadChanges: Codable, Equatable {
-  /// One line for each listener, pool, endpoint or host name that is another one now.
+  /// A line for each listener, pool, endpoint or host name that changed.
   package var changes: [String]
 }

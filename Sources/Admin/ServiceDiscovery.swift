@@ -1,18 +1,19 @@
-// GET /sd/prometheus: the metrics pages that steelyard reads, as targets of a Prometheus of the
-// operator's own (HTTP service discovery), so that a new endpoint is in one file only. Pages in
+// GET /sd/prometheus: the metrics pages that steelyard scrapes, as targets for a Prometheus of the
+// operator (HTTP service discovery), so that a new endpoint is added in one file only. Pages in
 // JSON are left out: Prometheus cannot read them.
 import Fleet
 import HTTP
 import FoundationEssentials
 import Primitives
 
-/// A group of the answer: one page.
+/// A group of targets: one page.
 struct DiscoveredPage: Codable, Equatable {
   var targets: [String]
   var labels: [String: String]
 
-  /// Every page of every endpoint, in configuration order. A page that several endpoints of a pool
-  /// share (a host's) stands there once, as the first one's; one of several pools once for each.
+  /// Every page of every endpoint, in the order of the configuration. A page that several endpoints
+  /// of a pool share (that of a host) is listed once, as that of the first one; a page in several
+  /// pools once for each.
   static func all(of fleet: Fleet) -> [DiscoveredPage] {
     var pages: [DiscoveredPage] = []
     var known: Set<[String]> = []
@@ -38,17 +39,17 @@ struct DiscoveredPage: Codable, Equatable {
     return pages
   }
 
-  /// The answer's content.
+  /// The groups as JSON.
   static func json(_ pages: [DiscoveredPage]) -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    // Strings only: nothing can fail here.
+    // There are only strings, so that encoding cannot fail.
     guard let data = try? encoder.encode(pages) else { return Array("[]".utf8) }
     return Array(data) + [0x0A]
   }
 
-  // Prometheus has the query in labels of its own. Names that are no part of a label's name
-  // cannot be said to it; of several values of one name it takes the first.
+  // Prometheus takes the query from labels. Names that cannot be part of a label name cannot be
+  // given to it; of several values of one name it takes the first.
   private static func place(of target: String) -> [String: String] {
     let halves = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
     var labels = ["__metrics_path__": String(halves[0])]
@@ -71,6 +72,6 @@ struct DiscoveredPage: Codable, Equatable {
 }
 
 extension [DiscoveredPage] {
-  /// Every page that a fleet's endpoints are asked for.
+  /// Every page of a fleet's endpoints.
   static func all(of fleet: Fleet) -> [DiscoveredPage] { DiscoveredPage.all(of: fleet) }
 }

@@ -1,4 +1,4 @@
-// The status's reading of boards and controller: once a second, whoever watches.
+// Readings of boards and controller for the status, one a second, whether or not anybody watches.
 import Balancer
 import Controller
 import Exposition
@@ -7,7 +7,7 @@ package import Metrics
 import Primitives
 package import Status
 
-/// Reads one state. Control thread only.
+/// Reads one program state. Control thread only.
 package struct StatusReader {
   let state: ProgramState
 
@@ -15,7 +15,7 @@ package struct StatusReader {
 
   private var traffic: TrafficMetrics { state.traffic }
 
-  /// Of the state's moment; `uptime`, `isReady` and `write` are the caller's to say.
+  /// The reading at the time of the state. The caller sets `uptime`, `isReady` and `write`.
   package func reading() -> StatusReading {
     let table = state.table
     let now = state.now
@@ -69,7 +69,7 @@ package struct StatusReader {
     for endpoint in pool.endpoints {
       let endpointIndex = endpoint.endpointIndex
       guard var row = table.rows[endpointIndex] else { continue }
-      // The table's reasons are kinds only; the numbers behind them are of this moment.
+      // The table has only kinds of reasons; their numbers are computed now.
       if let explained = state.controller.explainedRow(endpointIndex, now: now) {
         row.reason = explained.reason
       }
@@ -109,7 +109,7 @@ package struct StatusReader {
     reading.durationSum = durations.sumSeconds
     reading.durations = FineCounts(durations)
     reading.firstBytes = FineCounts(traffic.timing.firstBytes(endpointIndex: endpointIndex))
-    // In place: a copy of the state would cost more than all the rest.
+    // Read in place: copying the state would cost more than everything else.
     if let tuning = state.controller.endpoints[endpointIndex]?.tuning {
       reading.tuning =
         tuning.drain != nil
@@ -128,7 +128,7 @@ package struct StatusReader {
     return reading
   }
 
-  /// Why it is out of service: by checks, watchdog or workers.
+  /// Why the endpoint is out of service: because of checks, the watchdog, or workers.
   private func outage(
     _ endpointIndex: Int, _ eligibility: Eligibility, _ ejection: Ejection?, _ now: Nanoseconds
   ) -> String? {
@@ -152,8 +152,8 @@ package struct StatusReader {
     }
   }
 
-  /// The signals of one page that say how far the endpoint's machine is used, and how many
-  /// requests wait in it.
+  /// The signals of one page that show the utilization of the machine, and the number of requests
+  /// that wait in it.
   private func addUtilisations(
     _ endpointIndex: Int, _ index: Int, _ now: Nanoseconds, _ reading: inout EndpointReading
   ) {

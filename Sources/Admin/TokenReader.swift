@@ -4,11 +4,11 @@ package import Fleet
 import IO
 package import Primitives
 
-/// Reads each of them once; nothing is kept.
+/// Reads a secret once; nothing is kept.
 package enum TokenReader {
   /// What is wrong with a token's source, and what to do about it.
   package struct Failure: Error, Equatable {
-    /// The source is not there, or cannot be read.
+    /// The source does not exist or cannot be read.
     package var isMissing = false
     /// What is wrong, and what to do.
     package let message: String
@@ -102,7 +102,7 @@ package enum TokenReader {
     return (withoutNewline(bytes), nature.isReadableByOthers)
   }
 
-  /// One line end at the end does not count.
+  /// One line break at the end does not count.
   private static func withoutNewline(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
     var rest = bytes[...]
     if rest.last == 0x0A {

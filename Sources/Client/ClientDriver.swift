@@ -7,11 +7,11 @@ import HTTP
 package import IO
 import Primitives
 
-/// The lane of an exchange, and the owner's number for it. Both come back with the outcome.
+/// The lane of an exchange and a number of the owner. Both are passed back with the outcome.
 package struct ClientTicket: Hashable, Sendable {
   /// The lane, numbered by the owner.
   package let lane: UInt64
-  /// Not used by the driver.
+  /// A number of the owner; the driver does not use it.
   package let serial: UInt64
 
   package init(lane: UInt64, serial: UInt64) {
@@ -51,9 +51,9 @@ package struct ClientDriver: ~Copyable {
     self.userAgent = userAgent
   }
 
-  /// Exchanges that are under way.
+  /// The number of exchanges in progress.
   package var activeCount: Int { lanes.values.count { $0.isBusy } }
-  /// Connections that are open, idle ones too.
+  /// The number of open connections, idle ones included.
   package var connectionCount: Int { owners.count }
 
   /// Begins an exchange on the ticket's lane. An exchange in flight there is dropped without a
@@ -86,7 +86,7 @@ package struct ClientDriver: ~Copyable {
   /// Handles an event of a connection with this driver's tag.
   package mutating func handle(_ event: IOEvent, _ io: inout IOLoop, _ complete: Completion) {
     guard let key = owners[event.id], lanes[key]?.isBusy == true else {
-      // Idle: whatever happens there, the connection is of no more use.
+      // The connection is idle: after any event it is of no more use.
       if event.kind != .drained, event.kind != .connected { drop(event.id, &io) }
       return
     }
@@ -113,14 +113,14 @@ package struct ClientDriver: ~Copyable {
     }
   }
 
-  /// Closes the connections that carry nothing now; for after a reload. Lanes that nobody needs any
-  /// more go with them.
+  /// Closes the idle connections, after a reload. Lanes that are not needed any more are removed
+  /// with them.
   package mutating func closeIdle(_ io: inout IOLoop) {
     for (id, key) in owners where lanes[key]?.isBusy != true { drop(id, &io) }
     lanes = lanes.filter { $0.value.isBusy }
   }
 
-  /// The same for some lanes.
+  /// Closes the idle connections of some lanes.
   package mutating func closeIdle(_ io: inout IOLoop, lanes isGone: (UInt64) -> Bool) {
     for key in lanes.keys.filter(isGone) where lanes[key]?.isBusy != true {
       if let id = lanes[key]?.connection { drop(id, &io) }
@@ -169,7 +169,8 @@ package struct ClientDriver: ~Copyable {
     _ = bytes.withUnsafeBytes { io.send(id, $0) }
   }
 
-  /// A kept connection that the server closed just now. False where that is not what happened.
+  /// Sends the request again if the server has just closed a kept connection. Returns false if that
+  /// is not what happened.
   private mutating func sendAgain(
     _ key: UInt64, _ io: inout IOLoop, _ complete: Completion
   ) -> Bool {
@@ -213,7 +214,7 @@ package struct ClientDriver: ~Copyable {
     return lane.exchange.redirectPath(of: lane.request)
   }
 
-  /// Asks the same server for what it pointed to, within the same time-out.
+  /// Sends a request for the target of a redirect to the same server, within the same timeout.
   private mutating func follow(
     _ path: String, _ key: UInt64, _ io: inout IOLoop, _ complete: Completion
   ) {

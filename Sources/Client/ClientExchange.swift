@@ -14,11 +14,11 @@ package struct ClientExchange: Sendable {
     case failed(ClientFailure)
   }
 
-  /// What is to be sent; empty where only a connection is asked for.
+  /// The bytes to send; empty if only a connection is wanted.
   package private(set) var requestBytes: [UInt8] = []
-  /// Whether any byte of an answer came.
+  /// Whether a byte of an answer was received.
   package private(set) var hasReceived = false
-  /// Whether the connection may carry another exchange. Only of use when the exchange is over.
+  /// Whether the connection may carry another exchange. Valid when the exchange is over.
   package private(set) var isReusable = false
   private var phase = Phase.failed(ClientFailure(.local, "not begun"))
   private var method = Method.get
@@ -30,20 +30,20 @@ package struct ClientExchange: Sendable {
   private var interimCount = 0
   private var status = 0
   private var isPersistent = false
-  /// What `Location` of a redirect says, up to 1 KiB.
+  /// The value of `Location` of a redirect, at most 1 KiB.
   private var location: String?
   private var keepsContentType = false
   private var contentType: String?
   private var headBytes: [UInt8] = []
   private var content: [UInt8] = []
-  /// Bytes of content that came, kept or not.
+  /// The bytes of content received, kept or not.
   private var contentCount = 0
   private var reader = ContentReader(.none)
 
   package init() {}
 
-  /// A new exchange; what is left of the one before is forgotten. `userAgent` is like
-  /// `steelyard/1.0`. Requires: a method that has a name.
+  /// Begins a new exchange; the one before is forgotten. `userAgent` is like `steelyard/1.0`.
+  /// Requires: a method that has a name.
   package mutating func begin(_ request: ClientRequest, userAgent: String) {
     precondition(request.method != .other)
     hasReceived = false
@@ -79,13 +79,13 @@ package struct ClientExchange: Sendable {
     if hasContent { requestBytes += request.content }
   }
 
-  /// A field of our own, where the request has no other of that name.
+  /// Appends a field of the client, unless the request has one of that name.
   private mutating func appendOwn(_ name: String, _ value: String, _ request: ClientRequest) {
     let isGiven = request.fields.contains { $0.name.lowercased() == name.lowercased() }
     if !isGiven { requestBytes += "\(name): \(value)\r\n".utf8 }
   }
 
-  /// What may not stand in a request line is percent-encoded (RFC 3986 §2.1).
+  /// Bytes that a request line cannot contain are percent-encoded (RFC 3986 §2.1).
   private mutating func appendTarget(_ path: String) {
     let digits = Array("0123456789ABCDEF".utf8)
     if path.utf8.first != UInt8(ascii: "/") { requestBytes.append(UInt8(ascii: "/")) }
@@ -98,7 +98,7 @@ package struct ClientExchange: Sendable {
     }
   }
 
-  /// Takes received bytes. True when the exchange is over.
+  /// Takes received bytes. Returns true if the exchange is over.
   package mutating func receive(
     _ bytes: UnsafeRawBufferPointer, _ parser: inout HeadParser
   ) -> Bool {
@@ -112,7 +112,7 @@ package struct ClientExchange: Sendable {
     }
   }
 
-  /// The peer sends no more. The exchange is over.
+  /// Takes the end of the peer's bytes. The exchange is over.
   package mutating func end() {
     switch phase {
     case .head:
@@ -126,26 +126,26 @@ package struct ClientExchange: Sendable {
     isReusable = false
   }
 
-  /// The connection is there, which was all that was asked for. The exchange is over.
+  /// Takes the established connection, if only that was wanted. The exchange is over.
   package mutating func connect() { phase = .connected }
 
-  /// The exchange is over for a reason that does not lie in the bytes.
+  /// Ends the exchange for a reason other than its bytes.
   package mutating func fail(_ failure: ClientFailure) {
     phase = .failed(failure)
     isReusable = false
   }
 
-  /// How the answer begins, for telling what else it may be than HTTP.
+  /// The first bytes of the answer, which may show another protocol than HTTP.
   package var firstBytes: [UInt8] { Array(headBytes.prefix(64)) }
 
-  /// How far it got, for a timeout's text.
+  /// The progress of the exchange, for the text of a timeout.
   package var progress: String {
     if !hasReceived { return "no answer" }
     return phase == .head ? "an unfinished head" : "\(contentCount) bytes of content"
   }
 
-  /// The path that a redirect leads to, where that is the same server as `request`'s: nil
-  /// otherwise. Only of use when the exchange is over. Source: RFC 9110 §10.2.2, §15.4.
+  /// The path of a redirect to the same server as that of `request`; nil otherwise. Valid when the
+  /// exchange is over. Source: RFC 9110 §10.2.2, §15.4.
   package func redirectPath(of request: ClientRequest) -> String? {
     guard phase == .answered, let location else { return nil }
     if location.hasPrefix("/"), !location.hasPrefix("//") { return location }
@@ -161,7 +161,7 @@ package struct ClientExchange: Sendable {
     return target.hasPrefix("/") ? target : "/" + target
   }
 
-  /// Hands out the outcome, whose content is valid within `body`. Requires: the exchange is over.
+  /// Passes the outcome, whose content is valid within `body`. Requires: the exchange is over.
   package func withOutcome<Result>(_ body: (ClientOutcome) -> Result) -> Result {
     switch phase {
     case .failed(let failure): return body(.failed(failure))
@@ -237,7 +237,7 @@ package struct ClientExchange: Sendable {
     }
   }
 
-  /// All content is there.
+  /// The content is complete.
   private mutating func finishContent() -> Bool {
     guard decodesGzip, GzipContent.isGzip(content) else { return isOver(.answered) }
     do throws(GzipContent.Failure) {

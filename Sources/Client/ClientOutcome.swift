@@ -3,17 +3,17 @@
 /// Why an exchange has no answer.
 package struct ClientFailure: Error, Sendable, Equatable {
   package enum Kind: UInt8, Sendable, CaseIterable {
-    /// Nobody listens there.
+    /// The server refuses the connection.
     case refused
-    /// No way to the address.
+    /// The address is not reachable.
     case unreachable
-    /// Not over before the deadline.
+    /// The exchange did not end before the deadline.
     case timeout
     /// The connection ended before the answer did.
     case cut
     /// The answer is longer than allowed.
     case tooLarge
-    /// No valid HTTP.
+    /// The answer is not valid HTTP.
     case badHTTP
     /// The content is not valid gzip, although it begins like gzip.
     case badContent
@@ -22,7 +22,7 @@ package struct ClientFailure: Error, Sendable, Equatable {
     /// The caller stopped the exchange.
     case stopped
 
-    /// For metrics and logs; a finite set.
+    /// The label for metrics and logs, one of a finite set.
     package var label: String {
       switch self {
       case .refused: "refused"
@@ -54,7 +54,7 @@ package struct ClientAnswer {
   package let location: String?
   /// The value of `Content-Type`, if the request asked to keep it.
   package let contentType: String?
-  /// Valid only while the outcome is being handled.
+  /// The content; valid only while the outcome is handled.
   package let content: UnsafeRawBufferPointer
 }
 

@@ -1,14 +1,14 @@
-// When ejections that were noted began. Such an ejection lasts until the endpoint takes requests
-// again, whatever health checks or operators say of it meanwhile.
+// The times when noted ejections began. Such an ejection lasts until the endpoint takes requests
+// again, whatever health checks or operators do meanwhile.
 import Fleet
 import Primitives
 
-/// Bounded by the fleet's size.
+/// The ejections of all endpoints. Bounded by the number of endpoints.
 struct EjectionWatch {
-  /// When they began, by endpoint index.
+  /// The begin of each ejection, by endpoint index.
   private var begun: [Int: Nanoseconds] = [:]
 
-  /// A worker has ejected the endpoint; gives why, where that is still known.
+  /// Notes an ejection by a worker. Returns its reason, if that is still known.
   mutating func begin(_ endpointIndex: Int, _ evidence: EvidenceBoard, now: Nanoseconds)
     -> Ejection?
   {
@@ -16,7 +16,8 @@ struct EjectionWatch {
     return evidence.ejection(endpointIndex) ?? evidence.lastEjection(endpointIndex)
   }
 
-  /// The endpoint takes requests again; nil where no beginning was noted.
+  /// Notes that the endpoint takes requests again. Returns why, and the duration of the ejection;
+  /// nil: its begin was not noted.
   mutating func end(
     _ endpointIndex: Int, _ evidence: EvidenceBoard, now: Nanoseconds
   ) -> EndpointChange.Readmission? {

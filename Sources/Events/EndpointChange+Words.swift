@@ -1,4 +1,4 @@
-// The words for endpoints and pools that go out of service and come back.
+// The words for endpoints and pools that leave service and come back.
 package import Fleet
 
 extension EndpointChange {
@@ -47,7 +47,7 @@ extension EndpointChange {
       level: .info, message: "endpoint drained", pairs: ["pool": pool, "endpoint": "\(endpoint)"])
   }
 
-  /// Only what verdicts do not say.
+  /// Only changes that verdicts do not log.
   var text: String? {
     let left = "\(readyCount) of \(count) left"
     if new == .ejected { return "ejected: \(ejection?.reasonText ?? "for a moment"); \(left)" }
@@ -106,7 +106,7 @@ extension PoolState {
 }
 
 extension ReadmissionCause {
-  /// For the log: snake_case, stable.
+  /// The label in the log: snake_case, stable.
   var label: String {
     switch self {
     case .answers: "trial_answers"
@@ -115,7 +115,7 @@ extension ReadmissionCause {
     }
   }
 
-  /// For people.
+  /// The label as words.
   var text: String {
     switch self {
     case .answers: "readmitted: trial requests ended well"

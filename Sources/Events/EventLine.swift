@@ -1,16 +1,16 @@
-// One event as one line of steelyard's own log, logfmt or JSON. Pure: everything is an argument,
-// the line is written into memory that somebody else owns.
-// Invariant: whatever the values hold, it is one line of at most `byteCountMax` bytes.
+// One line of the log, in logfmt or JSON. Pure: everything is an argument, and the caller owns the
+// memory of the line. Invariant: whatever the values hold, the result is one line of at most
+// `byteCountMax` bytes.
 import CSystem
 package import Fleet
 package import HTTP
 package import Primitives
 
-/// What may stand behind a key: text, or a number.
+/// The value of a key: text or a number.
 package protocol LogValue {
-  /// The value as it is shown.
+  /// The value as text.
   var shown: String { get }
-  /// In JSON it needs no quotes.
+  /// Whether the value stands in JSON without quotes.
   var isNumber: Bool { get }
 }
 
@@ -31,17 +31,17 @@ extension UInt64: LogValue {
 
 extension Double: LogValue {
   package var shown: String { description }
-  /// JSON has no infinities.
+  /// Infinities are quoted: JSON has none.
   package var isNumber: Bool { isFinite }
 }
 
-/// Writes lines.
+/// The writer of lines.
 package enum EventLine {
   /// The longest line.
   package static let byteCountMax = 8_192
-  /// What is left of a long value, before it is escaped.
+  /// The most bytes of a value before it is escaped; a longer one is cut.
   package static let valueBytesMax = 1_024
-  /// Kept free for each key that comes after a value.
+  /// The bytes that stay free for each key after a value.
   private static let reserve = 64
 
   /// Appends a line with its end. Keys are ASCII words of at most 32 bytes; at most 24 of them.
@@ -89,7 +89,7 @@ package enum EventLine {
     text.withUTF8 { writer.append(UnsafeRawBufferPointer($0)) }
   }
 
-  /// As much of the value as there is room for; escaped, a byte may become six.
+  /// Writes as much of the value as there is room for; an escaped byte may take six.
   private static func append(
     value: String, _ format: LogPolicy.Format, isQuoted: Bool, rest: Int,
     to writer: inout ByteWriter
@@ -117,7 +117,7 @@ package enum EventLine {
     }
   }
 
-  /// The first bytes of a text, up to the end of a character, and a sign that there was more.
+  /// The first bytes of a text, up to the end of a character, and a mark that the text was longer.
   private static func cut(_ text: String, to limit: Int) -> String {
     guard text.utf8.count > limit else { return text }
     var index = text.utf8.index(text.startIndex, offsetBy: limit)

@@ -1,15 +1,15 @@
-// The journal's reader that writes the log and gives the hooks their events.
+// The reader of the journal that writes the log and makes the events for hooks.
 package import Fleet
 package import Primitives
 
-/// Tells each transition once. Control thread only.
+/// A cursor in the journal: each transition is logged once. Control thread only.
 package struct EventLog {
   private var cursor = Journal.Cursor()
 
   package init() {}
 
-  /// Writes what happened since the last call and gives the events for hooks, which have `wall` as
-  /// their time.
+  /// Logs the transitions since the last call and returns the events for hooks, whose time is
+  /// `wall`.
   package mutating func write(
     _ journal: Journal, to log: LogDriver, wall: Nanoseconds
   ) -> [Occurrence] {
@@ -18,7 +18,7 @@ package struct EventLog {
     var occurrences: [Occurrence] = []
     for entry in news.entries {
       let lane = entry.transition.lane
-      // What nobody reads is not put into words.
+      // Transitions that no level shows are not put into words.
       if lane.level != .debug || log.shows(.debug), let line = entry.transition.line {
         log.write(line.level, line.message, line.pairs, isLimited: line.isLimited)
       }

@@ -1,23 +1,23 @@
-// Endpoints and pools looked at once a tick: what changed since the last look, as transitions, with
-// what the workers' board says of it.
+// Endpoints and pools are compared once a tick with their last state; the changes become
+// transitions, with the evidence of the workers.
 package import Fleet
 package import Primitives
 
-/// Bounded by the fleet's size.
+/// The last state of each endpoint and pool. Bounded by the number of endpoints.
 package struct FleetObserver {
   private var watch = FleetWatch()
   private var ejections = EjectionWatch()
 
   package init() {}
 
-  /// Forgets what is not in the fleet any more. To be called after a reload.
+  /// Forgets endpoints and pools that no longer exist. To be called after a reload.
   package mutating func keep(_ fleet: Fleet) {
     watch.keep(pools: Set(fleet.pools.map(\.name)))
     ejections.keep(endpointIndexes: Set(fleet.pools.flatMap { $0.endpoints.map(\.endpointIndex) }))
   }
 
-  /// What changed. `eligibility` is the controller's word; `cause` the label of what led to it, nil
-  /// where there is none.
+  /// The changes since the last call. `eligibility` is that of the controller; `cause` is the label
+  /// of its reason, nil: there is none.
   package mutating func look(
     at pool: Pool, freeze: FreezeCause?, _ evidence: EvidenceBoard, now: Nanoseconds,
     eligibility: (_ endpointIndex: Int) -> Eligibility,

@@ -1,19 +1,19 @@
-// What changed since the last look: endpoints that went out or came back, pools that have none
-// left, weights that were frozen. Pure: the caller says what there is to see.
+// Changes since the last look: endpoints that left service or came back, pools without endpoints,
+// frozen weights. Pure: the caller passes the present state.
 package import Fleet
 package import Primitives
 
-/// Transitions of endpoints and pools. Bounded by the fleet's size.
+/// The last state of endpoints and pools. Bounded by the number of endpoints.
 package struct FleetWatch {
-  /// An endpoint now.
+  /// The present state of an endpoint.
   package struct View {
     package var endpointIndex: Int
     package var address: SocketAddress
-    /// The controller's word.
+    /// The eligibility according to the controller.
     package var eligibility: Eligibility
-    /// It is ejected, be it that single requests try it.
+    /// The endpoint is ejected, even if single requests try it.
     package var isEjected: Bool
-    /// How often a worker ejected it.
+    /// The number of its ejections by workers.
     package var ejectionCount: UInt64
 
     package init(
@@ -28,7 +28,7 @@ package struct FleetWatch {
     }
   }
 
-  /// Something that changed.
+  /// A change.
   package enum Change: Equatable {
     case endpoint(SocketAddress, endpointIndex: Int, from: Eligibility, to: Eligibility)
     case pool(PoolState)
@@ -51,14 +51,14 @@ package struct FleetWatch {
 
   package init() {}
 
-  /// Forgets pools that are gone. To be called after a reload.
+  /// Forgets pools that no longer exist. To be called after a reload.
   package mutating func keep(pools names: Set<String>) {
     pools = pools.filter { names.contains($0.key) }
     endpoints = endpoints.filter { names.contains($0.value.pool) }
   }
 
-  /// Looks at a pool. An endpoint that is seen for the first time has changed nothing. `tell` gets
-  /// each change and how many endpoints may take new requests after all of them.
+  /// Compares a pool with its last state. A new endpoint is no change. `tell` gets each change, and
+  /// the number of endpoints that may take new requests after all of them.
   package mutating func look(
     at pool: String, freeze: FreezeCause?, count: Int, _ view: (Int) -> View,
     _ tell: (Change, _ readyCount: Int) -> Void
@@ -90,7 +90,7 @@ package struct FleetWatch {
     pools[pool] = memory
   }
 
-  /// The endpoint's state as people know it.
+  /// The state of the endpoint as operators see it.
   private mutating func look(
     at view: View, _ pool: String, _ changes: inout [Change]
   ) -> Eligibility {
@@ -109,11 +109,11 @@ package struct FleetWatch {
 
   private func state(of view: View, _ before: Memory?) -> Eligibility {
     guard let before else { return view.eligibility.shown(isEjected: view.isEjected) }
-    // One that may take requests again is tried before, by single requests: that is no ejection.
+    // An endpoint that comes back is tried by single requests before: that is no ejection.
     if view.isEjected, before.state.takesNewExchanges, !isNew(view, before) {
       return view.eligibility
     }
-    // An ejection may have ended before anybody looked.
+    // An ejection may have ended between two looks.
     let wasEjected = isNew(view, before) && before.state != .ejected
     return view.eligibility.shown(isEjected: view.isEjected || wasEjected)
   }

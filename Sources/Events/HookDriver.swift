@@ -1,5 +1,6 @@
-// Runs hooks: a thread for each run, whose number the hooks' policies bound, so that neither a slow
-// disk nor a command that hangs holds up the control loop. Starts and ends are lines of the log.
+// Runs hooks, each in a thread of its own, so that neither a slow disk nor a command that hangs
+// delays the control loop. The policies of hooks bound the number of threads. Each start and end is
+// logged.
 import Client
 package import Fleet
 import HTTP
@@ -7,9 +8,9 @@ package import IO
 package import Primitives
 import Synchronization
 
-/// Control thread only.
+/// The hooks and their runs. Control thread only.
 package final class HookDriver {
-  /// What came of a run.
+  /// The result of a run.
   private struct Report: Sendable {
     let id: UInt64
     let outcome: HookQueue.Outcome
@@ -18,7 +19,7 @@ package final class HookDriver {
     let seconds: Double
   }
 
-  /// What the threads share.
+  /// The state that the threads share.
   private final class Mailbox: Sendable {
     let reports = Mutex<[Report]>([])
     let isStopped = Atomic<Bool>(false)
@@ -29,9 +30,9 @@ package final class HookDriver {
     let start: HookQueue.Start
   }
 
-  /// What is kept of a command's output.
+  /// The most bytes of the output of a command that are kept.
   private static let outputBytesMax = 1_024
-  /// How long the end waits for commands that were told to end.
+  /// The time that the end waits for commands that were told to stop.
   private static let finishTime = ChildProcess.grace + .seconds(1)
 
   private let waker: Waker
@@ -41,39 +42,39 @@ package final class HookDriver {
   private var runs: [UInt64: Run] = [:]
   package private(set) var queue = HookQueue()
 
-  /// `waker` is woken when a run ends; `environment` is this process's.
+  /// `waker` is woken when a run ends; `environment` is that of this process.
   package init(waker: Waker, userAgent: String, environment: [String]) {
     self.waker = waker
     self.userAgent = userAgent
     self.environment = environment
   }
 
-  /// Takes another configuration. Runs under way go on.
+  /// Applies another configuration. Runs in progress go on.
   package func apply(_ policies: [HookPolicy], _ log: LogDriver) {
     if !policies.isEmpty { ChildProcess.prepare() }
     for each in queue.apply(policies) { noteDrop(each, "the hook is gone", log) }
   }
 
-  /// Takes an event; it begins what is to be done with the next `turn`.
+  /// Takes an event; its runs begin with the next `turn`.
   package func offer(_ occurrence: Occurrence, now: Nanoseconds, _ log: LogDriver) {
     if queue.isIdle || mailbox.isStopped.load(ordering: .relaxed) { return }
     if queue.offer(occurrence, now: now) { noteDrop(occurrence, "too many wait", log) }
   }
 
-  /// Takes the ends of runs and begins others. Never waits.
+  /// Takes the results of runs and begins further ones. Never waits.
   package func turn(_ log: LogDriver) {
     if queue.runningCount > 0 { takeReports(log) }
     if mailbox.isStopped.load(ordering: .relaxed) { return }
     while let start = queue.next() { begin(start, log) }
   }
 
-  /// Tells runs to end, and begins no other.
+  /// Tells runs to stop and begins no further ones.
   package func stop(_ log: LogDriver) {
     mailbox.isStopped.store(true, ordering: .relaxed)
     for each in queue.apply([]) { noteDrop(each, "ending", log) }
   }
 
-  /// Waits a moment for runs that were told to end. Requires: `stop`.
+  /// Waits for a moment for runs that were told to stop. Requires: `stop` was called.
   package func finish(_ log: LogDriver) {
     let deadline = Clock.now + Self.finishTime
     while queue.runningCount > 0, Clock.now < deadline {
@@ -112,7 +113,7 @@ package final class HookDriver {
     }
   }
 
-  /// On the run's thread.
+  /// Carries out a run, on its own thread.
   private static func carryOut(
     _ start: HookQueue.Start, _ mailbox: Mailbox, _ userAgent: String, _ own: [String]
   ) -> Report {
@@ -164,7 +165,7 @@ package final class HookDriver {
     }
     for report in reports {
       guard let run = runs.removeValue(forKey: report.id) else { continue }
-      // It has said its last word.
+      // The output is complete.
       run.thread.join()
       end(run.start, report, log)
     }
@@ -213,7 +214,7 @@ package final class HookDriver {
 }
 
 extension HookPolicy.Action {
-  /// The program's path, or where the request goes.
+  /// The target of a run: the path of the program, or the URL of the request.
   fileprivate var title: String {
     switch self {
     case .run(let words): words.first ?? ""
@@ -223,7 +224,7 @@ extension HookPolicy.Action {
 }
 
 extension HookQueue.Start {
-  /// What is sent: a JSON object. Of the answer the status is all that matters.
+  /// The request of a hook: a POST with a JSON object. Only the status of the answer counts.
   fileprivate func request(to target: HookPolicy.WebTarget) -> ClientRequest {
     var request = ClientRequest(
       .post, target.path, at: target.address, timeout: policy.timeout, contentBytesMax: 0)

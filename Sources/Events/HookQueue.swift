@@ -1,16 +1,16 @@
-// What hooks are to be run, and when: the policy's events and pools, a cooldown for each event of
-// an endpoint, runs at once, a bounded wait. Pure: time is an argument.
-// Invariant: of a hook at most `concurrency` runs are under way and `waitingMax` wait.
+// The queue of hooks: which ones run, and when, by events, pools, a cooldown for each event of an
+// endpoint, and the number of runs at once. Pure: time is an argument. Invariant: a hook has at
+// most `concurrency` runs in progress and `waitingMax` waiting.
 package import Fleet
 package import Primitives
 
 package struct HookQueue: Sendable {
-  /// How a run ended, or that there was none.
+  /// The result of a run, or why there was none.
   package enum Outcome: String, Sendable, CaseIterable {
     case ok, failed, timeout, dropped
   }
 
-  /// A run that is to begin now. It has to end in one `ended`.
+  /// A run to begin now. It must end with one call of `ended`.
   package struct Start: Sendable {
     package let id: UInt64
     package let policy: HookPolicy
@@ -18,7 +18,7 @@ package struct HookQueue: Sendable {
   }
 
   private struct CooldownKey: Hashable {
-    /// The first of those that count as one.
+    /// The event; of several that share a cooldown, the first one.
     let event: HookEvent
     let pool: String
     let endpoint: SocketAddress?
@@ -28,13 +28,13 @@ package struct HookQueue: Sendable {
     let policy: HookPolicy
     var waiting: [Occurrence] = []
     var running: Set<UInt64> = []
-    /// Until when it is not run again.
+    /// The end of the cooldown.
     var cooling: [CooldownKey: Nanoseconds] = [:]
-    /// When it is worth while to look for those that have rested.
+    /// The time to look for cooldowns that are over.
     var purgeAt = Nanoseconds.zero
   }
 
-  /// Endpoints' events that a hook remembers.
+  /// The most cooldowns that a hook remembers.
   package static let coolingMax = 4_096
 
   private var lanes: [Lane] = []
@@ -44,19 +44,19 @@ package struct HookQueue: Sendable {
 
   package init() {}
 
-  /// Runs that are under way, those of hooks that are gone too.
+  /// Runs in progress, those of removed hooks included.
   package var runningCount: Int { events.count }
-  /// Events that wait.
+  /// The number of waiting events.
   package var waitingCount: Int { lanes.reduce(0) { $0 + $1.waiting.count } }
-  /// Whether any hook is interested in anything.
+  /// Whether there is any hook.
   package var isIdle: Bool { lanes.isEmpty }
 
-  /// How many runs of an event ended so.
+  /// The number of runs of an event with this result.
   package func count(_ event: HookEvent, _ outcome: Outcome) -> UInt64 {
     counts[event]?[outcome] ?? 0
   }
 
-  /// Events that a hook is for, or was for when something came of it, in their order.
+  /// Events that a hook is for, or that have had a result, in their order.
   package var countedEvents: [HookEvent] {
     HookEvent.allCases.filter { event in
       counts[event] != nil || events.values.contains(event)
@@ -64,8 +64,8 @@ package struct HookQueue: Sendable {
     }
   }
 
-  /// Takes another configuration. Hooks that stay as they are keep what they know; what waits for
-  /// others is dropped and given back. Runs under way go on.
+  /// Applies another configuration. Unchanged hooks keep their state; waiting events of the others
+  /// are dropped and returned. Runs in progress go on.
   package mutating func apply(_ policies: [HookPolicy]) -> [Occurrence] {
     var before = lanes
     lanes = policies.map { policy in
@@ -79,7 +79,7 @@ package struct HookQueue: Sendable {
     return dropped
   }
 
-  /// Takes an event. True where a hook that wants it has no room for it: it is dropped there.
+  /// Takes an event. Returns true if a hook that wants it has no room: it is dropped there.
   package mutating func offer(_ occurrence: Occurrence, now: Nanoseconds) -> Bool {
     var isDropped = false
     for index in lanes.indices where wants(lanes[index].policy, occurrence) {
@@ -98,7 +98,7 @@ package struct HookQueue: Sendable {
     return isDropped
   }
 
-  /// The next run that may begin; nil where there is none now.
+  /// The next run to begin; nil: there is none now.
   package mutating func next() -> Start? {
     for index in lanes.indices
     where !lanes[index].waiting.isEmpty
@@ -114,7 +114,7 @@ package struct HookQueue: Sendable {
     return nil
   }
 
-  /// A run is over. Requires: `next` gave it, and it was not over yet.
+  /// Takes the end of a run. Requires: `next` returned the run, and it has not ended yet.
   package mutating func ended(_ id: UInt64, _ outcome: Outcome) {
     guard let event = events.removeValue(forKey: id) else {
       preconditionFailure("a run ends once")
@@ -128,12 +128,13 @@ package struct HookQueue: Sendable {
     return policy.pools?.contains(occurrence.pool) ?? true
   }
 
-  /// False where so many rest already that one more cannot be remembered.
+  /// Begins a cooldown. Returns false if there are too many to remember another one.
   private mutating func cool(_ index: Int, _ key: CooldownKey, _ now: Nanoseconds) -> Bool {
     let pause = lanes[index].policy.cooldown
     if pause == .zero { return true }
     if lanes[index].cooling.count >= Self.coolingMax {
-      // A storm does not look through all of them each time.
+      // Expired cooldowns are searched only from time to time, which bounds the work in a storm of
+      // events.
       guard now >= lanes[index].purgeAt else { return false }
       lanes[index].purgeAt = now + .seconds(1)
       lanes[index].cooling = lanes[index].cooling.filter { now < $0.value }

@@ -1,17 +1,17 @@
-// How many lines of one kind the log takes: a burst, then none until the window is over, when one
-// line says how many there were. Time is an argument.
+// The limit for lines of one kind: a burst is written, then none until the window is over, when one
+// line gives the number of suppressed ones. Time is an argument.
 
 package import Primitives
 
-/// Counts lines by their message. Bounded: messages are constants of the program.
+/// The counts of lines by message. Bounded: messages are constants of the program.
 package struct LineLimiter {
-  /// Lines of one kind in one window.
+  /// The most lines of one kind in a window.
   package static let burstMax = 32
-  /// A window begins with its first line.
+  /// The length of a window, which begins with its first line.
   package static let window = Nanoseconds.seconds(5)
   private static let kindsMax = 256
 
-  /// Lines that were not written.
+  /// The number of suppressed lines of a message.
   package struct Suppressed: Equatable {
     package let message: String
     package let count: Int
@@ -39,13 +39,13 @@ package struct LineLimiter {
     return false
   }
 
-  /// Counts lines that were lost before they came here, as if they had come.
+  /// Counts lines that were lost earlier as suppressed ones.
   package mutating func addLost(_ message: String, _ count: Int, now: Nanoseconds) {
     guard count > 0, kinds[message] != nil || kinds.count < Self.kindsMax else { return }
     kinds[message, default: Kind(since: now)].suppressed += count
   }
 
-  /// What was left out in the windows that are over now, by message.
+  /// The suppressed lines of the windows that are over, by message.
   package mutating func ended(now: Nanoseconds) -> [Suppressed] {
     if kinds.isEmpty { return [] }
     let over = kinds.filter { now - $0.value.since >= Self.window }

@@ -1,12 +1,12 @@
-// Steelyard's own log: lines from the control thread to standard error through a ring and a thread
-// of its own, so that a pipe that nobody reads or a full disk never holds up the control loop.
-// Invariant: a line that was asked for is written, suppressed, or dropped and counted.
+// The log: lines from the control thread go to standard error through a ring and a thread, so that
+// a pipe that nobody reads or a full disk never delays the control loop. Invariant: a line is
+// written, or suppressed and counted, or dropped and counted.
 package import Fleet
 import HTTP
 package import IO
 package import Primitives
 
-/// Control thread only.
+/// The log. Control thread only.
 package final class LogDriver {
   /// Why a line was lost.
   package enum Drop: Int, CaseIterable {
@@ -23,23 +23,23 @@ package final class LogDriver {
     }
   }
 
-  /// What waits to be written at most.
+  /// The size of the ring: the most bytes that wait to be written.
   private static let ringBytes = 128 << 10
-  /// How long the end waits for lines that are not written yet.
+  /// The time that `finish` waits for lines that are not written yet.
   private static let finishTime = Nanoseconds.seconds(1)
 
-  /// The demonstration's table owns the terminal: only errors are written.
+  /// Only errors are written: the table of the demo owns the terminal.
   private let isQuiet: Bool
   private let ring: LineRing
   private let writer: RingWriter
   private let room: UnsafeMutableRawBufferPointer
   private var policy = LogPolicy()
   private var limiter = LineLimiter()
-  /// Lost since the log last said so.
+  /// The number of lines lost since the log last named it.
   private var lostCount = 0
   /// Lines written, by level.
   package private(set) var lineCounts: [LogPolicy.Level: UInt64] = [:]
-  /// Lines left out because there were too many of their kind.
+  /// Lines that were suppressed because there were too many of their kind.
   package private(set) var suppressedCount: UInt64 = 0
   private var dropCounts = [UInt64](repeating: 0, count: Drop.allCases.count)
 
@@ -54,16 +54,16 @@ package final class LogDriver {
 
   deinit { room.deallocate() }
 
-  /// From now on.
+  /// Applies a policy to all further lines.
   package func use(_ policy: LogPolicy) { self.policy = policy }
 
-  /// Whether lines of this level are written at all.
+  /// Whether lines of this level are written.
   package func shows(_ level: LogPolicy.Level) -> Bool {
     level >= policy.level && (!isQuiet || level == .error)
   }
 
-  /// Writes a line with the keys in this order. The message is a constant; what varies stands
-  /// behind keys. What operators ordered is not `isLimited`.
+  /// Writes a line with the keys in this order. The message is a constant; values that vary have
+  /// keys. Lines of orders by operators are not `isLimited`.
   package func write(
     _ level: LogPolicy.Level, _ message: String,
     _ pairs: KeyValuePairs<String, any LogValue> = [:], isLimited: Bool = true
@@ -76,14 +76,14 @@ package final class LogDriver {
     append(level, message, pairs)
   }
 
-  /// Notes that events of the kind of this message were lost before they could be told.
+  /// Counts events of this message that were lost before they could be logged.
   package func addLost(_ level: LogPolicy.Level, _ message: String, _ count: Int) {
     guard shows(level), count > 0 else { return }
     suppressedCount += UInt64(count)
     limiter.addLost(message, count, now: Clock.now)
   }
 
-  /// Says what was suppressed and lost; once in a while.
+  /// Logs from time to time how many lines were suppressed and lost.
   package func turn(now: Nanoseconds) {
     for each in limiter.ended(now: now) where shows(.warning) {
       append(.warning, "lines suppressed", ["of": each.message, "count": each.count])
@@ -94,10 +94,10 @@ package final class LogDriver {
     append(.warning, "lines lost", ["count": count])
   }
 
-  /// Writes what is left, for a second at most. No line after it.
+  /// Writes the remaining lines, for at most a second. No line may follow.
   package func finish() { _ = writer.finish(deadline: Clock.now + Self.finishTime) }
 
-  /// Lines lost for this reason, ever.
+  /// The number of lines lost for this reason since the start.
   package func dropCount(_ drop: Drop) -> UInt64 { dropCounts[drop.rawValue] }
 
   private func append(

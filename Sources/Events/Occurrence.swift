@@ -1,5 +1,4 @@
-// Something that happened, and how it is told to a hook: as words of a command, as its environment,
-// as JSON.
+// An event for hooks, and its three forms: words of a command, the environment of a command, JSON.
 package import Fleet
 import HTTP
 package import Primitives
@@ -7,10 +6,10 @@ package import Primitives
 /// An event with its circumstances.
 package struct Occurrence: Sendable, Equatable {
   package var event: HookEvent
-  /// Empty where it concerns none.
+  /// The name of the pool; empty: the event concerns no pool.
   package var pool: String
   package var endpoint: SocketAddress?
-  /// A word or a few.
+  /// The reason, in a few words.
   package var reason: String
   /// Wall-clock time.
   package var at: Nanoseconds
@@ -26,11 +25,11 @@ package struct Occurrence: Sendable, Equatable {
     self.at = at
   }
 
-  /// Its address, empty where it concerns none.
+  /// The address of the endpoint; empty: the event concerns no endpoint.
   package var endpointText: String { endpoint.map { "\($0)" } ?? "" }
 
-  /// A command's words with what stands for their placeholders. What is put in is not looked at
-  /// again, and one word stays one word.
+  /// The words of a command with their placeholders replaced. Replacements are not searched again,
+  /// and each word stays one word.
   package func words(_ template: [String]) -> [String] {
     let values = [
       "event": event.rawValue, "pool": pool, "endpoint": endpointText, "reason": reason,
@@ -55,8 +54,8 @@ package struct Occurrence: Sendable, Equatable {
     }
   }
 
-  /// The environment of a command: what happened, and of ours only what programs need to find
-  /// their way; it may hold secrets.
+  /// The environment of a command: the event, and of this process's environment only the variables
+  /// that programs need to run, because the rest may hold secrets.
   package func environment(from own: [String]) -> [String] {
     let kept = own.filter { line in
       let name = line.prefix { $0 != "=" }
@@ -73,7 +72,7 @@ package struct Occurrence: Sendable, Equatable {
     return kept + path + all.map { $0.filter { $0 != "\0" } }
   }
 
-  /// A JSON object; what it does not concern is null. `time` is in seconds since 1970.
+  /// The event as a JSON object; members without a value are null. `time` is in seconds since 1970.
   package var json: [UInt8] {
     func text(_ value: String) -> String {
       if value.isEmpty { return "null" }

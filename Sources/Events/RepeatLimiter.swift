@@ -1,10 +1,10 @@
-// When something that repeats itself is said: at once for the first time, then once at the end of
-// each window in which it came again, with how often. Pure: time is an argument.
+// The limit for events that repeat: the first one is logged at once, further ones as one line with
+// their number at the end of each window. Pure: time is an argument.
 package import Primitives
 
-/// Counts by key. Bounded: at most `keysMax` keys are remembered.
+/// The counts by key. At most `keysMax` keys are remembered.
 package struct RepeatLimiter<Key: Hashable> {
-  /// Between two lines with one key.
+  /// The time between two lines with the same key.
   package static var window: Nanoseconds { .seconds(10) }
   package static var keysMax: Int { 4_096 }
 
@@ -17,7 +17,7 @@ package struct RepeatLimiter<Key: Hashable> {
 
   package init() {}
 
-  /// Whether it is said now; if not, it is counted until `due`.
+  /// Whether the event is logged now; if not, it is counted until `due`.
   package mutating func admits(_ key: Key, now: Nanoseconds) -> Bool {
     if states[key] != nil {
       states[key]?.count += 1
@@ -27,7 +27,7 @@ package struct RepeatLimiter<Key: Hashable> {
     return true
   }
 
-  /// What came again in the windows that are over, and how often. Keys of which nothing came are
+  /// The keys whose window is over and their numbers of events. Keys without a further event are
   /// forgotten.
   package mutating func due(now: Nanoseconds) -> [(key: Key, count: Int)] {
     var due: [(Key, Int)] = []

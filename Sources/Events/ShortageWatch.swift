@@ -1,16 +1,16 @@
-// When a resource begins to be short and when it is enough again, from a counter of how often that
-// was felt. Pure: counts and times are arguments.
+// The begin and the end of a shortage of one resource, from a counter of its refusals. Pure: counts
+// and times are arguments.
 package import Primitives
 
-/// One resource.
+/// The watch of one resource.
 package struct ShortageWatch: Sendable {
-  /// So long without another one, and the shortage is over.
+  /// The time without a refusal after which the shortage is over.
   package static let endTime = Nanoseconds.seconds(30)
 
   package enum Change: Sendable, Equatable {
-    /// How often it was felt since the last look.
+    /// The shortage began: the number of refusals since the last look.
     case began(UInt64)
-    /// How often it was felt, and from the first to the last time.
+    /// The shortage is over: its number of refusals, and the time from the first to the last one.
     case ended(UInt64, lasted: Nanoseconds)
   }
 
@@ -21,7 +21,7 @@ package struct ShortageWatch: Sendable {
 
   package init() {}
 
-  /// `count` never goes down.
+  /// Takes the counter, which never decreases.
   package mutating func look(_ count: UInt64, now: Nanoseconds) -> Change? {
     let before = seen
     seen = count

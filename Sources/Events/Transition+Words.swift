@@ -1,9 +1,9 @@
-// The words for transitions: the log's line, the hooks' event, the status page's text.
+// The words for transitions: the line of the log, the event for hooks, the text on the status page.
 package import Fleet
 package import Primitives
 
 extension Journal.Lane {
-  /// The message of the lines that say what happened, for those that were lost.
+  /// The message of the lines of this lane; lost ones are counted under it.
   var message: String {
     switch self {
     case .verdicts: "eligibility changed"
@@ -17,7 +17,7 @@ extension Journal.Lane {
     }
   }
 
-  /// Transitions that come by the hundred are for those who look for them.
+  /// The level of the lines; transitions that come by the hundred are at `debug`.
   var level: LogPolicy.Level { self == .canaries || self == .weights ? .debug : .warning }
 }
 
@@ -27,11 +27,11 @@ extension Transition {
     var level: LogPolicy.Level
     var message: String
     var pairs: KeyValuePairs<String, any LogValue>
-    /// Lines of its kind may be suppressed.
+    /// Whether lines of this kind may be suppressed.
     var isLimited = true
   }
 
-  /// The log's line; nil where another transition has it.
+  /// The line of the log; nil: another transition is logged instead.
   package var line: Line? {
     switch self {
     case .verdict(let change): change.line
@@ -42,12 +42,12 @@ extension Transition {
     case .hostName(let change): change.line
     case .endpoint(let change): change.line
     case .pool(let change): change.line
-    // With the file's name and each change, whoever reads the file writes it.
+    // The reader of the file logs these, with the name of the file and each change.
     case .reload: nil
     }
   }
 
-  /// The event for hooks; nil where there is none. `wall` is when it happened.
+  /// The event for hooks; nil: there is none. `wall` is the time of the transition.
   package func occurrence(at wall: Nanoseconds) -> Occurrence? {
     switch self {
     case .scrape(let change):
@@ -69,7 +69,7 @@ extension Transition {
     }
   }
 
-  /// For the status page; nil where it does not show it.
+  /// The text on the status page; nil: it is not shown there.
   package var text: String? {
     switch self {
     case .verdict(let change): change.text

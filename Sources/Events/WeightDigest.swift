@@ -1,16 +1,16 @@
-// Which changes of weights are worth a line: a factor of two within a minute, and a floor that is
-// reached or left. Pure: the caller says what there is to see, once a second.
+// The changes of weights that the log has at `info`: a factor of two within a minute, and a floor
+// that is reached or left. Pure: the caller passes the present weights once a second.
 package import Primitives
 
 /// The weights of the last minute. Bounded by the fleet's size.
 package struct WeightDigest {
-  /// An endpoint now.
+  /// The present state of an endpoint.
   package struct View {
     package var endpointIndex: Int
     package var address: SocketAddress
     /// The effective weight.
     package var weight: Double
-    /// The law holds it at its floor.
+    /// The law keeps the weight at its floor.
     package var isAtFloor: Bool
 
     package init(endpointIndex: Int, address: SocketAddress, weight: Double, isAtFloor: Bool) {
@@ -22,7 +22,7 @@ package struct WeightDigest {
   /// Weights of one pool that moved by a factor of two or more.
   package struct Moved: Equatable {
     package var count: Int
-    /// The one that moved most.
+    /// The endpoint whose weight moved most.
     package var endpointIndex: Int
     package var address: SocketAddress
     package var from: Double
@@ -40,11 +40,11 @@ package struct WeightDigest {
   private struct Memory {
     var pool: String
     var address: SocketAddress
-    /// The weights at the last looks that were `step` apart, the oldest first; `count` of them.
+    /// The last `count` weights, `step` apart, the oldest first.
     var samples = SIMD8<Double>(repeating: 0)
     var count = 0
     var isAtFloor: Bool
-    /// When the floor was reached or left.
+    /// The time when the weight reached or left its floor.
     var floorSince: Nanoseconds
 
     mutating func append(_ weight: Double) {
@@ -57,10 +57,10 @@ package struct WeightDigest {
     }
   }
 
-  /// Six of these are the minute.
+  /// The time between two samples; six of them are a minute.
   private static let step = Nanoseconds.seconds(10)
   private static let factorMin = 2.0
-  /// What touches the floor for less than this is not told.
+  /// The shortest time at the floor, or off it, that is logged.
   private static let floorMin = Nanoseconds.seconds(5)
 
   private var endpoints: [Int: Memory] = [:]
@@ -70,22 +70,22 @@ package struct WeightDigest {
 
   package init() {}
 
-  /// Whether a second is over since the last `true`.
+  /// Whether a second has passed since the last `true`.
   package mutating func isDue(_ now: Nanoseconds) -> Bool {
     if let lookedAt, now - lookedAt < .seconds(1) { return false }
     lookedAt = now
     return true
   }
 
-  /// Forgets pools that are gone. To be called after a reload.
+  /// Forgets pools that no longer exist. To be called after a reload.
   package mutating func keep(pools names: Set<String>) {
     endpoints = endpoints.filter { names.contains($0.value.pool) }
     toldAt = toldAt.filter { names.contains($0.key) }
     sampledAt = sampledAt.filter { names.contains($0.key) }
   }
 
-  /// Looks at a pool. Moved weights are told once in ten seconds at most; the reference of those
-  /// that were told is their weight then.
+  /// The changes of a pool. Moved weights are logged once in ten seconds at most; after that they
+  /// are compared with their weight at that time.
   package mutating func look(
     at pool: String, count: Int, now: Nanoseconds, _ view: (Int) -> View
   ) -> (moved: Moved?, floors: [Floor]) {
@@ -133,7 +133,7 @@ package struct WeightDigest {
     return (moved, floors)
   }
 
-  /// The weight of the last minute from which it is a factor of two or more; the furthest.
+  /// The weight within the last minute that differs most from `weight`, by a factor of two or more.
   private static func reference(_ memory: Memory, _ weight: Double) -> Double? {
     guard weight > 0 else { return nil }
     var found: Double?

@@ -1,4 +1,5 @@
-// `steelyard demo`: the demo's world, a steelyard in front of it, and what a person sees of both.
+// `steelyard demo`: the endpoints and clients of the demo, a steelyard between them, and the table
+// that shows both.
 import Balancer
 import CLI
 import CSystem
@@ -14,7 +15,7 @@ import Terminal
 final class DemoCommand {
   private static let redrawInterval = Nanoseconds.milliseconds(500)
   private static let plainInterval = Nanoseconds.seconds(5)
-  /// The table's rates and quantiles look this many redraws back.
+  /// The number of redraws that the rates and quantiles of the table look back.
   private static let windowCount = 10
 
   private struct Reading {

@@ -1,12 +1,13 @@
-// Why requests were refused and attempts failed, as log lines: the first of each endpoint and
-// reason at once, those after it as one line with their number. At `debug` each has its own line.
+// Log lines for refused requests and failed attempts: the first one of each endpoint and reason is
+// logged at once, further ones as one line with their number. At `debug` each has its own line.
 import Balancer
 import Events
 import Fleet
 import Primitives
 
 struct FailureLog {
-  /// What is told once. The client is not part of it: there may be very many.
+  /// The key of lines that are counted together. The client is not part of it: there may be very
+  /// many clients.
   private struct Key: Hashable {
     var pool: String
     var endpoint: SocketAddress?
@@ -17,7 +18,7 @@ struct FailureLog {
   private var limiter = RepeatLimiter<Key>()
   private var lostCount: UInt64 = 0
 
-  /// Writes what the workers reported since the last call.
+  /// Logs the reports of the workers since the last call.
   mutating func write(
     _ reports: FailureDriver, _ fleet: Fleet, to log: LogDriver, now: Nanoseconds
   ) {
@@ -30,7 +31,7 @@ struct FailureLog {
         isRepeated: note.end == .repeated)
       let isNew = limiter.admits(key, now: now)
       guard isNew || log.shows(.debug) else { return }
-      // What another attempt made good is nobody's trouble.
+      // A failure that another attempt made good is only logged at `debug`.
       Self.write(
         key, note.end.text, client: note.client.description, count: 1,
         isQuiet: !isNew || key.isRepeated, log)
@@ -75,7 +76,7 @@ struct FailureLog {
 }
 
 extension FailureEnd {
-  /// For the log.
+  /// The result for the client, in the log.
   fileprivate var text: String {
     switch self {
     case .answered(let status): "\(status)"

@@ -1,22 +1,23 @@
-// What the service manager (systemd, or whatever else set NOTIFY_SOCKET) is told, and when: ready,
-// reloading, ending, a line of status, and that the loops turn (sd_notify(3)): the control loop by
-// itself, the workers' because they answered the last ring. Nothing is sent where nobody asked; a
-// manager that does not read never holds the loop up.
+// Notifications to the service manager (systemd or another that sets NOTIFY_SOCKET, sd_notify(3)):
+// ready, reloading, stopping, a status line, and the watchdog. The watchdog is fed when the control
+// loop turns and every worker has answered its last wake-up. A manager that does not read never
+// delays the loop.
 import Balancer
 import Events
 import Fleet
 import IO
 import Primitives
 
-/// The service manager's view of this process. Control thread only.
+/// The connection to the service manager. Control thread only.
 struct ServiceNotice: ~Copyable {
   /// How often the status line may change.
   private static let statusInterval = Nanoseconds.seconds(5)
   /// How often a graceful end asks for more time.
   private static let endInterval = Nanoseconds.seconds(1)
-  /// What joining the workers and the last lines of the access log may take beyond the deadline.
+  /// The time beyond the deadline that joining the workers and the last lines of the access log may
+  /// take.
   private static let endSlack = Nanoseconds.seconds(10)
-  /// Lines that wait for a manager that does not read.
+  /// The most messages that are kept for a manager that does not read.
   private static let waitingMax = 16
 
   private var socket: NotifySocket?
@@ -25,7 +26,7 @@ struct ServiceNotice: ~Copyable {
   private var statusDueAt = Nanoseconds.distantFuture
   private var endDueAt = Nanoseconds.distantFuture
   private var status = ""
-  /// What the manager had no room for; it is sent first.
+  /// Messages that the socket did not take; they are sent first.
   private var waiting: [String] = []
   private var isRefused = false
   private var silentWorker: Int?
@@ -35,7 +36,7 @@ struct ServiceNotice: ~Copyable {
   private let period: String?
   private let process: String?
 
-  /// Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and takes them out of the environment.
+  /// Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and removes them from the environment.
   /// Requires: no other thread exists.
   init() {
     name = Environment.take("NOTIFY_SOCKET")
@@ -43,7 +44,7 @@ struct ServiceNotice: ~Copyable {
     process = Environment.take("WATCHDOG_PID")
   }
 
-  /// Opens what the environment names. Nothing is told before.
+  /// Opens the socket that the environment names. Nothing is sent before.
   mutating func open(log: LogDriver) {
     self.log = log
     guard let name, !name.isEmpty else { return }
@@ -64,7 +65,7 @@ struct ServiceNotice: ~Copyable {
     watchdogInterval = Nanoseconds(microseconds * 1_000 / 2)
   }
 
-  /// Requests are taken; after a reload, `isRefused` where the file was not taken.
+  /// Sends that requests are accepted. `isRefused`: the last reload was refused.
   mutating func ready(_ steelyard: Steelyard, isRefused: Bool = false, now: Nanoseconds) {
     self.isRefused = isRefused
     guard socket != nil, steelyard.stopsAt == nil else { return }
@@ -74,19 +75,20 @@ struct ServiceNotice: ~Copyable {
     send(["READY=1", "STATUS=\(status)"])
   }
 
-  /// A reload begins. `Type=notify-reload` needs the time of the monotonic clock.
+  /// Sends that a reload begins. `Type=notify-reload` needs the time of the monotonic clock.
   mutating func reloading(_ steelyard: Steelyard, now: Nanoseconds) {
     guard steelyard.stopsAt == nil else { return }
     send(["RELOADING=1", "MONOTONIC_USEC=\(now.rawValue / 1_000)"])
   }
 
-  /// A graceful end begins.
+  /// Sends that a graceful stop begins.
   mutating func stopping(now: Nanoseconds) {
     send(["STOPPING=1"])
     endDueAt = now
   }
 
-  /// What is due. Called once a turn of the control loop.
+  /// Sends what is due: status line, watchdog, more time for the end. To be called once a turn of
+  /// the control loop.
   mutating func turn(_ steelyard: Steelyard, now: Nanoseconds) {
     guard socket != nil else { return }
     var lines: [String] = []
@@ -114,8 +116,8 @@ struct ServiceNotice: ~Copyable {
     if !lines.isEmpty || !waiting.isEmpty { send(lines) }
   }
 
-  /// Every worker has answered the last ring; rings anew. While a graceful end runs, workers may be
-  /// gone.
+  /// Whether every worker has answered the last wake-up; if so, wakes all of them again. During a
+  /// graceful stop workers may have ended.
   private mutating func areWorkersAlive(_ steelyard: Steelyard) -> Bool {
     if steelyard.stopsAt != nil { return true }
     if let index = steelyard.balancer.silentWorker {
@@ -133,7 +135,7 @@ struct ServiceNotice: ~Copyable {
     return true
   }
 
-  /// What `systemctl status` shows.
+  /// The status line, which `systemctl status` shows.
   private func text(_ steelyard: Steelyard, _ now: Nanoseconds) -> String {
     let table = steelyard.board.table
     var total = 0
@@ -151,7 +153,7 @@ struct ServiceNotice: ~Copyable {
   private mutating func send(_ lines: [String]) {
     guard socket != nil else { return }
     waiting += lines
-    // The oldest that matter least: states come seldom, and are the last to be dropped.
+    // The oldest status lines are dropped first: changes of state are rare and needed.
     while waiting.count > Self.waitingMax {
       let index = waiting.firstIndex { !Self.isState($0) } ?? waiting.startIndex
       waiting.remove(at: index)

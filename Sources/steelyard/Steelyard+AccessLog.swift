@@ -1,5 +1,5 @@
-// The access log's part of the program: opened at start, opened anew by signals and reloads, its
-// troubles in the log, its last lines written at the end.
+// The access log of the program: it is opened at the start, reopened by signals and reloads, its
+// failures are logged, and its last lines are written at the end.
 import Balancer
 import CLI
 import Events
@@ -24,7 +24,7 @@ extension Steelyard {
     return driver
   }
 
-  /// Opens the file of the access log anew, as after a rotation.
+  /// Reopens the file of the access log, as after a rotation.
   func reopenLog() {
     do throws(IOError) {
       try accessLog.reopen()
@@ -34,7 +34,7 @@ extension Steelyard {
     }
   }
 
-  /// Says when writing begins to fail, and when it works again.
+  /// Logs when writing the access log begins to fail, and when it works again.
   func noteLogFailure() {
     let failure = accessLog.failure
     guard failure != loggedFailure else { return }
@@ -46,8 +46,8 @@ extension Steelyard {
     }
   }
 
-  /// Writes what is left of the access log, then of the log. Requires: the workers have ended, and
-  /// nothing more happens.
+  /// Writes the remaining lines of the access log, then those of the log. Requires: the workers
+  /// have ended, and no further line is logged.
   func finishLogs() {
     let left = accessLog.finish()
     if left > 0 {

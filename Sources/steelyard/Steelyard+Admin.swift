@@ -1,4 +1,4 @@
-// What the admin server asks this program.
+// The answers of this program to the admin server.
 import Admin
 import Balancer
 import CLI

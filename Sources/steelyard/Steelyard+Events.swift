@@ -1,4 +1,5 @@
-// What the control thread finds out once a tick and notes in the journal, and who reads it there.
+// Transitions: the control thread notes once a tick what changed on the boards, and has the log and
+// the hooks read the journal.
 import Controller
 import Discovery
 import Events
@@ -7,7 +8,8 @@ import IO
 import Primitives
 
 extension Steelyard {
-  /// Notes what the boards show and what was heard of host names; then log and hooks are told.
+  /// Appends changes on the boards and of host names to the journal, then has the log and the hooks
+  /// read it.
   func noteTransitions(now: Nanoseconds) {
     for (index, pool) in controller.fleet.pools.enumerated() {
       let changes = observer.look(
@@ -26,7 +28,8 @@ extension Steelyard {
     writeDigests(now)
   }
 
-  /// Why the controller has the endpoint out; nil where it does not say.
+  /// The label of the reason why the controller took the endpoint out of service; nil: there is
+  /// none.
   private func causeLabel(_ endpointIndex: Int, _ eligibility: Eligibility) -> String? {
     switch eligibility {
     case .unhealthy:
@@ -40,8 +43,8 @@ extension Steelyard {
     }
   }
 
-  /// Once a second: weights that moved by a factor of two within a minute, one line a pool, and
-  /// endpoints that reach their floor or leave it.
+  /// Logs, once a second, weights that moved by a factor of two within a minute (one line for each
+  /// pool), and endpoints that reach or leave their floor.
   private func writeDigests(_ now: Nanoseconds) {
     guard digest.isDue(now) else { return }
     for pool in controller.fleet.pools {

@@ -1,4 +1,5 @@
-// Endpoints that come and go: what the sources say, what there is room for, and who is told.
+// Endpoints that come and go: changes from the sources of endpoints, the room for them, and their
+// way to workers and controller.
 import Balancer
 import Controller
 import Discovery
@@ -14,8 +15,8 @@ extension Steelyard {
   /// The configuration in force, with host names in place of their addresses.
   var configured: Fleet { membership.configured }
 
-  /// Takes what the sources of endpoints say, and endpoints for which there is room by now.
-  /// Requires: not within an answer of the admin server.
+  /// Takes changes from the sources of endpoints, and endpoints that now have room. Requires: not
+  /// called while the admin server answers.
   func discover() {
     guard stopsAt == nil else { return }
     let now = Clock.now
@@ -63,7 +64,7 @@ extension Steelyard {
     goneEndpoints.formUnion(delta.removed.map(\.endpoint.endpointIndex))
   }
 
-  /// Nobody writes to these cells now: they begin at 0 for their next endpoint.
+  /// Resets the cells of fresh indexes, which no worker writes to yet.
   private func clearCells(_ delta: MembershipDelta) {
     for endpointIndex in delta.fresh {
       evidence.clear(endpointIndex)
@@ -72,7 +73,7 @@ extension Steelyard {
     }
   }
 
-  /// Says in the log which pools are short of room, and when that is over.
+  /// Logs which pools lack room for endpoints, and when they have room again.
   func noteLeftOut() {
     for (index, pool) in membership.fleet.pools.enumerated() {
       let count = membership.leftOutCount(ofPool: index)
@@ -92,7 +93,7 @@ extension Steelyard {
     }
   }
 
-  /// Lets indexes go that no worker can write to any more.
+  /// Releases indexes that no worker can write to any more.
   func observeIndexes(now: Nanoseconds) {
     if quarantine.isEmpty { return }
     quarantine.observe(now: now, adopted: balancer.adoptedRevision) {

@@ -1,5 +1,5 @@
-// Another configuration in place of the present one, by a signal or by the admin API. Exchanges
-// that run are not touched.
+// Reloads: another configuration replaces the present one, by a signal or by the admin API.
+// Exchanges in progress are not touched.
 import Admin
 import Balancer
 import CLI
@@ -13,18 +13,18 @@ import Metrics
 import Primitives
 
 extension Steelyard {
-  /// Lines of the log that one reload writes at most.
+  /// The most lines of changes or errors that one reload logs.
   private static let linesMax = 50
-  /// Errors of a file that an answer has at most.
+  /// The most errors of a file that an answer of the admin API has.
   private static let errorsMax = 100
   /// How long a reload waits for the addresses of host names that it brings, so that no pool is
   /// without endpoints for a moment. Scrapes and the admin API wait with it, requests do not.
   private static let namesWait = Nanoseconds.seconds(1)
 
-  /// Reads the file again and takes it. On an error nothing has changed.
+  /// Reads the file again and applies it. If there is an error, nothing changes.
   func reload(now: Nanoseconds) -> ReloadResult {
     let result = readAndReload(now: now)
-    // A reload that cannot be is no failed one.
+    // A reload that is not possible does not count as failed.
     if path != nil, stopsAt == nil { lastReload.note(failure: result.refusal, wall: Clock.wall) }
     switch result {
     case .success(let lines):
@@ -39,7 +39,7 @@ extension Steelyard {
     guard let path else {
       return .failure(Problem(409, "this steelyard was not started with a file"))
     }
-    // Nobody would accept what its listeners open.
+    // Nobody would accept connections from listeners that it opens.
     if stopsAt != nil {
       let problem = Problem(409, "steelyard is ending; nothing was changed")
       log.write(.error, "reload refused", ["file": path, "reason": problem.detail])
@@ -81,8 +81,8 @@ extension Steelyard {
     }
   }
 
-  /// Puts another configuration in place of the present one and says what changed. On an error
-  /// nothing has changed.
+  /// Replaces the present configuration and returns what changed. If there is an error, nothing
+  /// changes.
   func reload(_ file: Fleet, now: Nanoseconds) throws(StartError) -> [String] {
     let fleet = try Self.withSecrets(file, log)
     let before = configured

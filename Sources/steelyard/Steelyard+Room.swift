@@ -1,4 +1,5 @@
-// What the log says of connections and descriptors that are short: when it begins and when it ends.
+// Lines of the log for connections, descriptors and buffers that run short: when a shortage begins
+// and when it ends.
 import Balancer
 import Events
 import Fleet
@@ -14,7 +15,7 @@ struct RoomWatches {
 }
 
 extension Steelyard {
-  /// At the start: says where the system allows less than the configuration asks for.
+  /// Logs, at the start, where the system allows less than the configuration asks for.
   func noteDescriptorBudget(_ budget: DescriptorBudget, openFilesMax: Int) {
     let wanted = configured.limits.connectionsMax
     guard budget.connectionsMax < wanted else { return }
@@ -26,7 +27,7 @@ extension Steelyard {
       ], isLimited: false)
   }
 
-  /// Says what began or ended since the last call.
+  /// Logs the shortages that began or ended since the last call.
   func noteRoom(now: Nanoseconds) {
     let room = balancer.metrics.room
     let closed = RoomMetrics.Count.allCases.reduce(0 as UInt64) {

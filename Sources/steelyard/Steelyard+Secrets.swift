@@ -1,4 +1,5 @@
-// Tokens and header fields' values that stand in files or in the environment.
+// Secrets of a configuration: tokens and values of header fields that are in files or in the
+// environment.
 import Admin
 import CLI
 import Events

@@ -1,5 +1,5 @@
-// What the status is made of: a reading of boards and controller once a second, whoever watches;
-// its JSON only where somebody does. Control thread only.
+// Readings for the status: one a second, whether or not anybody watches; its JSON only if somebody
+// does. Control thread only.
 import Admin
 import Balancer
 import Controller
@@ -10,10 +10,10 @@ import Primitives
 import Status
 
 extension Steelyard {
-  /// Takes a reading where a second is over; gives the event for those who watch.
+  /// Takes a reading if a second has passed. Returns the event for the clients that watch.
   func observeStatus(now: Nanoseconds, isWatched: Bool) -> [UInt8]? {
     guard now >= statusDue else { return nil }
-    // On a grid, unless the process stood still.
+    // Readings are on a grid of seconds, unless the process stood still.
     statusDue = max(statusDue + StatusHistory.interval, now)
     let wall = Clock.wall
     status.take(reading(now: now, wall: wall))
@@ -24,7 +24,7 @@ extension Steelyard {
     return ServerSentEvent.status(snapshot, wall: wall).bytes
   }
 
-  /// The state, and with it a copy of the history, is gone when the history takes the reading.
+  /// Releases the state, and with it its copy of the history, before the history takes the reading.
   private func reading(now: Nanoseconds, wall: Nanoseconds) -> StatusReading {
     var state = state
     (state.now, state.wall) = (now, wall)

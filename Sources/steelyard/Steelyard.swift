@@ -46,7 +46,7 @@ final class Steelyard {
   let waker: Waker
   let log: LogDriver
   let hooks: HookDriver
-  /// The errno that was last said of the access log.
+  /// The errno of the last failure of the access log that is in the log; 0: none.
   var loggedFailure: Int32 = 0
   var watches = RoomWatches()
   private var io: IOLoop
@@ -58,29 +58,29 @@ final class Steelyard {
   var observer = FleetObserver()
   var events = EventLog()
   var digest = WeightDigest()
-  /// Of the changes of host names, how many are in the journal.
+  /// The number of changes of host names that are in the journal.
   var namesNoted: UInt64 = 0
   private var failures = FailureLog()
   /// Which endpoints the pools have.
   var membership: Membership
-  /// Indexes between two owners.
+  /// Indexes that were given up and that workers may still write to.
   var quarantine = IndexQuarantine()
   var discovery: DiscoveryDriver
   /// When endpoints that were left out are tried again.
   var retryAt = Nanoseconds.zero
-  /// By pool name, what the log last said is left out.
+  /// By pool name: the number of endpoints left out that the log last named.
   var toldLeftOut: [String: Int] = [:]
-  /// Where the configuration comes from; nil where from no file.
+  /// The path of the configuration file; nil: the configuration comes from no file.
   let path: String?
-  /// Connections of polls are of another configuration.
+  /// All idle connections of polls are to be closed: they belong to another configuration.
   var mustClosePolls = false
-  /// Endpoints whose polls' connections are to be closed.
+  /// Endpoints whose idle connections of polls are to be closed.
   var goneEndpoints: Set<Int> = []
-  /// Streams of events began under other tokens.
+  /// Event streams are to be ended: they began under other tokens.
   var mustEndStreams = false
   private var nextTick: Nanoseconds
   var status = StatusHistory()
-  /// What the status has read of the journal.
+  /// The position up to which the status has read the journal.
   var statusCursor = Journal.Cursor()
   /// When the status takes its next reading.
   var statusDue: Nanoseconds
@@ -156,7 +156,7 @@ final class Steelyard {
     noteDescriptorBudget(budget, openFilesMax: openFilesMax)
   }
 
-  /// Starts the workers and says where everything is.
+  /// Starts the workers and logs the listening addresses.
   func start() throws(StartError) {
     do throws(IOError) {
       try balancer.start(seed: UInt64(truncatingIfNeeded: Clock.wall.rawValue))
@@ -206,7 +206,7 @@ final class Steelyard {
     hooks.turn(log)
   }
 
-  /// What did not happen while the process was stopped is nobody's fault.
+  /// Accounts for a time in which the process was stopped: nothing times out because of it.
   private func notePause(_ pause: Nanoseconds) {
     controller.postpone(by: pause)
     log.write(.warning, "process was stopped", ["seconds": NumberWords.fixed(pause.seconds, 3)])
@@ -234,7 +234,8 @@ final class Steelyard {
     log.turn(now: now)
   }
 
-  /// Once there were weights that rest on something, reloads change nothing about that.
+  /// Notes whether the program is ready: the first round of scrapes of each pool must be over. A
+  /// later reload does not take readiness back.
   private func noteReadiness() {
     guard stopsAt == nil else { return }
     unreadiness = controller.poolWithoutFirstRound(since: startedAt, now: Clock.now).map {

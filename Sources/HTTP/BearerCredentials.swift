@@ -1,4 +1,4 @@
-// What an Authorization field says (RFC 6750 §2.1).
+// The credentials of an Authorization field (RFC 6750 §2.1).
 import Primitives
 
 /// The bearer token of a request.

@@ -6,7 +6,7 @@
   @usableFromInline let base: UnsafeMutableRawPointer
   public let capacity: Int
   @usableFromInline var end = 0
-  /// Something did not fit: what was written is not to be used.
+  /// Something did not fit: the written bytes must not be used.
   @usableFromInline var isOver = false
 
   /// Bytes written.
@@ -19,7 +19,7 @@
     capacity = room.count
   }
 
-  /// What was written so far.
+  /// The written bytes.
   @inlinable public var written: UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(start: base, count: end)
   }
@@ -44,7 +44,7 @@
     if let source = bytes.baseAddress { append(source, bytes.count) }
   }
 
-  /// In decimal. Requires: number ≥ 0.
+  /// Appends a number in decimal. Requires: number ≥ 0.
   public mutating func append(number: Int) {
     var digits: (UInt64, UInt64, UInt64) = (0, 0, 0)
     withUnsafeMutableBytes(of: &digits) { room in

@@ -1,4 +1,5 @@
-// Which of the fields a proxy has to know a name is: by length first, then without regard to case.
+// Recognition of the field names that a proxy has to know: by length first, then without regard to
+// case.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 extension FieldName {

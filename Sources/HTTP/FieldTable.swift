@@ -7,9 +7,9 @@
   /// The bytes that the head begins.
   public let bytes: UnsafeRawBufferPointer
   @usableFromInline let fields: UnsafePointer<Field>
-  /// How many fields there are.
+  /// The number of fields.
   public let count: Int
-  /// Which of `FieldName` are among them, a bit for each.
+  /// The known names among the fields, one bit for each `FieldName`.
   @usableFromInline let present: UInt64
 
   init(
@@ -39,11 +39,12 @@
 
   // MARK: By name
 
-  /// What a search finds.
+  /// The result of a search.
   public enum Match {
     case none
     case one(UnsafeRawBufferPointer)
-    /// One recipient reads the first of them, another the last: none of them is believed.
+    /// The field occurs several times: some recipients use the first, others the last, so that none
+    /// can be trusted.
     case several
   }
 

@@ -1,15 +1,14 @@
-// Who the client is behind proxies that we trust: the right-most address of X-Forwarded-For that is
-// not one of theirs. Everything to its left is hearsay.
+// The client behind trusted proxies: the right-most address of X-Forwarded-For that is not one of
+// theirs. Addresses to its left can be forged.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 public import Primitives
 
 public enum ForwardedFor {
-  /// So many entries are looked at, from the right.
+  /// The most entries that are read, from the right.
   public static let entriesMax = 32
 
-  /// The client's address, of a request that came from `peer`, which is trusted. Where an entry
-  /// that counts is no address, or there are too many: the peer, which is all that is known.
-  /// Where all are trusted: the left-most (nginx: `real_ip_recursive on`).
+  /// The address of the client, of a request from the trusted `peer`. If a decisive entry is not an
+  /// address, or there are too many, it is the peer.
   public static func client(
     _ fields: FieldTable, peer: IPAddress, trusted: [AddressRange]
   ) -> IPAddress {

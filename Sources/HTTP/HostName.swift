@@ -1,5 +1,5 @@
-// Which hosts a Host field may name where a web page must not reach us by a name of its own that it
-// lets point here (DNS rebinding): addresses and `localhost` are nobody's to point elsewhere.
+// The hosts that a Host field may name on a server that web pages must not reach by DNS rebinding:
+// addresses and `localhost`, because nobody can point these elsewhere.
 import Primitives
 
 /// The host of a Host field.

@@ -2,8 +2,8 @@
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 extension FieldTable {
-  /// For how many seconds the sender keeps the connection, as the `Keep-Alive` fields say:
-  /// the least `timeout`, at most 1_000_000; nil where there is none (RFC 2068 §19.7.1.1).
+  /// The seconds that the sender keeps an idle connection, by its `Keep-Alive` fields: the least
+  /// `timeout`, at most 1_000_000; nil: there is none (RFC 2068 §19.7.1.1).
   public var keepAliveSeconds: Int? {
     guard has(.keepAlive), let bytes = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
     else { return nil }

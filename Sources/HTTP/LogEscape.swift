@@ -1,5 +1,5 @@
-// Bytes of strangers as text that cannot break a line of a log: JSON strings (RFC 8259 §7),
-// logfmt values, and nginx's escape for its combined format.
+// Untrusted bytes as text that cannot break a log line: JSON strings (RFC 8259 §7), logfmt values,
+// and the escapes of nginx's combined format.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 extension ByteWriter {
@@ -92,8 +92,8 @@ extension ByteWriter {
     withUnsafeBytes(of: pair) { append($0) }
   }
 
-  /// How long the well-formed UTF-8 sequence is that begins here; 0 where there is none
-  /// (Unicode 16, table 3-7). Requires: a byte above 0x7F.
+  /// The length of the well-formed UTF-8 sequence that begins here; 0: there is none (Unicode 16,
+  /// table 3-7). Requires: a byte above 0x7F.
   private static func sequenceLength(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int {
     func at(_ offset: Int) -> UInt8 { index + offset < bytes.count ? bytes[index + offset] : 0 }
     func isTail(_ offset: Int) -> Bool { at(offset) & 0xC0 == 0x80 }

@@ -1,11 +1,11 @@
-// A parsed head: offsets into the bytes that it was parsed from, and what its fields mean for
-// framing. Trivial values; they are worth nothing once those bytes are gone.
+// A parsed head: offsets into the bytes that it was parsed from, and the meaning of its fields for
+// framing. Plain values, valid as long as those bytes.
 
 /// The request methods that are told apart (RFC 9110 §9; PATCH is RFC 5789).
 public enum Method: UInt8, Sendable, CaseIterable {
   case get, head, post, put, delete, options, patch, other
 
-  /// For metrics; a finite set.
+  /// The label for metrics, one of a finite set.
   public var label: String {
     switch self {
     case .get: "GET"
@@ -33,7 +33,7 @@ public enum Framing: Sendable, Equatable {
   case none
   case length(Int)
   case chunked
-  /// Responses only: until the connection ends.
+  /// The content ends with the connection; responses only.
   case untilClose
 }
 
@@ -75,12 +75,12 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
   public var name: FieldName
 }
 
-/// What the `Connection` field asks for.
+/// The options of the `Connection` field.
 @frozen public struct ConnectionOptions: Sendable, Equatable {
   public var close = false
   public var keepAlive = false
   public var upgrade = false
-  /// It names fields beside the usual ones: those are hop-by-hop too.
+  /// The field names further fields, which are hop-by-hop too.
   public var namesFields = false
   @inlinable public init() {}
 }
@@ -109,15 +109,15 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
   public var framing = Framing.none
   public var connection = ConnectionOptions()
   public var expectsContinue = false
-  /// How often OPTIONS may still be forwarded (RFC 9110 §7.6.2); −1: nothing is said, or it is
-  /// another method.
+  /// How many more times OPTIONS may be forwarded (RFC 9110 §7.6.2); −1: there is no limit, or the
+  /// method is another one.
   public var maxForwards: Int32 = -1
   /// The client offers to go on in another protocol, and it is one that may be passed on
   /// (RFC 9110 §7.8).
   public var asksUpgrade = false
   @inlinable public init() {}
 
-  /// Whether the client wants to go on after this exchange (RFC 9112 §9.3).
+  /// Whether the client keeps the connection after this exchange (RFC 9112 §9.3).
   @inlinable public var isPersistent: Bool {
     !connection.close && (minorVersion >= 1 || connection.keepAlive)
   }
@@ -150,7 +150,7 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
   }
 }
 
-/// What a parser says of the bytes so far.
+/// The verdict of a parser on the bytes so far.
 public enum HeadVerdict: Sendable, Equatable {
   case incomplete
   case complete

@@ -1,5 +1,5 @@
-// Where the fields are that change what becomes of a request beside its framing, found in one
-// pass. What is said twice is not believed.
+// The positions of the fields that change how a request is handled, other than its framing, found
+// in one pass. A field that occurs twice is ignored.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 /// The index of a field in a head's table.
@@ -8,14 +8,14 @@
 
   @inlinable public init() {}
 
-  /// nil where the field is absent or came more than once.
+  /// nil: the field is absent or occurs more than once.
   public var only: Int? { index >= 0 ? Int(index) : nil }
   public var isAbsent: Bool { index == -1 }
 
   mutating func note(_ found: Int) { index = index == -1 ? Int16(found) : -2 }
 }
 
-/// The fields of one request's head. Worth as long as the head is.
+/// The noted fields of one request head; valid as long as the head.
 @frozen public struct NotedFields: Sendable {
   public private(set) var requestID = FieldPosition()
   public private(set) var traceparent = FieldPosition()

@@ -1,10 +1,11 @@
-// Percent-encoding (RFC 3986 §2.1) of segments of paths and of parameters, both ways. What is not
-// well formed is refused, never repaired. Law: without control characters, `decoded(encoded(x))`
-// is `x`.
+// Percent-encoding (RFC 3986 §2.1) of path segments and parameters, both ways. Text that is not
+// well formed is refused, never repaired. Law: without control characters, `decoded(encoded(x))` is
+// `x`.
 
 /// Text in a URL.
 package enum PercentText {
-  /// nil for an escape that is none, for bytes that are no UTF-8 and for control characters.
+  /// The decoded text; nil: an escape is malformed, the bytes are not UTF-8, or there is a control
+  /// character.
   package static func decoded(_ text: Substring) -> String? {
     var bytes: [UInt8] = []
     var rest = text.utf8[...]
@@ -23,7 +24,7 @@ package enum PercentText {
     return result
   }
 
-  /// What `decoded` undoes, for one segment of a path or one value of a query.
+  /// The encoded text of one path segment or one value of a query.
   package static func encoded(_ text: String) -> String {
     var result = ""
     for byte in text.utf8 {

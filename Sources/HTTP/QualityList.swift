@@ -1,6 +1,6 @@
-// Lists with weights, as Accept and Accept-Encoding are: which of what we can send a client likes
-// best. An element that is malformed is no element; 64 are read.
-// Source: RFC 9110 §12.4.2 (weights), §12.5.1 (Accept), §12.5.3 (Accept-Encoding).
+// Lists with weights, such as Accept and Accept-Encoding: the representation that a client prefers.
+// Malformed elements are ignored; 64 elements are read. Source: RFC 9110 §12.4.2 (weights), §12.5.1
+// (Accept), §12.5.3 (Accept-Encoding).
 
 /// The elements of one field, all its lines joined by commas.
 package struct QualityList: Sendable {
@@ -18,7 +18,7 @@ package struct QualityList: Sendable {
   package struct Offer: Sendable {
     /// Such as `text/plain`, in lower case.
     package let type: String
-    /// What a range may ask for, in lower case.
+    /// Parameters that a range may ask for, in lower case.
     package let parameters: [String: String]
     /// Parameters that the representation fulfils whatever they ask for.
     package let indifferent: Set<String>
@@ -32,11 +32,11 @@ package struct QualityList: Sendable {
     }
   }
 
-  /// What was chosen.
+  /// The choice.
   package struct Choice: Sendable {
-    /// Which offer.
+    /// The index of the offer.
     package let index: Int
-    /// What the range that fitted asked for.
+    /// The parameters of the matching range.
     package let parameters: [String: String]
   }
 
@@ -73,7 +73,7 @@ package struct QualityList: Sendable {
     return QualityList(field).best(of: types.map { Offer($0, [:]) })?.index
   }
 
-  /// Whether gzip is acceptable and not liked less than no coding at all.
+  /// Whether gzip is acceptable and not less preferred than no coding.
   package var prefersGzip: Bool {
     func quality(_ names: [String]) -> Int? {
       elements.filter { names.contains($0.value) }.map(\.quality).max()
@@ -107,7 +107,7 @@ package struct QualityList: Sendable {
 
   // MARK: Reading
 
-  /// At a byte that is in no quoted string.
+  /// Splits at bytes outside of quoted strings.
   private static func split(_ text: some StringProtocol, at separator: UInt8) -> [String] {
     var parts: [[UInt8]] = [[]]
     var isQuoted = false

@@ -1,5 +1,5 @@
-// `Retry-After` of an answer (RFC 9110 §10.2.3): for how many seconds the server asks to be left
-// alone. Looked for only in answers that refuse a request.
+// `Retry-After` of an answer (RFC 9110 §10.2.3): the seconds that the server asks clients to wait.
+// It is read only in answers that refuse a request.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 extension FieldTable {

@@ -1,4 +1,4 @@
-// The families of /metrics that tell of the access log.
+// The families of the access log.
 import Balancer
 import Exposition
 

@@ -1,4 +1,4 @@
-// How many requests the admin server answered, by class of status. Control thread only.
+// The numbers of answers of the admin server, by class of status. Control thread only.
 import Exposition
 
 package final class AdminCounts {

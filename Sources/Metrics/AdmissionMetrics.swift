@@ -1,5 +1,4 @@
-// The families of queues and rate limits. Keys of rate limits, which may be secrets, are not even
-// known here.
+// The families of queues and rate limits. Keys of rate limits may be secrets; they never come here.
 import Balancer
 import Exposition
 import Fleet

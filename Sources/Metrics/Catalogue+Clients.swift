@@ -1,4 +1,4 @@
-// Families of what clients asked for and did not get. Catalogue.swift says how one is added.
+// Families of requests whose clients did not get an answer. Catalogue.swift says how one is added.
 import Exposition
 
 extension MetricSection {

@@ -1,4 +1,4 @@
-// Families that say why messages were refused and attempts failed. Catalogue.swift says how one is
+// Families of refused messages and failed attempts, by reason. Catalogue.swift says how one is
 // added.
 import Exposition
 

@@ -1,4 +1,4 @@
-// Families of where endpoints come from, the access log, the admin address and the process itself.
+// Families of the sources of endpoints, the access log, the admin address and the process.
 import Exposition
 
 extension MetricSection {

@@ -1,4 +1,4 @@
-// Families of what is normal and what an alarm.
+// Families of thresholds.
 import Exposition
 
 extension MetricSection {

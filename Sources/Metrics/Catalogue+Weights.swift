@@ -1,4 +1,4 @@
-// Families of weights and of what pools are asked for.
+// Families of weights and of the demand of pools.
 import Exposition
 
 extension MetricSection {

@@ -8,7 +8,7 @@ package import Exposition
 /// Families that belong together.
 struct MetricSection {
   let title: String
-  /// What stands before the table, in Markdown; empty where nothing needs to be said.
+  /// The Markdown text before the table; may be empty.
   let text: String
   let families: [MetricFamily]
 
@@ -21,7 +21,7 @@ struct MetricSection {
 
 /// All sections.
 package enum Catalogue {
-  /// In the order of the document.
+  /// The sections, in the order of the document.
   static let sections: [MetricSection] = [
     .traffic, .failures, .clients, .queues, .weights, .demand, .thresholds, .signals, .discovery,
     .accessLog, .events, .admin, .configuration, .process,

@@ -1,4 +1,4 @@
-// The families of what clients asked for and did not get.
+// The families of requests whose clients did not get an answer.
 import Balancer
 import Exposition
 import Fleet

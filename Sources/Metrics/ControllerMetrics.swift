@@ -5,12 +5,12 @@ import Fleet
 import Primitives
 
 struct ControllerMetrics {
-  /// What a page says of one scrape source of one endpoint. The state itself is large, and would be
-  /// copied once for each family.
+  /// The data of one scrape source of one endpoint. Its state is large and would be copied once for
+  /// each family.
   private struct Scrape {
     let statistics: PollStatistics
     let labels: Labels
-    /// Of each signal: names, number, freshness.
+    /// The signals, each with its labels, number and freshness.
     let names: [SignalLabels]
     let readings: [(value: Double?, freshness: Freshness)]
   }

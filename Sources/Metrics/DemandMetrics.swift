@@ -1,5 +1,5 @@
-// The families of /metrics that say what each pool is asked for, is expected to be asked for and
-// can do. What is not known has no sample.
+// The families of the demand, the expected demand and the capacity of each pool. Unknown values
+// have no sample.
 import Controller
 import Exposition
 import Fleet

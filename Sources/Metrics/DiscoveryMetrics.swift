@@ -1,5 +1,5 @@
-// The families of /metrics that tell of where endpoints come from: how often host names were asked
-// for, when that last worked, how many addresses they have; and of the room for endpoints.
+// The families of the sources of endpoints: how often host names were looked up, when that last
+// succeeded, how many addresses they have; and of the room for endpoints.
 import Discovery
 import Exposition
 import Fleet

@@ -7,14 +7,14 @@ struct EndpointLabels {
   /// Every endpoint with its labels, in configuration order.
   private(set) var all: [(endpoint: Endpoint, labels: Labels)] = []
   private var byEndpoint: [Labels] = []
-  /// Of which the labels are; 0 is none.
+  /// The revision of the fleet that the labels belong to; 0: none.
   private var fleetRevision: UInt64 = 0
 
   init() {}
 
   init(_ table: WeightTable) { update(table) }
 
-  /// Takes the fleet of the table, unless it is the same as before.
+  /// Makes the labels of the table's fleet, unless they are made already.
   mutating func update(_ table: WeightTable) {
     if fleetRevision == table.fleetRevision { return }
     fleetRevision = table.fleetRevision

@@ -1,4 +1,4 @@
-// The families of /metrics that tell of steelyard's own log and of hooks.
+// The families of the log and of hooks.
 import Events
 import Exposition
 import Fleet

@@ -1,4 +1,4 @@
-// The families of /metrics that say why messages were refused and attempts failed.
+// The families of refused messages and failed attempts, by reason.
 import Balancer
 import Exposition
 import Fleet
@@ -19,7 +19,7 @@ struct FailureMetrics {
     writer.open(.endpointConnectionFailuresTotal)
     let failures = Labels.each(ConnectionFailure.self, "reason", \.label)
     for (endpoint, labels) in labels.all {
-      // The usual one begins at 0; the others appear when they occur.
+      // The usual reason begins at 0; the others appear when they occur.
       for (failure, reason) in failures {
         let count = reports.connections(endpointIndex: endpoint.endpointIndex, failure)
         if count > 0 || failure == .refused { writer.sample(count, labels, reason) }

@@ -39,7 +39,7 @@ struct MetricsPage {
     return writer.finished()
   }
 
-  /// The families of what has a type of its own.
+  /// The families that have a type of their own.
   private mutating func writeParts() {
     let fleet = table.fleet
     ClientMetrics(state.admission, traffic, fleet, labels).write(to: &writer)
@@ -89,7 +89,7 @@ struct MetricsPage {
 
   private mutating func writeTraffic() {
     writer.open(.requestsTotal)
-    // The usual ones begin at 0; the others appear when they occur.
+    // The usual reasons begin at 0; the others appear when they occur.
     let kinds = CodeClass.allCases.flatMap { code in
       Method.allCases.map { method in
         (
@@ -106,7 +106,7 @@ struct MetricsPage {
       }
     }
     writer.open(.requestDurationSeconds)
-    // The text format has no place for exemplars: they are not read.
+    // The text format has no exemplars, so they are not read.
     let hasExemplars = writer.format == .openMetrics
     for (endpoint, labels) in labels.all {
       let exemplars =

@@ -1,4 +1,4 @@
-// What the metrics page and the status are made of.
+// The data of the metrics page and the status.
 package import Balancer
 package import Controller
 package import Discovery
@@ -7,9 +7,9 @@ package import Fleet
 package import Primitives
 package import Status
 
-/// Boards, counters and states, all of one moment. Control thread only.
+/// Boards, counters and states of one moment. Control thread only.
 package struct ProgramState {
-  /// steelyard's own.
+  /// The version of steelyard.
   package var version: String
   package var table: WeightTable
   package var evidence: EvidenceBoard

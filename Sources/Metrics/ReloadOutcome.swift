@@ -1,17 +1,17 @@
-// What came of the last reload, for metrics and conditions.
+// The result of the last reload, for metrics and conditions.
 import Exposition
 package import Primitives
 
 package struct ReloadOutcome {
-  /// When the configuration in force was taken, since 1970.
+  /// The time when the present configuration was applied, since 1970.
   package private(set) var takenAt: Nanoseconds
-  /// Why a later one was refused; nil where none was.
+  /// Why a later configuration was refused; nil: there was none.
   package private(set) var failure: String?
 
-  /// The start: its configuration was taken.
+  /// The result at the start: the configuration was applied.
   package init(startedAt: Nanoseconds) { takenAt = startedAt }
 
-  /// `failure` says why a reload was refused; nil: it was taken.
+  /// `failure` is the reason of a refused reload; nil: it was applied.
   package mutating func note(failure: String?, wall: Nanoseconds) {
     if failure == nil { takenAt = wall }
     self.failure = failure

@@ -1,11 +1,11 @@
-// What alert rules and dashboards compare with, as gauges: the thresholds of each pool, those that
-// the file names and those that are learned; and which endpoints are backups.
+// The gauges that alert rules and dashboards compare with: the configured and learned thresholds of
+// each pool, and which endpoints are backups.
 import Exposition
 import Fleet
 import Primitives
 import Status
 
-/// Constant until a reload, but for what is learned.
+/// The thresholds of all pools. Configured ones are constant until a reload.
 struct ThresholdMetrics {
   private let fleet: Fleet
   private let pools: [(policy: ThresholdPolicy, labels: Labels)]
@@ -43,7 +43,7 @@ struct ThresholdMetrics {
     }
   }
 
-  /// No sample where a threshold is neither named nor learned yet.
+  /// A threshold that is neither configured nor learned yet has no sample.
   private func writeResponseTimes(to writer: inout MetricsWriter) {
     writer.open(.poolThresholdResponseTimeSeconds)
     for (limit, (_, labels)) in zip(limits, pools) {

@@ -1,6 +1,7 @@
 // Performs all runs of a suite, on as many threads as there are processors, and makes the tables.
 // Only the figures that some table needs are kept of a run.
 import Dispatch
+import Primitives
 import Simulation
 import Synchronization
 
@@ -184,10 +185,5 @@ final class BenchRuns: Sendable {
     }
   }
 
-  static func text(_ value: Double) -> String {
-    guard value.isFinite, abs(value) < 1e9 else { return "\(value)" }
-    let thousandths = Int((abs(value) * 1000).rounded())
-    let digits = String(thousandths % 1000 + 1000).dropFirst()
-    return "\(value < 0 ? "-" : "")\(thousandths / 1000).\(digits)"
-  }
+  static func text(_ value: Double) -> String { NumberWords.fixed(value, 3) }
 }

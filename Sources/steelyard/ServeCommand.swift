@@ -22,7 +22,7 @@ enum ServeCommand {
 
   private static func serve(_ file: ConfigurationFile, _ path: String) -> ExitCode {
     let fleet = file.fleet
-    var service = ServiceNotice()
+    var service = ServiceDriver()
     let waker: Waker
     let signals: SignalWatcher
     let log: LogDriver
@@ -44,16 +44,19 @@ enum ServeCommand {
       log.finish()
       return fail(error)
     }
-    service.ready(steelyard, now: Clock.now)
+    service.ready(steelyard.serviceState, now: Clock.now)
     while true {
       steelyard.turn(until: .distantFuture)
-      service.turn(steelyard, now: Clock.now)
+      service.turn(
+        { steelyard.serviceState }, now: Clock.now,
+        wakeWorkers: { steelyard.balancer.ringWorkers() })
       for signal in signals.take() {
         switch signal {
         case SIGHUP:
-          service.reloading(steelyard, now: Clock.now)
+          service.reloading(steelyard.serviceState, now: Clock.now)
           let answer = steelyard.reload(now: Clock.now)
-          service.ready(steelyard, isRefused: answer.refusal != nil, now: Clock.now)
+          service.ready(
+            steelyard.serviceState, isRefused: answer.refusal != nil, now: Clock.now)
         case SIGUSR1: steelyard.reopenLog()
         default:
           if steelyard.stopsAt != nil {

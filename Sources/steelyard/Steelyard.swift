@@ -60,7 +60,7 @@ final class Steelyard {
   var digest = WeightDigest()
   /// The number of changes of host names that are in the journal.
   var namesNoted: UInt64 = 0
-  private var failures = FailureLog()
+  var failures = FailureLog()
   /// Which endpoints the pools have.
   var membership: Membership
   /// Indexes that were given up and that workers may still write to.
@@ -227,7 +227,7 @@ final class Steelyard {
     let now = io.now
     noteRoom(now: now)
     noteTransitions(now: now)
-    failures.write(balancer.metrics.failures, controller.fleet, to: log, now: now)
+    logFailures(now: now)
     if let event = observeStatus(now: io.now, isWatched: admin.hasStreams) {
       admin.push(event, &io)
     }

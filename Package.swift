@@ -57,7 +57,7 @@ let package = Package(
       ],
       embedded: [.embedInCode("openapi.yaml")]),
     room("Events", ["Client", "CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
-    room("Demo", ["Client", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
+    room("Demo", ["Client", "Exposition", "Fleet", "HTTP", "IO", "Primitives", "Simulation"]),
     room(
       "Simulation",
       ["Balancer", "Configuration", "Controller", "Exposition", "Fleet", "Primitives"]),

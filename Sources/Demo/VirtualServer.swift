@@ -1,8 +1,7 @@
-// An inference server as a queue: a number of slots that work at the same time (a batch), while
-// other requests wait, first come, first served. Pure: time is an argument; the driver gives it
-// sockets.
-// Invariant: at most `slots` requests run; one waits only while all slots are taken.
+// The inference server of demonstrations: the queue of the simulator (`ServiceQueue`) with the ways
+// in which servers fail. Pure: time is an argument; the driver gives it sockets.
 package import Primitives
+import Simulation
 
 package struct VirtualServer: Sendable {
   /// The behaviour of the server.
@@ -34,25 +33,14 @@ package struct VirtualServer: Sendable {
     }
   }
 
-  struct Job: Sendable {
-    let id: UInt64
-    let work: Double
-    /// The remaining part of `work`; 0 when it is done.
-    var remaining: Double
-    let arrivedAt: Nanoseconds
-  }
-
   /// The units of work per second of each slot.
   package let speed: Double
-  package let slots: Int
-  private let queueMax: Int
   private let fullCacheRatio: Double
   private static let coldRatio = 0.1
 
   package private(set) var mode = Mode.healthy
   private var warmUp: WarmUp?
-  private(set) var running: [Job] = []
-  private(set) var waiting: [Job] = []
+  private var queue: ServiceQueue<UInt64>
   private var advancedTo: Nanoseconds
   package private(set) var finishedCount: UInt64 = 0
 
@@ -63,18 +51,18 @@ package struct VirtualServer: Sendable {
   ) {
     self.fullCacheRatio = fullCacheRatio
     self.speed = speed
-    self.slots = slots
-    self.queueMax = queueMax
+    queue = ServiceQueue(slots: slots, waitingMax: queueMax)
     advancedTo = now
   }
 
-  package var runningCount: Int { running.count }
-  package var waitingCount: Int { waiting.count }
+  package var slots: Int { queue.slots }
+  package var runningCount: Int { queue.runningCount }
+  package var waitingCount: Int { queue.waitingCount }
   /// Like a paged key-value cache: running requests use most of it, waiting ones a part of the
   /// remainder.
   package var cacheRatio: Double {
-    let batchRatio = Double(running.count) / Double(slots)
-    return min(1, fullCacheRatio * batchRatio + 0.02 * Double(min(waiting.count, 5)))
+    let batchRatio = Double(runningCount) / Double(slots)
+    return min(1, fullCacheRatio * batchRatio + 0.02 * Double(min(waitingCount, 5)))
   }
 
   private var rate: Double {
@@ -87,24 +75,19 @@ package struct VirtualServer: Sendable {
 
   /// Takes a request; returns false if the queue is full. Requires: `advance` was called for `now`.
   package mutating func arrive(_ id: UInt64, work: Double, now: Nanoseconds) -> Bool {
-    let job = Job(id: id, work: work, remaining: work, arrivedAt: now)
-    if running.count < slots {
-      running.append(job)
-    } else {
-      guard waiting.count < queueMax else { return false }
-      waiting.append(job)
-    }
-    return true
+    queue.arrive(id, work: work, now: now)
   }
 
   /// Works until `now`; returns the finished requests in order.
   package mutating func advance(to now: Nanoseconds) -> [UInt64] {
     var finished: [UInt64] = []
-    while rate > 0, let next = nextFinish, next.at <= now {
-      work(until: next.at)
-      finished.append(running.remove(at: next.index).id)
+    while rate > 0, let next = nextFinish, next <= now {
+      work(until: next)
+      // Of rounding to nanoseconds a part may be left.
+      queue.advance(by: queue.untilNext ?? 0)
+      guard let job = queue.complete() else { break }
+      finished.append(job.id)
       finishedCount += 1
-      if !waiting.isEmpty { running.append(waiting.removeFirst()) }
     }
     work(until: now)
     return finished
@@ -113,37 +96,24 @@ package struct VirtualServer: Sendable {
   private mutating func work(until now: Nanoseconds) {
     guard now > advancedTo else { return }
     let seconds = warmUp?.work(from: advancedTo, to: now) ?? (now - advancedTo).seconds
-    let amount = seconds * rate
     advancedTo = now
-    for index in running.indices {
-      running[index].remaining = max(0, running[index].remaining - amount)
-    }
+    queue.advance(by: min(seconds * rate, queue.untilNext ?? 0))
   }
 
-  private var nextFinish: (index: Int, at: Nanoseconds)? {
-    guard let index = running.indices.min(by: { running[$0].remaining < running[$1].remaining })
-    else { return nil }
-    let seconds = min(running[index].remaining / max(rate, 1e-9), 1e6)
-    if let warmUp { return (index, warmUp.instant(after: seconds, from: advancedTo)) }
-    return (index, advancedTo + .seconds(seconds))
+  private var nextFinish: Nanoseconds? {
+    guard let left = queue.untilNext else { return nil }
+    let seconds = min(left / max(rate, 1e-9), 1e6)
+    return warmUp?.instant(after: seconds, from: advancedTo) ?? advancedTo + .seconds(seconds)
   }
 
   /// The next time at which `advance` changes something; nil: nothing is running.
-  package var nextEvent: Nanoseconds? { rate > 0 ? nextFinish?.at : nil }
+  package var nextEvent: Nanoseconds? { rate > 0 ? nextFinish : nil }
 
   /// The finished share of a request's work, 0…1; 0 while it waits, nil: the request is unknown.
-  package func progress(_ id: UInt64) -> Double? {
-    if let job = running.first(where: { $0.id == id }) { return 1 - job.remaining / job.work }
-    return waiting.contains { $0.id == id } ? 0 : nil
-  }
+  package func progress(_ id: UInt64) -> Double? { queue.share(id) }
 
   /// Removes a request whose client has gone.
-  package mutating func cancel(_ id: UInt64) {
-    waiting.removeAll { $0.id == id }
-    guard let index = running.firstIndex(where: { $0.id == id }) else { return }
-    running.remove(at: index)
-    if !waiting.isEmpty { running.append(waiting.removeFirst()) }
-  }
+  package mutating func cancel(_ id: UInt64) { _ = queue.cancel(id) }
 
   /// Changes the behaviour from now on. Running requests keep their remaining work; a dead server
   /// forgets everything. Requires: `advance` was called for now; a time above 0.
@@ -153,9 +123,6 @@ package struct VirtualServer: Sendable {
     if case .warming(let span) = mode {
       warmUp = WarmUp(start: advancedTo, span: span, firstRatio: Self.coldRatio)
     }
-    if mode == .dead {
-      running = []
-      waiting = []
-    }
+    if mode == .dead { queue.removeAll() }
   }
 }

@@ -268,7 +268,7 @@ struct Simulator {
       step(index, now)
     } else if let job = endpoints[index].complete(now: now) {
       pages[index].count(now - job.arrivedAt, &chance)
-      complete(job.request, now)
+      complete(job.id, now)
     }
     expectCompletion(index, now)
   }

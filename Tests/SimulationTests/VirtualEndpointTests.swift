@@ -129,7 +129,7 @@ private struct DumbEndpoint {
       now = now + Self.step
       while let at = real.nextCompletion(now: clock), at <= now {
         clock = at
-        if let job = real.complete(now: at) { realEnds[job.request] = at.seconds }
+        if let job = real.complete(now: at) { realEnds[job.id] = at.seconds }
       }
       for request in dumb.step(Self.step.seconds) { dumbEnds[request] = now.seconds }
       try #require(now < .seconds(120), "\(name): something never ends")
@@ -175,7 +175,7 @@ private struct DumbEndpoint {
     for request in 0..<5 { _ = endpoint.arrive(request, work: 1, now: .zero) }
     let at = try #require(endpoint.nextCompletion(now: .zero))
     let job = endpoint.complete(now: at)
-    #expect(job?.request == 0)
+    #expect(job?.id == 0)
     #expect(endpoint.completedCount == 1)
     let died = endpoint.die(now: .seconds(2))
     #expect(died.sorted() == [1, 2, 3, 4])

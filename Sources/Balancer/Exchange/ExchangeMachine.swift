@@ -1,8 +1,8 @@
 // Where an exchange is, and what follows when something happens to it. A pure value: an event goes
 // in, an action comes out, and the worker performs it. The machine knows no connection, no pool and
 // no time.
-// Invariant: exactly one action of an exchange ends it; every phase that holds something (a place in
-// the queue, a pause, an attempt) has an event that leaves it.
+// Invariant: exactly one action of an exchange ends it; every phase that holds something (a place
+// in the queue, a pause, an attempt) has an event that leaves it.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 struct ExchangeMachine: Equatable, Sendable {

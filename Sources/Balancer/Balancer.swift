@@ -1,5 +1,6 @@
-// The balancer as the program sees it: opens listeners, starts one worker per thread, applies a new
-// fleet, shuts down gracefully. Used by the control thread only; the workers handle the traffic.
+// The balancer as the rest of the program uses it: opens listeners, starts one worker per thread,
+// publishes new fleets, stops gracefully. Invariant: only the control thread calls it, and it
+// serves no traffic itself. The workers do.
 import CSystem
 package import Fleet
 package import IO
@@ -12,23 +13,24 @@ package final class Balancer {
   private let pickBoard: PickBoard
   private let accessLog: AccessLogDriver
   private let limits: Limits
-  /// Connections per worker: `limits.connections`, or what the system allows.
+  /// The number of connections per worker: `limits.connections`, or fewer if the system allows
+  /// fewer.
   package var connectionsMax: Int { limits.connectionsMax }
-  /// The limit of a worker's buffers, bytes.
+  /// The most bytes that the buffers of one worker may hold.
   package let bufferedBytesMax: Int
   private let control: WorkerControl
-  /// Queues, rate limits and connections per client.
+  /// The queues, rate limits and counts of connections per client, shared by the workers.
   package let admission: AdmissionBoard
   private var wakeups = WorkerWakeups([])
   private var threads: [ThreadHandle] = []
   private var tags = ListenerTags()
-  /// Removed listening sockets, kept until no worker listens on them any more.
+  /// The removed listening sockets, each until every worker has stopped listening on it.
   private var retired: [(address: SocketAddress, revision: UInt64)] = []
   private static let closeTime = Nanoseconds.seconds(1)
-  /// The most that one event adds to what waits to be sent.
+  /// The most bytes that one event adds to the bytes that wait to be sent: 1 MiB.
   private static let eventBytesMax = 1 << 20
 
-  /// Opens the listeners of the board's fleet; nothing is accepted before `start`. Errors: an
+  /// Opens the listeners of the board's fleet. No connection is accepted before `start`. Error: an
   /// address cannot be listened on.
   package init(
     board: WeightBoard, evidence: EvidenceBoard, pickBoard: PickBoard, accessLog: AccessLogDriver,
@@ -55,16 +57,17 @@ package final class Balancer {
     control.setBindings(try openBindings(fleet), of: board.table.fleetRevision)
   }
 
-  /// An address that cannot be listened on.
+  /// An address that cannot be listened on, with the system's error.
   package struct ListenError: Error, Sendable {
     package let address: SocketAddress
     package let error: IOError
   }
 
-  /// The listeners' addresses, in the fleet's order, with the ports that the system chose.
+  /// The listeners' addresses in the fleet's order, with the ports that the system chose.
   package var addresses: [SocketAddress] { control.bindings.map { $0.group.address } }
 
-  /// Starts the workers. Returns when their threads exist.
+  /// Starts the workers and returns when their threads exist. `seed` seeds the random choices of
+  /// the workers. Error: a thread or its wake-up descriptor could not be made.
   package func start(seed: UInt64) throws(IOError) {
     var wakers: [Waker] = []
     for _ in 0..<evidence.workerCount { wakers.append(try Waker()) }
@@ -86,7 +89,7 @@ package final class Balancer {
     }
   }
 
-  /// Runs a worker to its end, on the present thread.
+  /// Runs a worker to its end on the calling thread.
   private static func runWorker(
     _ index: Int, _ context: WorkerContext, _ wakeups: WorkerWakeups, seed: UInt64,
     identifiers: IdentifierSource
@@ -105,8 +108,9 @@ package final class Balancer {
     }
   }
 
-  /// Publishes a new fleet to the workers. Listeners that stay keep their sockets; running
-  /// exchanges continue. On an error nothing has changed. Requires: indexes are assigned.
+  /// Publishes a new fleet to the workers. Listeners that stay keep their sockets, and running
+  /// exchanges continue. After an error nothing has changed. Requires: the endpoint indexes are
+  /// assigned.
   package func apply(_ fleet: Fleet) throws(ListenError) {
     let before = control.bindings
     let bindings = try openBindings(fleet)
@@ -120,45 +124,46 @@ package final class Balancer {
     wake()
   }
 
-  /// Publishes a fleet that differs from the present one by `delta` and in nothing else that
-  /// workers read. Requires: indexes are assigned.
+  /// Publishes a fleet that differs from the present one only by `delta`, as far as the workers
+  /// read it. Requires: the endpoint indexes are assigned.
   package func apply(_ fleet: Fleet, _ delta: MembershipDelta) {
     control.setBindings(control.bindings, of: board.publish(fleet: fleet, delta))
     wake()
   }
 
-  /// The fleet revision that all workers have reached.
+  /// The latest fleet revision that every worker has adopted.
   package var adoptedRevision: UInt64 { control.adoptedRevision }
 
-  /// Stops accepting, lets exchanges end until `deadline`, then cuts the others. Returns at once.
+  /// Stops accepting, lets running exchanges end until `deadline`, then aborts those that remain.
+  /// Returns at once.
   package func beginStop(deadline: Nanoseconds) {
     control.beginStop(deadline)
     wake()
   }
 
-  /// Whether all workers have ended.
+  /// Whether every worker has ended.
   package var isEnded: Bool { control.endedCount == evidence.workerCount }
 
-  /// Waits until the workers have ended.
+  /// Waits until every worker has ended.
   package func join() { for thread in threads { thread.join() } }
 
-  /// Messages of the workers since the last call, for the log.
+  /// Returns the workers' messages for the log since the last call.
   package func takeReports() -> [String] { control.takeReports() }
 
-  /// Exchanges in flight.
+  /// The number of exchanges in flight on all workers.
   package var inFlight: UInt64 {
     (0..<evidence.endpointLimit).reduce(0) { $0 + evidence.sum(.inFlight, $1) }
   }
 
-  /// Wakes every worker. Its loop answers with its next turn, which begins at once.
+  /// Wakes every worker. Its loop acknowledges the wake-up in its next turn, which begins at once.
   package func ringWorkers() { wake() }
 
-  /// The first worker that has not answered yet.
+  /// The index of the first worker that has not acknowledged the last wake-up; nil: every one has.
   package var silentWorker: Int? { wakeups.wakers.firstIndex { !$0.isAnswered } }
 
   private func wake() { for waker in wakeups.wakers { waker.wake() } }
 
-  // A tag that was taken but not used is free again: on an error `tags` is unchanged.
+  // A tag that was taken but not used is free again: `tags` is unchanged after an error.
   private func openBindings(_ fleet: Fleet) throws(ListenError) -> [ListenerBinding] {
     let adopted = control.adoptedRevision
     retired.removeAll { $0.revision <= adopted }
@@ -185,8 +190,8 @@ package final class Balancer {
     return bindings
   }
 
-  // A listener that was just removed may come back before the workers have closed its sockets,
-  // which they do in their next turn.
+  // A listener that was just removed may be added again before the workers have closed its sockets.
+  // They close them in their next turn.
   private func open(_ address: SocketAddress) throws(IOError) -> ListenSocketGroup {
     if let last = retired.last(where: { $0.address.port == address.port }) {
       let deadline = Clock.now + Self.closeTime

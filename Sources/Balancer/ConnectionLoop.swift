@@ -1,11 +1,11 @@
-// What a worker needs of the loop that it runs on. `IOLoop` is the loop of the program; tests put a
-// loop in its place that simulates the connections and the clock, so that the worker itself runs
-// under faults that real sockets show rarely. A worker is specialised for its loop: no call goes
-// through a table.
+// The operations that a worker needs of its event loop. The program runs on `IOLoop`; tests supply
+// a loop that simulates connections and the clock, so that the worker itself meets faults that real
+// sockets show rarely. Invariant: a worker is specialised for its loop, so that no call goes
+// through a witness table.
 import IO
 import Primitives
 
-/// A loop of connections. The members of `IOLoop` describe what each of these does.
+/// An event loop with connections. The members of `IOLoop` document each operation.
 protocol ConnectionLoop: ~Copyable {
   // The turn.
   var now: Nanoseconds { get }

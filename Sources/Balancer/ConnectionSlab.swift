@@ -1,13 +1,14 @@
-// The state of a worker's connections, by the loop's index. Clients' and endpoints' connections
-// lie apart, so that each slab is compact; memory that no connection has used is not resident.
+// The connection states of a worker, by the loop's connection index. Client connections and
+// endpoint connections are in separate slabs, so that each slab is compact. Invariant: memory that
+// no connection has used is not resident.
 import CSystem
 import IO
 
-/// The slab. Downstream and upstream state and exchanges are separate, so that each is compact.
+/// The slabs: client connections, endpoint connections, and destinations.
 struct ConnectionSlab: ~Copyable {
   let downstream: UnsafeMutablePointer<Downstream>
   let upstream: UnsafeMutablePointer<Upstream>
-  /// Destinations of the connections that have one.
+  /// The destination of each client connection that has one.
   let destinations: UnsafeMutablePointer<Destination>
   private let capacity: Int
 

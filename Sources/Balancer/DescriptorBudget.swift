@@ -1,25 +1,26 @@
-// How many connections the system's limit of open files allows, and how they are divided. Pure.
+// Divides the open files that the system allows among workers, admin address and health checks.
+// Pure. Invariant: a worker gets at least 4 connections, the admin address at least 2.
 package import Fleet
 
 /// The number of descriptors that each part of the process may open.
 package struct DescriptorBudget: Sendable, Equatable {
-  /// Standard streams, the logs, timers and wakers of the control thread, one run of a hook, one
-  /// lookup.
+  /// Descriptors of the standard streams, the logs, the control thread's timers and wake-ups, one
+  /// run of a hook, and one name lookup.
   static let fixedCount = 28
-  /// A worker's epoll instance, its waker and the two ends of its pipe.
+  /// Descriptors of each worker: an epoll instance, a wake-up, and the two ends of a pipe.
   static let countPerWorker = 4
   /// The fewest connections with which a worker can serve a request.
   static let connectionsMin = 4
 
-  /// Connections per worker: `limits.connections`, or fewer.
+  /// Connections per worker: `limits.connections`, or fewer if the system allows fewer.
   package let connectionsMax: Int
-  /// Connections of the admin address. Scrapes and checks have as many.
+  /// Connections of the admin address. Scrapes and health checks have the same number.
   package let adminConnectionsMax: Int
   /// The number of open files that `limits.connections` needs.
   package let wantedCount: Int
 
   /// `openFilesMax` is the limit in force (RLIMIT_NOFILE). The admin address has a share of its
-  /// own, so that it answers whatever the clients do.
+  /// own, so that it answers however many clients are connected.
   package init(_ fleet: Fleet, workerCount: Int, openFilesMax: Int) {
     let adminWanted = 64
     let fixed =
@@ -28,7 +29,7 @@ package struct DescriptorBudget: Sendable, Equatable {
     wantedCount =
       fixed + 2 * adminWanted + probes + workerCount * fleet.limits.connectionsMax
     guard wantedCount > openFilesMax else {
-      // The files that the workers leave.
+      // The admin address also takes half of the files that remain.
       connectionsMax = fleet.limits.connectionsMax
       adminConnectionsMax = min(
         1_024, adminWanted + (openFilesMax - wantedCount) / 2)

@@ -1,4 +1,5 @@
-// Bytes that were received and are not whole yet: a part of a block.
+// Bytes that were received but are not complete yet, in a part of a block. Invariant: 0 <= start <=
+// end <= the size of the block.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 
@@ -28,7 +29,7 @@ struct HeldBytes {
     return UnsafeRawBufferPointer(start: block + start, count: end - start)
   }
 
-  /// The end of the first occurrence of the text; nil: it does not occur.
+  /// The address after the first occurrence of the text; nil: it does not occur.
   func endOfFirst(_ text: UnsafeRawBufferPointer) -> UnsafeMutableRawPointer? {
     guard let block, let wanted = text.baseAddress, end - start >= text.count else { return nil }
     for offset in start...end - text.count

@@ -1,9 +1,9 @@
-// The tag that the connections of a listener carry. A tag is reused only when no connection of its
-// last listener is left and every worker runs a fleet without that listener.
+// Assigns the tag that the connections of a listener carry. Invariant: a tag is reused only when
+// every worker runs a fleet without its last listener and no connection of that listener is left.
 
-/// The tags of one balancer. Used by the control thread only.
+/// The listener tags of one balancer. Only the control thread uses them.
 struct ListenerTags {
-  /// The most listeners at a time, including removed ones with open connections.
+  /// The most listeners at a time, counting removed ones with open connections.
   static let countMax = 1_024
 
   private enum State {
@@ -13,8 +13,8 @@ struct ListenerTags {
   }
   private var states = [State](repeating: .free, count: countMax)
 
-  /// The lowest free tag; nil: there is none. `adopted` is the fleet revision that all workers have
-  /// reached.
+  /// Takes the lowest free tag; nil: no tag is free. `adopted` is the fleet revision that every
+  /// worker has adopted; `connectionCount` returns the number of open connections that carry a tag.
   mutating func take(adopted: UInt64, connectionCount: (Int) -> UInt64) -> UInt32? {
     for tag in states.indices {
       switch states[tag] {
@@ -29,6 +29,6 @@ struct ListenerTags {
     return nil
   }
 
-  /// Notes that the fleet revision removed the listener.
+  /// Notes that the fleet of `revision` has removed the listener.
   mutating func retire(_ tag: UInt32, revision: UInt64) { states[Int(tag)] = .retired(revision) }
 }

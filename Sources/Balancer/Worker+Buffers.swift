@@ -1,24 +1,25 @@
-// A bound for all bytes that a worker holds for peers that do not take them, or that are not whole
-// yet. Beyond it the clients that hold most are cut, those first that take nothing.
+// Bounds the bytes that a worker holds: bytes that peers do not take, and heads and contents that
+// are incomplete. Invariant: beyond the bound, the clients that hold most are cut, and those that
+// read nothing are cut first.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  /// How often held heads and contents are summed up where they might be too much together, and
-  /// clients are looked for where cutting did not help.
+  /// The interval at which incomplete heads and contents are summed while the sum may exceed the
+  /// bound, and at which clients to cut are searched again after a search that freed too little.
   private static var recheckBuffers: Nanoseconds { .milliseconds(100) }
-  /// Who has been behind for less than this may only be slow.
+  /// A client that has been behind for less than this time may only be slow.
   private static var slack: Nanoseconds { .milliseconds(250) }
   private static var pageBytes: Int { 4_096 }
 
-  /// Bytes in whole blocks that wait to be sent, or are kept for repeats.
+  /// Bytes in whole blocks: those that wait to be sent and those that are kept for retries.
   var queuedByteCount: Int {
     @inline(__always) mutating get { io.queuedByteCount + replays.byteCount }
   }
 
-  /// After an event: no more waits to be sent than may.
+  /// Called after an event. Cuts clients if more bytes wait to be sent than allowed.
   @inline(__always)
   mutating func boundQueues() {
     if queuedByteCount > bufferedBytesMax, io.now >= buffersDueAt {
@@ -26,8 +27,8 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// At the end of a turn: counts heads and contents that are not whole too, of which blocks alone
-  /// do not say how full they are.
+  /// Called at the end of a turn. Includes incomplete heads and contents, whose size is known only
+  /// by walking the connections, because a block may be partly filled.
   mutating func boundBuffers() {
     context.metrics.room.set(worker: workerIndex, .bufferedBytes, UInt64(queuedByteCount))
     guard queuedByteCount + blocks.usedByteCount > bufferedBytesMax, io.now >= buffersDueAt
@@ -40,7 +41,7 @@ extension Worker where Loop: ~Copyable {
     if sum > bufferedBytesMax { cutHungriest(excess: sum - bufferedBytesMax) }
   }
 
-  /// Cuts clients until so much and an eighth of the bound are free.
+  /// Cuts clients until `excess` bytes and an eighth of the bound are free.
   private mutating func cutHungriest(excess: Int) {
     var most = 0
     for index in 0..<io.capacity {
@@ -53,7 +54,7 @@ extension Worker where Loop: ~Copyable {
     if left > excess { buffersDueAt = io.now + Self.recheckBuffers }
   }
 
-  /// Cuts clients that hold so much, in the order of their places. Returns what is left to free.
+  /// Cuts clients that hold at least `least` bytes, in index order. Returns the bytes left to free.
   private mutating func cut(holding least: Int, until left: Int, sparesReaders: Bool) -> Int {
     var left = left
     for index in 0..<io.capacity where left > 0 {
@@ -79,8 +80,8 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// It has fallen behind a moment ago, or has taken some of what it was sent since then. A system
-  /// call.
+  /// Whether the client has fallen behind only a moment ago, or has taken some bytes since then.
+  /// Makes a system call.
   private mutating func isReading(_ id: ClientID) -> Bool {
     guard io.unsentByteCount(id.connection) > 0 else { return false }
     let timeout = plan.listener(io.tag(id.connection))?.sendTimeout ?? .seconds(60)
@@ -88,9 +89,9 @@ extension Worker where Loop: ~Copyable {
       || io.untakenByteCount(id.connection) < slab.downstream[id.index].untakenNoted
   }
 
-  // MARK: What a client holds
+  // MARK: The memory of a client
 
-  /// All that is held for the client and its exchange, in bytes of memory.
+  /// The memory that is held for the client and its exchange, in bytes.
   private mutating func bufferedByteCount(_ id: ClientID) -> Int {
     var count = heldByteCount(id) + blocksOf(io.unsentByteCount(id.connection))
     guard slab.downstream[id.index].exchange != .none else { return count }
@@ -100,7 +101,7 @@ extension Worker where Loop: ~Copyable {
     return count + replays.byteCount(of: exchange.pointee.replay)
   }
 
-  /// Heads and contents in blocks, as far as they are touched.
+  /// The memory of incomplete heads and contents: the touched pages of their blocks, in bytes.
   private mutating func heldByteCount(_ id: ClientID) -> Int {
     var count = pages(slab.downstream[id.index].input)
     guard slab.downstream[id.index].exchange != .none else { return count }

@@ -1,11 +1,12 @@
-// What a worker does when the fleet changes: takes the new one, lets go of what was removed.
-// Exchanges that run go on; nothing idle is left of a listener or endpoint that is gone.
+// What a worker does when the fleet changes: it adopts the new table, and closes the idle
+// connections and listeners that were removed. Invariant: running exchanges continue, and no idle
+// connection of a removed listener or endpoint stays open.
 import Fleet
 import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  /// Takes the newest table and, where the fleet changed, its listeners.
+  /// Adopts the newest table and, if the fleet changed, its listeners.
   mutating func adoptTable() {
     let table = context.board.table
     guard table.fleetRevision != plan.fleetRevision else {
@@ -19,7 +20,8 @@ extension Worker where Loop: ~Copyable {
       adoptMembers(deltas, of: table)
       return
     }
-    // Table and listeners are published one after the other: a wake-up follows the second.
+    // The table is published before the listeners, and a wake-up follows the listeners. Until then
+    // the worker keeps its plan.
     guard let bindings = context.control.bindings(of: table.fleetRevision) else { return }
     revision = table.revision
     let (before, pools) = (plan.endpoints, plan.pools)
@@ -36,7 +38,7 @@ extension Worker where Loop: ~Copyable {
     context.control.noteAdoption(worker: workerIndex, table.fleetRevision)
   }
 
-  /// Takes endpoints that came, went or got other settings: nothing else of the fleet changed.
+  /// Adopts endpoints that were added, removed or changed, when nothing else of the fleet changed.
   private mutating func adoptMembers(_ deltas: ArraySlice<MembershipDelta>, of table: WeightTable) {
     revision = table.revision
     let removed = deltas.flatMap(\.removed)
@@ -54,7 +56,7 @@ extension Worker where Loop: ~Copyable {
     context.control.noteAdoption(worker: workerIndex, table.fleetRevision)
   }
 
-  /// Closes the idle connections to endpoints that are gone: their indexes will be others'.
+  /// Closes idle connections to removed endpoints, because their indexes will be reused.
   private mutating func closeIdleConnections(_ before: [WorkerPlan.PlannedEndpoint?]) {
     for endpointIndex in before.indices
     where before[endpointIndex] != nil && plan.endpoints[endpointIndex] == nil {
@@ -79,8 +81,8 @@ extension Worker where Loop: ~Copyable {
     listeningTags = wanted
   }
 
-  /// Closes the downstream connections with such a tag on which nothing runs; the others end with
-  /// their exchange.
+  /// Closes the idle client connections whose tag is leaving. A connection with an exchange closes
+  /// when that exchange ends.
   mutating func endConnections(where isLeaving: (UInt32) -> Bool) {
     for index in 0..<io.capacity {
       guard let id = client(at: index), isLeaving(io.tag(id.connection)) else { continue }

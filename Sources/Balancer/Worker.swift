@@ -1,7 +1,7 @@
-// One thread's proxy: its loop, its connections, its counters. Dispatches what the loop reports;
-// the extensions hold what happens to downstream connections, upstream ones, and exchanges.
-// Invariant: an exchange has exactly one lease from pick to end; a connection's index is used by
-// one owner at a time.
+// The proxy of one thread: its loop, connections, exchanges and counters. This file dispatches the
+// loop's events; the extensions handle client connections, endpoint connections and exchanges.
+// Invariant: an exchange has exactly one lease from pick to end; a connection's index has one owner
+// at a time.
 // HOT PATH: no allocation, no lock, no existential.
 import CSystem
 import Exposition
@@ -10,7 +10,7 @@ import HTTP
 import IO
 import Primitives
 
-/// What the workers of one balancer share. Immutable, or safe by its own means.
+/// The objects that the workers of one balancer share. Each is immutable or safe for threads.
 struct WorkerContext: Sendable {
   let board: WeightBoard
   let evidence: EvidenceBoard
@@ -20,45 +20,45 @@ struct WorkerContext: Sendable {
   let accessLog: AccessLogDriver
   let limits: Limits
   let admission: AdmissionBoard
-  /// What a worker's buffers may hold, bytes.
+  /// The most bytes that the buffers of one worker may hold.
   let bufferedBytesMax: Int
 }
 
-/// One thread's proxy, on a loop of its own.
+/// The proxy of one thread, on its own loop.
 struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
-  /// Tag of upstream connections; listeners' tags are below it.
+  /// The tag of endpoint connections. The tags of listeners are smaller.
   static var upstreamTag: UInt32 { .max }
-  /// Bytes of a block: a head and the content that came with it, and what we add to the head.
+  /// The bytes of a block: a head, the content that came with it, and the fields added to the head.
   static var blockBytes: Int { 36_864 }
-  /// The most that is read while a head is expected.
+  /// The most bytes that one read takes while a head is expected.
   static var headReadMax: Int { 16_384 }
-  /// From here on content is moved by the kernel: less is as fast copied.
+  /// The least content that the kernel moves, bytes. Less content is copied as fast.
   static var moveMin: Int { 16_384 }
-  /// Of a client whose listener is gone.
+  /// The idle timeout of a client whose listener was removed.
   static var idleTimeoutOfNone: Nanoseconds { .seconds(75) }
-  /// After an answer to a request that is not whole: a client that sends nothing for so long is
-  /// cut, and any client after so many times that.
+  /// The wait after an answer to an incomplete request. A client that sends nothing for this time
+  /// is closed, and any client after `lingerCountMax` such waits.
   static var lingerTime: Nanoseconds { .seconds(2) }
   static var lingerCountMax: UInt8 { 15 }
 
   let workerIndex: Int
   let context: WorkerContext
   let bufferedBytesMax: Int
-  /// When buffers are looked at again where that is dear.
+  /// The time of the next search for clients to cut, after a search that was expensive.
   var buffersDueAt = Nanoseconds.zero
   var io: Loop
   var requests: HeadParser
   var responses: HeadParser
   var slab: ConnectionSlab
-  /// Clients that can be closed to make room.
+  /// The clients whose connections can be closed to make room.
   var reusable: ReusableClients
-  /// Connections of clients.
+  /// The number of client connections.
   var clientCount = 0
-  /// Exchanges whose content is waited for.
+  /// The number of exchanges that wait for request content to buffer.
   var awaitedCount = 0
-  /// Of those that the loop counts.
+  /// The loop's count of descriptor shortages when they were last counted in the metrics.
   var shortagesSeen: UInt64 = 0
-  /// Clients wait in the kernel, and that was counted.
+  /// Whether the present pause of accepting was counted. Clients wait in the kernel meanwhile.
   var isPauseCounted = false
   var exchanges: ExchangeSlab
   var idle: IdleStore
@@ -74,33 +74,33 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
   var revision: UInt64 = 0
   var turn: UInt64 = 0
   var date = HTTPDate()
-  /// Heads are written here before they are sent.
+  /// The memory in which heads are written before they are sent.
   let scratch: UnsafeMutableRawBufferPointer
-  /// Connections whose next request is already in their input.
+  /// The connections whose next request is already in their input.
   var runnable: [ClientID] = []
   var listeningTags: [UInt32] = []
   var stopsAt: Nanoseconds?
   let records: AccessRecordSlab
   var logTime = LogTime()
-  /// A line of the access log is written here.
+  /// The memory in which a line of the access log is written.
   let lineRoom: UnsafeMutableRawPointer
-  // The queues.
+  // Queues.
   let wakeups: WorkerWakeups
   var waiting: WaitQueue
-  /// As the board has them, by index.
+  /// The upload allowances of the admission board, in its order.
   var allowances: [UploadAllowance] = []
-  /// As the board has them, by index.
+  /// The pool queues of the admission board, in its order.
   var queues: [PoolQueue] = []
-  /// The pool of each queue in the plan, −1 where it is gone.
+  /// The plan's pool of each queue; −1: the pool was removed.
   var poolOfQueue: [Int] = []
-  /// Queues at which there may be room.
+  /// The queues that may be able to admit a request.
   var isDue: [Bool] = []
   var isAnyDue = false
   var recheckAt = Nanoseconds.distantFuture
-  /// Exchanges that pause before an attempt.
+  /// The number of exchanges that pause before an attempt.
   var pausingCount = 0
   var down: DownEndpoints
-  /// When ejected endpoints are looked after; `.distantFuture` where there are none.
+  /// The time of the next check of ejected endpoints; `.distantFuture`: no endpoint is ejected.
   var ejectionsDueAt = Nanoseconds.distantFuture
 
   init(
@@ -115,7 +115,7 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
     waiting = WaitQueue(capacity: limits.connectionsMax)
     io = loop
     requests = HeadParser(headBytesMax: limits.headBytesMax, fieldsMax: limits.fieldsMax)
-    // Endpoints may send more than clients are allowed to.
+    // Endpoints may send more fields than clients may.
     responses = HeadParser(fieldsMax: 200)
     slab = ConnectionSlab(capacity: limits.connectionsMax)
     reusable = ReusableClients(slab.downstream, capacity: limits.connectionsMax)
@@ -143,7 +143,7 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
     lineRoom.deallocate()
   }
 
-  /// Runs until a graceful end is complete.
+  /// Runs the loop until a graceful stop is complete.
   mutating func run() {
     adoptTable()
     if !io.canMoveContent {
@@ -181,7 +181,7 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
       case .none: return
       case .accepted: accepted(ClientID(event.id))
       case .woken:
-        // What was published since the turn began: this wake-up was the one for it.
+        // A table may have been published since the turn began; this wake-up announced it.
         if context.board.revision != revision { adoptTable() }
         if wakeups.take(workerIndex) { noteRoomEverywhere() }
         if stopsAt == nil, let stop = context.control.stopsAt { beginStop(stop) }
@@ -216,12 +216,12 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
     case .failed: upstreamGone(id, errno: event.value)
     case .drained: upstreamDrained(id)
     case .timeout: upstreamTimeout(id)
-    // A paused upstream that has hung up still has bytes for us: they are read on.
+    // A paused endpoint connection that was closed may still have unread bytes. They are read on.
     case .hangup, .none, .accepted, .woken, .timer: break
     }
   }
 
-  /// The end of a turn: goes on with requests that are there already, and lets in who may begin.
+  /// Ends a turn: continues with requests that are already received, and admits waiting requests.
   mutating func finishTurn() {
     admitWhereDue()
     if io.isFull { acceptAgain() }
@@ -240,11 +240,11 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
 
   // MARK: Identifiers
 
-  /// Where the exchange's request comes from.
+  /// The client connection of the exchange.
   @inline(__always)
   mutating func clientID(_ id: ExchangeID) -> ClientID { exchanges[id].pointee.client.connection }
 
-  /// The exchange that runs on the client's connection. Requires: one does.
+  /// The exchange that runs on the client connection. Requires: one runs.
   @inline(__always)
   mutating func exchangeID(_ id: ClientID) -> ExchangeID {
     let exchange = slab.downstream[id.index].exchange
@@ -252,20 +252,20 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
     return exchange
   }
 
-  /// The client whose connection has the index; nil where none has.
+  /// The client connection with the index; nil: the index belongs to no client connection.
   mutating func client(at index: Int) -> ClientID? {
     guard let id = io.openID(at: Int32(index)), io.tag(id) != Self.upstreamTag else { return nil }
     return ClientID(id)
   }
 
-  /// The exchange that runs on the connection with the index; nil where none does.
+  /// The exchange of the client connection with the index; nil: no exchange runs there.
   mutating func exchange(at index: Int) -> ExchangeID? {
     guard let client = client(at: index), slab.downstream[client.index].exchange != .none
     else { return nil }
     return slab.downstream[client.index].exchange
   }
 
-  // MARK: The end
+  // MARK: Stopping
 
   private mutating func beginStop(_ deadline: Nanoseconds) {
     stopsAt = deadline
@@ -280,7 +280,7 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
     return false
   }
 
-  /// Ends what is still running, so that every lease is given back.
+  /// Ends every connection and exchange that is left, so that every lease is returned.
   private mutating func endEverything() {
     for index in 0..<io.capacity {
       guard let id = client(at: index) else { continue }

@@ -1,5 +1,6 @@
-// What the control thread tells the workers beside the weight table: listeners and the end.
-// Taken under a short lock, but only when a wake-up or a new fleet says that there is something.
+// What the control thread passes to the workers beside the weight table: listeners and the graceful
+// stop. Invariant: workers take the short lock only when a wake-up or a new fleet announces a
+// change.
 import Fleet
 import IO
 import Primitives
@@ -15,16 +16,16 @@ struct ListenerBinding: Sendable {
 final class WorkerControl: Sendable {
   private struct State {
     var bindings: [ListenerBinding] = []
-    /// The fleet revision that the bindings belong to.
+    /// The fleet revision to which the bindings belong.
     var fleetRevision: UInt64 = 0
-    /// The fleet revision that each worker runs.
+    /// The fleet revision that each worker has adopted.
     var adopted: [UInt64]
     var stopsAt: Nanoseconds?
     var reports: [String] = []
     var endedCount = 0
   }
   private let state: Mutex<State>
-  /// Downstream connections by listener tag, each worker's own.
+  /// The number of client connections by listener tag, one block for each worker.
   let connections: [CellBlock]
 
   init(workerCount: Int) {
@@ -34,7 +35,7 @@ final class WorkerControl: Sendable {
 
   var bindings: [ListenerBinding] { state.withLock { $0.bindings } }
 
-  /// The bindings, where they are those of that fleet revision.
+  /// The bindings of the fleet revision; nil: the present bindings belong to another revision.
   func bindings(of fleetRevision: UInt64) -> [ListenerBinding]? {
     state.withLock { $0.fleetRevision == fleetRevision ? $0.bindings : nil }
   }
@@ -46,25 +47,26 @@ final class WorkerControl: Sendable {
     }
   }
 
-  /// The worker runs that fleet revision, and writes no cell of what it does not have.
+  /// Notes that the worker has adopted the fleet revision. From then on it writes no cell of an
+  /// endpoint that this fleet does not have.
   func noteAdoption(worker: Int, _ fleetRevision: UInt64) {
     state.withLock { $0.adopted[worker] = fleetRevision }
   }
 
-  /// The fleet revision that all workers have reached.
+  /// The latest fleet revision that every worker has adopted.
   var adoptedRevision: UInt64 { state.withLock { $0.adopted.min() ?? 0 } }
 
-  /// The deadline of a graceful end that has begun.
+  /// The deadline of a graceful stop; nil: no stop has begun.
   var stopsAt: Nanoseconds? { state.withLock { $0.stopsAt } }
 
   func beginStop(_ deadline: Nanoseconds) { state.withLock { $0.stopsAt = deadline } }
 
-  /// How many workers have ended.
+  /// The number of workers that have ended.
   var endedCount: Int { state.withLock { $0.endedCount } }
 
   func noteEnd() { state.withLock { $0.endedCount += 1 } }
 
-  /// Notes a failure for the log; at most 100 are kept.
+  /// Notes a failure for the log. At most 100 failures are kept.
   func report(_ text: String) {
     state.withLock { if $0.reports.count < 100 { $0.reports.append(text) } }
   }

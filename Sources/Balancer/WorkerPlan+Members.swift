@@ -1,10 +1,12 @@
-// Endpoints that come, go or get other settings: one picker is touched, and nothing is built anew.
+// Changes a plan in place when endpoints are added, removed or changed. Invariant: only the pickers
+// of the pools concerned change, and nothing is rebuilt.
 import Fleet
 import Primitives
 
 extension WorkerPlan {
-  /// Takes what changed since the plan's fleet, up to the fleet of the table. The position of an
-  /// endpoint changes only where one of its pool goes. Requires: the deltas lead there.
+  /// Applies the changes between the plan's fleet and the table's fleet. An endpoint's position
+  /// changes only when another endpoint of its pool is removed. Requires: the deltas lead from the
+  /// one fleet to the other.
   mutating func apply(
     _ deltas: ArraySlice<MembershipDelta>, _ table: WeightTable, _ pickBoard: PickBoard,
     now: Nanoseconds
@@ -56,12 +58,12 @@ extension WorkerPlan {
     endpointTexts[endpointIndex] = []
   }
 
-  /// Gives an endpoint that came the weight that the table has for it.
+  /// Gives an added endpoint the weight that the table has for it.
   private mutating func setWeight(
     _ member: MembershipDelta.Member, _ table: WeightTable, now: Nanoseconds
   ) {
     let endpointIndex = member.endpoint.endpointIndex
-    // It may have gone again.
+    // A later delta may have removed the endpoint again.
     guard let row = table.rows[endpointIndex], let position = endpoints[endpointIndex]?.position
     else { return }
     pools[member.pool].picker.set(

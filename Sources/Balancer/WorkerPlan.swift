@@ -1,6 +1,6 @@
-// A weight table as one worker uses it: routes, pools with their pickers, endpoints by index.
-// Rebuilt when the configuration changes; new weights, and endpoints that come and go
-// (WorkerPlan+Members.swift), are written into it in place.
+// A weight table as one worker uses it: routes, pools with their pickers, and endpoints by index.
+// The plan is rebuilt when the configuration changes. Invariant: new weights are written in place,
+// and so are endpoints that are added or removed (WorkerPlan+Members.swift).
 import Fleet
 import HTTP
 import IO
@@ -8,7 +8,7 @@ import Primitives
 
 struct WorkerPlan {
   struct Listener {
-    /// Where its routes begin in `WorkerPlan.routes`.
+    /// The index of the listener's first route in `WorkerPlan.routes`.
     var routesStart: Int
     var headTimeout: Nanoseconds
     var idleTimeout: Nanoseconds
@@ -19,20 +19,21 @@ struct WorkerPlan {
     var hasProxyHeader: Bool
   }
   struct PlannedRoute {
-    /// −1 where steelyard answers by itself.
+    /// The index of the route's pool; −1: steelyard itself answers.
     var pool: Int
     var timeouts: ExchangeTimeouts
     var logsAccess: Bool
     var bodyBytesMax: Int
     var retriesMax: Int
     var isIdempotent: Bool
-    /// Content is waited for up to this size before an endpoint is asked.
+    /// The most request content that is buffered before an endpoint is picked, bytes.
     var requestBufferBytes: Int
-    /// As in `ForwardedRequest`.
+    /// The replacement of the matched path, as in `ForwardedRequest`.
     var rewrite: [UInt8]
     var matchedCount: Int
     var answer: RouteAnswer?
-    /// −1, or the pool that has to have an endpoint for `answer`; without one it is `emptyAnswer`.
+    /// The pool that must have an endpoint for `answer` to be sent; without one `emptyAnswer` is
+    /// sent. −1: `answer` is always sent.
     var unlessEmpty = -1
     var emptyAnswer: RouteAnswer?
 
@@ -60,7 +61,7 @@ struct WorkerPlan {
         emptyAnswer = RouteAnswer(empty)
       }
     }
-    /// Indices into `WorkerPlan.limits`.
+    /// The route's rate limits, as indexes in `WorkerPlan.limits`.
     var limits = 0..<0
   }
   struct PlannedPool {
@@ -68,28 +69,28 @@ struct WorkerPlan {
     var picker: Picker
     var endpointIndexes: [Int]
     var retries: RetryPolicy
-    /// Answers that count as the endpoint's failure.
+    /// The response statuses that count as failures of the endpoint.
     var failures: RetryStatuses
     var budget: RetryBudget
     var breakers: BreakerPolicy
-    /// As in `MarkedDownPolicy.endAfter`.
+    /// The time to live of exchanges on endpoints that are down, as in `MarkedDownPolicy.endAfter`.
     var endAfter: Nanoseconds?
     var keepAlive: KeepAlivePolicy
-    /// As in `ForwardedRequest`.
+    /// The host that requests are sent with, as in `ForwardedRequest`.
     var host: [UInt8]
     var key: KeyPlan
     var affinity: Affinity?
     var proxyHeader: ProxyHeader
-    /// The turn in which the other workers' in-flight counts were last taken.
+    /// The worker's turn in which `othersInFlight` was last read.
     var refreshedTurn: UInt64 = 0
-    /// Those counts, in sum.
+    /// The sum of the other workers' exchanges in flight.
     var othersInFlight = 0
     var queue: PlannedQueue
-    /// Indices into `WorkerPlan.limits`.
+    /// The pool's rate limits, as indexes in `WorkerPlan.limits`.
     var limits = 0..<0
     let refusals: RefusalCounts
     let traffic: PoolTraffic
-    /// Index of its `UploadAllowance`, and the most that it may give.
+    /// The index of the pool's `UploadAllowance`, and the most bytes that it may grant.
     let allowance: Int
     let allowanceMax: Int
   }
@@ -108,29 +109,29 @@ struct WorkerPlan {
     }
   }
 
-  /// To OPTIONS that may be forwarded no further.
+  /// The answer to OPTIONS with `Max-Forwards: 0`, which may not be forwarded.
   let lastHop = RouteAnswer(FixedAnswer())
   private(set) var tracing = Tracing()
   private(set) var clientHints = ClientHints()
   var fleetRevision: UInt64 = 0
-  /// The `WeightTable.rowsRevision` that is in force here.
+  /// The `WeightTable.rowsRevision` that the pickers have adopted.
   var rowsRevision: UInt64 = 0
-  /// By listener tag.
+  /// The listeners, by tag.
   private(set) var listeners: [Listener?] = []
-  /// By listener tag.
+  /// The route tables of the listeners, by tag.
   private var tables: [RouteTable] = []
-  /// Of all listeners.
+  /// The routes of all listeners.
   private(set) var routes: [PlannedRoute] = []
   var pools: [PlannedPool] = []
-  /// Rate limits of all routes and pools.
+  /// The rate limits of all routes and pools.
   private(set) var limits: [PlannedLimit] = []
-  /// By endpoint index.
+  /// The endpoints, by endpoint index.
   var endpoints: [PlannedEndpoint?] = []
   private(set) var accessLog = AccessLogPolicy()
-  /// `address:port` by endpoint index.
+  /// The text `address:port` of each endpoint, by endpoint index.
   var endpointTexts: [[UInt8]] = []
 
-  /// Takes new weights and eligibility. Does not allocate. Requires: a table of the same fleet.
+  /// Adopts new weights and eligibility. Does not allocate. Requires: a table of the same fleet.
   mutating func adopt(_ table: WeightTable, now: Nanoseconds, isFirst: Bool = false) {
     rowsRevision = table.rowsRevision
     for index in pools.indices {
@@ -144,8 +145,8 @@ struct WorkerPlan {
     }
   }
 
-  /// Takes a table of another fleet. Requires: `tags` has one tag for each of its listeners, in
-  /// order.
+  /// Adopts a table of another fleet. Requires: `tags` has one tag for each of the fleet's
+  /// listeners, in the fleet's order.
   mutating func rebuild(
     _ table: WeightTable, tags: [UInt32], pickBoard: PickBoard, _ admission: AdmissionBoard,
     now: Nanoseconds
@@ -216,7 +217,7 @@ struct WorkerPlan {
     return scopes
   }
 
-  /// The index in `routes` of the one that the request takes; nil where none matches.
+  /// The index in `routes` of the route that the request matches; nil: no route matches.
   func route(
     _ tag: UInt32, _ head: RequestHead, _ fields: FieldTable
   ) -> Int? {
@@ -226,7 +227,7 @@ struct WorkerPlan {
     return listener.routesStart + index
   }
 
-  /// The listener whose connections carry `tag`; nil once it is gone.
+  /// The listener whose connections carry `tag`; nil: the listener was removed.
   func listener(_ tag: UInt32) -> Listener? {
     tag < UInt32(listeners.count) ? listeners[Int(tag)] : nil
   }

@@ -1,4 +1,5 @@
-// What a worker knows of a client's connection. A struct in a slab that only its worker touches.
+// The state of a client connection. Invariant: it is a value in a slab that only its worker uses,
+// and it fits in one cache line.
 import IO
 import Primitives
 
@@ -16,7 +17,7 @@ enum DownstreamPhase: UInt8 {
   case closing
 }
 
-/// One cache line: most connections are idle most of the time.
+/// One client connection. It fits in one cache line, because most connections are idle.
 struct Downstream {
   /// The running exchange or tunnel; `.none`: there is none.
   var exchange = ExchangeID.none

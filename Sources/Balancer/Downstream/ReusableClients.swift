@@ -6,7 +6,7 @@
 /// The lists, linked through the clients' own memory; the list heads are stored after the last
 /// client.
 struct ReusableClients: ~Copyable {
-  /// In the order in which they are closed.
+  /// The kinds of clients, in the order in which they are closed.
   enum Kind: Int, CaseIterable {
     /// Kept alive after an exchange; no other one has begun.
     case idle
@@ -34,7 +34,7 @@ struct ReusableClients: ~Copyable {
     }
   }
 
-  /// Moves a client to the end of a list, out of the one it is in.
+  /// Moves the client to the end of a list, out of the list that it is in.
   mutating func append(_ index: Int, _ kind: Kind) {
     remove(index)
     let head = capacity + kind.rawValue
@@ -49,7 +49,7 @@ struct ReusableClients: ~Copyable {
     }
   }
 
-  /// No effect if the client is in no list.
+  /// Removes the client from its list. No effect if it is in no list.
   @inline(__always)
   mutating func remove(_ index: Int) {
     let next = clients[index].nextReusable
@@ -64,10 +64,10 @@ struct ReusableClients: ~Copyable {
     }
   }
 
-  /// The client that has been in the list for longest.
+  /// The client that has been in the list longest; nil: the list is empty.
   func first(_ kind: Kind) -> Int? { client(clients[capacity + kind.rawValue].nextReusable) }
 
-  /// The client that follows `index`. Requires: that one is in a list.
+  /// The client after `index` in its list; nil: it is the last. Requires: `index` is in a list.
   func next(after index: Int) -> Int? { client(clients[index].nextReusable) }
 
   private func client(_ link: Int32) -> Int? { link <= capacity ? Int(link) - 1 : nil }

@@ -1,28 +1,30 @@
-// Who the client of an exchange is and what identifies its request: the socket's peer, what a
-// PROXY header or a trusted proxy's X-Forwarded-For says, request identifiers, traces, hints.
+// Identifies the client and the request of an exchange: the socket's peer, the address in a PROXY
+// header or in a trusted proxy's X-Forwarded-For, the request identifier, the trace, and the
+// endpoint that the client prefers. Invariant: a header is believed only from a trusted peer.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
 import IO
 import Primitives
 
-/// One exchange's client.
+/// The client of an exchange.
 struct ClientIdentity {
-  /// The connection's peer, or whom a trusted peer names.
+  /// The address of the connection's peer, or the address that a trusted peer names.
   var address = IPAddress.none
-  /// The endpoint that the client asks for; port 0: none.
+  /// The endpoint that the client prefers. Port 0: none.
   var hint = IPAddress.none
   var hintPort: UInt16 = 0
-  /// What `X-Forwarded-*` say is believed.
+  /// Whether the values of `X-Forwarded-*` are believed.
   var isPeerTrusted = false
-  /// Bytes of the request identifier behind the exchange; 0: none.
+  /// The length of the request identifier that is stored after the exchange, bytes. 0: none.
   var requestIDCount: UInt8 = 0
-  /// The identifier was made here.
+  /// Whether the worker made the request identifier.
   var isRequestIDMade = false
 }
 
 extension Worker where Loop: ~Copyable {
-  /// Notes who was accepted. False where nobody may connect to the listener from there.
+  /// Notes the peer of an accepted connection. Returns false if the listener takes no connection
+  /// from that address.
   mutating func identifyPeer(_ id: ClientID, _ tag: UInt32) -> Bool {
     let state = slab.downstream + id.index
     (state.pointee.peer, state.pointee.peerPort) = io.acceptedPeer
@@ -32,13 +34,13 @@ extension Worker where Loop: ~Copyable {
       || listener.trustedProxies.contain(state.pointee.peer)
   }
 
-  /// The client's address as text, in this exchange.
+  /// The text of the client's address in this exchange.
   mutating func clientText(_ id: ExchangeID) -> UnsafeRawBufferPointer {
     let exchange = exchanges[id]
     return ExchangeSlab.text(of: exchange.pointee.sender.address, in: exchange)
   }
 
-  /// The request's identifier; empty where it has none.
+  /// The request's identifier; empty: it has none.
   mutating func requestID(_ id: ExchangeID) -> UnsafeRawBufferPointer {
     let exchange = exchanges[id]
     return UnsafeRawBufferPointer(
@@ -48,7 +50,7 @@ extension Worker where Loop: ~Copyable {
 
   // MARK: PROXY protocol
 
-  /// The bytes before the first request.
+  /// Handles bytes before the first request: the PROXY header.
   mutating func receivePreface(
     _ id: ClientID, _ tag: UInt32, _ received: UnsafeRawBufferPointer
   ) {
@@ -84,13 +86,13 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Nothing is said to who does not speak the protocol.
+  /// Closes a connection without an answer, because its peer does not speak the PROXY protocol.
   mutating func refusePreface(_ id: ClientID) {
     context.metrics.wire.countHeaderFailure(worker: workerIndex)
     closeDownstream(id)
   }
 
-  /// The header that goes before the first request to an endpoint.
+  /// Sends the PROXY header before the first request to an endpoint.
   mutating func sendProxyHeader(
     _ version: ProxyHeader, _ id: ExchangeID, to upstream: EndpointConnectionID
   ) {
@@ -98,7 +100,7 @@ extension Worker where Loop: ~Copyable {
     let client = exchanges[id].pointee.sender.address
     var connection: ProxiedConnection?
     if let local = destination(clientID(id)) {
-      // The port is that of the connection, of whichever client it is.
+      // The port is known only for the connection's own peer, not for an address from a header.
       let port = client == state.pointee.peer ? state.pointee.peerPort : 0
       connection = ProxiedConnection(
         source: client, sourcePort: port, destination: local.address,
@@ -113,16 +115,16 @@ extension Worker where Loop: ~Copyable {
     io.send(upstream.connection, writer.written)
   }
 
-  /// Where the client connected to. A system call where no PROXY header said it.
+  /// The address that the client connected to. Makes a system call if no PROXY header named it.
   private mutating func destination(_ id: ClientID) -> Destination? {
     let index = id.index
     if slab.downstream[index].hasDestination { return slab.destinations[index] }
     return io.localAddress(id.connection).map { Destination(address: $0.address, port: $0.port) }
   }
 
-  // MARK: An exchange
+  // MARK: Exchanges
 
-  /// Notes whose request this is, what it is called, and where it wants to go.
+  /// Notes the request's client, its identifier and the endpoint that the client prefers.
   mutating func identifyClient(
     _ id: ExchangeID, _ tag: UInt32, _ noted: NotedFields, _ fields: FieldTable
   ) {
@@ -169,9 +171,9 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Counts the last digit of an identifier that was made here up by one, before the request goes
-  /// to the same endpoint again: an endpoint may refuse one that it knows, or mix the two up.
-  /// Requires: the request is kept.
+  /// Increments the last digit of an identifier that the worker made, before the request is sent to
+  /// the same endpoint again. The endpoint may refuse an identifier that it knows, or confuse the
+  /// two requests. Requires: the request is kept for retries.
   mutating func renewRequestID(_ id: ExchangeID) {
     let state = exchanges[id]
     let text = requestID(id)
@@ -190,7 +192,7 @@ extension Worker where Loop: ~Copyable {
     if state.pointee.isLogged { records.set(.requestID, id.index, text) }
   }
 
-  /// What the request's head is rewritten with. Uses `scratch`.
+  /// The values with which the request's head is rewritten. Uses `scratch`.
   mutating func forwardedClient(
     _ id: ExchangeID, _ noted: NotedFields, _ fields: FieldTable
   ) -> ForwardedClient {
@@ -211,7 +213,7 @@ extension Worker where Loop: ~Copyable {
   ) -> ForwardedTrace {
     let mode = plan.tracing.traceparent
     if noted.traceparent.isAbsent {
-      // Who asks for traces wants them recorded; endpoints go by this flag.
+      // A configuration that makes traces wants them recorded, and endpoints read this flag.
       return mode == .make ? .begun(newTrace(id, flags: 1)) : .dropped
     }
     if let field = noted.traceparent.only,
@@ -234,7 +236,7 @@ extension Worker where Loop: ~Copyable {
       traceHigh: high, traceLow: low, span: identifiers.nextHalf(), flags: flags)
   }
 
-  /// What the response's head gets. Valid until the exchange ends.
+  /// The fields that are added to the response's head. Valid until the exchange ends.
   mutating func responseFields(_ id: ExchangeID) -> ResponseFields {
     var fields = ResponseFields()
     if plan.tracing.answersRequestID { fields.requestID = requestID(id) }
@@ -246,8 +248,8 @@ extension Worker where Loop: ~Copyable {
     return fields
   }
 
-  /// The position of the endpoint that the client asks for, where it may be used. Once: a retry
-  /// goes elsewhere.
+  /// Takes the position of the endpoint that the client prefers; nil: none, or it may not be
+  /// picked. Only the first attempt uses the preference, so that a retry goes to another endpoint.
   mutating func takeHint(_ id: ExchangeID, _ pool: Int) -> Int? {
     let state = exchanges[id]
     let client = state.pointee.sender

@@ -1,5 +1,6 @@
-// Downstream connections: heads in, content on to the endpoint, what happens when the client
-// stalls, pipelines or leaves.
+// Client connections: reads heads, passes request content to the endpoint, and handles clients that
+// stall, pipeline or leave. Invariant: a client is read only as fast as its endpoint takes the
+// bytes, and no further request is parsed while an exchange runs.
 // HOT PATH: no allocation, no lock, no existential.
 import CSystem
 import Fleet
@@ -21,7 +22,7 @@ extension Worker where Loop: ~Copyable {
       return
     }
     if slab.downstream[index].phase == .preface {
-      // Whose it is, is not known yet.
+      // The client is not known before the PROXY header is complete.
       io.setDeadline(
         id.connection, io.now + (plan.listener(io.tag(id.connection))?.headTimeout ?? .seconds(10)))
       reusable.append(index, .unfinished)
@@ -31,7 +32,7 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// The PROXY header is read; `rest` came with it.
+  /// Begins to read requests after the PROXY header; `rest` holds the bytes after that header.
   mutating func beginHeads(_ id: ClientID, _ tag: UInt32, _ rest: UnsafeRawBufferPointer) {
     slab.downstream[id.index].phase = .head
     guard admitConnection(id) else { return }
@@ -73,7 +74,7 @@ extension Worker where Loop: ~Copyable {
         respond(id, .overloaded)
         return
       }
-      // Without a new line there is nothing new to parse.
+      // Without a new line the head cannot be complete.
       let hasLine = received.contains(0x0A)
       if hasLine || state.pointee.input.end >= Self.headReadMax {
         parseHead(id, tag, state.pointee.input.bytes)
@@ -81,7 +82,7 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Parses the head at the start of `bytes`, which are the loop's or the connection's input.
+  /// Parses the head at the start of `bytes`, which belong to the loop or the connection's input.
   private mutating func parseHead(
     _ id: ClientID, _ tag: UInt32, _ bytes: UnsafeRawBufferPointer
   ) {
@@ -111,7 +112,7 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Content of the running request: checked, then passed on as it is.
+  /// Checks content of the running request and passes it on unchanged.
   private mutating func relayRequest(_ id: ExchangeID, _ bytes: UnsafeRawBufferPointer) {
     let state = exchanges[id]
     guard let relayed = readRequestContent(id, bytes) else { return }
@@ -132,7 +133,7 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// The rest of a long request that is not kept for a repeat goes by in the kernel.
+  /// Lets the kernel move the remainder of a long request that is not kept for retries.
   private mutating func moveRemainder(_ id: ExchangeID) {
     let state = exchanges[id]
     guard !state.pointee.replay.isKept, let rest = state.pointee.request.remainingCount,
@@ -142,7 +143,7 @@ extension Worker where Loop: ~Copyable {
       clientID(id).connection, to: state.pointee.upstream.connection.connection, byteCount: rest)
   }
 
-  /// Content of the running request went on to the endpoint. Its length was checked with the head.
+  /// Notes content that the kernel moved to the endpoint. Its length was checked with the head.
   mutating func downstreamMoved(_ id: ClientID, _ count: Int) {
     guard slab.downstream[id.index].phase == .exchange else { return }
     let state = exchanges[exchangeID(id)]
@@ -159,8 +160,8 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Reads the framing of request content and moves together what of it is passed on. nil when it
-  /// was refused and the exchange is over.
+  /// Reads the framing of request content and compacts the part that is passed on. Returns nil if
+  /// the content was refused; the exchange is then over.
   mutating func readRequestContent(
     _ id: ExchangeID, _ bytes: UnsafeRawBufferPointer
   ) -> ContentReader.Relayed? {
@@ -178,7 +179,7 @@ extension Worker where Loop: ~Copyable {
       refuse(id, reason)
       return nil
     }
-    // A length can be read to its end and no further: what follows stays in the kernel.
+    // Content with a length is read to its end and no further: later bytes stay in the kernel.
     let remaining = state.pointee.request.remainingCount ?? Self.headReadMax
     io.setReadLimit(
       clientID(id).connection, state.pointee.request.isComplete ? Self.headReadMax : remaining)
@@ -186,8 +187,8 @@ extension Worker where Loop: ~Copyable {
     return relayed
   }
 
-  /// Answers in the endpoint's place, or cuts an answer that has begun. The endpoint is not to
-  /// blame.
+  /// Answers instead of the endpoint, or cuts an answer that has begun. The endpoint's health is
+  /// not affected.
   mutating func refuse(_ id: ExchangeID, _ reason: LocalReason) {
     let state = exchanges[id]
     releaseAttempt(id, .abandoned)
@@ -199,7 +200,7 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// The next request came before this one was answered: it waits, and so does the client.
+  /// Holds a request that came before the present one was answered, and pauses the client.
   mutating func holdPipelined(_ id: ClientID, _ bytes: UnsafeRawBufferPointer) {
     let state = slab.downstream + id.index
     guard hold(bytes, in: &state.pointee.input) else {
@@ -209,7 +210,7 @@ extension Worker where Loop: ~Copyable {
     io.setPaused(id.connection, true)
   }
 
-  /// Goes on with what is in the input, after an exchange.
+  /// Continues with the bytes in the input after an exchange.
   mutating func resumeInput(_ id: ClientID) {
     guard io.isOpen(id.connection) else { return }
     let state = slab.downstream + id.index
@@ -220,13 +221,14 @@ extension Worker where Loop: ~Copyable {
     parseHead(id, io.tag(id.connection), state.pointee.input.bytes)
   }
 
-  /// The exchange is over and the connection goes on.
+  /// Prepares the connection for the next request after an exchange.
   mutating func awaitNextRequest(_ id: ClientID) {
     let state = slab.downstream + id.index
     state.pointee.phase = .head
     expectHead(id)
     if state.pointee.input.isEmpty { release(&state.pointee.input) }
-    // Answers that the client does not read must not pile up: no new request before they are gone.
+    // The next request waits until the client has read the last answer, so that answers do not pile
+    // up.
     if io.unsentByteCount(id.connection) > 0 {
       io.setPaused(id.connection, true)
       setSendDeadline(id)
@@ -285,7 +287,7 @@ extension Worker where Loop: ~Copyable {
         if !takesBytes(id) { cut(id) }
         return
       }
-      // A connection on which nothing was asked is closed without a word.
+      // A connection without a request is closed without an answer.
       if state.pointee.hasDeadlineForHead {
         respond(id, .headTimeout)
       } else {
@@ -295,8 +297,9 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// At the deadline of a client that was answered before it had sent everything: whether it sent
-  /// more meanwhile. To close earlier would reset the connection, and the answer might be lost.
+  /// Called at the deadline of a client that was answered before its request was complete. Returns
+  /// whether the client sent more bytes since the last deadline: closing then would reset the
+  /// connection, and the answer might be lost.
   private mutating func goesOnLingering(_ id: ClientID) -> Bool {
     let state = slab.downstream + id.index
     guard state.pointee.phase == .lingering, state.pointee.hasSentMore,
@@ -308,8 +311,8 @@ extension Worker where Loop: ~Copyable {
     return true
   }
 
-  /// The client closed, half-closed or was cut: an exchange that still runs has no reader, so the
-  /// endpoint is told at once and can stop generating.
+  /// Handles a client that closed, half-closed or reset the connection. The endpoint of a running
+  /// exchange is told at once, so that it can stop generating.
   mutating func downstreamGone(_ id: ClientID, isCut: Bool) {
     let state = slab.downstream + id.index
     if state.pointee.exchange != .none {
@@ -317,13 +320,13 @@ extension Worker where Loop: ~Copyable {
     } else if isCut || io.unsentByteCount(id.connection) == 0 || state.pointee.phase == .lingering {
       closeDownstream(id)
     } else {
-      // Half-closed, but it may still read the end of its answer.
+      // The client half-closed the connection; it may still read the end of its answer.
       state.pointee.phase = .closing
       setSendDeadline(id)
     }
   }
 
-  /// Closes; where bytes are left unsent the client sees a cut.
+  /// Closes the connection. If bytes are unsent, the client sees a reset.
   private mutating func cut(_ id: ClientID) {
     if io.unsentByteCount(id.connection) > 0 { io.resetOnClose(id.connection) }
     closeDownstream(id)
@@ -342,7 +345,7 @@ extension Worker where Loop: ~Copyable {
 
   // MARK: Held bytes
 
-  /// Appends to held bytes, taking a block for the first. False when there is no room.
+  /// Appends bytes, and takes a block if there is none. Returns false if there is no room.
   mutating func hold(_ bytes: UnsafeRawBufferPointer, in held: inout HeldBytes) -> Bool {
     if held.block == nil {
       guard let block = blocks.take() else { return false }

@@ -1,34 +1,35 @@
-// Who gets a connection when there are few left. A client counts two of the worker's connections,
-// its own and that to its endpoint, so that whoever was let in can be served; one that is idle
-// between two exchanges counts one. Beyond that the longest idle client is closed for a new one,
-// and where nobody is idle new ones wait in the kernel.
+// Decides which clients get a connection when few are left. A client counts as two of the worker's
+// connections, its own and that to its endpoint, so that every accepted client can be served. A
+// client that is idle between two exchanges counts as one. Beyond that, the client that has been
+// idle longest is closed for a new one; if no client is idle, new clients wait in the kernel.
+// Invariant: a connection in use is never closed for a new one.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  /// A client that was answered less than this ago is not closed for a new one: its next request
-  /// may be on the way.
+  /// The least idle time before a client is closed for a new one. Its next request may be on the
+  /// way.
   static var idleMin: Nanoseconds { .milliseconds(100) }
-  /// The same for one that has just connected.
+  /// The same for a client that has sent nothing since it connected.
   static var silenceMin: Nanoseconds { .milliseconds(10) }
-  /// Clients that are looked at to close one: those that have sent something are passed over.
+  /// The most clients examined to close one. Clients with unread bytes are passed over.
   private static var looksMax: Int { 8 }
 
-  /// How many further clients may be let in.
+  /// The number of further clients that may be accepted.
   private var clientRoom: Int {
     (io.capacity - 2 * clientCount + reusable.idleCount) / 2
   }
 
-  /// Sees to it that one more client can be accepted, where that is possible.
+  /// Makes room for one more client, if possible, and sets the loop's limit of new connections.
   mutating func makeClientRoom() {
     while clientRoom <= 0, closeReusable(sparingYoung: true) {}
     if io.freeConnectionCount == 0 { makeRoom(sparingYoung: true) }
     io.acceptRoom = io.freeConnectionCount > 0 ? max(0, clientRoom) : 0
   }
 
-  /// Clients wait in the kernel: lets them in as soon as there is room.
+  /// Called while clients wait in the kernel. Accepts them as soon as there is room.
   mutating func acceptAgain() {
     if io.shortageCount != shortagesSeen {
       shortagesSeen = io.shortageCount
@@ -45,8 +46,8 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Closes what is needed least, for a connection that is to be opened. False where everything
-  /// that is open is in use.
+  /// Closes the connection that is needed least, for a connection that is to be opened. Returns
+  /// false if every open connection is in use.
   @discardableResult
   mutating func makeRoom(sparingYoung: Bool) -> Bool {
     if let spare = idle.spare {
@@ -57,14 +58,14 @@ extension Worker where Loop: ~Copyable {
     return closeReusable(sparingYoung: sparingYoung)
   }
 
-  /// Closes the client that has been idle for longest. False where there is none.
+  /// Closes the client that has been idle longest. Returns false if no client can be closed.
   private mutating func closeReusable(sparingYoung: Bool) -> Bool {
     for kind in ReusableClients.Kind.allCases {
       var looksLeft = Self.looksMax
       var next = reusable.first(kind)
       while let index = next, looksLeft > 0, let id = client(at: index) {
         looksLeft -= 1
-        // The others came later still.
+        // The following clients became idle later still.
         if sparingYoung, isYoung(id, kind) { break }
         if kind == .unfinished || !io.hasUnread(id.connection) {
           context.metrics.room.count(worker: workerIndex, .closed(kind))
@@ -79,14 +80,15 @@ extension Worker where Loop: ~Copyable {
 
   private mutating func close(reusable id: ClientID) {
     if slab.downstream[id.index].phase == .exchange {
-      // Its content has not come yet.
+      // The exchange waits for request content.
       abortExchange(exchangeID(id), .abandoned, code: .canceled)
     } else {
       closeDownstream(id)
     }
   }
 
-  /// Whether the client came to rest a moment ago, by its deadline for the next request.
+  /// Whether the client became idle only a moment ago, computed from its deadline for the next
+  /// request.
   private mutating func isYoung(_ id: ClientID, _ kind: ReusableClients.Kind) -> Bool {
     guard kind != .unfinished else { return false }
     let timeout = plan.listener(io.tag(id.connection))?.idleTimeout ?? Self.idleTimeoutOfNone

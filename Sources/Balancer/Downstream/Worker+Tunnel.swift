@@ -1,6 +1,7 @@
-// After a 101 (RFC 9110 §7.8): two connections joined into a tunnel of opaque bytes. Each side is
-// read only as fast as the other takes; an end of one side is passed on while the other goes on.
-// Invariant: the lease is held until both connections are closed.
+// Tunnels after a 101 (RFC 9110 §7.8): two connections joined, with opaque bytes in both
+// directions. Each side is read only as fast as the other side takes the bytes. The end of one side
+// is passed on while the other side continues. Invariant: the lease is held until both connections
+// are closed.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -8,8 +9,8 @@ import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  /// The endpoint took up the client's offer. `bytes` begin with the head and may go on with what
-  /// the endpoint said first.
+  /// Begins a tunnel when the endpoint accepts the client's offer. `bytes` begin with the response
+  /// head, and may continue with the endpoint's first bytes in the new protocol.
   mutating func beginTunnel(
     _ upstream: EndpointConnectionID, _ exchangeID: ExchangeID, _ head: ResponseHead,
     _ bytes: UnsafeRawBufferPointer
@@ -42,7 +43,7 @@ extension Worker where Loop: ~Copyable {
     countTunnel(exchangeID, .bytesToClient, first.count)
     send(exchangeID, writer.written, first)
     release(&other.pointee.input)
-    // What the client said before it knew.
+    // The client may have sent bytes before it received the 101.
     let early = state.pointee.input.bytes
     if !early.isEmpty {
       countTunnel(exchangeID, .bytesToEndpoint, early.count)
@@ -61,7 +62,7 @@ extension Worker where Loop: ~Copyable {
     setTunnelDeadline(exchangeID)
   }
 
-  /// An exchange ends here for the metrics: how long a tunnel lives is no response time.
+  /// Ends the exchange for the metrics: the lifetime of a tunnel is no response time.
   private mutating func noteTunnel(_ exchangeID: ExchangeID) {
     let exchange = exchanges[exchangeID]
     guard var lease = exchange.pointee.lease.take() else { return }
@@ -85,7 +86,8 @@ extension Worker where Loop: ~Copyable {
     context.metrics.wire.add(worker: workerIndex, endpointIndex: endpointIndex, count, amount)
   }
 
-  /// Silence may last so long; once one side has ended, only as long as in an exchange.
+  /// Sets the deadline of silence: the tunnel's timeout, or the shorter idle timeout of an exchange
+  /// once one side has ended.
   private mutating func setTunnelDeadline(_ exchangeID: ExchangeID) {
     let exchange = exchanges[exchangeID]
     let timeouts = exchange.pointee.timeouts
@@ -116,7 +118,7 @@ extension Worker where Loop: ~Copyable {
     setTunnelDeadline(exchangeID)
   }
 
-  /// One side took what had waited: the other may be read again.
+  /// Continues to read one side after the other side took the bytes that waited.
   mutating func tunnelDrained(_ exchangeID: ExchangeID, isClient: Bool) {
     let upstream = exchanges[exchangeID].pointee.upstream.connection
     io.setPaused(isClient ? upstream.connection : clientID(exchangeID).connection, false)
@@ -124,7 +126,7 @@ extension Worker where Loop: ~Copyable {
     endTunnelIfDone(exchangeID)
   }
 
-  /// One side sends no more: the other is told once it has everything.
+  /// Passes on the end of one side, once the other side has been sent every byte.
   mutating func tunnelEnded(_ exchangeID: ExchangeID, isClient: Bool) {
     let exchange = exchanges[exchangeID]
     if isClient {
@@ -151,7 +153,7 @@ extension Worker where Loop: ~Copyable {
     closeDownstream(clientID(exchangeID))
   }
 
-  /// Ends a tunnel in which bytes may be missing: both sides see a cut and no end.
+  /// Ends a tunnel in which bytes may be missing: both sides see a reset instead of an orderly end.
   mutating func cutTunnel(_ exchangeID: ExchangeID) {
     reset(clientStream(exchangeID))
     reset(exchanges[exchangeID].pointee.upstream)

@@ -1,6 +1,6 @@
 // Whether a client sends its content fast enough. The rule is that of Apache's mod_reqtimeout: a
-// number of seconds, plus one for every MinRate bytes. Time spent waiting for the endpoint does not
-// count.
+// number of seconds, plus one second for every MinRate bytes. Invariant: time in which steelyard
+// does not read from the client does not count.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
@@ -28,9 +28,9 @@ struct BodyPace {
     if heldSince != .distantFuture { heldSince = heldSince + pause }
   }
 
-  /// Starts the clock again. Returns when the next byte is due, if there is a limit. `received`:
-  /// bytes of content so far. Before the first byte the clock does not run, since a client may wait
-  /// for "100 Continue".
+  /// Starts the clock again. Returns the time when the next byte is due; nil: no limit applies.
+  /// `received` is the content so far, bytes. The clock does not run before the first byte, because
+  /// a client may wait for "100 Continue".
   mutating func deadline(received: Int, now: Nanoseconds) -> Nanoseconds? {
     guard rate > 0, received > 0 else { return nil }
     if startedAt == .distantFuture { startedAt = now }

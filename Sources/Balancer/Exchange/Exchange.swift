@@ -27,11 +27,11 @@ enum InterimSource: UInt8 {
 /// A running exchange.
 struct Exchange: ~Copyable {
   // Blank at the beginning of each exchange.
-  /// Where the exchange is.
+  /// The phase of the exchange.
   var machine = ExchangeMachine()
-  /// Where the request comes from.
+  /// The stream that the request comes from.
   var client = ClientStream.none
-  /// Where the running attempt's request is sent; `.none` between two attempts.
+  /// The stream that the running attempt's request is sent on; `.none` between two attempts.
   var upstream = EndpointStream.none
   var lease: InFlightLease?
   /// The timers that are set.
@@ -41,7 +41,8 @@ struct Exchange: ~Copyable {
   var isPersistent = true
   /// The client offered another protocol, and the offer was passed to the endpoint.
   var asksUpgrade = false
-  /// Content of the response came. Streaming servers send the head before they have any content.
+  /// Content of the response was received. Streaming servers send the head before they have any
+  /// content.
   var hasContent = false
   /// The client speaks HTTP/1.0 and the response is chunked: only the content is passed on.
   var unwrapsChunks = false
@@ -57,9 +58,9 @@ struct Exchange: ~Copyable {
   var interims = InterimSource.none
   /// Bytes of interim answers in this attempt.
   var interimByteCount: Int32 = 0
-  /// Why the running attempt is about to fail, if more is known than its local reason says.
+  /// The reason why the running attempt is about to fail, where it says more than the local reason.
   var failure: FailureReason?
-  /// At most 7.
+  /// The number of retries that the exchange may still make, at most 7.
   var retriesLeft: Int8 = 0
   var status = 0
   /// The `Retry-After` of an answer that refuses the request; otherwise 0.
@@ -80,16 +81,18 @@ struct Exchange: ~Copyable {
   var replay = Replay()
   var kept = KeptAnswer()
 
-  // Written before it is read: with the head of the request or of the response.
+  // Written before it is read: with the head of the request, or with that of the response.
   var request = ContentReader(.none)
   var response = ContentReader(.none)
   var startedAt = Nanoseconds.zero
-  /// When the request was received, with the content that is read before a pick; it determines the
-  /// order in the queue. Until then, when content last came.
+  /// The time when the request was received, with the content that is buffered before a pick; it
+  /// determines the order in the queue. Until then: the time when content was last received.
   var arrivedAt = Nanoseconds.zero
-  /// When the exchange was admitted: at its beginning, or at the end of its wait in the queue.
+  /// The time when the exchange was admitted: at its beginning, or at the end of its wait in the
+  /// queue.
   var admittedAt = Nanoseconds.zero
-  /// When the request was sent to the present endpoint, or its connection was ready for it.
+  /// The time when the request was sent to the present endpoint, or when its connection was ready
+  /// for it.
   var sentAt = Nanoseconds.zero
   var timeouts = ExchangeTimeouts()
   /// The route's limit of `contentCount`.
@@ -98,7 +101,7 @@ struct Exchange: ~Copyable {
   var pace = BodyPace(rate: nil)
 }
 
-/// A worker's exchanges. Each is followed by room for two texts.
+/// The exchanges of a worker. Each is followed by room for two texts.
 struct ExchangeSlab: ~Copyable {
   /// The part after an exchange and before the texts. All zeros at first.
   private struct Tail {

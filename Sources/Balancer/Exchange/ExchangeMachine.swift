@@ -1,93 +1,93 @@
-// Where an exchange is, and what follows when something happens to it. A pure value: an event goes
-// in, an action comes out, and the worker performs it. The machine knows no connection, no pool and
-// no time.
-// Invariant: exactly one action of an exchange ends it; every phase that holds something (a place
-// in the queue, a pause, an attempt) has an event that leaves it.
+// The phase of an exchange, and the action that follows an event. A pure value: the worker passes
+// an event in and performs the action that comes out. The machine knows no connection, no pool and
+// no time. Invariant: exactly one action of an exchange ends it; every phase that holds something
+// (a permit, a position in the queue, a pause, an attempt) has an event that leaves it.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 struct ExchangeMachine: Equatable, Sendable {
   enum Phase: UInt8, CaseIterable, Sendable {
-    /// No endpoint is asked: before the first attempt, or between two.
+    /// No attempt runs: before the first attempt, or between two attempts.
     case ready
-    /// The request's content is waited for.
+    /// The worker waits for request content.
     case awaitingContent
-    /// In the queue of the pool.
+    /// The exchange waits in the queue of its pool.
     case queued
-    /// The time before the next attempt at an endpoint that failed.
+    /// The exchange pauses before the next attempt at an endpoint that failed.
     case pausing
-    /// An endpoint is asked, and nothing of its answer was passed on.
+    /// An attempt runs, and no part of its answer was passed on.
     case asking
     /// The head of the answer was passed on.
     case answering
-    /// The protocol was changed: bytes go both ways.
+    /// The protocol was changed: bytes are passed in both directions.
     case tunnel
     case ended
   }
 
-  /// What happens to an exchange.
+  /// An event of an exchange.
   enum Event: Equatable, Sendable {
-    // What the worker does with it.
+    // Events that the worker causes.
     case contentAwaited, contentCame, queued, admitted, pauseBegan
-    /// An endpoint was picked.
+    /// An endpoint was picked, and an attempt begins.
     case asked
-    /// The attempt is over, and the client has got nothing of it.
+    /// The attempt is over, and the client has received nothing of it.
     case attemptEnded
     case answerBegan, tunnelBegan
-    /// The client takes the answer more slowly than the endpoint gives it, and no more so.
+    /// The client takes the answer more slowly than the endpoint sends it, or has caught up.
     case readerFellBehind, readerCaughtUp
 
-    // Its timers.
+    // Events of the exchange's timers.
     case waitEnded
-    /// `isClientLate`: the client has not sent its request, and the endpoint has all that there is.
+    /// `isClientLate`: the request is incomplete, and the endpoint has all bytes received so far.
     case timeEnded(isClientLate: Bool)
 
-    // Its client.
+    // Events of the client's connection.
     case clientTimedOut
     case clientEnded(isReset: Bool)
 
-    // Its endpoint.
+    // Events of the endpoint's connection.
     case connectFailed
     case connectTimedOut
-    /// `isStale`: on a connection that was kept, soon after the request was sent.
+    /// `isStale`: the connection was kept alive before this request, and ended soon after it was
+    /// sent.
     case endpointEnded(isReset: Bool, isStale: Bool, isWholeAnswer: Bool)
     case endpointTimedOut
   }
 
-  /// What the worker is to do.
+  /// The action that the worker is to perform.
   enum Action: Equatable, Sendable {
     case nothing
-    /// Pick an endpoint and ask it.
+    /// Pick an endpoint and begin an attempt.
     case attempt
-    /// Look whether the content has come, may go on as it comes, or is late.
+    /// Check the request content: it is complete, may be passed on as it comes, or is late.
     case lookAtContent
-    /// Look whether the client has taken bytes of its answer; cut it where it has not.
+    /// Check whether the client has taken bytes of its answer; if not, cut the answer.
     case lookAtReader
-    /// Look whether the endpoint has taken bytes of the request; else the attempt fails.
+    /// Check whether the endpoint has taken bytes of the request; if not, the attempt fails.
     case lookAtEndpoint
     /// Leave the queue, and answer that the wait was too long.
     case refuseQueued
-    /// Answer in the endpoint's place. What ran is nobody's failure.
+    /// Answer instead of the endpoint. The running attempt does not count as a failure.
     case refuse(LocalReason)
-    /// The attempt failed: make another one, or answer. `isUnsent`: the endpoint has got nothing.
+    /// The attempt failed: retry or answer. `isUnsent`: the endpoint has received nothing.
     case fail(LocalReason, isUnsent: Bool)
-    /// Send the request once more, on a new connection to the same endpoint, where that is safe.
+    /// Send the request again, on a new connection to the same endpoint, if that is safe.
     case sendAgain(isReset: Bool)
-    /// Everything was passed on.
+    /// Complete the exchange: every byte was passed on.
     case complete
     /// Cut the answer that has begun.
     case truncate(Cut)
-    /// The client is gone: give up.
+    /// Give up, because the client is gone.
     case abandon
-    /// Pass the end of one side on to the other.
+    /// Pass the end of one side of the tunnel on to the other side.
     case endSide(isClient: Bool)
     case cutTunnel
   }
 
-  /// Why an answer is cut.
+  /// The reason why an answer is cut.
   enum Cut: Equatable, Sendable {
-    /// The exchange has taken all its time, for its client's fault or for the endpoint's.
+    /// The time of the exchange is over, because the client was slow or because the endpoint was.
     case slowClient, slowEndpoint
-    /// The endpoint sends nothing more, has ended the connection, or has reset it.
+    /// The endpoint sent nothing for too long, closed the connection, or reset it.
     case silence, end, reset
   }
 
@@ -104,8 +104,8 @@ struct ExchangeMachine: Equatable, Sendable {
   /// Both sides of the tunnel have ended.
   var isTunnelDone: Bool { hasClientEnded && hasEndpointEnded }
 
-  /// Takes an event and says what to do. An event that cannot happen in the phase is a fault of the
-  /// worker's.
+  /// Takes an event and returns the action. An event that cannot happen in the present phase is an
+  /// error of the worker.
   mutating func take(_ event: Event) -> Action {
     switch event {
     case .asked:
@@ -137,7 +137,7 @@ struct ExchangeMachine: Equatable, Sendable {
     return .nothing
   }
 
-  /// The exchange is over, in whatever phase. Returns the phase that it leaves.
+  /// Ends the exchange, in any phase. Returns the phase in which it was.
   mutating func end() -> Phase {
     let left = phase
     assert(left != .ended, "an exchange ends once")
@@ -164,7 +164,7 @@ struct ExchangeMachine: Equatable, Sendable {
   }
 
   private func timeEnded(_ isClientLate: Bool) -> Action {
-    // An endpoint is not to blame for a client that is slow to send or to read.
+    // The endpoint is not at fault if the client is slow to send or to read.
     let isClients = isClientLate || isReaderBehind
     switch phase {
     case .queued: return .refuseQueued
@@ -172,7 +172,7 @@ struct ExchangeMachine: Equatable, Sendable {
     case .asking:
       return isClients ? .refuse(.exchangeTimeout) : .fail(.exchangeTimeout, isUnsent: false)
     case .answering: return .truncate(isClients ? .slowClient : .slowEndpoint)
-    // A tunnel has no such time.
+    // A tunnel has no time limit for the whole exchange.
     case .tunnel, .ended: return .nothing
     }
   }
@@ -182,7 +182,7 @@ struct ExchangeMachine: Equatable, Sendable {
     case .answering: .lookAtReader
     case .asking: isReaderBehind ? .lookAtReader : .refuse(.contentTimeout)
     case .tunnel: .cutTunnel
-    // The client has nothing to do.
+    // In these phases steelyard does not wait for the client.
     case .ready, .awaitingContent, .queued, .pausing, .ended: .nothing
     }
   }

@@ -1,5 +1,6 @@
-// The timers of an exchange. They are the exchange's own, apart from its connections' deadlines: a
-// connection may carry several exchanges, and an exchange that waits has none to an endpoint.
+// The timers of an exchange, which are separate from its connections' deadlines: a connection may
+// carry several exchanges, and a waiting exchange has no connection to an endpoint. Invariant:
+// every exchange has the same number of timers, so that the loop's index of a timer is computed.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 /// The timers of one exchange that are set.
@@ -13,13 +14,13 @@ struct ExchangeTimers: OptionSet {
 
   private static let each = 2
 
-  /// The timers that a loop needs for so many exchanges.
+  /// The number of timers that a loop needs for `count` exchanges.
   static func count(ofExchanges count: Int) -> Int { count * each }
 
   /// The loop's index of a timer of the exchange at `index`. Requires: one timer.
   func loopIndex(_ index: Int) -> Int { index * Self.each + (self == .wait ? 1 : 0) }
 
-  /// The exchange's index and the timer that a loop's index stands for.
+  /// The exchange and the timer with the loop's index.
   static func at(_ loopIndex: Int) -> (exchange: Int, timer: ExchangeTimers) {
     (loopIndex / each, loopIndex % each == 1 ? .wait : .end)
   }

@@ -1,6 +1,6 @@
-// Refused messages and failed attempts. They are counted in cells of each worker and passed to the
-// control thread through a ring of fixed size, which turns them into log lines. Notes that find the
-// ring full are only counted.
+// Refused messages and failed attempts. Each worker counts them in its own cells and passes them
+// through a ring of fixed size to the control thread, which writes log lines. Invariant: a note
+// that finds the ring full is only counted.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import HTTP
 import IO
@@ -8,14 +8,14 @@ import Primitives
 
 /// Counters and notes of all workers.
 package final class FailureDriver: Sendable {
-  /// Who sent the malformed message.
+  /// The sender of the malformed message.
   package enum Side: Int, CaseIterable, Sendable {
     case client, endpoint
 
     package var label: String { self == .client ? "client" : "endpoint" }
   }
 
-  /// The most notes of one worker that can wait.
+  /// The most notes of one worker that can wait in its ring.
   private static let pendingMax = 1_024
   private static let noteBytes = MemoryLayout<FailureNote>.size
 

@@ -1,5 +1,6 @@
-// Why a message was refused or an attempt failed, and what the client got instead: a small value,
-// with words for metrics and log.
+// The reason why a message was refused or an attempt failed, and what the client received instead,
+// with labels for metrics and texts for the log. Invariant: the values are trivial and finite in
+// number.
 package import HTTP
 package import Primitives
 
@@ -47,9 +48,9 @@ package enum ConnectionFailure: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   }
 }
 
-/// What was wrong with a message or an attempt.
+/// The fault of a message or an attempt.
 package enum FailureReason: Hashable, Sendable, BitwiseCopyable {
-  /// A malformed message: of the client if there is no endpoint, else of the endpoint.
+  /// A malformed message: from the client if no endpoint is involved, otherwise from the endpoint.
   case malformed(HeadError)
   case connection(ConnectionFailure)
 
@@ -68,7 +69,7 @@ package enum FailureReason: Hashable, Sendable, BitwiseCopyable {
   }
 }
 
-/// What the client got.
+/// What the client received.
 package enum FailureEnd: Sendable, Equatable, BitwiseCopyable {
   /// An answer by steelyard with this status.
   case answered(Int16)

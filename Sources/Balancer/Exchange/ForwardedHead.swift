@@ -1,18 +1,19 @@
-// Writes the heads that we pass on: hop-by-hop fields out (RFC 9110 §7.6.1), Via, X-Forwarded-* and
-// X-Real-IP in. Runs of kept field lines are copied as they are.
+// Writes the heads that are passed on: removes hop-by-hop fields (RFC 9110 §7.6.1), and adds Via,
+// X-Forwarded-* and X-Real-IP. Invariant: kept field lines are copied unchanged, neighbouring ones
+// in one copy.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import HTTP
 package import Primitives
 
-/// What a worker knows of the client when it passes a request on.
+/// The client's part of a forwarded request head.
 package struct ForwardedClient {
   /// The client's IP address as text.
   let address: UnsafeRawBufferPointer
   /// The address that the connection came from, as text: the client's or its proxy's.
   let peer: UnsafeRawBufferPointer
-  /// The peer's `X-Forwarded-*` are believed.
+  /// Whether the peer's `X-Forwarded-*` are believed.
   let isPeerTrusted: Bool
-  /// Empty: `X-Request-Id` is a field as any other.
+  /// The request identifier; empty: `X-Request-Id` is passed on like any other field.
   let requestID: UnsafeRawBufferPointer
   let trace: ForwardedTrace
 
@@ -28,26 +29,26 @@ package struct ForwardedClient {
   }
 }
 
-/// What becomes of `traceparent` and `tracestate`.
+/// The treatment of `traceparent` and `tracestate`.
 package enum ForwardedTrace {
-  /// Both are passed on as they are.
+  /// Both fields are passed on unchanged.
   case kept
   case dropped
-  /// A span of ours in the client's trace, which has its state.
+  /// `traceparent` names a new span of steelyard in the client's trace; `tracestate` is passed on.
   case renewed(TraceParent)
-  /// A trace of ours.
+  /// `traceparent` names a new trace of steelyard; `tracestate` is removed.
   case begun(TraceParent)
 }
 
-/// What a request head is rewritten with.
+/// A request head and the values with which it is rewritten.
 package struct ForwardedRequest {
   let head: RequestHead
   let fields: FieldTable
   let noted: NotedFields
   let client: ForwardedClient
-  /// What endpoints are sent as `Host`; empty: the client's.
+  /// The `Host` that is sent to endpoints; empty: the client's.
   var host: [UInt8] = []
-  /// What the first `matchedCount` bytes of the path are replaced with; empty: nothing is.
+  /// The replacement of the first `matchedCount` bytes of the path; empty: none is replaced.
   var rewrite: [UInt8] = []
   var matchedCount = 0
 
@@ -64,7 +65,7 @@ package struct ForwardedRequest {
     self.matchedCount = matchedCount
   }
 
-  /// Appends the head.
+  /// Appends the rewritten head.
   package func write(to writer: inout ByteWriter) {
     guard let base = fields.bytes.baseAddress else { return }
     writer.append(base + head.start, head.methodEnd - head.start)
@@ -74,7 +75,7 @@ package struct ForwardedRequest {
     let hasHost = head.authorityEnd > head.authorityStart
     let replacesHost = head.isAbsoluteForm || !hasHost || !host.isEmpty
     if replacesHost {
-      // HTTP/1.0 clients may send no Host, which HTTP/1.1 servers demand.
+      // HTTP/1.0 clients may omit Host, which HTTP/1.1 servers require.
       writer.append("Host: ")
       if !host.isEmpty {
         writer.append(host)
@@ -91,12 +92,12 @@ package struct ForwardedRequest {
     writer.append("\r\n")
   }
 
-  /// Path and query in origin form, the matched part of the path replaced.
+  /// Writes path and query in origin form, with the matched part of the path replaced.
   private func writeTarget(to writer: inout ByteWriter) {
     var start = head.targetStart
     if !rewrite.isEmpty, !head.isAsterisk {
       writer.append(rewrite)
-      // A path that was left out matched as "/".
+      // A target without a path matched as "/".
       start = min(start + matchedCount, head.pathEnd)
     } else if start == head.targetEnd || byte(start) == 0x3F {
       writer.append(head.method == .options && start == head.targetEnd ? "*" : "/")
@@ -134,7 +135,8 @@ package struct ForwardedRequest {
     run.end(from: fields.bytes, to: &writer)
   }
 
-  /// Whether `Connection` keeps the field here. An offer to change the protocol names Upgrade.
+  /// Whether `Connection` names the field, so that it is removed. Upgrade is named by an offer to
+  /// change the protocol and is treated separately.
   @inline(never)
   private func isNamed(_ field: Field) -> Bool {
     field.name != .upgrade && fields.isNamedByConnection(field)
@@ -165,7 +167,7 @@ package struct ForwardedRequest {
     writer.append(head.minorVersion == 0 ? "Via: 1.0 steelyard\r\n" : "Via: 1.1 steelyard\r\n")
   }
 
-  /// What a trusted peer says of those before it.
+  /// Copies the trusted peer's list of the addresses before it.
   private func writeForwardedFor(to writer: inout ByteWriter) {
     for index in 0..<fields.count where fields[index].name == .xForwardedFor {
       let field = fields[index]
@@ -190,7 +192,7 @@ package struct ForwardedRequest {
     }
   }
 
-  // A trusted proxy's word stands, but not two of them.
+  // A field of a trusted proxy is kept if it occurs exactly once.
   private var keepsProto: Bool { client.isPeerTrusted && noted.forwardedProto.only != nil }
   private var keepsHost: Bool { client.isPeerTrusted && noted.forwardedHost.only != nil }
   private var keepsTrace: Bool {
@@ -213,10 +215,10 @@ package struct ForwardedRequest {
   }
 }
 
-/// Fields that responses get, those that steelyard gives itself too. Empty ones are left out.
+/// Fields that are added to every response, including steelyard's own. Empty fields are omitted.
 package struct ResponseFields {
   var requestID: UnsafeRawBufferPointer
-  /// The endpoint that answered.
+  /// The address and port of the endpoint that answered.
   var servedBy: (address: IPAddress, port: UInt16)?
 
   package init(
@@ -245,17 +247,17 @@ package struct ResponseFields {
   }
 }
 
-/// What a response head is rewritten with.
+/// A response head and the values with which it is rewritten.
 package struct ForwardedResponse {
   let head: ResponseHead
   let fields: FieldTable
-  /// The content goes on as the chunks that came.
+  /// The content is passed on in the chunks in which it was received.
   let isChunked: Bool
-  /// The client's version is 1.0 and it asked for keep-alive, which has to be confirmed.
+  /// The client speaks HTTP/1.0 and asked for keep-alive, which the answer has to confirm.
   let confirmsKeepAlive: Bool
   let closes: Bool
   var added = ResponseFields()
-  /// For an answer that came without (RFC 9110 §6.6.1); empty: none is added.
+  /// The `Date` of an answer that has none (RFC 9110 §6.6.1); empty: none is added.
   var date: UnsafeRawBufferPointer
 
   package init(
@@ -272,7 +274,7 @@ package struct ForwardedResponse {
     self.date = date
   }
 
-  /// Appends the head.
+  /// Appends the rewritten head.
   package func write(to writer: inout ByteWriter) {
     writePassed(to: &writer)
     writeOwn(to: &writer)
@@ -282,7 +284,7 @@ package struct ForwardedResponse {
   func writePassed(to writer: inout ByteWriter) {
     guard let base = fields.bytes.baseAddress else { return }
     writer.append("HTTP/1.1 ")
-    // The three digits of the status, as they came.
+    // The three digits of the status as received.
     writer.append(base + 9, 3)
     writer.append(" ")
     writer.append(base + head.reasonStart, head.reasonEnd - head.reasonStart)
@@ -302,7 +304,7 @@ package struct ForwardedResponse {
     run.end(from: fields.bytes, to: &writer)
   }
 
-  /// The fields of ours and the end of the head.
+  /// Appends steelyard's own fields and the end of the head.
   func writeOwn(to writer: inout ByteWriter) {
     if isChunked { writer.append("Transfer-Encoding: chunked\r\n") }
     added.write(to: &writer)

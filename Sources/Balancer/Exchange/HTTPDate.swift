@@ -1,4 +1,5 @@
-// The value of the Date field (RFC 9110 §5.6.7), formatted at most once a second.
+// The value of the Date field (RFC 9110 §5.6.7). Invariant: it is formatted at most once a second,
+// and the clock is read at most once a turn.
 import CSystem
 import IO
 import Primitives

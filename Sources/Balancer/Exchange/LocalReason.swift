@@ -1,9 +1,10 @@
-// The answers that steelyard gives itself: reason → status, text and JSON body, from one table. The
-// body has the format that OpenAI-style clients expect.
+// The answers that steelyard itself gives: status, text and JSON body for each reason, from one
+// table. The body has the format that OpenAI-style clients expect. Invariant: the reasons are
+// finite, so that labels are.
 // HOT PATH: no allocation, no lock, no existential.
 import HTTP
 
-/// Why steelyard answered instead of an endpoint.
+/// The reason why steelyard answered instead of an endpoint.
 package enum LocalReason: UInt8, CaseIterable, Sendable {
   case malformedRequest, noRoute, headTimeout, contentTimeout, contentTooLarge, targetTooLong
   case headTooLarge, unknownExpectation, notImplemented, unsupportedVersion
@@ -123,8 +124,8 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     }
   }
 
-  /// Writes the whole answer, with `retryAfter` in seconds (RFC 9110 §10.2.3). For HEAD the body is
-  /// left out, but its length is given.
+  /// Writes the whole answer; `retryAfter` is in seconds (RFC 9110 §10.2.3). For HEAD the body is
+  /// omitted and its length is given.
   func write(
     to writer: inout ByteWriter, date: UnsafeRawBufferPointer, isHead: Bool, closes: Bool,
     retryAfter: Int = 1, added: ResponseFields = ResponseFields()

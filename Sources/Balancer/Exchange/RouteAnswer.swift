@@ -1,5 +1,6 @@
-// The answer of a route without a pool: a redirect or a fixed response, rendered once when the plan
-// is made. Only the date, the end of the connection and the client's target differ.
+// The answer of a route without a pool: a redirect or a fixed response. It is rendered once when
+// the plan is made. Invariant: only the date, the end of the connection and the client's target are
+// written per request.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 import HTTP

@@ -1,14 +1,15 @@
-// Which route of a listener a request takes. The order is host (exact, longest wildcard, any), then
-// path (exact, longest prefix), then the number of further conditions, then the file's: the first
-// that matches in this order wins, so a host without a fitting path falls back to a wider one.
-// Everything is compared as it came: no decoding, no dot segments removed.
+// Selects the route of a request on one listener. Routes are ordered by host (exact, longest
+// wildcard, any), then by path (exact, longest prefix), then by the number of further conditions,
+// then by their order in the file. Invariant: the first route that matches in this order is taken,
+// so a host without a matching path falls back to a more general host. Values are compared as
+// received: nothing is decoded, no dot segments are removed.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Fleet
 package import HTTP
 
 /// The routes of one listener, the most specific first, grouped by host.
 package struct RouteTable: Sendable {
-  /// A run of `text`.
+  /// A range of `text`.
   private struct Word {
     var start: Int32
     var count: Int32
@@ -16,17 +17,18 @@ package struct RouteTable: Sendable {
   private enum HostKind { case exact, wildcard, any }
   private struct Group {
     var kind: HostKind
-    /// Lower case; of a wildcard the part from its dot on.
+    /// The host in lower case; for a wildcard, the part from its dot on.
     var host: Word
-    /// Entries up to here, from the end of the group before.
+    /// The end of the group's entries; they begin at the end of the previous group.
     var end: Int32
   }
   private struct Entry {
     var isExact: Bool
-    /// It serves every path of a pool, and so `OPTIONS *` too (RFC 9110 §9.3.7).
+    /// The route takes every path to a pool, and therefore `OPTIONS *` too (RFC 9110 §9.3.7).
     var takesAsterisk: Bool
     var path: Word
-    /// Ends in `methods` and `conditions`; they begin where those of the entry before end.
+    /// The ends of its ranges in `methods` and `conditions`, which begin at the ends of the
+    /// previous entry.
     var methodEnd: Int32
     var conditionEnd: Int32
     var route: Int32
@@ -44,7 +46,7 @@ package struct RouteTable: Sendable {
   private var conditions: [Condition] = []
   private var text: [UInt8] = []
 
-  /// `match` gives indices of `routes`.
+  /// Makes the table; `match` returns indexes of `routes`.
   package init(_ routes: [Route]) {
     var rows: [Row] = []
     for (index, route) in routes.enumerated() {
@@ -59,7 +61,7 @@ package struct RouteTable: Sendable {
     }
   }
 
-  /// The route that the request takes; nil where none matches.
+  /// The index of the route that the request matches; nil: no route matches.
   package func match(
     _ head: RequestHead, _ fields: FieldTable
   ) -> Int? {
@@ -86,12 +88,12 @@ package struct RouteTable: Sendable {
 
   // MARK: Comparing
 
-  /// The authority without its port and without the dot of a fully qualified name.
+  /// The authority without its port and without the final dot of a fully qualified name.
   private static func hostRange(_ authority: Range<Int>, _ bytes: UnsafeRawBufferPointer)
     -> Range<Int>
   {
     var end = authority.lowerBound
-    // An IPv6 address has colons of its own, in brackets.
+    // An IPv6 address has colons inside its brackets.
     if end < authority.upperBound, bytes[end] == 0x5B {
       while end < authority.upperBound, bytes[end] != 0x5D { end += 1 }
     }
@@ -107,12 +109,12 @@ package struct RouteTable: Sendable {
     switch group.kind {
     case .any: return true
     case .exact: return host.count == count && isSame(group.host, bytes, host.lowerBound)
-    // At least one byte stands before the dot.
+    // At least one byte has to precede the dot.
     case .wildcard: return host.count > count && isSame(group.host, bytes, host.upperBound - count)
     }
   }
 
-  /// Without regard to ASCII case. Requires: the word is in lower case.
+  /// Compares without regard to ASCII case. Requires: the word is in lower case.
   private func isSame(_ word: Word, _ bytes: UnsafeRawBufferPointer, _ start: Int) -> Bool {
     for offset in 0..<Int(word.count) {
       var byte = bytes[start + offset]
@@ -134,7 +136,7 @@ package struct RouteTable: Sendable {
   }
 
   private func isPath(_ entry: Entry, _ path: Range<Int>, _ bytes: UnsafeRawBufferPointer) -> Bool {
-    // A target in absolute form may have no path: it is "/" (RFC 9110 §4.2.3).
+    // A target in absolute form may have no path, which means "/" (RFC 9110 §4.2.3).
     if path.isEmpty { return entry.path.count == 1 }
     return (!entry.isExact || path.count == entry.path.count)
       && isPrefix(entry.path, of: path, bytes)
@@ -202,7 +204,8 @@ package struct RouteTable: Sendable {
       takesAsterisk = match.path == .prefix("/") && route.action.pool != nil
     }
 
-    /// What decides, the largest first: exact over wildcard over any host, then length.
+    /// The order of hosts, the largest first: exact names, then wildcards, then any host; within
+    /// each the longest name first.
     private var hostRank: (Int, Int, String) {
       switch host {
       case .exact(let name): (2, name.utf8.count, name)

@@ -1,9 +1,10 @@
-// The streams that an exchange refers to: one of a client's connection and one of a connection to
-// an endpoint. Separate types keep the three kinds of identifiers apart at no cost at run time.
+// Identifiers of the streams of an exchange: one of a client connection and one of an endpoint
+// connection. Invariant: separate types keep the kinds of identifiers apart, at no cost at run
+// time.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import IO
 
-/// A client's connection.
+/// A client connection.
 struct ClientID: Equatable {
   let connection: ConnectionID
 
@@ -15,7 +16,7 @@ struct ClientID: Equatable {
   var index: Int { Int(connection.index) }
 }
 
-/// A connection to an endpoint.
+/// An endpoint connection.
 struct EndpointConnectionID: Equatable {
   let connection: ConnectionID
 
@@ -27,14 +28,14 @@ struct EndpointConnectionID: Equatable {
   var index: Int { Int(connection.index) }
 }
 
-/// A stream of a connection. A connection of HTTP/1 has one, `only`.
+/// A stream of a connection. An HTTP/1 connection has one stream, `only`.
 struct StreamID: Equatable {
   let rawValue: Int32
 
   static var only: StreamID { StreamID(rawValue: 0) }
 }
 
-/// The stream that an exchange's request comes from and its answer goes to.
+/// The stream that the request comes from and the answer goes to.
 struct ClientStream: Equatable {
   let connection: ClientID
   let stream: StreamID

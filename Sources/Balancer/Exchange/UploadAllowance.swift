@@ -1,6 +1,6 @@
-// How many exchanges of one pool hold an endpoint although their content has hardly begun: limited
-// to a share of the pool's exchanges, over all workers, so that clients that send content slowly
-// cannot keep the endpoints from others.
+// Limits how many exchanges of one pool may hold an endpoint while little of their content has
+// come. Invariant: over all workers they are at most a share of the pool's exchanges, so that
+// clients that send content slowly cannot keep endpoints from others.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 import Synchronization

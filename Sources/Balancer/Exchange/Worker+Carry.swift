@@ -1,13 +1,13 @@
-// What exchanges in flight keep when the fleet changes: their pool, found again by its name, the
-// endpoints that they tried, found again by their indexes, their place in the queue, and what they
-// count for in the limits. Only an exchange whose pool is gone gets no further attempt.
+// What exchanges in flight keep when the fleet changes: their pool, found by its name; the
+// endpoints that they tried, found by index; their position in the queue; and their permits.
+// Invariant: only an exchange whose pool was removed gets no further attempt.
 import Fleet
 import HTTP
 import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  /// Takes the queues of a new fleet, by index as the board has them. Allocates.
+  /// Adopts the queues of a new fleet, in the admission board's order. Allocates.
   mutating func adoptQueues() {
     queues = context.admission.queues
     allowances = context.admission.allowances
@@ -16,8 +16,8 @@ extension Worker where Loop: ~Copyable {
     poolOfQueue = queues.map { queue in plan.pools.firstIndex { $0.name == queue.name } ?? -1 }
   }
 
-  /// Makes the exchanges of the plan that had the pools `before` those of the present plan. One
-  /// that waits for a pool that is gone is answered. Once a new fleet, after `adoptQueues`.
+  /// Moves the exchanges from the pools `before` to the pools of the present plan. An exchange that
+  /// waits for a removed pool is answered. Called once for a new fleet, after `adoptQueues`.
   mutating func carryExchanges(from before: [WorkerPlan.PlannedPool]) {
     let poolNow = before.map { old in plan.pools.firstIndex { $0.name == old.name } }
     for index in 0..<io.capacity {
@@ -29,7 +29,7 @@ extension Worker where Loop: ~Copyable {
         continue
       }
       carryPositions(exchange, from: before[old].endpointIndexes, in: pool)
-      // One whose content is waited for was not let in yet.
+      // An exchange that waits for content was not admitted yet.
       if slab.downstream[index].phase == .exchange,
         exchange.pointee.machine.phase != .awaitingContent
       {
@@ -38,8 +38,8 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Finds the endpoints of exchanges again after endpoints of their pools went. `before` has the
-  /// endpoint indexes of those pools as they were, by position.
+  /// Updates the endpoint positions of exchanges after endpoints of their pools were removed.
+  /// `before` has the former endpoint indexes of those pools, by position.
   mutating func carryPositions(from before: [Int: [Int]]) {
     if before.isEmpty { return }
     for index in 0..<io.capacity {
@@ -59,13 +59,13 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// An endpoint keeps its index as long as it is in its pool.
+  /// An endpoint keeps its index while it is in its pool.
   private mutating func position(of endpointIndex: Int, in pool: Int) -> Int? {
     guard let endpoint = plan.endpoints[endpointIndex], endpoint.pool == pool else { return nil }
     return endpoint.position
   }
 
-  /// The pool that the exchange waits for is gone.
+  /// Answers an exchange that waits for a removed pool.
   private mutating func answerStranded(_ id: ExchangeID, _ refusals: RefusalCounts) {
     queues[exchanges[id].pointee.admission.queue].count(.canceled, worker: workerIndex)
     stopWaiting(id)
@@ -73,8 +73,8 @@ extension Worker where Loop: ~Copyable {
     answerFailed(id, .noEndpoint)
   }
 
-  /// Lets an exchange that began under other limits count for those of the present plan. It runs
-  /// already, so it is let in whether or not there is room.
+  /// Counts an exchange that began under other limits in the limits of the present plan. It already
+  /// runs, so it is admitted even if there is no room.
   private mutating func carryAdmission(_ exchange: UnsafeMutablePointer<Exchange>, _ pool: Int) {
     if exchange.pointee.admission.queue < 0 {
       guard plan.pools[pool].queue.index >= 0 else { return }

@@ -1,7 +1,7 @@
-// Whose turn it is, and how long it may take. A connection has one deadline, that of what its peer
-// has to do next; an exchange has two timers, for its whole time and for a wait. A peer that takes
-// bytes, however slowly, gets the same time again; to know that costs one system call for each time
-// that a peer was slower than we are.
+// Deadlines of connections and timers of exchanges. A connection has one deadline, for what its
+// peer has to do next; an exchange has two timers, for its whole time and for a wait. Invariant: a
+// peer that takes bytes, however slowly, gets the same time again. To check that costs one system
+// call each time that a peer was slower than steelyard.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -21,13 +21,13 @@ extension Worker where Loop: ~Copyable {
     io.setTimer(timer.loopIndex(id.index), nil)
   }
 
-  /// Until then the exchange waits, and its client has nothing to do.
+  /// Sets the timer of a wait. The client has no deadline until the wait ends.
   mutating func setWaitTimer(_ id: ExchangeID, _ deadline: Nanoseconds) {
     io.setDeadline(clientID(id).connection, nil)
     setTimer(id, .wait, deadline)
   }
 
-  /// A timer of an exchange has expired.
+  /// Handles a timer of an exchange that has expired.
   mutating func exchangeTimer(_ loopIndex: Int) {
     let (index, timer) = ExchangeTimers.at(loopIndex)
     let id = exchanges.id(at: index)
@@ -35,15 +35,15 @@ extension Worker where Loop: ~Copyable {
     handle(timer == .wait ? .waitEnded : .timeEnded(isClientLate: isClientLate(id)), of: id)
   }
 
-  /// Whether the client has not sent its request, and the endpoint has all that there is of it.
+  /// Whether the request is incomplete and the endpoint has every byte received so far.
   private mutating func isClientLate(_ id: ExchangeID) -> Bool {
     let state = exchanges[id]
     return state.pointee.upstream != .none && !state.pointee.request.isComplete
       && unsentByteCount(state.pointee.upstream) == 0
   }
 
-  /// Whose turn it is until the response begins: the endpoint's, to answer or to take what waits
-  /// for it, or the client's, to send more.
+  /// Sets the deadlines until the response begins. Either the endpoint has to answer or to take the
+  /// bytes that wait for it, or the client has to send more.
   mutating func setUploadDeadlines(_ id: ExchangeID) {
     let state = exchanges[id]
     let upstream = state.pointee.upstream.connection
@@ -70,7 +70,7 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// The client has bytes to take.
+  /// Sets the deadline of a client that has bytes to take.
   mutating func setSendDeadline(_ id: ClientID) {
     let state = slab.downstream + id.index
     state.pointee.untakenNoted = io.untakenByteCount(id.connection)
@@ -81,7 +81,8 @@ extension Worker where Loop: ~Copyable {
     io.setDeadline(id.connection, io.now + timeout)
   }
 
-  /// At the deadline of a client with bytes to take: whether it took some and goes on.
+  /// Called at the deadline of a client that has bytes to take. Returns whether it took some, and
+  /// then sets the next deadline.
   mutating func takesBytes(_ id: ClientID) -> Bool {
     let state = slab.downstream + id.index
     guard io.untakenByteCount(id.connection) < state.pointee.untakenNoted else { return false }
@@ -89,7 +90,7 @@ extension Worker where Loop: ~Copyable {
     return true
   }
 
-  /// The endpoint did not begin its answer, or did not take the request.
+  /// Handles an endpoint that did not begin its answer in time, or did not take the request.
   mutating func answerTimedOut(_ id: ExchangeID) {
     let upstream = exchanges[id].pointee.upstream.connection
     if io.unsentByteCount(upstream.connection) == 0 {
@@ -102,7 +103,8 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// The process was stopped for so long, which is nobody's fault: no exchange is older for it.
+  /// Moves all times of running exchanges by `pause`, during which the process was stopped, so that
+  /// no exchange seems older.
   mutating func excusePause(_ pause: Nanoseconds) {
     down.postpone(by: pause)
     for index in 0..<io.capacity {

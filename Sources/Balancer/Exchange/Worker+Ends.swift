@@ -1,5 +1,6 @@
-// How an attempt and an exchange end: outcomes noted, answers in the endpoint's place, the
-// downstream connection kept or closed.
+// The ends of attempts and exchanges: notes outcomes, answers instead of the endpoint, and keeps or
+// closes the client connection. Invariant: an exchange that ends holds no lease and no endpoint
+// connection.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -7,8 +8,8 @@ import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  /// The attempt at an endpoint is over without (the rest of) a response: its connection is closed,
-  /// the lease ended, the outcome noted.
+  /// Ends an attempt that gets no response, or not the rest of it: closes the endpoint connection,
+  /// ends the lease, and notes the outcome.
   mutating func releaseAttempt(_ id: ExchangeID, _ outcome: AttemptOutcome) {
     let state = exchanges[id]
     if state.pointee.upstream != .none {
@@ -19,7 +20,7 @@ extension Worker where Loop: ~Copyable {
     endLease(id, outcome)
   }
 
-  /// The index of the endpoint that is asked. Requires: an attempt runs.
+  /// The index of the attempt's endpoint. Requires: an attempt runs.
   mutating func leasedEndpoint(_ id: ExchangeID) -> Int {
     guard let endpointIndex = exchanges[id].pointee.lease?.endpointIndex else {
       preconditionFailure("no attempt runs")
@@ -40,7 +41,7 @@ extension Worker where Loop: ~Copyable {
       lease, outcome, &plan.pools[endpoint.pool].picker, endpoint.position, now: io.now)
   }
 
-  /// What an answer's status says of the endpoint that gave it.
+  /// The outcome of the attempt, judged by the status of its answer.
   mutating func outcome(_ id: ExchangeID, status: Int) -> AttemptOutcome {
     if status < 400 { return .completed }
     let state = exchanges[id]
@@ -54,7 +55,7 @@ extension Worker where Loop: ~Copyable {
       retryAfter: .seconds(Double(state.pointee.retryAfterSeconds)))
   }
 
-  /// Keeps how long a refused request is to wait.
+  /// Notes the `Retry-After` of an answer that refuses the request.
   mutating func noteRetryAfter(
     _ id: ExchangeID, _ head: ResponseHead, _ fields: FieldTable
   ) {
@@ -63,8 +64,8 @@ extension Worker where Loop: ~Copyable {
       UInt16(fields.retryAfterSeconds)
   }
 
-  /// What a client that goes away says of the endpoint: something where no answer had begun for
-  /// three mean response times.
+  /// The outcome of an attempt whose client left: `.givenUp` if no answer had begun after three
+  /// mean response times of the endpoint, otherwise `.abandoned`.
   mutating func outcomeOfLeaving(_ id: ExchangeID) -> AttemptOutcome {
     let state = exchanges[id]
     guard !state.pointee.machine.hasAnswer, !state.pointee.machine.isReaderBehind,
@@ -76,7 +77,7 @@ extension Worker where Loop: ~Copyable {
     return usual > 0 && (io.now - startedAt).seconds > 3 * usual ? .givenUp : .abandoned
   }
 
-  /// Everything was passed on.
+  /// Completes an exchange of which every byte was passed on.
   mutating func exchangeCompleted(_ id: ExchangeID, upstreamIsClean: Bool) {
     let state = exchanges[id]
     noteContent(id)
@@ -94,13 +95,13 @@ extension Worker where Loop: ~Copyable {
     endLease(id, outcome(id, status: state.pointee.status))
     countExchange(id, endpointIndex: endpointIndex, CodeClass(status: state.pointee.status))
     logEnd(id, .success)
-    // Its listener may have gone meanwhile.
+    // The client's listener may have been removed meanwhile.
     let closes =
       state.pointee.closesAfter || !isRequestDone || !state.pointee.isPersistent
     endDownstream(id, closes: closes)
   }
 
-  /// The exchange is over, and the endpoint's.
+  /// Counts the exchange, which is over, for its endpoint.
   mutating func countExchange(_ id: ExchangeID, endpointIndex: Int, _ code: CodeClass) {
     let state = exchanges[id]
     let duration = io.now - state.pointee.startedAt
@@ -115,12 +116,12 @@ extension Worker where Loop: ~Copyable {
       endpointIndex: endpointIndex, duration: duration, traceHigh: high, traceLow: low, now: io.now)
   }
 
-  /// The client left before its answer was whole.
+  /// Counts a client that left before its answer was complete.
   private mutating func countDeparture(_ id: ExchangeID) {
     let state = exchanges[id]
     guard let pool = state.pointee.pool else { return }
     let traffic = plan.pools[pool].traffic
-    // While it waits in the queue its content is not read.
+    // The content of a request is not read while it waits in the queue.
     let departure = PoolTraffic.Departure(
       hasContent: state.pointee.hasContent,
       canBlame: state.pointee.request.isComplete || state.pointee.machine.phase == .queued,
@@ -128,7 +129,7 @@ extension Worker where Loop: ~Copyable {
     traffic.count(departure, worker: workerIndex)
   }
 
-  /// Cuts the exchange: the client cannot be told otherwise that its response is not whole.
+  /// Cuts the exchange. Nothing else tells the client that its response is incomplete.
   mutating func abortExchange(_ id: ExchangeID, _ outcome: AttemptOutcome, code: CodeClass) {
     let state = exchanges[id]
     if code == .canceled { countDeparture(id) }
@@ -142,12 +143,12 @@ extension Worker where Loop: ~Copyable {
     closeDownstream(clientID(id))
   }
 
-  /// Answers a client of which no exchange runs: its head did not come, or not whole.
+  /// Answers a client without a running exchange, whose head is missing or incomplete.
   mutating func respond(_ client: ClientID, _ reason: LocalReason) {
     respond(openExchange(client), reason)
   }
 
-  /// Answers in the endpoint's place.
+  /// Answers instead of the endpoint; `retryAfter` is in seconds.
   mutating func respond(_ id: ExchangeID, _ reason: LocalReason, retryAfter: Int = 1) {
     let state = exchanges[id]
     let client = state.pointee.client.connection
@@ -166,7 +167,7 @@ extension Worker where Loop: ~Copyable {
     endDownstream(id, closes: closes)
   }
 
-  /// Gives back what the exchange holds, and ends it: `id` is not valid afterwards.
+  /// Releases everything that the exchange holds and ends it. `id` is invalid afterwards.
   mutating func closeExchange(_ id: ExchangeID) {
     let exchange = exchanges[id]
     dropReplay(id)
@@ -186,7 +187,7 @@ extension Worker where Loop: ~Copyable {
     exchanges.end(id)
   }
 
-  /// Goes on with the connection after an answer, or lets it end. No exchange runs afterwards.
+  /// Ends the exchange after an answer, and continues the client connection or lets it end.
   mutating func endDownstream(_ id: ExchangeID, closes: Bool) {
     let client = clientID(id)
     let state = slab.downstream + client.index
@@ -196,7 +197,7 @@ extension Worker where Loop: ~Copyable {
       awaitNextRequest(client)
       return
     }
-    // To close with bytes unread would reset the connection and take the answer back.
+    // Closing with unread bytes would reset the connection, and the answer might be lost.
     let mayHaveUnread =
       !isRequestDone || !state.pointee.input.isEmpty
       || state.pointee.phase == .head

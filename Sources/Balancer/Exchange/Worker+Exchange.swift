@@ -1,4 +1,5 @@
-// An exchange from its complete request head to its end: route, pick, lease, send, retry, answer.
+// An exchange from its complete request head to its answer: route, pick, lease, send. Invariant: an
+// attempt holds exactly one lease.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -6,7 +7,8 @@ import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  /// `bytes` begin with the head and may go on with content and further requests.
+  /// Begins an exchange. `bytes` begin with the head and may go on with content and further
+  /// requests.
   mutating func beginExchange(
     _ client: ClientID, _ tag: UInt32, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer
   ) {
@@ -63,7 +65,7 @@ extension Worker where Loop: ~Copyable {
       readPickKey(id, pool: plan.routes[route].pool, head, fields)
       state.pointee.admission.level = priorityLevel(plan.routes[route].pool, fields)
     }
-    // From here on `bytes` may be gone: they may lie in the input.
+    // `bytes` may be invalid from here on, because they may belong to the input.
     keepPipelined(client, next)
     guard let route else {
       respond(id, .noRoute)
@@ -87,7 +89,7 @@ extension Worker where Loop: ~Copyable {
     if pool >= 0 { plan.pools[pool].traffic.countArrival(worker: workerIndex) }
   }
 
-  /// Begins an exchange on the client's connection. `closeExchange` ends it.
+  /// Opens an exchange on the client connection. `closeExchange` ends it.
   mutating func openExchange(_ client: ClientID) -> ExchangeID {
     let id = exchanges.begin()
     let exchange = exchanges[id]
@@ -101,20 +103,21 @@ extension Worker where Loop: ~Copyable {
     return id
   }
 
-  /// What follows the request stays in the input (or gets there).
+  /// Keeps the bytes after the request in the input, or copies them there, and pauses the client.
   mutating func keepPipelined(_ id: ClientID, _ rest: UnsafeRawBufferPointer) {
     let state = slab.downstream + id.index
     if state.pointee.input.block != nil {
       state.pointee.input.start = state.pointee.input.end - rest.count
       if rest.isEmpty { release(&state.pointee.input) }
     } else if !rest.isEmpty {
-      // A read that begins with a head is shorter than a block.
+      // `hold` cannot fail, because a read that begins with a head is shorter than a block.
       _ = hold(rest, in: &state.pointee.input)
     }
     if !rest.isEmpty { io.setPaused(id.connection, true) }
   }
 
-  /// Renders what is sent upstream into a block that is kept for a second attempt.
+  /// Writes the head for the endpoint, and the content received so far, into a block that is kept
+  /// for retries. Returns false if it does not fit or there is no block.
   private mutating func writeUpstreamHead(
     _ id: ExchangeID, _ route: Int?, _ head: RequestHead, _ noted: NotedFields,
     _ fields: FieldTable, _ content: UnsafeRawBufferPointer
@@ -138,7 +141,7 @@ extension Worker where Loop: ~Copyable {
     return true
   }
 
-  /// Picks an endpoint and sends it what is in the replay block.
+  /// Picks an endpoint and sends it the request from the replay block.
   mutating func attempt(_ id: ExchangeID) {
     let state = exchanges[id]
     guard let pool = state.pointee.pool else {
@@ -166,7 +169,7 @@ extension Worker where Loop: ~Copyable {
     connectAndSend(id, endpointIndex)
   }
 
-  /// Sends on a new connection to the endpoint that the exchange has a lease of.
+  /// Sends the request on a new connection to the endpoint of the exchange's lease.
   mutating func connectAndSend(_ id: ExchangeID, _ endpointIndex: Int) {
     let header = plan.endpoints[endpointIndex].map { plan.pools[$0.pool].proxyHeader } ?? .none
     do throws(IOError) {
@@ -198,7 +201,7 @@ extension Worker where Loop: ~Copyable {
     return position
   }
 
-  /// The picker's choice for the exchange.
+  /// The position that the picker chooses for the exchange; nil: none.
   mutating func pickPosition(_ id: ExchangeID, _ pool: Int) -> Int? {
     let state = exchanges[id]
     let isRepeatable = isRepeatable(id, pool)
@@ -209,7 +212,7 @@ extension Worker where Loop: ~Copyable {
       isRepeatable: isRepeatable, contentBytes: knownContentByteCount(id), random: &random)
   }
 
-  /// Takes what others know of the pool's endpoints, once a turn.
+  /// Reads the other workers' counts of the pool's endpoints, once a turn.
   mutating func refresh(_ pool: Int) {
     guard plan.pools[pool].refreshedTurn != turn else { return }
     plan.pools[pool].refreshedTurn = turn
@@ -227,7 +230,7 @@ extension Worker where Loop: ~Copyable {
     do throws(IOError) {
       connection = try io.connect(to: address, tag: Self.upstreamTag)
     } catch {
-      // Descriptors may be short though the loop has room for a connection.
+      // Descriptors may be exhausted although the loop has room for a connection.
       guard error.isDescriptorShortage, makeRoom(sparingYoung: false) else { throw error }
       connection = try io.connect(to: address, tag: Self.upstreamTag)
     }
@@ -238,8 +241,8 @@ extension Worker where Loop: ~Copyable {
     return upstream
   }
 
-  /// Sends what there is of the request. False where the connection was closed before a byte of it
-  /// was taken.
+  /// Sends the part of the request that was received. Returns false if the connection was closed
+  /// before the endpoint took a byte.
   @discardableResult
   mutating func send(_ id: ExchangeID, to upstream: EndpointConnectionID, endpointIndex: Int)
     -> Bool
@@ -251,7 +254,7 @@ extension Worker where Loop: ~Copyable {
     other.pointee.exchange = id
     other.pointee.endpointIndex = endpointIndex
     other.pointee.exchangeCount += 1
-    // A head and short content in one read; long content is better not read at all.
+    // One read takes a head and short content. Long content is better moved than read.
     io.setReadLimit(upstream.connection, Self.headReadMax)
     state.pointee.interimByteCount = 0
     if state.pointee.interims == .sent { state.pointee.interims = .sentBefore }

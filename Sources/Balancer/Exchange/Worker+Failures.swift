@@ -1,17 +1,17 @@
-// Why a message was refused or an attempt failed, noted where it is seen and reported where it is
-// known what the client gets.
+// Reports why a message was refused or an attempt failed. Invariant: the reason is noted where it
+// occurs, and reported once it is known what the client gets.
 // HOT PATH: no allocation, no lock, no existential.
 import HTTP
 import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  /// The client's message is refused. Requires: an exchange runs, if only for the answer.
+  /// Reports a refused message of the client. Requires: an exchange runs, if only for the answer.
   mutating func reportRefusal(_ id: ExchangeID, _ error: HeadError, _ end: FailureEnd) {
     report(id, .malformed(error), endpointIndex: -1, end)
   }
 
-  /// The attempt at the endpoint failed.
+  /// Reports a failed attempt at the endpoint.
   mutating func report(
     _ id: ExchangeID, _ reason: FailureReason, endpointIndex: Int, _ end: FailureEnd
   ) {
@@ -23,20 +23,20 @@ extension Worker where Loop: ~Copyable {
       worker: workerIndex)
   }
 
-  /// An answer that had begun is cut.
+  /// Reports an answer that had begun and is cut.
   mutating func reportCut(_ id: ExchangeID, _ reason: FailureReason) {
     guard let endpointIndex = exchanges[id].pointee.lease?.endpointIndex else { return }
     report(id, reason, endpointIndex: endpointIndex, .cut)
   }
 
-  /// The endpoint's message is refused.
+  /// Fails the attempt, because the endpoint's message is refused.
   mutating func answerRefused(_ id: ExchangeID, _ error: HeadError) {
     exchanges[id].pointee.failure = .malformed(error)
     attemptFailed(id, .badResponse, isUnsent: false)
   }
 
-  /// What was noted of the attempt that fails, or what its local reason says; nil where the
-  /// endpoint is not to blame.
+  /// Takes the reason noted for the failing attempt, or that of the local reason; nil: the endpoint
+  /// is not at fault.
   mutating func takeFailure(_ id: ExchangeID, _ reason: LocalReason) -> FailureReason? {
     let noted = exchanges[id].pointee.failure
     exchanges[id].pointee.failure = nil
@@ -49,7 +49,7 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// What the client gets in the endpoint's place: an earlier endpoint's answer, if one was kept.
+  /// What the client gets instead of the answer: an earlier endpoint's answer if one was kept.
   mutating func failureEnd(_ id: ExchangeID, _ reason: LocalReason) -> FailureEnd {
     let kept = exchanges[id].pointee.kept
     return .answered(kept.held.isEmpty ? Int16(reason.status) : kept.status)

@@ -1,4 +1,5 @@
-// Hands events to an exchange's machine, and performs what it says.
+// Passes events to an exchange's machine and performs the actions that it returns. Invariant: an
+// event that may require an action is passed here.
 // HOT PATH: no allocation, no lock, no existential.
 import IO
 

@@ -1,5 +1,5 @@
-// Requests whose route needs no endpoint: redirects and fixed answers, given as soon as the head is
-// there. Content that is still to come is not waited for; the connection then ends.
+// Requests whose route needs no endpoint: redirects and fixed answers, sent as soon as the head is
+// complete. Invariant: content that has not come is not waited for; the connection then ends.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -7,8 +7,9 @@ import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  /// Answers as the route says, or OPTIONS that may be forwarded no further (RFC 9110 §7.6.2).
-  /// `bytes` begin with the head, `rest` is what follows the request; neither is needed afterwards.
+  /// Sends the answer of the route, or that to OPTIONS which may not be forwarded (RFC 9110
+  /// §7.6.2). `bytes` begin with the head, and `rest` holds the bytes after the request; neither is
+  /// used afterwards.
   mutating func answer(
     _ id: ExchangeID, with answer: RouteAnswer, _ head: RequestHead,
     _ bytes: UnsafeRawBufferPointer, rest: UnsafeRawBufferPointer
@@ -31,15 +32,15 @@ extension Worker where Loop: ~Copyable {
     endDownstream(id, closes: closes)
   }
 
-  /// What the route answers now: another thing while the pool that it asks for has no endpoint.
+  /// The route's present answer: `emptyAnswer` while the pool that it checks has no endpoint.
   mutating func fixedAnswer(_ route: Int) -> RouteAnswer? {
     let pool = plan.routes[route].unlessEmpty
     let isEmpty = pool >= 0 && isEmpty(pool)
     return isEmpty ? plan.routes[route].emptyAnswer : plan.routes[route].answer
   }
 
-  /// Whether no endpoint of the pool may take requests. Where all are ejected they are sent all the
-  /// same, but hardly answered.
+  /// Whether no endpoint of the pool may take requests. If all endpoints are ejected, they still
+  /// get requests but hardly answer them, so the pool counts as empty.
   private mutating func isEmpty(_ pool: Int) -> Bool {
     for position in plan.pools[pool].endpointIndexes.indices {
       let isServing =
@@ -52,7 +53,8 @@ extension Worker where Loop: ~Copyable {
     return true
   }
 
-  /// Whether the connection ends after an answer of our own: yes where the request is not whole.
+  /// Whether the connection ends after steelyard's own answer, which it does if the request is
+  /// incomplete.
   mutating func closesAfterAnswer(_ id: ExchangeID) -> Bool {
     let state = exchanges[id]
     let isWhole =

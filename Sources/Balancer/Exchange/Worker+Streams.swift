@@ -1,10 +1,10 @@
-// What an exchange does to its streams. A connection of HTTP/1 has one stream, so that what is done
-// to the stream is done to the connection.
+// Operations of an exchange on its streams. Invariant: an HTTP/1 connection has one stream, so an
+// operation on the stream applies to the connection.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import IO
 
 extension Worker where Loop: ~Copyable {
-  /// Where the exchange's request comes from.
+  /// The stream that the request comes from.
   @inline(__always)
   mutating func clientStream(_ id: ExchangeID) -> ClientStream { exchanges[id].pointee.client }
 
@@ -19,7 +19,7 @@ extension Worker where Loop: ~Copyable {
     io.setPaused(stream.connection.connection, isPaused)
   }
 
-  /// Ends our side after everything was sent.
+  /// Ends the sending side after every byte was sent.
   mutating func finish(_ stream: ClientStream) { io.finish(stream.connection.connection) }
 
   mutating func finish(_ stream: EndpointStream) { io.finish(stream.connection.connection) }
@@ -29,7 +29,7 @@ extension Worker where Loop: ~Copyable {
 
   mutating func reset(_ stream: EndpointStream) { io.resetOnClose(stream.connection.connection) }
 
-  /// The number of bytes that wait here to be sent.
+  /// The number of bytes that wait in the process to be sent.
   @inline(__always)
   mutating func unsentByteCount(_ stream: ClientStream) -> Int {
     io.unsentByteCount(stream.connection.connection)
@@ -40,7 +40,7 @@ extension Worker where Loop: ~Copyable {
     io.unsentByteCount(stream.connection.connection)
   }
 
-  /// The number of bytes that the peer has not acknowledged. A system call.
+  /// The number of bytes that the peer has not acknowledged. Makes a system call.
   mutating func untakenByteCount(_ stream: ClientStream) -> Int {
     io.untakenByteCount(stream.connection.connection)
   }

@@ -1,23 +1,24 @@
-// Content is waited for before an endpoint is asked, up to a small size: a client that sends slowly
-// holds nothing of a pool until its content is there. Content without a length, which may be one
-// half of a conversation, is waited for a moment only, and so is a client that wants to hear "100
-// Continue"; such exchanges are a share of the pool's at most, beyond it they wait like others.
-// Invariant: an exchange that waits has no endpoint, no lease and no place in a queue.
+// Buffers request content up to a small size before an endpoint is picked, so that a client that
+// sends slowly holds nothing of a pool until its content is complete. Content without a length may
+// be one half of a conversation, so it is buffered for a moment only, and so is the content of a
+// client that waits for "100 Continue". Such exchanges are limited to a share of the pool; beyond
+// it they wait like others. Invariant: an exchange that waits for content has no endpoint, no lease
+// and no position in a queue.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
 import IO
 import Primitives
 
-/// An exchange's content before the endpoint gets it.
+/// The state of an exchange's request content before an endpoint gets it.
 struct UploadState {
   private var allowanceIndex: Int32 = -1
-  /// The size from which on the endpoint is asked.
+  /// The content size at which an endpoint is picked, bytes.
   var waitsFor: Int32 = 0
-  /// The content has no length: it is waited for a moment, then the allowance is asked.
+  /// The content has no length. After a moment it may go on with a permit of the allowance.
   var mayGoEarly = false
 
-  /// Of the pool whose allowance it holds; −1: none.
+  /// The index of the allowance of which the exchange holds a permit; −1: none.
   var allowance: Int {
     get { Int(allowanceIndex) }
     set { allowanceIndex = Int32(truncatingIfNeeded: newValue) }
@@ -25,11 +26,11 @@ struct UploadState {
 }
 
 extension Worker where Loop: ~Copyable {
-  /// How long content without a length is waited for before it goes on as it comes, and how often
-  /// the allowance is asked again.
+  /// The time for which content without a length is buffered before it is passed on as it comes,
+  /// and the interval between two attempts to take the allowance.
   static var earlyTime: Nanoseconds { .milliseconds(250) }
 
-  /// Lets the exchange in, or waits for its content. Requires: what has come of it lies in the
+  /// Admits the exchange or waits for its content. Requires: the content received so far is in the
   /// replay block.
   mutating func awaitContent(_ id: ExchangeID, expectsContinue: Bool, waitsFor: Int) {
     let state = exchanges[id]
@@ -43,7 +44,7 @@ extension Worker where Loop: ~Copyable {
         admit(id)
         return
       }
-      // The endpoint has no say in it now, and the client may wait for this.
+      // No endpoint can answer the expectation now, and the client may wait for this response.
       sendContinue(id)
     }
     _ = state.pointee.machine.take(.contentAwaited)
@@ -55,20 +56,20 @@ extension Worker where Loop: ~Copyable {
     setAwaitReadLimit(id)
   }
 
-  /// More of the content has come.
+  /// Handles further content of the request.
   mutating func contentReceived(_ id: ExchangeID, _ bytes: UnsafeRawBufferPointer) {
     let state = exchanges[id]
     guard let relayed = readRequestContent(id, bytes) else { return }
     let count = relayed.end - relayed.start
     let content = UnsafeRawBufferPointer(
       start: bytes.baseAddress.map { $0 + relayed.start }, count: count)
-    // A read is no longer than the room that is left.
+    // A read is no longer than the room that is left in the block.
     let isHeld = hold(content, in: &state.pointee.replay.first)
     assert(isHeld)
     state.pointee.replay.contentCount += count
     let rest = UnsafeRawBufferPointer(rebasing: bytes[relayed.consumedCount...])
     if !rest.isEmpty { holdPipelined(clientID(id), rest) }
-    // A client that sends too much ahead is cut.
+    // A client that sends too many bytes ahead is cut.
     guard exchanges.isRunning(id) else { return }
     if hasEnoughContent(id) {
       endAwait(id)
@@ -79,7 +80,7 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// The exchange has waited for its content: it goes on, waits for longer, or is refused.
+  /// Called when the wait has ended: continues the exchange, waits longer, or refuses the request.
   mutating func awaitTimeout(_ id: ExchangeID) {
     if exchanges[id].pointee.upload.mayGoEarly, takeAllowance(id) {
       endAwait(id)
@@ -90,7 +91,7 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// The exchange goes on as one whose content is there.
+  /// Ends the wait for content and admits the exchange.
   private mutating func endAwait(_ id: ExchangeID) {
     let state = exchanges[id]
     _ = state.pointee.machine.take(.contentCame)
@@ -112,7 +113,7 @@ extension Worker where Loop: ~Copyable {
       || roomForContent(id) <= 0
   }
 
-  /// The content has grown: it may count like any other now.
+  /// Gives the allowance back once the content is large enough to count like any other.
   mutating func noteUpload(_ id: ExchangeID) {
     let state = exchanges[id]
     if var lease = state.pointee.lease.take() {
@@ -126,13 +127,14 @@ extension Worker where Loop: ~Copyable {
     giveAllowance(id)
   }
 
-  /// How long the request's content is, as far as it is known: its length, or what has come of it.
+  /// The content's length as far as it is known: its declared length, or the bytes received, in
+  /// bytes.
   mutating func contentByteCount(_ id: ExchangeID) -> Int {
     let state = exchanges[id]
     return state.pointee.contentCount + (state.pointee.request.remainingCount ?? 0)
   }
 
-  /// The same, 0 while it is not known how long the content will be.
+  /// The same, but 0 while the content's length is unknown.
   mutating func knownContentByteCount(_ id: ExchangeID) -> Int {
     let state = exchanges[id]
     let isKnown = state.pointee.request.isComplete || state.pointee.request.remainingCount != nil
@@ -143,7 +145,7 @@ extension Worker where Loop: ~Copyable {
 
   private mutating func takeAllowance(_ id: ExchangeID) -> Bool {
     let state = exchanges[id]
-    // A pool that is gone has nothing to take; `admit` says so.
+    // A removed pool has no allowance; `admit` answers the request.
     guard let pool = state.pointee.pool else { return true }
     let index = plan.pools[pool].allowance
     guard allowances[index].tryTake(plan.pools[pool].allowanceMax) else { return false }
@@ -151,7 +153,7 @@ extension Worker where Loop: ~Copyable {
     return true
   }
 
-  /// Nothing happens where it holds none.
+  /// Gives the permit of the allowance back. No effect if the exchange holds none.
   mutating func giveAllowance(_ id: ExchangeID) {
     let state = exchanges[id]
     guard state.pointee.upload.allowance >= 0 else { return }
@@ -161,7 +163,7 @@ extension Worker where Loop: ~Copyable {
 
   // MARK: Deadlines
 
-  /// Until when more has to come.
+  /// The time by which more content has to arrive.
   private mutating func contentDeadline(_ id: ExchangeID) -> Nanoseconds {
     let state = exchanges[id]
     let timeout = plan.listener(io.tag(clientID(id).connection))?.bodyTimeout ?? .seconds(60)
@@ -175,14 +177,16 @@ extension Worker where Loop: ~Copyable {
     setTimer(id, .wait, isEarly ? min(deadline, io.now + Self.earlyTime) : deadline)
   }
 
-  /// No more is read than the block has room for, and of content with a length no more than that.
+  /// Limits reads to the room in the block and, for content with a length, to the bytes that
+  /// remain.
   private mutating func setAwaitReadLimit(_ id: ExchangeID) {
     let state = exchanges[id]
     let wanted = state.pointee.request.remainingCount ?? Self.headReadMax
     io.setReadLimit(clientID(id).connection, min(roomForContent(id), wanted))
   }
 
-  /// What may be read yet: the name of a trailer field that was held back may come on top.
+  /// The bytes that may still be read. Room is kept for the name of a trailer field that was held
+  /// back.
   private mutating func roomForContent(_ id: ExchangeID) -> Int {
     Self.blockBytes - TrailerName.byteCountMax - exchanges[id].pointee.replay.first.end
   }

@@ -1,7 +1,7 @@
-// How many retries a pool may make: a share of its requests, and a few per second in addition, so
-// that retries never multiply an overload. As in Finagle and Linkerd, but deposits decay with a
-// time constant of ten seconds where theirs expire after ten. Every worker keeps the account of the
-// whole pool, from counters that all of them publish.
+// Limits the retries of a pool to a share of its requests plus a few per second, so that retries
+// never multiply an overload. As in Finagle and Linkerd, except that deposits decay with a time
+// constant of ten seconds, where theirs expire after ten. Invariant: every worker keeps the account
+// of the whole pool, from counters that all workers publish.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Glibc
 package import Primitives
@@ -23,15 +23,15 @@ package struct RetryBudget: Sendable {
   private var requests: UInt64 = 0
   private var retries: UInt64 = 0
 
-  /// `ratio` retries for each request, and `perSecond` in addition.
+  /// Allows `ratio` retries for each request, and `perSecond` retries a second in addition.
   package init(ratio: Double, perSecond: Double) {
     self.ratio = ratio
     self.perSecond = perSecond
     balance = perSecond * Self.window
   }
 
-  /// Counts from these values on. Call at start, and after a reload that changed whose counters are
-  /// summed.
+  /// Begins to count at these values. Called at start, and after a reload that changed the set of
+  /// summed counters.
   package mutating func begin(now: Nanoseconds, requests: UInt64, retries: UInt64) {
     observedAt = now
     self.requests = requests
@@ -49,12 +49,12 @@ package struct RetryBudget: Sendable {
     now - observedAt >= Self.observationInterval
   }
 
-  /// Takes the pool's counters: first attempts and retries of all workers since start. The
-  /// difference to the last call counts as evenly distributed over time.
+  /// Takes the pool's counters: first attempts and retries of all workers since start. The increase
+  /// since the last call counts as evenly distributed over the time between.
   package mutating func observe(now: Nanoseconds, requests: UInt64, retries: UInt64) {
     let seconds = max((now - observedAt).seconds, 1e-9)
     let deposits = requests >= self.requests ? ratio * Double(requests - self.requests) : 0
-    // `withdraw` counts our own retries at once; `retries` includes them.
+    // `withdraw` has already counted this worker's retries; `retries` includes them.
     let others = retries >= self.retries ? Double(retries - self.retries) : 0
     let kept = exp(-seconds / Self.window)
     let rate = (deposits - others) / seconds + perSecond
@@ -64,10 +64,10 @@ package struct RetryBudget: Sendable {
     self.retries = retries
   }
 
-  /// Whether a retry is covered.
+  /// Whether the balance covers a retry.
   package var covers: Bool { balance >= 1 }
 
-  /// Pays for a retry of this worker. Requires: `covers`, and that the counters include the retry.
+  /// Pays for a retry of this worker. Requires: `covers`, and the counters include the retry.
   package mutating func withdraw() {
     balance -= 1
     retries &+= 1

@@ -1,16 +1,17 @@
-// Upstream connections of each endpoint: this worker's own, always current, and those of the other
-// workers as of the last `refresh`. Only breakers that limit connections read the others' counts.
+// Counts the connections to each endpoint. Invariant: this worker's own counts are always current,
+// those of the other workers as of the last `refresh`. Only breakers that limit connections read
+// the others' counts.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Fleet
 import Primitives
 
-/// A worker's upstream connections by endpoint index.
+/// The endpoint connections of a worker, by endpoint index.
 package struct ConnectionBook: ~Copyable {
   private let evidence: EvidenceBoard
   private let cells: CellBlock
   private let workerIndex: Int
   private let own: UnsafeMutablePointer<Int32>
-  /// Connections of all workers, by endpoint index.
+  /// The connections of all workers, by endpoint index.
   package let total: UnsafeMutablePointer<Int32>
 
   package init(evidence: EvidenceBoard, workerIndex: Int) {
@@ -40,7 +41,8 @@ package struct ConnectionBook: ~Copyable {
     cells.subtract(1, at: evidence.index(.connections, endpointIndex))
   }
 
-  /// Reads the other workers' counts. Call once a turn, before the first pick.
+  /// Reads the other workers' counts of these endpoints. Requires: called once a turn, before the
+  /// first pick.
   package mutating func refresh(_ endpointIndexes: [Int]) {
     guard evidence.workerCount > 1 else { return }
     for endpointIndex in endpointIndexes {
@@ -62,13 +64,14 @@ extension ConnectionBook {
   }
 }
 
-/// The limits of an endpoint and its present use: whether a pick may add to it.
+/// The limits of an endpoint and its present use, from which a pick decides whether it has room.
 package struct EndpointRoom {
   package var requestsMax = Int32.max
   package var connectionsMax = Int32.max
-  /// By endpoint index; nil: connections are not limited.
+  /// The connections by endpoint index; nil: connections are not limited.
   package var connections: UnsafePointer<Int32>?
-  /// This worker's idle connections by endpoint index; they may be used regardless of the limit.
+  /// This worker's idle connections by endpoint index. They may be used even if the limit is
+  /// reached.
   package var idle: UnsafePointer<Int32>?
 
   package init() {}

@@ -1,14 +1,15 @@
-// Connections that are kept for further exchanges, a list for each endpoint.
+// Lists the connections that are kept for further exchanges, by endpoint. Invariant: a connection
+// is in a list exactly while its phase is `idle`.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import IO
 import Primitives
 
-/// Idle upstream connections of each endpoint, the most recent first.
+/// The idle connections of each endpoint, the most recent first.
 struct IdleStore: ~Copyable {
-  /// An endpoint that closes a connection this soon after an answer does so after every answer: an
-  /// idle time-out would take seconds.
+  /// The longest idle time of a connection that ends early. An endpoint that closes a connection so
+  /// soon after an answer does so after every answer: an idle timeout would take seconds.
   private static let earlyMax = Nanoseconds.milliseconds(500)
-  /// How long an early end is remembered.
+  /// The time for which an early end is remembered.
   private static let memory = Nanoseconds.seconds(2)
 
   private let heads: UnsafeMutablePointer<EndpointConnectionID>
@@ -37,7 +38,7 @@ struct IdleStore: ~Copyable {
   /// The number of idle connections by endpoint index.
   var countsByEndpoint: UnsafePointer<Int32> { UnsafePointer(counts) }
 
-  /// A connection of the endpoint that has the most idle ones; nil: there are none.
+  /// A connection of the endpoint with the most idle connections; nil: no connection is idle.
   var spare: EndpointConnectionID? {
     var fullest = 0
     for endpointIndex in 0..<endpointLimit where counts[endpointIndex] > counts[fullest] {
@@ -51,7 +52,7 @@ struct IdleStore: ~Copyable {
   }
 
   /// Whether the endpoint has recently closed connections right after an answer without announcing
-  /// it.
+  /// the close.
   func endsEarly(_ endpointIndex: Int, now: Nanoseconds) -> Bool { now < earlyUntil[endpointIndex] }
 
   /// Notes that a connection ended while it was idle, or when it was taken again.

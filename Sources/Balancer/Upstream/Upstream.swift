@@ -1,5 +1,5 @@
-// What a worker knows of a connection to an endpoint. A struct in a slab that only its worker
-// touches.
+// The state of a connection to an endpoint. Invariant: it is a value in a slab that only its worker
+// uses.
 import IO
 import Primitives
 
@@ -14,15 +14,15 @@ struct Upstream {
   /// The exchange whose request the connection carries; `.none` between two exchanges.
   var exchange = ExchangeID.none
   var endpointIndex = 0
-  /// The connection carried an exchange before, and no byte of the present answer has come: the
+  /// The connection carried an earlier exchange, and no byte of the present answer has come. The
   /// endpoint may have closed it meanwhile.
   var isReused = false
   var isPersistent = false
-  /// When the endpoint last sent something.
+  /// The time when the endpoint last sent bytes.
   var lastEvidenceAt = Nanoseconds.zero
   /// The number of exchanges carried, the present one included.
   var exchangeCount = 0
-  /// As in `Downstream`.
+  /// The unsent bytes when a send deadline was set, as in `Downstream`.
   var untakenNoted = 0
   /// The connection began with the PROXY header of one client.
   var isPrivate = false
@@ -32,10 +32,10 @@ struct Upstream {
   var sentCount = 0
   /// The endpoint's `Keep-Alive: timeout`; −1: it gave none.
   var keepAliveSeconds: Int32 = -1
-  // While idle: since when, and until when the connection may be used.
+  // While idle: the time since when, and the time until when the connection may be used.
   var idleSince = Nanoseconds.zero
   var idleUntil = Nanoseconds.zero
-  // Links of the endpoint's list of idle connections.
+  // The links of the endpoint's list of idle connections.
   var previous = EndpointConnectionID.none
   var next = EndpointConnectionID.none
 }

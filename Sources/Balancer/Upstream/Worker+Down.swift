@@ -1,18 +1,19 @@
-// Requests in flight at an endpoint that is found to be down: what may be made again goes elsewhere
-// at once, the rest ends after a grace in which nothing came from the endpoint.
-// A worker goes over its exchanges once for each verdict and once for each end of a grace.
+// Requests in flight at an endpoint that is found down. Requests that may be repeated are sent to
+// another endpoint at once; the others end after a grace period in which the endpoint sent nothing.
+// Invariant: a worker walks its exchanges once for each verdict and once for each end of a grace
+// period.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import IO
 import Primitives
 
-/// The endpoints that are down, by endpoint index, as one worker knows them.
+/// The endpoints that one worker knows to be down, by endpoint index.
 struct DownEndpoints {
-  /// `.distantFuture` where it is not down.
+  /// The time when the endpoint was found down; `.distantFuture`: it is not down.
   private(set) var since: [Nanoseconds]
-  /// nil: what is in flight there keeps its own time-outs.
+  /// The grace period; nil: exchanges in flight keep their own timeouts.
   private(set) var endAfter: [Nanoseconds?]
-  /// When exchanges may have to be ended; `.distantFuture` where none do.
+  /// The time when exchanges may have to be ended; `.distantFuture`: none has to be.
   var endsAt = Nanoseconds.distantFuture
 
   init(endpointLimit: Int) {
@@ -22,7 +23,7 @@ struct DownEndpoints {
 
   func isDown(_ endpointIndex: Int) -> Bool { since[endpointIndex] != .distantFuture }
 
-  /// True where the endpoint was not down before.
+  /// Takes a verdict on an endpoint. Returns true if the endpoint was not down before.
   mutating func take(
     _ endpointIndex: Int, isDown: Bool, endAfter grace: Nanoseconds?, now: Nanoseconds
   ) -> Bool {
@@ -36,7 +37,7 @@ struct DownEndpoints {
     return true
   }
 
-  /// The process was stopped for so long.
+  /// Moves all times by `pause`, during which the process was stopped.
   mutating func postpone(by pause: Nanoseconds) {
     for endpointIndex in since.indices where isDown(endpointIndex) {
       since[endpointIndex] = since[endpointIndex] + pause
@@ -46,8 +47,8 @@ struct DownEndpoints {
 }
 
 extension Worker where Loop: ~Copyable {
-  /// Takes what a table says of its endpoints. The verdict on one that has left the fleet stays: it
-  /// may still have exchanges.
+  /// Takes the table's verdicts on its endpoints. The verdict on an endpoint that was removed
+  /// stays, because exchanges may still run there.
   mutating func takeVerdicts(_ table: WeightTable) {
     var isNew = false
     for endpointIndex in table.rows.indices {
@@ -69,7 +70,8 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Asks another endpoint, where that is safe and there is one; else the attempt goes on.
+  /// Repeats the request at another endpoint if that is safe and one is available. Otherwise the
+  /// attempt goes on.
   private mutating func repeatElsewhere(_ id: ExchangeID, _ endpointIndex: Int) {
     let state = exchanges[id]
     let upstream = state.pointee.upstream.connection
@@ -82,13 +84,13 @@ extension Worker where Loop: ~Copyable {
         load: leases.load, tried: state.pointee.tried, room: room(pool)),
       mayRepeat(id, isUnsent ? .unsent : .down, endpointIndex)
     else { return }
-    // Health has said what there is to say of the endpoint.
+    // The health check has already judged the endpoint, so the attempt is not counted against it.
     releaseAttempt(id, .abandoned)
     state.pointee.isRepeat = true
     attempt(id)
   }
 
-  /// Ends what waited in vain, and says when to look again.
+  /// Ends the exchanges whose grace period has expired, and sets the time of the next check.
   mutating func endAtDownEndpoints() {
     down.endsAt = .distantFuture
     for index in 0..<io.capacity {
@@ -99,7 +101,7 @@ extension Worker where Loop: ~Copyable {
       else { continue }
       let exchange = exchanges[id]
       let lastEvidenceAt = slab.upstream[exchange.pointee.upstream.connection.index].lastEvidenceAt
-      // What the endpoint sent may still be on its way to a client that is slow.
+      // The endpoint's bytes may still be on their way to a slow client.
       let isClients =
         exchange.pointee.machine.isReaderBehind
         || exchange.pointee.machine.hasAnswer && untakenByteCount(clientStream(id)) > 0

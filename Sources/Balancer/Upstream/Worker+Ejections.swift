@@ -1,6 +1,7 @@
-// What a worker does about ejected endpoints that no request tries: takes notices of them, so that
-// what is published stays true, and sees whether the endpoint takes connections before an ejection
-// of which nothing was heard for long is forgotten.
+// What a worker does about ejected endpoints to which no request goes. It reads the notices of
+// other workers, so that the published health stays true, and it tests whether the endpoint accepts
+// a connection before an old ejection without news is dropped. Invariant: no request waits for such
+// a connection.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import IO
@@ -8,10 +9,10 @@ import Primitives
 
 extension Worker where Loop: ~Copyable {
   private static var ejectionsInterval: Nanoseconds { .milliseconds(500) }
-  /// For a connection that no request waits for.
+  /// The timeout of a connection that no request waits for.
   private static var trialTimeout: Nanoseconds { .seconds(2) }
 
-  /// Where endpoints are ejected, twice a second.
+  /// Checks pools with ejected endpoints, twice a second.
   mutating func lookAfterEjected() {
     leases.hasEjections = false
     for pool in plan.pools.indices where plan.pools[pool].picker.hasHalfOpen {
@@ -49,7 +50,7 @@ extension Worker where Loop: ~Copyable {
     return nil
   }
 
-  /// The connection to an ejected endpoint came about or did not.
+  /// Ends the trial connection to an ejected endpoint, whether or not it was established.
   mutating func endConnectionTrial(_ id: EndpointConnectionID, isConnected: Bool) {
     let endpointIndex = slab.upstream[id.index].endpointIndex
     closeUpstream(id)

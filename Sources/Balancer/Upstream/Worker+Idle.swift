@@ -1,7 +1,8 @@
-// Endpoint connections that are kept for further exchanges: which are, which of them is taken, and
-// what becomes of a request whose kept connection the endpoint had closed already.
-// Invariant: on a kept connection everything was received; one with anything to read is closed
-// (RFC 9112 §6.3: what follows an answer must not become another request's).
+// Endpoint connections that are kept for further exchanges: which connections are kept, which one a
+// request takes, and how a request continues if the endpoint had already closed its kept
+// connection. Invariant: every byte of a kept connection was received; a connection with anything
+// to read is closed (RFC 9112 §6.3: bytes after an answer must not become the answer of another
+// request).
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -9,8 +10,8 @@ import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  /// A request that found its kept connection closed is told so within a round trip. What ends
-  /// later had the request, and is a failure of the endpoint's.
+  /// The time within which a request learns that its kept connection was closed: a round trip. A
+  /// connection that ends later had the request, and its end is a failure of the endpoint.
   private static var staleMax: Nanoseconds { .seconds(1) }
 
   /// Keeps a connection that has finished its exchange, or closes it.
@@ -23,7 +24,7 @@ extension Worker where Loop: ~Copyable {
       return
     }
     let policy = plan.pools[endpoint.pool].keepAlive
-    // A second less than the endpoint says: a request must not meet the close on its way.
+    // One second less than the endpoint announces, so that no request meets the close on its way.
     let longest =
       state.pointee.keepAliveSeconds < 0
       ? policy.idle : min(policy.idle, .seconds(Int(state.pointee.keepAliveSeconds) - 1))
@@ -49,11 +50,12 @@ extension Worker where Loop: ~Copyable {
     idle.insert(id, in: slab)
   }
 
-  /// A kept connection, for the exchange; nil where there is none that is worth a try.
+  /// Takes a kept connection for the exchange; nil: there is none that is worth a try.
   mutating func takeIdle(_ endpointIndex: Int, for exchangeID: ExchangeID) -> EndpointConnectionID?
   {
     guard let newest = idle.newest(endpointIndex) else { return nil }
-    // A request that could not be made again does not go where connections end unannounced.
+    // A request that cannot be sent again does not go to an endpoint that closes connections
+    // unannounced.
     if idle.endsEarly(endpointIndex, now: io.now), !mayBeSentAgain(exchangeID) { return nil }
     var next = newest
     while true {
@@ -70,14 +72,14 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Whether the whole request is kept and has the same effect twice as once.
+  /// Whether the whole request is kept and is idempotent.
   private mutating func mayBeSentAgain(_ id: ExchangeID) -> Bool {
     let state = exchanges[id]
     return state.pointee.isIdempotent && state.pointee.request.isComplete && isKept(id)
   }
 
-  /// Something came on a kept connection, its end or bytes that nobody asked for, or it was kept
-  /// long enough.
+  /// Ends a kept connection on which something was received (its end or unrequested bytes), or
+  /// which was kept long enough.
   mutating func endIdle(_ id: EndpointConnectionID) {
     let state = slab.upstream[id.index]
     if io.now < state.idleUntil { idle.noteEnd(state, now: io.now) }
@@ -98,17 +100,18 @@ extension Worker where Loop: ~Copyable {
 
   // MARK: Closed before the request came
 
-  /// Whether the connection ended because it was closed while it was kept, as far as can be told.
+  /// Whether the connection probably ended because the endpoint closed it while it was kept.
   func isStale(_ id: EndpointConnectionID) -> Bool {
     let state = slab.upstream[id.index]
     return state.isReused
       && io.now - exchanges[state.exchange].pointee.sentAt <= Self.staleMax
   }
 
-  /// The endpoint closed a kept connection before a byte of the answer came, which is no failure of
-  /// its: the request is sent once more, on a new connection to the same endpoint, where that is
-  /// safe (RFC 9112 §9.3.1). It is where it may be repeated, and where no byte of it was taken:
-  /// with its end the endpoint's kernel acknowledges all that it has received until then.
+  /// Handles a kept connection that the endpoint closed before the first byte of the answer, which
+  /// is no failure of the endpoint. The request is sent again on a new connection to the same
+  /// endpoint, if that is safe (RFC 9112 §9.3.1). It is safe if the request may be repeated, or if
+  /// no byte of it was taken: with the connection's end the endpoint's kernel acknowledges every
+  /// byte that it has received.
   mutating func staleEnded(_ exchangeID: ExchangeID, isEOF: Bool) {
     let exchange = exchanges[exchangeID]
     let id = exchange.pointee.upstream.connection
@@ -129,18 +132,19 @@ extension Worker where Loop: ~Copyable {
     connectAndSend(exchangeID, state.endpointIndex)
   }
 
-  /// Whether no byte of the request was acknowledged when the endpoint ended the connection.
-  /// `isEnded`: by an end; a reset acknowledges nothing. Costs a system call.
+  /// Whether no byte of the request was acknowledged when the connection ended. `isEnded`: it was
+  /// closed; a reset acknowledges nothing. Makes a system call.
   func isUntaken(_ id: EndpointConnectionID, isEnded: Bool) -> Bool {
     let sentCount = slab.upstream[id.index].sentCount
     return sentCount == 0 || isEnded && io.untakenByteCount(id.connection) >= sentCount
   }
 
-  /// Sends on a kept connection. False where there is none, or none that takes the first byte.
+  /// Sends the request on a kept connection. Returns false if there is none, or none that takes the
+  /// first byte.
   mutating func sendOnKept(_ exchangeID: ExchangeID, _ endpointIndex: Int) -> Bool {
     while let upstream = takeIdle(endpointIndex, for: exchangeID) {
       if send(exchangeID, to: upstream, endpointIndex: endpointIndex) { return true }
-      // Nothing went out: as good as never tried.
+      // No byte was sent, so this does not count as an attempt.
       exchanges[exchangeID].pointee.upstream = .none
       idle.noteEnd(slab.upstream[upstream.index], now: io.now)
       closeUpstream(upstream)

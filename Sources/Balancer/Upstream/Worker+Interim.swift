@@ -1,16 +1,17 @@
-// Interim answers (1xx, RFC 9110 §15.2): which of them go to the client, and how many an endpoint
-// may send before its answer.
+// Interim answers (1xx, RFC 9110 §15.2): which of them are passed to the client, and how many bytes
+// of them an endpoint may send. Invariant: the client gets the interim answers of one attempt only,
+// except a 100.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import HTTP
 import IO
 
 extension Worker where Loop: ~Copyable {
-  /// Bytes of interim heads that an attempt may have. More is no answer (502).
+  /// The most bytes of interim heads in one attempt. More are refused with 502.
   static var interimBytesMax: Int { 65_536 }
 
-  /// Passes an interim answer on where the client can read it. 100 and 103 belong to one attempt:
-  /// of a later one only a 100 is of use, to a client that waits with its content. False where the
-  /// endpoint has sent too many and the attempt is over.
+  /// Passes an interim answer on if the client can read it. 100 and 103 belong to one attempt: of a
+  /// later attempt only a 100 is of use, to a client that waits with its content. Returns false if
+  /// the endpoint has sent too many bytes; the attempt is then over.
   mutating func passInterim(
     _ exchangeID: ExchangeID, _ head: ResponseHead, _ bytes: UnsafeRawBufferPointer
   ) -> Bool {

@@ -1,4 +1,5 @@
-// Upstream connections: response heads and content on to the client, cut and late endpoints.
+// Endpoint connections: passes response heads and content to the client, and handles endpoints that
+// are cut off or late. Invariant: an endpoint is read only as fast as the client takes the bytes.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -17,7 +18,7 @@ extension Worker where Loop: ~Copyable {
     setUploadDeadlines(state.pointee.exchange)
   }
 
-  /// What waited to be sent upstream is gone: the client may go on sending.
+  /// Resumes reading from the client once the endpoint has been sent every waiting byte.
   mutating func upstreamDrained(_ id: EndpointConnectionID) {
     let state = slab.upstream[id.index]
     guard state.phase != .idle, state.phase != .trial else { return }
@@ -35,7 +36,7 @@ extension Worker where Loop: ~Copyable {
     let state = slab.upstream + id.index
     state.pointee.lastEvidenceAt = io.now
     switch state.pointee.phase {
-    // Nothing was asked, so nothing can be an answer.
+    // No request was sent, so the bytes cannot be an answer.
     case .idle: endIdle(id)
     case .trial: endConnectionTrial(id, isConnected: true)
     case .tunnel: tunnelReceived(fromEndpoint: id, UnsafeRawBufferPointer(io.received))
@@ -51,7 +52,7 @@ extension Worker where Loop: ~Copyable {
 
   private mutating func receiveHead(_ id: EndpointConnectionID) {
     let state = slab.upstream + id.index
-    // With a byte of the answer it is as good as new.
+    // An answer has begun, so the connection was not closed while it was kept.
     state.pointee.isReused = false
     var bytes = UnsafeRawBufferPointer(io.received)
     if state.pointee.input.block != nil {
@@ -91,7 +92,7 @@ extension Worker where Loop: ~Copyable {
           continue
         }
         if head.status == 101 {
-          // Only a client that offered another protocol can be told to go on in it.
+          // Only a client that offered another protocol can be told to continue in it.
           if head.isUpgrade, exchanges[exchangeID].pointee.asksUpgrade {
             beginTunnel(id, exchangeID, head, rest)
           } else {
@@ -121,7 +122,7 @@ extension Worker where Loop: ~Copyable {
     exchange.pointee.response = ContentReader(head.framing)
     let relayed = readResponse(exchangeID, UnsafeRawBufferPointer(rebasing: bytes[head.end...]))
     if let error = relayed.error {
-      // Nothing was passed on yet.
+      // No byte was passed on yet.
       answerRefused(exchangeID, error)
       return
     }
@@ -151,7 +152,7 @@ extension Worker where Loop: ~Copyable {
     noteFirstByte(exchangeID)
     let timeout = exchange.pointee.timeouts.idle
     io.setDeadline(id.connection, io.now + timeout)
-    // From here on the response's time-outs count, not the request's.
+    // The timeouts of the response apply from here on, not those of the request.
     if !exchange.pointee.request.isComplete {
       io.setDeadline(clientID(exchangeID).connection, nil)
     }
@@ -159,23 +160,23 @@ extension Worker where Loop: ~Copyable {
     passOn(id, exchangeID, content, relayed, before: writer.written)
   }
 
-  /// The date that an answer without one is given; empty where it has one.
+  /// The date that is added to an answer without one; empty: the answer has its own.
   mutating func ownDate(_ head: ResponseHead) -> UnsafeRawBufferPointer {
     head.hasDate ? UnsafeRawBufferPointer(start: nil, count: 0) : date.current(turn: turn)
   }
 
-  /// Reads the framing of response content and moves together what of it is passed on.
+  /// Reads the framing of response content and compacts the part that is passed on.
   private mutating func readResponse(
     _ exchangeID: ExchangeID, _ bytes: UnsafeRawBufferPointer
   ) -> ContentReader.Relayed {
     let exchange = exchanges[exchangeID]
-    // For HTTP/1.0 clients: the chunks' content alone (RFC 9112 §7.1.3).
+    // An HTTP/1.0 client gets only the content of the chunks (RFC 9112 §7.1.3).
     return exchange.pointee.response.relay(
       UnsafeMutableRawBufferPointer(mutating: bytes),
       contentOnly: exchange.pointee.unwrapsChunks)
   }
 
-  /// Passes content on. The bytes are the loop's; they are not needed afterwards.
+  /// Passes content on. The bytes belong to the loop and are not used afterwards.
   private mutating func relayResponse(
     _ id: EndpointConnectionID, _ exchangeID: ExchangeID, _ bytes: UnsafeRawBufferPointer
   ) {
@@ -188,7 +189,7 @@ extension Worker where Loop: ~Copyable {
     passOn(id, exchangeID, bytes, relayed, before: nil)
   }
 
-  /// Passes on what was read of the content, with the head in front of it where there is one.
+  /// Passes on the relayed part of the content, preceded by `head` if it is not nil.
   private mutating func passOn(
     _ id: EndpointConnectionID, _ exchangeID: ExchangeID, _ bytes: UnsafeRawBufferPointer,
     _ relayed: ContentReader.Relayed, before head: UnsafeRawBufferPointer?
@@ -205,8 +206,8 @@ extension Worker where Loop: ~Copyable {
     afterRelay(id, exchangeID, leftOver: bytes.count - relayed.consumedCount)
   }
 
-  /// Content of the response came, or the response is whole without any; the lease is held. The
-  /// first time is the one that counts.
+  /// Notes the first content of the response, or its end if it has no content. Requires: the lease
+  /// is held. Later calls have no effect.
   mutating func noteContent(_ id: ExchangeID) {
     let state = exchanges[id]
     if state.pointee.hasContent { return }
@@ -220,8 +221,8 @@ extension Worker where Loop: ~Copyable {
       overhead: state.pointee.sentAt - state.pointee.admittedAt)
   }
 
-  /// Sends head and content, at once where they can be put together: into the room before the
-  /// received bytes, which is the loop's headroom or the old head.
+  /// Sends head and content, in one call if they can be joined: the head is then copied into the
+  /// room before the received bytes, which is the loop's headroom or the old head.
   mutating func send(
     _ exchangeID: ExchangeID, _ head: UnsafeRawBufferPointer?, _ content: UnsafeRawBufferPointer
   ) {
@@ -257,13 +258,13 @@ extension Worker where Loop: ~Copyable {
       return
     }
     if unsentByteCount(clientStream(exchangeID)) > 0 { awaitReader(exchangeID, of: id) }
-    // What has a length is not looked at: the rest of a long one goes by in the kernel.
+    // Content with a length is not examined: the kernel moves the remainder of a long one.
     if let rest = exchange.pointee.response.remainingCount, rest >= Self.moveMin {
       io.move(id.connection, to: clientID(exchangeID).connection, byteCount: rest)
     }
   }
 
-  /// The client is slower than the endpoint: no more is read until it has caught up.
+  /// Stops reading from the endpoint until the client, which is slower, has caught up.
   private mutating func awaitReader(_ exchangeID: ExchangeID, of id: EndpointConnectionID) {
     let exchange = exchanges[exchangeID]
     _ = exchange.pointee.machine.take(.readerFellBehind)
@@ -276,7 +277,7 @@ extension Worker where Loop: ~Copyable {
     setSendDeadline(clientID(exchangeID))
   }
 
-  /// Content of the response went on to the client.
+  /// Notes response content that the kernel moved to the client.
   mutating func upstreamMoved(_ id: EndpointConnectionID, _ count: Int) {
     let state = slab.upstream + id.index
     guard state.pointee.phase == .content else { return }
@@ -291,9 +292,9 @@ extension Worker where Loop: ~Copyable {
     afterRelay(id, exchangeID, leftOver: 0)
   }
 
-  // MARK: Gone or late
+  // MARK: Endpoints that end or are late
 
-  /// The connection ended (`errno` nil) or failed.
+  /// Handles a connection that ended (`errno` is nil) or failed.
   mutating func upstreamGone(_ id: EndpointConnectionID, errno: Int?) {
     let state = slab.upstream[id.index]
     switch state.phase {

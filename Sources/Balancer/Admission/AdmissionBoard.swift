@@ -1,10 +1,10 @@
-// The admission state that all workers share: the queues of pools, the slots of endpoints, the
-// buckets of rate limits, the connections of clients. Queues and buckets are found by name when a
-// fleet is adopted, so that reloads keep them; no request looks anything up here.
+// The admission state that all workers share: queues of pools, slots of endpoints, buckets of rate
+// limits, and connections of clients. Invariant: queues and buckets are found by name when a fleet
+// is adopted, so that reloads keep them; no request looks up a name here.
 package import Fleet
 import Synchronization
 
-/// Queues by index, buckets by the name of their limit.
+/// The shared state: queues by index, buckets by the name of their limit.
 package final class AdmissionBoard: Sendable {
   package let workerCount: Int
   package let hash: SipHash
@@ -13,13 +13,13 @@ package final class AdmissionBoard: Sendable {
   package let clients: ClientTable?
 
   private struct State {
-    /// An index is never assigned to another pool: an exchange may still hold a permit of its
-    /// queue.
+    /// The queues at their indexes. An index is never reassigned to another pool, because an
+    /// exchange may still hold a permit of its queue.
     var queues: [PoolQueue] = []
     var tables: [String: RateTable] = [:]
     var refusals: [String: RefusalCounts] = [:]
     var traffic: [String: PoolTraffic] = [:]
-    /// As with queues, an index is never assigned to another pool.
+    /// The allowances. As with queues, an index is never reassigned to another pool.
     var allowances: [UploadAllowance] = []
   }
   private let state = Mutex(State())
@@ -33,11 +33,12 @@ package final class AdmissionBoard: Sendable {
     }
   }
 
-  /// All queues since start, at their indices.
+  /// Every queue since start, at its index.
   package var queues: [PoolQueue] { state.withLock { $0.queues } }
 
-  /// Creates what the fleet needs, keeps what has the same name, and forgets buckets of other
-  /// limits. Call before the fleet is published. Allocates.
+  /// Creates the queues and buckets that the fleet needs, keeps those with the same name, and drops
+  /// the buckets of limits that the fleet does not have. Call before the fleet is published.
+  /// Allocates.
   package func prepare(_ fleet: Fleet) {
     let scopes = RateScope.all(of: fleet)
     state.withLock { state in
@@ -76,7 +77,7 @@ package final class AdmissionBoard: Sendable {
     }
   }
 
-  /// All allowances since start.
+  /// Every allowance since start, at its index.
   package var allowances: [UploadAllowance] { state.withLock { $0.allowances } }
 
   /// The index of the pool's allowance, created on first use. Allocates.
@@ -104,7 +105,7 @@ package final class AdmissionBoard: Sendable {
   }
 }
 
-/// Where a rate limit is configured: at a pool or at a route.
+/// The pool or route at which rate limits are configured.
 package struct RateScope: Sendable {
   package enum Owner: Sendable, Equatable {
     case pool(Int)
@@ -115,7 +116,7 @@ package struct RateScope: Sendable {
   package let name: String
   package let limits: [RateLimit]
 
-  /// What identifies a limit across reloads; its burst is not part of it.
+  /// The name that identifies a limit across reloads. The burst is not part of it.
   package func name(of limit: RateLimit) -> String {
     "\(name) \(limit.key.text) \(limit.rate.text) \(limit.keysMax)"
   }

@@ -1,4 +1,5 @@
-// The rate limits and the queue of a plan: names turned into bytes and places, once a fleet.
+// The rate limits and the queue of a plan. Invariant: names become bytes and indexes once for each
+// fleet, so that no request looks up a name.
 import Fleet
 import HTTP
 import Primitives
@@ -6,7 +7,7 @@ import Primitives
 /// One rate limit as a worker applies it.
 struct PlannedLimit {
   let key: RateKey
-  /// In lower case; empty for keys that are no field.
+  /// The field's name in lower case; empty: the key is no field.
   let header: [UInt8]
   let rule: RateRule
   let table: RateTable
@@ -25,14 +26,14 @@ struct PlannedLimit {
 
 /// A pool's queue as a worker uses it.
 struct PlannedQueue {
-  /// The index of the pool's queue; −1 where nobody ever waits.
+  /// The index of the pool's queue; −1: requests of the pool never wait.
   var index = -1
   var concurrency = QueuePolicy.Concurrency.unlimited
   var lengthMax = 0
   var timeout = Nanoseconds.zero
-  /// By position, what each endpoint takes at once; empty unless slots are counted.
+  /// The exchanges that each endpoint takes at once, by position; empty unless slots are counted.
   var capacities: [Int] = []
-  /// The field that says the priority, in lower case; empty where there is none.
+  /// The name of the priority field in lower case; empty: the pool has none.
   var header: [UInt8] = []
   var values: [(text: [UInt8], level: Int)] = []
 
@@ -50,12 +51,12 @@ struct PlannedQueue {
 
   private static func capacity(_ endpoint: Endpoint) -> Int { Int(endpoint.concurrency ?? 100_000) }
 
-  /// An endpoint comes at the last position.
+  /// Appends the capacity of an endpoint that is added at the last position.
   mutating func appendCapacity(_ endpoint: Endpoint) {
     if concurrency == .slots { capacities.append(Self.capacity(endpoint)) }
   }
 
-  /// The endpoint at the position goes, and the last one takes its place.
+  /// Removes the capacity at the position. The last endpoint takes over that position.
   mutating func removeCapacity(at position: Int) {
     guard concurrency == .slots else { return }
     capacities.swapAt(position, capacities.count - 1)
@@ -66,14 +67,14 @@ struct PlannedQueue {
     if concurrency == .slots { capacities[position] = Self.capacity(endpoint) }
   }
 
-  /// The level that a field's value stands for.
+  /// The priority level of a field value; unknown values have the normal level.
   func level(_ value: UnsafeRawBufferPointer) -> Int {
     for known in values where ASCII.isEqual(value, known.text) { return known.level }
     return QueuePriority.normal.level
   }
 }
 
-/// Where each scope's limits stand in a plan.
+/// The ranges of each scope's limits in a plan.
 struct PlannedScopes {
   var ranges: [(owner: RateScope.Owner, range: Range<Int>)] = []
 

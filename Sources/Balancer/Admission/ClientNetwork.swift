@@ -1,11 +1,12 @@
-// What counts as one client: an IPv4 address, or the /64 network of an IPv6 address, since one host
-// has the whole network (RFC 7707 §3, RFC 8504 §5).
+// The network that counts as one client: an IPv4 address, or the /64 network of an IPv6 address.
+// Invariant: all addresses of one /64 are one client, because one host has the whole network (RFC
+// 7707 §3, RFC 8504 §5).
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 /// Reads the client's network from the text of an address.
 package enum ClientNetwork {
-  /// The hash of the network of an address given as text. Text that is no IPv6 address is hashed as
-  /// it is.
+  /// The hash of the client's network, for an address as text. Text that is no IPv6 address is
+  /// hashed unchanged.
   package static func hash(_ text: UnsafeRawBufferPointer, _ hash: SipHash) -> UInt64 {
     if let network = ipv6Network(text) { return hash(network) }
     return hash(text)
@@ -22,7 +23,7 @@ package enum ClientNetwork {
       case 0x41...0x46, 0x61...0x66: group = group << 4 | UInt64((byte | 0x20) - 0x57)
       case 0x3A:
         isIPv6 = true
-        // "::" stands for zeros; in most networks they are at the end.
+        // "::" stands for zeros, which are at the end in most networks.
         if digitCount == 0, index > 0 {
           return finish(network, groupCount, text, from: index + 1)
         }
@@ -41,7 +42,7 @@ package enum ClientNetwork {
     return isIPv6 ? network : nil
   }
 
-  /// Completes an address after "::": the zeros fill what the groups after it leave.
+  /// Completes an address after "::", which stands for the groups that are missing.
   private static func finish(
     _ network: UInt64, _ count: Int, _ text: UnsafeRawBufferPointer, from start: Int
   ) -> UInt64? {
@@ -50,7 +51,7 @@ package enum ClientNetwork {
       if text[index] == 0x3A { behind += 1 }
       if text[index] == 0x2E { return nil }
     }
-    // Groups after "::" that still belong to the first four.
+    // Groups after "::" may still belong to the first four.
     var network = network
     let zeros = 8 - count - behind
     guard zeros >= 0 else { return nil }

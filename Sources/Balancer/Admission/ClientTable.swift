@@ -1,16 +1,16 @@
-// Open connections of each client, over all workers, without a lock: one word for each client,
-// which holds its tag and its count.
+// Counts the open connections of each client over all workers, without a lock: one word for each
+// client holds its tag and its count.
 // Invariant: a connection counts in one cell, and is subtracted from that same cell.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import Synchronization
 
-/// Counts connections by the hash of the client.
+/// Counts connections by the hash of the client's network.
 package final class ClientTable: Sendable {
   package enum Verdict: Sendable, Equatable {
     /// The connection counts in this cell; pass it to `leave`.
     case entered(Int32)
-    /// The client has as many connections as it may.
+    /// The client has as many connections as the limit allows.
     case refused
     /// The table has no room for another client: the connection is accepted without being counted.
     case uncounted
@@ -41,7 +41,7 @@ package final class ClientTable: Sendable {
   deinit { sy_unmap(cells, cellCount * 8) }
 
   /// Counts a new connection. If two workers accept the first connections of a client at the same
-  /// instant, these may, rarely, count as those of two clients.
+  /// instant, these may rarely count as connections of two clients.
   package func enter(_ hash: UInt64) -> Verdict {
     let tag = max(hash >> 16, 1)
     let start = Int(truncatingIfNeeded: hash & UInt64(cellCount - 1)) & ~7
@@ -70,7 +70,7 @@ package final class ClientTable: Sendable {
     assert(before & Self.countMask > 0)
   }
 
-  /// Connections counted now. Any thread; reads the whole table.
+  /// The number of counted connections. Any thread; reads the whole table.
   package var count: Int {
     (0..<cellCount).reduce(0) {
       $0 + Int(cells[$1].load(ordering: .relaxed) & Self.countMask)

@@ -1,8 +1,8 @@
-// The part of one pool's queue that the workers share: how many exchanges run, how many wait, and
-// the first one that waits at each worker.
-// Invariant: a worker that frees a permit looks for waiting exchanges afterwards, and a worker
-// whose exchange begins to wait looks for a permit afterwards. Both are sequentially consistent, so
-// that one of the two sees the other and no permit stays free while an exchange waits for it.
+// The part of a pool's queue that the workers share: the number of running and waiting exchanges,
+// and the first exchange that waits at each worker. Invariant: a worker that frees a permit looks
+// for waiting exchanges afterwards, and a worker whose exchange begins to wait looks for a permit
+// afterwards. Both operations are sequentially consistent, so that one of the two sees the other
+// and no permit stays free while an exchange waits for it.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Exposition
 package import Primitives
@@ -10,7 +10,7 @@ import Synchronization
 
 /// The queue of one pool. It lives as long as the process, also across reloads.
 package final class PoolQueue: Sendable {
-  /// How a wait ended, or why there was none.
+  /// The end of a wait, or the reason why there was none.
   package enum Outcome: Int, CaseIterable, Sendable {
     case admitted, full, timeout, canceled
 
@@ -23,7 +23,8 @@ package final class PoolQueue: Sendable {
   private let waiting = Atomic<Int>(0)
   private let workerCount: Int
   // SAFETY: initialised once, never reassigned, freed in deinit; access is atomic. Each worker's
-  // two words stand on a cache line of their own: the key of who is first, when the oldest came.
+  // two words are on a cache line of their own: the key of its first exchange, the arrival of its
+  // oldest.
   private nonisolated(unsafe) let heads: UnsafeMutablePointer<Atomic<UInt64>>
   private let counts: [CellBlock]
 
@@ -47,7 +48,7 @@ package final class PoolQueue: Sendable {
 
   // MARK: Running
 
-  /// Running exchanges that are counted.
+  /// The number of running exchanges that are counted.
   package var runningCount: Int { running.load(ordering: .sequentiallyConsistent) }
 
   /// Takes a permit if fewer than `limit` are taken; `leave` gives it back.
@@ -60,10 +61,10 @@ package final class PoolQueue: Sendable {
 
   // MARK: Waiting
 
-  /// Waiting exchanges, over all workers.
+  /// The number of waiting exchanges of all workers.
   package var waitingCount: Int { waiting.load(ordering: .sequentiallyConsistent) }
 
-  /// Takes a place in the queue if fewer than `limit` exchanges wait; `stopWaiting` gives it back.
+  /// Enters the queue if fewer than `limit` exchanges wait; `stopWaiting` leaves it.
   package func tryWait(_ limit: Int) -> Bool { Self.tryAdd(waiting, limit) }
 
   package func stopWaiting() {
@@ -71,8 +72,8 @@ package final class PoolQueue: Sendable {
     assert(before > 0)
   }
 
-  /// Publishes the key of the first exchange that waits at the worker, `.max` for none, and when
-  /// the oldest one arrived.
+  /// Publishes the key of the first exchange that waits at the worker (`.max`: none waits) and the
+  /// arrival time of the oldest.
   package func publish(_ key: UInt64, oldest: Nanoseconds?, worker: Int) {
     let oldest = oldest.map { UInt64(max(0, $0.rawValue)) } ?? .max
     heads[worker * Self.stride + 1].store(oldest, ordering: .relaxed)
@@ -89,7 +90,7 @@ package final class PoolQueue: Sendable {
     return best < 0 ? nil : best
   }
 
-  /// When the exchange that has waited longest arrived; nil: none waits. Any thread.
+  /// The arrival time of the exchange that has waited longest; nil: none waits. Any thread.
   package var oldest: Nanoseconds? {
     let oldest = (0..<workerCount).map {
       heads[$0 * Self.stride + 1].load(ordering: .relaxed)
@@ -118,19 +119,19 @@ package final class PoolQueue: Sendable {
     DurationHistogram.observe(wait, in: counts[worker], at: Self.histogram)
   }
 
-  /// Counts an exchange that was admitted by the timer and not by a wake-up.
+  /// Counts an exchange that was admitted by the timer instead of a wake-up.
   func countRescue(worker: Int) { counts[worker].add(1, at: Self.rescues) }
 
-  /// Sums over the workers. Any thread.
+  /// The sum over the workers. Any thread.
   package func sum(_ outcome: Outcome) -> UInt64 {
     counts.reduce(0) { $0 &+ $1[outcome.rawValue] }
   }
 
-  /// How often the timer found room without a wake-up: 0, except for cooldowns of endpoints that
-  /// ended meanwhile. Any thread.
+  /// The number of exchanges for which the timer found room without a wake-up: 0, except after the
+  /// end of an endpoint's cooldown. Any thread.
   package var rescueCount: UInt64 { counts.reduce(0) { $0 &+ $1[Self.rescues] } }
 
-  /// How long admitted exchanges waited, 0 included. Any thread; allocates.
+  /// The waiting times of admitted exchanges, 0 included. Any thread; allocates.
   package var waits: HistogramSnapshot {
     DurationHistogram.snapshot(of: counts, at: Self.histogram)
   }

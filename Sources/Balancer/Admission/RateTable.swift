@@ -1,14 +1,14 @@
-// Token buckets of many keys, shared by all workers without a lock: each is one number, the time at
-// which it is full again (GCRA: ITU-T I.371 §A.1, the virtual scheduling algorithm).
+// Token buckets of many keys, shared by all workers without a lock. Each bucket is one number, the
+// time at which it is full again (GCRA: ITU-T I.371 §A.1, the virtual scheduling algorithm).
 // Invariant: memory is fixed; a full bucket holds no information, so that its memory can be given
-// to another key at no loss.
+// to another key without loss.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 package import Fleet
 package import Primitives
 import Synchronization
 
-/// A rate and a burst in the terms of GCRA.
+/// A rate and a burst in the units of GCRA.
 package struct RateRule: Sendable, Equatable {
   /// The time between two requests, nanoseconds.
   let interval: UInt64
@@ -23,7 +23,7 @@ package struct RateRule: Sendable, Equatable {
 
 /// The buckets of one rate limit, eight to a set.
 package final class RateTable: Sendable {
-  /// What each worker counts for itself.
+  /// The events that each worker counts.
   package enum Count: Int, CaseIterable, Sendable {
     case allowed, limited
     /// A bucket that was not full was given to another key.
@@ -39,7 +39,7 @@ package final class RateTable: Sendable {
   private nonisolated(unsafe) let cells: UnsafeMutablePointer<Atomic<UInt64>>
   private let counts: [CellBlock]
 
-  /// Room for at least `keysMax` keys, in 16 bytes each.
+  /// Makes room for at least `keysMax` keys, 16 bytes each.
   package init(keysMax: Int, workerCount: Int) {
     var setCount = 1
     while setCount * Self.ways < keysMax { setCount *= 2 }
@@ -54,8 +54,8 @@ package final class RateTable: Sendable {
 
   deinit { sy_unmap(cells, setCount * Self.ways * 2 * 8) }
 
-  /// Takes a token of the key with this hash. nil: the request may go on; else the time until the
-  /// next token.
+  /// Takes a token from the bucket of the key with this hash. nil: the request may proceed;
+  /// otherwise the time until the next token.
   package func take(
     _ hash: UInt64, _ rule: RateRule, now: Nanoseconds, worker: Int
   ) -> Nanoseconds? {
@@ -76,7 +76,7 @@ package final class RateTable: Sendable {
     }
   }
 
-  /// Counts the verdict on a request.
+  /// Counts the decision on a request.
   func note(_ count: Count, worker: Int) { counts[worker].add(1, at: count.rawValue) }
 
   /// The sum over the workers. Any thread.
@@ -88,8 +88,8 @@ package final class RateTable: Sendable {
     Int(truncatingIfNeeded: tag & UInt64(setCount - 1)) * Self.ways * 2
   }
 
-  /// The time of the key's bucket, which is created if there is none. nil: a new bucket replaced
-  /// another one, and its first token is already taken.
+  /// The cell of the key's bucket, which is created if it does not exist. nil: the new bucket
+  /// replaced another one, and its first token is already taken.
   private func bucket(
     _ tag: UInt64, _ rule: RateRule, _ now: UInt64, _ worker: Int
   ) -> UnsafeMutablePointer<Atomic<UInt64>>? {
@@ -105,14 +105,14 @@ package final class RateTable: Sendable {
         if full < 0, time <= now { (full, fullTag) = (way, seen) }
         if time < least { (fullest, fullestTag, least) = (way, seen, time) }
       }
-      // The first full one, so that two workers that create the same bucket choose the same.
+      // The first full bucket is taken, so that two workers that create the same bucket agree.
       if full >= 0 {
         let (isMine, found) = claim(set + full, fullTag, tag)
         if isMine || found == tag { return times + full }
         continue
       }
-      // All are in use. The one nearest to full is given up: a key at its limit, whose bucket is
-      // empty, keeps its bucket, so that a flood of keys lifts no limit.
+      // All buckets are in use. The one nearest to full is replaced: a key at its limit, whose
+      // bucket is empty, keeps its bucket, so that a flood of keys lifts no limit.
       if claim(set + fullest, fullestTag, tag).isMine {
         times[fullest].store(now + rule.interval, ordering: .relaxed)
         break
@@ -130,10 +130,10 @@ package final class RateTable: Sendable {
     return (isMine, found)
   }
 
-  /// GCRA: a request moves the time on by one interval, unless that is farther ahead than a whole
-  /// bucket. With an interval of 100 ms and a burst of 3 at time 0: three requests move it to 100,
-  /// 200 and 300 ms; the fourth has to wait 100 ms; at 100 ms it passes and the time is 400 ms.
-  /// Returns 0 if the token was taken, else the time to wait.
+  /// GCRA: a request advances the bucket's time by one interval, unless that is farther ahead than
+  /// a whole bucket. With an interval of 100 ms and a burst of 3 at time 0: three requests advance
+  /// it to 100, 200 and 300 ms; the fourth has to wait 100 ms; at 100 ms it passes and the time is
+  /// 400 ms. Returns 0 if the token was taken, otherwise the time to wait.
   private static func take(
     _ time: UnsafeMutablePointer<Atomic<UInt64>>, _ rule: RateRule, _ now: UInt64
   ) -> UInt64 {

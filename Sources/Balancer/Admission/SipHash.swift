@@ -1,12 +1,12 @@
-// SipHash-2-4 (Aumasson & Bernstein 2012): a keyed hash, so that a client that chooses the input
-// cannot choose collisions.
+// SipHash-2-4 (Aumasson & Bernstein 2012), a keyed hash. Invariant: a client that chooses the input
+// cannot choose collisions, because it does not know the key.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
-/// A hash function with a key that nobody outside the process knows.
+/// A hash function whose key is known only to the process.
 package struct SipHash: Sendable {
   private let key: (UInt64, UInt64)
 
-  /// Draws the key. Requires: a generator that cannot be predicted.
+  /// Draws the key. Requires: an unpredictable generator.
   package init(random: inout some RandomNumberGenerator) {
     self.init(random.next(), random.next())
   }
@@ -28,7 +28,7 @@ package struct SipHash: Sendable {
     return state.finish()
   }
 
-  /// The hash of one word, as of its eight bytes in little-endian order.
+  /// The hash of one word, equal to that of its eight bytes in little-endian order.
   package func callAsFunction(_ word: UInt64) -> UInt64 {
     var state = State(key)
     state.absorb(word)

@@ -1,9 +1,9 @@
-// Exchanges at each endpoint, over all workers, where a pool admits as many as the endpoint has
-// slots.
+// Counts the exchanges at each endpoint over all workers, for pools that admit as many as the
+// endpoints have slots. Invariant: a count is never above the limit with which it was taken.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Synchronization
 
-/// The exchanges that occupy each endpoint's slots, over all workers.
+/// The number of occupied slots of each endpoint, over all workers.
 package final class SlotCounts: Sendable {
   private static let stride = 16
   private let endpointLimit: Int

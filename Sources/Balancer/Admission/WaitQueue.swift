@@ -1,12 +1,12 @@
-// One worker's waiting exchanges, one queue for each pool: by priority, then first come first
-// served. They are linked through a slab, so that leaving from any position is O(1) and nothing is
-// allocated after start.
+// The waiting exchanges of one worker, one queue for each pool, ordered by priority and then by
+// arrival. Invariant: entries are linked through a slab, so that removal from any position is O(1)
+// and nothing is allocated after start.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import Fleet
 package import Primitives
 
-/// Queues of slab indices.
+/// Queues of slab indexes.
 package struct WaitQueue: ~Copyable {
   private static let levelCount = QueuePriority.allCases.count
 
@@ -25,10 +25,10 @@ package struct WaitQueue: ~Copyable {
 
   private let entries: UnsafeMutablePointer<Entry>
   private let capacity: Int
-  /// By queue and level.
+  /// The ends of the lists, by queue and level.
   private var ends: [Ends] = []
   private var counts: [Int] = []
-  /// Waiting entries in all queues.
+  /// The number of waiting entries in all queues.
   package private(set) var count = 0
 
   /// Requires: capacity > 0.
@@ -42,7 +42,7 @@ package struct WaitQueue: ~Copyable {
 
   deinit { sy_unmap(entries, capacity * MemoryLayout<Entry>.stride) }
 
-  /// Makes room for more queues; existing ones are kept. Allocates.
+  /// Makes room for more queues and keeps the existing ones. Allocates.
   package mutating func setLineCount(_ lineCount: Int) {
     while counts.count < lineCount {
       counts.append(0)
@@ -56,14 +56,14 @@ package struct WaitQueue: ~Copyable {
 
   package func isWaiting(_ index: Int) -> Bool { entries[index].line != 0 }
 
-  /// Inserts the entry after those of its level that arrived before it or at the same time.
-  /// Requires: it does not wait.
+  /// Inserts the entry after those of its level that arrived earlier or at the same time. Requires:
+  /// the entry does not wait.
   package mutating func insert(
     _ index: Int, line: Int, level: Int, arrivedAt: Nanoseconds
   ) {
     assert(!isWaiting(index) && (0..<Self.levelCount).contains(level))
     let list = line * Self.levelCount + level
-    // Arrivals come in order; only an entry that waits again goes further to the front.
+    // Arrivals come in order; only an entry that waits again is inserted farther to the front.
     var previous = ends[list].last
     while previous >= 0, entries[Int(previous)].arrivedAt > arrivedAt {
       previous = entries[Int(previous)].previous
@@ -86,7 +86,7 @@ package struct WaitQueue: ~Copyable {
     count += 1
   }
 
-  /// Removes the entry from any position. Requires: it waits.
+  /// Removes the entry from any position. Requires: the entry waits.
   package mutating func remove(_ index: Int) {
     assert(isWaiting(index))
     let entry = entries[index]
@@ -129,15 +129,15 @@ package struct WaitQueue: ~Copyable {
     return nil
   }
 
-  /// The arrival of the first entry of a queue combined with its priority: the lowest key is
-  /// admitted first, over all workers. `.max`: the queue is empty.
+  /// The priority and arrival of the queue's first entry in one number. The lowest key of all
+  /// workers is admitted first. `.max`: the queue is empty.
   package func key(_ line: Int) -> UInt64 {
     guard let first = first(line) else { return .max }
     let time = UInt64(max(0, entries[first].arrivedAt.rawValue)) & (1 << 60 - 1)
     return UInt64(entries[first].level) << 60 | time
   }
 
-  /// When the entry that has waited longest arrived; nil: the queue is empty.
+  /// The arrival time of the entry that has waited longest; nil: the queue is empty.
   package func oldest(_ line: Int) -> Nanoseconds? {
     var oldest: Nanoseconds?
     for list in line * Self.levelCount..<(line + 1) * Self.levelCount

@@ -1,23 +1,23 @@
-// Who may begin: connections per client, rate limits, and the queue of a pool with its places.
-// Invariant: an exchange holds a place from its admission to its end, and an endpoint's slot from
-// pick to the end of the attempt; whoever gives one back lets the next in at the end of the turn.
+// Admission: connections per client, rate limits, and the permits of a pool's queue. Invariant: an
+// exchange holds a permit from its admission to its end, and an endpoint's slot from the pick to
+// the end of the attempt. Whoever gives one back admits the next exchange at the end of the turn.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
 import IO
 import Primitives
 
-/// What an exchange holds, and how it waits.
+/// The permits that an exchange holds, and its position in a queue.
 struct AdmissionState {
   private var queueIndex: Int32 = -1
   private var occupiedSlot: Int32 = -1
   private var levelIndex: Int8 = 0
-  /// It was let in once; it is counted once.
+  /// The exchange was admitted before. It is counted once.
   var isAdmitted = false
-  /// It holds one of the pool's places.
+  /// The exchange holds a permit of the pool.
   var holdsPermit = false
 
-  /// Of the pool's queue; −1 where there is none.
+  /// The index of the pool's queue; −1: none.
   var queue: Int {
     get { Int(queueIndex) }
     set { queueIndex = Int32(truncatingIfNeeded: newValue) }
@@ -26,7 +26,7 @@ struct AdmissionState {
     get { Int(levelIndex) }
     set { levelIndex = Int8(truncatingIfNeeded: newValue) }
   }
-  /// The endpoint index of which it holds a place, −1 for none.
+  /// The index of the endpoint of which the exchange occupies a slot; −1: none.
   var occupied: Int {
     get { Int(occupiedSlot) }
     set { occupiedSlot = Int32(truncatingIfNeeded: newValue) }
@@ -34,16 +34,18 @@ struct AdmissionState {
 }
 
 extension Worker where Loop: ~Copyable {
-  /// How often those that wait look for room on their own, should anything else have failed.
+  /// The interval at which waiting exchanges are checked for room without a wake-up, as a safety
+  /// net.
   static var recheckInterval: Nanoseconds { .milliseconds(50) }
 
   // MARK: Connections
 
-  /// Counts a new connection for its client. False where it has too many: it is refused then.
+  /// Counts a new connection for its client. Returns false if the client has too many; the
+  /// connection is then refused.
   mutating func admitConnection(_ id: ClientID) -> Bool {
     guard let clients = context.admission.clients else { return true }
     let index = id.index
-    // A trusted proxy's connections are those of many.
+    // The connections of a trusted proxy belong to many clients.
     let peer = slab.downstream[index].peer
     if plan.listener(io.tag(id.connection))?.trustedProxies.contain(peer) == true { return true }
     guard let room = scratch.baseAddress else { return true }
@@ -63,7 +65,7 @@ extension Worker where Loop: ~Copyable {
     return true
   }
 
-  /// The connection is closed: its client may open another.
+  /// Subtracts a closed connection from its client's count.
   mutating func leaveClient(_ id: ClientID) {
     let cell = slab.downstream[id.index].clientCell
     guard cell >= 0 else { return }
@@ -73,8 +75,8 @@ extension Worker where Loop: ~Copyable {
 
   // MARK: Rate limits
 
-  /// Takes a token of each limit of the route and its pool. nil: it may go on; else the seconds
-  /// until it may be tried again, and no token was taken.
+  /// Takes a token of each rate limit of the route and its pool. nil: the request may proceed.
+  /// Otherwise the seconds until it may be tried again; no token was taken.
   mutating func rateLimitWait(
     _ id: ExchangeID, _ route: Int, _ head: RequestHead, _ fields: FieldTable
   ) -> Int? {
@@ -85,7 +87,7 @@ extension Worker where Loop: ~Copyable {
       guard let wait = limit.table.take(hash, limit.rule, now: io.now, worker: workerIndex) else {
         continue
       }
-      // A request that is refused costs nothing anywhere.
+      // A refused request takes no token of any limit.
       for earlier in 0..<step {
         let limit = plan.limits[limitIndex(route, earlier)]
         limit.table.giveBack(keyHash(limit, id, head, fields), limit.rule)
@@ -125,8 +127,8 @@ extension Worker where Loop: ~Copyable {
     case .path:
       return hash(UnsafeRawBufferPointer(rebasing: fields.bytes[head.targetStart..<head.pathEnd]))
     case .header:
-      // Without the field, or with several of it, a request has the key of all such requests:
-      // else a second field would be a way to a bucket of one's own.
+      // Requests without the field, or with several, share one key. Otherwise a second field would
+      // give a client a bucket of its own.
       guard case .one(let value) = fields.find(limit.header) else {
         return hash(UnsafeRawBufferPointer(start: nil, count: 0))
       }

@@ -1,7 +1,7 @@
-// The queue of a pool as a worker works it: who begins at once, who waits, who is let in when there
-// is room. The endpoint is picked when an exchange leaves the queue, not when it enters.
-// Invariant: nobody overtakes one that waits, over all workers: room is left to the worker where
-// the first of them is, and that worker is woken.
+// A pool's queue as one worker serves it: which exchanges begin at once, which wait, and which are
+// admitted when there is room. The endpoint is picked when an exchange leaves the queue, not when
+// it enters. Invariant: no exchange overtakes one that waits, over all workers: a worker leaves
+// room to the worker of the first waiting exchange, and wakes it.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -9,9 +9,9 @@ import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  // MARK: In
+  // MARK: Entering the queue
 
-  /// What the request's own field says of its priority.
+  /// The priority level that the request's own field names.
   mutating func priorityLevel(_ pool: Int, _ fields: FieldTable) -> Int {
     guard !plan.pools[pool].queue.header.isEmpty,
       case .one(let value) = fields.find(plan.pools[pool].queue.header)
@@ -19,8 +19,8 @@ extension Worker where Loop: ~Copyable {
     return plan.pools[pool].queue.level(value)
   }
 
-  /// Begins the exchange, or lets it wait for its turn, or refuses it. Requires: what is sent
-  /// upstream lies in the replay block.
+  /// Begins an attempt, queues the exchange, or refuses it. Requires: the request bytes to send are
+  /// in the replay block.
   mutating func admit(_ id: ExchangeID) {
     let state = exchanges[id]
     guard let pool = state.pointee.pool, plan.pools[pool].queue.index >= 0 else {
@@ -43,7 +43,8 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Waits where no endpoint has a free slot. False where it is not for that that there is none.
+  /// Queues the exchange if no endpoint has a free slot. Returns false if no endpoint was picked
+  /// for another reason.
   mutating func waitsForSlot(_ id: ExchangeID) -> Bool {
     let state = exchanges[id]
     guard state.pointee.admission.queue >= 0, let pool = state.pointee.pool, hasRoom(pool),
@@ -67,7 +68,7 @@ extension Worker where Loop: ~Copyable {
       arrivedAt: state.pointee.arrivedAt)
     publishHead(queue)
     setWaitTimer(id, io.now + plan.pools[pool].queue.timeout)
-    // There is nobody yet to take the rest of the request.
+    // No endpoint takes the remainder of the request yet.
     if !state.pointee.request.isComplete { setPaused(clientStream(id), true) }
     noteRoom(queue)
   }
@@ -76,7 +77,7 @@ extension Worker where Loop: ~Copyable {
     queues[queue].publish(waiting.key(queue), oldest: waiting.oldest(queue), worker: workerIndex)
   }
 
-  /// Counts an exchange that is let in, once.
+  /// Counts an exchange that is admitted, once.
   private mutating func noteAdmission(_ id: ExchangeID) {
     let state = exchanges[id]
     guard !state.pointee.admission.isAdmitted else { return }
@@ -85,9 +86,9 @@ extension Worker where Loop: ~Copyable {
       after: io.now - state.pointee.arrivedAt, worker: workerIndex)
   }
 
-  // MARK: Out
+  // MARK: Leaving the queue
 
-  /// Takes the exchange out of the line.
+  /// Removes the exchange from the queue.
   mutating func stopWaiting(_ id: ExchangeID) {
     let state = exchanges[id]
     let queue = state.pointee.admission.queue
@@ -97,11 +98,11 @@ extension Worker where Loop: ~Copyable {
     queues[queue].stopWaiting()
     publishHead(queue)
     cancelTimer(id, .wait)
-    // Who is first now may be elsewhere.
+    // The next exchange in order may wait at another worker.
     noteRoom(queue)
   }
 
-  /// It waited too long.
+  /// Answers an exchange that waited too long.
   mutating func queueTimeout(_ id: ExchangeID) {
     let state = exchanges[id]
     queues[state.pointee.admission.queue].count(.timeout, worker: workerIndex)
@@ -109,7 +110,7 @@ extension Worker where Loop: ~Copyable {
     answerFailed(id, .queueTimeout)
   }
 
-  /// The exchange is over, or its client is gone: gives back what it holds.
+  /// Gives back the permit, slot and queue position of an exchange that ends.
   mutating func leaveAdmission(_ id: ExchangeID) {
     let state = exchanges[id]
     let queue = state.pointee.admission.queue
@@ -125,7 +126,7 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// The attempt is over: its place at the endpoint is free.
+  /// Gives back the slot of the endpoint at the end of an attempt.
   mutating func leaveSlot(_ id: ExchangeID) {
     let state = exchanges[id]
     let endpointIndex = state.pointee.admission.occupied
@@ -135,7 +136,7 @@ extension Worker where Loop: ~Copyable {
     noteRoom(state.pointee.admission.queue)
   }
 
-  /// There may be room: looked at when the turn ends, not in the middle of another exchange.
+  /// Notes that there may be room. The queue is served at the end of the turn, not in between.
   private mutating func noteRoom(_ queue: Int) {
     if queues[queue].waitingCount > 0 {
       isDue[queue] = true
@@ -145,7 +146,7 @@ extension Worker where Loop: ~Copyable {
 
   // MARK: Turns
 
-  /// All lines are to be looked at: another worker rang, or there is a new table.
+  /// Marks every queue for service, after a wake-up by another worker or a new table.
   mutating func noteRoomEverywhere() {
     for queue in queues.indices where waiting.count(queue) > 0 {
       isDue[queue] = true
@@ -153,14 +154,14 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Admits exchanges of every queue, whether or not room was noted there.
+  /// Admits from every queue, whether or not room was noted there.
   mutating func recheckQueues() {
     for queue in queues.indices where waiting.count(queue) > 0 {
       admitWaiting(queue, isRecheck: true)
     }
   }
 
-  /// Resumes clients with a request in their input, and admits where a permit may be free.
+  /// Resumes clients with a request in their input, and admits from queues that may have room.
   mutating func admitWhereDue() {
     while true {
       while let id = runnable.popLast() { resumeInput(id) }
@@ -173,12 +174,12 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Lets in from a pool's line as many as there is room for.
+  /// Admits as many waiting exchanges of a queue as there is room for.
   private mutating func admitWaiting(_ queue: Int, isRecheck: Bool) {
     let pool = poolOfQueue[queue]
     while let worker = queues[queue].nextWorker {
       if worker != workerIndex {
-        // What waits for a pool that is gone is answered where it waits, with the new plan.
+        // Exchanges of a removed pool are answered by their own worker, with the new plan.
         if pool >= 0, hasQueueRoom(pool) { wakeups.wake(worker) }
         return
       }
@@ -191,7 +192,7 @@ extension Worker where Loop: ~Copyable {
         exchanges[id].pointee.admission.holdsPermit = true
         noteAdmission(id)
       case .slots:
-        // Without an endpoint that may be used at all, waiting is of no use: `attempt` says so.
+        // If no endpoint may be used at all, waiting is useless and `attempt` answers.
         if occupySlot(id, pool) == nil, plan.pools[pool].picker.isFull { return }
       }
       if isRecheck { queues[queue].countRescue(worker: workerIndex) }
@@ -212,8 +213,8 @@ extension Worker where Loop: ~Copyable {
 
   // MARK: Slots
 
-  /// Picks among the endpoints that have a slot free, and takes it. Called by `admitWaiting` where
-  /// that has picked already.
+  /// Picks an endpoint with a free slot and takes the slot. Returns the endpoint of an earlier call
+  /// if `admitWaiting` has already picked.
   mutating func occupySlot(_ id: ExchangeID, _ pool: Int) -> Int? {
     let state = exchanges[id]
     if state.pointee.admission.occupied >= 0 {
@@ -221,7 +222,7 @@ extension Worker where Loop: ~Copyable {
     }
     refresh(pool)
     setRoom(pool)
-    // A breaker refuses what there are slots for.
+    // A breaker may refuse the exchange although slots are free.
     guard hasRoom(pool) else { return nil }
     while let position = pickPosition(id, pool) {
       let endpointIndex = plan.pools[pool].endpointIndexes[position]
@@ -232,7 +233,7 @@ extension Worker where Loop: ~Copyable {
         noteAdmission(id)
         return position
       }
-      // Another worker was quicker.
+      // Another worker took the last slot.
       plan.pools[pool].picker.setRoom(position, false)
     }
     return nil

@@ -1,9 +1,10 @@
-// Workers wake each other: one made room in a pool, and an exchange of another waits for it.
+// Wake-ups between workers: one worker made room in a pool, and an exchange of another worker waits
+// for it. Invariant: a worker takes a wake-up before it checks its queues, so that none is lost.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import IO
 import Synchronization
 
-/// One waker for each worker, and whether a wake-up is pending that the worker has not taken.
+/// One waker for each worker, and a flag for a pending wake-up that the worker has not taken.
 final class WorkerWakeups: Sendable {
   let wakers: [Waker]
   private let flags: [Flag]
@@ -17,13 +18,13 @@ final class WorkerWakeups: Sendable {
     flags = wakers.map { _ in Flag() }
   }
 
-  /// Makes the worker look at its queues soon. Costs one system call until the worker does so.
+  /// Makes the worker check its queues soon. Costs at most one system call until it does so.
   func wake(_ worker: Int) {
     if flags[worker].isPending.exchange(true, ordering: .sequentiallyConsistent) { return }
     wakers[worker].wake()
   }
 
-  /// Takes the pending wake-up; false where there is none. The worker calls it before it looks.
+  /// Takes the pending wake-up; false: there is none. Called before the queues are checked.
   func take(_ worker: Int) -> Bool {
     guard flags[worker].isPending.load(ordering: .relaxed) else { return false }
     return flags[worker].isPending.exchange(false, ordering: .sequentiallyConsistent)

@@ -1,6 +1,6 @@
-// Session affinity: a cookie that names the endpoint which answered a client first. Its value is 16
-// hexadecimal digits derived from the endpoint's identity, so that it stays valid over restarts and
-// in every balancer with the same configuration. A value that names no endpoint of the pool is
+// Session affinity: a cookie that names the endpoint which first answered a client. Its value is 16
+// hexadecimal digits derived from the endpoint's identity. Invariant: it stays valid over restarts
+// and in every balancer with the same configuration; a value that names no endpoint of the pool is
 // ignored.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
@@ -9,7 +9,7 @@ import Primitives
 
 /// A pool's affinity cookie as a worker reads and writes it.
 struct Affinity {
-  /// The most cookies of that name that are read in one head: a browser that was given the cookie
+  /// The most cookies of that name that are read in one head. A browser that received the cookie
   /// for two paths sends two.
   static let valuesMax = 4
 
@@ -38,16 +38,16 @@ struct Affinity {
     after = Array((text + "\r\n").utf8)
   }
 
-  /// An endpoint comes at the last position. `identity` as in `Pool.identity`.
+  /// Appends an endpoint at the last position; `identity` is that of `Pool.identity`.
   mutating func append(_ identity: String) { ids.append(Self.id(identity)) }
 
-  /// The endpoint at the position goes, and the last one takes its place.
+  /// Removes the endpoint at the position. The last endpoint takes over that position.
   mutating func remove(at position: Int) {
     ids.swapAt(position, ids.count - 1)
     ids.removeLast()
   }
 
-  /// The identifier of an endpoint in cookies.
+  /// The identifier that stands for an endpoint in cookies.
   static func id(_ identity: String) -> UInt64 { KeyHash.hash("affinity " + identity) }
 
   /// The position of the endpoint that the request's cookie names; nil: it names none.

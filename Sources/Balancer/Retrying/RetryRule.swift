@@ -1,23 +1,23 @@
-// Which failed attempts are retried: only if nothing of the request reached the endpoint, or if it
-// may be repeated (RFC 9110 §9.2.2, or the route says so), and never after a byte of an answer was
-// passed on. The budget is checked after this.
+// Decides which failed attempts are retried. Invariant: only if no byte of the request reached the
+// endpoint or the request may be repeated (RFC 9110 §9.2.2, or by its route), and never after a
+// byte of an answer was passed on. The budget is checked after this.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Primitives
 
-/// How an attempt failed before its answer began, as far as it matters for a retry.
+/// The way in which an attempt failed before its answer began, as far as a retry depends on it.
 package enum RetryCause: Int, CaseIterable, Sendable {
-  /// There was no connection: the endpoint has seen nothing.
+  /// No connection was established, so the endpoint received nothing.
   case unsent
   /// The connection was cut, or the answer malformed, before the answer's head was complete.
   case cut
   /// The answer has one of the retry statuses.
   case status
-  /// The first byte did not come in time.
+  /// The first byte of the answer did not come in time.
   case timeout
-  /// The endpoint had already closed the kept connection: the request is sent again to the same
-  /// endpoint on a new one.
+  /// The endpoint had already closed the kept connection; the request is sent again to the same
+  /// endpoint on a new connection.
   case stale
-  /// The endpoint was found to be down while it had the request.
+  /// The endpoint was found down while it had the request.
   case down
 
   package var label: String {
@@ -32,15 +32,15 @@ package enum RetryCause: Int, CaseIterable, Sendable {
   }
 }
 
-/// Why a failed attempt was not retried.
+/// The reason why a failed attempt was not retried.
 package enum RetryRefusal: Int, CaseIterable, Sendable {
   /// The request may already have had its effect.
   case unsafe
   /// The request has more content than is kept.
   case tooLarge
-  /// The exchange has had as many retries as the pool allows.
+  /// The exchange has made as many retries as its route or pool allows.
   case limit
-  /// No other endpoint could take it.
+  /// No other endpoint can take the request.
   case noEndpoint
   /// The retry budget is used up.
   case budget
@@ -63,7 +63,7 @@ package enum RetryRefusal: Int, CaseIterable, Sendable {
 package struct RetryCase: Sendable {
   package var cause: RetryCause
   package var isIdempotent: Bool
-  /// Everything sent so far is kept and can be sent again.
+  /// Every byte sent so far is kept and can be sent again.
   package var isKept: Bool
   package var retriesLeft: Int
 
@@ -74,7 +74,7 @@ package struct RetryCase: Sendable {
     self.retriesLeft = retriesLeft
   }
 
-  /// nil: the attempt may be retried.
+  /// The reason against a retry; nil: the attempt may be retried.
   package var refusal: RetryRefusal? {
     if cause != .unsent, !isIdempotent { return .unsafe }
     if !isKept { return .tooLarge }
@@ -88,7 +88,7 @@ package struct RetryCase: Sendable {
   package var mayReturn: Bool { cause == .unsent || cause == .cut }
 }
 
-/// How long a retry at the endpoint that failed waits: the endpoint may recover meanwhile, and
+/// The wait before a retry at the endpoint that failed. The endpoint may recover meanwhile, and
 /// requests that failed together do not return together.
 package enum RetryPause {
   private static let first = 0.025

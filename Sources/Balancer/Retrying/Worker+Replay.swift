@@ -1,10 +1,11 @@
-// What was sent upstream of a request, kept until its answer begins, so that another endpoint can
-// be asked: the head and the first content in one block, further content in a chain of blocks.
-// Invariant: content beyond the pool's limit, or the worker's, is not kept in part: nothing is.
+// The request bytes that were sent to an endpoint, kept until the answer begins so that the request
+// can be retried: the head and the first content in one block, further content in a chain of
+// blocks. Invariant: content beyond the limit of the pool or of the worker is not kept in part;
+// then nothing is kept.
 // HOT PATH: no lock, no existential, no clock; a block is allocated once and then reused.
 import IO
 
-/// A block of a chain: this header, then bytes.
+/// A block of a chain: this header, followed by bytes.
 private struct ReplayBlock {
   static let byteCount = 16_384
   static let contentCount = byteCount - MemoryLayout<ReplayBlock>.stride
@@ -12,19 +13,19 @@ private struct ReplayBlock {
   var count: Int
 }
 
-/// The kept bytes of one request. Trivial; the store does the work.
+/// The kept bytes of one request. A trivial value; `ReplayStore` owns its blocks.
 struct Replay {
-  /// Head and content, as they were sent.
+  /// The head and the first content as sent.
   var first = HeldBytes()
   fileprivate var head: UnsafeMutablePointer<ReplayBlock>?
   fileprivate var tail: UnsafeMutablePointer<ReplayBlock>?
-  /// Content kept, in bytes as sent.
+  /// The kept content, bytes as sent.
   var contentCount = 0
 
   var isKept: Bool { first.block != nil }
 }
 
-/// A worker's chains. Holds at most `byteCountMax` bytes; blocks die with it.
+/// The chains of a worker. They hold at most `byteCountMax` bytes and are freed with the store.
 struct ReplayStore: ~Copyable {
   private var blocks: BlockPool
 
@@ -33,10 +34,10 @@ struct ReplayStore: ~Copyable {
       byteCount: ReplayBlock.byteCount, countMax: byteCountMax / ReplayBlock.byteCount)
   }
 
-  /// Memory of all chains.
+  /// The memory of all chains, bytes.
   var byteCount: Int { blocks.usedByteCount }
 
-  /// Memory of one chain.
+  /// The memory of one chain, bytes.
   func byteCount(of replay: Replay) -> Int {
     var count = 0
     var block = replay.head
@@ -47,8 +48,8 @@ struct ReplayStore: ~Copyable {
     return count
   }
 
-  /// Appends content to the chain. False when the worker keeps too much already; then part of the
-  /// bytes may be there, and the replay has to be dropped.
+  /// Appends content to the chain. Returns false if the worker already keeps too much; the bytes
+  /// may then be appended in part, and the replay has to be dropped.
   mutating func append(_ bytes: UnsafeRawBufferPointer, to replay: inout Replay) -> Bool {
     var rest = bytes
     while let source = rest.baseAddress, !rest.isEmpty {
@@ -69,10 +70,10 @@ struct ReplayStore: ~Copyable {
     return true
   }
 
-  /// The first bytes of the chain and where to go on; nil at its end.
+  /// A cursor at the first block of the chain; nil: the chain is empty.
   func chain(_ replay: Replay) -> Cursor? { replay.head.map { Cursor(block: $0) } }
 
-  /// A place in a chain. Invalid once the replay is dropped.
+  /// A block of a chain. Invalid once the replay is dropped.
   struct Cursor {
     fileprivate let block: UnsafeMutablePointer<ReplayBlock>
 
@@ -82,7 +83,7 @@ struct ReplayStore: ~Copyable {
     var next: Cursor? { block.pointee.next.map { Cursor(block: $0) } }
   }
 
-  /// Gives the chain's blocks back; the first block is its owner's.
+  /// Frees the blocks of the chain. The first block belongs to its owner.
   mutating func drop(_ replay: inout Replay) {
     while let head = replay.head {
       replay.head = head.pointee.next
@@ -93,7 +94,7 @@ struct ReplayStore: ~Copyable {
 }
 
 extension Worker where Loop: ~Copyable {
-  /// Keeps what is sent upstream, as long as it fits and no response has begun.
+  /// Keeps bytes that are sent to the endpoint, while they fit and no response has begun.
   mutating func remember(_ bytes: UnsafeRawBufferPointer, for id: ExchangeID) {
     let state = exchanges[id]
     guard let block = state.pointee.replay.first.block else { return }
@@ -112,7 +113,7 @@ extension Worker where Loop: ~Copyable {
     if !replays.append(rest, to: &state.pointee.replay) { dropReplay(id) }
   }
 
-  /// Sends what is kept.
+  /// Sends the kept bytes.
   mutating func sendReplay(_ replay: Replay, to upstream: EndpointConnectionID) {
     sendCounted(replay.first.bytes, to: upstream)
     var cursor = replays.chain(replay)
@@ -122,13 +123,13 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Sends bytes of the request, and counts them where the kernel did not refuse them.
+  /// Sends bytes of the request and counts them unless the kernel refused them.
   mutating func sendCounted(_ bytes: UnsafeRawBufferPointer, to upstream: EndpointConnectionID) {
     io.send(upstream.connection, bytes)
     if !io.hasFailed(upstream.connection) { slab.upstream[upstream.index].sentCount += bytes.count }
   }
 
-  /// Forgets what was sent, and an answer that was kept.
+  /// Drops the kept request bytes and the kept answer.
   mutating func dropReplay(_ id: ExchangeID) {
     let state = exchanges[id]
     guard state.pointee.replay.isKept || state.pointee.kept.held.block != nil else { return }

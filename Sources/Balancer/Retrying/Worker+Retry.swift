@@ -1,5 +1,6 @@
-// A failed attempt: made again at another endpoint where that is safe and the budget covers it,
-// else the endpoint's own answer is passed on, or one in its place.
+// Failed attempts: retried at another endpoint if that is safe and the budget covers it; otherwise
+// the endpoint's own answer is passed on, or steelyard answers. Invariant: a retry is paid for
+// before it is made.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -7,9 +8,9 @@ import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  /// The attempt failed before a byte of a response was passed on. Tries another endpoint where
-  /// that is safe, else answers. `isStale`: its connection was closed while it was kept, which says
-  /// nothing of the endpoint.
+  /// Handles an attempt that failed before a byte of a response was passed on: retries if that is
+  /// safe, otherwise answers. `isStale`: the connection was closed while it was kept, which is no
+  /// failure of the endpoint.
   mutating func attemptFailed(
     _ id: ExchangeID, _ reason: LocalReason, isUnsent: Bool, isStale: Bool = false
   ) {
@@ -30,7 +31,8 @@ extension Worker where Loop: ~Copyable {
     answerFailed(id, reason, endpointIndex: endpointIndex)
   }
 
-  /// At once at another endpoint; where there is none, after a pause at one that has failed.
+  /// Retries at once at another endpoint. If there is none, retries after a pause at an endpoint
+  /// that has failed.
   private mutating func attemptAgain(_ id: ExchangeID) {
     let state = exchanges[id]
     guard let pool = state.pointee.pool,
@@ -46,11 +48,11 @@ extension Worker where Loop: ~Copyable {
     pausingCount += 1
     renewRequestID(id)
     setWaitTimer(id, io.now + pause)
-    // There is nobody yet to take the rest of the request.
+    // No endpoint takes the remainder of the request yet.
     if !state.pointee.request.isComplete { setPaused(clientStream(id), true) }
   }
 
-  /// What the failure is to the retry rules; nil where it is never a reason to repeat.
+  /// The cause of the failure for the retry rules; nil: the failure is never retried.
   private mutating func cause(
     _ id: ExchangeID, _ reason: LocalReason, _ endpointIndex: Int, isUnsent: Bool
   ) -> RetryCause? {
@@ -61,20 +63,20 @@ extension Worker where Loop: ~Copyable {
     case .endpointDown: return .down
     case .firstByteTimeout, .sendTimeout:
       guard let pool = state.pointee.pool else { return nil }
-      // Of an endpoint that is ejected this is no sign of overload, and comes once at a time.
+      // A timeout of an ejected endpoint is no sign of overload, and one at a time occurs.
       return plan.pools[pool].retries.repeatsTimeouts || isEjected(endpointIndex, pool)
         ? .timeout : nil
     default: return nil
     }
   }
 
-  /// The endpoint rests or is only being tried.
+  /// Whether the endpoint is in its cooldown or half-open.
   private mutating func isEjected(_ endpointIndex: Int, _ pool: Int) -> Bool {
     guard let endpoint = plan.endpoints[endpointIndex], endpoint.pool == pool else { return false }
     return plan.pools[pool].picker.candidates[endpoint.position].health.isHalfOpen
   }
 
-  /// The endpoint is ejected, and shows once more what it was ejected for.
+  /// Whether the endpoint is ejected and its answer is again a failure of the kind that ejected it.
   private mutating func isFailedTrial(_ status: Int, _ endpointIndex: Int, _ pool: Int) -> Bool {
     guard isEjected(endpointIndex, pool), let position = plan.endpoints[endpointIndex]?.position
     else { return false }
@@ -83,8 +85,8 @@ extension Worker where Loop: ~Copyable {
     return reason == .clientErrors || reason == .overloaded && status == 429
   }
 
-  /// The endpoint's answer is a failure that another one shall make good, where that is safe. True
-  /// where it is done; nothing of the answer was passed on.
+  /// Retries a request whose answer is a failure, if that is safe. Returns whether it did; no byte
+  /// of the answer was passed on then.
   mutating func repeatsAnswer(
     _ id: ExchangeID, _ head: ResponseHead, _ fields: FieldTable
   ) -> Bool {
@@ -103,8 +105,8 @@ extension Worker where Loop: ~Copyable {
     return true
   }
 
-  /// Whether the failed attempt at the endpoint may be made again; then it is paid for and counted.
-  /// `isOverload`: only where another has room, as far as is known.
+  /// Whether the failed attempt may be retried; if so, the retry is paid for and counted.
+  /// `isOverload`: retry only if another endpoint has room, as far as the worker knows.
   mutating func mayRepeat(
     _ id: ExchangeID, _ cause: RetryCause, _ endpointIndex: Int, isOverload: Bool = false
   ) -> Bool {
@@ -152,8 +154,9 @@ extension Worker where Loop: ~Copyable {
 
   // MARK: Answers
 
-  /// Answers where no attempt came out well: with the last endpoint's own answer, if there was
-  /// one, else in its place. `endpointIndex` is that of the last attempt, if one was made.
+  /// Answers an exchange without a successful attempt: with the kept answer of an endpoint if there
+  /// is one, otherwise with steelyard's own. `endpointIndex` is that of the last attempt; nil: none
+  /// was made.
   mutating func answerFailed(_ id: ExchangeID, _ reason: LocalReason, endpointIndex: Int? = nil) {
     let state = exchanges[id]
     let kept = state.pointee.kept
@@ -176,7 +179,7 @@ extension Worker where Loop: ~Copyable {
     respond(id, reason)
   }
 
-  /// No endpoint was picked: the pool has none that may be used, or none with room.
+  /// Answers an exchange for which no endpoint was picked: none may be used, or none has room.
   mutating func answerUnpicked(_ id: ExchangeID) {
     let state = exchanges[id]
     guard let pool = state.pointee.pool, plan.pools[pool].picker.hasEligible,
@@ -185,13 +188,13 @@ extension Worker where Loop: ~Copyable {
       answerFailed(id, .noEndpoint)
       return
     }
-    // There are endpoints, but no room at any.
+    // Endpoints may be used, but none has room.
     context.metrics.resilience.count(
       worker: workerIndex, endpointIndex: first, hasRoom(pool) ? .endpoints : .requests)
     answerFailed(id, .breakerOpen)
   }
 
-  /// Keeps an answer that came whole with its head, for when no better one comes.
+  /// Keeps an answer that was received completely, in case no better answer comes.
   private mutating func keepAnswer(
     _ id: ExchangeID, _ head: ResponseHead, _ fields: FieldTable, _ endpointIndex: Int
   ) {
@@ -227,7 +230,8 @@ extension Worker where Loop: ~Copyable {
 
   // MARK: Budgets and breakers
 
-  /// Whether an endpoint that is only tried may fail this request without the client seeing it.
+  /// Whether a half-open endpoint may fail this request without the client noticing: the request
+  /// can be retried.
   mutating func isRepeatable(_ id: ExchangeID, _ pool: Int) -> Bool {
     let state = exchanges[id]
     guard plan.pools[pool].picker.hasHalfOpen, state.pointee.isIdempotent,
@@ -237,7 +241,7 @@ extension Worker where Loop: ~Copyable {
     return plan.pools[pool].budget.covers
   }
 
-  /// Budgets count from here on.
+  /// Begins the accounts of the pools' retry budgets at the present counters.
   mutating func beginBudgets() {
     for pool in plan.pools.indices {
       let endpointIndexes = plan.pools[pool].endpointIndexes
@@ -257,15 +261,15 @@ extension Worker where Loop: ~Copyable {
       now: io.now, requests: started &- retries, retries: charged)
   }
 
-  /// Whether the pool may have another exchange.
+  /// Whether the pool's breaker allows another exchange.
   mutating func hasRoom(_ pool: Int) -> Bool {
     guard let max = plan.pools[pool].breakers.requestsMax else { return true }
-    // What all pools have is an upper bound that needs no sum.
+    // The exchanges of all pools are an upper bound that needs no sum.
     if leases.count + plan.pools[pool].othersInFlight < max { return true }
     return leases.inFlight(plan.pools[pool].endpointIndexes) < max
   }
 
-  /// What each endpoint of the pool may have.
+  /// The limits of each endpoint of the pool and their present use.
   mutating func room(_ pool: Int) -> EndpointRoom {
     let breakers = plan.pools[pool].breakers
     var room = EndpointRoom()
@@ -282,7 +286,8 @@ extension Worker where Loop: ~Copyable {
     return room
   }
 
-  /// Whether an idle connection had better be closed: another worker has no room for its own.
+  /// Whether an idle connection should be closed, because another worker has no room for a
+  /// connection of its own.
   mutating func isNeededElsewhere(_ endpointIndex: Int, _ pool: Int) -> Bool {
     let breakers = plan.pools[pool].breakers
     guard breakers.limitsConnections, context.evidence.workerCount > 1 else { return false }

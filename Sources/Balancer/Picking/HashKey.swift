@@ -1,15 +1,15 @@
-// What of a request's head a pool goes by: the bytes that are hashed, and the sessions that its
-// affinity cookies name. Looked up while the head's bytes are there; what is not there, or empty,
-// is nil. Values are compared as they are written, without percent-decoding.
+// The request's key for a pool's policy: the bytes that are hashed, and the session that an
+// affinity cookie names. Invariant: keys are read while the head's bytes are valid; a missing or
+// empty key is nil; values are compared as received, without percent-decoding.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 import HTTP
 
-/// `HashSource` or the client's address, ready to be looked for.
+/// The source of the key, from the pool's policy: a `HashSource`, or the client's address.
 enum KeyPlan {
   case none
   case client
-  /// In lower case.
+  /// The name of the field, in lower case.
   case header([UInt8])
   case cookie([UInt8])
   case query([UInt8])
@@ -27,14 +27,14 @@ enum KeyPlan {
   }
 }
 
-/// A request head as keys are looked up in it.
+/// A request head in which keys are looked up.
 struct KeyedHead {
   let head: RequestHead
   let fields: FieldTable
   /// The client's IP address as text.
   let client: UnsafeRawBufferPointer
 
-  /// The hash of the request's key; nil where it has none.
+  /// The hash of the request's key; nil: the request has none.
   func hash(_ plan: KeyPlan) -> UInt64? {
     let key: UnsafeRawBufferPointer?
     switch plan {
@@ -49,7 +49,7 @@ struct KeyedHead {
     return KeyHash.hash(key)
   }
 
-  /// The path; empty where the target has none, which means "/".
+  /// The path; "/" if the target has none.
   var path: UnsafeRawBufferPointer? {
     head.pathEnd > head.targetStart ? slice(head.targetStart, head.pathEnd) : Self.root
   }
@@ -59,7 +59,7 @@ struct KeyedHead {
     return UnsafeRawBufferPointer(start: root.utf8Start, count: 1)
   }
 
-  /// The first value of the field that is not empty. Requires: `name` in lower case.
+  /// The first non-empty value of the field. Requires: `name` is in lower case.
   func header(_ name: [UInt8]) -> UnsafeRawBufferPointer? {
     name.withUnsafeBufferPointer { name in
       var start = 0
@@ -71,7 +71,7 @@ struct KeyedHead {
     }
   }
 
-  /// The first parameter of that name with a value.
+  /// The first parameter of that name that has a value.
   func query(_ name: [UInt8]) -> UnsafeRawBufferPointer? {
     var start = head.pathEnd + 1
     while start < head.targetEnd {
@@ -86,7 +86,7 @@ struct KeyedHead {
     return nil
   }
 
-  /// The first cookie of that name with a value; see `Cookies`.
+  /// The first cookie of that name that has a value; see `Cookies`.
   func cookie(_ name: [UInt8]) -> UnsafeRawBufferPointer? {
     var cookies = Cookies()
     return cookies.next(name, self)
@@ -96,7 +96,7 @@ struct KeyedHead {
 
   fileprivate var bytes: UnsafeRawBufferPointer { fields.bytes }
 
-  /// Requires: as many bytes from `start`.
+  /// Requires: at least as many bytes follow `start`.
   fileprivate func isEqual(_ start: Int, _ text: [UInt8]) -> Bool {
     for index in text.indices where bytes[start + index] != text[index] { return false }
     return true
@@ -107,15 +107,15 @@ struct KeyedHead {
   }
 }
 
-/// The cookies of one name in a head, in order (RFC 6265 §4.2.1, several `Cookie` fields too).
-/// A pair ends at ";" even inside quotes, as browsers have it; a pair of quotes around a value is
-/// no part of it; a cookie without a value is none.
+/// The cookies of one name in a head, in order (RFC 6265 §4.2.1), also from several `Cookie`
+/// fields. A pair ends at ";" even inside quotes, as in browsers; quotes around a value are not
+/// part of it; a cookie without a value is skipped.
 struct Cookies {
   private var index = 0
-  /// Where the next pair begins in the field at `index`; 0 is its start.
+  /// The start of the next pair in the field at `index`; 0: the start of the field.
   private var offset = 0
 
-  /// The next value, nil after the last.
+  /// The next value; nil: there is none.
   mutating func next(
     _ name: [UInt8], _ head: KeyedHead
   ) -> UnsafeRawBufferPointer? {

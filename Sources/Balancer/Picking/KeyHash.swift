@@ -1,13 +1,14 @@
-// A 64-bit hash of any bytes, the same in every process and release: folded 128-bit products over
-// words of eight bytes (as in wyhash, Wang Yi 2019), finished by SplitMix64's mix. It is not
-// secret: a client that chooses its keys can choose their endpoint; bounded load limits the effect.
+// A 64-bit hash of any bytes: folded 128-bit products over words of eight bytes (as in wyhash, Wang
+// Yi 2019), finished by SplitMix64's mix. Invariant: the hash is the same in every process and
+// release. It is not secret: a client that chooses its keys can choose their endpoint; bounded load
+// limits the effect.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
 enum KeyHash {
   private static let seed: UInt64 = 0x9E37_79B9_7F4A_7C15
   private static let factor: UInt64 = 0xA076_1D64_78BD_642F
 
-  /// Depends on the bytes only.
+  /// The hash of the bytes. It depends on nothing else.
   static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     var state = seed ^ UInt64(bytes.count)
     var offset = 0

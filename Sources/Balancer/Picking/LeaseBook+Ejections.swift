@@ -23,7 +23,7 @@ extension LeaseBook {
     if cells[evidence.index(.ejectedSince, endpointIndex)] == 0 { store(.ejectedSince, since) }
   }
 
-  /// Publishes that the endpoint was readmitted after an ejection.
+  /// Publishes that the endpoint was readmitted after an ejection, and why.
   mutating func publishReadmission(
     _ endpointIndex: Int, _ cause: ReadmissionCause, now: Nanoseconds
   ) {
@@ -58,20 +58,20 @@ extension LeaseBook {
     }
   }
 
-  /// A test connection to an endpoint without recent evidence succeeded.
+  /// Notes that a test connection to an endpoint without recent evidence succeeded.
   mutating func forget(_ picker: inout Picker, _ position: Int, now: Nanoseconds) {
     let endpointIndex = picker.candidates[position].endpointIndex
     guard let cause = picker.forget(position, load: busy(endpointIndex), now: now) else { return }
     publishReadmission(endpointIndex, cause, now: now)
   }
 
-  /// That connection failed.
+  /// Notes that the test connection failed.
   mutating func noteUnconnected(_ picker: inout Picker, _ position: Int, now: Nanoseconds) {
     picker.connectionFailed(position, now: now)
     publish(picker.candidates[position].endpointIndex, picker.candidates[position].health)
   }
 
-  /// Requests that the endpoint is answering, as of the last `refresh`.
+  /// The number of requests that the endpoint is answering, as of the last `refresh`.
   func busy(_ endpointIndex: Int) -> Int32 { load[endpointIndex] - tunnels[endpointIndex] }
 
   /// Adopts readmissions by other workers; `readmissions` is their number up to now.

@@ -1,25 +1,25 @@
-// A lease counts an attempt as in flight at one endpoint. It is taken with the pick and ended with
-// the attempt, exactly once: the compiler ensures that it is not copied.
+// Counts attempts in flight by leases. Invariant: a lease is taken with the pick and ended with the
+// attempt, exactly once; the compiler ensures that it is not copied.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Fleet
 package import Primitives
 
-/// One attempt's part in an endpoint's in-flight count.
+/// One attempt in the in-flight count of an endpoint.
 package struct InFlightLease: ~Copyable {
   package let endpointIndex: Int
   package fileprivate(set) var startedAt: Nanoseconds
   /// The length of the request's content; without a declared length, the bytes received so far.
   package fileprivate(set) var contentBytes: UInt32
-  /// Content of the answer has come.
+  /// Content of the answer was received.
   fileprivate var isAnswered = false
   /// The attempt became a tunnel.
   fileprivate var isTunnel = false
   /// The entry in the list of the endpoint's leases; none while held, and none for a tunnel.
   fileprivate var entry: Int32
-  /// Since when the endpoint has been waiting for the client; zero: it is not.
+  /// The time since when the endpoint has been waiting for the client; zero: it is not waiting.
   fileprivate var heldAt = Nanoseconds.zero
-  /// The number in flight at the endpoint when the lease was taken, this one and those of other
-  /// balancers included.
+  /// The number of requests in flight at the endpoint when the lease was taken, including this one
+  /// and those of other balancers.
   fileprivate let occupancy: UInt16
 
   fileprivate init(
@@ -38,7 +38,7 @@ package struct InFlightLease: ~Copyable {
   deinit { assertionFailure("an in-flight lease was dropped, not ended") }
 }
 
-/// A worker's in-flight counts and its cells on the evidence board.
+/// The in-flight counts of a worker, and its cells on the evidence board.
 package struct LeaseBook: ~Copyable {
   let evidence: EvidenceBoard
   let pickBoard: PickBoard
@@ -47,15 +47,15 @@ package struct LeaseBook: ~Copyable {
   private let occupancies: CellBlock
   private let own: UnsafeMutablePointer<Int32>
   private let ownTunnels: UnsafeMutablePointer<Int32>
-  /// Requests in flight by endpoint index: our own, always current, and those of the other workers
-  /// as of the last `refresh`.
+  /// Requests in flight by endpoint index: this worker's own, always current, and those of the
+  /// other workers as of the last `refresh`.
   package let load: UnsafeMutablePointer<Int32>
-  /// The part of `load` that are tunnels: they say nothing about how busy an endpoint is.
+  /// The tunnels in `load`. They are no evidence of how busy an endpoint is.
   package let tunnels: UnsafeMutablePointer<Int32>
   package private(set) var count = 0
   private var outstanding: OutstandingList
-  /// Endpoints are ejected, or may be, so that the worker has to check them now and then. The
-  /// worker resets this when none is.
+  /// Whether endpoints are or may be ejected, so that the worker has to check them now and then.
+  /// The worker resets this when none is.
   package var hasEjections = false
 
   /// `capacity`: the largest number of leases at a time.
@@ -85,7 +85,8 @@ package struct LeaseBook: ~Copyable {
     tunnels.deallocate()
   }
 
-  /// `contentBytes`: the length of the request's content, or the bytes received so far.
+  /// Takes a lease for an attempt that begins now. `contentBytes` is the length of the request's
+  /// content, or the bytes received so far.
   package mutating func take(
     _ endpointIndex: Int, now: Nanoseconds, contentBytes: Int = 0
   ) -> InFlightLease {
@@ -108,7 +109,7 @@ package struct LeaseBook: ~Copyable {
       occupancy: occupancy(endpointIndex, now: now))
   }
 
-  /// More content of the request came than the lease had counted.
+  /// Notes that more content of the request was received than the lease has counted.
   package mutating func grow(_ lease: inout InFlightLease, to contentBytes: Int) {
     let contentBytes = UInt32(clamping: contentBytes)
     guard contentBytes > lease.contentBytes else { return }
@@ -120,8 +121,8 @@ package struct LeaseBook: ~Copyable {
     }
   }
 
-  /// Content of the answer came, or the attempt became a tunnel: the request is no longer
-  /// outstanding. `isWork`: the answer is no error. May be called more than once.
+  /// Notes that the request is no longer outstanding: content of the answer was received, or the
+  /// attempt became a tunnel. `isWork`: the answer is no error. May be called more than once.
   package mutating func noteAnswer(_ lease: inout InFlightLease, isWork: Bool) {
     if lease.isAnswered { return }
     lease.isAnswered = true
@@ -130,7 +131,7 @@ package struct LeaseBook: ~Copyable {
     if isWork { cells.add(count, at: evidence.index(.answeredBytes, lease.endpointIndex)) }
   }
 
-  /// Requests in flight at the endpoint now, by all balancers.
+  /// The number of requests in flight at the endpoint now, by all balancers.
   @inline(__always)
   private func occupancy(_ endpointIndex: Int, now: Nanoseconds) -> UInt16 {
     var count = load[endpointIndex] - tunnels[endpointIndex]
@@ -164,9 +165,9 @@ package struct LeaseBook: ~Copyable {
       at: evidence.index(.outstandingStarts, lease.endpointIndex))
   }
 
-  /// The client does not read the answer, so that nothing is read from the endpoint: until `resume`
-  /// the time does not count as the endpoint's. The attempt stays in flight. No effect on a tunnel
-  /// or on a lease that is already held.
+  /// Stops the endpoint's time, because the client does not read the answer and nothing is read
+  /// from the endpoint. The time until `resume` does not count as the endpoint's; the attempt stays
+  /// in flight. No effect on a tunnel or on a lease that is already held.
   package mutating func hold(_ lease: inout InFlightLease, now: Nanoseconds) {
     if lease.isTunnel || lease.heldAt != .zero { return }
     lease.heldAt = now
@@ -176,7 +177,8 @@ package struct LeaseBook: ~Copyable {
     remove(lease.entry, lease.endpointIndex)
   }
 
-  /// The endpoint is read from again. No effect on a lease that is not held.
+  /// Continues the endpoint's time, because it is read from again. No effect on a lease that is not
+  /// held.
   package mutating func resume(_ lease: inout InFlightLease, now: Nanoseconds) {
     if lease.heldAt == .zero { return }
     lease.startedAt = lease.startedAt + (now - lease.heldAt)
@@ -188,8 +190,8 @@ package struct LeaseBook: ~Copyable {
     if outstanding.isOldest(lease.entry, lease.endpointIndex) { publishOldest(lease.endpointIndex) }
   }
 
-  /// The attempt was answered with 101 and continues as a tunnel: it stays in flight, but neither
-  /// its age nor its end says how fast the endpoint is. Requires: called once per lease.
+  /// Turns an attempt that was answered with 101 into a tunnel. It stays in flight, but neither its
+  /// age nor its end is evidence of the endpoint's speed. Requires: called once per lease.
   package mutating func becomeTunnel(_ lease: inout InFlightLease) {
     noteAnswer(&lease, isWork: false)
     let heldAt = lease.heldAt
@@ -215,8 +217,8 @@ package struct LeaseBook: ~Copyable {
     }
   }
 
-  /// Ends an attempt at the endpoint at `position` of the picker: counts it, and tells passive
-  /// health its outcome.
+  /// Ends an attempt at the endpoint at `position` of the picker: counts it, and passes its outcome
+  /// to passive health.
   package mutating func end(
     _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, _ picker: inout Picker,
     _ position: Int, now: Nanoseconds
@@ -259,14 +261,14 @@ package struct LeaseBook: ~Copyable {
     if !wasHalfOpen { cells.add(1, at: evidence.index(.ejections, endpointIndex)) }
   }
 
-  /// Ends an attempt whose pool was removed: passive health is not told.
+  /// Ends an attempt whose pool was removed. Passive health gets no outcome.
   package mutating func end(
     _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, now: Nanoseconds
   ) {
     end(lease, outcome, stretch: 0, now: now)
   }
 
-  /// `stretch`: the expected slowdown of the attempt.
+  /// Ends the lease and counts it. `stretch` is the expected slowdown of the attempt.
   private mutating func end(
     _ lease: consuming InFlightLease, _ outcome: AttemptOutcome, stretch: Double, now: Nanoseconds
   ) {
@@ -328,14 +330,14 @@ package struct LeaseBook: ~Copyable {
     cells.add(size &* micros, at: evidence.index(.sizeMicros, endpointIndex))
   }
 
-  /// Content of a response came from the endpoint. `isStream`: its length is unknown.
+  /// Counts content of a response that was received. `isStream`: its length is unknown.
   package mutating func notePiece(_ endpointIndex: Int, isStream: Bool = false) {
     cells.add(1, at: evidence.index(.pieces, endpointIndex))
     if isStream { cells.add(1, at: evidence.index(.streamPieces, endpointIndex)) }
   }
 
-  /// Reads the other workers' counts and ejections for the pool's endpoints. Call once a turn,
-  /// before the first pick. Returns what the other workers have in flight there.
+  /// Reads the other workers' counts and ejections for the pool's endpoints, and returns their
+  /// requests in flight there. Call once a turn, before the first pick.
   @discardableResult
   package mutating func refresh(_ picker: inout Picker, now: Nanoseconds) -> Int {
     guard evidence.workerCount > 1 else { return 0 }
@@ -362,26 +364,26 @@ package struct LeaseBook: ~Copyable {
     return sum
   }
 
-  /// Counts a retry elsewhere after a failed attempt at the endpoint.
+  /// Counts a retry at another endpoint after a failed attempt at this one.
   package mutating func countRetry(_ endpointIndex: Int, isCharged: Bool) {
     cells.add(1, at: evidence.index(.retries, endpointIndex))
     if isCharged { cells.add(1, at: evidence.index(.chargedRetries, endpointIndex)) }
   }
 
-  /// Counts a lease of a retry at the endpoint that begins or ends.
+  /// Counts a retry in flight at the endpoint, at its beginning or its end.
   package mutating func countRepeat(_ endpointIndex: Int, isBeginning: Bool) {
     let index = evidence.index(.retriesInFlight, endpointIndex)
     if isBeginning { cells.add(1, at: index) } else { cells.subtract(1, at: index) }
   }
 
-  /// The sum over the pool's endpoints and all workers.
+  /// The sum of the column over these endpoints and all workers.
   package func sum(_ column: EvidenceBoard.Column, _ endpointIndexes: [Int]) -> UInt64 {
     var sum: UInt64 = 0
     for endpointIndex in endpointIndexes { sum &+= evidence.sum(column, endpointIndex) }
     return sum
   }
 
-  /// Requests in flight at the pool's endpoints, according to `load`.
+  /// The number of requests in flight at these endpoints, according to `load`.
   package func inFlight(_ endpointIndexes: [Int]) -> Int {
     var sum = 0
     for endpointIndex in endpointIndexes { sum += Int(load[endpointIndex]) }

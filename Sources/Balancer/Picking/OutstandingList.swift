@@ -1,16 +1,16 @@
-// The leases of each endpoint in the order in which they were taken, so that the oldest one is
-// always known: a doubly linked list for each endpoint, over entries in one block.
+// The leases of each endpoint in the order in which they were taken, so that the oldest is always
+// known: a doubly linked list for each endpoint, over entries in one block.
 // Invariant: an entry is in one list or in none; start times do not decrease along a list.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import Primitives
 
-/// Which attempts of one worker are in flight at each endpoint, oldest first.
+/// The attempts of one worker that are in flight at each endpoint, oldest first.
 struct OutstandingList: ~Copyable {
   private struct Entry {
     var startedAt: Int64
     var older: Int32
-    /// For a free entry: the next free one.
+    /// In a free entry: the next free entry.
     var newer: Int32
   }
   private static let none: Int32 = -1
@@ -20,7 +20,7 @@ struct OutstandingList: ~Copyable {
   private let oldestOf: UnsafeMutablePointer<Int32>
   private let newestOf: UnsafeMutablePointer<Int32>
   private var free = Self.none
-  /// The number of entries ever used: memory after them was never touched.
+  /// The number of entries ever used. Memory after them was never touched.
   private var usedCount: Int32 = 0
 
   /// Room for `capacity` attempts. Memory that was never used is not resident.
@@ -42,15 +42,15 @@ struct OutstandingList: ~Copyable {
     newestOf.deallocate()
   }
 
-  /// When the oldest attempt at the endpoint began; nil: there is none.
+  /// The time when the oldest attempt at the endpoint began; nil: there is none.
   @inline(__always)
   func oldest(_ endpointIndex: Int) -> Nanoseconds? {
     let entry = oldestOf[endpointIndex]
     return entry == Self.none ? nil : Nanoseconds(entries[Int(entry)].startedAt)
   }
 
-  /// Adds an attempt that begins now. Requires: fewer than `capacity` are in flight, and no attempt
-  /// added before began later.
+  /// Adds an attempt that begins now. Requires: fewer than `capacity` attempts are in flight, and
+  /// no attempt that was added earlier began later.
   @inline(__always)
   mutating func append(_ endpointIndex: Int, startedAt: Nanoseconds) -> Int32 {
     var entry = free
@@ -85,7 +85,7 @@ struct OutstandingList: ~Copyable {
   @inline(__always)
   func isOldest(_ entry: Int32, _ endpointIndex: Int) -> Bool { oldestOf[endpointIndex] == entry }
 
-  /// Requires: the entry was appended for this endpoint and not removed since.
+  /// Removes an entry. Requires: it was appended for this endpoint and not removed since.
   @inline(__always)
   mutating func remove(_ entry: Int32, _ endpointIndex: Int) {
     let (older, newer) = (entries[Int(entry)].older, entries[Int(entry)].newer)

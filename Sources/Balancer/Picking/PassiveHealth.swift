@@ -1,6 +1,7 @@
-// One worker's judgement of one endpoint from its own exchanges: when to eject it, how to try it
-// again (half-open: one request at a time, three good ones), and how fast it gets its share back.
-// A pure value; docs/control.md describes the rules and the origin of their numbers.
+// One worker's judgement of one endpoint from its own exchanges: when to eject the endpoint, how to
+// try it again (half-open: one request at a time, three good ones), and how fast it gets its share
+// back. A pure value; docs/control.md describes the rules and the origin of their numbers.
+// Invariant: an endpoint is half-open from its ejection to its readmission.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Fleet
 package import Primitives
@@ -33,12 +34,12 @@ package enum AttemptFailure: Sendable, Equatable {
   }
 }
 
-/// What passive health needs to know about the pool.
+/// The facts about the pool that passive health needs.
 struct PassiveContext {
   var policy: EjectionPolicy
   /// The fleet's mean response time, seconds.
   var fleetResponse: Double
-  /// The time between two scrapes, seconds.
+  /// The scrape interval, seconds.
   var interval: Double
   /// The number of balancers, this one included.
   var balancers: Double
@@ -49,12 +50,12 @@ struct PassiveContext {
   /// The last two canaries at the endpoint were good.
   var isCanaryGood = false
 
-  /// How long a scrape or a failure counts as recent.
+  /// The time for which a scrape or a failure counts as recent.
   var recent: Nanoseconds { .seconds(3 * max(interval, 1)) }
 }
 
 package struct PassiveHealth: Sendable {
-  /// The longest cooldown of an endpoint that cuts connections: trials cost few clients anything.
+  /// The longest cooldown of an endpoint that cuts connections: its trials cost clients little.
   private static let unreachableCooldownMax = Nanoseconds.seconds(10)
   private static let firstCooldown = 2.0
   /// The longest cooldown of an endpoint that answers every request with an error: it may recover
@@ -79,7 +80,7 @@ package struct PassiveHealth: Sendable {
   private static let longAgo = Nanoseconds(.min / 4)
 
   package private(set) var ejectedUntil = Nanoseconds.zero
-  /// The earliest time at which a request that can be repeated elsewhere may try the ejected
+  /// The earliest time at which a request that can be retried elsewhere may try the ejected
   /// endpoint.
   package private(set) var trialFrom = Nanoseconds.zero
   /// The pool has a canary, which tries the endpoint before requests of clients do. Kept over
@@ -98,7 +99,7 @@ package struct PassiveHealth: Sendable {
   private var wasUnreachable = false
   /// A trial has cost a client a part of its answer: until readmission, no trial counts as free.
   private var hasTruncated = false
-  /// When the present ejection began.
+  /// The time when the present ejection began.
   package private(set) var ejectedSince = Nanoseconds.zero
   /// The last time that a trial or a notice gave evidence about the ejected endpoint.
   package private(set) var lastEvidenceAt = Nanoseconds.zero
@@ -132,12 +133,12 @@ package struct PassiveHealth: Sendable {
     return rampMin + (1 - rampMin) * max(0, passed.seconds) / slowStart.seconds
   }
 
-  /// When the slow start ends.
+  /// The time when the slow start ends.
   func rampEnd(slowStart: Nanoseconds) -> Nanoseconds {
     rampStart < .zero ? .zero : rampStart + slowStart
   }
 
-  /// Nothing listens at the address: using the endpoint never helps the pool.
+  /// Whether nothing listens at the address. Using such an endpoint never helps the pool.
   var isDead: Bool { isHalfOpen && reason == .refused }
 
   /// Whether picks may use the endpoint while they respect ejections. `isRepeatable`: a failed
@@ -149,13 +150,14 @@ package struct PassiveHealth: Sendable {
       && (now >= ejectedUntil || isRepeatable && now >= trialFrom && !hasCanary)
   }
 
-  /// The endpoint takes new requests again, after a health check or an operator had taken it out.
+  /// Begins a slow start when the endpoint takes requests again after a health check or an operator
+  /// had taken it out.
   mutating func beginSlowStart(now: Nanoseconds) {
     rampStart = now
     rampMin = Self.rampMin
   }
 
-  /// An attempt that was sent at `sentAt` ended well, or with a client error that is not the
+  /// Notes an attempt, sent at `sentAt`, that ended well or with a client error that is not the
   /// endpoint's fault. Returns true if this ends an ejection.
   mutating func succeeded(
     now: Nanoseconds, sentAt: Nanoseconds? = nil, isClientError: Bool = false
@@ -216,7 +218,7 @@ package struct PassiveHealth: Sendable {
     return wasUnreachable ? 3 : min(3 + 2 * max(0, ejections - 1), 9)
   }
 
-  /// An attempt failed after `took`. Returns true if this ejects the endpoint, until
+  /// Notes an attempt that failed after `took`. Returns true if this ejects the endpoint, until
   /// `ejectedUntil`.
   mutating func failed(
     _ failure: AttemptFailure, took: Nanoseconds = .zero, now: Nanoseconds,
@@ -267,10 +269,10 @@ package struct PassiveHealth: Sendable {
     return true
   }
 
-  /// An attempt was answered with a refusal (429, 503, or a 4xx that is this endpoint's fault);
-  /// `load` requests are left in flight there. The endpoint is passed over for a while if others
-  /// have room. Returns true if this ejects it: it completed nothing for some seconds in which
-  /// others completed requests (`othersSucceed`), and has nothing in flight that it may yet
+  /// Notes an attempt that was answered with a refusal (429, 503, or a 4xx that is this endpoint's
+  /// fault); `load` requests are left in flight there. The endpoint is passed over for a while if
+  /// others have room. Returns true if this ejects it: it completed nothing for some seconds in
+  /// which others completed requests (`othersSucceed`), and has nothing in flight that it may yet
   /// complete.
   mutating func refused(
     _ reason: EjectionReason, now: Nanoseconds, load: Int32, retryAfter: Nanoseconds = .zero,
@@ -390,12 +392,12 @@ package struct PassiveHealth: Sendable {
     isHalfOpen && load == 0 && now >= forgetAt
   }
 
-  /// A test connection to the endpoint is being made, for `timeout` at most.
+  /// Notes that a test connection to the endpoint is being made, which takes at most `timeout`.
   mutating func beginConnectionTrial(timeout: Nanoseconds, now: Nanoseconds) {
     forgetAt = now + timeout + Self.refusedSilence
   }
 
-  /// The test connection failed.
+  /// Notes that the test connection failed.
   mutating func connectionFailed(now: Nanoseconds) {
     guard isHalfOpen else { return }
     reason = .refused

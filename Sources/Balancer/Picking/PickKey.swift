@@ -1,8 +1,9 @@
-// What a pick needs to know of a request: the key and the session that bind it to an endpoint, and
-// the endpoints that were already tried.
+// The parts of a request that a pick depends on: the key and the session that bind it to an
+// endpoint, and the endpoints that were already tried. Invariant: at most eight tried positions are
+// remembered.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
-/// What decides a pick besides chance and load.
+/// The key and the session that determine a pick besides chance and load.
 package struct PickKey: Sendable, Equatable {
   /// The hash of the pool's key; nil: the request has none.
   package var hash: UInt64?

@@ -1,7 +1,7 @@
 // Consistent hashing with bounded loads. Weighted rendezvous hashing (Thaler, Ravishankar 1998;
 // weights as in Schindelhauer, Schomaker 2005) takes the endpoint with the smallest -ln(u) / base
-// weight, where u is derived from key and address, so that a change moves only the keys of the
-// changed endpoint. An endpoint has at most its bounded share in flight (Mirrokni, Thorup,
+// weight, where u is derived from key and address. Invariant: a change moves only the keys of the
+// changed endpoint, and an endpoint has at most its bounded share in flight (Mirrokni, Thorup,
 // Zadimoghaddam 2016).
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Glibc

@@ -1,5 +1,6 @@
-// The picker's part in passive health: it notes outcomes, adopts other workers' verdicts, limits
-// the number of ejected endpoints, and finds endpoints that are far slower than the others.
+// The picker's part in passive health: it notes outcomes, adopts other workers' ejections, and
+// finds endpoints that are far slower than the others. Invariant: the number of ejected endpoints
+// is limited.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Fleet
 package import Primitives
@@ -10,7 +11,8 @@ extension Picker {
   /// The largest number of other endpoints whose client errors are compared.
   private static let othersMax = 64
 
-  /// An attempt that was sent at `sentAt` ended well. Returns true if this readmits the endpoint.
+  /// Notes an attempt, sent at `sentAt`, that ended well. Returns true if this readmits the
+  /// endpoint.
   package mutating func succeeded(
     _ position: Int, now: Nanoseconds, sentAt: Nanoseconds? = nil, isClientError: Bool = false
   ) -> Bool {
@@ -22,8 +24,8 @@ extension Picker {
     return true
   }
 
-  /// The endpoint refused an attempt and has `load` requests left in flight. Returns the end of the
-  /// cooldown if this ejects it.
+  /// Notes a refused attempt at an endpoint with `load` requests left in flight. Returns the end of
+  /// the cooldown if this ejects the endpoint.
   @discardableResult
   package mutating func refused(
     _ position: Int, _ reason: EjectionReason, load: Int32, retryAfter: Nanoseconds = .zero,
@@ -70,7 +72,8 @@ extension Picker {
     return share.isFarAbove(others: ratios / Double(count), othersAnswers: answers)
   }
 
-  /// An attempt failed after `took`. Returns the end of the cooldown if this ejects the endpoint.
+  /// Notes an attempt that failed after `took`. Returns the end of the cooldown if this ejects the
+  /// endpoint.
   @discardableResult
   package mutating func failed(
     _ position: Int, _ failure: AttemptFailure, took: Nanoseconds = .zero, pickBoard: PickBoard,
@@ -85,7 +88,7 @@ extension Picker {
     return candidates[position].health.ejectedUntil
   }
 
-  /// Takes the duration of a complete answer. Returns the end of the cooldown if this ejects the
+  /// Notes the duration of a complete answer. Returns the end of the cooldown if this ejects the
   /// endpoint for being far slower than the others, which the pool has to allow.
   @discardableResult
   package mutating func answered(
@@ -143,12 +146,12 @@ extension Picker {
     recount()
   }
 
-  /// Another worker got evidence about the endpoint.
+  /// Notes that another worker got evidence about the endpoint.
   mutating func noteOthersNotice(_ position: Int, at time: Nanoseconds) {
     candidates[position].health.noteOthersNotice(at: time)
   }
 
-  /// Another worker's trial of the endpoint failed.
+  /// Notes that another worker's trial of the endpoint failed.
   package mutating func postponeTrial(_ position: Int, until: Nanoseconds) {
     candidates[position].health.postponeTrial(until: until)
   }
@@ -174,20 +177,20 @@ extension Picker {
       && candidates[position].health.isForgotten(now: now, load: load)
   }
 
-  /// A test connection to the endpoint is being made.
+  /// Notes that a test connection to the endpoint is being made.
   mutating func beginConnectionTrial(
     _ position: Int, timeout: Nanoseconds, now: Nanoseconds
   ) {
     candidates[position].health.beginConnectionTrial(timeout: timeout, now: now)
   }
 
-  /// The test connection failed.
+  /// Notes that the test connection failed.
   mutating func connectionFailed(_ position: Int, now: Nanoseconds) {
     candidates[position].health.connectionFailed(now: now)
   }
 
-  /// The endpoint accepts connections, and there is no other evidence: the ejection ends, unless a
-  /// request tries the endpoint now. Returns the cause; nil: the ejection continues.
+  /// Ends the ejection of an endpoint that accepts connections and gave no other evidence, unless a
+  /// request tries it now. Returns the cause; nil: the ejection continues.
   mutating func forget(_ position: Int, load: Int32, now: Nanoseconds) -> ReadmissionCause? {
     let health = candidates[position].health
     guard health.isHalfOpen, load == 0 else { return nil }
@@ -197,7 +200,7 @@ extension Picker {
   }
 
   /// Whether this endpoint may be ejected too. The pool's share limits the number, but one endpoint
-  /// always may be, and so may any primary while a backup is available.
+  /// may always be ejected, and so may any primary while a backup is available.
   private func mayEject(_ position: Int) -> Bool {
     var (eligible, troubled, backups) = (0, 0, 0)
     for candidate in candidates where candidate.isEligible && candidate.weight > 0 {

@@ -1,9 +1,10 @@
-// Whether the endpoint that a client asks for may be used.
+// Whether the endpoint that a client prefers may be used. Invariant: a preference overrides no
+// ejection and no limit.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Primitives
 
 extension Picker {
-  /// Whether the endpoint named by the client may be used.
+  /// Whether the endpoint at the position, which the client prefers, may be used.
   package func takes(
     _ position: Int, now: Nanoseconds, load: UnsafePointer<Int32>, tunnels: UnsafePointer<Int32>?,
     tried: TriedSet, room: EndpointRoom

@@ -1,6 +1,6 @@
-// How a picker follows its pool: endpoints come, go and get other settings, one by one. A position
-// is valid until an endpoint goes: then the last one takes the place of that one.
-// Allocates; happens once for each change of the pool.
+// Changes of a picker with its pool: endpoints are added, removed and changed one by one.
+// Allocates, once for each change of the pool. Invariant: a position is valid until an endpoint is
+// removed; the last endpoint then takes over that position.
 package import Fleet
 import Primitives
 
@@ -18,7 +18,7 @@ extension Picker {
     skipNotices(position, pickBoard)
   }
 
-  /// Removes the endpoint at the position, which the last one takes over. Call `finishMembers`
+  /// Removes the endpoint at the position, which the last endpoint takes over. Call `finishMembers`
   /// after the last change.
   package mutating func remove(at position: Int) {
     let last = candidates.count - 1
@@ -31,19 +31,19 @@ extension Picker {
     noticesTaken.removeLast(PickBoard.Notice.allCases.count)
   }
 
-  /// Takes other settings of the endpoint at the position. Call `finishMembers` after the last
+  /// Changes the settings of the endpoint at the position. Call `finishMembers` after the last
   /// change.
   package mutating func update(_ position: Int, _ endpoint: Endpoint) {
     candidates[position].isBackup = endpoint.isBackup
     candidates[position].baseWeight = endpoint.baseWeight
   }
 
-  /// Brings up to date what is derived from all endpoints.
+  /// Updates everything that is derived from all endpoints.
   package mutating func finishMembers() {
     noteBackups()
     halfOpenCount = candidates.reduce(0) { $0 + ($1.health.isHalfOpen ? 1 : 0) }
     trialCount = pendingTrialCount
-    // Shapes are taken anew before the next pick.
+    // The shapes are read again before the next pick.
     shapeRevision = 0
     finishTable()
   }
@@ -59,7 +59,7 @@ extension Picker {
     }
   }
 
-  /// Takes over what is known of the same endpoints from the pool's picker before a reload.
+  /// Takes over the state of the same endpoints from the pool's picker before a reload.
   package mutating func inherit(from old: Picker) {
     var positions: [Int: Int] = [:]
     positions.reserveCapacity(old.candidates.count)

@@ -1,7 +1,7 @@
-// How a policy chooses among the usable endpoints: smooth weighted round robin (nginx's algorithm:
-// add every weight, take the largest, subtract the sum; 5/1/1 gives a a b a c a a), weighted
-// least-request (the lowest cost of one more request at the present load / weight, full scan, ties
-// at random), or at random by weight.
+// The policies by which a picker chooses among usable endpoints: smooth weighted round robin
+// (nginx's algorithm: add every weight, take the largest, subtract the sum; 5/1/1 gives a a b a c a
+// a), weighted least-request (the lowest cost of one more request at the present load / weight,
+// full scan, ties at random), or at random by weight. Invariant: only usable endpoints are chosen.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 import Primitives
@@ -43,7 +43,7 @@ extension Picker {
     return best.position
   }
 
-  /// The same if only weights and loads count.
+  /// Chooses like `chooseLeast` where only weights and loads count.
   private func chooseLeastByQuickScan(
     _ load: UnsafePointer<Int32>, _ random: inout RandomSource
   ) -> Int? {
@@ -75,7 +75,7 @@ extension Picker {
     return best.position
   }
 
-  /// The effective weight times the slow start's share.
+  /// The effective weight multiplied by the share of the slow start.
   @inline(__always)
   func pickWeight(_ position: Int, _ scan: Scan) -> Double {
     candidates[position].weight
@@ -151,7 +151,7 @@ extension Picker {
     best.price = price
   }
 
-  /// Looks at max(8, √N) endpoints drawn by weight. nil: none of them may be used.
+  /// Compares max(8, √N) endpoints drawn by weight. nil: none of them may be used.
   private func chooseDrawn(
     _ scan: Scan, _ ignoresEjection: Bool, _ random: inout RandomSource
   ) -> Int? {

@@ -1,15 +1,15 @@
-// What a pick uses besides weights and loads: tables of the next request's cost at each endpoint,
+// The data of a pick besides weights and loads: tables of the next request's cost at each endpoint,
 // by service shape, and the endpoint that needs a trial because there is too little evidence about
-// it.
+// it. Invariant: each worker takes a trial once.
 // HOT PATH: no lock, no existential, no clock; it allocates only for a shape more than before.
 package import Fleet
 import Primitives
 
 extension Picker {
-  /// The number of costs in a table; for more in flight, costs are computed.
+  /// The number of costs in a table. For more requests in flight, costs are computed.
   static let tableCount = 1_024
 
-  /// The costs of the next request with 0, 1, … in flight.
+  /// The costs of the next request with 0, 1, … requests in flight.
   static func table(_ shape: ServiceShape) -> [Double] {
     (0..<tableCount).map { shape.cost(Double($0 + 1)) }
   }
@@ -17,7 +17,8 @@ extension Picker {
   /// The service shape of the endpoint.
   package func shape(_ position: Int) -> ServiceShape { shapes[candidates[position].shape] }
 
-  /// The cost of one more request with `load` in flight, in units of a request alone at weight 1.
+  /// The cost of one more request with `load` in flight, in units of a request that is alone at
+  /// weight 1.
   @inline(__always)
   func cost(_ rank: Rank, _ load: Int32, _ costs: UnsafePointer<Double>) -> Double {
     // One comparison for both bounds: a negative number becomes a very large one.
@@ -39,7 +40,7 @@ extension Picker {
     shapes[Int(rank.table) / Self.tableCount].cost(Double(max(0, load)) + 1)
   }
 
-  /// Takes new shapes. Allocates if the pool has more different ones than ever before.
+  /// Adopts new shapes. Allocates if the pool has more different shapes than ever before.
   mutating func takeShapes(_ pickBoard: PickBoard) {
     let revision = pickBoard.shapeRevision
     guard revision != shapeRevision, let first = candidates.first else { return }
@@ -76,7 +77,7 @@ extension Picker {
     return true
   }
 
-  /// Takes the trials that were given since the last call.
+  /// Takes the trials that were requested since the last call.
   mutating func takeTrials(_ pickBoard: PickBoard) {
     let revision = pickBoard.trialRevision
     guard revision != trialRevision else { return }
@@ -89,8 +90,8 @@ extension Picker {
     }
   }
 
-  /// The endpoint that this request should try, if any, and takes the trial: each worker takes a
-  /// trial once, and not if the endpoint has requests by then.
+  /// Takes the trial of the endpoint that this request should try; nil: none is due. Each worker
+  /// takes a trial once, and not if the endpoint has requests by then.
   mutating func takeTrial(_ scan: Scan) -> Int? {
     var chosen: Int?
     for position in candidates.indices

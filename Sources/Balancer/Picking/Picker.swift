@@ -1,5 +1,6 @@
-// Picks an endpoint of one pool: the one with the client's session, else one by the pool's policy
-// (Picker+Policies.swift, Picker+Hash.swift) among the primaries, else among the backups.
+// Picks an endpoint of one pool: the endpoint with the client's session, otherwise one by the
+// pool's policy (Picker+Policies.swift, Picker+Hash.swift) among the primaries, otherwise among the
+// backups.
 // Invariant: without a session only an eligible endpoint with a weight above 0 is picked; ejections
 // alone never leave a pool without an endpoint; a half-open endpoint gets one request at a time.
 // HOT PATH: no allocation, no lock, no existential, no clock.
@@ -13,29 +14,30 @@ package struct Picker: Sendable {
     package let endpointIndex: Int
     /// The effective weight, finite and ≥ 0.
     package var weight = 0.0
-    /// Health and drain allow new exchanges.
+    /// Whether health and drain allow new exchanges.
     package var isEligible = false
-    /// Health and drain allow exchanges of clients whose session is here, whatever the weight.
+    /// Whether health and drain allow exchanges of clients whose session is here, whatever the
+    /// weight.
     package internal(set) var takesSessions = false
     /// A backup is used only while no primary may be.
     package internal(set) var isBackup: Bool
     /// The ranking inputs of hashes: the operator's weight, and a number derived from the address.
     var baseWeight: Double
     let hashID: UInt64
-    /// The endpoint has a free slot, or slots are not counted.
+    /// Whether the endpoint has a free slot, or slots are not counted.
     package internal(set) var hasRoom = true
     package internal(set) var health = PassiveHealth()
     /// The number of readmissions by other workers that was last adopted.
     var adoptedReadmissions: UInt64?
-    /// The end of the last cooldown adopted from another worker. Each is adopted once: a scrape may
-    /// have ended the cooldown here since.
+    /// The end of the last cooldown adopted from another worker. Each cooldown is adopted once,
+    /// because a scrape may have ended it here since.
     var adoptedUntil = Nanoseconds.zero
-    /// When that ejection began.
+    /// The time when that ejection began.
     var adoptedSince = Nanoseconds.zero
     var current = 0.0
-    /// The index of its shape in `shapes`.
+    /// The index of the endpoint's shape in `shapes`.
     var shape = 0
-    /// The last trial that was taken or is over, and the last one given.
+    /// The last trial that was taken or is over, and the last trial requested.
     var trial: UInt64 = 0
     var newestTrial: UInt64 = 0
 
@@ -47,16 +49,16 @@ package struct Picker: Sendable {
     }
   }
 
-  /// An endpoint in 16 bytes: large pools are scanned for every request.
+  /// An endpoint in 16 bytes, because large pools are scanned for every request.
   struct Rank: Sendable {
     var endpointIndex: Int32
-    /// The start of its shape's costs in `costs`.
+    /// The start of the costs of its shape in `costs`.
     var table: Int32
-    /// 1 ÷ weight; infinite: not to be picked.
+    /// 1 ÷ weight; infinite: the endpoint is not picked.
     var inverse: Double
   }
 
-  /// Above this number of endpoints, `leastRequest` looks only at some, drawn by weight.
+  /// The most endpoints that `leastRequest` compares. In a larger pool it draws some by weight.
   package static let fullScanMax = 256
 
   let policy: BalancePolicy
@@ -71,28 +73,28 @@ package struct Picker: Sendable {
   var halfOpenCount = 0
   /// The data of a quick scan, by position.
   var ranks: [Rank] = []
-  /// From this time on a quick scan is enough: no endpoint is ejected or full, every slow start is
-  /// over.
+  /// The time from which a quick scan is enough: no endpoint is ejected or full, and every slow
+  /// start is over.
   var quickScanFrom = Nanoseconds.distantFuture
-  /// From this time on no endpoint is passed over for having refused a request.
+  /// The time from which no endpoint is passed over for a refused request.
   var fullUntil = Nanoseconds.zero
-  /// A key or a session binds clients to endpoints.
+  /// Whether a key or a session binds clients to endpoints.
   let bindsClients: Bool
   /// Running sums of the weights, for drawing; empty for up to `fullScanMax` endpoints.
   private(set) var cumulative: [Double] = []
-  /// The service shapes, each once; the last ones may no longer be in use.
+  /// The different service shapes. The last ones may no longer be in use.
   var shapes = [ServiceShape.plain]
-  /// The cost of the next request with 0, 1, … in flight, `tableCount` numbers per shape.
+  /// The cost of the next request with 0, 1, … in flight: `tableCount` numbers for each shape.
   var costs: [Double] = []
   var shapeRevision: UInt64 = 0
-  /// How much the length of a request's content counts, and its mean in `EvidenceBoard.sizeUnits`.
+  /// The weight of a request's content length, and the mean length in `EvidenceBoard.sizeUnits`.
   var sizeSlope = 0.0
   var sizeMean = 0.0
   var trialRevision: UInt64 = 0
-  /// The number of endpoints that are to get the next request if they have none; rarely above 0.
+  /// The number of endpoints that get the next request if they have none; rarely above 0.
   var trialCount = 0
   var noticeRevision: UInt64 = 0
-  /// The count of notices taken, by position and kind.
+  /// The number of notices taken, by position and kind.
   var noticesTaken: [UInt64]
 
   package init(pool: Pool) {
@@ -113,7 +115,7 @@ package struct Picker: Sendable {
     for position in candidates.indices { candidates[position].health.hasCanary = hasCanary }
   }
 
-  /// Whether there are backups, after a change of candidates.
+  /// Updates whether there are backups, after a change of candidates.
   mutating func noteBackups() { hasBackups = candidates.contains(where: \.isBackup) }
 
   /// Whether any endpoint is half-open.
@@ -121,8 +123,8 @@ package struct Picker: Sendable {
 
   // MARK: Tables and notices
 
-  /// Sets a new weight and eligibility; call `finishTable` after the last one. Passive health and
-  /// round-robin state are kept. `takesSessions` nil: as `isEligible`.
+  /// Sets a new weight and eligibility. Passive health and the round-robin state are kept.
+  /// `takesSessions` nil: the value of `isEligible`. Call `finishTable` after the last call.
   package mutating func set(
     _ position: Int, weight: Double, isEligible: Bool, takesSessions: Bool? = nil,
     now: Nanoseconds, isFirst: Bool = false
@@ -137,7 +139,8 @@ package struct Picker: Sendable {
     candidates[position].takesSessions = takesSessions ?? isEligible
   }
 
-  /// Allocates once, for pools of more than `fullScanMax` endpoints.
+  /// Updates the ranks and running sums. Allocates once, in pools of more than `fullScanMax`
+  /// endpoints.
   package mutating func finishTable() {
     rerank()
     guard candidates.count > Self.fullScanMax else { return }
@@ -206,7 +209,7 @@ package struct Picker: Sendable {
     position * PickBoard.Notice.allCases.count + notice.rawValue
   }
 
-  /// Sets whether the endpoint has room for one more request; it has until told otherwise.
+  /// Sets whether the endpoint has room for one more request. Every endpoint has room at first.
   package mutating func setRoom(_ position: Int, _ hasRoom: Bool) {
     guard candidates[position].hasRoom != hasRoom else { return }
     candidates[position].hasRoom = hasRoom
@@ -218,7 +221,7 @@ package struct Picker: Sendable {
     candidates.contains { $0.isEligible && $0.weight > 0 && $0.hasRoom }
   }
 
-  /// Whether a usable endpoint has no room: then waiting makes sense.
+  /// Whether a usable endpoint has no room, so that it makes sense to wait.
   package var isFull: Bool {
     candidates.contains { $0.isEligible && $0.weight > 0 && !$0.hasRoom }
   }
@@ -227,9 +230,9 @@ package struct Picker: Sendable {
 
   /// The position of the endpoint to use; nil: none may be used or none has room. `load` is the
   /// in-flight count by endpoint index; `tried` are the positions tried before, which are used
-  /// again only if there is no other; `key` is what binds the request. `isRepeatable`: a request
-  /// that fails at a half-open endpoint is retried elsewhere. `contentBytes`: the length of the
-  /// request's content, 0 if unknown.
+  /// again only if there is no other; `key` binds the request to an endpoint. `isRepeatable`: a
+  /// request that fails at a half-open endpoint is retried elsewhere. `contentBytes` is the length
+  /// of the request's content, 0 if unknown.
   package mutating func pick(
     now: Nanoseconds, load: UnsafePointer<Int32>, tunnels: UnsafePointer<Int32>? = nil,
     pickBoard: PickBoard, tried: TriedSet, key: PickKey = PickKey(),
@@ -245,12 +248,12 @@ package struct Picker: Sendable {
     if scan.areHealthyFull { return nil }
     if let position = pickEjected(&scan, &random) { return position }
     guard !tried.isEmpty else { return nil }
-    // All were tried: try them again.
+    // Every endpoint was tried: they may be tried again.
     scan.tried = TriedSet()
     return pickEjected(&scan, &random)
   }
 
-  /// Whether an untried endpoint would take a retry. With `now`, endpoints that have just refused a
+  /// Whether an untried endpoint could take a retry. With `now`, endpoints that have just refused a
   /// request do not count.
   package func hasOther(
     load: UnsafePointer<Int32>, tried: TriedSet, room: EndpointRoom = EndpointRoom(),
@@ -265,12 +268,13 @@ package struct Picker: Sendable {
     }
   }
 
-  /// Whether health and weights allow any endpoint at all: then only room is missing.
+  /// Whether health and weights allow any endpoint. If no pick succeeds then, only room is missing.
   package var hasEligible: Bool {
     candidates.contains { $0.isEligible && $0.weight > 0 }
   }
 
-  /// Health takes precedence over the session, the session over the weight.
+  /// Whether the endpoint takes a request of the session. Health takes precedence over the session,
+  /// the session over the weight.
   private func takesSession(_ position: Int, _ scan: Scan) -> Bool {
     guard candidates.indices.contains(position) else { return false }
     let candidate = candidates[position]
@@ -314,8 +318,8 @@ package struct Picker: Sendable {
     return nil
   }
 
-  /// Negates the weights of endpoints where nothing listens: none is picked with a negative weight,
-  /// and the second call restores them. Pools without such endpoints pay nothing.
+  /// Negates the weights of endpoints where nothing listens. No endpoint with a negative weight is
+  /// picked; the second call restores the weights. Pools without such endpoints pay nothing.
   private mutating func turnDead() {
     for position in candidates.indices where candidates[position].health.isDead {
       candidates[position].weight.negate()
@@ -329,7 +333,7 @@ package struct Picker: Sendable {
     }
   }
 
-  /// Picks while ignoring ejections, which alone must not leave a pool without an endpoint.
+  /// Picks and ignores ejections, which alone must not leave a pool without an endpoint.
   private mutating func pickEjected(_ scan: inout Scan, _ random: inout RandomSource) -> Int? {
     scan.isBackup = false
     if let position = choose(scan, ignoresEjection: true, &random) { return position }
@@ -342,25 +346,25 @@ package struct Picker: Sendable {
   struct Scan {
     let now: Nanoseconds
     let load: UnsafePointer<Int32>
-    /// The part of `load` that are tunnels, which a half-open endpoint may have.
+    /// The tunnels in `load`, which a half-open endpoint may have.
     let tunnels: UnsafePointer<Int32>?
-    /// nil: there is no load of other balancers.
+    /// nil: other balancers have no load.
     let pickBoard: PickBoard?
     let room: EndpointRoom
     let isRepeatable: Bool
     var tried: TriedSet
     let hash: UInt64?
-    /// The additional cost of delaying others with this request's content; 0: none.
+    /// The additional cost of delaying other requests by this request's content; 0: none.
     var sizeTerm = 0.0
-    /// Looks at the backups instead of the primaries.
+    /// Whether backups are scanned instead of primaries.
     var isBackup = false
-    /// Skips endpoints that have just refused a request.
+    /// Whether endpoints that have just refused a request are skipped.
     var avoidsFull = false
-    /// The healthy endpoints are full: waiting for them is better than using an ejected one or a
-    /// backup.
+    /// Whether the healthy endpoints are full. Waiting for them is better than using an ejected
+    /// endpoint or a backup.
     var areHealthyFull = false
 
-    /// Requests that an endpoint is answering.
+    /// The number of requests that an endpoint is answering.
     @inline(__always) func busy(_ endpointIndex: Int) -> Int32 {
       load[endpointIndex] - (tunnels?[endpointIndex] ?? 0)
     }
@@ -370,14 +374,14 @@ package struct Picker: Sendable {
     /// This endpoint is due for its next trial.
     case probe(Int)
     case healthyOnes
-    /// Too few of the endpoints that accept connections are left: the ejections are more likely to
-    /// be wrong than the endpoints (Envoy's panic threshold).
+    /// Too few of the endpoints that accept connections are left. The ejections are then more
+    /// likely to be wrong than the endpoints (Envoy's panic threshold).
     case living
     /// No endpoint is left.
     case none
   }
 
-  /// Decides what to do while there are half-open endpoints.
+  /// Decides which endpoints a pick considers while some are half-open.
   private func triage(_ scan: Scan) -> Triage {
     var (usable, untried) = (0, 0)
     // Endpoints that accept connections, and the usable ones among them.
@@ -399,7 +403,7 @@ package struct Picker: Sendable {
     if usable == 0 { return .none }
     if living > 2, Double(usableLiving) < ejection.panicRatio * Double(living) { return .living }
     if untried == 0 { return .none }
-    // A request that has failed once should not be a trial, unless it has to be.
+    // A request that has failed once is used for a trial only if no other endpoint is left.
     if !scan.tried.isEmpty, untried > 1 { return .healthyOnes }
     return probe.map(Triage.probe) ?? .healthyOnes
   }
@@ -419,13 +423,13 @@ package struct Picker: Sendable {
           candidates[position], now: scan.now, load: scan.load[candidates[position].endpointIndex]))
   }
 
-  /// The endpoint refused a request a moment ago and has no fewer in flight since.
+  /// Whether the endpoint refused a request a moment ago and has no fewer requests in flight since.
   @inline(__always)
   private func isRefusing(_ candidate: Candidate, now: Nanoseconds, load: Int32) -> Bool {
     now < fullUntil && candidate.health.refusals.isFull(now: now, load: load)
   }
 
-  /// Slots and breakers allow one more request.
+  /// Whether slots and breakers allow one more request.
   @inline(__always)
   private func hasRoom(_ candidate: Candidate, _ scan: Scan) -> Bool {
     candidate.hasRoom
@@ -440,8 +444,8 @@ package struct Picker: Sendable {
       && (ignoresEjection || isAwake(candidate, scan))
   }
 
-  /// Whether a request should be refused rather than sent to the picked endpoint, because it would
-  /// wait there too long. `timeout` is how long the client waits.
+  /// Whether a request should be refused instead of sent to the picked endpoint, because it would
+  /// wait there too long. `timeout` is the time that the client waits.
   package func sheds(
     _ position: Int, load: UnsafePointer<Int32>, tunnels: UnsafePointer<Int32>? = nil,
     pickBoard: PickBoard, timeout: Nanoseconds

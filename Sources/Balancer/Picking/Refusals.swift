@@ -1,12 +1,12 @@
-// Answers by which an endpoint says that it has no room (429, 503) or does not serve the request
-// (4xx where the others do not): since when it gives no other answers, and how long it is passed
-// over for endpoints with room. Overload is no failure: nothing here ejects by itself.
-// A pure value; docs/retries.md describes the rules.
+// Refusals of an endpoint: answers that say that it has no room (429, 503) or does not serve the
+// request (4xx where other endpoints give none). They tell since when it gives no other answers,
+// and how long it is passed over for endpoints with room. A pure value; docs/retries.md describes
+// the rules. Invariant: overload is no failure, and nothing here ejects an endpoint by itself.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
 struct Refusals: Sendable {
-  /// The first wait if the answer names none; each further refusal in a row doubles it.
+  /// The first wait, seconds, if the answer names none. Each further refusal in a row doubles it.
   private static let firstWait = 0.025
   private static let waitMax = 1.0
   /// The longest Retry-After (RFC 9110 §10.2.3) that is honoured.
@@ -15,17 +15,17 @@ struct Refusals: Sendable {
   /// The number of refusals since a request was completed.
   private(set) var count = 0
   private(set) var lastCompleted = Nanoseconds(.min / 4)
-  /// When the first of those refusals came.
+  /// The time of the first of those refusals.
   private(set) var since = Nanoseconds.zero
-  /// The endpoint is passed over until then, while at least this many requests are in flight there:
-  /// each one that ends makes room.
+  /// The time until which the endpoint is passed over, while at least `load` requests are in flight
+  /// there: each request that ends makes room.
   private(set) var until = Nanoseconds.zero
   private var load: Int32 = 0
-  /// Refusals since the last successful request that was sent after one.
+  /// The number of refusals since the last successful request that was sent after a refusal.
   private var streak = 0
   private var notedAt = Nanoseconds.zero
 
-  /// Whether endpoints with room should be preferred.
+  /// Whether endpoints with room should be preferred to this one.
   @inline(__always)
   func isFull(now: Nanoseconds, load: Int32) -> Bool { now < until && load >= self.load }
 
@@ -57,7 +57,7 @@ struct ClientErrorShare: Sendable {
   private(set) var answers = 0.0
   private(set) var errors = 0.0
 
-  /// 0…1; 0 before the first answer.
+  /// The share of errors, 0…1; 0 before the first answer.
   var ratio: Double { answers > 0 ? errors / answers : 0 }
 
   mutating func note(isError: Bool) {
@@ -65,9 +65,9 @@ struct ClientErrorShare: Sendable {
     errors = errors * Self.keep + (isError ? 1 : 0)
   }
 
-  /// Whether the share is too far above that of the others to be chance: three standard deviations
-  /// of the difference of two shares. `others` is the mean of the others' shares, `othersAnswers`
-  /// the sum of their answers.
+  /// Whether the share is too far above the others' share to be chance: three standard deviations
+  /// of the difference of two shares. `others` is the mean of the others' shares, and
+  /// `othersAnswers` is the sum of their answers.
   ///
   /// Six errors in six answers beside four good ones of the others are enough (3.2), four are not
   /// (2.8).

@@ -1,10 +1,11 @@
-// What a request's head says of the endpoint that it goes to, and what the client is told of it.
+// Reads the key and the session of a request from its head, and writes the affinity cookie of the
+// answer. Invariant: the head is read only while its bytes are valid.
 // HOT PATH: no allocation, no lock, no existential.
 import HTTP
 import IO
 
 extension Worker where Loop: ~Copyable {
-  /// Looks up the pool's key and the client's session while the head's bytes are there.
+  /// Reads the pool's key and the client's session from the head.
   mutating func readPickKey(
     _ id: ExchangeID, pool: Int, _ head: RequestHead, _ fields: FieldTable
   ) {
@@ -16,10 +17,10 @@ extension Worker where Loop: ~Copyable {
     state.pointee.pickKey.session = plan.pools[pool].affinity?.position(keyed)
   }
 
-  /// Tells the client where its session is, unless it knows.
+  /// Writes the cookie that names the endpoint of the client's session, unless the client has it.
   mutating func writeAffinity(_ exchangeID: ExchangeID, to writer: inout ByteWriter) {
     let state = exchanges[exchangeID]
-    // An endpoint that a reload took away is none to come back to.
+    // A client must not return to an endpoint that was removed by a reload.
     guard let pool = state.pointee.pool, let endpointIndex = state.pointee.lease?.endpointIndex,
       let position = plan.endpoints[endpointIndex]?.position,
       position != state.pointee.pickKey.session

@@ -1,17 +1,18 @@
-// What the access log needs of an exchange whose head is long gone when it ends: copied at its
-// beginning, bounded field by field, in a slab beside the worker's connections.
+// The access log's record of an exchange. Texts of the head are copied at the beginning, because
+// the head is no longer valid at the end. Invariant: each text is bounded, and records are in a
+// slab beside the worker's exchanges.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import HTTP
 import Primitives
 
-/// One exchange's counts and texts. Trivial; the texts follow it in its place of the slab.
+/// The counts and texts of one exchange. A trivial value; its texts follow it in the slab.
 struct AccessRecord {
-  /// A text and where it stands behind the record.
+  /// The texts of a record.
   enum Text: Int, CaseIterable {
     case target, userAgent, referer, requestID, pool, endpoint, method
 
-    /// Longer ones are cut there.
+    /// The most bytes of the text. A longer text is cut there.
     var byteCountMax: Int {
       switch self {
       case .target: 1_024
@@ -33,7 +34,7 @@ struct AccessRecord {
       }
     }
   }
-  /// All texts together, with the client's address.
+  /// The bytes of all texts together, including the client's address.
   static let textBytesMax = 1_824 + 46
 
   fileprivate var counts: (UInt16, UInt16, UInt16, UInt16, UInt16, UInt16, UInt16) =
@@ -45,8 +46,8 @@ struct AccessRecord {
   var firstByteAt: Nanoseconds?
 }
 
-/// The records of a worker's connections, by the loop's index. Memory that no exchange has touched
-/// is not resident.
+/// The records of a worker's exchanges, by exchange index. Memory that no exchange has touched is
+/// not resident.
 struct AccessRecordSlab: ~Copyable {
   private static let stride = 2_048
   private static let textStart = 128
@@ -65,15 +66,15 @@ struct AccessRecordSlab: ~Copyable {
 
   deinit { sy_unmap(memory, capacity * Self.stride) }
 
-  /// The record at a connection's index.
+  /// The record of the exchange with the index.
   subscript(index: Int) -> UnsafeMutablePointer<AccessRecord> {
     (memory + index * Self.stride).assumingMemoryBound(to: AccessRecord.self)
   }
 
-  /// Begins a record: all counts 0, no text.
+  /// Begins a record with counts of 0 and no texts.
   func begin(_ index: Int) { self[index].initialize(to: AccessRecord()) }
 
-  /// Copies a text, as much of it as there is room for.
+  /// Copies a text, as many bytes as there is room for.
   func set(_ text: AccessRecord.Text, _ index: Int, _ bytes: UnsafeRawBufferPointer) {
     let count = min(bytes.count, text.byteCountMax)
     if let source = bytes.baseAddress {
@@ -84,7 +85,7 @@ struct AccessRecordSlab: ~Copyable {
     }
   }
 
-  /// The text; empty where none was set.
+  /// The text; empty: none was set.
   func text(_ text: AccessRecord.Text, _ index: Int) -> UnsafeRawBufferPointer {
     let count = withUnsafeBytes(of: &self[index].pointee.counts) {
       $0.load(fromByteOffset: 2 * text.rawValue, as: UInt16.self)

@@ -1,11 +1,12 @@
-// Formats one exchange as one line of the access log. Pure: everything is an argument, and the line
-// is written into the caller's memory. docs/operations.md lists the fields.
+// Formats an exchange as one line of the access log. docs/operations.md lists the fields. Pure:
+// every value is an argument. Invariant: the line is written into the caller's memory, in at most
+// `byteCountMax` bytes.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 import HTTP
 import Primitives
 
-/// The fields of a line. Empty buffers mean that there is no value.
+/// The fields of a line. An empty buffer means that the field has no value.
 struct LogLine {
   var client = UnsafeRawBufferPointer(start: nil, count: 0)
   var method = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -18,19 +19,20 @@ struct LogLine {
   var endpoint = UnsafeRawBufferPointer(start: nil, count: 0)
   var minorVersion = 1
   var status = 0
-  /// Bytes to the client: heads and content; content only.
+  /// Bytes sent to the client: heads and content in `sentCount`, content alone in
+  /// `sentContentCount`.
   var sentCount = 0
   var sentContentCount = 0
-  /// Bytes from the client: head and content with its framing.
+  /// Bytes received from the client: the head, and the content with its framing.
   var receivedCount = 0
   var duration = Nanoseconds.zero
-  /// The time from the request head to the response head.
+  /// The time from the request head to the response head; nil: no response head came.
   var firstByte: Nanoseconds?
   var attempts = 0
-  /// `completed`, `canceled`, `truncated`, or the reason of an answer of steelyard's own.
+  /// `completed`, `canceled`, `truncated`, or the reason of steelyard's own answer.
   var termination: StaticString = "completed"
 
-  /// The longest line: every byte of every text escaped (6 for 1), plus the other fields.
+  /// The bytes of the longest line: each byte of each text escaped (6 for 1), and the other fields.
   static let byteCountMax = 6 * AccessRecord.textBytesMax + 1_024
 
   func write(
@@ -44,7 +46,7 @@ struct LogLine {
     }
   }
 
-  // Numbers are always written, texts only if they are not empty.
+  // Numbers are always written, and texts only if they are not empty.
   private func writeLogfmt(
     _ wall: Nanoseconds, _ time: inout LogTime, to writer: inout ByteWriter
   ) {
@@ -82,7 +84,7 @@ struct LogLine {
     writer.append("\n")
   }
 
-  // Every key is always written; missing values are null.
+  // Every key is always written, and a missing value is null.
   private func writeJSON(_ wall: Nanoseconds, _ time: inout LogTime, to writer: inout ByteWriter) {
     func text(_ key: StaticString, _ bytes: UnsafeRawBufferPointer) {
       writer.append(key)
@@ -151,7 +153,7 @@ struct LogLine {
 }
 
 extension ByteWriter {
-  /// Seconds with six decimal places; negative values are written as 0.
+  /// Appends seconds with six decimal places. A negative value is written as 0.
   fileprivate mutating func append(seconds span: Nanoseconds) {
     let micros = Int(max(0, span.rawValue) / 1_000)
     append(number: micros / 1_000_000)

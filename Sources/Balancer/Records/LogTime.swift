@@ -1,5 +1,5 @@
-// Wall-clock time in the formats of the access log, in UTC. The date is formatted at most once a
-// second (days → civil date: Howard Hinnant, "chrono-compatible low-level date algorithms").
+// Wall-clock time in the formats of the access log, in UTC. Invariant: the date is computed at most
+// once a second (days → civil date: Howard Hinnant, "chrono-compatible low-level date algorithms").
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import HTTP
 import Primitives
@@ -29,7 +29,7 @@ struct LogTime {
     year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
   }
 
-  /// `2026-01-31T12:00:00.123Z` (RFC 3339). Requires: not before 1970.
+  /// Writes `2026-01-31T12:00:00.123Z` (RFC 3339). Requires: a time not before 1970.
   mutating func writeRFC3339(_ wall: Nanoseconds, to writer: inout ByteWriter) {
     take(wall.rawValue / 1_000_000_000)
     writer.append(number: year)
@@ -46,7 +46,7 @@ struct LogTime {
     writer.append("Z")
   }
 
-  /// `31/Jan/2026:12:00:00 +0000` (common log format). Requires: as above.
+  /// Writes `31/Jan/2026:12:00:00 +0000` (common log format). Requires: a time not before 1970.
   mutating func writeCommon(_ wall: Nanoseconds, to writer: inout ByteWriter) {
     take(wall.rawValue / 1_000_000_000)
     let names: StaticString = "JanFebMarAprMayJunJulAugSepOctNovDec"
@@ -70,7 +70,7 @@ struct LogTime {
 }
 
 extension ByteWriter {
-  /// Two digits. Requires: 0...99.
+  /// Appends two digits. Requires: a number in 0...99.
   fileprivate mutating func append(pair number: Int) {
     if number < 10 { append("0") }
     append(number: number)

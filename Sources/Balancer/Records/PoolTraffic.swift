@@ -1,13 +1,14 @@
-// How many requests one pool got, and how many clients left before their answer was complete, in
+// Counts the requests of one pool, and the clients that left before their answer was complete, in
 // cells of each worker. Answers of endpoints are counted by endpoint (`TrafficMetrics`), refusals
-// by reason (`RefusalCounts`); together with these two they add up to all requests of the pool.
+// by reason (`RefusalCounts`). Invariant: together with these two, departures add up to all
+// requests of the pool.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Primitives
 
 /// The requests and the departed clients of one pool. It lives as long as the process, also across
 /// reloads.
 package final class PoolTraffic: Sendable {
-  /// When a client left.
+  /// The moment at which a client left.
   package enum Departure: Int, CaseIterable, Sendable {
     /// No content of an answer had come, after a wait that is usual for the pool.
     case waiting
@@ -16,11 +17,11 @@ package final class PoolTraffic: Sendable {
     /// The answer was being sent.
     case reading
 
-    /// The value of a metric label, finite by construction.
+    /// The value of a metric label. The set is finite.
     package var label: String { "\(self)" }
 
-    /// `waited` counts from the complete request head. `canBlame` is false while the client had not
-    /// yet sent all content of its request.
+    /// `waited` is the time since the complete request head. `canBlame` is false while the client
+    /// had not sent all content of its request.
     init(hasContent: Bool, canBlame: Bool, waited: Nanoseconds, patience: Nanoseconds) {
       if hasContent {
         self = .reading
@@ -53,21 +54,21 @@ package final class PoolTraffic: Sendable {
     blocks[worker].add(1, at: departure.rawValue)
   }
 
-  /// Sets how long a client may wait for the first byte of its answer before its leaving counts as
-  /// a failure; 0: unknown. Control thread only.
+  /// Sets the time for which a client may wait for the first byte of its answer before its
+  /// departure counts as a failure; 0: unknown. Control thread only.
   package func setPatience(_ patience: Nanoseconds) {
     control.store(UInt64(max(0, patience.rawValue)), at: 0)
   }
 
   // MARK: Reading, any thread
 
-  /// The value last set.
+  /// The value that was last set.
   package var patience: Nanoseconds { Nanoseconds(Int64(clamping: control[0])) }
 
-  /// Requests routed to the pool since start.
+  /// The number of requests routed to the pool since start.
   package var arrivalCount: UInt64 { blocks.reduce(0) { $0 &+ $1[Self.arrivals] } }
 
-  /// Clients that left, since start.
+  /// The number of clients that left since start.
   package func sum(_ departure: Departure) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[departure.rawValue] }
   }

@@ -1,19 +1,20 @@
-// Requests of one pool that were refused because no endpoint, or no further one, could take them,
-// or because of a rate limit, in cells of each worker. Failures in which an endpoint was involved
-// are counted there instead.
+// Counts the requests of one pool that were refused because no endpoint, or no further one, could
+// take them, or because of a rate limit, in cells of each worker. Invariant: a failure that
+// involves an endpoint is counted at that endpoint instead.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
 /// The refusals of one pool. It lives as long as the process, also across reloads.
 package final class RefusalCounts: Sendable {
-  /// Why a request was refused.
+  /// The reason why a request was refused.
   package enum Reason: Int, CaseIterable, Sendable {
     case noEndpoint, overloaded, shed, breakerOpen, queueFull, queueTimeout, rateLimited
 
-    /// A limit that the operator set for clients, and no failure of the service.
+    /// Whether the reason is a limit that the operator set for clients, and no failure of the
+    /// service.
     package var isLimit: Bool { self == .rateLimited }
 
-    /// The same label as that of local answers.
+    /// The label, which is the same as that of local answers.
     package var label: String { local.label }
 
     var local: LocalReason {
@@ -28,7 +29,7 @@ package final class RefusalCounts: Sendable {
       }
     }
 
-    /// nil: the client or an endpoint is the cause.
+    /// The refusal that the answer stands for; nil: the client or an endpoint is the cause.
     init?(_ reason: LocalReason) {
       switch reason {
       case .noEndpoint: self = .noEndpoint
@@ -52,10 +53,10 @@ package final class RefusalCounts: Sendable {
     blocks = (0..<workerCount).map { _ in CellBlock(count: Reason.allCases.count) }
   }
 
-  /// Each worker counts in its own cells.
+  /// Counts a refusal in the worker's own cells.
   func count(_ reason: Reason, worker: Int) { blocks[worker].add(1, at: reason.rawValue) }
 
-  /// Since start. Any thread.
+  /// The number of refusals since start. Any thread.
   package func sum(_ reason: Reason) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[reason.rawValue] }
   }

@@ -1,4 +1,5 @@
-// A worker's counts of retries and breakers, by endpoint, in its own cells.
+// Counts retries and refusals by breakers, by endpoint. Invariant: each worker writes only its own
+// cells.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
@@ -17,7 +18,7 @@ package enum BreakerKind: Int, CaseIterable, Sendable {
   }
 }
 
-/// Cells of all workers. A retry counts at the endpoint that failed.
+/// The cells of all workers. A retry is counted at the endpoint that failed.
 package final class ResilienceMetrics: Sendable {
   private let endpointLimit: Int
   private let blocks: [CellBlock]
@@ -60,17 +61,17 @@ package final class ResilienceMetrics: Sendable {
 
   // MARK: Reading, any thread
 
-  /// Attempts made elsewhere because one at this endpoint failed.
+  /// The number of retries at other endpoints after an attempt at this one failed.
   package func retries(endpointIndex: Int, _ cause: RetryCause) -> UInt64 {
     sum(endpointIndex * Self.cellsPerEndpoint + cause.rawValue)
   }
 
-  /// Failed attempts that were not retried.
+  /// The number of failed attempts that were not retried.
   package func refusals(endpointIndex: Int, _ refusal: RetryRefusal) -> UInt64 {
     sum(endpointIndex * Self.cellsPerEndpoint + Self.refusalBase + refusal.rawValue)
   }
 
-  /// Requests refused by a breaker. They are counted at the first endpoint of their pool.
+  /// The number of requests refused by a breaker, counted at the first endpoint of their pool.
   package func breakers(endpointIndex: Int, _ breaker: BreakerKind) -> UInt64 {
     sum(endpointIndex * Self.cellsPerEndpoint + Self.breakerBase + breaker.rawValue)
   }

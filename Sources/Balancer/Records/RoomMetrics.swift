@@ -1,4 +1,5 @@
-// What is counted when connections or memory are short, in cells of each worker.
+// Counts the effects of a shortage of connections or memory. Invariant: each worker writes only its
+// own cells.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
@@ -6,15 +7,15 @@ package final class RoomMetrics: Sendable {
   package enum Count: Int, CaseIterable, Sendable {
     /// Clients closed to make room, by their state.
     case idleClosed, silentClosed, unfinishedClosed
-    /// Idle connections to endpoints that were closed to make room.
+    /// Idle endpoint connections closed to make room.
     case spareClosed
-    /// How often accepting paused because every connection was in use.
+    /// Pauses of accepting because every connection was in use.
     case pauses
-    /// How often the system had no descriptor or memory for a connection.
+    /// Failures of the system to provide a descriptor or memory for a connection.
     case shortages
     /// Clients cut because buffers exceeded their limit.
     case bufferCuts
-    /// Bytes in buffers now.
+    /// The bytes in buffers now.
     case bufferedBytes
 
     static func closed(_ kind: ReusableClients.Kind) -> Count {
@@ -25,7 +26,7 @@ package final class RoomMetrics: Sendable {
       }
     }
 
-    /// The value of the label `state`; nil: the count is not of closed connections.
+    /// The value of the label `state`; nil: the count is not one of closed connections.
     package var closedState: String? {
       switch self {
       case .idleClosed: "idle"
@@ -53,6 +54,6 @@ package final class RoomMetrics: Sendable {
 
   // MARK: Reading, any thread
 
-  /// Over all workers, since start, or now for a gauge.
+  /// The sum over the workers: since start, or the present value of a gauge.
   package func sum(_ count: Count) -> UInt64 { blocks.reduce(0) { $0 &+ $1[count.rawValue] } }
 }

@@ -1,5 +1,6 @@
-// Where the time of exchanges goes, in cells of each worker: until the first byte, what steelyard
-// adds, how long a loop turn takes, and the last traced exchange for each duration bucket.
+// Measures the time of exchanges: until the first byte, the part that steelyard adds, the duration
+// of loop turns, and the last traced exchange for each duration bucket. Invariant: each worker
+// writes only its own cells.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Exposition
 package import Primitives
@@ -16,7 +17,7 @@ struct TimingLayout {
   var cellCount: Int { turnBase + ShortHistogram.cellCount }
 }
 
-/// A worker's own cells; only this worker writes to them.
+/// The cells of one worker. Only this worker writes to them.
 struct TimingBook: ~Copyable {
   private let layout: TimingLayout
   private let cells: CellBlock
@@ -26,7 +27,7 @@ struct TimingBook: ~Copyable {
     cells = metrics.blocks[workerIndex]
   }
 
-  /// The first byte of a response came.
+  /// Notes the first byte of a response, `overhead` of whose time steelyard added.
   mutating func observeFirstByte(
     endpointIndex: Int, after duration: Nanoseconds, overhead: Nanoseconds
   ) {
@@ -35,7 +36,7 @@ struct TimingBook: ~Copyable {
     ShortHistogram.observe(overhead, in: cells, at: layout.overheadBase)
   }
 
-  /// An exchange of a trace ended.
+  /// Keeps an exchange with a trace, which has ended, as an exemplar.
   mutating func keepExemplar(
     endpointIndex: Int, duration: Nanoseconds, traceHigh: UInt64, traceLow: UInt64, now: Nanoseconds
   ) {
@@ -44,7 +45,7 @@ struct TimingBook: ~Copyable {
       base: endpointIndex * TimingLayout.cellsPerEndpoint + TimingLayout.exemplars)
   }
 
-  /// A turn of the worker's loop ended.
+  /// Notes the duration of a turn of the worker's loop.
   mutating func observeTurn(_ length: Nanoseconds) {
     ShortHistogram.observe(length, in: cells, at: layout.turnBase)
   }
@@ -76,7 +77,7 @@ package final class TimingMetrics: Sendable {
     DurationHistogram.snapshot(of: blocks, at: endpointIndex * TimingLayout.cellsPerEndpoint)
   }
 
-  /// The same without quantiles.
+  /// The histogram of `firstBytes` without quantiles.
   package func firstByteBuckets(endpointIndex: Int) -> HistogramSnapshot {
     DurationHistogram.buckets(of: blocks, at: endpointIndex * TimingLayout.cellsPerEndpoint)
   }
@@ -87,14 +88,14 @@ package final class TimingMetrics: Sendable {
     ShortHistogram.snapshot(of: blocks, at: layout.overheadBase)
   }
 
-  /// How long the turns of the workers' loops took. A turn is not
-  /// measured if the wait after it needs no clock.
+  /// The durations of the workers' loop turns. A turn is not measured if the wait after it needs no
+  /// clock.
   package var turns: ShortHistogramSnapshot {
     ShortHistogram.snapshot(of: blocks, at: layout.turnBase)
   }
 
-  /// The last traced exchange for each duration bucket. `wallOffset` is the wall clock's time minus
-  /// the monotonic clock's.
+  /// The last traced exchange for each duration bucket. `wallOffset` is the time of the wall clock
+  /// minus that of the monotonic clock.
   package func exemplars(endpointIndex: Int, wallOffset: Nanoseconds) -> [TracedObservation?] {
     ExemplarCells.read(
       from: blocks, base: endpointIndex * TimingLayout.cellsPerEndpoint + TimingLayout.exemplars,

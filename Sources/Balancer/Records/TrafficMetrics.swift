@@ -1,13 +1,14 @@
-// A worker's counters of its traffic, in its own cells, and the position of each number.
+// Counts the traffic of a worker, and defines the position of each number in its cells. Invariant:
+// each worker writes only its own cells.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 package import Exposition
 package import HTTP
 import Primitives
 
-/// How an exchange ended, as the value of the label `code`.
+/// The end of an exchange, as the value of the label `code`.
 package enum CodeClass: Int, CaseIterable, Sendable {
   case informational, success, redirection, clientError, serverError
-  /// The client went away first.
+  /// The client left before the answer was complete.
   case canceled
   /// The endpoint cut a response that had already begun.
   case truncated
@@ -35,13 +36,13 @@ package enum CodeClass: Int, CaseIterable, Sendable {
   }
 }
 
-/// A worker's own cells of exchanges; only this worker writes to them.
+/// The cells of one worker's exchanges. Only this worker writes to them.
 struct TrafficBook: ~Copyable {
   private let cells: CellBlock
 
   init(_ metrics: TrafficMetrics, workerIndex: Int) { cells = metrics.blocks[workerIndex] }
 
-  /// An exchange with the endpoint ended.
+  /// Counts an exchange with the endpoint that has ended.
   mutating func countExchange(
     endpointIndex: Int, code: CodeClass, method: Method, duration: Nanoseconds
   ) {
@@ -53,27 +54,27 @@ struct TrafficBook: ~Copyable {
 }
 
 extension TrafficBook {
-  /// An exchange that was counted ended with 429 (RFC 6585 §4).
+  /// Counts an exchange that ended with 429 (RFC 6585 §4). It was counted as an exchange before.
   mutating func countTooMany(endpointIndex: Int) {
     cells.add(1, at: TrafficMetrics.tooMany(endpointIndex))
   }
 }
 
-/// Cells of all workers: exchanges by endpoint, code class and method, durations by endpoint, and
-/// steelyard's own answers by status and reason.
+/// The cells of all workers: exchanges by endpoint, code class and method; durations by endpoint;
+/// steelyard's own answers by reason; redirects and fixed answers by code class.
 package final class TrafficMetrics: Sendable {
   package let endpointLimit: Int
   package let resilience: ResilienceMetrics
   /// Tunnels and PROXY protocol headers.
   package let wire: WireMetrics
   package let timing: TimingMetrics
-  /// What was done when connections or memory were short.
+  /// The effects of a shortage of connections or memory.
   package let room: RoomMetrics
-  /// Why messages were refused and attempts failed.
+  /// Refused messages and failed attempts, by reason.
   package let failures: FailureDriver
   fileprivate let blocks: [CellBlock]
 
-  /// The additional counter is that of 429.
+  /// The additional counter counts the status 429.
   fileprivate static let countersPerEndpoint = CodeClass.allCases.count * Method.allCases.count + 1
   fileprivate static let cellsPerEndpoint = countersPerEndpoint + DurationHistogram.cellCount
 
@@ -142,45 +143,45 @@ package final class TrafficMetrics: Sendable {
 
   // MARK: Reading, any thread
 
-  /// Exchanges that ended, since start.
+  /// The number of exchanges that ended since start, by code class and method.
   package func exchanges(endpointIndex: Int, _ code: CodeClass, _ method: Method) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[Self.counter(endpointIndex, code, method)] }
   }
 
-  /// Exchanges that ended with the code, with any method, since start.
+  /// The number of exchanges that ended with the code class since start, with any method.
   package func exchanges(endpointIndex: Int, _ code: CodeClass) -> UInt64 {
     Method.allCases.reduce(0) { $0 &+ exchanges(endpointIndex: endpointIndex, code, $1) }
   }
 
-  /// The exchanges among those with 4xx that ended with 429.
+  /// The number of exchanges with 4xx that ended with 429.
   package func tooMany(endpointIndex: Int) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[Self.tooMany(endpointIndex)] }
   }
 
-  /// Durations of exchanges, from the request head to the last byte of the response.
+  /// The durations of exchanges, from the request head to the last byte of the response.
   package func durations(endpointIndex: Int) -> HistogramSnapshot {
     DurationHistogram.snapshot(
       of: blocks, at: endpointIndex * Self.cellsPerEndpoint + Self.countersPerEndpoint)
   }
 
-  /// The same without quantiles.
+  /// The histogram of `durations` without quantiles.
   package func durationBuckets(endpointIndex: Int) -> HistogramSnapshot {
     DurationHistogram.buckets(
       of: blocks, at: endpointIndex * Self.cellsPerEndpoint + Self.countersPerEndpoint)
   }
 
-  /// Answers that steelyard gave itself.
+  /// The number of answers by steelyard itself for this reason.
   package func locals(_ reason: LocalReason) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[local(reason)] }
   }
 
-  /// Redirects and fixed answers of routes.
+  /// The number of redirects or fixed answers of routes.
   package func routeAnswers(isRedirect: Bool, _ code: CodeClass) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[routeAnswer(isRedirect, code)] }
   }
 
-  /// Connections accepted since start.
+  /// The number of connections accepted since start.
   package var accepted: UInt64 { blocks.reduce(0) { $0 &+ $1[connections] } }
-  /// Connections open now, downstream and upstream together.
+  /// The number of connections open now, to clients and endpoints together.
   package var openConnections: UInt64 { blocks.reduce(0) { $0 &+ $1[connections + 1] } }
 }

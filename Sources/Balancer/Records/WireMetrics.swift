@@ -1,4 +1,4 @@
-// Counts of tunnels and of PROXY protocol headers, in cells of each worker.
+// Counts tunnels and PROXY protocol headers. Invariant: each worker writes only its own cells.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
@@ -24,7 +24,7 @@ package final class WireMetrics: Sendable {
 
   func countHeaderFailure(worker: Int) { blocks[worker].add(1, at: headerFailures) }
 
-  /// The index was assigned to another endpoint. Requires: no worker counts at it.
+  /// Sets every cell of an endpoint to 0. Requires: no worker writes to them.
   func clear(endpointIndex: Int) {
     for block in blocks {
       for count in Count.allCases {
@@ -35,11 +35,12 @@ package final class WireMetrics: Sendable {
 
   // MARK: Reading, any thread
 
-  /// At one endpoint, since start.
+  /// The count at one endpoint since start.
   package func sum(endpointIndex: Int, _ count: Count) -> UInt64 {
     blocks.reduce(0) { $0 &+ $1[endpointIndex * Count.allCases.count + count.rawValue] }
   }
 
-  /// Connections closed because their PROXY header was missing, malformed or not allowed.
+  /// The number of connections closed because their PROXY header was missing, malformed or not
+  /// allowed.
   package var proxyHeaderFailures: UInt64 { blocks.reduce(0) { $0 &+ $1[headerFailures] } }
 }

@@ -1,5 +1,5 @@
-// What a worker notes of an exchange for the access log, and the line at its end. Nothing is done
-// for an exchange that is not logged but to look at one flag.
+// Notes an exchange for the access log, and writes its line at the end. Invariant: an exchange that
+// is not logged costs one check of a flag.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -7,7 +7,7 @@ import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  /// Begins the record of an exchange. `route` is nil where none matched.
+  /// Begins the record of an exchange; `route` nil: no route matched.
   mutating func beginRecord(
     _ id: ExchangeID, _ head: RequestHead, _ fields: FieldTable, route: Int?
   ) {
@@ -52,13 +52,13 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Content of the request came.
+  /// Counts received content of the request.
   mutating func noteReceived(_ id: ExchangeID, _ count: Int) {
     let index = id.index
     if exchanges[id].pointee.isLogged { records[index].pointee.receivedCount += count }
   }
 
-  /// An endpoint is tried.
+  /// Notes an attempt at an endpoint.
   mutating func noteAttempt(_ id: ExchangeID, endpointIndex: Int) {
     let index = id.index
     guard exchanges[id].pointee.isLogged else { return }
@@ -66,13 +66,13 @@ extension Worker where Loop: ~Copyable {
     plan.endpointTexts[endpointIndex].withUnsafeBytes { records.set(.endpoint, index, $0) }
   }
 
-  /// The response's head is there; the lease is held.
+  /// Notes the time of the response's head. Requires: the lease is held.
   mutating func noteFirstByte(_ id: ExchangeID) {
     let index = id.index
     if exchanges[id].pointee.isLogged { records[index].pointee.firstByteAt = io.now }
   }
 
-  /// Something was sent to the client.
+  /// Counts bytes that were sent to the client.
   mutating func noteSent(_ id: ExchangeID, head: Int, content: Int) {
     let index = id.index
     guard exchanges[id].pointee.isLogged else { return }
@@ -80,7 +80,7 @@ extension Worker where Loop: ~Copyable {
     records[index].pointee.sentContentCount += content
   }
 
-  /// The exchange is over as its code says.
+  /// Writes the line of an exchange that ended with the code class.
   mutating func logEnd(_ id: ExchangeID, _ code: CodeClass) {
     switch code {
     case .canceled: logEnd(id, "canceled", isCut: true)
@@ -89,8 +89,8 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// The exchange is over by an answer of our own, which was sent as `answer`. It may have had no
-  /// head that could be read.
+  /// Writes the line of an exchange that ended with steelyard's own answer, which was sent as
+  /// `answer`. The request may have had no readable head.
   mutating func logAnswer(
     _ id: ExchangeID, _ status: Int, _ termination: StaticString,
     _ answer: UnsafeRawBufferPointer
@@ -126,9 +126,9 @@ extension Worker where Loop: ~Copyable {
     guard state.pointee.isLogged else { return }
     state.pointee.isLogged = false
     let record = records[index]
-    // Nothing was answered: the number that nginx gives to clients that went away.
+    // Without an answer the status is 499, the number that nginx gives to clients that left.
     let hasAnswer = state.pointee.machine.hasAnswer || !isCut
-    // What the client was never sent is not counted where the exchange was cut.
+    // Bytes that are still unsent do not count if the exchange was cut.
     let unsent = isCut ? unsentByteCount(clientStream(id)) : 0
     let sent = record.pointee.sentHeadCount + record.pointee.sentContentCount
     let line = LogLine(

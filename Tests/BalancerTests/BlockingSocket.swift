@@ -59,14 +59,14 @@ final class BlockingSocket: Sendable {
 
   func send(_ text: String) throws { try send(Array(text.utf8)) }
 
-  /// What one read gives; empty at the end, nil after an error or 20 s.
+  /// The bytes of one read; empty: the peer has closed; nil: an error, or 20 s have passed.
   func receive() -> [UInt8]? {
     var room = [UInt8](repeating: 0, count: 65_536)
     let count = sy_recv(fd, &room, room.count)
     return count >= 0 ? Array(room[..<count]) : nil
   }
 
-  /// Reads until `isEnough` or the end.
+  /// Reads until `isEnough` returns true or the peer closes.
   func receive(until isEnough: ([UInt8]) -> Bool) -> [UInt8] {
     var bytes: [UInt8] = []
     while !isEnough(bytes), let more = receive(), !more.isEmpty { bytes += more }
@@ -88,7 +88,7 @@ final class BlockingSocket: Sendable {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Reads to the end.
+  /// Reads until the peer closes.
   func receiveAll() -> String { String(decoding: receive { _ in false }, as: UTF8.self) }
 
   struct Failure: Error {}

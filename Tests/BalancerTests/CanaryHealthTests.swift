@@ -4,7 +4,8 @@ import Testing
 
 @testable import Balancer
 
-/// Passive health where the pool has a canary: it, and no client's request, tries what is ejected.
+/// Passive health in a pool with a canary: the canary tries ejected endpoints, and clients'
+/// requests do not.
 @Suite struct CanaryHealthTests {
   private static func context(isGood: Bool = false) -> PassiveContext {
     PassiveContext(
@@ -34,7 +35,7 @@ import Testing
     for seconds in [100.6, 103, 110, 129.9] {
       #expect(!health.mayBePicked(now: .seconds(seconds), load: 0, isRepeatable: true))
     }
-    // What ends without a word of canaries is the longest rest.
+    // Without canaries the longest cooldown ends the ejection.
     #expect(health.mayBePicked(now: .seconds(130), load: 0))
     Self.notify(&health, false, at: .seconds(120))
     #expect(!health.mayBePicked(now: .seconds(149.9), load: 0, isRepeatable: true))
@@ -57,7 +58,7 @@ import Testing
     #expect([0, 1.5, 3].map { ramp(health, $0) } == [0.65, 0.825, 1])
     health.beginSlowStart(now: .seconds(101))
     #expect(ramp(health, 0) == 0.3)
-    // Not where a bad one was the last, or none was sent.
+    // The last canary failed, or none was sent.
     for isTold in [true, false] {
       var other = Self.ejected(at: .seconds(50))
       if isTold {
@@ -75,7 +76,7 @@ import Testing
       health.take(notice, count: 9, now: .seconds(101), chance: 0, Self.context(isGood: true))
       #expect(!health.mayBePicked(now: .seconds(101), load: 0), "\(notice)")
     }
-    // Where there is no canary, its notice are none.
+    // In a pool without a canary its notices have no effect.
     var health = PassiveHealth()
     for _ in 0..<3 { _ = health.failed(.status, now: .seconds(100), Self.context()) }
     Self.notify(&health, true, at: .seconds(101))
@@ -107,7 +108,7 @@ import Testing
 
   @Test func whatEndsLateIsNoTrial() {
     var health = Self.ejected(at: .seconds(100))
-    // Requests that were in flight when it was ejected.
+    // Requests that were in flight at the ejection do not count.
     #expect(
       health.failed(.status, took: .seconds(3), now: .seconds(100.5), Self.context()) == false)
     _ = health.refused(
@@ -122,7 +123,8 @@ import Testing
       #expect(health.succeeded(now: .seconds(101), sentAt: .seconds(99)) == false)
     }
     #expect(health.isHalfOpen && !health.mayBePicked(now: .seconds(102), load: 0))
-    // Those to what was sent since do: where all are ejected, requests are sent nevertheless.
+    // Answers to requests sent since the ejection count: if all endpoints are ejected, requests are
+    // sent.
     for _ in 0..<3 { _ = health.succeeded(now: .seconds(103), sentAt: .seconds(102)) }
     #expect(!health.isHalfOpen)
   }
@@ -163,7 +165,7 @@ import Testing
     for _ in 0..<3 {
       first.end(first.take(0, now: .seconds(10)), .failed(.status), &ours, 0, now: .seconds(10))
     }
-    /// A turn of both workers: whether each would try it.
+    /// Runs a turn of both workers. Returns whether each would pick the endpoint.
     func turn(at seconds: Double) -> [Bool] {
       first.takeNotices(&ours, now: .seconds(seconds), &random)
       first.refresh(&ours, now: .seconds(seconds))
@@ -175,13 +177,13 @@ import Testing
     }
     #expect(turn(at: 10.1) == [false, false])
     #expect(theirs.candidates[0].health.isHalfOpen)
-    // Of two words between two turns the newest counts.
+    // The newest of two notices between two turns counts.
     pickBoard.notifyCanary(0, isGood: false)
     pickBoard.notifyCanary(0, isGood: true)
     #expect(turn(at: 13) == [true, true])
     pickBoard.notifyCanary(0, isGood: false)
     #expect(turn(at: 14) == [false, false])
-    // Each has seen the other's rest.
+    // Each worker has adopted the other's cooldown.
     #expect(turn(at: 14.1) == [false, false])
     pickBoard.notifyCanary(0, isGood: true)
     #expect(turn(at: 15) == [true, true])

@@ -7,7 +7,7 @@ private func bytes<Result>(_ text: String, _ body: (UnsafeRawBufferPointer) -> R
 }
 
 @Suite struct SipHashTests {
-  // The key 00 01 … 0f and the messages empty, 00, 00 01, …: vectors_sip64 of the authors' own
+  // The key 00 01 … 0f and the messages empty, 00, 00 01, …: vectors_sip64 of the authors'
   // reference implementation.
   @Test func agreesWithTheReference() {
     let hash = SipHash(0x0706_0504_0302_0100, 0x0F0E_0D0C_0B0A_0908)

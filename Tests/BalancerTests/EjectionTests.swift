@@ -4,8 +4,8 @@ import Testing
 
 @testable import Balancer
 
-/// Ejections from their beginning to their end: what is published, and what ends them where no
-/// request does.
+/// Ejections from beginning to end: what is published, and what ends an ejection if no request
+/// does.
 @Suite struct EjectionTests {
   private static let context = PassiveContext(
     policy: EjectionPolicy(), fleetResponse: 0.5, interval: 1, balancers: 1, othersAreClean: false)
@@ -18,12 +18,12 @@ import Testing
 
   @Test func anEjectionIsForgottenAfterAMinuteWithoutAWord() {
     var health = Self.ejected(.status, at: .seconds(100))
-    // The rest is over at 102 s.
+    // The cooldown ends at 102 s.
     #expect(!health.isForgotten(now: .seconds(161.9), load: 0))
     #expect(health.isForgotten(now: .seconds(162), load: 0))
-    // Not while a request tries it.
+    // A request in flight to the endpoint prevents it.
     #expect(!health.isForgotten(now: .seconds(162), load: 1))
-    // Trials are a word, be they good or bad.
+    // Every trial is evidence, good or bad.
     _ = health.succeeded(now: .seconds(150))
     #expect(!health.isForgotten(now: .seconds(209), load: 0))
     #expect(health.isForgotten(now: .seconds(210), load: 0))
@@ -43,7 +43,7 @@ import Testing
     health.connectionFailed(now: .seconds(108))
     #expect(!health.isForgotten(now: .seconds(112.9), load: 0))
     #expect(health.isForgotten(now: .seconds(113), load: 0))
-    // One that failed otherwise, and now takes no connection, is known for that.
+    // An endpoint that failed otherwise and now refuses connections has the reason `refused`.
     var other = Self.ejected(.status, at: .seconds(100))
     other.connectionFailed(now: .seconds(170))
     #expect(other.reason == .refused && other.isForgotten(now: .seconds(175), load: 0))
@@ -64,7 +64,7 @@ import Testing
     var book = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 0)
     var picker = Self.picker(2)
     var random = RandomSource(seed: 1)
-    // One failure, then scrapes that fail.
+    // One failure is followed by failed scrapes.
     book.end(book.take(0, now: .seconds(10)), .failed(.timeout), &picker, 0, now: .seconds(10))
     #expect(!evidence.isEjected(0))
     pickBoard.notify(.scrapeLost, 0)
@@ -78,7 +78,7 @@ import Testing
     #expect(evidence.ejection(0)?.cooldownUntil == .seconds(23))
     #expect(evidence.ejection(0)?.lastEvidenceAt == .seconds(20))
     #expect(evidence.sum(.ejections, 0) == 1)
-    // Half open it is ejected; it is until it is back.
+    // A half-open endpoint counts as ejected until it is readmitted.
     for count in 1...3 {
       #expect(evidence.isEjected(0))
       book.end(
@@ -101,7 +101,7 @@ import Testing
         book.end(book.take(0, now: .seconds(10)), .failed(failure), &picker, 0, now: .seconds(10))
       }
       #expect(book.hasEjections && evidence.isEjected(0))
-      // A request that tries it now has the last word.
+      // A request in flight to the endpoint decides.
       let lease = book.take(0, now: .seconds(100))
       book.forget(&picker, 0, now: .seconds(100))
       #expect(evidence.isEjected(0))
@@ -123,7 +123,7 @@ import Testing
       for _ in 0..<3 { picker.failed(position, .refused, pickBoard: pickBoard, now: .seconds(20)) }
     }
     #expect(picker.candidates.count { $0.health.isHalfOpen } == 4)
-    // They are tried all the same.
+    // All endpoints get requests nevertheless.
     #expect(Self.counts(&picker, pickBoard, at: 20.1).allSatisfy { $0 > 20 })
   }
 
@@ -133,10 +133,10 @@ import Testing
     for position in 0..<5 {
       for _ in 0..<2 { picker.failed(position, .refused, pickBoard: pickBoard, now: .seconds(10)) }
     }
-    // Three of eight are left, and all that is left is well.
+    // The three healthy endpoints of eight take every request.
     let counts = Self.counts(&picker, pickBoard, at: 10.1)
     #expect(counts[..<5].allSatisfy { $0 == 0 } && counts[5...].allSatisfy { $0 > 50 }, "\(counts)")
-    // With two of the three ejected for errors, those are used again; the dead are not.
+    // If two of the three are ejected for errors, both are used again, and the dead ones are not.
     var policy = EjectionPolicy()
     policy.ejectedRatioMax = 1
     var other = Self.picker(8, policy)
@@ -154,7 +154,7 @@ import Testing
     Picker.numbered([Double](repeating: 1, count: count)) { $0.ejection = policy }
   }
 
-  /// How often each is picked, of 300 times, each with the same load.
+  /// How often each endpoint is picked in 300 picks, with the same load at each.
   private static func counts(
     _ picker: inout Picker, _ pickBoard: PickBoard, at seconds: Double
   ) -> [Int] {

@@ -1,4 +1,5 @@
-// The machine of an exchange against a model: a worker that holds things, played by random events.
+// The machine of an exchange against a model: a worker that holds resources, driven by random
+// events.
 import Primitives
 import Testing
 
@@ -6,8 +7,8 @@ import Testing
 
 private typealias Machine = ExchangeMachine
 
-/// What a worker holds for an exchange, and gives back. It performs what the machine says, with
-/// results left to chance.
+/// The resources that a worker holds for an exchange. The model performs the machine's actions,
+/// with random results.
 private struct PlayedWorker {
   var machine = Machine()
   var random: RandomSource
@@ -16,7 +17,7 @@ private struct PlayedWorker {
   private(set) var isAwaited = false
   private(set) var hasLease = false
   private(set) var isOver = false
-  /// The head of an answer went to the client.
+  /// The head of an answer was sent to the client.
   private(set) var isAnswering = false
   private(set) var endCount = 0
   private(set) var log: [String] = []
@@ -25,7 +26,7 @@ private struct PlayedWorker {
 
   private mutating func chance(_ share: Double) -> Bool { random.unit() < share }
 
-  /// Something that may happen now.
+  /// Applies a random event that may happen now.
   mutating func step() {
     var events: [Machine.Event] = [
       .timeEnded(isClientLate: chance(0.5)), .clientEnded(isReset: chance(0.5)),
@@ -61,7 +62,7 @@ private struct PlayedWorker {
     }
   }
 
-  /// The head of a request has come.
+  /// Begins an exchange, as after a complete request head.
   mutating func begin() {
     if chance(0.3) {
       isAwaited = true
@@ -184,7 +185,7 @@ private struct PlayedWorker {
     }
   }
 
-  /// A machine in the phase.
+  /// Returns a machine in the phase.
   private static func machine(_ phase: Machine.Phase, isBehind: Bool = false) -> Machine {
     var machine = Machine()
     switch phase {

@@ -95,7 +95,7 @@ import Testing
       let exchange = slab[id]
       let text = ExchangeSlab.text(of: address, in: exchange)
       #expect(String(decoding: text, as: UTF8.self) == address.description)
-      // The identifier's room lies behind it.
+      // The identifier is stored after the address.
       let room = ExchangeSlab.requestIDRoom(exchange)
       #expect(room >= text.baseAddress! + IPAddress.textMax)
       room.initializeMemory(as: UInt8.self, repeating: 0x7E, count: RequestID.byteCountMax)

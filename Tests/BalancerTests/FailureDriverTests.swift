@@ -45,7 +45,7 @@ import Testing
     #expect(told.count + Int(reports.lostCount) == 5_000)
     #expect(told.allSatisfy { $0 == note(.connection(.refused), endpointIndex: 0) })
     #expect(reports.connections(endpointIndex: 0, .refused) == 5_000)
-    // The place where the ring begins anew is between two notes.
+    // The ring's end is between two notes.
     for _ in 0..<700 {
       reports.report(note(.malformed(.badTrailer)), worker: 0)
       #expect(taken(reports) == [note(.malformed(.badTrailer))])

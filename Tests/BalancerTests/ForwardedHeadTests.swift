@@ -1,5 +1,5 @@
-// Heads as they are sent on: what `Connection` names stays here, whatever it is called, and an
-// answer that changes the protocol keeps saying to which.
+// Forwarded heads: fields named by `Connection` are removed, whatever their names, and an answer
+// that changes the protocol still names the protocol.
 import HTTP
 import Testing
 

@@ -1,4 +1,4 @@
-// What of a head is a key: fields, cookies, query parameters, the path; and the affinity cookie.
+// The keys of a head: fields, cookies, query parameters and the path; and the affinity cookie.
 import Fleet
 import HTTP
 import Primitives
@@ -8,7 +8,7 @@ import Testing
 
 private let client = "192.0.2.7"
 
-/// Parses a request and gives it to `body` while its bytes are there.
+/// Parses a request and passes it to `body` while its bytes are valid.
 private func withHead<Result>(
   _ target: String, _ fields: [String], _ body: (KeyedHead) -> Result
 ) -> Result {
@@ -95,7 +95,7 @@ private struct KeyRow: Sendable, CustomTestStringConvertible {
     .init("X-User:", nil),
     .init("X-Users: 7", nil),
     .init("X-Use: 7", nil),
-    // "-" and CR differ in one bit as letters' cases do.
+    // "-" and CR differ in one bit, as the cases of letters do.
     .init("X_User: 7", nil),
     .init([], nil),
   ]

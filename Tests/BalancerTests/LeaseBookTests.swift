@@ -18,7 +18,7 @@ import Testing
     return picker
   }
 
-  /// Two requests to the second endpoint fail.
+  /// Lets two requests to the second endpoint fail.
   private static func fail(_ book: inout LeaseBook, _ picker: inout Picker, at seconds: Double) {
     for _ in 0..<2 {
       book.end(
@@ -66,13 +66,13 @@ import Testing
     let plain = book.take(1, now: .zero)
     #expect(bytes() == [6_500, 6_500, 0] && long.contentBytes == 6_000)
     book.grow(&chunked, to: 2_000)
-    // No less than was known.
+    // The lease never counts fewer bytes than before.
     book.grow(&chunked, to: 1_000)
     #expect(bytes() == [8_000, 8_000, 0] && chunked.contentBytes == 2_000)
     book.noteAnswer(&long, isWork: true)
     book.noteAnswer(&long, isWork: true)
     #expect(bytes() == [8_000, 2_000, 6_000])
-    // Content that comes once the answer has begun.
+    // Content that is received after the answer has begun counts as answered.
     book.grow(&long, to: 7_000)
     #expect(bytes() == [9_000, 2_000, 6_000])
     book.end(long, .completed, &picker, 1, now: .seconds(1))
@@ -88,7 +88,7 @@ import Testing
     book.noteAnswer(&refused, isWork: false)
     #expect(bytes() == [9_100, 0, 6_000])
     book.end(refused, .rejected, now: .seconds(2))
-    // More than can be kept is the most that can be.
+    // The count stops at its maximum.
     let huge = book.take(1, now: .zero, contentBytes: 1 << 40)
     #expect(huge.contentBytes == .max && bytes()[1] == UInt64(UInt32.max))
     book.end(huge, .completed, now: .seconds(2))
@@ -116,13 +116,14 @@ import Testing
     #expect(theirs.candidates[1].health.isHalfOpen)
     #expect(theirs.candidates[1].health.ejectedUntil == .seconds(22))
     #expect(!theirs.candidates[0].health.isHalfOpen)
-    // A worker that looks later, when the rest is over, tries it one request at a time as well.
+    // A worker that looks after the end of the cooldown also tries the endpoint one request at a
+    // time.
     var late = Self.picker(3)
     second.refresh(&late, now: .seconds(30))
     #expect(late.candidates[1].health.isHalfOpen && evidence.isEjected(1))
     #expect(late.candidates[1].health.mayBePicked(now: .seconds(30), load: 0))
     #expect(!late.candidates[1].health.mayBePicked(now: .seconds(30), load: 1))
-    // Ejected for nobody once it came back for one; what is over is not adopted again.
+    // A readmission by one worker counts for all; an ejection that is over is not adopted again.
     for _ in 0..<3 {
       second.end(second.take(1, now: .seconds(31)), .completed, &late, 1, now: .seconds(31))
     }
@@ -131,7 +132,7 @@ import Testing
     var fresh = Self.picker(3)
     second.refresh(&fresh, now: .seconds(32))
     #expect(!fresh.candidates[1].health.isHalfOpen)
-    // The worker that ejected it may eject it again, even by a clock that is behind.
+    // The worker that ejected the endpoint may eject it again, even if its clock is behind.
     first.refresh(&ours, now: .seconds(30.9))
     #expect(!ours.candidates[1].health.isHalfOpen)
     Self.fail(&first, &ours, at: 30.9)
@@ -151,14 +152,14 @@ import Testing
       second.end(
         second.take(1, now: .seconds(20)), .failed(.unreachable), &theirs, 1, now: .seconds(20.5))
     }
-    // Each has ejected it by itself, for 2 s, and has seen the other's verdict.
+    // Each worker has ejected the endpoint for 2 s, and has adopted the other's ejection.
     first.refresh(&ours, now: .seconds(20.6))
     #expect(!ours.candidates[1].health.mayBePicked(now: .seconds(21), load: 0))
     pickBoard.notify(.scrapeBack, 1)
     ours.takeNotices(pickBoard, now: .seconds(21), &random)
     first.refresh(&ours, now: .seconds(21))
     #expect(ours.candidates[1].health.mayBePicked(now: .seconds(21), load: 0))
-    // A new verdict of the other one counts.
+    // A new ejection by the other worker counts.
     second.end(
       second.take(1, now: .seconds(22.5)), .failed(.unreachable), &theirs, 1, now: .seconds(24))
     first.refresh(&ours, now: .seconds(24))
@@ -198,7 +199,7 @@ import Testing
     #expect(evidence.sum(.ejections, 1) == 1)
     second.refresh(&theirs, now: .seconds(20.1))
     #expect(theirs.candidates[1].health.isHalfOpen)
-    // One free trial at a time in the whole process: this one was in vain.
+    // The process allows one free trial at a time, and this one failed.
     first.end(first.take(1, now: .seconds(20.5)), .failed(.status), &ours, 1, now: .seconds(20.5))
     second.refresh(&theirs, now: .seconds(20.6))
     #expect(
@@ -283,7 +284,7 @@ import Testing
       evidence: evidence, pickBoard: PickBoard(endpointLimit: 1), workerIndex: 0)
     var picker = Self.picker(1)
     var lease = book.take(0, now: .seconds(100))
-    // Of all that count, as the controller sums it.
+    // The sum of the ages of leases that are not held, as the controller computes it.
     func age(at seconds: Double) -> Double {
       let count = evidence.sum(.inFlight, 0) - evidence.sum(.held, 0)
       let now = UInt64(Nanoseconds.seconds(seconds).rawValue)
@@ -292,13 +293,13 @@ import Testing
     #expect(age(at: 101) == 1)
     book.hold(&lease, now: .seconds(101))
     book.hold(&lease, now: .seconds(105))
-    // It is in flight, and does not age.
+    // A held lease is in flight and does not age.
     #expect(evidence.sum(.inFlight, 0) == 1 && book.load[0] == 1 && evidence.sum(.held, 0) == 1)
     #expect(age(at: 131) == 0 && evidence.oldestStart(0) == nil)
-    // Another one comes and does.
+    // Another lease ages.
     let other = book.take(0, now: .seconds(110))
     #expect(age(at: 131) == 21 && evidence.oldestStart(0) == .seconds(110))
-    // That the process stood still is in the pause already.
+    // A stop of the process while the lease is held changes nothing.
     book.postpone(&lease, by: .seconds(5))
     book.resume(&lease, now: .seconds(131))
     book.resume(&lease, now: .seconds(140))
@@ -306,7 +307,7 @@ import Testing
     book.end(other, .completed, &picker, 0, now: .seconds(132))
     #expect(evidence.sum(.completedNanoseconds, 0) == 22_000_000_000)
     book.hold(&lease, now: .seconds(133))
-    // It ends while the client does not read: one second and two.
+    // The lease ends while it is held. Only the time before counts: one second and two.
     book.end(lease, .completed, &picker, 0, now: .seconds(150))
     #expect(evidence.sum(.completedNanoseconds, 0) == 25_000_000_000)
     #expect(evidence.sum(.busyNanoseconds, 0) == 25_000_000_000)
@@ -366,7 +367,7 @@ import Testing
       let position = picker.pick(
         now: .seconds(10), load: load.baseAddress!, pickBoard: pickBoard, tried: TriedSet(),
         random: &random)
-      // 1 + 0 + 3 against 1 + 2.
+      // 1 + 0 + 3 is more than 1 + 2.
       #expect(position == 1)
     }
   }
@@ -382,10 +383,11 @@ import Testing
         picker.sheds(0, load: $0, pickBoard: pickBoard, timeout: .seconds(timeout))
       }
     }
-    // 40 s of work ahead, 30 s of patience for 100 s.
+    // The wait is 40 s, and the pool allows 30 s of a timeout of 100 s.
     #expect(sheds(shedding, load: 39, capacity: 1, timeout: 100))
     #expect(!sheds(shedding, load: 39, capacity: 2, timeout: 100))
-    // Unknown capacity, few requests, and pools that do not ask for it: never.
+    // No request is shed if the capacity is unknown, few requests run, or the pool does not ask for
+    // it.
     #expect(!sheds(shedding, load: 39, capacity: 0, timeout: 1))
     #expect(!sheds(shedding, load: 2, capacity: 0.001, timeout: 1))
     #expect(!sheds(Self.picker(1), load: 39, capacity: 1, timeout: 100))
@@ -413,7 +415,7 @@ import Testing
     #expect(load[7] == 0)
     let heavy = load[..<500].reduce(0, +)
     #expect(abs(Double(heavy) / 20_000 - 0.75) < 0.02)
-    // Nearly as even as with a full scan: 30 and 10 each.
+    // The load is nearly as even as with a full scan: 30 and 10 requests each.
     #expect(load[..<500].max()! < 45 && load[500...].max()! < 18)
   }
 }

@@ -12,7 +12,7 @@ private func take(
     #expect(take(&tags, 0) { _ in 0 } == 0)
     #expect(take(&tags, 0) { _ in 0 } == 1)
     tags.retire(0, revision: 5)
-    // A worker still accepts there; then a connection is left; then not.
+    // A worker still accepts on tag 0; then one connection is left; then the tag is free.
     #expect(take(&tags, 4) { _ in 0 } == 2)
     #expect(take(&tags, 5) { $0 == 0 ? 1 : 0 } == 3)
     #expect(take(&tags, 5) { _ in 0 } == 0)

@@ -63,7 +63,7 @@ private func line(
 
   @Test(arguments: AccessLogPolicy.Format.allCases)
   func theLongestLineFits(_ format: AccessLogPolicy.Format) throws {
-    // Every byte of every text is one that takes six.
+    // Every byte of every text is escaped to six bytes.
     let bytes = [UInt8](repeating: 1, count: 1_024)
     let text = try #require(
       bytes.withUnsafeBytes { all in

@@ -5,7 +5,7 @@ import Testing
 @testable import Balancer
 
 @Suite struct OutstandingListTests {
-  /// A dumb model beside it: arrays that are searched.
+  /// The model is a set of arrays that are searched.
   @Test func theOldestIsAlwaysThatOfTheModel() {
     var random = RandomSource(seed: 7)
     var list = OutstandingList(endpointLimit: 3, capacity: 64)
@@ -29,7 +29,7 @@ import Testing
 
   @Test func whoeverCountsAgainIsAsYoungAsTheNewestAtMost() {
     var list = OutstandingList(endpointLimit: 1, capacity: 8)
-    // Whether the entry is the oldest one, and since when that runs.
+    // Whether the entry is the oldest, and the time when the oldest began.
     func oldest(_ entry: Int32) -> (Bool, Nanoseconds?) {
       (list.isOldest(entry, 0), list.oldest(0))
     }

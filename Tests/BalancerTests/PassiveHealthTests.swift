@@ -15,7 +15,7 @@ import Testing
       othersAreClean: clean)
   }
 
-  /// How many failures in a row it takes.
+  /// The number of failures in a row that ejects an endpoint.
   private static func needed(_ failure: AttemptFailure, _ context: PassiveContext) -> Int {
     var health = PassiveHealth()
     for count in 1...50 where health.failed(failure, now: .seconds(1000), context) { return count }
@@ -29,12 +29,12 @@ import Testing
       (.unreachable, nil, false, 2, #_sourceLocation),
       (.refused, nil, false, 2, #_sourceLocation),
       (.timeout, nil, true, 3, #_sourceLocation),
-      // An operator's count is taken as it is.
+      // The operator's number of failures is used unchanged.
       (.status, 1, false, 1, #_sourceLocation),
       (.status, 3, true, 3, #_sourceLocation),
       (.unreachable, 1, false, 1, #_sourceLocation),
       (.unreachable, 3, false, 3, #_sourceLocation),
-      // Six attempts with over 30 % failures are enough for anybody: 1 − 0.9^6 = .47.
+      // Six attempts with over 30 % of failures are enough: 1 − 0.9^6 = .47.
       (.status, 50, true, 6, #_sourceLocation),
       (.status, 5, true, 5, #_sourceLocation),
     ] as [(AttemptFailure, Int?, Bool, Int, SourceLocation)])
@@ -49,13 +49,13 @@ import Testing
     var context = Self.context(failsMax: 2)
     context.policy.errorRatio = nil
     var health = PassiveHealth()
-    // Two failures 31 s apart are one and one.
+    // Two failures 31 s apart are in different windows.
     #expect(health.failed(.status, now: .seconds(1000), context) == false)
     #expect(health.failed(.status, now: .seconds(1031), context) == false)
-    // What succeeds between them does not make them fewer.
+    // Successes between failures do not reduce their number.
     for _ in 0..<50 { _ = health.succeeded(now: .seconds(1032)) }
     #expect(health.failed(.status, now: .seconds(1060), context) == true)
-    // Out for fail_timeout, each time.
+    // Each cooldown lasts `fail_timeout`.
     #expect(health.ejectedUntil == .seconds(1090))
     #expect(health.failed(.status, now: .seconds(1090), context) == true)
     #expect(health.ejectedUntil == .seconds(1120))
@@ -87,12 +87,13 @@ import Testing
     #expect(may(1000.5, true))
     #expect(!may(1000.5, true, load: 1))
     #expect(!may(1000.5, false))
-    // It fails again: the next one 500 ms later, the others' rest stays as it is.
+    // A failed trial allows the next one after 500 ms; the cooldown for other requests is
+    // unchanged.
     #expect(health.failed(.status, now: .seconds(1000.5), context) == false)
     #expect(!may(1000.99, true))
     #expect(may(1001, true))
     #expect(health.ejectedUntil == .seconds(1002))
-    // Three good ones and it is back, in the middle of its rest.
+    // Three good trials readmit the endpoint before its cooldown ends.
     #expect(health.succeeded(now: .seconds(1001)) == false)
     #expect(health.succeeded(now: .seconds(1001)) == false)
     #expect(health.succeeded(now: .seconds(1001)) == true)
@@ -123,13 +124,13 @@ import Testing
       health.mayBePicked(now: .seconds(seconds), load: 0, isRepeatable: true)
     }
     #expect(!may(1001.9) && may(1002))
-    // Each rest is twice as long, as with any error that clients see.
+    // Each cooldown is twice as long, as for every error that clients see.
     #expect(health.failed(.truncated, now: .seconds(1002), Self.context()) == true)
     #expect(!may(1005.9) && may(1006))
-    // Errors that could be repeated are no free trials either, until it is back.
+    // Errors that could be retried allow no free trials either until readmission.
     #expect(health.failed(.status, now: .seconds(1006), Self.context()) == true)
     #expect(!may(1013.9) && may(1014))
-    // A process that is gone costs nobody anything, whatever it did before.
+    // A refused connection costs no client anything, whatever the endpoint did before.
     #expect(health.failed(.refused, now: .seconds(1014), Self.context()) == true)
     #expect(may(1014.5))
     health.readmit(now: .seconds(1015))
@@ -158,7 +159,7 @@ import Testing
     #expect(!health.isHalfOpen)
     context.mayEject = true
     #expect(health.failed(.status, now: .seconds(1000), context) == true)
-    // Ejected once, it goes on resting.
+    // The limit of ejected endpoints does not apply to an endpoint that is already ejected.
     context.mayEject = false
     #expect(health.failed(.status, now: .seconds(1002), context) == true)
   }
@@ -166,7 +167,7 @@ import Testing
   @Test func slowUnderOverloadIsNotBroken() {
     var health = PassiveHealth()
     for step in 0..<100 {
-      // 3 × 0.5 s: there was an answer within that time, always.
+      // An answer came within the last 3 × 0.5 s at all times.
       _ = health.succeeded(now: .seconds(100 + step))
       for _ in 0..<9 {
         #expect(
@@ -223,7 +224,7 @@ import Testing
     #expect(!health.mayBePicked(now: now, load: 1))
     for _ in 0..<3 { _ = health.succeeded(now: now) }
     #expect(!health.isHalfOpen && health.mayBePicked(now: now, load: 7))
-    // A rest that requests earned ends where the endpoint is seen at work; trials go on.
+    // A cooldown ends when the watchdog sees the endpoint at work; trials continue.
     for _ in 0..<3 { _ = health.failed(.unreachable, now: now, Self.context()) }
     #expect(!health.mayBePicked(now: now, load: 0))
     health.take(.recovered, count: 1, now: now, chance: 0, Self.context())
@@ -239,7 +240,7 @@ import Testing
     health.take(.checked, count: 1, now: now, chance: 0, Self.context())
     #expect(health.mayBePicked(now: now, load: 0) && !health.mayBePicked(now: now, load: 1))
     #expect(health.succeeded(now: now) == true)
-    // An answer that fails is no better for it.
+    // A failed answer still counts as a failed trial.
     for _ in 0..<3 { _ = health.failed(.status, now: now, Self.context()) }
     health.take(.checked, count: 1, now: now, chance: 0, Self.context())
     #expect(health.failed(.status, now: now, Self.context()) == true)

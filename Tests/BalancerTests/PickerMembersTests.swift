@@ -4,7 +4,7 @@ import Testing
 
 @testable import Balancer
 
-/// Endpoints that come, go and change, beside a picker that is built anew after each change.
+/// Endpoints are added, removed and changed, and a new picker is compared after each change.
 private struct Bench {
   private static let indexesMax = 700
   let pickBoard = PickBoard(endpointLimit: indexesMax)
@@ -25,7 +25,7 @@ private struct Bench {
 
   mutating func next(_ bound: Int) -> Int { Int(random.unit() * Double(bound)) }
 
-  /// A weight that belongs to the index: the same for a picker that is built anew.
+  /// Sets a weight that depends on the index alone, so that a new picker has the same.
   private mutating func setWeight(_ position: Int) {
     let weight = Double(1 + next(5))
     weights[picker.candidates[position].endpointIndex] = weight
@@ -61,7 +61,7 @@ private struct Bench {
     for index in load.indices { load[index] = Int32(next(4)) }
   }
 
-  /// A picker of the pool as it is now.
+  /// A new picker of the present pool.
   func anew() -> Picker {
     var picker = Picker(pool: pool)
     for (position, endpoint) in pool.endpoints.enumerated() {
@@ -92,7 +92,7 @@ private struct Bench {
     var bench = Bench(policy, count: count, seed: UInt64(count))
     for _ in 0..<60 {
       bench.change()
-      // Smooth round robin remembers whose turn it is: a new one begins anew.
+      // Smooth round robin keeps a state that a new picker does not have.
       for position in bench.picker.candidates.indices {
         bench.picker.candidates[position].current = 0
       }

@@ -3,7 +3,7 @@ import Fleet
 import Primitives
 import Testing
 
-/// A picker over endpoints in slots 0… with the weights given, and in-flight counts beside it.
+/// A picker over endpoints with indexes 0… and the given weights, and their in-flight counts.
 private struct Bench {
   var picker: Picker
   var load: [Int32]
@@ -73,7 +73,7 @@ private struct Bench {
   @Test func takesTheLeastLoadForItsWeight() {
     var bench = Bench(.leastRequest, weights: [1, 4])
     bench.load = [0, 2]
-    // (0 + 1) / 1 against (2 + 1) / 4.
+    // (0 + 1) / 1 is more than (2 + 1) / 4.
     #expect(bench.pick() == 1)
     bench.load = [0, 4]
     #expect(bench.pick() == 0)
@@ -115,7 +115,7 @@ private struct Bench {
   @Test func ejectsAfterFailuresInARowAndTriesOneRequestAtATime() {
     var bench = Bench(.leastRequest, weights: [1, 1, 1])
     let now = Nanoseconds.seconds(100)
-    // The others fail too: it takes three.
+    // The other endpoints fail too, so three failures are needed.
     for other in [1, 2] {
       _ = bench.picker.failed(other, .status, pickBoard: bench.pickBoard, now: now)
       #expect(bench.picker.succeeded(other, now: now) == false)
@@ -125,21 +125,21 @@ private struct Bench {
     }
     #expect(bench.picker.failed(0, .status, pickBoard: bench.pickBoard, now: now) == .seconds(102))
     for _ in 0..<20 { #expect(bench.pick(now: .seconds(101)) != 0) }
-    // One trial, not two at once.
+    // One trial runs at a time.
     #expect(bench.pick(now: .seconds(102)) == 0)
     bench.load[0] = 1
     for _ in 0..<20 { #expect(bench.pick(now: .seconds(102)) != 0) }
-    // A trial that fails doubles the rest.
+    // A failed trial doubles the cooldown.
     #expect(
       bench.picker.failed(0, .status, pickBoard: bench.pickBoard, now: .seconds(103))
         == .seconds(107))
     bench.load[0] = 0
-    // The second time five good answers are wanted.
+    // The second ejection needs five good answers.
     for trial in 0..<5 {
       #expect(bench.pick(now: .seconds(108)) == 0)
       #expect(bench.picker.succeeded(0, now: .seconds(108)) == (trial == 4))
     }
-    // Slow start: 30 % of its weight at first.
+    // The slow start begins at 30 % of the weight.
     bench.load = [0, 1, 1]
     #expect(bench.pick(now: .seconds(108)) != 0)
     #expect(bench.pick(now: .seconds(112)) == 0)
@@ -188,7 +188,7 @@ private struct Bench {
     var tried = TriedSet()
     tried.insert(1)
     for _ in 0..<20 { #expect(bench.pick(tried: tried) == 2) }
-    // Nor is it a trial where it need not be.
+    // The retry is no trial while another endpoint is left.
     for _ in 0..<20 { #expect(bench.pick(now: .seconds(60), tried: tried) != 1) }
     tried.insert(2)
     #expect(bench.pick(tried: tried) == 0)
@@ -206,7 +206,7 @@ private struct Bench {
     bench.load = [3, 3, 3]
     #expect(bench.pick(room: room) == nil)
     #expect(bench.picker.hasEligible)
-    // Full ones do not open the door to one that rests.
+    // Full endpoints do not make the pool use an endpoint in its cooldown.
     bench.load = [0, 3, 3]
     bench.eject(0)
     #expect(bench.pick(room: room) == nil)
@@ -304,7 +304,7 @@ private struct Bench {
     for _ in 0..<50 { #expect(bench.pick() == 1) }
     var tried = TriedSet()
     tried.insert(1)
-    // Better to wait for one that is full than to go where it failed.
+    // Waiting for a full endpoint is better than returning to the endpoint that failed.
     #expect(bench.pick(tried: tried) == nil)
     bench.picker.setRoom(1, false)
     #expect(bench.pick() == nil)
@@ -382,7 +382,7 @@ private struct Bench {
   @Test func triedEndpointsAreKnownAtTheirNewPositions() {
     var tried = TriedSet()
     for position in [4, 0, 2, 7, 1] { tried.insert(position) }
-    // The one at 2 is gone, the others stand the other way round.
+    // The endpoint at position 2 is removed, and the others are in reverse order.
     let moved = tried.moved { $0 == 2 ? nil : 9 - $0 }
     #expect((0..<12).filter { moved.contains($0) } == [2, 5, 8, 9])
     #expect(TriedSet().moved { $0 }.isEmpty)

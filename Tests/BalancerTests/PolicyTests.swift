@@ -1,11 +1,11 @@
-// Random picks, hashes and backups: what share each endpoint gets, how few keys move.
+// Random picks, hashes and backups: the share that each endpoint gets, and the few keys that move.
 import Fleet
 import Primitives
 import Testing
 
 @testable import Balancer
 
-/// A picker over the endpoints 10.0.0.N, N from `hosts`, in slots 0…
+/// A picker over endpoints 10.0.0.N, N from `hosts`, with indexes 0….
 struct PolicyBench {
   var picker: Picker
   var load: [Int32]
@@ -62,12 +62,12 @@ struct PolicyBench {
   }
 }
 
-/// Keys that have nothing in common.
+/// Unrelated keys.
 private func keys(_ count: Int) -> [UInt64] {
   (0..<count).map { KeyHash.hash("key-\($0)") }
 }
 
-/// Pearson's statistic; below 30 is nothing unusual for up to 12 shares (p > .001).
+/// Pearson's statistic; a value below 30 is usual for up to 12 shares (p > .001).
 private func chiSquare(_ counts: [Int], _ weights: [Double]) -> Double {
   let (total, sum) = (Double(counts.reduce(0, +)), weights.reduce(0, +))
   return zip(counts, weights).reduce(0) { result, each in
@@ -97,7 +97,7 @@ private func chiSquare(_ counts: [Int], _ weights: [Double]) -> Double {
 @Suite struct HashPolicyTests {
   private static let keyCount = 20_000
 
-  /// The host of every key.
+  /// The host that each key is assigned to.
   private func places(_ weights: [Double], hosts: [Int]? = nil) -> [Int] {
     var bench = PolicyBench(.hash, weights: weights, hosts: hosts)
     return keys(Self.keyCount).map { bench.pick(hash: $0)! }.map { hosts?[$0] ?? $0 + 1 }
@@ -197,7 +197,7 @@ private func chiSquare(_ counts: [Int], _ weights: [Double]) -> Double {
     print("hash: 400 in flight of one key at four endpoints: \(bench.load)")
     #expect(bench.load[order[0]] == 125 && bench.load[order[1]] == 125)
     #expect(bench.load[order[2]] == 125 && bench.load[order[3]] == 25)
-    // Its requests end: the key goes back to its first choice.
+    // When the requests end, the key returns to its first choice.
     bench.load = [0, 0, 0, 0]
     #expect(bench.pick(hash: key) == order[0])
   }
@@ -239,7 +239,7 @@ private func chiSquare(_ counts: [Int], _ weights: [Double]) -> Double {
     #expect(abs(found.count { $0 == 1 } - 500) < 80)
   }
 
-  /// Keys are where they are for every release: other balancers and the next start agree.
+  /// Hashes are the same in every release, so that other balancers and the next start agree.
   @Test(arguments: [
     ("", UInt64(0xe220a8397b1dcdaf)), ("a", 0xf826a69f47459546), ("12345678", 0xc8ee718c01e81db9),
     ("10.0.0.1:8000", 0xa188a32a4c158145),
@@ -299,7 +299,7 @@ private func chiSquare(_ counts: [Int], _ weights: [Double]) -> Double {
     bench.fail(0)
     bench.fail(1)
     #expect(places(&bench) == [2])
-    // Their rest is over: one trial each, the rest still at the backup.
+    // After the cooldowns each primary gets one trial, and the backup gets the other requests.
     bench.load = [0, 0, 0]
     #expect(bench.pick(PickKey(hash: 1), now: .seconds(4)) != 2)
     bench.load = [1, 1, 0]
@@ -348,7 +348,7 @@ private func chiSquare(_ counts: [Int], _ weights: [Double]) -> Double {
     for _ in 0..<20 { #expect(bench.pick(key) == 1) }
     bench.set(1, weight: 0)
     #expect(bench.pick(key) == 1)
-    // Draining: no new exchanges, but sessions.
+    // A draining endpoint takes no new exchanges, but takes its sessions.
     bench.picker.set(1, weight: 0, isEligible: false, takesSessions: true, now: .seconds(1))
     #expect(bench.pick(key) == 1)
     #expect(bench.pick(PickKey(hash: 5)) != 1)

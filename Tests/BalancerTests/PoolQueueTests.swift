@@ -30,8 +30,9 @@ import Testing
     #expect(queue.nextWorker == nil && queue.oldest == nil)
   }
 
-  // One thread makes room and then looks for waiters, the other begins to wait and then looks for
-  // room. If each could miss the other, a place would stay free: both would see nothing.
+  // One thread makes room and then looks for waiting exchanges; the other begins to wait and then
+  // looks for room. If each could miss the other, a permit would stay free and neither thread would
+  // see the other.
   @Test func whoMakesRoomAndWhoBeginsToWaitNeverMissEachOther() throws {
     let roundCount = 20_000
     let queue = PoolQueue(name: "a", workerCount: 2)
@@ -67,14 +68,14 @@ import Testing
       }
     }
     #expect(missed.load(ordering: .relaxed) == 0)
-    // Both orders happened, else nothing was shown.
+    // Both orders must have occurred, otherwise the test shows nothing.
     #expect(sawOne.load(ordering: .relaxed) > 0)
   }
 }
 
 @Suite struct QueueWakeTests {
-  // Many more want in than may run, on two workers: whoever ends an exchange has to wake the other
-  // worker about half of the time. Each time that is forgotten costs until the timer looks.
+  // More exchanges wait than may run, on two workers: a worker whose exchange ends has to wake the
+  // other worker about half of the time. Each missed wake-up costs the time until the timer looks.
   @Test(arguments: [QueuePolicy.Concurrency.total(1), .total(4), .slots])
   func roomIsToldToTheOtherWorker(concurrency: QueuePolicy.Concurrency) throws {
     let (listener, address) = try BlockingSocket.listen()
@@ -132,7 +133,7 @@ import Testing
     #expect(balancer.admission.queues[0].runningCount == 0)
     #expect(balancer.admission.queues[0].waitingCount == 0)
     #expect(balancer.admission.slots[endpointIndex] == 0)
-    // The timer may come first by chance, at the very moment when there is room.
+    // The timer may come first by chance, at the moment when room is made.
     #expect(rescueCount <= 2, "\(rescueCount)")
   }
 }

@@ -8,9 +8,9 @@ import Testing
     (false, true, 2.0, 1.0, PoolTraffic.Departure.overdue),
     (false, true, 1, 1, .waiting),
     (false, true, 0.1, 1, .waiting),
-    // Nobody was answered yet: every wait is in vain.
+    // No client has been answered yet, so every departure is overdue.
     (false, true, 0.001, 0, .overdue),
-    // It had not sent all of its request.
+    // The client had not sent its whole request.
     (false, false, 2, 1, .waiting),
     (true, true, 2, 1, .reading),
     (true, false, 2, 0, .reading),

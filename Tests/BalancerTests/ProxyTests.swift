@@ -5,7 +5,7 @@ import Primitives
 import Synchronization
 import Testing
 
-/// An endpoint whose every connection is handled by a closure on a thread of its own.
+/// An endpoint that runs a closure for each connection, on a thread of its own.
 private final class ScriptedEndpoint: Sendable {
   let address: SocketAddress
   private let listener: BlockingSocket
@@ -65,7 +65,7 @@ private final class Proxy {
     evidence.sum(column, fleet.pools[0].endpoints[position].endpointIndex)
   }
 
-  /// Waits until nothing is in flight any more.
+  /// Waits until nothing is in flight. Returns false after 20 s.
   func isQuiet() -> Bool {
     let deadline = Clock.now + .seconds(20)
     while Clock.now < deadline {
@@ -81,7 +81,7 @@ private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 @Suite struct ProxyTests {
   @Test func aStreamOutlivesTenThousandWeightChanges() throws {
     let flag = Flag()
-    // A chunked stream whose bytes are a known sequence, until told to end.
+    // The endpoint sends a chunked stream of a known byte sequence until it is told to end.
     let endpoint = try ScriptedEndpoint { connection in
       _ = connection.receiveMessage()
       try connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -131,7 +131,7 @@ private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
   @Test func aTunnelOutlivesTenThousandWeightChanges() throws {
     let flag = Flag()
-    // Says back what it hears, once the protocol was changed.
+    // The endpoint echoes every byte after the change of protocol.
     let endpoint = try ScriptedEndpoint { connection in
       _ = connection.receiveMessage()
       try connection.send(
@@ -203,8 +203,8 @@ private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     }
     #expect(proxy.isQuiet())
     #expect(proxy.sum(.completed, 1) == 20)
-    // Two in a row ejected it; until then each pick of it failed. Then a trial each half second,
-    // as many as a busy machine leaves time for.
+    // Two failures in a row eject the endpoint; until then each pick of it fails. Then one trial
+    // follows each half second, as many as a busy machine has time for.
     let trialsMax = Int((Clock.now - begun).seconds / 0.5)
     #expect((2...2 + UInt64(trialsMax)).contains(proxy.sum(.failed, 0)))
     #expect(proxy.sum(.ejections, 0) == 1)
@@ -221,12 +221,12 @@ private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     }
     let proxy = try Proxy([failing.address, good.address])
     let client = try proxy.client()
-    // Returns how many of the requests the client saw fail.
+    // Returns the number of failed requests that the client saw.
     func failed(_ request: String) throws -> Int {
       var count = 0
       let deadline = Clock.now + .seconds(60)
       let trialsBefore = proxy.sum(.failed, 0)
-      // Two failures in a row eject it; then until it was tried once more.
+      // Two failures in a row eject the endpoint; the loop runs until another trial has failed.
       while proxy.sum(.failed, 0) < max(3, trialsBefore + 1), Clock.now < deadline {
         try client.send(request)
         if client.receiveMessage().contains(" 500 ") { count += 1 }
@@ -249,7 +249,7 @@ private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
       while !connection.receiveMessage().isEmpty { try connection.send(answer) }
     }
     let proxy = try Proxy([hanging.address, good.address])
-    // The fleet answers within 10 ms; these clients wait for 100.
+    // The fleet answers within 10 ms, and these clients wait 100 ms.
     for endpoint in proxy.fleet.pools[0].endpoints {
       proxy.pickBoard.setPool(
         endpoint.endpointIndex, fleetResponse: 0.01, interval: 1, balancers: 1)
@@ -286,7 +286,7 @@ private let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     try client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     var last: [UInt8]? = []
     repeat { last = client.receive() } while last.map { !$0.isEmpty } ?? false
-    // A reset, not an orderly end.
+    // The client sees a reset instead of an orderly end.
     #expect(last == nil)
     #expect(proxy.isQuiet())
     #expect(proxy.sum(.failed, 0) == 1)

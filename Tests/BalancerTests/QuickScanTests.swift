@@ -3,8 +3,8 @@ import Fleet
 import Primitives
 import Testing
 
-/// Two pickers that live the same life; one of them is told of a limit that is never met, and so
-/// looks at every condition of every endpoint.
+/// Two pickers with the same history. One has a limit that is never reached, and therefore checks
+/// every condition of every endpoint.
 private struct Twins {
   var quick: Picker
   var thorough: Picker
@@ -46,8 +46,8 @@ private struct Twins {
 }
 
 @Suite struct QuickScanTests {
-  /// Weights change, endpoints go and come, fail and recover, are full: the choice is always that
-  /// of the scan that looks at everything.
+  /// Weights change, endpoints are removed and added, fail, recover and are full. The quick scan
+  /// always chooses like the scan that checks everything.
   @Test(arguments: [1, 2, 3, 5, 8, 13])
   func theQuickScanChoosesAsTheThoroughOne(seed: UInt64) {
     var life = RandomSource(seed: seed)

@@ -21,7 +21,7 @@ private func rule(_ count: Int, per period: RateLimit.Period, burst: Int) -> Rat
     #expect(take(60) == .milliseconds(40))
     #expect(take(100) == nil)
     #expect(take(100) == .milliseconds(100))
-    // Full again after 300 ms of rest, and no fuller.
+    // After 300 ms the bucket is full again, and never fuller.
     #expect((0..<4).map { _ in take(10_000) == nil } == [true, true, true, false])
   }
 
@@ -45,7 +45,7 @@ private func rule(_ count: Int, per period: RateLimit.Period, burst: Int) -> Rat
     }
     let entitled = Double((now - start).rawValue) / Double(interval) + Double(burst)
     #expect(Double(allowed) <= entitled)
-    // Requests come twice as fast as allowed: most tokens are used, with a burst nearly all.
+    // Requests come twice as fast as allowed: most tokens are used, and nearly all with a burst.
     #expect(Double(allowed) >= entitled * (burst == 1 ? 0.7 : 0.99) - Double(burst) - 2)
   }
 
@@ -58,7 +58,7 @@ private func rule(_ count: Int, per period: RateLimit.Period, burst: Int) -> Rat
       for key in keys { #expect(table.take(key, rule, now: .seconds(10), worker: 0) == nil) }
     }
     let refused = keys.filter { table.take($0, rule, now: .seconds(10), worker: 0) != nil }
-    // A set of eight may have met a ninth key; then the nearest to full was forgotten.
+    // A set of eight may have had a ninth key; the bucket nearest to full was then replaced.
     #expect(refused.count >= 1_000 - Int(table.count(.forgotten)) * 2)
     #expect(refused.count > 990)
   }
@@ -83,7 +83,7 @@ private func rule(_ count: Int, per period: RateLimit.Period, burst: Int) -> Rat
       for _ in 0..<10 { #expect(table.take(key, rule, now: now, worker: 0) == nil) }
       #expect(table.take(key, rule, now: now, worker: 0) != nil)
     }
-    // Every key of the flood is new, and is served: it is within its own limit.
+    // Every key of the flood is new and within its own limit, so it is allowed.
     for _ in 0..<1_000_000 { #expect(table.take(random.next(), rule, now: now, worker: 0) == nil) }
     #expect(table.count(.forgotten) > 900_000)
     for key in limited { #expect(table.take(key, rule, now: now, worker: 0) != nil) }
@@ -93,7 +93,7 @@ private func rule(_ count: Int, per period: RateLimit.Period, burst: Int) -> Rat
     let table = RateTable(keysMax: 4_096, workerCount: 1)
     let rule = rule(10, per: .second, burst: 1)
     var random = RandomSource(seed: 2)
-    // 2 000 keys a second, each full again after 100 ms: 200 at a time.
+    // 2 000 new keys a second, each full again after 100 ms, are 200 at a time.
     for step in 0..<100_000 {
       let now = Nanoseconds.seconds(1) + Nanoseconds(Int64(step) * 500_000)
       _ = table.take(random.next(), rule, now: now, worker: 0)
@@ -122,7 +122,7 @@ private func rule(_ count: Int, per period: RateLimit.Period, burst: Int) -> Rat
   }
 
   @Test func twoThreadsThatMakeTheSameBucketsShareThem() throws {
-    // Both race to create each of 20 000 keys with one token.
+    // Both threads race to create each of 20 000 keys with one token.
     let table = RateTable(keysMax: 65_536, workerCount: 2)
     let rule = rule(1, per: .hour, burst: 1)
     let allowed = Atomic<Int>(0)

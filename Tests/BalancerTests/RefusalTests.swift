@@ -4,8 +4,8 @@ import Testing
 
 @testable import Balancer
 
-/// Answers that say "no room" (429, 503) or "not here" (4xx): load is no failure, a quick error no
-/// sign of speed.
+/// Refusals: "no room" (429, 503) or "not served here" (4xx). Overload is no failure, and a quick
+/// error is no sign of speed.
 @Suite struct RefusalTests {
   private static func context(response: Double = 0.5, mayEject: Bool = true) -> PassiveContext {
     PassiveContext(
@@ -31,14 +31,14 @@ import Testing
     }
   }
 
-  // MARK: Passed over
+  // MARK: Endpoints that are passed over
 
   @Test(arguments: [BalancePolicy.leastRequest, .roundRobin, .random])
   func aFullEndpointIsPassedOverForOneWithRoom(_ balance: BalancePolicy) {
     var picker = Self.picker(2, balance: balance)
     let pickBoard = PickBoard(endpointLimit: 2)
     _ = picker.refused(0, .overloaded, load: 8, pickBoard: pickBoard, now: .seconds(100))
-    // It has 8 in flight as it had then; the other one has more.
+    // Endpoint 0 has 8 requests in flight, as it had at the refusal; endpoint 1 has more.
     for seed in 0..<20 {
       #expect(Self.pick(&picker, [8, 20], at: 100.02, seed: UInt64(seed)) == 1)
     }
@@ -50,7 +50,7 @@ import Testing
       0, .overloaded, load: 8, pickBoard: PickBoard(endpointLimit: 2), now: .seconds(100))
     #expect(Self.pick(&picker, [8, 9], at: 100.01) == 1)
     #expect(Self.pick(&picker, [7, 9], at: 100.01) == 0)
-    // Full again, and soon over where it names no time.
+    // The endpoint is full again, and not for long, because it named no wait.
     #expect(Self.pick(&picker, [8, 9], at: 100.03) == 0)
   }
 
@@ -84,7 +84,7 @@ import Testing
       waits.append((refusals.until - .seconds(100)).seconds)
     }
     #expect(waits == [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1, 1])
-    // What was sent before the refusal shows that it works, not that it has room.
+    // A request sent before the refusal is no evidence of room.
     refusals.completed(now: .seconds(101), sentAt: .seconds(99))
     #expect(refusals.count == 0 && refusals.isFull(now: .seconds(100.5), load: 0))
     refusals.completed(now: .seconds(101), sentAt: .seconds(100.5))
@@ -108,7 +108,7 @@ import Testing
     }
   }
 
-  // MARK: Ejected
+  // MARK: Ejected endpoints
 
   @Test func anEndpointThatAlsoCompletesIsNotEjectedHoweverMuchItRefuses() {
     var health = PassiveHealth()
@@ -121,7 +121,7 @@ import Testing
       }
       _ = health.succeeded(now: now)
     }
-    // Nor where a count of failures is given: these are none.
+    // Refusals do not count as failures.
     #expect(health.slowFailureRatio == 0)
   }
 
@@ -151,7 +151,7 @@ import Testing
       if health.refused(.overloaded, now: now, load: 0, othersSucceed: true, Self.context()) {
         rests.append((health.ejectedUntil - now).seconds)
         #expect(!health.mayBePicked(now: now, load: 0))
-        // A request that can be repeated may try it sooner.
+        // A request that can be retried may try the endpoint earlier.
         #expect(health.mayBePicked(now: now + .seconds(0.5), load: 0, isRepeatable: true))
         now = health.ejectedUntil
         #expect(health.mayBePicked(now: now, load: 0) && !health.mayBePicked(now: now, load: 1))
@@ -160,14 +160,15 @@ import Testing
       }
     }
     #expect(rests == [2, 4, 8, 16, 30])
-    // One request that it takes, and it is back.
+    // One accepted request readmits the endpoint.
     #expect(health.succeeded(now: now) == true)
     #expect(!health.isHalfOpen)
   }
 
   // MARK: Client errors
 
-  /// Endpoint 0 answers `own` errors after `good` good ones; each of the others gave some of both.
+  /// Whether a client error is blamed on endpoint 0, after `own` errors and `good` good answers of
+  /// it and the given answers of the others.
   private static func blames(
     own: Int, good: Int, others: [(good: Int, errors: Int)],
     balance: BalancePolicy = .leastRequest
@@ -188,7 +189,7 @@ import Testing
     #expect(Self.blames(own: 6, good: 0, others: [(2, 0), (2, 0)]))
     #expect(Self.blames(own: 30, good: 0, others: [(30, 0), (0, 30)]))
     #expect(Self.blames(own: 15, good: 15, others: [(30, 0)]))
-    // Too few to say.
+    // There are too few answers to decide.
     #expect(!Self.blames(own: 3, good: 0, others: [(2, 0), (2, 0)]))
     #expect(!Self.blames(own: 30, good: 0, others: [(0, 0), (0, 0)]))
     #expect(!Self.blames(own: 30, good: 0, others: []))
@@ -197,7 +198,7 @@ import Testing
   @Test func clientErrorsThatAreSpreadOverThePoolAreNobodysFault() {
     #expect(!Self.blames(own: 30, good: 0, others: [(0, 30), (0, 30)]))
     #expect(!Self.blames(own: 10, good: 20, others: [(20, 10), (20, 10), (22, 8)]))
-    // A key binds a client, and its errors, to one endpoint.
+    // A key binds a client and its errors to one endpoint.
     #expect(!Self.blames(own: 30, good: 0, others: [(30, 0)], balance: .hash))
   }
 
@@ -229,7 +230,7 @@ import Testing
     var random = RandomSource(seed: 1)
     var failed = 0
     var taken = [0, 0, 0]
-    // Ten a second; endpoint 0 answers 404 at once, the others are asked one after another.
+    // Ten requests a second: endpoint 0 answers 404 at once, the others take turns.
     for step in 0..<600 {
       let now = Nanoseconds.seconds(100 + Double(step) * 0.1)
       let position = picker.pick(
@@ -243,7 +244,7 @@ import Testing
         book.end(lease, .completed, &picker, position, now: now + .milliseconds(90))
       }
     }
-    // After the first 5 s no more than a trial after each rest.
+    // After the first 5 s the endpoint gets at most one trial after each cooldown.
     #expect(failed <= 550 / 50, "\(taken)")
     #expect(evidence.lastEjection(0)?.reason == .clientErrors)
     #expect(evidence.sum(.ejections, 1) + evidence.sum(.ejections, 2) == 0)

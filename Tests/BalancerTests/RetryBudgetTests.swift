@@ -4,7 +4,7 @@ import Testing
 @testable import Balancer
 
 @Suite struct RetryBudgetTests {
-  /// A pool in a storm: every request fails and wants to be made again, up to `each` times.
+  /// A pool under a retry storm: every request fails and would be retried up to `each` times.
   private struct Storm {
     var requests: UInt64 = 0
     var retries: UInt64 = 0
@@ -40,7 +40,7 @@ import Testing
       repeating: RetryBudget(ratio: 0.2, perSecond: 3), count: workers)
     var storm = Storm()
     storm.run(&budgets, from: 0, seconds: 60, rate: 1_000)
-    // 60 s × (200 + 3), and the 30 at the start.
+    // 60 s × (200 + 3) retries, and 30 at the start.
     let expected = 60.0 * 203 + 30
     #expect(abs(Double(storm.retries) / expected - 1) < 0.1, "\(storm.retries) of \(expected)")
     #expect(storm.refused > 0)
@@ -56,7 +56,7 @@ import Testing
   @Test func whatIsNotUsedFadesToTenSecondsWorth() {
     var budget = RetryBudget(ratio: 0.2, perSecond: 3)
     budget.begin(now: .seconds(0), requests: 0, retries: 0)
-    // An hour at 150 requests a second: 10 s × (30 + 3).
+    // The balance after an hour at 150 requests a second is 10 s × (30 + 3).
     budget.observe(now: .seconds(3600), requests: 540_000, retries: 0)
     var count = 0
     while budget.covers {
@@ -71,7 +71,7 @@ import Testing
     budget.begin(now: .seconds(10), requests: 0, retries: 0)
     budget.observe(now: .seconds(10.01), requests: 100, retries: 40)
     #expect(!budget.covers)
-    // Ours are in the sum the next time, and not paid for twice.
+    // The next sum includes this worker's retries, which are not paid for twice.
     var own = RetryBudget(ratio: 0, perSecond: 3)
     own.begin(now: .seconds(10), requests: 0, retries: 0)
     for _ in 0..<20 { own.withdraw() }
@@ -87,7 +87,7 @@ import Testing
     budget.begin(now: .seconds(0), requests: 1_000, retries: 1_000)
     budget.observe(now: .seconds(1), requests: 10, retries: 10)
     #expect(!budget.covers)
-    // From there on it counts again.
+    // Counting continues from the new values.
     budget.observe(now: .seconds(2), requests: 20, retries: 10)
     #expect(budget.covers)
   }
@@ -107,11 +107,11 @@ import Testing
 @Suite struct RetryRuleTests {
   @Test(
     arguments: [
-      // Nothing was sent: any request, within the limit and what is kept.
+      // No byte was sent: every request may be retried, within the limit and if it is kept.
       (RetryCause.unsent, false, true, 1, nil, #_sourceLocation),
       (.unsent, false, true, 0, .limit, #_sourceLocation),
       (.unsent, false, false, 1, .tooLarge, #_sourceLocation),
-      // It may have had its effect: idempotent ones only.
+      // The request may have had its effect: only idempotent requests may be retried.
       (.cut, false, true, 2, .unsafe, #_sourceLocation),
       (.cut, true, true, 2, nil, #_sourceLocation),
       (.cut, true, false, 2, .tooLarge, #_sourceLocation),
@@ -134,7 +134,7 @@ import Testing
 }
 
 @Suite struct ReplayStoreTests {
-  /// What is in a chain.
+  /// The bytes of a chain.
   private static func content(_ store: borrowing ReplayStore, _ replay: Replay) -> [UInt8] {
     var content: [UInt8] = []
     var cursor = store.chain(replay)

@@ -1,4 +1,4 @@
-// Redirects and fixed answers byte by byte, and what a rewrite makes of a target.
+// Redirects and fixed answers, byte by byte, and the targets that a rewrite makes.
 import Fleet
 import HTTP
 import Testing

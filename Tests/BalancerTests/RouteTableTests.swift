@@ -1,11 +1,11 @@
-// Which route a request takes: tables of requests and the routes that they are sent to.
+// The route of a request: tables of requests and the routes that they match.
 import Fleet
 import HTTP
 import Testing
 
 @testable import Balancer
 
-/// The route of a table that a request head takes, −1 for none.
+/// The index of the route that the request head matches; −1: none.
 private func route(_ routes: [Route], _ head: String) -> Int {
   let table = RouteTable(routes)
   var parser = HeadParser()
@@ -120,7 +120,7 @@ private struct Row: Sendable {
       Row(get("/a/", host: "y.example.com"), -1), Row(get("/health", host: "other"), 2),
     ]
     for row in rows { row.check(routes) }
-    // The host decides before the path does.
+    // The host takes precedence over the path.
     route([route(.exact("/a")), route(.prefix("/"), hosts: [.exact("h")])], get("/a", host: "h"))
       .isExpected(1)
   }
@@ -144,7 +144,7 @@ private struct Row: Sendable {
       Row(get("/", method: "GETS"), 0), Row(get("/", method: "get"), 0),
       Row(get("/", method: "PURGE"), 0),
       Row(get("/", method: "POST", fields: "X-Tier: gold\r\n"), 2),
-      // Equally many conditions: the file's order.
+      // Routes with equally many conditions are in the file's order.
       Row(get("/", fields: "X-Tier: gold\r\n"), 1),
       Row(get("/", method: "PUT", fields: "x-TIER:  gold \r\n"), 3),
       Row(get("/", method: "PUT", fields: "X-Tier: Gold\r\n"), 0),
@@ -168,7 +168,7 @@ private struct Row: Sendable {
 
   @Test func withoutRoutesNothingMatches() { Row(get("/"), -1).check([]) }
 
-  /// The table gives what a plain reading of the rules gives, whatever the routes.
+  /// The table agrees with a direct reading of the rules, for any routes.
   @Test func theTableAgreesWithAPlainReadingOfTheRules() {
     let hosts: [HostPattern?] = [
       nil, .exact("a.b.c"), .exact("b.c"), .wildcard("b.c"), .wildcard("c"),
@@ -180,7 +180,7 @@ private struct Row: Sendable {
     for host in hosts {
       for path in paths {
         for methods in [[], ["GET"]] {
-          // Some are left out, so that a request falls back.
+          // Some routes are left out, so that a request falls back to a more general one.
           if (routes.count * 7 + methods.count) % 3 == 0 { routes.append(route(.exact("/never"))) }
           routes.append(route(path, hosts: host.map { [$0] } ?? [], methods: methods))
         }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Balancer
 
-/// Picks by what one more request costs, and trials.
+/// Picks by the cost of one more request, and trials.
 @Suite struct ShapePickTests {
   private struct Bench {
     var picker: Picker
@@ -36,14 +36,15 @@ import Testing
     let slots = ServiceShape(knee: 8, slope: 16, marginal: 1)
     var plain = Bench([2, 1])
     var shaped = Bench([2, 1], shape: slots)
-    // Six there: half as much each, but nobody waits. Ten: two wait, and all that come after.
+    // With six requests there each takes half as much and none waits; with ten, two wait and all
+    // later ones do.
     #expect(plain.pick([6, 0]) == 1)
     #expect(shaped.pick([6, 0]) == 0)
     #expect(shaped.pick([10, 0]) == 1)
   }
 
   @Test func aPriceOnDelaySendsARequestWhereItDelaysFewer() {
-    // Alone it takes 1 ÷ 4 there, with the nine 10 ÷ 4: quicker than alone at the other one.
+    // Alone it takes 1 ÷ 4 there, and 10 ÷ 4 with the nine: less than alone at the other endpoint.
     var greedy = Bench([4, 0.39], shape: ServiceShape(knee: 1, slope: 1, marginal: 0))
     var fair = Bench([4, 0.39], shape: ServiceShape(knee: 1, slope: 1, marginal: 1))
     #expect(greedy.pick([9, 0]) == 0)
@@ -64,7 +65,7 @@ import Testing
     #expect(bench.pick([40, 0]) == 0)
     #expect(bench.pick([40, 0], contentBytes: 64 * 16) == 0)
     #expect(bench.pick([40, 0], contentBytes: 64 * 16 * 8) == 1)
-    // Where length says nothing it counts nothing.
+    // If the length has no effect on the duration, it has none on the pick.
     var flat = Bench([4, 0.5], shape: engine, sizeSlope: 0)
     #expect(flat.pick([40, 0], contentBytes: 64 * 16 * 8) == 0)
   }
@@ -90,7 +91,7 @@ import Testing
     var bench = Bench([10, 1, 1])
     bench.pickBoard.giveTrial(2)
     #expect(bench.pick([1, 0, 1]) == 0)
-    // It is over, and not made up for.
+    // The trial is over and is not repeated.
     #expect(bench.pick([1, 0, 0]) == 0)
     bench.pickBoard.giveTrial(2)
     var tried = TriedSet()

@@ -1,11 +1,11 @@
-// What the suites share: a pool of endpoints in slots 0, 1, … at ports 1, 2, … of loopback.
+// Shared parts of the suites: a pool of endpoints with indexes 0, 1, … at loopback ports 1, 2, ….
 import Fleet
 import Primitives
 
 @testable import Balancer
 
 extension Pool {
-  /// `change` is told of each endpoint by its index.
+  /// A pool of `count` endpoints; `change` is called for each endpoint with its index.
   static func numbered(
     _ count: Int, _ change: (inout Endpoint, Int) -> Void = { _, _ in }
   ) -> Pool {
@@ -21,7 +21,7 @@ extension Pool {
 }
 
 extension Picker {
-  /// Of endpoints that are eligible, with these weights.
+  /// A picker over eligible endpoints with these weights.
   static func numbered(_ weights: [Double], _ change: (inout Pool) -> Void = { _ in }) -> Picker {
     var pool = Pool.numbered(weights.count)
     change(&pool)

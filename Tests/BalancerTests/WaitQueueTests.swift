@@ -3,7 +3,7 @@ import Primitives
 import Testing
 
 @Suite struct WaitQueueTests {
-  /// Takes all out of a line, in order.
+  /// Removes every entry of a queue, in order.
   private func drain(_ queue: inout WaitQueue, _ line: Int) -> [Int] {
     var order: [Int] = []
     while let first = queue.first(line) {
@@ -56,7 +56,7 @@ import Testing
     #expect(queue.key(0) < queue.key(1))
     queue.insert(2, line: 1, level: 0, arrivedAt: .seconds(9))
     #expect(queue.key(1) < queue.key(0))
-    // The oldest is not the first.
+    // The oldest entry is not the first.
     #expect(queue.oldest(1) == .seconds(6))
   }
 
@@ -64,7 +64,7 @@ import Testing
     var random = RandomSource(seed: 11)
     var queue = WaitQueue(capacity: 64)
     queue.setLineCount(2)
-    // Index, line, level, time.
+    // Index, queue, level, time.
     var model: [(index: Int, line: Int, level: Int, time: Int)] = []
     for step in 0..<20_000 {
       let index = random.index(below: 64)

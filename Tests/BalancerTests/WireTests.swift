@@ -9,7 +9,7 @@ import Testing
     var pace = BodyPace(rate: 100)
     #expect(pace.deadline(received: 0, now: .seconds(1)) == nil)
     #expect(pace.deadline(received: 1, now: .seconds(100)) == .seconds(110.01))
-    // One more second for every hundred bytes.
+    // Every hundred bytes add one second.
     #expect(pace.deadline(received: 500, now: .seconds(103)) == .seconds(115))
     #expect(pace.deadline(received: 500, now: .seconds(114)) == .seconds(115))
   }
@@ -43,7 +43,7 @@ import Testing
 
   @Test func noneIsZero() {
     struct Zeros: RandomNumberGenerator {
-      // A state from which SplitMix64 gives 0 next.
+      // A state after which SplitMix64 returns 0.
       mutating func next() -> UInt64 { 0 &- 0x9E37_79B9_7F4A_7C15 }
     }
     var zeros = Zeros()
@@ -100,7 +100,7 @@ import Testing
         random: &random)
     }
     #expect(pick(.seconds(101), book.tunnels) == 1)
-    // Its rest is over: one request is tried there, though the tunnel is still open.
+    // The cooldown is over: one request tries the endpoint, though the tunnel is still open.
     #expect(pick(.seconds(200), nil) == 1)
     #expect(pick(.seconds(200), book.tunnels) == 0)
     book.end(tunnel, .abandoned, now: .seconds(201))

@@ -1,5 +1,5 @@
-// The proxy core on simulated connections, case by case: retries, time-outs, early answers,
-// pipelining, clients that leave. Times are exact, since no clock runs.
+// The proxy core on simulated connections, case by case: retries, timeouts, early answers,
+// pipelining, clients that leave. Times are exact, because no real clock runs.
 import Fleet
 import Primitives
 import Testing
@@ -15,7 +15,7 @@ private func post(_ name: String, _ count: Int = 500) -> ClientRequestPlan {
 private func answered(by name: String) -> ClientResult { .answered(status: 200, by: name) }
 
 extension SimulatedProxy {
-  /// What endpoint 0 does with every request.
+  /// Sets what endpoint 0 does with every request.
   fileprivate func first(_ act: EndpointAct) { endpoints[0].act = { _ in act } }
 
   fileprivate var executionCount: Int {
@@ -32,7 +32,7 @@ extension SimulatedProxy {
     try proxy.run()
     #expect(proxy.problems == [])
     #expect(client.results == ["e0", "e1", "e0", "e1"].map(answered))
-    // Each endpoint has one connection, kept for the second request.
+    // Each endpoint gets one connection, which is kept for the second request.
     #expect(proxy.endpoints.map(\.connectionCount) == [1, 1])
   }
 
@@ -112,7 +112,7 @@ extension SimulatedProxy {
     #expect(client.results.allSatisfy { $0 == answered(by: "e0") })
   }
 
-  // MARK: Time-outs
+  // MARK: Timeouts
 
   @Test func anEndpointThatDoesNotAnswerIsGivenUpInTime() throws {
     let proxy = SimulatedProxy { $0.pools[0].timeouts.firstByte = .seconds(2) }
@@ -197,7 +197,7 @@ extension SimulatedProxy {
     try proxy.run()
     #expect(proxy.problems == [])
     #expect(client.results == [answered(by: "e0")])
-    // It did not wait in vain.
+    // The client did not have to wait for "100 Continue".
     #expect(client.doneAt.seconds - 1_000 < 0.5)
   }
 
@@ -223,7 +223,7 @@ extension SimulatedProxy {
       client.leavesAfter = .seconds(5)
       client.leavesByReset = byReset
     }
-    // One that leaves while it waits, and one that gets its turn.
+    // One client leaves while it waits, and one is admitted.
     proxy.client([get("left")], after: .seconds(1)) { client in
       client.leavesAfter = .seconds(2)
       client.leavesByReset = byReset

@@ -1,6 +1,6 @@
-// The proxy core under everything at once: random fleets, clients and faults, each from a seed. What
-// must hold whatever happens is checked by a model that knows nothing of how the worker does it.
-// STEELYARD_SIMULATION_RUNS: the number of runs; STEELYARD_SIMULATION_SEED: the first seed.
+// The proxy core under random fleets, clients and faults, each run from one seed. A model that
+// knows nothing of the worker's implementation checks what must always hold.
+// STEELYARD_SIMULATION_RUNS is the number of runs; STEELYARD_SIMULATION_SEED is the first seed.
 import Fleet
 import Foundation
 import Primitives
@@ -12,7 +12,7 @@ private struct RandomProxy {
   private var random: RandomSource
   let seed: UInt64
   let proxy: SimulatedProxy
-  /// No endpoint fails, and no client is slow or leaves.
+  /// Whether no endpoint fails and no client is slow or leaves.
   private(set) var isCalm: Bool
   private(set) var isIdempotentRoute = false
   private var attemptsMax = 1
@@ -27,7 +27,7 @@ private struct RandomProxy {
       Self.configure(&fleet, &random, isCalm: calm)
       fleet.listeners[0].routes[0].isIdempotent = isIdempotent
       attempts = 1 + fleet.pools[0].retries.retriesMax
-      // A queue that is full refuses, which is no fault.
+      // A full queue refuses requests, which is no fault.
       if fleet.pools[0].queue.concurrency != .unlimited { calm = false }
     }
     (isCalm, isIdempotentRoute, attemptsMax) = (calm, isIdempotent, attempts)
@@ -142,7 +142,7 @@ private struct RandomProxy {
     let count = proxy.endpoints.reduce(0) { $0 + ($1.executions[plan.name] ?? 0) }
     let isIdempotent = isIdempotentRoute || plan.method != "POST"
     if !isIdempotent, count > 1 { problems.append("\(plan.name) was done \(count) times") }
-    // Each attempt may find a kept connection closed once.
+    // Each attempt may find a kept connection closed, once.
     if count > 2 * attemptsMax { problems.append("\(plan.name) was tried \(count) times") }
     switch result {
     case .answered(let status, let name):

@@ -1,8 +1,8 @@
-// A client of a simulated worker: it sends its requests, one after the other or all at once, reads
-// or does not, and may leave. It notes what became of each request.
+// A client of a simulated worker. It sends its requests one after the other or all at once, may
+// stop reading, may leave, and notes the result of each request.
 import Primitives
 
-/// One request, and how it is sent.
+/// A request and the way in which it is sent.
 struct ClientRequestPlan {
   var name: String
   var method = "GET"
@@ -29,28 +29,28 @@ struct ClientRequestPlan {
   }
 }
 
-/// What a client got for a request.
+/// The result of a request.
 enum ClientResult: Equatable {
   case answered(status: Int, by: String?)
   /// Steelyard's own answer, with its reason.
   case refused(status: Int, reason: String)
-  /// The connection ended before the answer was whole.
+  /// The connection ended before the answer was complete.
   case cut
 }
 
 final class SimulatedClient: SimulatedPeer {
   let plans: [ClientRequestPlan]
   var isPipelining = false
-  /// Sends in pieces of this size, with a pause between two.
+  /// The size of the pieces that the client sends, bytes, with a pause after each.
   var pieceCount = Int.max
   var piecePause = Nanoseconds.zero
-  /// Leaves so long after it has connected; nil: stays.
+  /// The time between connecting and leaving; nil: the client stays.
   var leavesAfter: Nanoseconds?
   var leavesByReset = false
-  /// Stops reading for so long with its first bytes.
+  /// The time for which the client stops reading after its first bytes.
   var readPause = Nanoseconds.zero
   private(set) var results: [ClientResult] = []
-  /// Bytes that are no answer to what was asked.
+  /// Received bytes that answer no request.
   private(set) var faults: [String] = []
   private(set) var isDone = false
   private(set) var doneAt = Nanoseconds.zero
@@ -83,7 +83,8 @@ final class SimulatedClient: SimulatedPeer {
     hasContinued = false
     if plan.expectsContinue {
       send(plan.head, on: wire)
-      // Who waits for ever waits in vain (RFC 9110 §10.1.1).
+      // A client must not wait forever for "100 Continue" (RFC 9110 §10.1.1), so the content is
+      // sent after 800 ms.
       let number = sentCount
       wire.network.after(.milliseconds(800)) {
         if self.results.count < number { self.sendContent(plan, wire) }
@@ -138,7 +139,7 @@ final class SimulatedClient: SimulatedPeer {
 
   func failed(_ wire: Wire) { end(wire) }
 
-  /// Takes an answer, if one is whole.
+  /// Takes the next answer if it is complete.
   private func take(_ wire: Wire, isEnded: Bool) -> Bool {
     guard results.count < sentCount else { return false }
     let plan = plans[results.count]

@@ -1,11 +1,11 @@
-// An endpoint of a simulated worker: it answers every request with content that names the request,
-// or does one of the things that endpoints do when they fail.
+// An endpoint of a simulated worker. It answers every request with content that names the request,
+// or fails in one of the ways in which endpoints fail.
 import Primitives
 
 /// What an endpoint does with a request.
 enum EndpointAct: CaseIterable {
   case answer, answerInChunks, answerUntilClose, answerAndClose
-  /// Closes a moment after the answer without a word.
+  /// Closes shortly after the answer without announcing it.
   case answerThenCloseIdle
   case interims
   case unavailable, failure
@@ -13,12 +13,12 @@ enum EndpointAct: CaseIterable {
   case closeBeforeHead, resetBeforeHead, closeInHead, resetInHead
   case closeInContent, resetInContent
   case malformed
-  /// Bytes after the answer.
+  /// Sends bytes after the answer.
   case surplus
-  /// Answers the head of a request whose content is still to come, and closes.
+  /// Answers after the head of a request whose content has not come, and closes.
   case early
 
-  /// Nothing fails.
+  /// Whether nothing fails.
   var isWell: Bool {
     switch self {
     case .answer, .answerInChunks, .answerUntilClose, .answerAndClose, .interims: true
@@ -37,7 +37,7 @@ final class SimulatedEndpoint {
   var connectAct: () -> ConnectAct = { .accept }
   var delay: () -> Nanoseconds = { .milliseconds(5) }
   var size: () -> Int = { 100 }
-  /// Whole requests by name.
+  /// The number of complete requests by name.
   private(set) var executions: [String: Int] = [:]
   private(set) var faults: [String] = []
   private(set) var connectionCount = 0
@@ -76,9 +76,9 @@ private final class EndpointConnection: SimulatedPeer {
   private var input: [UInt8] = []
   private var isBusy = false
   private var servedCount = 0
-  /// The answer is on its way, and what comes of the request is of no interest.
+  /// The answer was sent early, and the rest of the request is discarded.
   private var isRefusing = false
-  /// The head of the request that is coming was looked at.
+  /// The head of the incomplete request was examined.
   private var hasLooked = false
   private var isClosed = false
 
@@ -193,7 +193,7 @@ private final class EndpointConnection: SimulatedPeer {
     }
   }
 
-  /// In pieces of this size, with pauses.
+  /// Sends the bytes in pieces of this size, with pauses.
   private func send(
     _ bytes: ArraySlice<UInt8>, of piece: Int, on wire: Wire, then: @escaping () -> Void
   ) {

@@ -1,12 +1,13 @@
-// A worker's loop on a simulated network. It does what `IOLoop` does with the kernel, and puts the
-// events of a turn in an order that the seed decides: no order is promised between connections.
+// A worker's loop on a simulated network. It does with the network what `IOLoop` does with the
+// kernel, and orders the events of a turn by the seed, because no order between connections is
+// promised.
 import CSystem
 import Primitives
 
 @testable import Balancer
 @testable import IO
 
-/// The state of a loop's connection.
+/// The state of a connection in the loop.
 private final class Line {
   let wire: Wire
   let tag: UInt32
@@ -31,7 +32,7 @@ private final class Line {
     self.isConnecting = isConnecting
   }
 
-  /// Whether there is something to report.
+  /// Whether the connection has an event to report.
   var isReady: Bool {
     if isDrainedDue || isConnectedDue || isRefused { return true }
     guard !isEnded, !isConnecting, wire.hasInput || failure != 0 else { return false }
@@ -54,9 +55,9 @@ final class SimulatedLoop: ConnectionLoop {
   private var turn: [Int] = []
   private var isListening = false
   private var acceptsLeft = 0
-  /// The next event of the turn is a wake-up.
+  /// Whether the next event of the turn is a wake-up.
   var isWoken = false
-  /// Called where nothing can happen any more; it has to see to it that something does.
+  /// Called when no event is left; it has to cause one.
   var idle: () -> Void = {}
   private(set) var turnCount = 0
 
@@ -68,7 +69,7 @@ final class SimulatedLoop: ConnectionLoop {
   private(set) var shortageCount: UInt64 = 0
   private(set) var acceptedPeer: (address: IPAddress, port: UInt16) = (.none, 0)
   let canMoveContent = true
-  /// The process is to be stopped for so long at the next wait.
+  /// The time for which the process is stopped at the next wait.
   var stop = Nanoseconds.zero
 
   init(_ network: SimulatedNetwork, connectionsMax: Int, timersMax: Int, listenerTag: UInt32) {
@@ -375,7 +376,7 @@ final class SimulatedLoop: ConnectionLoop {
 
   func wasEndedFirst(_ id: ConnectionID) -> Bool { line(id).failure == EPIPE }
 
-  // MARK: Time-outs
+  // MARK: Timeouts
 
   func deadline(_ id: ConnectionID) -> Nanoseconds { timers.deadline(Int(id.index)) }
 
@@ -395,7 +396,7 @@ final class SimulatedLoop: ConnectionLoop {
   }
 }
 
-/// Where nobody listens.
+/// The peer of a connection to an address on which nothing listens.
 private final class Nobody: SimulatedPeer {
   func received(_ bytes: [UInt8], on wire: Wire) {}
   func ended(_ wire: Wire) {}

@@ -1,14 +1,14 @@
-// A reader of HTTP/1.1 messages for simulated peers. It shares nothing with the program's: what both
-// understand the same way is likely to be right.
+// A reader of HTTP/1.1 messages for simulated peers. It shares no code with the program, so that an
+// agreement of both is evidence of correctness.
 
-/// A message of which the head, and then all of the content, has come.
+/// A message whose head, and then whose content, was received.
 struct PlainMessage {
   var first: [Substring] = []
   var fields: [String: String] = [:]
   var content: [UInt8] = []
-  /// Bytes of the message.
+  /// The length of the message, bytes.
   var count = 0
-  /// The content ends with the connection.
+  /// Whether the content ends with the connection.
   var isOpenEnded = false
 
   var status: Int { first.count > 1 ? Int(first[1]) ?? 0 : 0 }
@@ -17,13 +17,13 @@ struct PlainMessage {
 
   enum Result {
     case incomplete
-    /// The head is there, and so far this much content.
+    /// The head is complete, with the content received so far.
     case head(PlainMessage)
     case whole(PlainMessage)
     case wrong(String)
   }
 
-  /// Reads the first message. `answers`: the method that a response answers; nil for a request.
+  /// Reads the first message. `method` is the method that a response answers; nil: a request.
   static func read(_ bytes: [UInt8], answers method: String?) -> Result {
     guard let end = find("\r\n\r\n", in: bytes, from: 0) else {
       return bytes.count > 40_000 ? .wrong("an endless head") : .incomplete
@@ -94,7 +94,7 @@ struct PlainMessage {
     }
   }
 
-  /// Content that belongs to one message and no other.
+  /// Content that belongs to this message and to no other.
   static func content(_ name: String, _ count: Int) -> [UInt8] {
     let seed = Array("\(name)/".utf8)
     var content = seed
@@ -102,7 +102,7 @@ struct PlainMessage {
     return Array(content.prefix(count))
   }
 
-  /// Content in chunks of these sizes.
+  /// Content in chunks of this size.
   static func chunks(_ content: [UInt8], of size: Int) -> [UInt8] {
     var (bytes, at) = ([UInt8](), 0)
     while at < content.count {

@@ -1,6 +1,6 @@
-// A network on which a worker runs without a kernel: a clock that stands until something is to
-// happen, connections with delays and limited buffers, and peers at their other ends. Everything
-// that is left to chance comes from one seed.
+// A network on which a worker runs without a kernel: a clock that moves only to the next event,
+// connections with delays and limited buffers, and peers at their other ends. Every random choice
+// comes from one seed.
 import IO
 import Primitives
 
@@ -19,11 +19,11 @@ extension SimulatedPeer {
   func opened(_ wire: Wire) {}
 }
 
-/// What becomes of a connection to an address.
+/// The reaction of an address to a connection.
 enum Reception {
   case accepted(any SimulatedPeer)
   case refused
-  /// Nothing answers.
+  /// No answer comes.
   case silent
   /// The system has no descriptor for the connection.
   case shortage
@@ -44,11 +44,11 @@ final class SimulatedNetwork {
   private(set) var now = Nanoseconds.seconds(1_000)
   private var events = BinaryHeap<Event>()
   private var count = 0
-  /// Asked for each connection that the worker opens.
+  /// Called for each connection that the worker opens.
   var reception: (_ port: UInt16) -> Reception = { _ in .refused }
-  /// Clients that the worker has not accepted yet.
+  /// The clients that the worker has not accepted yet.
   var arrivals: [Wire] = []
-  /// What happened, for comparing two runs.
+  /// A hash of all events, with which two runs are compared.
   private(set) var digest: UInt64 = 0xCBF2_9CE4_8422_2325
 
   init(seed: UInt64) { random = RandomSource(seed: seed) }
@@ -66,7 +66,7 @@ final class SimulatedNetwork {
     events.insert(Event(time: max(time, now), order: count, action: action))
   }
 
-  /// Moves the clock, and lets everything happen that is due.
+  /// Moves the clock and runs every event that is due.
   func advance(to time: Nanoseconds) {
     let end = max(time, now)
     while let first = events.first, first.time <= end {
@@ -89,47 +89,47 @@ final class SimulatedNetwork {
     elements[random.index(below: elements.count)]
   }
 
-  /// Adds to the digest (FNV-1a).
+  /// Adds a value to the digest (FNV-1a).
   func note(_ value: UInt64) {
     digest = (digest ^ value) &* 0x100_0000_01B3
   }
 
   // MARK: Clients
 
-  /// A client connects.
+  /// Connects a client to the worker.
   func connect(_ client: any SimulatedPeer, from address: IPAddress) -> Wire {
     let wire = Wire(self, peer: client, address: address)
     wire.isAccepted = false
     after(wire.delay) {
       self.arrivals.append(wire)
-      // The kernel accepts: the client may send before the worker looks.
+      // The kernel accepts the connection, and the client may send before the worker knows it.
       client.opened(wire)
     }
     return wire
   }
 }
 
-/// A connection between the worker and a peer: two directions of bytes, each with a delay, and the
+/// A connection between the worker and a peer: two directions of bytes, each with a delay and the
 /// buffers of both kernels.
 final class Wire {
   let network: SimulatedNetwork
   let peer: any SimulatedPeer
-  /// The peer's.
+  /// The peer's address.
   let address: IPAddress
   var isAccepted = true
-  /// One way.
+  /// The delay of one direction.
   let delay: Nanoseconds
-  /// Bytes that fit between the worker's `send` and the peer.
+  /// The bytes that fit between the worker's `send` and the peer.
   private let capacity: Int
 
-  // Towards the worker, as its kernel has it.
+  // The direction to the worker, as its kernel holds it.
   private(set) var input: [UInt8] = []
   private(set) var isInputEnded = false
   /// The errno of a reset; 0: none.
   private(set) var error: Int32 = 0
   private var lastToWorker = Nanoseconds.zero
 
-  // Towards the peer.
+  // The direction to the peer.
   private(set) var unacknowledged = 0
   private var kernel: [UInt8] = []
   private var isEndDue = false
@@ -137,9 +137,9 @@ final class Wire {
   private var isPeerClosed = false
   private var isPeerGone = false
   private(set) var isWorkerClosed = false
-  /// The peer takes what comes.
+  /// Whether the peer reads.
   private(set) var isReading = true
-  /// Called when the worker may send more, and when there is something to read.
+  /// Called when the worker may send more or has something to read.
   var changed: () -> Void = {}
 
   init(_ network: SimulatedNetwork, peer: any SimulatedPeer, address: IPAddress) {
@@ -165,7 +165,7 @@ final class Wire {
     lastToWorker = max(lastToWorker, network.now + delay)
     network.at(lastToWorker) {
       guard !self.isWorkerClosed else {
-        // The worker's kernel knows the connection no more.
+        // The worker's kernel has forgotten the connection.
         self.failPeer()
         return
       }
@@ -175,7 +175,7 @@ final class Wire {
     }
   }
 
-  /// Ends the peer's side; it still reads.
+  /// Ends the peer's sending side. The peer still reads.
   func finish() {
     guard !isPeerGone else { return }
     toWorker {
@@ -184,7 +184,8 @@ final class Wire {
     }
   }
 
-  /// Closes: what the worker sends from now on is answered with a reset. Unread bytes reset at once.
+  /// Closes the peer's side. Later bytes of the worker are answered with a reset; unread bytes
+  /// cause a reset at once.
   func close() {
     guard !isPeerGone else { return }
     if kernel.isEmpty { finish() } else { toWorker { self.failWorker() } }
@@ -199,14 +200,14 @@ final class Wire {
     toWorker { self.failWorker() }
   }
 
-  /// Stops or goes on reading.
+  /// Stops or resumes reading.
   func setReading(_ isReading: Bool) {
     self.isReading = isReading
     if isReading { deliver() }
   }
 
   private func failWorker() {
-    // Of a connection that the peer had ended before (tcp_reset in Linux).
+    // EPIPE if the peer had ended the connection before (tcp_reset in Linux), otherwise ECONNRESET.
     error = isInputEnded ? 32 : 104
     input = []
     changed()
@@ -240,7 +241,7 @@ final class Wire {
     network.at(lastToPeer, action)
   }
 
-  /// Takes what there is room for.
+  /// Takes as many bytes as there is room for. Returns their number.
   func take(_ bytes: UnsafeRawBufferPointer) -> Int {
     let count = min(bytes.count, room)
     guard count > 0 else { return 0 }
@@ -248,7 +249,7 @@ final class Wire {
     unacknowledged += count
     toPeer {
       if self.isPeerClosed {
-        // Nothing of it is acknowledged.
+        // No byte of it is acknowledged.
         self.toWorker { self.failWorker() }
         return
       }
@@ -268,7 +269,7 @@ final class Wire {
     return bytes
   }
 
-  /// The worker ends its side.
+  /// Ends the worker's sending side.
   func finishWorker() {
     toPeer {
       self.isEndDue = true
@@ -276,7 +277,7 @@ final class Wire {
     }
   }
 
-  /// The worker closes. `isReset`: as an error; unread input is one, too.
+  /// Closes the worker's side. `isReset`: with a reset, which unread input causes too.
   func closeWorker(isReset: Bool) {
     isWorkerClosed = true
     let isFailure = isReset || !input.isEmpty

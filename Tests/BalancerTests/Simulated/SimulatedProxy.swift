@@ -1,5 +1,5 @@
-// A worker on a simulated network, with endpoints and clients: the whole proxy core, in one thread
-// and without a clock. The same seed gives the same run.
+// A worker on a simulated network, with endpoints and clients: the whole proxy core in one thread,
+// without a real clock. The same seed gives the same run.
 import Fleet
 import IO
 import Primitives
@@ -13,7 +13,7 @@ extension Nanoseconds {
 
 final class SimulatedProxy {
   private static let tag: UInt32 = 0
-  /// No run takes longer, by its own clock.
+  /// The longest run, in simulated time.
   private static let longest = Nanoseconds.seconds(3_600)
 
   let network: SimulatedNetwork
@@ -22,10 +22,10 @@ final class SimulatedProxy {
   private var fleet = Fleet()
   private let seed: UInt64
   private var openClientCount = 0
-  /// Stops of the process, by time since the start.
+  /// The stops of the process, by the time since the start.
   var stops: [(after: Nanoseconds, length: Nanoseconds)] = []
   private(set) var problems: [String] = []
-  /// Set after the run.
+  /// The evidence board, set after the run.
   private(set) var evidence = EvidenceBoard(workerCount: 1, endpointLimit: 1)
   private(set) var turnCount = 0
 
@@ -49,7 +49,7 @@ final class SimulatedProxy {
     }
   }
 
-  /// A client that connects so long after the start.
+  /// Adds a client that connects at this time after the start.
   @discardableResult
   func client(
     _ plans: [ClientRequestPlan], after start: Nanoseconds = .zero,
@@ -66,7 +66,8 @@ final class SimulatedProxy {
     return client
   }
 
-  /// Runs until every client is done and the worker has ended, and checks what is left.
+  /// Runs until every client is done and the worker has ended, then checks that no resource is
+  /// left.
   func run() throws {
     var map = EndpointIndexMap(for: fleet)
     _ = map.assign(&fleet) { _ in false }
@@ -99,7 +100,7 @@ final class SimulatedProxy {
     checkLeft(worker, admission)
   }
 
-  /// When the run stops, and when the process does for a while.
+  /// Plans the end of the run and the stops of the process.
   private func plan(_ loop: SimulatedLoop, _ control: WorkerControl) {
     let end: () -> Void = { [network] in
       guard control.stopsAt == nil else { return }
@@ -114,7 +115,7 @@ final class SimulatedProxy {
       let done = client.done
       client.done = { [unowned self] in
         done()
-        // Late bytes may still come.
+        // Late bytes may still arrive.
         if openClientCount == 0 { network.after(.milliseconds(200), end) }
       }
     }
@@ -125,7 +126,7 @@ final class SimulatedProxy {
     for stop in stops { network.after(stop.after) { loop.stop = stop.length } }
   }
 
-  /// Everything that exchanges took was given back.
+  /// Checks that every resource of the exchanges was given back.
   private func checkLeft(_ worker: borrowing Worker<SimulatedLoop>, _ admission: AdmissionBoard) {
     func expect(_ isTrue: Bool, _ what: @autoclosure () -> String) {
       if !isTrue { problems.append(what()) }

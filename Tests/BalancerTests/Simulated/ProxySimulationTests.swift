@@ -249,4 +249,37 @@ extension SimulatedProxy {
     #expect(waiting.results == [.refused(status: 503, reason: "queue_timeout")])
     #expect(waiting.doneAt.seconds - 1_000 >= 2.1 && waiting.doneAt.seconds - 1_000 < 2.3)
   }
+
+  // MARK: Endpoints that come and go
+
+  @Test(arguments: [false, true]) func anEndpointThatLeavesEndsWhatItHas(isDelta: Bool) throws {
+    let proxy = SimulatedProxy()
+    proxy.endpoints[0].delay = { .seconds(2) }
+    let running = proxy.client([get("a")])
+    proxy.changes = [(.seconds(1), isDelta, { $0.removeFirst() })]
+    let later = proxy.client((0..<6).map { get("b\($0)") }, after: .milliseconds(1_200))
+    try proxy.run()
+    #expect(proxy.problems == [])
+    #expect(running.results == [answered(by: "e0")])
+    #expect(later.results.allSatisfy { $0 == answered(by: "e1") })
+  }
+
+  @Test(arguments: [false, true]) func whoWaitsGoesToAnEndpointThatComes(isDelta: Bool) throws {
+    let proxy = SimulatedProxy { fleet in
+      fleet.pools[0].queue.concurrency = .slots
+      for index in 0..<2 { fleet.pools[0].endpoints[index].concurrency = 1 }
+      fleet.pools[0].queue.timeout = .seconds(20)
+    }
+    proxy.endpoints[0].delay = { .seconds(10) }
+    proxy.changes = [
+      (.zero, isDelta, { $0.removeLast() }), (.seconds(3), isDelta, { _ in }),
+    ]
+    let first = proxy.client([get("a")], after: .milliseconds(100))
+    let waiting = proxy.client([get("b")], after: .milliseconds(200))
+    try proxy.run()
+    #expect(proxy.problems == [])
+    #expect(first.results == [answered(by: "e0")])
+    #expect(waiting.results == [answered(by: "e1")])
+    #expect(waiting.doneAt.seconds - 1_000 >= 3 && waiting.doneAt.seconds - 1_000 < 3.2)
+  }
 }

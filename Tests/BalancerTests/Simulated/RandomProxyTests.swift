@@ -34,6 +34,7 @@ private struct RandomProxy {
     self.random = random
     prepareEndpoints()
     prepareClients()
+    if !isCalm, self.random.index(below: 3) == 0 { prepareChanges() }
     if !isCalm, self.random.index(below: 10) == 0 {
       proxy.stops = [(.milliseconds(self.random.index(below: 900)), .seconds(5))]
     }
@@ -86,6 +87,24 @@ private struct RandomProxy {
       let slowest: Nanoseconds = isCalm ? .milliseconds(50) : .milliseconds(500)
       endpoint.delay = { network.between(.zero, slowest) }
       endpoint.size = { network.one(of: [0, 1, 100, 5_000, 40_000, 300_000]) }
+    }
+  }
+
+  /// Endpoints come and go, and get other weights.
+  private mutating func prepareChanges() {
+    let network = proxy.network
+    for _ in 0..<1 + random.index(below: 8) {
+      proxy.changes.append(
+        (
+          .milliseconds(random.index(below: 2_000)), random.index(below: 4) > 0,
+          { endpoints in
+            let all = endpoints
+            endpoints = all.shuffled(using: &network.random).filter { _ in network.chance(0.7) }
+            for index in endpoints.indices {
+              endpoints[index].baseWeight = Double(network.random.index(below: 4))
+            }
+          }
+        ))
     }
   }
 

@@ -24,6 +24,9 @@ final class SimulatedProxy {
   private var openClientCount = 0
   /// The stops of the process, by the time since the start.
   var stops: [(after: Nanoseconds, length: Nanoseconds)] = []
+  /// What becomes of the pool's endpoints, by time since the start: published as a delta, or as a
+  /// fleet of its own.
+  var changes: [(after: Nanoseconds, isDelta: Bool, change: (inout [Endpoint]) -> Void)] = []
   private(set) var problems: [String] = []
   /// The evidence board, set after the run.
   private(set) var evidence = EvidenceBoard(workerCount: 1, endpointLimit: 1)
@@ -92,6 +95,7 @@ final class SimulatedProxy {
       accessLog: try AccessLogDriver(workerCount: 1), limits: limits, admission: admission,
       bufferedBytesMax: 64 << 20)
     plan(loop, control)
+    planChanges(loop, control, board, admission, map)
     var worker = Worker(
       index: 0, loop: loop, context: context, wakeups: WorkerWakeups([try Waker()]), seed: seed,
       identifiers: IdentifierSource(&entropy))
@@ -126,6 +130,31 @@ final class SimulatedProxy {
     for stop in stops { network.after(stop.after) { loop.stop = stop.length } }
   }
 
+  private func planChanges(
+    _ loop: SimulatedLoop, _ control: WorkerControl, _ board: WeightBoard,
+    _ admission: AdmissionBoard, _ map: EndpointIndexMap
+  ) {
+    let all = fleet.pools[0].endpoints
+    var map = map
+    for change in changes {
+      network.after(change.after) {
+        let old = board.table.fleet
+        var new = old
+        new.pools[0].endpoints = all
+        change.change(&new.pools[0].endpoints)
+        let fresh = map.assign(&new) { _ in false }
+        admission.prepare(new)
+        let bindings = control.bindings
+        let revision =
+          change.isDelta
+          ? board.publish(fleet: new, MembershipDelta(from: old, to: new, fresh: fresh))
+          : board.publish(fleet: new)
+        control.setBindings(bindings, of: revision)
+        loop.isWoken = true
+      }
+    }
+  }
+
   /// Checks that every resource of the exchanges was given back.
   private func checkLeft(_ worker: borrowing Worker<SimulatedLoop>, _ admission: AdmissionBoard) {
     func expect(_ isTrue: Bool, _ what: @autoclosure () -> String) {
@@ -142,6 +171,9 @@ final class SimulatedProxy {
     for queue in admission.queues {
       expect(queue.runningCount == 0, "\(queue.runningCount) permit(s) left")
       expect(queue.waitingCount == 0, "\(queue.waitingCount) waiting left")
+    }
+    for allowance in admission.allowances {
+      expect(allowance.count == 0, "\(allowance.count) allowance(s) left")
     }
     for index in endpoints.indices {
       expect(admission.slots[index] == 0, "a slot of endpoint \(index) is left")

@@ -14,7 +14,7 @@ enum AdminClient {
     var text: String { String(decoding: content, as: UTF8.self) }
   }
 
-  /// A longer answer is no answer: a status of ten thousand endpoints has a tenth of this.
+  /// The longest answer that is read: the status of ten thousand endpoints has a tenth of this.
   private static let byteCountMax = 64 << 20
 
   /// Sends a request without content and waits for its answer.

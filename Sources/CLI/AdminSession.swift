@@ -1,24 +1,24 @@
-// Requests of the command line to a running steelyard, and what their refusals mean to a person.
+// Requests of the command line to a running steelyard, and the meaning of its refusals.
 import Admin
 import HTTP
 import Primitives
 import Terminal
 
-/// Why a command ends without having done its work.
+/// Why a command could not do its work.
 struct CommandFailure: Error {
   let code: ExitCode
   let message: String
-  /// A steelyard that has just begun has nothing to tell yet.
+  /// The steelyard has just started and has no reading yet.
   var isEarly = false
 
-  /// Tells it on stderr. Parts of the message may be a server's words, and that may be anybody.
+  /// Prints the message to standard error. Parts of it may come from an unknown server.
   func say() { Console.error("steelyard: \(SafeText.lines(message))") }
 
   static let notUnderstood = CommandFailure(
     code: .unavailable, message: "the admin server's answer is not understood")
 }
 
-/// Where a running steelyard listens for orders, and the token for it.
+/// The address of a running steelyard, and the token for it.
 struct AdminSession: Sendable {
   let address: SocketAddress
   let token: Secret?
@@ -47,7 +47,7 @@ struct AdminSession: Sendable {
     return value
   }
 
-  /// Does a command's work. Says why it could not be done, if so. Returns the exit code.
+  /// Carries out the work of a command and prints why it failed, if so. Returns the exit code.
   func carryOut(_ work: () throws(CommandFailure) -> Void) -> ExitCode {
     do throws(CommandFailure) {
       try work()

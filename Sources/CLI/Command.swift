@@ -1,14 +1,14 @@
-// The list of commands: what each is called, what stands of it in the help, and what carries it
-// out. There is no other list: a command that lacks one of them does not compile.
+// The list of commands: the name, the help and the implementation of each. It is the only list: a
+// command that lacks one of them does not compile.
 import Demo
 import Manual
 
-/// A command, called as on the command line; in the order of the overview.
+/// A command, named as on the command line; in the order of the overview.
 enum Command: String, CaseIterable {
   case serve, check, top, weights, drain, reload, explain, probe, presets, metrics, rules
   case simulate, demo, completion, help
 
-  /// What help, completion and the manual page say of it.
+  /// The description for help, completion, manual page and the reader.
   var spec: CommandSpec {
     switch self {
     case .serve: CommandTable.serve

@@ -9,7 +9,8 @@ package struct CommandArguments {
   let command: CommandSpec
   /// The words that are no options, in order.
   let words: [String]
-  /// The values of each option that was given, in order; empty texts for an option without one.
+  /// The values of each option that was given, in order; an option without a value has one empty
+  /// text.
   private let given: [String: [String]]
 
   /// Reads the words behind the command's name.
@@ -81,10 +82,10 @@ package struct CommandArguments {
 
   // MARK: Values
 
-  /// Whether the option was given. Requires, as all of these: it is in the table.
+  /// Whether the option was given. Requires, as for all of these: the option is in the table.
   func has(_ option: String) -> Bool { !values(option).isEmpty }
 
-  /// The value; where the option was given several times, the last one.
+  /// The value; the last one if the option was given several times.
   func text(_ option: String) -> String? { values(option).last }
 
   /// The values of an option that may be given several times.
@@ -122,7 +123,7 @@ extension WordKind {
     text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
   }
 
-  /// Throws where `value` is none of this kind; `subject` begins the message.
+  /// Throws if `value` is not of this kind; `subject` begins the message.
   fileprivate func check(
     _ value: String, _ subject: String, _ command: CommandSpec
   ) throws(UsageError) {

@@ -1,5 +1,5 @@
-// The command line as a whole: it finds the command, has its arguments read, carries it out, and
-// says what is wrong with a wrong one.
+// The command line as a whole: finds the command, has its arguments read, carries it out, and
+// reports errors of the command line.
 import CSystem
 import Configuration
 package import Demo
@@ -58,8 +58,8 @@ package enum CommandLineRunner {
       return .ok
     }
     let read = try CommandArguments(command.spec, rest)
-    // A rotation of logs tells all that are called steelyard; it is no reason to end, with a
-    // terminal left as it stood.
+    // A rotation of logs sends SIGUSR1 to all processes called steelyard; that must not end a
+    // command and leave a terminal in a wrong state.
     if command != .serve { sy_ignore_sigusr1() }
     return try command.run(read, programs)
   }

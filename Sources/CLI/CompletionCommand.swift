@@ -1,4 +1,4 @@
-// `steelyard completion`: files for shells, and the live names that these ask for.
+// `steelyard completion`: completion files for shells, and the present names that these ask for.
 import Admin
 import Fleet
 import HTTP
@@ -7,7 +7,7 @@ import Primitives
 import Terminal
 
 enum CompletionCommand {
-  /// A shell waits for us.
+  /// The timeout of the request: a shell waits for the answer.
   private static let timeout = Nanoseconds.seconds(1)
   private static let namesMax = 2_000
 
@@ -22,7 +22,8 @@ enum CompletionCommand {
     return .ok
   }
 
-  /// What cannot be asked for is nothing. Names that could steer a terminal are left out.
+  /// The names of pools and endpoints; none if nobody answers. Names that could control a terminal
+  /// are left out.
   private static func names(_ word: String, _ session: AdminSession) -> [String] {
     var session = session
     session.timeout = timeout

@@ -5,11 +5,11 @@ import Fleet
 import IO
 package import Primitives
 
-/// Reads a configuration file, or says on standard error why not.
+/// Reads configuration files.
 package enum ConfigurationLoader {
   package enum Failure: Error {
     case unreadable(String)
-    /// Each error of the file.
+    /// The errors of the file.
     case invalid([String])
 
     package var message: String {
@@ -27,7 +27,7 @@ package enum ConfigurationLoader {
   }
 
   private static let byteCountMax = 1 << 20
-  /// How long a command waits for a file that comes through a pipe.
+  /// The time that a command waits for a file that comes through a pipe.
   package static let pipeTimeout = Nanoseconds.seconds(10)
 
   /// The bytes of a file, at most 1 MiB. With a `timeout` of zero only a regular file is read.
@@ -58,7 +58,7 @@ package enum ConfigurationLoader {
     }
   }
 
-  /// A line of the log for each thing that a file says but hardly means.
+  /// Logs the warnings of a file.
   package static func tell(_ warnings: [Diagnostic], _ log: LogDriver) {
     for warning in warnings {
       log.write(

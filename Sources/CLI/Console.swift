@@ -1,10 +1,10 @@
-// What commands say on the standard streams, and `serve` before it has read its configuration:
-// plain text, written at once.
+// Output of commands, and of `serve` before it has read its configuration: plain text, written at
+// once.
 import CSystem
 import IO
 import Synchronization
 
-/// Whole lines to the standard streams.
+/// Writes lines to the standard streams.
 package enum Console {
   package static func out(_ text: String, terminator: String = "\n") {
     write(text + terminator, to: 1)
@@ -13,11 +13,11 @@ package enum Console {
     write(text + terminator, to: 2)
   }
 
-  /// What the first failure of standard output was, 0 for none. A closed pipe is none: whoever
-  /// reads has what they wanted.
+  /// The errno of the first failed write to standard output; 0: none. A closed pipe does not count:
+  /// its reader has read enough.
   private static let failure = Atomic<Int>(0)
 
-  /// The exit code of a command that would end with `code`: not `ok` where its words were lost.
+  /// The exit code of a command that ends with `code`: an error if its output was lost.
   package static func end(_ code: ExitCode) -> ExitCode {
     let failure = failure.load(ordering: .relaxed)
     guard code == .ok, failure != 0 else { return code }

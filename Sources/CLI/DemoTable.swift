@@ -13,7 +13,7 @@ package struct DemoRow: Sendable, Equatable {
   package var share: Double
   package var inFlight: Int
   package var rate: Double
-  /// In seconds; nil: nothing ended recently.
+  /// Seconds; nil: no request ended recently.
   package var p50: Double?
   package var p99: Double?
   package var reason: String

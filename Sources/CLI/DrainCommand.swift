@@ -1,4 +1,4 @@
-// `steelyard drain`: no new requests for an endpoint, or again some.
+// `steelyard drain`: an endpoint gets no new requests, or gets them again.
 
 enum DrainCommand {
   static func run(_ arguments: CommandArguments) throws(UsageError) -> ExitCode {

@@ -2,20 +2,20 @@
 
 package enum ExitCode: Int32, Sendable {
   case ok = 0
-  /// A bad flag or a missing argument.
+  /// A wrong or missing option or word.
   case usage = 64
   /// A running steelyard refused an order.
   case refused = 65
   /// The file is missing or cannot be read.
   case noInput = 66
-  /// An address that cannot be listened on, such as a port in use; where nobody answers; a page
-  /// that is no metrics page.
+  /// An address cannot be listened on, such as a port in use; nobody answers; a page is not a
+  /// metrics page, or not a valid one.
   case unavailable = 69
   /// The system refused something that it never should.
   case internalError = 70
   /// An output cannot be written.
   case cannotCreate = 73
-  /// The admin server wants a token, or a better one.
+  /// The admin server needs a token, or one with more rights.
   case noPermission = 77
   /// The configuration has errors.
   case configuration = 78

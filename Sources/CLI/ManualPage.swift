@@ -56,7 +56,7 @@ enum ManualPage {
 }
 
 extension ExitCode {
-  /// What each says in general.
+  /// The meaning of each exit code.
   static let meanings: [(code: ExitCode, text: String)] = [
     (.ok, "done"), (.usage, "a bad option or a missing argument"),
     (.refused, "a running steelyard refused an order"),

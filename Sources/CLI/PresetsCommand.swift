@@ -1,4 +1,4 @@
-// `steelyard presets`: which pages are known, and what is read from them.
+// `steelyard presets`: the known metrics pages, and the signals of one of them.
 import Configuration
 import Fleet
 import Terminal

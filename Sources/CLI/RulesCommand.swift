@@ -1,10 +1,9 @@
-// `steelyard rules`: alert rules, or a dashboard, whose links to runbooks lead to one address. In
-// the source tree the links of rules are relative; `Version.runbooks` is what they become unless
-// told otherwise.
+// `steelyard rules`: alert rules, or a dashboard, with all links to runbooks changed to one
+// address, by default `Version.runbooks`. In the source tree the links of rules are relative.
 import Configuration
 
 enum RulesCommand {
-  /// Where the package has the rules.
+  /// The path of the rules in the package.
   private static let packaged = "/usr/share/steelyard/prometheus/alerts.yml"
   private static let relative = "docs/runbooks.md"
 
@@ -29,7 +28,8 @@ enum RulesCommand {
     }
   }
 
-  /// Nothing that YAML, JSON or Prometheus' templates would read as something else.
+  /// Whether the text is an http(s) address without characters that YAML, JSON or templates of
+  /// Prometheus would interpret.
   private static func isAddress(_ text: String) -> Bool {
     let bytes = Array(text.utf8)
     guard text.hasPrefix("http://") || text.hasPrefix("https://"), bytes.count <= 1_024 else {
@@ -38,7 +38,7 @@ enum RulesCommand {
     return bytes.allSatisfy { $0 > 0x20 && $0 < 0x7F && !"\"'#<>\\^`{|}".utf8.contains($0) }
   }
 
-  /// nil where there is no link.
+  /// The text with changed links; nil: it has no link.
   private static func rendered(_ text: String, _ address: String) -> String? {
     var changed = text
     for old in [relative, Version.runbooks] {

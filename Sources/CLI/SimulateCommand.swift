@@ -1,5 +1,5 @@
-// `steelyard simulate`: reads the scenario, does the runs on all processors, shows how far it is,
-// writes what was asked for. Ctrl-C is left to the system: nothing is written before the end.
+// `steelyard simulate`: reads the scenario, runs it on all processors, shows the progress, and
+// writes the outputs. Ctrl-C ends it at once: nothing is written before the end.
 import CSystem
 import Configuration
 import IO
@@ -74,9 +74,9 @@ enum SimulateCommand {
   }
 }
 
-/// A plan's runs, on as many threads as there are processors.
+/// The runs of a plan, on as many threads as there are processors.
 final class SimulationRuns: Sendable {
-  /// Shorter ones show no progress.
+  /// The time after which the progress is shown.
   private static let progressDelay = Nanoseconds.seconds(2)
   private static let redrawInterval = Nanoseconds.milliseconds(200)
 
@@ -94,8 +94,8 @@ final class SimulationRuns: Sendable {
     results = Mutex([RunResult?](repeating: nil, count: plan.jobs.count))
   }
 
-  /// Waits for all runs; on a terminal, standard error says how many are done. Errors: not even one
-  /// thread could be started.
+  /// Waits for all runs; on a terminal, standard error shows how many are done. Errors: not a
+  /// single thread could be started.
   func run() throws(IOError) -> [RunResult] {
     var threads: [ThreadHandle] = []
     for _ in 0..<min(Machine.processorCount, jobs.count) {
@@ -110,7 +110,7 @@ final class SimulationRuns: Sendable {
     return results.withLock { $0.compactMap(\.self) }
   }
 
-  /// Returns when all is done.
+  /// Shows the progress until all runs are done.
   private func showProgress() {
     let start = Clock.now
     guard TerminalDriver.palette(of: 2, hasEscapes: true) != .plain else { return }

@@ -5,10 +5,10 @@ import Simulation
 struct SimulateOptions: Equatable {
   /// The scenario; nil only with `listsPolicies`.
   var path: String?
-  /// nil: those of the file.
+  /// nil: the policies of the file, and its seeds.
   var policies: [PolicyName]?
   var seeds: [UInt64]?
-  /// Files to write.
+  /// The paths of files to write.
   var csv: String?
   var shares: String?
   var svg: String?

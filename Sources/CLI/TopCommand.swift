@@ -1,5 +1,5 @@
-// `steelyard top`: the status of a running steelyard in a terminal, kept up to date, with keys;
-// once as text or JSON for scripts.
+// `steelyard top`: the status of a running steelyard in a terminal, updated all the time, with
+// keys; or once, as text or JSON for scripts.
 import Admin
 import CSystem
 import Fleet
@@ -9,7 +9,7 @@ import Primitives
 import Terminal
 
 enum TopCommand {
-  /// How long a steelyard that has just begun may have nothing to tell.
+  /// The time that a steelyard has after its start for its first reading.
   private static let startTimeout = Nanoseconds.seconds(5)
 
   static func run(_ arguments: CommandArguments) throws(UsageError) -> ExitCode {
@@ -44,7 +44,7 @@ enum TopCommand {
 
   // MARK: Once
 
-  /// Asks again while a steelyard that has just begun has nothing to tell.
+  /// Repeats a request while a steelyard that has just started has no reading.
   private static func patiently<Value>(
     _ ask: () throws(CommandFailure) -> Value
   ) throws(CommandFailure) -> Value {
@@ -79,7 +79,7 @@ enum TopCommand {
   }
 }
 
-/// The screen that is kept up to date.
+/// The updated screen.
 private final class TopView {
   private let terminal = TerminalDriver()
   private let palette = TerminalDriver.palette(of: 1, hasEscapes: true)
@@ -111,7 +111,7 @@ private final class TopView {
     defer { terminal.restore() }
     draw()
     while true {
-      // The rest of an escape sequence comes at once, or it was the key itself.
+      // The remaining bytes of an escape sequence come at once; otherwise it was the key Escape.
       terminal.wait(waker, milliseconds: keys.isWaiting ? 50 : 1_000)
       for signal in signals.take() {
         switch signal {

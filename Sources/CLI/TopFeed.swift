@@ -1,5 +1,5 @@
-// Asks a running steelyard for its status and brings it orders, on a thread of its own, so that a
-// server that hangs never holds up a key.
+// Requests to a running steelyard for its status and with orders, on a thread of their own, so that
+// a server that hangs never delays a key.
 import Admin
 import HTTP
 import IO
@@ -8,7 +8,7 @@ import Synchronization
 import Terminal
 
 final class TopFeed: Sendable {
-  /// What came, oldest first.
+  /// An update, in the order of arrival.
   enum Update: Sendable {
     case report(FleetReport)
     case lost(CommandFailure)
@@ -26,7 +26,7 @@ final class TopFeed: Sendable {
   private let interval: Nanoseconds
   private let state = Mutex(State())
   private let reader: Waker
-  /// Ends the thread's pause.
+  /// Wakes the thread from its pause.
   private let poke: Waker
 
   /// `reader` is woken by updates.
@@ -37,7 +37,7 @@ final class TopFeed: Sendable {
     poke = try Waker()
   }
 
-  /// Asks from now on, until the process ends.
+  /// Begins to ask; the thread runs until the process ends.
   func start() throws(IOError) {
     _ = try ThreadHandle.start(name: "status") { [self] in
       while true {
@@ -61,7 +61,8 @@ final class TopFeed: Sendable {
     }
   }
 
-  /// The status now. Errors: nobody answers, a token is wanted, or the answer is none.
+  /// The present status. Errors: nobody answers, a token is needed, or the answer is not
+  /// understood.
   static func report(_ session: AdminSession) throws(CommandFailure) -> FleetReport {
     let answer = try session.ask(.get, "status")
     guard let report = AdminJSON.read(FleetReport.self, answer.content) else {
@@ -105,7 +106,7 @@ final class TopFeed: Sendable {
 
   private func say(_ updates: Update) {
     state.withLock { state in
-      // Nobody reads while the process is stopped: only the last of these counts.
+      // Only the last report or failure is kept: nobody reads while the process is stopped.
       if case .done = updates {
       } else {
         state.updates.removeAll {

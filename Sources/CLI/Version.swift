@@ -1,9 +1,10 @@
 /// The version of the program, and what is set when it is built.
 package enum Version {
   package static let number = "0.1.0"
-  /// What requests of our own say in `User-Agent`.
+  /// The `User-Agent` of requests by steelyard itself.
   package static let userAgent = "steelyard/\(number)"
-  /// Where links of alerts and dashboards to runbooks lead, unless `steelyard rules --runbooks` or
-  /// `scripts/dashboards --runbooks` says otherwise. To be changed by who builds.
+  /// The address of the runbooks in links of alerts and dashboards, unless `steelyard rules
+  /// --runbooks` or `scripts/dashboards --runbooks` gives another. To be changed by those who
+  /// build.
   package static let runbooks = "https://steelyard.example/docs/runbooks.md"
 }

@@ -1,6 +1,6 @@
-// Why a metrics page was not found where it was expected, with helpful hints. Pure: the input is an
-// answer (and answers to a few well-known paths of the same server), the output a problem and
-// hints. Facts about servers are data beside the presets (ServerClue, PortClue, Preset.advice).
+// Why a metrics page was not found, with hints. Pure: the input is an answer (and answers to a few
+// well-known paths of the same server), the output a problem and hints. Facts about servers are
+// data beside the presets (ServerClue, PortClue, Preset.advice).
 import Controller
 import Fleet
 

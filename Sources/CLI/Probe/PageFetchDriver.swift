@@ -1,10 +1,10 @@
-// Fetches one page for a command. Blocks until it came.
+// Fetches one page for a command, in the calling thread.
 import Client
 import Controller
 import Fleet
 import Primitives
 
-/// What came of one GET. The content is kept, unlike a scrape's.
+/// The result of one GET. Unlike a scrape it keeps the content.
 struct PageFetch: Sendable, Equatable {
   enum Outcome: Sendable, Equatable {
     case answered(status: Int, content: [UInt8])
@@ -16,7 +16,7 @@ struct PageFetch: Sendable, Equatable {
   var outcome: Outcome
   /// The value of the answer's `Content-Type`.
   var contentType: String?
-  /// How the answer began.
+  /// The first bytes of the answer.
   var firstBytes: [UInt8]
 
   init(
@@ -38,7 +38,7 @@ struct PageFetch: Sendable, Equatable {
 }
 
 enum PageFetchDriver {
-  /// As `serve` reads at most, unless the file says otherwise.
+  /// The default limit of `serve`.
   private static let pageBytesMax = WeightPolicy().pageBytesMax
 
   /// Fetches a page from the first of the addresses that takes the connection. Requires: one at

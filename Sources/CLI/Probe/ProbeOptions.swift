@@ -1,15 +1,15 @@
-// The command line of `steelyard probe`: where to look, and how.
+// The command line of `steelyard probe`.
 import Fleet
 import Primitives
 
-/// What a probe is to do.
+/// The options of `steelyard probe`.
 struct ProbeOptions: Equatable {
   var url: ProbeURL
-  /// nil: the one that fits best.
+  /// The preset to read the page with; nil: the one that fits best.
   var preset: Preset?
-  /// Between the two fetches.
+  /// The time between the two fetches.
   var interval = Nanoseconds.seconds(1)
-  /// Of each fetch.
+  /// The timeout of each fetch.
   var timeout = Nanoseconds.seconds(5)
   /// The page is checked line by line.
   var isStrict = false

@@ -1,4 +1,4 @@
-// What `steelyard probe` found, as text for people and as JSON for programs.
+// The result of `steelyard probe`, as text for people and as JSON for programs.
 import Controller
 import Fleet
 import FoundationEssentials
@@ -7,13 +7,13 @@ import Terminal
 
 struct ProbeReport: Sendable, Equatable {
   var url: String
-  /// What was fetched first and is reported on.
+  /// The first fetch of the page that the report is about.
   var fetch: PageFetch
   var survey: PageSurvey?
-  /// Why there is no survey, or what is odd about it.
+  /// Why there is no survey; nil: there is one.
   var diagnosis: PageDiagnosis?
   var notes: [String] = []
-  /// The endpoint's own port, where the page is on another one as far as the URL tells.
+  /// The port of the endpoint according to the URL.
   private let port: UInt16
 
   init(url: String, port: UInt16, fetch: PageFetch) {
@@ -119,7 +119,7 @@ struct ProbeReport: Sendable, Equatable {
     return lines
   }
 
-  /// As an item of `scrape`.
+  /// The preset as an item of `scrape`.
   private func scrapeItem(_ name: String) -> String {
     var item = "{preset: \(name)"
     if let preset = Preset.named(name) {
@@ -129,7 +129,7 @@ struct ProbeReport: Sendable, Equatable {
     return item + "}"
   }
 
-  /// Where something of the chosen preset is missing, what its server needs.
+  /// The advice of the chosen preset, if a signal is missing.
   private func adviceLines(_ survey: PageSurvey) -> [String] {
     guard let preset = survey.preset.flatMap(Preset.named), !preset.advice.isEmpty,
       survey.rows.contains(where: { $0.reading == .absent(.missing) })
@@ -137,12 +137,12 @@ struct ProbeReport: Sendable, Equatable {
     return ["", "hint: \(preset.name): \(preset.advice)"]
   }
 
-  /// Columns, two blanks in front.
+  /// A table, indented by two blanks.
   private static func table(_ rows: [[String]]) -> [String] {
     TableLayout.plain(rows).map { "  " + $0 }
   }
 
-  /// Foreign text without what a terminal might obey.
+  /// Untrusted text without control characters.
   private static func printable(_ text: String) -> String {
     Array(text.utf8).withUnsafeBytes { Wording.snippet($0) }
   }
@@ -187,7 +187,7 @@ struct ProbeReport: Sendable, Equatable {
     var notes: [String]
   }
 
-  /// One JSON object; keys in alphabetical order, none where there is nothing to say.
+  /// One JSON object with its keys in alphabetical order; keys without a value are left out.
   var json: String {
     var document = Document(
       url: url, seconds: fetch.duration.seconds, hints: diagnosis?.hints ?? [], notes: notes)

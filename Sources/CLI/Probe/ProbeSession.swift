@@ -1,32 +1,32 @@
-// The steps of `steelyard probe`: what to fetch next, given what came so far. Pure; the command
-// fetches. A page that is not where it was looked for is looked for at the paths of the presets.
+// The steps of `steelyard probe`: the next page to fetch, given the pages so far. Pure; the command
+// fetches. A page that is not found at its path is searched at the paths of the presets.
 import Controller
 import Fleet
 import Primitives
 
 struct ProbeSession: Sendable {
-  /// What the command is to do.
+  /// A step for the command.
   enum Step: Sendable, Equatable {
     case fetch(path: String, kind: PollRequest.Kind)
-    /// The same page again, so long after the first was sent.
+    /// The same page again, `after` the time at which the first was requested.
     case fetchAgain(path: String, kind: PollRequest.Kind, after: Nanoseconds)
     case report
   }
 
   let options: ProbeOptions
-  /// Where to connect to.
+  /// The port to connect to.
   let port: UInt16
-  /// What the server is called in requests: host and port.
+  /// The value of `Host`: host and port.
   let host: String
   private let path: String
   private var first: PageFetch?
   private var second: PageFetch?
   private var error: PageError?
-  /// Still to be asked, and what came of those that were.
+  /// The paths that are still to be fetched, and the answers of those that were.
   private var otherPaths: [String] = []
   private var cluePaths: [String] = []
   private var followUps: [PageFetch] = []
-  /// Where a page was found after all.
+  /// The page that was found.
   private var found: PageFetch?
 
   init(_ options: ProbeOptions) {
@@ -49,7 +49,7 @@ struct ProbeSession: Sendable {
     return .report
   }
 
-  /// Takes what came of the last step.
+  /// Takes the result of the last step.
   mutating func take(_ fetch: PageFetch) {
     guard first != nil else { return takeFirst(fetch) }
     if found != nil {
@@ -69,13 +69,13 @@ struct ProbeSession: Sendable {
     if fetch.page != nil, error == nil {
       found = fetch
     } else if PageDiagnosis.wantsFollowUps(fetch) {
-      // A path that was asked for by name is the operator's word.
+      // A path in the URL is the only one that is fetched.
       if options.url.path == nil { otherPaths = PageDiagnosis.otherPaths(than: path) }
       cluePaths = ServerClue.paths
     }
   }
 
-  /// Why a page of status 200 is none; nil where it is one.
+  /// Why the content of an answer with status 200 is not a metrics page; nil: it is one.
   private static func error(_ fetch: PageFetch, _ preset: Preset?) -> PageError? {
     guard let page = fetch.page else { return nil }
     do throws(PageError) {
@@ -88,7 +88,7 @@ struct ProbeSession: Sendable {
     }
   }
 
-  /// Requires: `next` is `report`.
+  /// The report. Requires: `next` is `report`.
   var report: ProbeReport {
     guard let page = found, let content = page.page else {
       let fetch = first ?? PageFetch(path: path, .failed(PollFailure(.local, "nothing was asked")))

@@ -7,10 +7,10 @@ struct ProbeURL: Sendable, Equatable {
   /// A name or an address; IPv6 in brackets.
   var host: String
   var port: UInt16?
-  /// Begins with "/"; nil where none is given, or "/" alone.
+  /// The path, which begins with "/"; nil: there is none, or only "/".
   var path: String?
 
-  /// Throws why it is none.
+  /// Reads a URL. Errors: the text is not one.
   init(_ text: String) throws(UsageError) {
     var rest = text[...]
     if let end = text.range(of: "://") {
@@ -61,7 +61,7 @@ struct ProbeURL: Sendable, Equatable {
 }
 
 extension String {
-  /// Where `part` stands first.
+  /// The first occurrence of `part`.
   fileprivate func range(of part: String) -> Range<String.Index>? {
     var start = startIndex
     while start < endIndex {

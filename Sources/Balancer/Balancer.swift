@@ -6,7 +6,9 @@ package import Fleet
 package import IO
 package import Primitives
 
+/// The workers, listeners and shared state of one process. Control thread only.
 package final class Balancer {
+  /// The counters of all workers. Any thread may read them.
   package let metrics: TrafficMetrics
   private let board: WeightBoard
   private let evidence: EvidenceBoard
@@ -59,7 +61,9 @@ package final class Balancer {
 
   /// An address that cannot be listened on, with the system's error.
   package struct ListenError: Error, Sendable {
+    /// The address that cannot be listened on.
     package let address: SocketAddress
+    /// The call that failed and its errno.
     package let error: IOError
   }
 

@@ -6,8 +6,11 @@ import Synchronization
 
 /// The shared state: queues by index, buckets by the name of their limit.
 package final class AdmissionBoard: Sendable {
+  /// The number of workers.
   package let workerCount: Int
+  /// The keyed hash for the keys of rate limits and for clients.
   package let hash: SipHash
+  /// The occupied slots of endpoints.
   package let slots: SlotCounts
   /// nil: connections per client are not limited.
   package let clients: ClientTable?
@@ -24,6 +27,7 @@ package final class AdmissionBoard: Sendable {
   }
   private let state = Mutex(State())
 
+  /// Makes an empty board. `endpointLimit` bounds endpoint indexes. Allocates.
   package init(limits: Limits, workerCount: Int, endpointLimit: Int, hash: SipHash) {
     self.workerCount = workerCount
     self.hash = hash
@@ -107,13 +111,16 @@ package final class AdmissionBoard: Sendable {
 
 /// The pool or route at which rate limits are configured.
 package struct RateScope: Sendable {
+  /// The pool or the route, by its indexes in the fleet.
   package enum Owner: Sendable, Equatable {
     case pool(Int)
     case route(listener: Int, route: Int)
   }
+  /// The pool or route to which the limits belong.
   package let owner: Owner
   /// For example `pool text`, `route 0.0.0.0:8080 /api/`; unique among all scopes.
   package let name: String
+  /// The rate limits of the scope, in the order of the configuration.
   package let limits: [RateLimit]
 
   /// The name that identifies a limit across reloads. The burst is not part of it.

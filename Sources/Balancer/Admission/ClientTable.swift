@@ -7,6 +7,7 @@ import Synchronization
 
 /// Counts connections by the hash of the client's network.
 package final class ClientTable: Sendable {
+  /// The decision on a new connection.
   package enum Verdict: Sendable, Equatable {
     /// The connection counts in this cell; pass it to `leave`.
     case entered(Int32)
@@ -20,6 +21,7 @@ package final class ClientTable: Sendable {
   private static let probeMax = 32
   private static let countMask: UInt64 = 0xFFFF
 
+  /// The most connections of one client.
   package let limit: Int
   private let cellCount: Int
   // SAFETY: mapped once, never reassigned, unmapped in deinit; access is atomic. The mapping's

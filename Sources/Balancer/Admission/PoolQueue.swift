@@ -14,6 +14,7 @@ package final class PoolQueue: Sendable {
   package enum Outcome: Int, CaseIterable, Sendable {
     case admitted, full, timeout, canceled
 
+    /// The label for metrics; a finite set.
     package var label: String { "\(self)" }
   }
 
@@ -32,6 +33,7 @@ package final class PoolQueue: Sendable {
   private static let histogram = Outcome.allCases.count + 1
   private static let rescues = Outcome.allCases.count
 
+  /// Makes an empty queue. Allocates.
   package init(name: String, workerCount: Int) {
     self.name = name
     self.workerCount = workerCount
@@ -54,6 +56,7 @@ package final class PoolQueue: Sendable {
   /// Takes a permit if fewer than `limit` are taken; `leave` gives it back.
   package func tryEnter(_ limit: Int) -> Bool { Self.tryAdd(running, limit) }
 
+  /// Gives a permit back. Requires: called once for each successful `tryEnter`.
   package func leave() {
     let before = running.subtract(1, ordering: .sequentiallyConsistent).oldValue
     assert(before > 0)
@@ -67,6 +70,7 @@ package final class PoolQueue: Sendable {
   /// Enters the queue if fewer than `limit` exchanges wait; `stopWaiting` leaves it.
   package func tryWait(_ limit: Int) -> Bool { Self.tryAdd(waiting, limit) }
 
+  /// Leaves the queue. Requires: called once for each successful `tryWait`.
   package func stopWaiting() {
     let before = waiting.subtract(1, ordering: .sequentiallyConsistent).oldValue
     assert(before > 0)

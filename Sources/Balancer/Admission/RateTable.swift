@@ -15,6 +15,7 @@ package struct RateRule: Sendable, Equatable {
   /// The largest difference between a bucket's time and now: burst × interval.
   let window: UInt64
 
+  /// Converts a configured limit. Requires: a rate above 0 and a burst of at least 1.
   package init(_ limit: RateLimit) {
     interval = UInt64(limit.rate.interval.rawValue)
     window = interval * UInt64(limit.burst)
@@ -33,6 +34,7 @@ package final class RateTable: Sendable {
   static let ways = 8
   private static let triesMax = 8
 
+  /// The number of sets, a power of two.
   package let setCount: Int
   // SAFETY: mapped once, never reassigned, unmapped in deinit; access is atomic. The mapping's
   // zeros are atomics of value 0. A set is eight tags, then eight times.

@@ -11,8 +11,10 @@ package struct SipHash: Sendable {
     self.init(random.next(), random.next())
   }
 
+  /// Uses a given key, for tests against the reference.
   package init(_ first: UInt64, _ second: UInt64) { key = (first, second) }
 
+  /// The hash of the bytes.
   package func callAsFunction(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     var state = State(key)
     let wordsEnd = bytes.count & ~7

@@ -10,6 +10,7 @@ package final class SlotCounts: Sendable {
   // SAFETY: initialised once, never reassigned, freed in deinit; access is atomic.
   private nonisolated(unsafe) let cells: UnsafeMutablePointer<Atomic<Int>>
 
+  /// Makes counts of 0 for endpoint indexes below `endpointLimit`. Allocates.
   package init(endpointLimit: Int) {
     self.endpointLimit = endpointLimit
     let cellCount = max(1, endpointLimit) * Self.stride
@@ -20,6 +21,7 @@ package final class SlotCounts: Sendable {
 
   deinit { UnsafeMutableRawPointer(cells).deallocate() }
 
+  /// The number of occupied slots of the endpoint. Any thread.
   package subscript(endpointIndex: Int) -> Int {
     cells[endpointIndex * Self.stride].load(ordering: .sequentiallyConsistent)
   }
@@ -37,6 +39,7 @@ package final class SlotCounts: Sendable {
     return false
   }
 
+  /// Gives a slot back. Requires: called once for each successful `tryEnter`.
   package func leave(_ endpointIndex: Int) {
     let before = cells[endpointIndex * Self.stride].subtract(1, ordering: .sequentiallyConsistent)
       .oldValue

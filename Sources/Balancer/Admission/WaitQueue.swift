@@ -50,10 +50,13 @@ package struct WaitQueue: ~Copyable {
     }
   }
 
+  /// The number of queues.
   package var lineCount: Int { counts.count }
 
+  /// The number of entries that wait in the queue.
   package func count(_ line: Int) -> Int { counts[line] }
 
+  /// Whether the entry waits in any queue.
   package func isWaiting(_ index: Int) -> Bool { entries[index].line != 0 }
 
   /// Inserts the entry after those of its level that arrived earlier or at the same time. Requires:

@@ -12,6 +12,7 @@ package final class FailureDriver: Sendable {
   package enum Side: Int, CaseIterable, Sendable {
     case client, endpoint
 
+    /// The label for metrics; a finite set.
     package var label: String { self == .client ? "client" : "endpoint" }
   }
 

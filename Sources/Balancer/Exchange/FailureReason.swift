@@ -54,6 +54,7 @@ package enum FailureReason: Hashable, Sendable, BitwiseCopyable {
   case malformed(HeadError)
   case connection(ConnectionFailure)
 
+  /// The label for metrics and logs; a finite set.
   package var label: String {
     switch self {
     case .malformed(let error): error.label
@@ -61,6 +62,7 @@ package enum FailureReason: Hashable, Sendable, BitwiseCopyable {
     }
   }
 
+  /// One plain sentence for the log.
   package var text: String {
     switch self {
     case .malformed(let error): error.text
@@ -81,8 +83,11 @@ package enum FailureEnd: Sendable, Equatable, BitwiseCopyable {
 
 /// One refused message or failed attempt. Trivial.
 package struct FailureNote: Sendable, Equatable, BitwiseCopyable {
+  /// The reason of the refusal or failure.
   package var reason: FailureReason
+  /// What the client received.
   package var end: FailureEnd
+  /// The client's address.
   package var client: IPAddress
   /// The endpoint's index; −1: no endpoint was involved.
   package var endpointIndex: Int32

@@ -4,6 +4,7 @@
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
+/// The source of identifiers of one worker.
 package struct IdentifierSource: Sendable {
   private var first: RandomSource
   private var second: RandomSource

@@ -12,6 +12,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
   case firstByteTimeout, sendTimeout, exchangeTimeout, endpointDown
   case rateLimited, tooManyConnections, queueFull, queueTimeout
 
+  /// The status code of the answer (RFC 9110 §15, RFC 6585).
   package var status: Int {
     switch self {
     case .malformedRequest: 400

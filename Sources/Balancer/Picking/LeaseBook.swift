@@ -6,7 +6,9 @@ package import Primitives
 
 /// One attempt in the in-flight count of an endpoint.
 package struct InFlightLease: ~Copyable {
+  /// The index of the attempt's endpoint.
   package let endpointIndex: Int
+  /// The start of the attempt, later by every time that does not count as the endpoint's.
   package fileprivate(set) var startedAt: Nanoseconds
   /// The length of the request's content; without a declared length, the bytes received so far.
   package fileprivate(set) var contentBytes: UInt32
@@ -52,6 +54,7 @@ package struct LeaseBook: ~Copyable {
   package let load: UnsafeMutablePointer<Int32>
   /// The tunnels in `load`. They are no evidence of how busy an endpoint is.
   package let tunnels: UnsafeMutablePointer<Int32>
+  /// The number of this worker's leases, over all endpoints.
   package private(set) var count = 0
   private var outstanding: OutstandingList
   /// Whether endpoints are or may be ejected, so that the worker has to check them now and then.

@@ -54,6 +54,7 @@ struct PassiveContext {
   var recent: Nanoseconds { .seconds(3 * max(interval, 1)) }
 }
 
+/// The passive health of one endpoint in the view of one worker.
 package struct PassiveHealth: Sendable {
   /// The longest cooldown of an endpoint that cuts connections: its trials cost clients little.
   private static let unreachableCooldownMax = Nanoseconds.seconds(10)
@@ -79,6 +80,7 @@ package struct PassiveHealth: Sendable {
   private static let canaryRampMin = 0.65
   private static let longAgo = Nanoseconds(.min / 4)
 
+  /// The end of the cooldown; only trials reach the endpoint earlier.
   package private(set) var ejectedUntil = Nanoseconds.zero
   /// The earliest time at which a request that can be retried elsewhere may try the ejected
   /// endpoint.

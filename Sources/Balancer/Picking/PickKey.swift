@@ -10,6 +10,7 @@ package struct PickKey: Sendable, Equatable {
   /// The position of the endpoint that has the client's session.
   package var session: Int?
 
+  /// Makes a key; nil: the request has no such binding.
   package init(hash: UInt64? = nil, session: Int? = nil) {
     self.hash = hash
     self.session = session
@@ -21,11 +22,14 @@ package struct TriedSet: Sendable, Equatable {
   private var newer = SIMD4<Int16>(repeating: -1)
   private var older = SIMD4<Int16>(repeating: -1)
 
+  /// Makes an empty set.
   package init() {}
 
+  /// Whether no position was tried.
   @inline(__always)
   package var isEmpty: Bool { newer[0] < 0 }
 
+  /// Whether the position was tried.
   @inline(__always)
   package func contains(_ position: Int) -> Bool {
     if isEmpty { return false }

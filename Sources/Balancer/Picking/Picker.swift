@@ -9,6 +9,7 @@ package import Primitives
 
 /// One pool as one worker sees it. A pure value: time and chance are arguments.
 package struct Picker: Sendable {
+  /// An endpoint of the pool, as the picker sees it.
   package struct Candidate: Sendable {
     /// The endpoint's index.
     package let endpointIndex: Int
@@ -26,6 +27,7 @@ package struct Picker: Sendable {
     let hashID: UInt64
     /// Whether the endpoint has a free slot, or slots are not counted.
     package internal(set) var hasRoom = true
+    /// The passive health of the endpoint in this worker's view.
     package internal(set) var health = PassiveHealth()
     /// The number of readmissions by other workers that was last adopted.
     var adoptedReadmissions: UInt64?
@@ -68,6 +70,7 @@ package struct Picker: Sendable {
   private let shedRatio: Double?
   private(set) var hasBackups: Bool
   let hasCanary: Bool
+  /// The endpoints of the pool, by position.
   package internal(set) var candidates: [Candidate]
   /// The number of half-open candidates; usually 0, which saves a scan.
   var halfOpenCount = 0
@@ -97,6 +100,7 @@ package struct Picker: Sendable {
   /// The number of notices taken, by position and kind.
   var noticesTaken: [UInt64]
 
+  /// Makes a picker without weights: no endpoint is picked before `set`. Allocates.
   package init(pool: Pool) {
     policy = pool.balance
     loadFactor = pool.hash.loadFactor

@@ -5,6 +5,7 @@ package import Fleet
 package import IO
 import Primitives
 
+/// The access log of one process.
 package final class AccessLogDriver: Sendable {
   /// The reason why a line was dropped.
   package enum Drop: Int, CaseIterable, Sendable {
@@ -13,6 +14,7 @@ package final class AccessLogDriver: Sendable {
     /// The destination accepts nothing: a full disk, or a FIFO without a reader.
     case failing
 
+    /// The label for metrics; a finite set.
     package var label: String {
       switch self {
       case .slow: "slow"

@@ -10,6 +10,7 @@ package enum BreakerKind: Int, CaseIterable, Sendable {
   /// Every usable endpoint is at its limit of exchanges or connections.
   case endpoints
 
+  /// The label for metrics; a finite set.
   package var label: String {
     switch self {
     case .requests: "pool_requests"
@@ -27,6 +28,7 @@ package final class ResilienceMetrics: Sendable {
   private static let breakerBase = refusalBase + RetryRefusal.allCases.count
   private static let cellsPerEndpoint = breakerBase + BreakerKind.allCases.count
 
+  /// Makes cells of 0 for endpoint indexes below `endpointLimit`. Allocates.
   package init(workerCount: Int, endpointLimit: Int) {
     self.endpointLimit = endpointLimit
     blocks = (0..<workerCount).map { _ in

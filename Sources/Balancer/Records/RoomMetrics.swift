@@ -3,7 +3,9 @@
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
+/// The cells of all workers.
 package final class RoomMetrics: Sendable {
+  /// The events that are counted, and one gauge.
   package enum Count: Int, CaseIterable, Sendable {
     /// Clients closed to make room, by their state.
     case idleClosed, silentClosed, unfinishedClosed

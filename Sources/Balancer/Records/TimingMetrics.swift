@@ -51,6 +51,7 @@ struct TimingBook: ~Copyable {
   }
 }
 
+/// The cells of all workers.
 package final class TimingMetrics: Sendable {
   fileprivate let layout: TimingLayout
   fileprivate let blocks: [CellBlock]

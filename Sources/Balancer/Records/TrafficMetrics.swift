@@ -13,6 +13,7 @@ package enum CodeClass: Int, CaseIterable, Sendable {
   /// The endpoint cut a response that had already begun.
   case truncated
 
+  /// The label for metrics; a finite set.
   package var label: String {
     switch self {
     case .informational: "1xx"
@@ -63,10 +64,13 @@ extension TrafficBook {
 /// The cells of all workers: exchanges by endpoint, code class and method; durations by endpoint;
 /// steelyard's own answers by reason; redirects and fixed answers by code class.
 package final class TrafficMetrics: Sendable {
+  /// The bound of endpoint indexes.
   package let endpointLimit: Int
+  /// Retries and refusals by breakers.
   package let resilience: ResilienceMetrics
   /// Tunnels and PROXY protocol headers.
   package let wire: WireMetrics
+  /// The times of exchanges and loop turns.
   package let timing: TimingMetrics
   /// The effects of a shortage of connections or memory.
   package let room: RoomMetrics
@@ -78,6 +82,7 @@ package final class TrafficMetrics: Sendable {
   fileprivate static let countersPerEndpoint = CodeClass.allCases.count * Method.allCases.count + 1
   fileprivate static let cellsPerEndpoint = countersPerEndpoint + DurationHistogram.cellCount
 
+  /// Makes cells of 0 for endpoint indexes below `endpointLimit`. Allocates.
   package init(workerCount: Int, endpointLimit: Int) {
     self.endpointLimit = endpointLimit
     resilience = ResilienceMetrics(workerCount: workerCount, endpointLimit: endpointLimit)

@@ -2,7 +2,9 @@
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 
+/// The cells of all workers.
 package final class WireMetrics: Sendable {
+  /// The counts of one endpoint: tunnels, and bytes passed in tunnels.
   package enum Count: Int, CaseIterable, Sendable {
     case tunnels, bytesToEndpoint, bytesToClient
   }

@@ -20,6 +20,7 @@ package enum RetryCause: Int, CaseIterable, Sendable {
   /// The endpoint was found down while it had the request.
   case down
 
+  /// The label for metrics; a finite set.
   package var label: String {
     switch self {
     case .unsent: "unsent"
@@ -47,6 +48,7 @@ package enum RetryRefusal: Int, CaseIterable, Sendable {
   /// As many retries as the breaker allows are in flight.
   case breaker
 
+  /// The label for metrics; a finite set.
   package var label: String {
     switch self {
     case .unsafe: "unsafe"
@@ -61,10 +63,13 @@ package enum RetryRefusal: Int, CaseIterable, Sendable {
 
 /// The state of an exchange whose attempt failed.
 package struct RetryCase: Sendable {
+  /// The way in which the attempt failed.
   package var cause: RetryCause
+  /// Whether the request may be repeated (RFC 9110 §9.2.2, or by its route).
   package var isIdempotent: Bool
   /// Every byte sent so far is kept and can be sent again.
   package var isKept: Bool
+  /// The number of retries that the exchange may still make.
   package var retriesLeft: Int
 
   package init(_ cause: RetryCause, isIdempotent: Bool, isKept: Bool, retriesLeft: Int) {

@@ -14,6 +14,7 @@ package struct ConnectionBook: ~Copyable {
   /// The connections of all workers, by endpoint index.
   package let total: UnsafeMutablePointer<Int32>
 
+  /// Makes a book for the worker's cells of the board. Allocates.
   package init(evidence: EvidenceBoard, workerIndex: Int) {
     self.evidence = evidence
     self.workerIndex = workerIndex
@@ -29,12 +30,14 @@ package struct ConnectionBook: ~Copyable {
     total.deallocate()
   }
 
+  /// Counts a connection that was opened.
   package mutating func opened(_ endpointIndex: Int) {
     own[endpointIndex] += 1
     total[endpointIndex] += 1
     cells.add(1, at: evidence.index(.connections, endpointIndex))
   }
 
+  /// Subtracts a connection that was closed.
   package mutating func closed(_ endpointIndex: Int) {
     own[endpointIndex] -= 1
     total[endpointIndex] -= 1
@@ -66,7 +69,9 @@ extension ConnectionBook {
 
 /// The limits of an endpoint and its present use, from which a pick decides whether it has room.
 package struct EndpointRoom {
+  /// The most exchanges at the endpoint; `.max`: no limit.
   package var requestsMax = Int32.max
+  /// The most connections to the endpoint; `.max`: no limit.
   package var connectionsMax = Int32.max
   /// The connections by endpoint index; nil: connections are not limited.
   package var connections: UnsafePointer<Int32>?
@@ -74,6 +79,7 @@ package struct EndpointRoom {
   /// reached.
   package var idle: UnsafePointer<Int32>?
 
+  /// Makes room without limits.
   package init() {}
 
   var isUnlimited: Bool { requestsMax == .max && connections == nil }

@@ -11,7 +11,7 @@ extension Worker where Loop: ~Copyable {
   /// bound, and at which clients to cut are searched again after a search that freed too little.
   private static var recheckBuffers: Nanoseconds { .milliseconds(100) }
   /// A client that has been behind for less than this time may only be slow.
-  private static var slack: Nanoseconds { .milliseconds(250) }
+  private static var behindTimeMin: Nanoseconds { .milliseconds(250) }
   private static var pageBytes: Int { 4_096 }
 
   /// Bytes in whole blocks: those that wait to be sent and those that are kept for retries.
@@ -23,7 +23,7 @@ extension Worker where Loop: ~Copyable {
   @inline(__always)
   mutating func boundQueues() {
     if queuedByteCount > bufferedBytesMax, io.now >= buffersDueAt {
-      cutHungriest(excess: queuedByteCount - bufferedBytesMax)
+      cutLargest(excess: queuedByteCount - bufferedBytesMax)
     }
   }
 
@@ -38,11 +38,11 @@ extension Worker where Loop: ~Copyable {
     for index in 0..<io.capacity {
       if let id = client(at: index) { sum += heldByteCount(id) }
     }
-    if sum > bufferedBytesMax { cutHungriest(excess: sum - bufferedBytesMax) }
+    if sum > bufferedBytesMax { cutLargest(excess: sum - bufferedBytesMax) }
   }
 
   /// Cuts clients until `excess` bytes and an eighth of the bound are free.
-  private mutating func cutHungriest(excess: Int) {
+  private mutating func cutLargest(excess: Int) {
     var most = 0
     for index in 0..<io.capacity {
       if let id = client(at: index) { most = max(most, bufferedByteCount(id)) }
@@ -62,12 +62,12 @@ extension Worker where Loop: ~Copyable {
       let count = bufferedByteCount(id)
       guard count >= least, !(sparesReaders && isReading(id)) else { continue }
       left -= count
-      cutHungry(id)
+      cutClient(id)
     }
     return left
   }
 
-  private mutating func cutHungry(_ id: ClientID) {
+  private mutating func cutClient(_ id: ClientID) {
     context.metrics.room.count(worker: workerIndex, .bufferCuts)
     switch slab.downstream[id.index].phase {
     case .tunnel: cutTunnel(exchangeID(id))
@@ -85,7 +85,7 @@ extension Worker where Loop: ~Copyable {
   private mutating func isReading(_ id: ClientID) -> Bool {
     guard io.unsentByteCount(id.connection) > 0 else { return false }
     let timeout = plan.listener(io.tag(id.connection))?.sendTimeout ?? .seconds(60)
-    return io.deadline(id.connection) > io.now + timeout - Self.slack
+    return io.deadline(id.connection) > io.now + timeout - Self.behindTimeMin
       || io.untakenByteCount(id.connection) < slab.downstream[id.index].untakenNoted
   }
 

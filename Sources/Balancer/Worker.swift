@@ -155,12 +155,12 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
         until: min(min(stopsAt ?? .distantFuture, ejectionsDueAt), min(recheckAt, down.endsAt)))
       if turn > 0, let length = io.lastTurnLength { timings.observeTurn(length) }
       turn += 1
-      if io.lastPause > .zero { excusePause(io.lastPause) }
+      if io.lastPause > .zero { postponeExchanges(io.lastPause) }
       if context.board.revision != revision { adoptTable() }
       dispatchTurn()
       if io.now >= down.endsAt { endAtDownEndpoints() }
       if leases.hasEjections, io.now >= ejectionsDueAt || ejectionsDueAt == .distantFuture {
-        lookAfterEjected()
+        checkEjected()
       }
       finishTurn()
       context.metrics.publishOpenConnections(worker: workerIndex, io.connectionCount)

@@ -15,7 +15,7 @@ extension Worker where Loop: ~Copyable {
   /// The same for a client that has sent nothing since it connected.
   static var silenceMin: Nanoseconds { .milliseconds(10) }
   /// The most clients examined to close one. Clients with unread bytes are passed over.
-  private static var looksMax: Int { 8 }
+  private static var triesMax: Int { 8 }
 
   /// The number of further clients that may be accepted.
   private var clientRoom: Int {
@@ -61,10 +61,10 @@ extension Worker where Loop: ~Copyable {
   /// Closes the client that has been idle longest. Returns false if no client can be closed.
   private mutating func closeReusable(sparingYoung: Bool) -> Bool {
     for kind in ReusableClients.Kind.allCases {
-      var looksLeft = Self.looksMax
+      var triesLeft = Self.triesMax
       var next = reusable.first(kind)
-      while let index = next, looksLeft > 0, let id = client(at: index) {
-        looksLeft -= 1
+      while let index = next, triesLeft > 0, let id = client(at: index) {
+        triesLeft -= 1
         // The following clients became idle later still.
         if sparingYoung, isYoung(id, kind) { break }
         if kind == .unfinished || !io.hasUnread(id.connection) {

@@ -165,13 +165,13 @@ struct ExchangeMachine: Equatable, Sendable {
 
   private func timeEnded(_ isClientLate: Bool) -> Action {
     // The endpoint is not at fault if the client is slow to send or to read.
-    let isClients = isClientLate || isReaderBehind
+    let isClientAtFault = isClientLate || isReaderBehind
     switch phase {
     case .queued: return .refuseQueued
     case .ready, .awaitingContent, .pausing: return .refuse(.exchangeTimeout)
     case .asking:
-      return isClients ? .refuse(.exchangeTimeout) : .fail(.exchangeTimeout, isUnsent: false)
-    case .answering: return .truncate(isClients ? .slowClient : .slowEndpoint)
+      return isClientAtFault ? .refuse(.exchangeTimeout) : .fail(.exchangeTimeout, isUnsent: false)
+    case .answering: return .truncate(isClientAtFault ? .slowClient : .slowEndpoint)
     // A tunnel has no time limit for the whole exchange.
     case .tunnel, .ended: return .nothing
     }

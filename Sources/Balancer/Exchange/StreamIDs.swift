@@ -64,16 +64,16 @@ struct EndpointStream: Equatable {
 /// A running exchange of a worker. The generation distinguishes it from earlier ones at the same
 /// index.
 struct ExchangeID: Equatable {
-  private let place: Int32
+  private let rawIndex: Int32
   let generation: UInt32
 
   init(index: Int, generation: UInt32) {
-    place = Int32(truncatingIfNeeded: index)
+    rawIndex = Int32(truncatingIfNeeded: index)
     self.generation = generation
   }
 
   static var none: ExchangeID { ExchangeID(index: -1, generation: 0) }
 
   /// Its index in the slab of exchanges, and in the arrays beside it: queue and records.
-  var index: Int { Int(place) }
+  var index: Int { Int(rawIndex) }
 }

@@ -25,7 +25,7 @@ extension Worker where Loop: ~Copyable {
       let exchange = exchanges[id]
       exchange.pointee.pool = poolNow[old]
       guard let pool = poolNow[old] else {
-        if exchange.pointee.machine.phase == .queued { answerStranded(id, before[old].refusals) }
+        if exchange.pointee.machine.phase == .queued { answerWithoutPool(id, before[old].refusals) }
         continue
       }
       carryPositions(exchange, from: before[old].endpointIndexes, in: pool)
@@ -66,7 +66,7 @@ extension Worker where Loop: ~Copyable {
   }
 
   /// Answers an exchange that waits for a removed pool.
-  private mutating func answerStranded(_ id: ExchangeID, _ refusals: RefusalCounts) {
+  private mutating func answerWithoutPool(_ id: ExchangeID, _ refusals: RefusalCounts) {
     queues[exchanges[id].pointee.admission.queue].count(.canceled, worker: workerIndex)
     stopWaiting(id)
     refusals.count(.noEndpoint, worker: workerIndex)

@@ -105,7 +105,7 @@ extension Worker where Loop: ~Copyable {
 
   /// Moves all times of running exchanges by `pause`, during which the process was stopped, so that
   /// no exchange seems older.
-  mutating func excusePause(_ pause: Nanoseconds) {
+  mutating func postponeExchanges(_ pause: Nanoseconds) {
     down.postpone(by: pause)
     for index in 0..<io.capacity {
       guard let id = exchange(at: index) else { continue }

@@ -63,7 +63,7 @@ package struct PassiveHealth: Sendable {
   /// soon.
   private static let failingCooldownMax = Nanoseconds.seconds(8)
   /// The shortest time of refusing everything after which an endpoint is ejected, seconds.
-  private static let patience = 2.0
+  private static let refusalTimeMin = 2.0
   /// The time between two trials that cost no client anything.
   private static let idleCooldown = Nanoseconds.milliseconds(500)
   /// A failure that took longer than this is noticed by the client whose request is retried.
@@ -96,7 +96,7 @@ package struct PassiveHealth: Sendable {
   private(set) var failsInRow = 0
   private var samples = 0
   private var ejections = 0
-  private var probesGood = 0
+  private var trialsGood = 0
   private var othersGood: UInt64 = 0
   private var wasUnreachable = false
   /// A trial has cost a client a part of its answer: until readmission, no trial counts as free.
@@ -177,9 +177,9 @@ package struct PassiveHealth: Sendable {
     }
     // A request sent before the ejection is no trial, and only the canary shortens the cooldown.
     if hasCanary, now < ejectedUntil, let sentAt, sentAt < ejectedSince { return false }
-    probesGood += 1
+    trialsGood += 1
     noteEvidence(at: now)
-    guard probesGood >= probesNeeded else { return false }
+    guard trialsGood >= trialsNeeded else { return false }
     readmit(now: now)
     return true
   }
@@ -214,7 +214,7 @@ package struct PassiveHealth: Sendable {
 
   /// The number of good trials in a row that readmission takes. It grows with each ejection for an
   /// endpoint that answered errors, since half of its answers may be good ones.
-  private var probesNeeded: Int {
+  private var trialsNeeded: Int {
     // One completed request shows that an overloaded endpoint has room again.
     if reason == .overloaded { return 1 }
     return wasUnreachable ? 3 : min(3 + 2 * max(0, ejections - 1), 9)
@@ -248,7 +248,7 @@ package struct PassiveHealth: Sendable {
     guard isHit, now >= ejectedUntil, isHalfOpen || context.mayEject || failure == .refused else {
       // A failure during a cooldown was a free trial or came late: it does not extend the cooldown.
       if isHalfOpen {
-        probesGood = 0
+        trialsGood = 0
         if !hasCanary {
           trialFrom = isFree ? max(trialFrom, now + Self.idleCooldown) : ejectedUntil
         }
@@ -285,14 +285,14 @@ package struct PassiveHealth: Sendable {
     if !isOverload { clientErrors.note(isError: true) }
     refusals.note(now: now, load: isOverload ? load : 0, retryAfter: retryAfter)
     if isHalfOpen {
-      probesGood = 0
+      trialsGood = 0
       if !hasCanary { trialFrom = max(trialFrom, now + Self.idleCooldown) }
       noteEvidence(at: now)
       guard now >= ejectedUntil else { return false }
     } else {
-      let patience = max(Self.patience, isOverload ? 3 * context.fleetResponse : 0)
+      let timeMin = max(Self.refusalTimeMin, isOverload ? 3 * context.fleetResponse : 0)
       guard context.mayEject, othersSucceed, refusals.count >= 3, !isOverload || load == 0,
-        now - refusals.since >= .seconds(patience)
+        now - refusals.since >= .seconds(timeMin)
       else { return false }
     }
     ejections += 1
@@ -365,7 +365,7 @@ package struct PassiveHealth: Sendable {
     ejectedUntil = max(ejectedUntil, until)
     trialFrom = ejectedUntil
     isHalfOpen = true
-    probesGood = 0
+    trialsGood = 0
     othersGood = 0
     noteEvidence(at: now)
   }
@@ -463,12 +463,12 @@ package struct PassiveHealth: Sendable {
       // Good checks count as most of the trials: one good answer to a request is enough.
       guard isHalfOpen, !hasCanary else { return }
       ejectedUntil = min(ejectedUntil, now)
-      probesGood = max(probesGood, probesNeeded - 1)
+      trialsGood = max(trialsGood, trialsNeeded - 1)
       noteNotice(now: now)
     case .canary:
       guard isHalfOpen, hasCanary else { return }
       guard context.isCanaryGood else {
-        probesGood = 0
+        trialsGood = 0
         isCleared = false
         ejectedUntil = max(ejectedUntil, now + context.policy.failTimeout)
         noteEvidence(at: now)
@@ -476,7 +476,7 @@ package struct PassiveHealth: Sendable {
       }
       isCleared = true
       ejectedUntil = min(ejectedUntil, max(now, trialFrom))
-      probesGood = max(probesGood, probesNeeded - 1)
+      trialsGood = max(trialsGood, trialsNeeded - 1)
       if ejectedUntil <= now { noteNotice(now: now) }
     case .othersSuccesses:
       othersGood += count

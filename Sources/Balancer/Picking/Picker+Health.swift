@@ -60,10 +60,10 @@ extension Picker {
     if health.isHalfOpen, health.reason == .clientErrors { return true }
     var (ratios, answers, count) = (0.0, 0.0, 0)
     for step in 1..<max(1, min(candidates.count, Self.othersMax + 1)) {
-      let mate = candidates[(position + step) % candidates.count]
-      guard mate.isEligible, mate.health.clientErrors.answers > 0 else { continue }
-      ratios += mate.health.clientErrors.ratio
-      answers += mate.health.clientErrors.answers
+      let other = candidates[(position + step) % candidates.count]
+      guard other.isEligible, other.health.clientErrors.answers > 0 else { continue }
+      ratios += other.health.clientErrors.ratio
+      answers += other.health.clientErrors.answers
       count += 1
     }
     guard count > 0 else { return false }
@@ -202,16 +202,16 @@ extension Picker {
   /// Whether this endpoint may be ejected too. The pool's share limits the number, but one endpoint
   /// may always be ejected, and so may any primary while a backup is available.
   private func mayEject(_ position: Int) -> Bool {
-    var (eligible, troubled, backups) = (0, 0, 0)
+    var (eligible, halfOpen, backups) = (0, 0, 0)
     for candidate in candidates where candidate.isEligible && candidate.weight > 0 {
       eligible += 1
       if candidate.health.isHalfOpen {
-        troubled += 1
+        halfOpen += 1
       } else if candidate.isBackup {
         backups += 1
       }
     }
-    return troubled < max(1, Int(ejection.ejectedRatioMax * Double(eligible)))
+    return halfOpen < max(1, Int(ejection.ejectedRatioMax * Double(eligible)))
       || backups > 0 && !candidates[position].isBackup
   }
 

@@ -294,7 +294,7 @@ package struct Picker: Sendable {
       var (ignoresEjection, isPanic) = (true, false)
       if halfOpenCount > 0 {
         switch triage(scan) {
-        case .probe(let position): return position
+        case .trial(let position): return position
         case .healthyOnes: ignoresEjection = false
         case .living: isPanic = true
         case .none: continue
@@ -305,8 +305,8 @@ package struct Picker: Sendable {
       {
         return position
       }
-      if isPanic { turnDead() }
-      defer { if isPanic { turnDead() } }
+      if isPanic { negateDead() }
+      defer { if isPanic { negateDead() } }
       if scan.now < fullUntil {
         scan.avoidsFull = true
         let position = choose(scan, ignoresEjection: ignoresEjection, &random)
@@ -324,7 +324,7 @@ package struct Picker: Sendable {
 
   /// Negates the weights of endpoints where nothing listens. No endpoint with a negative weight is
   /// picked; the second call restores the weights. Pools without such endpoints pay nothing.
-  private mutating func turnDead() {
+  private mutating func negateDead() {
     for position in candidates.indices where candidates[position].health.isDead {
       candidates[position].weight.negate()
     }
@@ -376,7 +376,7 @@ package struct Picker: Sendable {
 
   private enum Triage {
     /// This endpoint is due for its next trial.
-    case probe(Int)
+    case trial(Int)
     case healthyOnes
     /// Too few of the endpoints that accept connections are left. The ejections are then more
     /// likely to be wrong than the endpoints (Envoy's panic threshold).
@@ -390,7 +390,7 @@ package struct Picker: Sendable {
     var (usable, untried) = (0, 0)
     // Endpoints that accept connections, and the usable ones among them.
     var (living, usableLiving) = (0, 0)
-    var probe: Int?
+    var trial: Int?
     for position in candidates.indices {
       let candidate = candidates[position]
       guard candidate.isEligible, candidate.weight > 0, candidate.isBackup == scan.isBackup
@@ -402,14 +402,14 @@ package struct Picker: Sendable {
       guard !scan.tried.contains(position) else { continue }
       untried += 1
       // A full endpoint counts as usable here, since load is no fault.
-      if candidate.health.isHalfOpen, hasRoom(candidate, scan) { probe = position }
+      if candidate.health.isHalfOpen, hasRoom(candidate, scan) { trial = position }
     }
     if usable == 0 { return .none }
     if living > 2, Double(usableLiving) < ejection.panicRatio * Double(living) { return .living }
     if untried == 0 { return .none }
     // A request that has failed once is used for a trial only if no other endpoint is left.
     if !scan.tried.isEmpty, untried > 1 { return .healthyOnes }
-    return probe.map(Triage.probe) ?? .healthyOnes
+    return trial.map(Triage.trial) ?? .healthyOnes
   }
 
   @inline(__always)

@@ -78,7 +78,7 @@ struct AccessRecordSlab: ~Copyable {
   func set(_ text: AccessRecord.Text, _ index: Int, _ bytes: UnsafeRawBufferPointer) {
     let count = min(bytes.count, text.byteCountMax)
     if let source = bytes.baseAddress {
-      place(text, index).copyMemory(from: source, byteCount: count)
+      pointer(text, index).copyMemory(from: source, byteCount: count)
     }
     withUnsafeMutableBytes(of: &self[index].pointee.counts) {
       $0.storeBytes(of: UInt16(count), toByteOffset: 2 * text.rawValue, as: UInt16.self)
@@ -90,10 +90,10 @@ struct AccessRecordSlab: ~Copyable {
     let count = withUnsafeBytes(of: &self[index].pointee.counts) {
       $0.load(fromByteOffset: 2 * text.rawValue, as: UInt16.self)
     }
-    return UnsafeRawBufferPointer(start: place(text, index), count: Int(count))
+    return UnsafeRawBufferPointer(start: pointer(text, index), count: Int(count))
   }
 
-  private func place(_ text: AccessRecord.Text, _ index: Int) -> UnsafeMutableRawPointer {
+  private func pointer(_ text: AccessRecord.Text, _ index: Int) -> UnsafeMutableRawPointer {
     memory + index * Self.stride + Self.textStart + text.offset
   }
 }

@@ -102,10 +102,10 @@ extension Worker where Loop: ~Copyable {
       let exchange = exchanges[id]
       let lastEvidenceAt = slab.upstream[exchange.pointee.upstream.connection.index].lastEvidenceAt
       // The endpoint's bytes may still be on their way to a slow client.
-      let isClients =
+      let isClientBehind =
         exchange.pointee.machine.isReaderBehind
         || exchange.pointee.machine.hasAnswer && untakenByteCount(clientStream(id)) > 0
-      let due = (isClients ? io.now : max(down.since[endpointIndex], lastEvidenceAt)) + grace
+      let due = (isClientBehind ? io.now : max(down.since[endpointIndex], lastEvidenceAt)) + grace
       if io.now < due {
         down.endsAt = min(down.endsAt, due)
       } else if slab.downstream[index].phase == .tunnel {

@@ -13,18 +13,18 @@ extension Worker where Loop: ~Copyable {
   private static var trialTimeout: Nanoseconds { .seconds(2) }
 
   /// Checks pools with ejected endpoints, twice a second.
-  mutating func lookAfterEjected() {
+  mutating func checkEjected() {
     leases.hasEjections = false
     for pool in plan.pools.indices where plan.pools[pool].picker.hasHalfOpen {
       refresh(pool)
-      tryForgotten(pool)
+      testForgotten(pool)
       if plan.pools[pool].picker.hasHalfOpen { leases.hasEjections = true }
     }
     ejectionsDueAt =
       leases.hasEjections ? io.now + Self.ejectionsInterval : .distantFuture
   }
 
-  private mutating func tryForgotten(_ pool: Int) {
+  private mutating func testForgotten(_ pool: Int) {
     guard stopsAt == nil else { return }
     var last = -1
     while io.freeConnectionCount > 0, let position = nextForgotten(pool, after: last) {

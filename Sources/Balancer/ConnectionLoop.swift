@@ -54,7 +54,7 @@ protocol ConnectionLoop: ~Copyable {
   func hasFailed(_ id: ConnectionID) -> Bool
   func wasEndedFirst(_ id: ConnectionID) -> Bool
 
-  // Time-outs.
+  // Timeouts.
   func deadline(_ id: ConnectionID) -> Nanoseconds
   mutating func setDeadline(_ id: ConnectionID, _ deadline: Nanoseconds?)
   mutating func setTimer(_ index: Int, _ deadline: Nanoseconds?)

@@ -1,5 +1,6 @@
 // Divides the open files that the system allows among workers, admin address and health checks.
-// Pure. Invariant: a worker gets at least 4 connections, the admin address at least 2.
+// Pure. Invariant: a worker gets at least 4 connections (or `limits.connections`, if fewer), the
+// admin address at least 2.
 package import Fleet
 
 /// The number of descriptors that each part of the process may open.

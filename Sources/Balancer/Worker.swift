@@ -10,7 +10,7 @@ import HTTP
 import IO
 import Primitives
 
-/// The objects that the workers of one balancer share. Each is immutable or safe for threads.
+/// The objects that the workers of one balancer share. Each is immutable or thread-safe.
 struct WorkerContext: Sendable {
   let board: WeightBoard
   let evidence: EvidenceBoard

@@ -1,7 +1,7 @@
 // A pool's queue as one worker serves it: which exchanges begin at once, which wait, and which are
 // admitted when there is room. The endpoint is picked when an exchange leaves the queue, not when
-// it enters. Invariant: no exchange overtakes one that waits, over all workers: a worker leaves
-// room to the worker of the first waiting exchange, and wakes it.
+// it enters. Invariant: waiting exchanges are admitted by priority and then by arrival, over all
+// workers: a worker leaves room to the worker of the first waiting exchange, and wakes it.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP

@@ -1,6 +1,7 @@
 // Identifies the client and the request of an exchange: the socket's peer, the address in a PROXY
 // header or in a trusted proxy's X-Forwarded-For, the request identifier, the trace, and the
-// endpoint that the client prefers. Invariant: a header is believed only from a trusted peer.
+// endpoint that the client prefers. Invariant: X-Forwarded-For and the preferred endpoint are
+// believed only from trusted addresses.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP

@@ -2,7 +2,7 @@
 // connections, its own and that to its endpoint, so that every accepted client can be served. A
 // client that is idle between two exchanges counts as one. Beyond that, the client that has been
 // idle longest is closed for a new one; if no client is idle, new clients wait in the kernel.
-// Invariant: a connection in use is never closed for a new one.
+// Invariant: a client whose request an endpoint has is never closed for a new one.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import IO

@@ -126,7 +126,7 @@ extension Worker where Loop: ~Copyable {
     endTunnelIfDone(exchangeID)
   }
 
-  /// Passes on the end of one side, once the other side has been sent every byte.
+  /// Passes on the end of one side, after every byte that came before it.
   mutating func tunnelEnded(_ exchangeID: ExchangeID, isClient: Bool) {
     let exchange = exchanges[exchangeID]
     if isClient {

@@ -58,7 +58,8 @@ struct Exchange: ~Copyable {
   var interims = InterimSource.none
   /// Bytes of interim answers in this attempt.
   var interimByteCount: Int32 = 0
-  /// The reason why the running attempt is about to fail, where it says more than the local reason.
+  /// The reason why the running attempt is about to fail, if it is more precise than the local
+  /// reason.
   var failure: FailureReason?
   /// The number of retries that the exchange may still make, at most 7.
   var retriesLeft: Int8 = 0
@@ -77,7 +78,8 @@ struct Exchange: ~Copyable {
   /// An index into the present plan; nil before a route is chosen, and after the pool was removed.
   var pool: Int?
   var upload = UploadState()
-  /// What was sent upstream, kept until a response begins or the limit is exceeded.
+  /// The request bytes sent to the endpoint, kept until a response begins or the limit is
+  /// exceeded.
   var replay = Replay()
   var kept = KeptAnswer()
 

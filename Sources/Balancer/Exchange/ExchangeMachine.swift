@@ -85,7 +85,7 @@ struct ExchangeMachine: Equatable, Sendable {
 
   /// The reason why an answer is cut.
   enum Cut: Equatable, Sendable {
-    /// The time of the exchange is over, because the client was slow or because the endpoint was.
+    /// The exchange has used all its time, because the client or because the endpoint was slow.
     case slowClient, slowEndpoint
     /// The endpoint sent nothing for too long, closed the connection, or reset it.
     case silence, end, reset

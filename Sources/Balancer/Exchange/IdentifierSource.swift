@@ -1,6 +1,6 @@
 // Generates request and trace identifiers: two generators with 64 bits of entropy each, so that
-// identifiers of two workers or processes do not collide. They are unique but not secret: from one,
-// the next can be predicted.
+// identifiers of two workers or processes do not collide. Invariant: identifiers are unique but not
+// secret; the next identifier can be predicted from one.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Primitives
 

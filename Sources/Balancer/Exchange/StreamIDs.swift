@@ -74,6 +74,6 @@ struct ExchangeID: Equatable {
 
   static var none: ExchangeID { ExchangeID(index: -1, generation: 0) }
 
-  /// Its index in the slab of exchanges, and in the arrays beside it: queue and records.
+  /// The index of the exchange in its slab, in the queue and in the records of the access log.
   var index: Int { Int(rawIndex) }
 }

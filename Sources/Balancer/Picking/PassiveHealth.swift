@@ -8,7 +8,7 @@ package import Primitives
 
 /// How a failed attempt failed.
 package enum AttemptFailure: Sendable, Equatable {
-  /// The connection was refused, at once: the process is gone, and finding out costs no client
+  /// The connection was refused at once: no process listens, and the attempt costs no client
   /// anything.
   case refused
   /// The connection was cut before any part of the answer was passed on: the process is gone.

@@ -1,6 +1,6 @@
 // Failed attempts: retried at another endpoint if that is safe and the budget covers it; otherwise
-// the endpoint's own answer is passed on, or steelyard answers. Invariant: a retry is paid for
-// before it is made.
+// the endpoint's own answer is passed on, or steelyard answers. Invariant: a retry that the budget
+// has to cover is paid for before it is made.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
 import HTTP
@@ -63,7 +63,7 @@ extension Worker where Loop: ~Copyable {
     case .endpointDown: return .down
     case .firstByteTimeout, .sendTimeout:
       guard let pool = state.pointee.pool else { return nil }
-      // A timeout of an ejected endpoint is no sign of overload, and one at a time occurs.
+      // A timeout of an ejected endpoint is no sign of overload, and trials run one at a time.
       return plan.pools[pool].retries.repeatsTimeouts || isEjected(endpointIndex, pool)
         ? .timeout : nil
     default: return nil

@@ -66,6 +66,7 @@ package struct StatusReader {
     reading.givenUp = PoolTraffic.Departure.allCases.reduce(0) { $0 &+ asked.sum($1) }
     reading.overdue = asked.sum(.overdue)
     let resilience = traffic.resilience
+    reading.endpoints.reserveCapacity(pool.endpoints.count)
     for endpoint in pool.endpoints {
       let endpointIndex = endpoint.endpointIndex
       guard var row = table.rows[endpointIndex] else { continue }
@@ -98,18 +99,8 @@ package struct StatusReader {
     reading.failed = state.evidence.sum(.failed, endpointIndex)
     reading.outage = outage(endpointIndex, reading.eligibility, reading.ejection, now)
     reading.ejections = state.evidence.sum(.ejections, endpointIndex)
-    reading.errors =
-      traffic.exchanges(endpointIndex: endpointIndex, .serverError)
-      &+ traffic.exchanges(endpointIndex: endpointIndex, .truncated)
-    reading.canceled = traffic.exchanges(endpointIndex: endpointIndex, .canceled)
-    reading.clientErrors = traffic.exchanges(endpointIndex: endpointIndex, .clientError)
-    reading.tooMany = traffic.tooMany(endpointIndex: endpointIndex)
-    let durations = traffic.durations(endpointIndex: endpointIndex)
-    reading.ended = durations.count
-    reading.durationSum = durations.sumSeconds
-    reading.durations = FineCounts(durations)
-    reading.firstBytes = FineCounts(traffic.timing.firstBytes(endpointIndex: endpointIndex))
-    // Read in place: copying the state would cost more than everything else.
+    reading.firstBytes = FineCounts()
+    if reading.attempts > 0 { addTraffic(endpointIndex, &reading) }
     if let tuning = state.controller.endpoints[endpointIndex]?.tuning {
       reading.tuning =
         tuning.drain != nil
@@ -126,6 +117,21 @@ package struct StatusReader {
         state.controller.endpoints[endpointIndex]?.scrapes[index].restartCount ?? 0
     }
     return reading
+  }
+
+  /// What its requests came to. Without an attempt there is nothing.
+  private func addTraffic(_ endpointIndex: Int, _ reading: inout EndpointReading) {
+    reading.errors =
+      traffic.exchanges(endpointIndex: endpointIndex, .serverError)
+      &+ traffic.exchanges(endpointIndex: endpointIndex, .truncated)
+    reading.canceled = traffic.exchanges(endpointIndex: endpointIndex, .canceled)
+    reading.clientErrors = traffic.exchanges(endpointIndex: endpointIndex, .clientError)
+    reading.tooMany = traffic.tooMany(endpointIndex: endpointIndex)
+    let durations = traffic.durations(endpointIndex: endpointIndex)
+    reading.ended = durations.count
+    reading.durationSum = durations.sumSeconds
+    reading.durations = FineCounts(durations)
+    reading.firstBytes = FineCounts(traffic.timing.firstBytes(endpointIndex: endpointIndex))
   }
 
   /// Why the endpoint is out of service: because of checks, the watchdog, or workers.

@@ -44,9 +44,10 @@ extension Worker where Loop: ~Copyable {
     let removed = deltas.flatMap(\.removed)
     let indexes = Dictionary(
       removed.map { ($0.pool, plan.pools[$0.pool].endpointIndexes) }, uniquingKeysWith: { $1 })
+    let hasNewRows = table.rowsRevision != plan.rowsRevision
     plan.apply(deltas, table, context.pickBoard, now: io.now)
     carryPositions(from: indexes)
-    takeVerdicts(table)
+    if hasNewRows { takeVerdicts(table) }
     noteRoomEverywhere()
     for member in removed {
       let endpointIndex = member.endpoint.endpointIndex

@@ -8,11 +8,13 @@ import Primitives
 package struct ConfigurationFile: Sendable {
   /// The fleet that the file describes. Endpoint indexes are not assigned (−1).
   package let fleet: Fleet
-  /// Every value in force, as YAML; defaults are marked `# default`. It loads and gives an equal
-  /// fleet.
-  package let effective: String
   /// What is allowed but probably a mistake; at most 100, in file order.
   package let warnings: [Diagnostic]
+  private let output: Output
+
+  /// Every value in force, as YAML; defaults are marked `# default`. It loads and gives an equal
+  /// fleet. Written when it is asked for: it is longer than the file.
+  package var effective: String { SecretText.masked(text: output.yaml) }
 
   /// Reads the text of a file, YAML or JSON, at most 1 MiB. `path` is only used in messages.
   /// `isProgram` says whether a path names a program that can be run on this machine.
@@ -22,12 +24,11 @@ package struct ConfigurationFile: Sendable {
     let (report, root) = try YAMLFile.open(
       bytes, path: path, needs: "`listeners` and `pools`")
     var decoder = Decoder(report)
-    let effective = decoder.decode(root)
+    let output = decoder.decode(root)
     guard report.isEmpty else { throw report.errors }
     decoder.warn(isProgram: isProgram)
     return ConfigurationFile(
-      fleet: decoder.fleet, effective: SecretText.masked(text: effective.yaml),
-      warnings: report.warnings)
+      fleet: decoder.fleet, warnings: report.warnings, output: output)
   }
 }
 

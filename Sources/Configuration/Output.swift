@@ -2,13 +2,13 @@
 // marked.
 
 /// A value to be written.
-package enum Output {
+package enum Output: Sendable {
   /// One line of YAML; marked `# default` if the file did not give it.
   case value(String, isDefault: Bool)
   case mapping([Entry])
   case sequence([Output])
 
-  package struct Entry {
+  package struct Entry: Sendable {
     let key: String
     let value: Output
     package init(_ key: String, _ value: Output) { (self.key, self.value) = (key, value) }

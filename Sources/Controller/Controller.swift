@@ -24,6 +24,9 @@ package struct Controller: Sendable {
   var random: RandomSource
   var mustPublish = false
   var tickedAt: Nanoseconds?
+  /// By pool.
+  var paces: [PoolPace] = []
+  var ejectionRevision: UInt64 = 0
   private var schedule = PollSchedule()
   private var nextSerial: UInt64 = 1
 
@@ -67,6 +70,7 @@ package struct Controller: Sendable {
     for index in pools.indices { pools[index].alike = [] }
     tuning = before.map { $0.map { tuning[$0] } ?? PoolTuning() }
     demand = before.map { $0.map { demand[$0] } ?? PoolDemand() }
+    paces = [PoolPace](repeating: PoolPace(), count: fleet.pools.count)
     self.fleet = fleet
     schedule.removeAll()
     for pool in fleet.pools {
@@ -89,6 +93,8 @@ package struct Controller: Sendable {
     }
     // `alike` is by position, and positions have changed.
     for pool in delta.pools { pools[pool].alike = [] }
+    // The others' weights can wait for the next computation; what was configured cannot.
+    for member in delta.updated { paces[member.pool].isTouched = true }
   }
 
   /// Call after every change of the endpoint's timers.
@@ -218,11 +224,11 @@ package struct Controller: Sendable {
   package mutating func finished(
     _ id: PollID, _ outcome: PollOutcome, now: Nanoseconds, wall: Nanoseconds
   ) -> Bool {
-    // No copy of the endpoint's state is held here, so that its arrays change in place.
     guard endpoints.indices.contains(id.endpointIndex),
       let pool = endpoints[id.endpointIndex]?.pool,
       let sources = endpoints[id.endpointIndex]?.scrapes.indices
     else { return false }
+    paces[pool].isTouched = true
     // A reload may have changed the source's index: the serial identifies the poll.
     for index in sources {
       guard let attempt = endpoints[id.endpointIndex]?.scrapes[index].timer.end(serial: id.serial)

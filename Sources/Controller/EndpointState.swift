@@ -26,7 +26,8 @@ struct ScrapeRow: Sendable, Equatable {
   }
 }
 
-package struct EndpointState: Sendable {
+// SAFETY: only the control thread has one; a copy of the controller shares its states.
+package final class EndpointState: @unchecked Sendable {
   package let identity: String
   /// Index into the fleet's pools.
   package let pool: Int
@@ -145,14 +146,13 @@ package struct EndpointState: Sendable {
 
   /// The signals that a law may use, over all sources.
   func lawSignals(now: Nanoseconds) -> [LawSignal] {
-    var (signals, copy) = ([LawSignal](), self)
-    copy.gatherSignals(now, into: &signals)
+    var signals: [LawSignal] = []
+    gatherSignals(now, into: &signals)
     return signals
   }
 
-  /// The same, replacing the array's contents. The method changes no state, but is `mutating` so
-  /// that it is called in place: a copy of the state would cost more than all the rest.
-  mutating func gatherSignals(
+  /// The same, replacing the array's contents.
+  func gatherSignals(
     _ now: Nanoseconds, ratiosOnly: Bool = false, into signals: inout [LawSignal]
   ) {
     signals.removeAll(keepingCapacity: true)

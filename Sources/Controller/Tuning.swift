@@ -182,6 +182,7 @@ extension Controller {
     guard let index = fleet.pools.firstIndex(where: { $0.name == request.pool }) else {
       throw .noPool(request.pool)
     }
+    paces[index].isTouched = true
     let expiry = request.lasts.map { now + $0 }
     if let address = request.endpoint {
       if request.action.isOfEndpoint == false { throw .needsPool(request.action.text) }
@@ -265,6 +266,7 @@ extension Controller {
         let dropped = endpoints[endpoint.endpointIndex]?.tuning.drop(now) ?? []
         for action in dropped { over.append(note(action, endpoint.address)) }
       }
+      if !over.isEmpty { paces[index].isTouched = true }
       for each in over { journal.append(.tuning(each), at: now) }
     }
   }

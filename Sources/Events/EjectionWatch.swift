@@ -27,6 +27,9 @@ struct EjectionWatch {
       seconds: ((now - began).seconds * 10).rounded() / 10)
   }
 
+  /// Forgets an endpoint that is gone.
+  mutating func forget(_ endpointIndex: Int) { begun[endpointIndex] = nil }
+
   /// Forgets endpoints that are gone.
   mutating func keep(endpointIndexes: Set<Int>) {
     begun = begun.filter { endpointIndexes.contains($0.key) }

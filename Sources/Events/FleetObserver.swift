@@ -7,6 +7,10 @@ package import Primitives
 package struct FleetObserver {
   private var watch = FleetWatch()
   private var ejections = EjectionWatch()
+  /// What the last look saw.
+  private var tableRevision: UInt64 = 0
+  private var ejectionRevision: UInt64 = 0
+  private var lookedAt: Nanoseconds?
 
   package init() {}
 
@@ -14,6 +18,26 @@ package struct FleetObserver {
   package mutating func keep(_ fleet: Fleet) {
     watch.keep(pools: Set(fleet.pools.map(\.name)))
     ejections.keep(endpointIndexes: Set(fleet.pools.flatMap { $0.endpoints.map(\.endpointIndex) }))
+  }
+
+  /// The endpoints with these indexes are gone.
+  package mutating func forget(endpointIndexes: some Sequence<Int>) {
+    for endpointIndex in endpointIndexes { ejections.forget(endpointIndex) }
+  }
+
+  /// Whether a look may find a change: the weight table or an ejection is another than at the last
+  /// look, or that is a second ago.
+  package mutating func mustLook(
+    tableRevision: UInt64, ejectionRevision: UInt64, now: Nanoseconds
+  ) -> Bool {
+    if tableRevision == self.tableRevision, ejectionRevision == self.ejectionRevision,
+      let lookedAt, now - lookedAt < .seconds(1)
+    {
+      return false
+    }
+    (self.tableRevision, self.ejectionRevision) = (tableRevision, ejectionRevision)
+    lookedAt = now
+    return true
   }
 
   /// The changes since the last call. `eligibility` is that of the controller; `cause` is the label

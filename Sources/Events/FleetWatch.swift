@@ -46,7 +46,8 @@ package struct FleetWatch {
     var freeze: FreezeCause?
   }
 
-  private var endpoints: [Int: Memory] = [:]
+  /// By endpoint index.
+  private var endpoints: [Memory?] = []
   private var pools: [String: PoolMemory] = [:]
 
   package init() {}
@@ -54,7 +55,9 @@ package struct FleetWatch {
   /// Forgets pools that no longer exist. To be called after a reload.
   package mutating func keep(pools names: Set<String>) {
     pools = pools.filter { names.contains($0.key) }
-    endpoints = endpoints.filter { names.contains($0.value.pool) }
+    for index in endpoints.indices where !names.contains(endpoints[index]?.pool ?? "") {
+      endpoints[index] = nil
+    }
   }
 
   /// Compares a pool with its last state. A new endpoint is no change. `tell` gets each change, and
@@ -94,6 +97,7 @@ package struct FleetWatch {
   private mutating func look(
     at view: View, _ pool: String, _ changes: inout [Change]
   ) -> Eligibility {
+    while endpoints.count <= view.endpointIndex { endpoints.append(nil) }
     let before = endpoints[view.endpointIndex].flatMap {
       $0.address == view.address && $0.pool == pool ? $0 : nil
     }

@@ -63,7 +63,8 @@ package struct WeightDigest {
   /// The shortest time at the floor, or off it, that is logged.
   private static let floorMin = Nanoseconds.seconds(5)
 
-  private var endpoints: [Int: Memory] = [:]
+  /// By endpoint index.
+  private var endpoints: [Memory?] = []
   private var toldAt: [String: Nanoseconds] = [:]
   private var sampledAt: [String: Nanoseconds] = [:]
   private var lookedAt: Nanoseconds?
@@ -79,7 +80,9 @@ package struct WeightDigest {
 
   /// Forgets pools that no longer exist. To be called after a reload.
   package mutating func keep(pools names: Set<String>) {
-    endpoints = endpoints.filter { names.contains($0.value.pool) }
+    for index in endpoints.indices where !names.contains(endpoints[index]?.pool ?? "") {
+      endpoints[index] = nil
+    }
     toldAt = toldAt.filter { names.contains($0.key) }
     sampledAt = sampledAt.filter { names.contains($0.key) }
   }
@@ -97,6 +100,7 @@ package struct WeightDigest {
     var floors: [Floor] = []
     for index in 0..<count {
       let view = view(index)
+      while endpoints.count <= view.endpointIndex { endpoints.append(nil) }
       var memory = Memory(
         pool: pool, address: view.address, isAtFloor: view.isAtFloor, floorSince: now)
       if let known = endpoints[view.endpointIndex], known.address == view.address,

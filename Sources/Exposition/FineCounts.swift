@@ -16,6 +16,9 @@ package struct FineCounts: Sendable, Equatable {
     counts = snapshot.fine.map { UInt32(truncatingIfNeeded: $0) }
   }
 
+  /// Whether there are none. A value that other counts were subtracted from may say false without.
+  package var isEmpty: Bool { counts.isEmpty }
+
   /// The number of durations, modulo 2^64.
   package var total: UInt64 { counts.reduce(0) { $0 &+ UInt64($1) } }
 

@@ -103,7 +103,9 @@ public final class EvidenceBoard: Sendable {
   public init(workerCount: Int, endpointLimit: Int) {
     self.workerCount = workerCount
     self.endpointLimit = endpointLimit
-    blocks = (0..<workerCount).map { _ in CellBlock(count: endpointLimit * Column.allCases.count) }
+    blocks = (0..<workerCount).map { _ in
+      CellBlock(count: endpointLimit * Column.allCases.count + 1)
+    }
     occupancies = (0..<workerCount).map { _ in
       CellBlock(count: endpointLimit * 2 * OccupancyBucket.count)
     }
@@ -133,6 +135,14 @@ public final class EvidenceBoard: Sendable {
   /// The index of a cell in a worker's block. Cells are laid out column by column.
   @inlinable public func index(_ column: Column, _ endpointIndex: Int) -> Int {
     column.rawValue * endpointLimit + endpointIndex
+  }
+
+  /// The cell that a worker changes with every change of an ejection.
+  package var ejectionRevisionIndex: Int { endpointLimit * Column.allCases.count }
+
+  /// Changes with every change of an ejection. Any thread.
+  package var ejectionRevision: UInt64 {
+    blocks.reduce(0) { $0 &+ $1[ejectionRevisionIndex] }
   }
 
   /// A worker's own block. Only that worker writes to it.

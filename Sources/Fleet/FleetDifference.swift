@@ -1,5 +1,6 @@
 // Describes what a reload changes: one line for each listener, pool, endpoint or host name that is
 // added, removed or changed.
+import Primitives
 
 /// The difference between two configurations, in the order of the new one, with removals last.
 public enum FleetDifference {
@@ -17,7 +18,7 @@ public enum FleetDifference {
     compare(
       old.pools.map { ("pool \($0.name)", $0.withoutEndpoints) },
       new.pools.map { ("pool \($0.name)", $0.withoutEndpoints) }, &lines)
-    compare(endpoints(old), endpoints(new), &lines)
+    compare(endpoints(old), endpoints(new), &lines) { "endpoint \($0.address) of pool \($0.pool)" }
     compare(names(old), names(new), &lines)
     return lines
   }
@@ -38,12 +39,18 @@ public enum FleetDifference {
     return result
   }
 
-  private static func endpoints(_ fleet: Fleet) -> [(String, Endpoint)] {
+  /// What identifies an endpoint; words are made of it only where it has changed.
+  private struct EndpointKey: Hashable {
+    let pool: String
+    let address: SocketAddress
+  }
+
+  private static func endpoints(_ fleet: Fleet) -> [(EndpointKey, Endpoint)] {
     fleet.pools.flatMap { pool in
       pool.endpoints.map {
         var endpoint = $0
         endpoint.endpointIndex = -1
-        return ("endpoint \($0.address) of pool \(pool.name)", endpoint)
+        return (EndpointKey(pool: pool.name, address: $0.address), endpoint)
       }
     }
   }
@@ -54,20 +61,27 @@ public enum FleetDifference {
     }
   }
 
-  // Several listeners with port 0 can have the same key: the first one counts.
   private static func compare<Value: Equatable>(
     _ old: [(String, Value)], _ new: [(String, Value)], _ lines: inout [String]
+  ) {
+    compare(old, new, &lines) { $0 }
+  }
+
+  // Several listeners with port 0 can have the same key: the first one counts.
+  private static func compare<Key: Hashable, Value: Equatable>(
+    _ old: [(Key, Value)], _ new: [(Key, Value)], _ lines: inout [String],
+    _ words: (Key) -> String
   ) {
     let before = Dictionary(old, uniquingKeysWith: { first, _ in first })
     let after = Set(new.map(\.0))
     for (key, value) in new {
       guard let previous = before[key] else {
-        lines.append("\(key) added")
+        lines.append("\(words(key)) added")
         continue
       }
-      if previous != value { lines.append("\(key) changed") }
+      if previous != value { lines.append("\(words(key)) changed") }
     }
-    for (key, _) in old where !after.contains(key) { lines.append("\(key) removed") }
+    for (key, _) in old where !after.contains(key) { lines.append("\(words(key)) removed") }
   }
 }
 

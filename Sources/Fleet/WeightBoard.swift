@@ -144,12 +144,13 @@ public final class WeightBoard: Sendable {
 
   /// Publishes new rows for the same fleet.
   public func publish(rows: [WeightRow?]) {
-    let before = table
-    let revision = before.revision + 1
-    publish(
-      WeightTable(
-        revision: revision, fleetRevision: before.fleetRevision, fleet: before.fleet, rows: rows,
-        rowsRevision: revision, changes: before.changes))
+    current.withLock { table in
+      let revision = table.revision + 1
+      table = WeightTable(
+        revision: revision, fleetRevision: table.fleetRevision, fleet: table.fleet, rows: rows,
+        rowsRevision: revision, changes: table.changes)
+      published.store(revision, ordering: .releasing)
+    }
   }
 
   /// Publishes a new fleet. Endpoints that stay (same pool name, address and index) keep their

@@ -79,8 +79,8 @@ extension ConditionRules {
   static func addOutliers(
     _ pool: PoolReading, _ history: PoolHistory, _ found: inout [Finding]
   ) {
-    let all = pool.endpoints.compactMap { endpoint in
-      history.endpoints[endpoint.address].map { (endpoint.address, $0) }
+    let all = history.endpoints.notable.map {
+      (pool.endpoints[$0].address, history.endpoints[$0])
     }
     let attempts = all.reduce(0) { $0 + $1.1.attempts.increase }
     let bad = all.reduce(0) { $0 + $1.1.badAttempts }

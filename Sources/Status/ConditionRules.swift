@@ -25,22 +25,45 @@ enum ConditionRules {
     addClients(pool, history, &found)
     addFirstBytes(pool, history, &found)
     addOutliers(pool, history, &found)
-    for endpoint in pool.endpoints {
-      addEndpoint(endpoint, pool, history.endpoints[endpoint.address], now, &found)
+    for position in pool.endpoints.indices where isNotable(pool, position) {
+      addEndpoint(pool.endpoints[position], pool, &found)
+    }
+    for position in history.endpoints.notable {
+      addHistory(pool.endpoints[position].address, history.endpoints[position], now, &found)
     }
     return found
   }
 
+  /// Whether the present state of the endpoint may be a condition.
+  private static func isNotable(_ pool: PoolReading, _ position: Int) -> Bool {
+    pool.endpoints[position].connections > UInt64(pool.thresholds.endpointConnections)
+      || pool.endpoints[position].scrapeFailure != nil
+      || pool.endpoints[position].row.reason.kind == .stale
+      || pool.endpoints[position].row.reason.kind == .expired
+      || !pool.endpoints[position].utilisations.isEmpty
+  }
+
   private static func addEligibility(_ pool: PoolReading, _ found: inout [Finding]) {
-    let primaries = pool.endpoints.filter { !$0.isBackup }
-    let eligible = primaries.filter(\.mayServe)
-    if eligible.isEmpty {
+    var (primaryCount, eligibleCount, outCount) = (0, 0, 0)
+    var first = 0
+    // By position: a copy of each reading would cost more than all the rest.
+    for position in pool.endpoints.indices {
+      let eligibility = pool.endpoints[position].eligibility
+      if [.ejected, .unhealthy, .stalled].contains(eligibility) { outCount += 1 }
+      guard !pool.endpoints[position].isBackup else { continue }
+      primaryCount += 1
+      guard eligibility.takesNewExchanges, pool.endpoints[position].row.effective > 0
+      else { continue }
+      if eligibleCount == 0 { first = position }
+      eligibleCount += 1
+    }
+    if eligibleCount == 0 {
       // If all states are good, the weights are the reason.
       let idle = pool.endpoints.count { $0.eligibility.takesNewExchanges && !$0.mayServe }
       let note = idle > 0 ? "; weight 0: \(idle)" : ""
       // A pool configured without endpoints has none either.
       if pool.endpoints.contains(where: { $0.isBackup && $0.mayServe }) {
-        let text = "none of \(primaries.count) primaries, a backup serves\(note)"
+        let text = "none of \(primaryCount) primaries, a backup serves\(note)"
         found.append(Finding(.backupServing, nil, text))
       } else {
         let ejected = pool.endpoints.count { $0.eligibility == .ejected }
@@ -49,11 +72,11 @@ enum ConditionRules {
           + (ejected > 0 ? "; requests go to the ejected ones all the same" : "")
         found.append(Finding(.noEligibleEndpoint, nil, text))
       }
-    } else if eligible.count == 1, primaries.count > 1 {
+    } else if eligibleCount == 1, primaryCount > 1 {
       found.append(
         Finding(
           .singleEndpointLeft, nil,
-          "only \(eligible[0].address) of \(primaries.count) endpoints is eligible"))
+          "only \(pool.endpoints[first].address) of \(primaryCount) endpoints is eligible"))
     }
     if pool.leftOut > 0 {
       found.append(
@@ -64,11 +87,8 @@ enum ConditionRules {
     // Endpoints drained by an operator are no fault. Having none at all is worse, and already
     // reported.
     let all = pool.endpoints.count
-    let out = pool.endpoints.filter {
-      [.ejected, .unhealthy, .stalled].contains($0.eligibility)
-    }
-    if all > 1, out.count < all, out.count * 2 >= all {
-      let text = "\(out.count) of \(all) endpoints are out of service"
+    if all > 1, outCount < all, outCount * 2 >= all {
+      let text = "\(outCount) of \(all) endpoints are out of service"
       found.append(
         Finding(
           .ejectedShareHigh, nil,
@@ -180,8 +200,7 @@ enum ConditionRules {
   }
 
   private static func addEndpoint(
-    _ endpoint: EndpointReading, _ pool: PoolReading, _ history: EndpointHistory?,
-    _ now: Nanoseconds, _ found: inout [Finding]
+    _ endpoint: EndpointReading, _ pool: PoolReading, _ found: inout [Finding]
   ) {
     let address = endpoint.address
     if endpoint.connections > UInt64(pool.thresholds.endpointConnections) {
@@ -200,7 +219,12 @@ enum ConditionRules {
     }
     addUtilisations(endpoint, pool, &found)
     addCache(endpoint, &found)
-    guard let history else { return }
+  }
+
+  private static func addHistory(
+    _ address: SocketAddress, _ history: EndpointHistory, _ now: Nanoseconds,
+    _ found: inout [Finding]
+  ) {
     if history.outages.isMost {
       found.append(Finding(.endpointDown, address, "out of service: \(history.outage)"))
     }

@@ -45,7 +45,7 @@ package struct StatusHistory: Sendable {
 
 /// The history of a pool.
 struct PoolHistory: Sendable {
-  private(set) var endpoints: [SocketAddress: EndpointHistory] = [:]
+  private(set) var endpoints = EndpointHistories()
   private(set) var breakerRefusals = CounterWindow()
   private(set) var requests = RequestSums()
   private var usualFirstBytes = UsualDurations()
@@ -75,17 +75,7 @@ struct PoolHistory: Sendable {
 
   /// `turns` says how often each endpoint went out of service or came back since the last reading.
   mutating func take(_ pool: PoolReading, turns: [SocketAddress: Int], now: Nanoseconds) {
-    var next: [SocketAddress: EndpointHistory] = [:]
-    next.reserveCapacity(pool.endpoints.count)
-    totals = TrafficSums()
-    for endpoint in pool.endpoints {
-      var history = endpoints.removeValue(forKey: endpoint.address) ?? EndpointHistory()
-      history.take(endpoint, turns: turns[endpoint.address] ?? 0, now: now)
-      totals.add(history)
-      totals.inFlight += endpoint.inFlight
-      next[endpoint.address] = history
-    }
-    endpoints = next
+    totals = endpoints.take(pool.endpoints, turns: turns, now: now)
     lastMean = totals.meanDuration ?? lastMean
     breakerRefusals.take(Double(pool.breakerRefusals), now: now)
     requests.take(pool, now: now)
@@ -130,8 +120,15 @@ struct TrafficSums: Sendable {
   var durations = FineCounts()
   var firstBytes: FineCounts?
 
+  /// Adds an endpoint without anything but a rate of 0, or of nil while it is unknown. `isTimed`:
+  /// its first bytes are measured.
+  mutating func addIdle(_ own: Double?, isTimed: Bool) {
+    if let own { rate = (rate ?? 0) + own }
+    if isTimed, firstBytes == nil { firstBytes = FineCounts() }
+  }
+
   mutating func add(_ endpoint: EndpointHistory) {
-    if let own = endpoint.ended.rate { rate = (rate ?? 0) + own }
+    addIdle(endpoint.ended.rate, isTimed: false)
     ended += endpoint.ended.increase
     answered += endpoint.answered
     errors += endpoint.errors.increase
@@ -221,6 +218,14 @@ struct EndpointHistory: Sendable {
   /// Attempts within the window that failed or were answered with 4xx, without 429.
   var badAttempts: Double {
     failed.increase + max(0, clientErrors.increase - tooMany.increase)
+  }
+
+  /// Whether there is anything that sums or conditions may need.
+  var isNotable: Bool {
+    attempts.increase > 0 || ended.increase > 0 || failed.increase > 0 || outages.isMost
+      || !turns.isEmpty || !reversals.isEmpty || !restarts.isEmpty
+      || !durations.recent.isEmpty || firstBytes?.recent.isEmpty == false
+      || errors.increase > 0 || clientErrors.increase > 0
   }
 
   /// Exchanges that ended within the window other than by the client leaving.

@@ -114,16 +114,16 @@ struct ChartRing: Sendable {
 
 /// In how many of the last thirty readings a condition held.
 struct RecentShare: Sendable {
-  private static let capacity = 30
-  private var points: [Bool] = []
+  private static let capacity: UInt32 = 30
+  /// The last readings, the newest in the lowest bit.
+  private var points: UInt32 = 0
 
   mutating func append(_ holds: Bool) {
-    points.append(holds)
-    if points.count > Self.capacity { points.removeFirst() }
+    points = (points << 1 | (holds ? 1 : 0)) & (1 << Self.capacity - 1)
   }
 
   /// Whether it held in more than half of them.
-  var isMost: Bool { points.count { $0 } * 2 > Self.capacity }
+  var isMost: Bool { points.nonzeroBitCount * 2 > Self.capacity }
 }
 
 /// The times of the last eight occurrences of an event.
@@ -135,6 +135,8 @@ struct EventTimes: Sendable {
     times.append(now)
     if times.count > Self.capacity { times.removeFirst() }
   }
+
+  var isEmpty: Bool { times.isEmpty }
 
   func count(since: Nanoseconds) -> Int { times.reduce(0) { $0 + ($1 >= since ? 1 : 0) } }
 }

@@ -11,13 +11,9 @@ extension Steelyard {
   /// Appends changes on the boards and of host names to the journal, then has the log and the hooks
   /// read it.
   func noteTransitions(now: Nanoseconds) {
-    for (index, pool) in controller.fleet.pools.enumerated() {
-      let changes = observer.look(
-        at: pool, freeze: controller.freeze(ofPool: index), evidence, now: now,
-        eligibility: { controller.endpoints[$0]?.eligibility ?? .ready },
-        cause: { causeLabel($0, $1) })
-      for change in changes { controller.journal.append(change, at: now) }
-    }
+    let mustLook = observer.mustLook(
+      tableRevision: board.revision, ejectionRevision: evidence.ejectionRevision, now: now)
+    if mustLook { noteChanges(now) }
     for change in discovery.names.changes.entries(after: namesNoted) {
       controller.journal.append(.hostName(change), at: now)
     }
@@ -26,6 +22,16 @@ extension Steelyard {
       hooks.offer(each, now: now, log)
     }
     writeDigests(now)
+  }
+
+  private func noteChanges(_ now: Nanoseconds) {
+    for (index, pool) in controller.fleet.pools.enumerated() {
+      let changes = observer.look(
+        at: pool, freeze: controller.freeze(ofPool: index), evidence, now: now,
+        eligibility: { controller.endpoints[$0]?.eligibility ?? .ready },
+        cause: { causeLabel($0, $1) })
+      for change in changes { controller.journal.append(change, at: now) }
+    }
   }
 
   /// The label of the reason why the controller took the endpoint out of service; nil: there is
@@ -47,14 +53,15 @@ extension Steelyard {
   /// pool), and endpoints that reach or leave their floor.
   private func writeDigests(_ now: Nanoseconds) {
     guard digest.isDue(now) else { return }
-    for pool in controller.fleet.pools {
+    for (index, pool) in controller.fleet.pools.enumerated() {
       let endpoints = pool.endpoints
+      let policy = controller.policy(ofPool: index)
       let found = digest.look(at: pool.name, count: endpoints.count, now: now) { position in
         let endpointIndex = endpoints[position].endpointIndex
         return WeightDigest.View(
           endpointIndex: endpointIndex, address: endpoints[position].address,
           weight: controller.endpoints[endpointIndex]?.row.effective ?? 0,
-          isAtFloor: controller.isAtFloor(endpointIndex))
+          isAtFloor: controller.isAtFloor(endpointIndex, policy))
       }
       func why(_ endpointIndex: Int) -> String {
         controller.explainedRow(endpointIndex, now: now)?.reasonText ?? ""

@@ -61,7 +61,9 @@ extension Steelyard {
     balancer.apply(membership.fleet, delta)
     quarantine.note(delta, revision: board.table.fleetRevision)
     controller.apply(fleet: membership.fleet, delta, now: now)
-    goneEndpoints.formUnion(delta.removed.map(\.endpoint.endpointIndex))
+    let gone = delta.removed.map(\.endpoint.endpointIndex)
+    observer.forget(endpointIndexes: gone)
+    goneEndpoints.formUnion(gone)
   }
 
   /// Resets the cells of fresh indexes, which no worker writes to yet.

@@ -57,6 +57,24 @@ import Testing
     #expect(health.isForgotten(now: .seconds(112), load: 0))
   }
 
+  @Test func everyChangeOfAnEjectionGivesAnotherRevision() {
+    let evidence = EvidenceBoard(workerCount: 1, endpointLimit: 2)
+    let pickBoard = PickBoard(endpointLimit: 2)
+    var book = LeaseBook(evidence: evidence, pickBoard: pickBoard, workerIndex: 0)
+    var picker = Self.picker(2)
+    book.end(book.take(1, now: .seconds(9)), .completed, &picker, 1, now: .seconds(10))
+    #expect(evidence.ejectionRevision == 0)
+    for _ in 0..<3 {
+      book.end(book.take(0, now: .seconds(10)), .failed(.refused), &picker, 0, now: .seconds(10))
+    }
+    let ejected = evidence.ejectionRevision
+    #expect(evidence.isEjected(0) && ejected > 0)
+    while evidence.isEjected(0) {
+      book.end(book.take(0, now: .seconds(20)), .completed, &picker, 0, now: .seconds(21))
+    }
+    #expect(evidence.ejectionRevision > ejected)
+  }
+
   @Test func whatScrapesProlongIsPublished() {
     let evidence = EvidenceBoard(workerCount: 1, endpointLimit: 2)
     let pickBoard = PickBoard(endpointLimit: 2)

@@ -177,8 +177,10 @@ import Testing
     }
 
     func set(_ column: EvidenceBoard.Column, _ value: UInt64, endpointIndex: Int = 0) {
-      bench.evidence.block(ofWorker: 0).store(
-        value, at: bench.evidence.index(column, endpointIndex))
+      let cells = bench.evidence.block(ofWorker: 0)
+      cells.store(value, at: bench.evidence.index(column, endpointIndex))
+      // As a worker does.
+      cells.add(1, at: bench.evidence.ejectionRevisionIndex)
     }
 
     func eject() { set(.ejectedSince, 1) }

@@ -21,6 +21,7 @@ extension LeaseBook {
     let since = max(
       health.ejectedSince.rawValue, evidence.lastReadmission(endpointIndex).rawValue + 1)
     if cells[evidence.index(.ejectedSince, endpointIndex)] == 0 { store(.ejectedSince, since) }
+    noteChange()
   }
 
   /// Publishes that the endpoint was readmitted after an ejection, and why.
@@ -31,12 +32,23 @@ extension LeaseBook {
     cells.store(UInt64(cause.rawValue), at: evidence.index(.readmissionCause, endpointIndex))
     cells.store(UInt64(max(1, now.rawValue)), at: evidence.index(.readmittedAt, endpointIndex))
     cells.add(1, at: evidence.index(.readmissions, endpointIndex))
+    noteChange()
   }
+
+  /// Counts an ejection that has been published.
+  mutating func countEjection(_ endpointIndex: Int) {
+    cells.add(1, at: evidence.index(.ejections, endpointIndex))
+    noteChange()
+  }
+
+  /// Tells readers that a cell of an ejection has changed; after the change.
+  private mutating func noteChange() { cells.add(1, at: evidence.ejectionRevisionIndex) }
 
   private mutating func withdraw(_ endpointIndex: Int) {
     cells.store(0, at: evidence.index(.ejectedSince, endpointIndex))
     cells.store(0, at: evidence.index(.ejectedUntil, endpointIndex))
     cells.store(0, at: evidence.index(.trialFrom, endpointIndex))
+    noteChange()
   }
 
   /// Takes the notices of scrapes, checks and the watchdog for the pool's endpoints, and publishes
@@ -53,7 +65,7 @@ extension LeaseBook {
       let isNew = cells[evidence.index(.ejectedSince, endpointIndex)] == 0
       publish(endpointIndex, picker.candidates[position].health)
       if isNew, picker.candidates[position].health.reason == .scrapes {
-        cells.add(1, at: evidence.index(.ejections, endpointIndex))
+        countEjection(endpointIndex)
       }
     }
   }

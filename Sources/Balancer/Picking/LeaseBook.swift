@@ -261,7 +261,7 @@ package struct LeaseBook: ~Copyable {
     guard isHalfOpen else { return }
     publish(endpointIndex, picker.candidates[position].health)
     // A cooldown after a failed trial belongs to the same ejection.
-    if !wasHalfOpen { cells.add(1, at: evidence.index(.ejections, endpointIndex)) }
+    if !wasHalfOpen { countEjection(endpointIndex) }
   }
 
   /// Ends an attempt whose pool was removed. Passive health gets no outcome.

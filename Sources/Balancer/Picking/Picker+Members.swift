@@ -34,8 +34,7 @@ extension Picker {
   /// Changes the settings of the endpoint at the position. Call `finishMembers` after the last
   /// change.
   package mutating func update(_ position: Int, _ endpoint: Endpoint) {
-    candidates[position].isBackup = endpoint.isBackup
-    candidates[position].baseWeight = endpoint.baseWeight
+    candidates[position] = Candidate(endpoint, keeping: candidates[position])
   }
 
   /// Updates everything that is derived from all endpoints.
@@ -86,5 +85,24 @@ extension Picker {
     trialRevision = old.trialRevision
     fullUntil = old.fullUntil
     recount()
+  }
+}
+
+extension Picker.Candidate {
+  /// The same endpoint with other settings.
+  fileprivate init(_ endpoint: Endpoint, keeping known: Self) {
+    self.init(endpoint)
+    weight = known.weight
+    isEligible = known.isEligible
+    takesSessions = known.takesSessions
+    hasRoom = known.hasRoom
+    health = known.health
+    adoptedReadmissions = known.adoptedReadmissions
+    adoptedUntil = known.adoptedUntil
+    adoptedSince = known.adoptedSince
+    current = known.current
+    shape = known.shape
+    trial = known.trial
+    newestTrial = known.newestTrial
   }
 }

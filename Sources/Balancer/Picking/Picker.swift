@@ -21,9 +21,9 @@ package struct Picker: Sendable {
     /// weight.
     package internal(set) var takesSessions = false
     /// A backup is used only while no primary may be.
-    package internal(set) var isBackup: Bool
+    package let isBackup: Bool
     /// The ranking inputs of hashes: the operator's weight, and a number derived from the address.
-    var baseWeight: Double
+    let baseWeight: Double
     let hashID: UInt64
     /// Whether the endpoint has a free slot, or slots are not counted.
     package internal(set) var hasRoom = true

@@ -95,7 +95,7 @@ extension Controller {
 
 extension EndpointState {
   /// Decides whether canaries are sent to the endpoint. Returns true when that begins.
-  fileprivate mutating func lookForCanary(
+  fileprivate func lookForCanary(
     isEjected: Bool, triesSick: Bool, hasRequests: Bool
   ) -> Bool {
     let isUsed = eligibility.takesNewExchanges && endpoint.baseWeight > 0

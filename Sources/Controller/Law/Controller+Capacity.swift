@@ -145,9 +145,8 @@ extension Controller {
 
 extension EndpointState {
   /// Takes the cells `passed` seconds after the last call, publishes the expected load of other
-  /// balancers to the workers, and returns the present sums. Works in place: a copy of the state
-  /// would cost more than all the rest.
-  fileprivate mutating func takeCells(
+  /// balancers to the workers, and returns the present sums.
+  fileprivate func takeCells(
     _ cells: EvidenceReading, passed: Double, tau: Double,
     _ piecesPerAnswer: Double?, _ pickBoard: PickBoard, interval: Double, now: Nanoseconds
   ) -> (sums: CapacityEvidence.Sums, delta: CapacityDelta) {
@@ -164,7 +163,7 @@ extension EndpointState {
   }
 
   /// Updates the probation with the last tick.
-  fileprivate mutating func probe(usual: Double, passed: Double) -> Probation {
+  fileprivate func probe(usual: Double, passed: Double) -> Probation {
     let sums = capacity.sums
     if let verdict {
       let hasFallen = exponential(CapacityLaw.exponent * verdict.lately) < Probation.fallRatio
@@ -179,14 +178,14 @@ extension EndpointState {
   }
 
   /// Whether the endpoint should get the next request.
-  fileprivate mutating func wantsTrial(sickIdle: Int, rate: Double, now: Nanoseconds) -> Bool {
+  fileprivate func wantsTrial(sickIdle: Int, rate: Double, now: Nanoseconds) -> Bool {
     capacity.probation.wantsTrial(
       sickIdle: sickIdle, rate: rate, isCleared: canary.map { $0.isClear(now: now) })
       && eligibility.takesNewExchanges
   }
 
   /// Stores the verdict. Returns true if the pool's scrape interval has changed.
-  fileprivate mutating func take(_ verdict: CapacityVerdict, interval: Nanoseconds) -> Bool {
+  fileprivate func take(_ verdict: CapacityVerdict, interval: Nanoseconds) -> Bool {
     self.verdict = verdict
     defer { toldInterval = interval }
     return toldInterval != interval

@@ -45,9 +45,8 @@ struct ServiceTick {
 }
 
 extension EndpointState {
-  /// Takes the last tick's cells; nil before the first tick. Works in place: a copy of the state
-  /// would cost more than all the rest.
-  fileprivate mutating func takeService(
+  /// Takes the last tick's cells; nil before the first tick.
+  fileprivate func takeService(
     concurrency: Double?, interval: Double, passed: Double, now: Nanoseconds
   ) -> ServiceTick? {
     guard let cells = capacity.last else { return nil }

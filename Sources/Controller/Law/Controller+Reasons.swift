@@ -15,18 +15,16 @@ extension Controller {
     return row
   }
 
-  /// Whether the law holds the endpoint's weight at the pool's floor.
-  package func isAtFloor(_ endpointIndex: Int) -> Bool {
-    guard let pool = endpoints[endpointIndex]?.pool,
-      let kind = endpoints[endpointIndex]?.row.reason.kind,
-      kind == .law || kind == .slew || kind == .stale || kind == .blackout
-    else { return false }
-    let policy = policy(ofPool: pool)
-    let factor =
-      policy.law == .capacity
-      ? endpoints[endpointIndex]?.verdict?.factor : endpoints[endpointIndex]?.factor
+  /// Whether the law holds the endpoint's weight at the floor of its pool, whose policy is given.
+  package func isAtFloor(_ endpointIndex: Int, _ policy: WeightPolicy) -> Bool {
+    guard policy.law != .static, let state = endpoints[endpointIndex] else { return false }
+    let kind = state.row.reason.kind
+    guard kind == .law || kind == .slew || kind == .stale || kind == .blackout else {
+      return false
+    }
+    let factor = policy.law == .capacity ? state.verdict?.factor : state.factor
     let floor = max(policy.floorRatio, 1e-6)
-    return policy.law != .static && floor < 1 && factor ?? 1 <= floor * 1.000_001
+    return floor < 1 && factor ?? 1 <= floor * 1.000_001
   }
 
   /// Why the pool's weights are frozen; nil: they are not.

@@ -155,13 +155,13 @@ extension Controller {
 }
 
 extension EndpointState {
-  /// Works in place, as does the next: a copy of the state would cost more than all the rest.
-  fileprivate mutating func slotsOfPages(now: Nanoseconds) -> Double? {
+  /// The number of slots that the endpoint's pages show.
+  fileprivate func slotsOfPages(now: Nanoseconds) -> Double? {
     fullPages.slots(now: now)
   }
 
   /// The requests in flight, those of other balancers included; nil: the endpoint takes none.
-  fileprivate mutating func loadToServe(interval: Double, now: Nanoseconds) -> Double? {
+  fileprivate func loadToServe(interval: Double, now: Nanoseconds) -> Double? {
     guard eligibility.takesNewExchanges else { return nil }
     return capacity.sums.inFlight + capacity.fadedOthersMean(now: now, interval: interval)
   }

@@ -34,12 +34,19 @@ extension Controller {
 
   /// New rows by endpoint index, or nil if nothing changed. Call about every 100 ms.
   package mutating func tick(now: Nanoseconds) -> [WeightRow?]? {
-    let passed = tickedAt.map { min(max(now - $0, .zero), Self.tickMax) } ?? .zero
+    let sinceTick = tickedAt.map { min(max(now - $0, .zero), Self.tickMax) } ?? .zero
     tickedAt = now
     expireTuning(now)
+    if evidence.ejectionRevision != ejectionRevision {
+      ejectionRevision = evidence.ejectionRevision
+      for index in paces.indices { paces[index].isTouched = true }
+    }
     var hasMoved = mustPublish
-    for (index, configured) in fleet.pools.enumerated() {
-      var pool = configured
+    for index in fleet.pools.indices {
+      let (started, isBusy) = activity(ofPool: index)
+      guard let due = paces[index].due(now: now, started: started, isBusy: isBusy) else { continue }
+      let passed = min(due, Self.tickMax)
+      var pool = fleet.pools[index]
       pool.weights = policy(ofPool: index)
       let verdicts = judge(index, pool, passed: passed, now: now)
       watch(index, pool, passed: passed, now: now)
@@ -51,20 +58,34 @@ extension Controller {
         ? capacityTargets(pool, verdicts, now, passed) : signalTargets(pool, now)
       let move = Move(
         isStatic: policy.law == .static, isDryRun: policy.isDryRun, floorRatio: policy.floorRatio,
-        slewStep: policy.slew * passed.seconds, freeze: freeze(ofPool: index),
+        // A weight that rested has not saved up any time to move.
+        slewStep: policy.slew * min(passed, sinceTick).seconds, freeze: freeze(ofPool: index),
         downCauses: pool.onMarkedDown.causes, now: now, pool: pool.name, capacity: pools[index],
         board: evidence)
       for position in targets.indices {
-        // In place: a copy of the state would cost more than all the rest.
-        let endpointIndex = pool.endpoints[position].endpointIndex
-        if endpoints[endpointIndex]?.advance(to: targets[position], move, &journal) == true {
+        guard let state = endpoints[pool.endpoints[position].endpointIndex] else { continue }
+        if state.advance(to: targets[position], move, &journal) {
           hasMoved = true
+          paces[index].noteMove(now: now)
+        } else if !state.eligibility.takesNewExchanges {
+          paces[index].noteMove(now: now)
         }
       }
     }
     guard hasMoved else { return nil }
     mustPublish = false
     return publish()
+  }
+
+  /// The attempts at the pool's endpoints since start, and whether any is in flight.
+  private func activity(ofPool index: Int) -> (started: UInt64, isBusy: Bool) {
+    var (started, inFlight): (UInt64, UInt64) = (0, 0)
+    for position in fleet.pools[index].endpoints.indices {
+      let endpointIndex = fleet.pools[index].endpoints[position].endpointIndex
+      started &+= evidence.sum(.started, endpointIndex)
+      inFlight &+= evidence.sum(.inFlight, endpointIndex)
+    }
+    return (started, inFlight > 0)
   }
 
   // MARK: Targets
@@ -218,14 +239,14 @@ struct Move {
 
 extension EndpointState {
   /// Moves the guard's load by `share` of the way to `load` and returns it.
-  fileprivate mutating func followGuard(_ load: Double, share: Double) -> Double {
+  fileprivate func followGuard(_ load: Double, share: Double) -> Double {
     guardLoad += share * (load - guardLoad)
     return guardLoad
   }
 
   /// Moves the factor within the slew limit, makes the next row, and logs a target that moved
   /// noticeably. Returns true if the row differs from the published one.
-  mutating func advance(
+  func advance(
     to target: Controller.Target, _ move: Move, _ journal: inout Journal
   ) -> Bool {
     var kind = target.kind
@@ -270,7 +291,7 @@ extension EndpointState {
   }
 
   /// Puts a moved target or another kind of reason into the journal.
-  private mutating func note(
+  private func note(
     _ made: WeightRow, _ move: Move, _ journal: inout Journal
   ) {
     // A weight that is still moving to its target is no new reason.
@@ -290,7 +311,7 @@ extension EndpointState {
   }
 
   /// Publishes the row that the last tick made.
-  fileprivate mutating func publishRow() -> WeightRow {
+  fileprivate func publishRow() -> WeightRow {
     if let nextRow { row = nextRow }
     return row
   }

@@ -69,15 +69,13 @@ struct WatchdogView {
 }
 
 extension EndpointState {
-  /// The seconds since the endpoint last sent content of an answer, and its eligibility. Works in
-  /// place: a copy of the state would cost more than all the rest.
-  fileprivate mutating func look() -> (quiet: Double, eligibility: Eligibility) {
+  /// The seconds since the endpoint last sent content of an answer, and its eligibility.
+  fileprivate func look() -> (quiet: Double, eligibility: Eligibility) {
     (watchdog.quiet, eligibility)
   }
 
-  /// One tick of the endpoint's watchdog. Works in place: a copy of the state would cost more than
-  /// all the rest.
-  fileprivate mutating func watch(
+  /// One tick of the endpoint's watchdog.
+  fileprivate func watch(
     othersMove: Bool, _ policy: WatchdogPolicy, passed: Double, now: Nanoseconds
   ) -> WatchdogView? {
     guard let cells = capacity.last else { return nil }

@@ -66,6 +66,18 @@ import Testing
     #expect(stage.trips.isEmpty)
   }
 
+  @Test func aRateThatHoldsIsNoProgress() {
+    var stage = Stage()
+    for _ in 0..<10 { stage.ask(bytes: 170, for: 0.6) }
+    stage.send(1, bytes: 6_337)
+    // The counter stands, and the rate of the last request is still shown.
+    (stage.load, stage.progress, stage.isProgressHeld) = (1, 10, true)
+    stage.run(4)
+    (stage.progress, stage.isProgressHeld) = (0, false)
+    stage.run(11.6)
+    #expect(stage.trips.isEmpty)
+  }
+
   @Test func aPromptThatWaitedForItsTurnIsReadLater() {
     var stage = Self.streaming(1, bytes: 170)
     stage.isQueueing = true

@@ -15,6 +15,7 @@ struct Stage {
   var load: Double? = 0
   var progress: Double? = 0
   var isCoarse = false
+  var isProgressHeld = false
   var hasPage = true
   /// Scrapes and checks are answered.
   var answers = true
@@ -82,6 +83,7 @@ struct Stage {
     page.serial = Int64(tick)
     (page.load, page.progress, page.isCoarse) = (load, progress, isCoarse)
     page.isQueueing = isQueueing
+    page.isProgressHeld = isProgressHeld
     reading.page = page
   }
 

@@ -78,6 +78,8 @@ package struct WorkReading: Sendable, Equatable {
   package var failures: Double?
   /// Steps of work per second.
   package var progress: Double?
+  /// The counter of work did not move since the previous page; the last rate holds for a while.
+  package var isProgressHeld = false
   /// Seconds since the previous page; nil for the first.
   package var window: Double?
   package init() {}

@@ -27,6 +27,8 @@ package struct PageReader: Sendable {
     var window = RateWindow()
     /// The last rate, before scale and complement; nil: there was none.
     var counted: Double?
+    /// The counters did not move since the previous page, and `counted` holds.
+    var isHeld = false
   }
 
   private let source: ScrapeSource
@@ -97,8 +99,10 @@ package struct PageReader: Sendable {
     let spacing = previousSentAt.map { sentAt - $0 }
     previousSentAt = sentAt
     for index in source.signals.indices {
+      parts[index].isHeld = false
       result.readings.append(
         reading(index, at: sentAt, spacing: spacing, didRestart: result.didRestart))
+      if parts[index].isHeld { result.held.insert(index) }
     }
     return result
   }
@@ -211,6 +215,7 @@ package struct PageReader: Sendable {
       at: now, spacing: spacing ?? .zero,
       didChange: counters.contains { selected[$0].hasChanged },
       canHold: parts[index].counted != nil)
+    parts[index].isHeld = verdict == .hold
     if verdict == .hold, let counted = parts[index].counted { return counted }
     if verdict == .still {
       for counter in counters { selected[counter].makeBase() }

@@ -110,7 +110,7 @@ extension ScrapeState {
     func put(_ value: Double, _ path: WritableKeyPath<WorkReading, Double?>) {
       if work[keyPath: path] == nil { work[keyPath: path] = max(0, value) }
     }
-    for (spec, reading) in zip(source.signals, page.readings) {
+    for (index, (spec, reading)) in zip(source.signals, page.readings).enumerated() {
       guard let role = spec.role, let value = reading.value else { continue }
       switch role {
       case .running: put(value, \.running)
@@ -118,7 +118,9 @@ extension ScrapeState {
       case .completions: if let window = work.window { put(value * window, \.completions) }
       case .failures: if let window = work.window { put(value * window, \.failures) }
       case .concurrency: break
-      case .progress: put(value, \.progress)
+      case .progress:
+        if work.progress == nil { work.isProgressHeld = page.held.contains(index) }
+        put(value, \.progress)
       }
     }
     return work

@@ -98,6 +98,9 @@ package enum SignalReading: Sendable, Equatable {
 package struct PageReading: Sendable, Equatable {
   /// The readings of the source's signals, in the same order.
   package var readings: [SignalReading]
+  /// The signals whose counters did not move since the previous page, while their last rate still
+  /// holds.
+  package var held: Set<Int> = []
   /// The number of malformed lines; the other lines count.
   package var parseErrorCount = 0
   /// The first error, such as `line 3, column 9: bad_number`.

@@ -27,8 +27,8 @@ struct ContentAhead: Sendable, Equatable {
   /// The content of requests in flight that the endpoint may not have read yet, bytes.
   private(set) var unread = 0.0
 
-  /// Takes a reading. `isNewPage`: its page was not seen before; `moves`: that page shows progress;
-  /// `learns`: the endpoint is not suspected of a stall.
+  /// Takes a reading. `isNewPage`: its page was not seen before; `moves`: the work counter moved on
+  /// that page; `learns`: the endpoint is not suspected of a stall.
   mutating func take(
     _ now: WatchdogReading, after last: WatchdogReading, passed: Double, isNewPage: Bool,
     moves: Bool, learns: Bool

@@ -137,6 +137,7 @@ extension ScrapeState {
     page.isQueueing = work.waiting.map { $0 > 0 } ?? true
     page.isCoarse = work.progress == nil
     page.progress = work.progress ?? work.completions
+    page.isProgressHeld = work.isProgressHeld
     return page
   }
 }

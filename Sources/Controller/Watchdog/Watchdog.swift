@@ -18,6 +18,8 @@ package struct WatchdogReading: Sendable, Equatable {
     package var load: Double?
     /// Steps of work per second, or requests that ended; nil: the page does not say.
     package var progress: Double?
+    /// `progress` is the rate of an earlier page: the counter did not move since then.
+    package var isProgressHeld = false
     /// Requests wait in the endpoint's queue, or the page does not say.
     package var isQueueing = false
     /// `progress` changes only when a request ends.
@@ -122,7 +124,8 @@ package struct Watchdog: Sendable, Equatable {
     phaseAge += passed
     if isAnswered { isAlive = true }
     ahead.take(
-      now, after: last, passed: passed, isNewPage: isNewPage, moves: moves, learns: phase == .fine)
+      now, after: last, passed: passed, isNewPage: isNewPage,
+      moves: moves && now.page?.isProgressHeld == false, learns: phase == .fine)
     work.fade(passed)
     content.fade(passed)
     life.fade(passed)

@@ -85,6 +85,21 @@ import Testing
     }
   }
 
+  @Test func aRateThatHoldsIsToldFromOneThatWasCounted() throws {
+    var reader = PageReader([SignalSpec("x", .rate(["c"])), SignalSpec("y", .value(["g"]))])
+    func held(_ count: Int, at second: Int) throws -> Set<Int> {
+      try reader.whole("c \(count)\ng 1\n", at: Double(second)).held
+    }
+    // A counter that moves every third second.
+    for second in 0...30 {
+      let isHeld = try held(second / 3 * 6, at: second) == [0]
+      if second > 12 { #expect(isHeld == (second % 3 != 0), "second \(second)") }
+    }
+    // It stops, and after a while its rate is no longer held.
+    for second in 31...60 { _ = try held(60, at: second) }
+    #expect(try held(60, at: 61) == [])
+  }
+
   @Test func aLivePageThatStopsHasARateOfZeroAtOnce() throws {
     var reader = PageReader([SignalSpec("x", .rate(["c"]))])
     for second in 0...10 { _ = try reader.read("c \(second * 4)\n", at: Double(second)) }

@@ -37,6 +37,9 @@ final class SimulatedEndpoint {
   var connectAct: () -> ConnectAct = { .accept }
   var delay: () -> Nanoseconds = { .milliseconds(5) }
   var size: () -> Int = { 100 }
+  /// How long after an answer its surplus bytes are sent. Bytes that come when the next request is
+  /// already sent cannot be told from its answer.
+  var surplusPause: () -> Nanoseconds = { .zero }
   /// The number of complete requests by name.
   private(set) var executions: [String: Int] = [:]
   private(set) var faults: [String] = []
@@ -151,7 +154,10 @@ private final class EndpointConnection: SimulatedPeer {
     case .malformed: wire.send(Array("HTTP/1.1 abc\r\nContent-Length: x\r\n\r\n".utf8))
     case .surplus:
       answer(request, 200, on: wire) {
-        wire.send(Array("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad".utf8))
+        let pause = self.endpoint.surplusPause()
+        self.endpoint.network.after(pause) {
+          wire.send(Array("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad".utf8))
+        }
       }
     }
   }

@@ -60,6 +60,8 @@ final class SimulatedLoop: ConnectionLoop {
   /// Called when no event is left; it has to cause one.
   var idle: () -> Void = {}
   private(set) var turnCount = 0
+  /// The longest time between waiting and the first event of a turn.
+  var turnTime = Nanoseconds.microseconds(80)
 
   private(set) var now: Nanoseconds
   private(set) var lastTurnLength: Nanoseconds?
@@ -101,7 +103,7 @@ final class SimulatedLoop: ConnectionLoop {
         min(deadline, network.nextEventTime), timer == .distantFuture ? timer : timer + pausedTime)
       if next == .distantFuture { idle() } else { network.advance(to: next) }
     }
-    network.advance(to: network.now + network.between(.zero, .microseconds(80)))
+    network.advance(to: network.now + network.between(.zero, turnTime))
     lastTurnLength = network.now - now
     now = network.now
     turn = lines.indices.filter { lines[$0]?.isReady == true }.shuffled(using: &network.random)

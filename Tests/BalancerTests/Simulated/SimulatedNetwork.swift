@@ -41,6 +41,8 @@ final class SimulatedNetwork {
   }
 
   var random: RandomSource
+  /// The delay of every connection, one way; nil: each connection has its own.
+  var delay: Nanoseconds?
   private(set) var now = Nanoseconds.seconds(1_000)
   private var events = BinaryHeap<Event>()
   private var count = 0
@@ -146,7 +148,7 @@ final class Wire {
     self.network = network
     self.peer = peer
     self.address = address
-    delay = network.between(.microseconds(20), .milliseconds(3))
+    delay = network.delay ?? network.between(.microseconds(20), .milliseconds(3))
     capacity = network.one(of: [1_000, 8_000, 60_000, 400_000])
   }
 

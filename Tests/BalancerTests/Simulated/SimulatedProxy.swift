@@ -27,6 +27,8 @@ final class SimulatedProxy {
   /// What becomes of the pool's endpoints, by time since the start: published as a delta, or as a
   /// fleet of its own.
   var changes: [(after: Nanoseconds, isDelta: Bool, change: (inout [Endpoint]) -> Void)] = []
+  /// As in `SimulatedLoop`; nil: its default.
+  var turnTime: Nanoseconds?
   private(set) var problems: [String] = []
   /// The evidence board, set after the run.
   private(set) var evidence = EvidenceBoard(workerCount: 1, endpointLimit: 1)
@@ -94,6 +96,7 @@ final class SimulatedProxy {
       metrics: TrafficMetrics(workerCount: 1, endpointLimit: map.count), control: control,
       accessLog: try AccessLogDriver(workerCount: 1), limits: limits, admission: admission,
       bufferedBytesMax: 64 << 20)
+    if let turnTime { loop.turnTime = turnTime }
     plan(loop, control)
     planChanges(loop, control, board, admission, map)
     var worker = Worker(

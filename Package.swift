@@ -28,9 +28,10 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CSystem"),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     room("Primitives", []),
-    room("IO", ["CSystem", "Primitives"]),
+    room("IO", ["COpenSSL", "CSystem", "Primitives"]),
     room("HTTP", ["Primitives"]),
     room("Client", ["CZlib", "HTTP", "IO", "Primitives"]),
     room("Fleet", ["Primitives"]),

@@ -6,6 +6,8 @@ public import Primitives
 public struct Fleet: Sendable, Equatable {
   /// Where the admin server (metrics, status page) listens.
   public var admin: SocketAddress = .loopback(port: 9900)
+  /// nil: the admin server is in the clear.
+  public var adminTLS: ServerTLS?
   public var adminTokens = AdminTokens()
   /// Indices into `pools`. `/readyz` answers 503 while one of these pools has no endpoint that may
   /// take requests.

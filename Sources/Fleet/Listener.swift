@@ -22,6 +22,8 @@ public struct Listener: Sendable, Equatable {
   /// Whether every connection begins with a PROXY protocol header. If there are trusted proxies,
   /// only their connections are accepted.
   public var proxyProtocol = false
+  /// nil: requests come in the clear.
+  public var tls: ServerTLS?
 
   public init(address: SocketAddress, routes: [Route]) {
     self.address = address

@@ -14,6 +14,7 @@ public struct NamedEndpoint: Sendable, Equatable, CustomStringConvertible {
     self.host = host
     self.port = port
     self.template = template
+    self.template.hostName = host
   }
 
   public var description: String { "\(host):\(port)" }

@@ -45,6 +45,8 @@ public struct Pool: Sendable, Equatable {
   public var shedRatio: Double?
   public var retries = RetryPolicy()
   public var breakers = BreakerPolicy()
+  /// TLS of the connections to endpoints; nil: they are in the clear.
+  public var tls: ClientTLS?
   /// The `Host` field sent to endpoints; nil: the client's.
   public var host: String?
   public var queue = QueuePolicy()
@@ -83,6 +85,8 @@ public struct Endpoint: Sendable, Equatable {
   public var metrics: MetricsLocation?
   /// The index of its cells and of its row in the weight table; −1 until it is assigned.
   public var endpointIndex = -1
+  /// The host name that the address was found by; nil: the file has the address itself.
+  public var hostName: String?
 
   public init(address: SocketAddress, baseWeight: Double = 1) {
     self.address = address

@@ -6,7 +6,9 @@ import endpoints
 import programs
 import pytest
 from allocations import Allocations
+from certificates import Certificates
 from names import Hosts
+from secure import Secure
 
 TEST_SECONDS_MAX = 240
 LOG_TAIL_BYTES = 4000
@@ -19,10 +21,12 @@ LONGEST = [
 
 class Stage:
     """Starts programs and endpoints for one test and stops them in reverse order. `node`: the test
-    or module; marked `alone`, it gets the binary that is shipped."""
+    or module; marked `alone`, it gets the binary that is shipped. `secure`: all of them speak TLS
+    with one another."""
 
-    def __init__(self, directory, node):
+    def __init__(self, directory, node, secure=None):
         self.directory = directory
+        self.secure = secure
         self.binary = programs.RELEASE if node.get_closest_marker("alone") else None
         self.running = []
         self.logs = []
@@ -40,10 +44,12 @@ class Stage:
         room = self._room("steelyard")
         self.logs.append(room / "steelyard.log")
         return self._keep(programs.Steelyard(
-            room, configuration, environment, under, self.binary))
+            room, configuration, environment, under, self.binary, self.secure))
 
-    def nginx(self, host="127.0.0.1", port=None, label="one"):
-        return self._keep(programs.Nginx(self._room("nginx"), host, port, label))
+    def nginx(self, host="127.0.0.1", port=None, label="one", **options):
+        if self.secure:
+            options.setdefault("pair", self.secure.certificates.local)
+        return self._keep(programs.Nginx(self._room("nginx"), host, port, label, **options))
 
     def node_exporter(self, host, port, procfs):
         return self._keep(
@@ -53,8 +59,10 @@ class Stage:
         return self._keep(programs.Prometheus(
             self._room("prometheus"), *targets, rules=rules, options=options))
 
-    def endpoint(self, answer, host="127.0.0.1", port=0):
-        return self._keep(endpoints.Endpoint(answer, host, port))
+    def endpoint(self, answer, host="127.0.0.1", port=0, wrap=None):
+        if self.secure:
+            wrap = wrap or self.secure.accept
+        return self._keep(endpoints.Endpoint(answer, host, port, wrap))
 
     def keep(self, one):
         """Anything else with a stop()."""
@@ -81,17 +89,30 @@ def binary():
                 f"{binary} is missing: make test builds it, or set STEELYARD, STEELYARD_RELEASE", 1)
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def transport(request):
+    """None in the clear; in tests marked `over_tls` also what makes everything speak TLS."""
+    if getattr(request, "param", "plain") == "plain":
+        return None
+    return Secure(request.getfixturevalue("certificates"))
+
+
 @pytest.fixture
-def stage(tmp_path, request):
-    stage = Stage(tmp_path, request.node)
+def stage(tmp_path, request, transport):
+    stage = Stage(tmp_path, request.node, transport)
     request.node.stages = [stage]
     yield stage
     stage.stop()
 
 
 @pytest.fixture(scope="module")
-def module_stage(tmp_path_factory, request):
-    stage = Stage(tmp_path_factory.mktemp(request.module.__name__), request.node)
+def module_stage(tmp_path_factory, request, transport):
+    stage = Stage(tmp_path_factory.mktemp(request.module.__name__), request.node, transport)
     request.node.stages = [stage]
     yield stage
     stage.stop()
@@ -147,6 +168,11 @@ def bounded():
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also tests that are marked `long`")
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.definition.get_closest_marker("over_tls"):
+        metafunc.parametrize("transport", ["plain", "tls"], indirect=True, scope="module")
 
 
 def pytest_collection_modifyitems(config, items):

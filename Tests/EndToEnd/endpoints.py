@@ -37,6 +37,8 @@ class Exchange(wire.Connection):
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.endpoint = endpoint
         self.socket = accepted
+        if endpoint.wrap:
+            self.wrap(endpoint.wrap)
         self.buffer = b""
         self.request = None
         self.has_read_content = False
@@ -98,11 +100,13 @@ class Exchange(wire.Connection):
 @dataclass
 class Endpoint:
     """Listens at once; `answer(exchange)` is called for every request head, in a thread of its
-    connection. `requests` holds those whose content was read to its end."""
+    connection. `requests` holds those whose content was read to its end. `wrap` makes TLS of what
+    was accepted (secure.py)."""
 
     answer: object
     host: str = "127.0.0.1"
     port: int = 0
+    wrap: object = None
     requests: list = field(default_factory=list)
     connection_count: int = 0
     received_byte_count: int = 0
@@ -156,8 +160,10 @@ class Endpoint:
     def _serve(self, accepted):
         try:
             exchange = Exchange(self, accepted)
-        except OSError:
-            return  # Closed by `stop` before it began.
+        except OSError as failure:
+            # Closed by `stop` before it began, or no handshake.
+            self.failures.append(failure)
+            return
         with exchange:
             while exchange.keeps_alive and exchange.read_request():
                 try:

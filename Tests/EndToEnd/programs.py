@@ -186,9 +186,12 @@ class AdminAddress(tuple):
 
 class Steelyard(Program):
     """`steelyard serve` with a configuration made of a dict, ready when the constructor returns.
-    `under`: a command that runs it and leaves it our child."""
+    `under`: a command that runs it and leaves it our child. `secure`: TLS on both its sides
+    (secure.py)."""
 
-    def __init__(self, directory, configuration, environment=None, under=(), binary=None):
+    def __init__(self, directory, configuration, environment=None, under=(), binary=None,
+                 secure=None):
+        self.secure = secure
         self.file = Path(directory) / "steelyard.yaml"
         self.write(configuration)
         super().__init__(
@@ -201,6 +204,8 @@ class Steelyard(Program):
     def write(self, configuration):
         """Replaces the configuration file; JSON is YAML."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
+        if self.secure:
+            configuration = self.secure.configured(configuration)
         is_text = isinstance(configuration, str)
         self.file.write_text(configuration if is_text else json.dumps(configuration, indent=2))
 
@@ -235,7 +240,9 @@ class Steelyard(Program):
         if not admin:
             return False
         self.admin = AdminAddress(_address(admin[0]["address"]))
-        self.addresses = [_address(event["listener"]) for event in self.events("listening")]
+        addresses = [_address(event["listener"]) for event in self.events("listening")]
+        self.addresses = [
+            self.secure.address(one) if self.secure else one for one in addresses]
         return bool(self.addresses) and self.admin_status("/readyz") == 200
 
     @property
@@ -269,9 +276,11 @@ def _address(text):
 
 
 class Nginx(Program):
-    """A real nginx that serves `files/` and a few fixed answers on `host:port`."""
+    """A real nginx that serves `files/` and a few fixed answers on `host:port`. `pair`: over TLS,
+    with that certificate; `clients`: the authority of certificates that clients have to show."""
 
-    def __init__(self, directory, host="127.0.0.1", port=None, label="one"):
+    def __init__(self, directory, host="127.0.0.1", port=None, label="one", pair=None,
+                 clients=None):
         self.host = host
         self.port = port or free_port((host,))
         self.files = Path(directory) / "files"
@@ -279,7 +288,8 @@ class Nginx(Program):
         file = Path(directory) / "nginx.conf"
         file.write_text(_NGINX % {
             "user": "user root;" if os.geteuid() == 0 else "",
-            "prefix": directory, "host": host, "port": self.port, "label": label})
+            "prefix": directory, "host": host, "port": self.port, "label": label,
+            "tls": _nginx_tls(pair, clients), "ssl": " ssl" if pair else ""})
         super().__init__(
             "nginx", directory,
             [find("nginx"), "-p", directory, "-c", file, "-e", Path(directory) / "error.log"])
@@ -307,6 +317,16 @@ class Nginx(Program):
             (self.files / fault).unlink(missing_ok=True)
 
 
+def _nginx_tls(pair, clients):
+    if not pair:
+        return ""
+    tls = "ssl_protocols TLSv1.2 TLSv1.3;"
+    tls += f" ssl_certificate {pair.certificate}; ssl_certificate_key {pair.key};"
+    if clients:
+        tls += f" ssl_client_certificate {clients}; ssl_verify_client on;"
+    return tls
+
+
 _NGINX = """
 %(user)s
 worker_processes 1;
@@ -325,7 +345,8 @@ http {
   default_type application/octet-stream;
   split_clients "$request_id" $coin { 50%% heads; * tails; }
   server {
-    listen %(host)s:%(port)s;
+    listen %(host)s:%(port)s%(ssl)s;
+    %(tls)s
     add_header X-Endpoint %(label)s always;
     root %(prefix)s/files;
     location = /hello { return 200 "hello from %(label)s\\n"; }

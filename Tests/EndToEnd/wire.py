@@ -40,6 +40,16 @@ class Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         self.host = getattr(address, "host", self.host)
+        if wrap := getattr(address, "wrap", None):
+            self.wrap(wrap)
+
+    def wrap(self, wrap):
+        """What `wrap` makes of the socket takes its place, unless that fails."""
+        try:
+            self.socket = wrap(self.socket)
+        except Exception:
+            self.socket.close()
+            raise
 
     def __enter__(self):
         return self

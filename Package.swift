@@ -35,6 +35,7 @@ let package = Package(
     room("HTTP", ["Primitives"]),
     room("Client", ["CZlib", "HTTP", "IO", "Primitives"]),
     room("Fleet", ["Primitives"]),
+    room("Certificates", ["Fleet"]),
     room("Exposition", ["CSystem", "Primitives"]),
     room("Configuration", ["CYAML", "Fleet", "Primitives"]),
     room("Status", ["Exposition", "Fleet", "Primitives"]),
@@ -43,7 +44,9 @@ let package = Package(
     room("StatusPage", [], embedded: [.embedInCode("web")]),
     room("Discovery", ["Fleet", "IO", "Primitives"]),
     room("Controller", ["Client", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
-    room("Balancer", ["CSystem", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
+    room(
+      "Balancer",
+      ["CSystem", "Certificates", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
     room(
       "Metrics",
       [
@@ -71,8 +74,9 @@ let package = Package(
     .executableTarget(
       name: "steelyard",
       dependencies: [
-        "Admin", "Balancer", "CLI", "CSystem", "Configuration", "Controller", "Demo", "Discovery",
-        "Events", "Exposition", "Fleet", "IO", "Metrics", "Primitives", "Status", "Terminal",
+        "Admin", "Balancer", "CLI", "CSystem", "Certificates", "Configuration", "Controller",
+        "Demo", "Discovery", "Events", "Exposition", "Fleet", "IO", "Metrics", "Primitives",
+        "Status", "Terminal",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -107,6 +111,7 @@ let package = Package(
     suite("IO", ["Primitives", "CSystem"]),
     suite("HTTP", ["Primitives"]),
     suite("Fleet", ["Primitives"]),
+    suite("Certificates", ["Fleet", "Primitives"]),
     suite("Exposition", ["Primitives"]),
     suite("Configuration", ["Fleet", "Primitives"]),
     suite("Client", ["HTTP", "IO", "Primitives"]),
@@ -133,6 +138,6 @@ let package = Package(
       name: "LoadBenchTests", dependencies: ["load-bench", "Primitives"], swiftSettings: strict),
     suite("CLI", ["Controller", "Demo", "Fleet", "Manual", "Primitives", "Simulation"]),
     suite("Simulation", ["Balancer", "Configuration", "Controller", "Fleet", "Primitives"]),
-    suite("Balancer", ["CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
+    suite("Balancer", ["CSystem", "Certificates", "Fleet", "HTTP", "IO", "Primitives"]),
   ]
 )

@@ -2,6 +2,7 @@
 // publishes new fleets, stops gracefully. Invariant: only the control thread calls it, and it
 // serves no traffic itself. The workers do.
 import CSystem
+package import Certificates
 package import Fleet
 package import IO
 package import Primitives
@@ -23,6 +24,7 @@ package final class Balancer {
   private let control: WorkerControl
   /// The queues, rate limits and counts of connections per client, shared by the workers.
   package let admission: AdmissionBoard
+  private let credentials: Credentials
   private var wakeups = WorkerWakeups([])
   private var threads: [ThreadHandle] = []
   private var tags = ListenerTags()
@@ -36,12 +38,13 @@ package final class Balancer {
   /// address cannot be listened on.
   package init(
     board: WeightBoard, evidence: EvidenceBoard, pickBoard: PickBoard, accessLog: AccessLogDriver,
-    connectionsMax: Int
+    credentials: Credentials, connectionsMax: Int
   ) throws(ListenError) {
     self.board = board
     self.evidence = evidence
     self.pickBoard = pickBoard
     self.accessLog = accessLog
+    self.credentials = credentials
     var limits = board.table.fleet.limits
     limits.connectionsMax = connectionsMax
     self.limits = limits
@@ -81,7 +84,7 @@ package final class Balancer {
       let context = WorkerContext(
         board: board, evidence: evidence, pickBoard: pickBoard, metrics: metrics, control: control,
         accessLog: accessLog, limits: limits, admission: admission,
-        bufferedBytesMax: bufferedBytesMax)
+        credentials: credentials, bufferedBytesMax: bufferedBytesMax)
       var entropy = SystemRandomNumberGenerator()
       let identifiers = IdentifierSource(&entropy)
       let thread = try ThreadHandle.start(name: "worker-\(index)") {

@@ -4,6 +4,7 @@
 // at a time.
 // HOT PATH: no allocation, no lock, no existential.
 import CSystem
+import Certificates
 import Exposition
 import Fleet
 import HTTP
@@ -20,6 +21,7 @@ struct WorkerContext: Sendable {
   let accessLog: AccessLogDriver
   let limits: Limits
   let admission: AdmissionBoard
+  let credentials: Credentials
   /// The most bytes that the buffers of one worker may hold.
   let bufferedBytesMax: Int
 }

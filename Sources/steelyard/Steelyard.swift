@@ -3,6 +3,7 @@
 import Admin
 import Balancer
 import CLI
+import Certificates
 import Controller
 import Discovery
 import Events
@@ -41,6 +42,8 @@ final class Steelyard {
   let pickBoard: PickBoard
   let balancer: Balancer
   let accessLog: AccessLogDriver
+  /// The TLS contexts of workers and of this thread.
+  let credentials: Credentials
   /// Where the admin server listens, with the port that was chosen.
   let adminAddress: SocketAddress
   let waker: Waker
@@ -132,6 +135,7 @@ final class Steelyard {
     } catch {
       throw StartError(error)
     }
+    credentials = Credentials(workerCount: evidence.workerCount)
     nextTick = io.now
     statusDue = io.now
     accessLog = try Self.openLog(fleet.accessLog, workerCount: evidence.workerCount)
@@ -142,7 +146,7 @@ final class Steelyard {
     do throws(Balancer.ListenError) {
       balancer = try Balancer(
         board: board, evidence: evidence, pickBoard: pickBoard, accessLog: accessLog,
-        connectionsMax: budget.connectionsMax)
+        credentials: credentials, connectionsMax: budget.connectionsMax)
     } catch {
       throw StartError(listen: error.address, error.error)
     }

@@ -1,4 +1,5 @@
 import Balancer
+import Certificates
 import Fleet
 import IO
 import Primitives
@@ -104,7 +105,7 @@ import Testing
     let balancer = try Balancer(
       board: WeightBoard(fleet: fleet, endpointLimit: slots.count), evidence: evidence,
       pickBoard: PickBoard(endpointLimit: slots.count), accessLog: AccessLogDriver(workerCount: 2),
-      connectionsMax: fleet.limits.connectionsMax)
+      credentials: Credentials(workerCount: 2), connectionsMax: fleet.limits.connectionsMax)
     try balancer.start(seed: 1)
     let target = balancer.addresses[0]
     let answered = Atomic<Int>(0)

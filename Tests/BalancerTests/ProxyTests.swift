@@ -1,4 +1,5 @@
 import Balancer
+import Certificates
 import Fleet
 import IO
 import Primitives
@@ -50,7 +51,7 @@ private final class Proxy {
     balancer = try Balancer(
       board: board, evidence: evidence, pickBoard: pickBoard,
       accessLog: AccessLogDriver(workerCount: workers),
-      connectionsMax: fleet.limits.connectionsMax)
+      credentials: Credentials(workerCount: workers), connectionsMax: fleet.limits.connectionsMax)
     try balancer.start(seed: 1)
   }
 

@@ -1,5 +1,6 @@
 // A worker on a simulated network, with endpoints and clients: the whole proxy core in one thread,
 // without a real clock. The same seed gives the same run.
+import Certificates
 import Fleet
 import IO
 import Primitives
@@ -95,7 +96,7 @@ final class SimulatedProxy {
       board: board, evidence: evidence, pickBoard: PickBoard(endpointLimit: map.count),
       metrics: TrafficMetrics(workerCount: 1, endpointLimit: map.count), control: control,
       accessLog: try AccessLogDriver(workerCount: 1), limits: limits, admission: admission,
-      bufferedBytesMax: 64 << 20)
+      credentials: Credentials(workerCount: 1), bufferedBytesMax: 64 << 20)
     if let turnTime { loop.turnTime = turnTime }
     plan(loop, control)
     planChanges(loop, control, board, admission, map)

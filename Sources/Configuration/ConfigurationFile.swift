@@ -91,6 +91,7 @@ struct Decoder {
     decodeHooks(&scope)
     scope.put("listeners", .sequence((listenerNodes ?? []).map { decodeListener($0) }))
     refuseOwnListeners()
+    requireClientCertificates()
     scope.put("pools", .mapping(pools))
     return scope.finish()
   }

@@ -7,6 +7,7 @@ extension Decoder {
     scope.section("admin") { admin in
       admin.read("listen", &fleet.admin, .listenAddress)
       note(fleet.admin, at: admin.node("listen")?.offset)
+      fleet.adminTLS = decodeServerTLS(in: &admin, isAdmin: true)
       fleet.adminTokens.read = decodeToken("read_token", in: &admin)
       fleet.adminTokens.write = decodeToken("write_token", in: &admin)
       readyNodes = admin.items("ready_unless_empty") ?? []
@@ -21,6 +22,15 @@ extension Decoder {
         report.error(
           at: admin.offset(of: "write_token"), "`read_token` and `write_token` are the same",
           hint: "who may read could change things too: give each a token of its own")
+      }
+      let given = ["read_token", "write_token"].first {
+        admin.has($0) && !admin.isWord("none", at: $0)
+      }
+      if let given, fleet.adminTLS == nil, !fleet.admin.isLoopback {
+        report.warn(
+          at: admin.offset(of: given),
+          "tokens come to `\(fleet.admin)` in the clear: anybody on the way can read them",
+          hint: "write `tls: {cert: FILE, key: FILE}` in `admin`, or listen on 127.0.0.1")
       }
     }
   }

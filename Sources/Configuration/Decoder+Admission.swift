@@ -98,12 +98,22 @@ extension Decoder {
     return limit
   }
 
-  // `client_ip`, `path`, `none`, or `{header: NAME}`.
+  // `client_ip`, `path`, `none`, `{header: NAME}`, or `{client_certificate: PART}`.
   private func decodeKey(_ item: inout Scope) -> RateKey? {
     guard let node = item.claim("key", required: true) else { return nil }
     if case .mapping = node.content {
       var section = Scope(node, "`key`", report)
+      if section.has("client_certificate") {
+        let part = section.require("client_certificate", Form<ClientCertificatePart>.choice)
+        if let extra = section.claim("header") {
+          report.error(
+            at: extra.offset, "`key` has one of `header` and `client_certificate`")
+        }
+        item.put("key", section.finish())
+        return part.map { .clientCertificate($0) }
+      }
       let name = section.require("header", .fieldName)
+      section.claim("client_certificate")
       item.put("key", section.finish())
       return name.map { .header($0) }
     }

@@ -28,6 +28,7 @@ extension Decoder {
           hint: section.has("method") ? nil : "without `method` it is GET")
       }
     }
+    canary.tls = pool.tls
     pool.canary = canary
   }
 }

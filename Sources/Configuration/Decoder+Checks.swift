@@ -5,18 +5,23 @@ import Primitives
 
 extension Decoder {
   /// Decodes the keys of `health` that describe the request and a good answer.
-  func decodeCheck(_ health: inout HealthPolicy, in scope: inout Scope) {
+  func decodeCheck(
+    _ health: inout HealthPolicy, _ inherited: InheritedTLS, in scope: inout Scope
+  ) {
     scope.read("type", &health.kind, .choice)
     scope.read("path", &health.path, .path(query: true))
     scope.read("port", &health.port, Form.port.or("endpoint"))
     scope.read("method", &health.method, .choice)
     scope.read("host", &health.host, Form.hostField.or("address"))
     health.fields = decodeFields("headers", in: &scope)
+    health.tls =
+      health.kind == .tcp
+      ? decodeClientTLS(in: &scope) : inherited.read(in: &scope, self, port: health.port)
     decodeStatuses(&health.statuses, in: &scope)
     decodeContent(&health, in: &scope)
     decodeModel(&health, in: &scope)
     if health.kind == .tcp {
-      for key in ["path", "method", "host", "headers", "statuses", "body", "model"]
+      for key in ["path", "method", "host", "headers", "statuses", "body", "model", "tls"]
       where scope.has(key) && !scope.isWord("none", at: key) && !scope.isDefaultCheck(key, health) {
         report.error(
           at: scope.offset(of: key), "`\(key)` needs `type: http`: a TCP check only connects")
@@ -111,6 +116,7 @@ extension Scope {
     case "statuses": health.statuses == plain.statuses
     case "body": health.content == nil
     case "model": health.model == nil
+    case "tls": health.tls == nil
     default: false
     }
   }

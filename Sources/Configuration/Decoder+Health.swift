@@ -52,7 +52,7 @@ extension Decoder {
   }
 
   // Absent or `none`: no checks. `{}`: checks with every default.
-  func decodeHealth(_ pool: inout Pool, in scope: inout Scope) {
+  func decodeHealth(_ pool: inout Pool, _ inherited: InheritedTLS, in scope: inout Scope) {
     let isNone = scope.isWord("none", at: "health")
     guard scope.has("health"), !isNone else {
       _ = scope.claim("health")
@@ -61,7 +61,7 @@ extension Decoder {
     }
     var health = HealthPolicy()
     scope.section("health") { section in
-      decodeCheck(&health, in: &section)
+      decodeCheck(&health, inherited, in: &section)
       section.read(
         "interval", &health.interval, .duration(.milliseconds(100) ... .seconds(86_400)))
       section.read("timeout", &health.timeout, .duration(Self.timeoutRange))

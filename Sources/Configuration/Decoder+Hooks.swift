@@ -27,10 +27,15 @@ extension Decoder {
     var hook = HookPolicy(events: events(&scope), action: .run([]))
     decodePools(of: &hook, &scope)
     decodeAction(of: &hook, &scope, node)
-    if case .post = hook.action {
+    if case .post(var target) = hook.action {
       hook.fields = decodeFields("headers", in: &scope, reserved: ["content-type", "user-agent"])
-    } else if let node = scope.claim("headers") {
-      report.error(at: node.offset, "`headers` is for `post`", hint: "remove it, or `run`")
+      decodeTLS(of: &target, &scope)
+      hook.action = .post(target)
+    } else {
+      for key in ["headers", "tls"] {
+        guard let node = scope.claim(key) else { continue }
+        report.error(at: node.offset, "`\(key)` is for `post`", hint: "remove it, or `run`")
+      }
     }
     scope.read(
       "timeout", &hook.timeout, .duration(.milliseconds(100)...Nanoseconds.seconds(3_600)))
@@ -116,6 +121,19 @@ extension Decoder {
     }
   }
 
+  // The scheme of the URL says whether there is TLS; `tls` says how.
+  private func decodeTLS(of target: inout HookPolicy.WebTarget, _ scope: inout Scope) {
+    let isSecure = target.tls != nil
+    let tls = decodeClientTLS(in: &scope, default: isSecure ? .on : .off)
+    if isSecure, tls != nil { target.tls = tls }
+    guard let node = scope.node("tls"), isSecure != (tls != nil), !scope.refused.contains("tls")
+    else { return }
+    report.error(
+      at: node.offset,
+      isSecure ? "`post` is a URL with `https`, which is TLS" : "`tls` is for URLs with `https`",
+      hint: isSecure ? "remove `tls`, or write `http://`" : "write `https://` in `post`")
+  }
+
   private func check(_ words: [String], _ node: Node, isWhole: Bool) {
     if words.count > Self.wordsMax {
       report.error(at: node.offset, "`run` has more than \(Self.wordsMax) items")
@@ -164,17 +182,17 @@ extension Form<String> {
 }
 
 extension Form<HookPolicy.WebTarget> {
-  /// `http://127.0.0.1:9000/path`: an IP address or `localhost`; names are not resolved.
+  /// `http://127.0.0.1:9000/path` or `https://…`: an IP address or `localhost`; names are not
+  /// resolved.
   fileprivate static var webTarget: Form {
     let address = Form<SocketAddress>.endpointAddress
     let path = Form<String>.path(query: true)
     return Form(
       read: { scalar throws(Misfit) in
-        let scheme = "http://"
+        let isSecure = scalar.text.hasPrefix("https://")
+        let scheme = isSecure ? "https://" : "http://"
         guard scalar.text.hasPrefix(scheme) else {
-          throw .expected(
-            "a URL like `http://127.0.0.1:9000/hook`",
-            hint: scalar.text.hasPrefix("https://") ? "there is no TLS for hooks" : nil)
+          throw .expected("a URL like `http://127.0.0.1:9000/hook`")
         }
         let rest = scalar.text.dropFirst(scheme.count)
         let end = rest.firstIndex(of: "/") ?? rest.endIndex
@@ -182,10 +200,11 @@ extension Form<HookPolicy.WebTarget> {
         let hasPort = host.hasSuffix("]") ? false : host.contains(":")
         return HookPolicy.WebTarget(
           address: try address.read(
-            Scalar(text: hasPort ? host : host + ":80", isPlain: true)),
+            Scalar(text: hasPort ? host : host + (isSecure ? ":443" : ":80"), isPlain: true)),
           path: end == rest.endIndex
-            ? "/" : try path.read(Scalar(text: String(rest[end...]), isPlain: true)))
+            ? "/" : try path.read(Scalar(text: String(rest[end...]), isPlain: true)),
+          tls: isSecure ? ClientTLS() : nil)
       },
-      write: { YAMLText.quoted("http://\($0.address)\($0.path)") })
+      write: { YAMLText.quoted($0.url) })
   }
 }

@@ -15,6 +15,7 @@ extension Decoder {
     scope.read("send_timeout", &listener.sendTimeout, .duration(Self.timeoutRange))
 
     decodeWire(&listener, in: &scope)
+    listener.tls = decodeServerTLS(in: &scope)
 
     let pool = scope.claim("pool")
     let nodes = scope.items("routes")

@@ -40,7 +40,9 @@ extension Decoder {
         "requests", &pool.keepAlive.requestsMax, Form<Int>.count(1...1_000_000_000).or("any"))
     }
     scope.read("proxy_protocol", &pool.proxyProtocol, .choice)
-    decodeHealth(&pool, in: &scope)
+    pool.tls = decodeClientTLS(in: &scope)
+    let inherited = InheritedTLS(pool)
+    decodeHealth(&pool, inherited, in: &scope)
     decodeCanary(&pool, in: &scope)
     decodeWatchdog(&pool, in: &scope)
     scope.section("on_marked_down") { section in
@@ -54,7 +56,7 @@ extension Decoder {
     scope.read("slow_start", &pool.slowStart, .duration(.zero ... .seconds(3_600)))
     decodeQueue(&pool, in: &scope)
     decodeRateLimits(&pool.rateLimits, in: &scope)
-    scope.section("weights") { decodeWeights(&pool.weights, in: &$0) }
+    scope.section("weights") { decodeWeights(&pool.weights, inherited, in: &$0) }
     requirePages(pool, scope)
     decodeThresholds(&pool, in: &scope)
   }

@@ -18,6 +18,12 @@ extension Decoder {
     decodeAction(&scope, &route, whole)
     scope.read("access_log", &route.logsAccess, .truth)
     decodeRateLimits(&route.rateLimits, in: &scope)
+    if listener.tls?.clientCA == nil, route.rateLimits.contains(where: \.key.isOfCertificate) {
+      report.error(
+        at: scope.offset(of: "rate_limits"),
+        "`client_certificate` needs a listener with `client_ca`, which this one is not",
+        hint: "write `tls: {…, client_ca: FILE}` in this listener")
+    }
     listener.routes.append(route)
     return scope.finish()
   }

@@ -40,7 +40,7 @@ extension Decoder {
   }
 
   private func check(_ keys: HashKeys, _ balance: BalancePolicy, _ section: Scope, _ anchor: Int) {
-    let names = ["header", "cookie", "query", "path"]
+    let names = HashKeys.names + ["path"]
     if names.contains(where: section.refused.contains) { return }
     let offset = names.first(where: section.has).map { section.offset(of: $0) } ?? anchor
     switch (balance, keys.given.count) {
@@ -51,7 +51,9 @@ extension Decoder {
         at: offset, "`balance: hash` needs `hash` with what is hashed",
         hint: "such as `hash: {header: x-user}`, `{cookie: NAME}`, `{query: NAME}` or `path`")
     default:
-      report.error(at: offset, "`hash` has one of `header`, `cookie`, `query` and `path`")
+      report.error(
+        at: offset,
+        "`hash` has one of `header`, `cookie`, `query`, `path` and `client_certificate`")
     }
   }
 
@@ -97,18 +99,21 @@ private struct HashKeys {
   private var cookie: String?
   private var query: String?
   private var path = false
+  private var certificate: ClientCertificatePart?
+
+  static let names = ["header", "cookie", "query", "client_certificate"]
 
   mutating func read(in scope: inout Scope) {
     scope.read("header", &header, Form<String>.token("the name of a field").or("none"))
     scope.read("cookie", &cookie, Form<String>.token("the name of a cookie").or("none"))
     scope.read("query", &query, Form<String>.parameter.or("none"))
     scope.read("path", &path, .truth)
+    scope.read("client_certificate", &certificate, Form<ClientCertificatePart>.choice.or("none"))
   }
 
   /// The full form of `hash: path`.
   static func output(ofPath loadFactor: Double) -> Output {
-    let names = ["header", "cookie", "query"]
-    return .mapping(
+    .mapping(
       names.map { .init($0, .value("none", isDefault: true)) } + [
         .init("path", .value("true", isDefault: false)),
         .init("load_factor", .value(Decimal.text(loadFactor), isDefault: true)),
@@ -118,7 +123,7 @@ private struct HashKeys {
   var given: [HashSource] {
     [
       header.map(HashSource.header), cookie.map(HashSource.cookie), query.map(HashSource.query),
-      path ? .path : nil,
+      path ? .path : nil, certificate.map(HashSource.clientCertificate),
     ].compactMap { $0 }
   }
 }

@@ -4,7 +4,9 @@ import Primitives
 
 extension Decoder {
   /// Fills a pool's weight policy.
-  func decodeWeights(_ policy: inout WeightPolicy, in scope: inout Scope) {
+  func decodeWeights(
+    _ policy: inout WeightPolicy, _ inherited: InheritedTLS, in scope: inout Scope
+  ) {
     scope.read("law", &policy.law, .choice)
     scope.read("interval", &policy.interval, .duration(.milliseconds(100) ... .seconds(600)))
     scope.read("interval_min", &policy.intervalMin, .duration(.milliseconds(50) ... .seconds(600)))
@@ -20,7 +22,7 @@ extension Decoder {
     scope.read("dry_run", &policy.isDryRun, .truth)
     decodeSteps(&policy, in: &scope)
     let errorCount = report.count
-    let outputs = (scope.items("scrape") ?? []).map { decodeScrape($0, &policy) }
+    let outputs = (scope.items("scrape") ?? []).map { decodeScrape($0, inherited, &policy) }
     scope.put(
       "scrape",
       outputs.isEmpty ? .value("[]", isDefault: !scope.has("scrape")) : .sequence(outputs))
@@ -98,7 +100,9 @@ extension Decoder {
   }
 
   // One metrics page; a preset provides what the file leaves out.
-  private func decodeScrape(_ node: Node, _ policy: inout WeightPolicy) -> Output {
+  private func decodeScrape(
+    _ node: Node, _ inherited: InheritedTLS, _ policy: inout WeightPolicy
+  ) -> Output {
     var scope = Scope(node, "this page", report)
     var preset: Preset?
     scope.read("preset", &preset, Form.preset.or("none"))
@@ -112,6 +116,8 @@ extension Decoder {
     scope.read("path", &source.path, .path(query: true))
     scope.read("format", &source.format, .choice)
     source.fields = decodeFields("headers", in: &scope, reserved: ["accept-encoding"])
+    source.tls = inherited.read(
+      in: &scope, self, port: source.port, isFirstPage: policy.scrapes.isEmpty)
     scope.read("strict", &source.isStrict, .truth)
     var labels: [SampleSelector.LabelMatch] = []
     readLabels("labels", &labels, source.format, in: &scope)

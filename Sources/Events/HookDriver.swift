@@ -218,7 +218,7 @@ extension HookPolicy.Action {
   fileprivate var title: String {
     switch self {
     case .run(let words): words.first ?? ""
-    case .post(let target): SecretText.masked(text: "http://\(target.address)\(target.path)")
+    case .post(let target): SecretText.masked(text: target.url)
     }
   }
 }

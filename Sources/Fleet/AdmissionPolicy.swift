@@ -70,6 +70,8 @@ public enum RateKey: Sendable, Equatable {
   /// The value of the request field with that name (in lower case), such as an API key. Requests
   /// without the field and requests with several field lines of it share one key.
   case header(String)
+  /// What the client's certificate says. Requests without a certificate share one key.
+  case clientCertificate(ClientCertificatePart)
 }
 
 /// A rate limit: so many requests of one key in a second, minute or hour.
@@ -138,6 +140,7 @@ extension RateKey {
     case .clientIP: "client_ip"
     case .path: "path"
     case .header(let name): "header \(name)"
+    case .clientCertificate(let part): "client_certificate \(part.rawValue)"
     }
   }
 }

@@ -11,6 +11,8 @@ public struct CanaryPolicy: Sendable, Equatable {
   public var host: String?
   /// Further fields of the request. At most 16.
   public var fields: [HealthPolicy.Field] = []
+  /// TLS of the connection, which is the pool's; nil: it is in the clear.
+  public var tls: ClientTLS?
   /// The request's content, 1...65_536 bytes, only with POST; nil: none.
   public var content: String?
   /// The longest time from sending the request to the last byte of the answer.

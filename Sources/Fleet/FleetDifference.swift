@@ -6,18 +6,25 @@ import Primitives
 public enum FleetDifference {
   public static func lines(from old: Fleet, to new: Fleet) -> [String] {
     var lines: [String] = []
+    if old.adminTLS != new.adminTLS { lines.append("admin: tls changed") }
     if old.adminTokens != new.adminTokens { lines.append("admin tokens changed") }
     if old.log != new.log { lines.append("log changed") }
     if old.accessLog != new.accessLog { lines.append("access_log changed") }
     if old.shutdownTimeout != new.shutdownTimeout { lines.append("shutdown_timeout changed") }
     if old.names != new.names { lines.append("dns changed") }
     if old.hooks != new.hooks { lines.append("hooks changed") }
+    compareTLS(
+      old.listeners.map { ("listener \($0.address)", $0.tls) },
+      new.listeners.map { ("listener \($0.address)", $0.tls) }, &lines)
     compare(
       old.listeners.map { ("listener \($0.address)", named($0, in: old)) },
       new.listeners.map { ("listener \($0.address)", named($0, in: new)) }, &lines)
+    compareTLS(
+      old.pools.map { ("pool \($0.name)", $0.tls) },
+      new.pools.map { ("pool \($0.name)", $0.tls) }, &lines)
     compare(
-      old.pools.map { ("pool \($0.name)", $0.withoutEndpoints) },
-      new.pools.map { ("pool \($0.name)", $0.withoutEndpoints) }, &lines)
+      old.pools.map { ("pool \($0.name)", $0.withoutEndpoints.withoutTLS) },
+      new.pools.map { ("pool \($0.name)", $0.withoutEndpoints.withoutTLS) }, &lines)
     compare(endpoints(old), endpoints(new), &lines) { "endpoint \($0.address) of pool \($0.pool)" }
     compare(names(old), names(new), &lines)
     return lines
@@ -31,12 +38,23 @@ public enum FleetDifference {
 
   private static func named(_ listener: Listener, in fleet: Fleet) -> NamedListener {
     var result = NamedListener(listener: listener, pools: [])
+    result.listener.tls = nil
     for index in listener.routes.indices {
       let pool = listener.routes[index].action.pool
       result.pools.append(pool.map { fleet.pools[$0].name })
       if pool != nil { result.listener.routes[index].action = .pool(0) }
     }
     return result
+  }
+
+  // A line for each listener or pool of both fleets whose `tls` differs.
+  private static func compareTLS<TLS: Equatable>(
+    _ old: [(String, TLS?)], _ new: [(String, TLS?)], _ lines: inout [String]
+  ) {
+    let before = Dictionary(old, uniquingKeysWith: { first, _ in first })
+    for (key, tls) in new {
+      if let previous = before[key], previous != tls { lines.append("\(key): tls changed") }
+    }
   }
 
   /// What identifies an endpoint; words are made of it only where it has changed.
@@ -86,6 +104,18 @@ public enum FleetDifference {
 }
 
 extension Pool {
+  /// The pool without its `tls`, and without that of the pages and checks that inherit it.
+  fileprivate var withoutTLS: Pool {
+    var pool = self
+    pool.tls = nil
+    for index in weights.scrapes.indices where weights.scrapes[index].tls == tls {
+      pool.weights.scrapes[index].tls = nil
+    }
+    if health?.tls == tls { pool.health?.tls = nil }
+    pool.canary?.tls = nil
+    return pool
+  }
+
   /// The pool's settings alone.
   var withoutEndpoints: Pool {
     var pool = self

@@ -94,6 +94,8 @@ public struct HealthPolicy: Sendable, Equatable {
   public var host: String?
   /// Further fields of the request. At most 16.
   public var fields: [Field] = []
+  /// TLS of the checks' connections; nil: they are in the clear. A TCP check has none.
+  public var tls: ClientTLS?
   /// The statuses of a good answer. Redirects are not followed.
   public var statuses = StatusSet(ranges: [200...399])
   /// A condition on the answer's content; nil: the status is enough.

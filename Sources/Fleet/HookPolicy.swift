@@ -36,15 +36,21 @@ public struct HookPolicy: Sendable, Equatable {
     case post(WebTarget)
   }
 
-  /// The target of a request: `http://ADDRESS/PATH`.
+  /// The target of a request: `http://ADDRESS/PATH` or `https://ADDRESS/PATH`.
   public struct WebTarget: Sendable, Equatable {
     public var address: SocketAddress
     /// Begins with `/` and may have a query.
     public var path: String
-    public init(address: SocketAddress, path: String) {
+    /// nil: the request is sent in the clear.
+    public var tls: ClientTLS?
+    public init(address: SocketAddress, path: String, tls: ClientTLS? = nil) {
       self.address = address
       self.path = path
+      self.tls = tls
     }
+
+    /// The target as the operator writes it.
+    public var url: String { "\(tls == nil ? "http" : "https")://\(address)\(path)" }
   }
 
   /// The number of events that wait while the hook's runs are busy. Further events are dropped.

@@ -17,6 +17,8 @@ public struct ScrapeSource: Sendable, Equatable {
   public var format: Format
   /// Further fields of the request. At most 16.
   public var fields: [HealthPolicy.Field] = []
+  /// TLS of the connections that read the page; nil: they are in the clear.
+  public var tls: ClientTLS?
   /// Whether a malformed line of Prometheus text fails the whole page rather than the line alone.
   public var isStrict = false
   public var signals: [SignalSpec]

@@ -11,6 +11,15 @@ public enum HashSource: Sendable, Equatable {
   case query(String)
   /// The path without the query.
   case path
+  /// What the client's certificate says, where the listener asks for one.
+  case clientCertificate(ClientCertificatePart)
+}
+
+/// The part of a client's certificate that is a key of hashes and rate limits.
+public enum ClientCertificatePart: String, Sendable, CaseIterable {
+  case subject
+  /// The subject alternative names.
+  case names = "san"
 }
 
 /// How `hash` and `ip_hash` pick an endpoint.

@@ -123,6 +123,24 @@ package enum SecretText {
     for scheme in schemes { maskCredentials(after: Array(scheme.unicodeScalars), &scalars) }
     maskQueries(&scalars)
     maskUserInfo(&scalars)
+    maskPEM(&scalars)
+  }
+
+  /// `-----BEGIN PRIVATE KEY-----` and what follows on the line.
+  private static func maskPEM(_ scalars: inout [Unicode.Scalar]) {
+    let mark = Array("-----BEGIN ".unicodeScalars)
+    var index = 0
+    while index + mark.count < scalars.count {
+      guard scalars[index] == mark[0], scalars[index..<(index + mark.count)].elementsEqual(mark)
+      else {
+        index += 1
+        continue
+      }
+      let start = index + mark.count
+      let end = scalars[start...].firstIndex { $0 == "\n" || $0 == "\"" } ?? scalars.count
+      replace(&scalars, start..<end)
+      index = end
+    }
   }
 
   /// `Bearer abc`: the word after the name of the scheme, with any number of blanks between.

@@ -32,6 +32,7 @@ import Testing
       try load(text).effective == """
         admin:
           listen: "127.0.0.1:9900" # default
+          tls: none # default
           read_token: none # default
           write_token: none # default
           ready_unless_empty: [] # default
@@ -75,6 +76,7 @@ import Testing
             body_rate_min: 500 # default
             trusted_proxies: [] # default
             proxy_protocol: false # default
+            tls: none # default
             routes:
               - match:
                   host: [] # default
@@ -129,6 +131,7 @@ import Testing
               idle: 4s # default
               requests: any # default
             proxy_protocol: none # default
+            tls: false # default
             health:
               type: http # default
               path: /health # default
@@ -136,6 +139,7 @@ import Testing
               method: GET # default
               host: address # default
               headers: {} # default
+              tls: pool # default
               statuses: 200-399 # default
               body: none # default
               model: none # default

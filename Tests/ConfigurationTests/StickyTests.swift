@@ -57,7 +57,7 @@ import Testing
       ("balance: hash\nhash: header", ["6:11: `hash` must be a mapping, not `header`"]),
       (
         "balance: hash\nhash: {header: a, cookie: b}",
-        ["6:20: `hash` has one of `header`, `cookie`, `query` and `path`"]
+        ["6:20: `hash` has one of `header`, `cookie`, `query`, `path` and `client_certificate`"]
       ),
       (
         "balance: ip_hash\nhash: {header: a}",

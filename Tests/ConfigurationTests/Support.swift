@@ -38,7 +38,7 @@ func pool(_ body: String) -> String {
 
 /// The package's example files.
 enum Example {
-  static let names = ["minimal", "example", "node-exporter"]
+  static let names = ["minimal", "example", "node-exporter", "tls"]
 
   static func bytes(_ name: String) throws -> [UInt8] {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

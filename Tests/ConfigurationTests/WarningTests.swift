@@ -28,6 +28,18 @@ import Testing
     #expect(try warnings(text, programs: ["/bin/page"]) == [])
   }
 
+  @Test(arguments: [
+    ("listen: \"0.0.0.0:9900\", read_token: {env: A}", true),
+    ("listen: \"127.0.0.1:9900\", read_token: {env: A}", false),
+    ("listen: \"0.0.0.0:9900\"", false),
+    ("listen: \"0.0.0.0:9900\", read_token: {env: A}, tls: {cert: /c/a.pem}", false),
+  ])
+  func tokensInTheClearAreToldOf(admin: String, isToldOf: Bool) throws {
+    let told =
+      "6:45: warning: tokens come to `0.0.0.0:9900` in the clear: anybody on the way can read them"
+    #expect(try warnings(pool("") + "admin: {\(admin)}\n") == (isToldOf ? [told] : []))
+  }
+
   @Test(arguments: [(0, true), (1, true), (2, false), (3, false)])
   func retriesThatEndBeforeTheBackupsAreToldOf(max: Int, isToldOf: Bool) throws {
     let text = """

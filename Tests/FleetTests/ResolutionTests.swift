@@ -60,6 +60,8 @@ private func fleet(_ endpoints: [Endpoint], _ names: [NamedEndpoint]) -> Fleet {
 @Suite struct FleetDifferenceTests {
   private static func sample() -> Fleet {
     var fleet = fleet([Endpoint(address: SocketAddress("10.0.0.1:80")!)], [named("a", weight: 1)])
+    fleet.pools[0].health = HealthPolicy()
+    fleet.pools[0].weights.scrapes = [ScrapeSource(signals: [])]
     fleet.listeners = [
       Listener(address: SocketAddress("0.0.0.0:80")!, routes: [Route(pathPrefix: "/", pool: 0)])
     ]
@@ -75,6 +77,25 @@ private func fleet(_ endpoints: [Endpoint], _ names: [NamedEndpoint]) -> Fleet {
     ),
     ("policy", { $0.pools[0].retries.retriesMax = 0 }, ["pool p changed"]),
     ("route", { $0.listeners[0].routes[0].logsAccess = false }, ["listener 0.0.0.0:80 changed"]),
+    (
+      "listener TLS", { $0.listeners[0].tls = ServerTLS(certificates: [.directory("/c")]) },
+      ["listener 0.0.0.0:80: tls changed"]
+    ),
+    (
+      "admin TLS", { $0.adminTLS = ServerTLS(certificates: [.directory("/c")]) },
+      ["admin: tls changed"]
+    ),
+    (
+      // What inherits it is no change of its own.
+      "pool TLS",
+      {
+        $0.pools[0].tls = ClientTLS()
+        $0.pools[0].health?.tls = ClientTLS()
+        $0.pools[0].weights.scrapes[0].tls = ClientTLS()
+      },
+      ["pool p: tls changed"]
+    ),
+    ("check TLS", { $0.pools[0].health?.tls = ClientTLS() }, ["pool p changed"]),
     ("log", { $0.accessLog.destination = .standardOutput }, ["access_log changed"]),
     ("dns", { $0.names.interval = .seconds(9) }, ["dns changed"]),
     ("end", { $0.shutdownTimeout = .zero }, ["shutdown_timeout changed"]),

@@ -21,13 +21,14 @@
     case none
     /// A new connection of a listener; its tag is the listener's.
     case accepted
-    /// A `connect` succeeded.
+    /// A `connect` succeeded; with TLS, the handshake on either side.
     case connected
     /// `value` bytes are in `IOLoop.received` until the next call of `next`.
     case received
     /// `value` bytes were moved to the connection named in `IOLoop.move`.
     case moved
-    /// The peer has closed its side; everything before that was received.
+    /// The peer has closed its side; everything before that was received. `value` is 1 if TLS does
+    /// not confirm that (no close_notify): an attacker may have cut the connection.
     case eof
     /// While reading is paused: the peer has closed or half-closed its side.
     case hangup

@@ -14,7 +14,7 @@ extension IOLoop {
       fd: fd, generation: generation, tag: tag, readLimit: UInt32(Self.readMax),
       output: OutputQueue(), failure: 0, isConnecting: isConnecting, isReadable: false,
       isPaused: false, hasHangup: false, isHangupTold: false, isInReady: wasInReady,
-      isEnded: false, isFinishing: false, isDrainedDue: false, isMoving: false)
+      isEnded: false, isFinishing: false, isDrainedDue: false, channel: .plain)
     let bits =
       EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
     let data = UInt64(generation) << 32 | UInt64(index)
@@ -76,6 +76,16 @@ extension IOLoop {
     {
       return true
     }
+    if connection.pointee.channel == .secure, !connection.pointee.isConnecting {
+      return sendSecure(index, bytes)
+    }
+    return sendAsIs(index, bytes)
+  }
+
+  /// Sends bytes as the peer gets them.
+  @inline(__always)
+  mutating func sendAsIs(_ index: Int, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    let connection = connections + index
     var rest = bytes
     if connection.pointee.output.byteCount == 0, !connection.pointee.isConnecting {
       let sent = sy_send(connection.pointee.fd, bytes.baseAddress, bytes.count)
@@ -113,6 +123,7 @@ extension IOLoop {
     assert(isOpen(id))
     let connection = connections + Int(id.index)
     guard connection.pointee.isReadable else { return false }
+    if connection.pointee.channel == .secure { return hasSecureInput(Int(id.index)) }
     if connection.pointee.failure != 0 || sy_peek(connection.pointee.fd) != -Int(EAGAIN) {
       return true
     }
@@ -125,7 +136,9 @@ extension IOLoop {
   /// slowly.
   public func untakenByteCount(_ id: ConnectionID) -> Int {
     let connection = connections + Int(id.index)
-    return connection.pointee.output.byteCount + Int(sy_unacknowledged(connection.pointee.fd))
+    let count = connection.pointee.output.byteCount + Int(sy_unacknowledged(connection.pointee.fd))
+    guard connection.pointee.channel == .secure else { return count }
+    return max(0, count - Int(sessions[Int(id.index)].overhead))
   }
 
   /// Limits the bytes of one read. Range 1...readMax.
@@ -175,6 +188,7 @@ extension IOLoop {
   public mutating func finish(_ id: ConnectionID) {
     assert(isOpen(id))
     let connection = connections + Int(id.index)
+    if connection.pointee.channel == .secure, !sayEnd(Int(id.index)) { return }
     if connection.pointee.output.byteCount == 0 {
       sy_shutdown_write(connection.pointee.fd)
     } else {
@@ -185,6 +199,7 @@ extension IOLoop {
   /// Makes `close` reset the connection, so that the peer sees an error and not a regular end.
   public mutating func resetOnClose(_ id: ConnectionID) {
     assert(isOpen(id))
+    if connections[Int(id.index)].channel == .secure { sessions[Int(id.index)].isReset = true }
     sy_reset_on_close(connections[Int(id.index)].fd)
   }
 
@@ -192,6 +207,7 @@ extension IOLoop {
   public mutating func close(_ id: ConnectionID) {
     assert(isOpen(id))
     let index = Int(id.index)
+    if connections[index].channel == .secure { closeSecure(index) }
     sy_close(connections[index].fd)
     output.clear(&connections[index].output)
     timers.cancel(index)

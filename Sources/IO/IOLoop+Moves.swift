@@ -55,14 +55,17 @@ extension IOLoop {
 
   /// Moves the next `byteCount` bytes that arrive on `id` to `target` without reading them; each
   /// `.moved` says how many. Bytes that `target` does not take at once are queued as by `send`.
-  /// Bytes may still be `.received`: if `target` has failed or has queued bytes, or without a pipe.
+  /// Bytes may still be `.received`: if `target` has failed or has queued bytes, without a pipe, or
+  /// if one of the two uses TLS.
   /// That ends the move, which may then be requested again.
   public mutating func move(_ id: ConnectionID, to target: ConnectionID, byteCount: Int) {
     assert(isOpen(id))
     let index = Int(id.index)
     let isThis = moves[index].target == target && moves[index].left == byteCount
-    guard pipe.isOpen, byteCount > 0, !(connections[index].isMoving && isThis) else { return }
-    connections[index].isMoving = true
+    guard pipe.isOpen, byteCount > 0, !(connections[index].channel == .moving && isThis),
+      connections[index].channel != .secure, connections[Int(target.index)].channel != .secure
+    else { return }
+    connections[index].channel = .moving
     moves[index] = Move(target: target, left: byteCount)
   }
 
@@ -71,10 +74,11 @@ extension IOLoop {
     let target = moves[index].target
     let to = Int(target.index)
     // Order matters: queued bytes are sent first.
-    connections[index].isMoving =
+    let can =
       isOpen(target) && connections[to].failure == 0 && !connections[to].isConnecting
       && connections[to].output.byteCount == 0
-    return connections[index].isMoving
+    if !can { connections[index].channel = .plain }
+    return can
   }
 
   mutating func receiveMoved(_ index: Int) -> IOEvent? {
@@ -88,7 +92,7 @@ extension IOLoop {
     guard count > 0 else { return ended(index, count) }
     enqueue(index)
     moves[index].left -= count
-    if moves[index].left == 0 { connection.pointee.isMoving = false }
+    if moves[index].left == 0 { connection.pointee.channel = .plain }
     let isTaken = pass(count, to: Int(moves[index].target.index))
     moves[index].step = isTaken ? min(2 * moves[index].step, MovePipe.stepMax) : MovePipe.stepMin
     return report(.moved, index, value: count)

@@ -43,8 +43,16 @@ public struct IOLoop: ~Copyable {
     /// Our side is to be closed after everything was sent.
     var isFinishing: Bool
     var isDrainedDue: Bool
+    var channel: Channel
+  }
+
+  /// What happens to a connection's bytes between the kernel and the owner.
+  enum Channel: UInt8 {
+    case plain
     /// Received bytes go to another connection, which `moves` names.
-    var isMoving: Bool
+    case moving
+    /// TLS, whose state is in `sessions`.
+    case secure
   }
 
   struct Listener {
@@ -58,6 +66,12 @@ public struct IOLoop: ~Copyable {
   /// By index; valid while the connection is moving.
   let moves: UnsafeMutablePointer<Move>
   let pipe: MovePipe
+  /// By index; valid while the connection's channel is secure.
+  let sessions: UnsafeMutablePointer<TLSSession>
+  /// nil: no connection has used TLS yet.
+  var tls: TLSRoom?
+  /// The time that handshakes took in this turn.
+  var handshakeTime = Nanoseconds.zero
   public let capacity: Int
   let freeStack: UnsafeMutablePointer<Int32>
   @usableFromInline var freeCount: Int
@@ -126,6 +140,10 @@ public struct IOLoop: ~Copyable {
     }
     moves = room.bindMemory(to: Move.self, capacity: connectionsMax)
     pipe = MovePipe()
+    guard let sessionRoom = sy_map(connectionsMax * MemoryLayout<TLSSession>.stride) else {
+      fatalError("out of memory for \(connectionsMax) connections")
+    }
+    sessions = sessionRoom.bindMemory(to: TLSSession.self, capacity: connectionsMax)
     freeStack = .allocate(capacity: connectionsMax)
     for index in 0..<connectionsMax { freeStack[index] = Int32(connectionsMax - 1 - index) }
     freeCount = connectionsMax
@@ -137,6 +155,10 @@ public struct IOLoop: ~Copyable {
 
   deinit {
     for index in 0..<capacity where connections[index].generation & 1 == 1 {
+      if connections[index].channel == .secure {
+        output.discard(sessions[index].raw)
+        sessions[index].free()
+      }
       sy_close(connections[index].fd)
       output.discard(connections[index].output)
     }
@@ -144,6 +166,7 @@ public struct IOLoop: ~Copyable {
     sy_close(epoll)
     sy_unmap(connections, capacity * MemoryLayout<Connection>.stride)
     sy_unmap(moves, capacity * MemoryLayout<Move>.stride)
+    sy_unmap(sessions, capacity * MemoryLayout<TLSSession>.stride)
     freeStack.deallocate()
     ready.deallocate()
     events.deallocate()
@@ -224,6 +247,7 @@ public struct IOLoop: ~Copyable {
     eventIndex = 0
     readyBudget = -1
     now = Clock.now
+    handshakeTime = .zero
     lastPause = .zero
     if let end { notePause(turn: end - before, wait: now - end, asked: milliseconds) }
     if now >= listenersResumeAt { resumeListeners() }
@@ -321,6 +345,7 @@ public struct IOLoop: ~Copyable {
       return nil
     }
     if connections[index].isConnecting {
+      if connections[index].channel == .secure { return dispatchHandshake(index, bits) }
       if bits & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 {
         let code = sy_socket_error(connections[index].fd)
         connections[index].isEnded = true
@@ -339,14 +364,14 @@ public struct IOLoop: ~Copyable {
     return pending(index)
   }
 
-  private mutating func noteReadable(_ index: Int, _ bits: UInt32) {
+  mutating func noteReadable(_ index: Int, _ bits: UInt32) {
     let closing = EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue
     if bits & (EPOLLIN.rawValue | closing) != 0 { connections[index].isReadable = true }
     if bits & closing != 0 { connections[index].hasHangup = true }
   }
 
   /// The next event of a connection; one at a time.
-  private mutating func pending(_ index: Int) -> IOEvent? {
+  mutating func pending(_ index: Int) -> IOEvent? {
     let connection = connections + index
     if connection.pointee.isDrainedDue {
       connection.pointee.isDrainedDue = false
@@ -364,7 +389,10 @@ public struct IOLoop: ~Copyable {
 
   private mutating func receive(_ index: Int) -> IOEvent? {
     let connection = connections + index
-    if connection.pointee.isMoving, canMove(index) { return receiveMoved(index) }
+    if connection.pointee.channel != .plain {
+      if connection.pointee.channel == .secure { return receiveSecure(index) }
+      if canMove(index) { return receiveMoved(index) }
+    }
     let limit = Int(connection.pointee.readLimit)
     let count = sy_recv(connection.pointee.fd, scratch + Self.headroom, limit)
     if count > 0 {

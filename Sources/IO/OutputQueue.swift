@@ -122,7 +122,7 @@ struct OutputPool: ~Copyable {
     }
   }
 
-  private func content(of block: UnsafeMutablePointer<OutputBlock>) -> UnsafeMutableRawPointer {
+  func content(of block: UnsafeMutablePointer<OutputBlock>) -> UnsafeMutableRawPointer {
     UnsafeMutableRawPointer(block + 1)
   }
 
@@ -142,7 +142,7 @@ struct OutputPool: ~Copyable {
     return block
   }
 
-  private mutating func give(_ block: UnsafeMutablePointer<OutputBlock>) {
+  mutating func give(_ block: UnsafeMutablePointer<OutputBlock>) {
     usedCount.pointee -= 1
     block.pointee.next = free
     free = block

@@ -135,6 +135,35 @@ static inline long sy_mode(const char *path, int *is_regular) {
   *is_regular = S_ISREG(status.st_mode);
   return (long)(status.st_mode & 07777);
 }
+// What tells one content of a file from another: device, inode, size, and the times of the last
+// change of the content and of the inode, nanoseconds since 1970. Links are followed.
+static inline void sy_fill_stamp(const struct stat *status, int64_t *stamp) {
+  stamp[0] = (int64_t)status->st_dev;
+  stamp[1] = (int64_t)status->st_ino;
+  stamp[2] = (int64_t)status->st_size;
+  stamp[3] = (int64_t)status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec;
+  stamp[4] = (int64_t)status->st_ctim.tv_sec * 1000000000 + status->st_ctim.tv_nsec;
+}
+// The permissions; -ESPIPE for what is no regular file.
+static inline long sy_stamp(const char *path, int64_t *stamp) {
+  struct stat status;
+  if (stat(path, &status) < 0) return -(long)errno;
+  if (!S_ISREG(status.st_mode)) return -(long)ESPIPE;
+  sy_fill_stamp(&status, stamp);
+  return (long)(status.st_mode & 07777);
+}
+static inline long sy_fstamp(int fd, int64_t *stamp) {
+  struct stat status;
+  if (fstat(fd, &status) < 0) return -(long)errno;
+  if (!S_ISREG(status.st_mode)) return -(long)ESPIPE;
+  sy_fill_stamp(&status, stamp);
+  return (long)(status.st_mode & 07777);
+}
+// Zeros that the compiler does not leave out.
+static inline void sy_wipe(void *bytes, size_t count) {
+  memset(bytes, 0, count);
+  __asm__ volatile("" : : "r"(bytes) : "memory");
+}
 // Whether a path names a regular file that may be executed.
 static inline int sy_is_program(const char *path) {
   struct stat status;
@@ -449,6 +478,19 @@ static inline long sy_count_entries(const char *path) {
   while (readdir(directory)) count++;
   closedir(directory);
   return count - 2;
+}
+// Calls `take` with the name of each entry of a directory, without "." and "..", until it gives 0.
+static inline long sy_each_entry(
+    const char *path, void *owner, int (*take)(void *owner, const char *name)) {
+  DIR *directory = opendir(path);
+  if (!directory) return -(long)errno;
+  struct dirent *entry;
+  while ((entry = readdir(directory))) {
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (!take(owner, entry->d_name)) break;
+  }
+  closedir(directory);
+  return 0;
 }
 // One datagram to a unix socket by its name, of which an abstract one begins with a NUL; never
 // blocks. `count` may be as large as sun_path.

@@ -6,7 +6,7 @@ import Manual
 /// A command, named as on the command line; in the order of the overview.
 enum Command: String, CaseIterable {
   case serve, check, top, weights, drain, reload, explain, probe, presets, metrics, rules
-  case simulate, demo, completion, help
+  case cert, simulate, demo, completion, help
 
   /// The description for help, completion, manual page and the reader.
   var spec: CommandSpec {
@@ -22,6 +22,7 @@ enum Command: String, CaseIterable {
     case .presets: CommandTable.presets
     case .metrics: CommandTable.metrics
     case .rules: CommandTable.rules
+    case .cert: CommandTable.cert
     case .simulate: CommandTable.simulate
     case .demo: CommandTable.demo
     case .completion: CommandTable.completion
@@ -46,6 +47,7 @@ enum Command: String, CaseIterable {
     case .presets: PresetsCommand.run(arguments)
     case .metrics: MetricsCommand.run(arguments)
     case .rules: try RulesCommand.run(arguments)
+    case .cert: try CertCommand.run(arguments)
     case .simulate: try SimulateCommand.run(arguments)
     case .demo: programs.demo(try DemoOptions(arguments))
     case .completion: try CompletionCommand.run(arguments)

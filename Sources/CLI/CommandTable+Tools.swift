@@ -112,6 +112,40 @@ extension CommandTable {
     return one
   }()
 
+  static let cert: CommandSpec = {
+    var one = CommandSpec(
+      "cert", label: "cert dev", summary: "throw-away certificates to try TLS with",
+      synopsis: ["cert dev [--directory DIR] [--name NAME]... [--days N] [--force]"],
+      text: [
+        """
+        Makes an authority, a certificate for servers and one for clients, with P-256 keys: \
+        ca.pem, server.pem, server.key, client.pem and client.key. The server's is for localhost, \
+        127.0.0.1, ::1 and every NAME. It prints the `tls` block to write into the configuration \
+        and a curl command to try it.
+        """,
+        """
+        The authority's key is not kept, so it signs nothing else: make all of them again when \
+        they end. docs/tls.md says how to use certificates of a real authority.
+        """,
+      ],
+      examples: [
+        "steelyard cert dev --directory certificates",
+        "steelyard cert dev --name lb.test --name 10.0.0.9 --days 90 --force",
+      ])
+    one.words = [WordSpec("ACTION", .choice(["dev"]))]
+    one.options = [
+      OptionSpec("--directory", "DIR", .file, "where to write them; made if it is missing (.)"),
+      OptionSpec(
+        "--name", "NAME", .text, "a host name or IP address of the server; may be repeated"),
+      OptionSpec("--days", "N", .whole, "how long they are valid (30; 1 to 3650)"),
+      OptionSpec("--force", text: "replace files of these names"),
+    ]
+    one.exits = [
+      (0, "done"), (64, "usage"), (73, "a file is there already, or cannot be written"),
+    ]
+    return one
+  }()
+
   static let simulate: CommandSpec = {
     var one = CommandSpec(
       "simulate", label: "simulate FILE",

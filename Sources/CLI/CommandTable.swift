@@ -16,6 +16,7 @@ enum CommandTable {
       "steelyard explain text",
       "steelyard weights pin 10.0.0.3:8000 0.5 --for 10m",
       "steelyard probe http://10.0.0.1:8000/metrics",
+      "steelyard cert dev --directory certificates",
       "steelyard demo --seconds 30",
     ])
 

@@ -143,4 +143,17 @@ static inline int sy_ticket_mac(EVP_MAC_CTX *mac, const unsigned char *key, size
   parameters[2] = OSSL_PARAM_construct_end();
   return EVP_MAC_CTX_set_params(mac, parameters);
 }
+
+// Making certificates.
+static inline EVP_PKEY *sy_make_p256_key(void) { return EVP_EC_gen("P-256"); }
+/// `value` as in openssl's configuration files (x509v3_config(5)). `issuer` signs.
+static inline int sy_add_extension(X509 *certificate, X509 *issuer, int nid, const char *value) {
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
+  X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+  if (!extension) return 0;
+  int isAdded = X509_add_ext(certificate, extension, -1);
+  X509_EXTENSION_free(extension);
+  return isAdded;
+}
 #endif

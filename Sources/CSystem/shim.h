@@ -106,6 +106,19 @@ static inline long sy_open(const char *path, int flags) {
 static inline long sy_create(const char *path) {
   SY_RETRY(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
 }
+// A file that must not be there yet, not even as a symbolic link.
+static inline long sy_create_new(const char *path, unsigned mode) {
+  SY_RETRY(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+}
+static inline long sy_unlink(const char *path) { SY_RETRY(unlink(path)); }
+static inline long sy_make_directory(const char *path) { SY_RETRY(mkdir(path, 0777)); }
+// Whether there is something at the path, a broken symbolic link too.
+static inline int sy_exists(const char *path) {
+  struct stat status;
+  return lstat(path, &status) == 0;
+}
+// The absolute path without symbolic links, to be freed; null: there is nothing at the path.
+static inline char *sy_real_path(const char *path) { return realpath(path, 0); }
 // For appending, never blocking (a FIFO without a reader is ENXIO); made where it does not exist.
 static inline long sy_open_log(const char *path) {
   SY_RETRY(open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640));

@@ -1,4 +1,4 @@
-// Writes whole files: the output of commands.
+// Writes and makes whole files: the output of commands.
 import CSystem
 
 public enum FileWriter {
@@ -7,7 +7,40 @@ public enum FileWriter {
   public static func write(_ bytes: [UInt8], to path: String) throws(IOError) {
     let opened = sy_create(path)
     guard opened >= 0 else { throw IOError("open", -opened) }
-    let fd = Int32(opened)
+    try write(bytes, Int32(opened))
+  }
+
+  /// Makes a file that is not there yet, and writes it. `mode`: who may do what with it, as for
+  /// chmod(2), less the process's mask. Errors: those of open(2), EEXIST above all, and write(2).
+  public static func create(_ bytes: [UInt8], at path: String, mode: UInt32) throws(IOError) {
+    let opened = sy_create_new(path, mode)
+    guard opened >= 0 else { throw IOError("open", -opened) }
+    try write(bytes, Int32(opened))
+  }
+
+  /// Whether there is something at the path, a broken symbolic link too.
+  public static func isTaken(_ path: String) -> Bool { sy_exists(path) != 0 }
+
+  /// Removes the file, or the symbolic link. Errors: those of unlink(2).
+  public static func remove(_ path: String) throws(IOError) {
+    let result = sy_unlink(path)
+    guard result >= 0 else { throw IOError("unlink", -result) }
+  }
+
+  /// Makes a directory unless there is one. Errors: those of mkdir(2).
+  public static func makeDirectory(_ path: String) throws(IOError) {
+    let result = sy_make_directory(path)
+    guard result >= 0 || -result == Int(EEXIST) else { throw IOError("mkdir", -result) }
+  }
+
+  /// The absolute path without symbolic links; nil: there is nothing at the path.
+  public static func realPath(_ path: String) -> String? {
+    guard let real = sy_real_path(path) else { return nil }
+    defer { free(real) }
+    return String(cString: real)
+  }
+
+  private static func write(_ bytes: [UInt8], _ fd: Int32) throws(IOError) {
     defer { sy_close(fd) }
     var written = 0
     while written < bytes.count {

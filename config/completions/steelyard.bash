@@ -8,7 +8,7 @@ _steelyard() {
   local command=${words[1]-} option=${words[count - 2]}
   COMPREPLY=()
   if [ "$count" -le 2 ]; then
-    shown=(serve check top weights drain reload explain probe presets metrics rules simulate demo completion help --help --version)
+    shown=(serve check top weights drain reload explain probe presets metrics rules cert simulate demo completion help --help --version)
     _steelyard_offer "$current" "${shown[@]}"
     return
   fi
@@ -118,6 +118,20 @@ _steelyard() {
       _steelyard_offer "$current" "${shown[@]}"
       return
       ;;
+    cert--directory)
+      _steelyard_files "$current"
+      return
+      ;;
+    cert--name)
+      shown=()
+      _steelyard_offer "$current" "${shown[@]}"
+      return
+      ;;
+    cert--days)
+      shown=()
+      _steelyard_offer "$current" "${shown[@]}"
+      return
+      ;;
     simulate--policies)
       shown=(steelyard steelyard_guard steelyard_shed headroom steps-30-60-80 round_robin least_request least_request_true least_request_outlier peak_ewma grpc_a58 queue_kv haproxy_agent static nginx sed marginal)
       _steelyard_offer "$current" "${shown[@]}"
@@ -181,7 +195,7 @@ _steelyard() {
     word=${words[index]}
     case $word in
       *=*) ;;
-      --admin|--balance|--csv|--deadline|--fault|--for|--interval|--policies|--pool|--preset|--rate|--runbooks|--seconds|--seed|--seeds|--shares|--sort|--svg|--timeout|--token-file) ((index++)) && continue ;;
+      --admin|--balance|--csv|--days|--deadline|--directory|--fault|--for|--interval|--name|--policies|--pool|--preset|--rate|--runbooks|--seconds|--seed|--seeds|--shares|--sort|--svg|--timeout|--token-file) ((index++)) && continue ;;
     esac
     [[ $word == -* ]] || plain+=("$word")
   done
@@ -234,6 +248,10 @@ _steelyard() {
       [[ $current == -* ]] && shown=(--runbooks --help)
       [[ $current != -* && $place -eq 0 ]] && { _steelyard_files "$current"; }
       ;;
+    cert)
+      [[ $current == -* ]] && shown=(--directory --name --days --force --help)
+      [[ $current != -* && $place -eq 0 ]] && { shown=(dev); }
+      ;;
     simulate)
       [[ $current == -* ]] && shown=(--policies --seeds --csv --shares --svg --print --list-policies --help)
       [[ $current != -* && $place -eq 0 ]] && { _steelyard_files "$current"; }
@@ -247,7 +265,7 @@ _steelyard() {
       ;;
     help)
       [[ $current == -* ]] && shown=(--man --help)
-      [[ $current != -* && $place -eq 0 ]] && { shown=(serve check top weights drain reload explain probe presets metrics rules simulate demo completion help); }
+      [[ $current != -* && $place -eq 0 ]] && { shown=(serve check top weights drain reload explain probe presets metrics rules cert simulate demo completion help); }
       ;;
   esac
   _steelyard_offer "$current" "${shown[@]}"

@@ -7,7 +7,7 @@ function __steelyard_at
     for word in $words
         if test $skip = 1
             set skip 0
-        else if contains -- $word --admin --balance --csv --deadline --fault --for --interval --policies --pool --preset --rate --runbooks --seconds --seed --seeds --shares --sort --svg --timeout --token-file
+        else if contains -- $word --admin --balance --csv --days --deadline --directory --fault --for --interval --name --policies --pool --preset --rate --runbooks --seconds --seed --seeds --shares --sort --svg --timeout --token-file
             set skip 1
         else if not string match -q -- '-*' $word
             set -a plain $word
@@ -35,6 +35,7 @@ complete -c steelyard -n __fish_use_subcommand -a probe -d 'fetch a metrics page
 complete -c steelyard -n __fish_use_subcommand -a presets -d 'the known kinds of metrics pages; presets show NAME prints one'
 complete -c steelyard -n __fish_use_subcommand -a metrics -d 'the families of /metrics; --markdown prints docs/metrics.md'
 complete -c steelyard -n __fish_use_subcommand -a rules -d 'alert rules, or a dashboard, with links to runbooks at an address of your own'
+complete -c steelyard -n __fish_use_subcommand -a cert -d 'throw-away certificates to try TLS with'
 complete -c steelyard -n __fish_use_subcommand -a simulate -d 'what a fleet would do under several policies, on a virtual clock'
 complete -c steelyard -n __fish_use_subcommand -a demo -d 'see it work: four endpoints, traffic and a live table in one process'
 complete -c steelyard -n __fish_use_subcommand -a completion -d 'completion for bash, zsh or fish'
@@ -85,6 +86,11 @@ complete -c steelyard -n '__steelyard_at presets 2 show' -a 'vllm sglang tgi trt
 complete -c steelyard -n '__fish_seen_subcommand_from metrics' -l markdown -d 'print docs/metrics.md, which says what they mean'
 complete -c steelyard -n '__fish_seen_subcommand_from rules' -l runbooks -x -d 'where the runbooks are (https://steelyard.example/docs/runbooks.md)'
 complete -c steelyard -n '__steelyard_at rules 1' -F
+complete -c steelyard -n '__fish_seen_subcommand_from cert' -l directory -r -F -d 'where to write them; made if it is missing (.)'
+complete -c steelyard -n '__fish_seen_subcommand_from cert' -l name -x -d 'a host name or IP address of the server; may be repeated'
+complete -c steelyard -n '__fish_seen_subcommand_from cert' -l days -x -d 'how long they are valid (30; 1 to 3650)'
+complete -c steelyard -n '__fish_seen_subcommand_from cert' -l force -d 'replace files of these names'
+complete -c steelyard -n '__steelyard_at cert 1' -a 'dev'
 complete -c steelyard -n '__fish_seen_subcommand_from simulate' -l policies -x -a 'steelyard steelyard_guard steelyard_shed headroom steps-30-60-80 round_robin least_request least_request_true least_request_outlier peak_ewma grpc_a58 queue_kv haproxy_agent static nginx sed marginal' -d 'instead of those in FILE; the first is compared with'
 complete -c steelyard -n '__fish_seen_subcommand_from simulate' -l seeds -x -d 'instead of those in FILE'
 complete -c steelyard -n '__fish_seen_subcommand_from simulate' -l csv -r -F -d 'one row for each policy and seed'
@@ -102,4 +108,4 @@ complete -c steelyard -n '__fish_seen_subcommand_from completion' -l admin -x -d
 complete -c steelyard -n '__fish_seen_subcommand_from completion' -l token-file -r -F -d 'the token that it asks for, where it does'
 complete -c steelyard -n '__steelyard_at completion 1' -a 'bash zsh fish pools endpoints targets'
 complete -c steelyard -n '__fish_seen_subcommand_from help' -l man -d 'the manual page, for man'
-complete -c steelyard -n '__steelyard_at help 1' -a 'serve check top weights drain reload explain probe presets metrics rules simulate demo completion help'
+complete -c steelyard -n '__steelyard_at help 1' -a 'serve check top weights drain reload explain probe presets metrics rules cert simulate demo completion help'

@@ -101,7 +101,8 @@ extension Form<String> {
       write: YAMLText.scalar)
   }
 
-  /// The target of a redirect: an absolute URL or a path, with `{path}` in it at most once.
+  /// The target of a redirect: an absolute URL or a path, with `{path}` in it at most once, and
+  /// with `{host}` as the host of the URL.
   /// `{path}` must follow text that keeps the client's path from becoming a host: `//evil.example`
   /// is a path to us and a host to a browser.
   static var location: Form {
@@ -115,9 +116,12 @@ extension Form<String> {
         guard isURL || text.hasPrefix("/") && !text.hasPrefix("//") else {
           throw .expected(what, hint: "it begins with `https://`, `http://` or a single `/`")
         }
-        let parts = split(text)
+        let parts = split(withoutHost(text))
         guard parts.count <= 2, !parts.joined().contains(where: { $0 == "{" || $0 == "}" }) else {
-          throw .problem("a location has `{path}` at most once, and no other braces")
+          throw .problem(
+            "a location has `{path}` at most once, and no other braces",
+            hint: text.contains(Redirect.hostPlaceholder)
+              ? "the host of the request is `https://{host}{path}`, also with a port" : nil)
         }
         let authority = parts[0].drop { $0 != "/" }.drop { $0 == "/" }
         if parts.count == 2, authority.isEmpty {
@@ -129,6 +133,18 @@ extension Form<String> {
         return text
       },
       write: YAMLText.scalar)
+  }
+
+  // The location with a name in the place of `{host}`, where that is the whole host.
+  private static func withoutHost(_ text: String) -> String {
+    for scheme in ["https://", "http://"] {
+      let start = scheme + Redirect.hostPlaceholder
+      guard text.hasPrefix(start) else { continue }
+      let rest = text.dropFirst(start.count)
+      let isWhole = rest.isEmpty || ["/", ":", "{", "?", "#"].contains(rest.first)
+      return isWhole ? scheme + "host" + rest : text
+    }
+    return text
   }
 
   // Splits around each `{path}`.

@@ -108,12 +108,15 @@ public enum RouteAction: Sendable, Equatable {
 public struct Redirect: Sendable, Equatable {
   /// 301, 302, 303, 307 or 308. 308 is permanent and keeps the method.
   public var status = 308
-  /// An absolute URL or a path. `{path}` in it is replaced by path and query as received.
+  /// An absolute URL or a path. `{path}` in it is replaced by path and query as received, `{host}`
+  /// after `https://` or `http://` by the host that the request names, without its port.
   public var location: String
   public init(location: String) { self.location = location }
 
   /// The placeholder for path and query in `location`.
   public static let placeholder = "{path}"
+  /// The placeholder for the host.
+  public static let hostPlaceholder = "{host}"
 }
 
 /// An answer that steelyard gives itself.

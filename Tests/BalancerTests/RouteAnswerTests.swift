@@ -5,13 +5,18 @@ import Testing
 
 @testable import Balancer
 
-private func text(_ answer: RouteAnswer, target: String = "/", isHead: Bool = false) -> String {
+private func text(
+  _ answer: RouteAnswer, host: String = "", target: String = "/", isHead: Bool = false
+) -> String {
   let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 4_096, alignment: 8)
   defer { room.deallocate() }
   var writer = ByteWriter(room)
   Array("DATE".utf8).withUnsafeBytes { date in
-    Array(target.utf8).withUnsafeBytes { target in
-      answer.write(to: &writer, date: date, target: target, isHead: isHead, closes: false)
+    Array(host.utf8).withUnsafeBytes { host in
+      Array(target.utf8).withUnsafeBytes { target in
+        answer.write(
+          to: &writer, date: date, host: host, target: target, isHead: isHead, closes: false)
+      }
     }
   }
   return String(decoding: writer.written, as: UTF8.self)
@@ -24,10 +29,13 @@ private func text(_ answer: RouteAnswer, target: String = "/", isHead: Bool = fa
     ("https://h.example{path}", "", "https://h.example/"),
     ("https://h.example{path}", "//evil.example/", "https://h.example//evil.example/"),
     ("/new{path}#top", "/a", "/new/a#top"), ("/fixed", "/a?b", "/fixed"),
+    ("https://{host}{path}", "/a?b", "https://[::1]/a?b"),
+    ("https://{host}:8443/x", "/a?b", "https://[::1]:8443/x"),
+    ("http://{host}", "/", "http://[::1]"),
   ])
   func aRedirectSaysWhere(_ location: String, _ target: String, _ expected: String) {
     #expect(
-      text(RouteAnswer(Redirect(location: location)), target: target)
+      text(RouteAnswer(Redirect(location: location)), host: "[::1]", target: target)
         == "HTTP/1.1 308 Permanent Redirect\r\nServer: steelyard\r\nDate: DATE\r\n"
         + "Content-Length: 0\r\nLocation: \(expected)\r\n\r\n")
   }

@@ -181,6 +181,14 @@ private func file(_ routes: String) -> String {
       "a location has `{path}` at most once, and no other braces"
     ),
     (
+      "{redirect: {location: \"https://{host}.evil{path}\"}}",
+      "a location has `{path}` at most once, and no other braces"
+    ),
+    (
+      "{redirect: {location: \"https://a.{host}/\"}}",
+      "a location has `{path}` at most once, and no other braces"
+    ),
+    (
       "{redirect: {location: \"/a\\r\\nX: y\"}}",
       "`location` must be an absolute URL or a path of at most 2048 visible ASCII characters, not `\"/a\\u{D}\\u{A}X: y\"`"
     ),

@@ -137,6 +137,35 @@ def test_a_redirect_keeps_path_and_query(stage):
     assert metrics.sum("steelyard_local_responses_total") == 0
 
 
+def test_everything_is_redirected_to_https_with_the_same_host(stage):
+    steelyard = routed(
+        stage,
+        [{"redirect": {"location": "https://{host}{path}"}},
+         {"match": {"path_prefix": "/other"}, "redirect": {"location": "https://{host}:8443{path}"}}],
+        text=["127.0.0.1:1"])
+    rows = [
+        ("/a/b?c=d", "a.example", "https://a.example/a/b?c=d"),
+        ("/", "a.example:8080", "https://a.example/"),
+        ("/other", "a.example:8080", "https://a.example:8443/other"),
+        ("/", "[fd00::1]:8080", "https://[fd00::1]/"), ("/", "10.0.0.1", "https://10.0.0.1/"),
+        ("/", "a.example.:80", "https://a.example/"), ("http://b.example?q", "a", "https://b.example/?q"),
+        ("//evil.example/", "a.example", "https://a.example//evil.example/")]
+    with steelyard.connect() as connection:
+        for target, host, location in rows:
+            response = connection.exchange("POST", target, host=host)
+            assert (response.status, response.one("Location")) == (308, location), target
+    # Nobody knows where.
+    for head in (b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nHost:\r\n\r\n"):
+        with steelyard.connect() as connection:
+            connection.send(head)
+            response = connection.read_response()
+            assert response.status == 400 and not response.all("Location")
+    for host in (b"a b", b"a/b", b"u@evil.example", b"a\\b", b'a"b'):
+        with steelyard.connect() as connection:
+            connection.send(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+            assert connection.read_response().status == 400
+
+
 def test_a_line_end_in_a_target_is_refused_before_any_redirect(stage):
     steelyard = routed(
         stage, [{"redirect": {"location": "/old{path}"}}], text=["127.0.0.1:1"])

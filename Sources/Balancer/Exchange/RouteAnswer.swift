@@ -1,6 +1,6 @@
 // The answer of a route without a pool: a redirect or a fixed response. It is rendered once when
-// the plan is made. Invariant: only the date, the end of the connection and the client's target are
-// written per request.
+// the plan is made. Invariant: only the date, the end of the connection and the client's host and
+// target are written per request.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import Fleet
 import HTTP
@@ -12,8 +12,11 @@ struct RouteAnswer {
   var code: CodeClass { CodeClass(status: status) }
   /// Status line and fields up to the date.
   private let start: [UInt8]
-  /// Fields after the date; for a redirect, up to the target.
+  /// Fields after the date; for a redirect, up to the host or target.
   private let fields: [UInt8]
+  /// Whether the host of the request is part of the answer. A request without one cannot have it.
+  let takesHost: Bool
+  private let fieldsAfterHost: [UInt8]
   private let takesTarget: Bool
   private let fieldsAfterTarget: [UInt8]
   private let body: [UInt8]
@@ -22,13 +25,13 @@ struct RouteAnswer {
     isRedirect = true
     status = redirect.status
     start = Self.start(redirect.status)
-    let location = redirect.location
-    let range = location.firstRange(of: Redirect.placeholder)
-    takesTarget = range != nil
-    fields = Array(
-      "\r\nContent-Length: 0\r\nLocation: \(location[..<(range?.lowerBound ?? location.endIndex)])"
-        .utf8)
-    fieldsAfterTarget = Array(location[(range?.upperBound ?? location.endIndex)...].utf8)
+    let (beforeTarget, afterTarget) = Self.split(redirect.location[...], Redirect.placeholder)
+    let (beforeHost, afterHost) = Self.split(beforeTarget, Redirect.hostPlaceholder)
+    fields = Array("\r\nContent-Length: 0\r\nLocation: \(beforeHost)".utf8)
+    takesHost = afterHost != nil
+    fieldsAfterHost = Array((afterHost ?? "").utf8)
+    takesTarget = afterTarget != nil
+    fieldsAfterTarget = Array((afterTarget ?? "").utf8)
     body = []
   }
 
@@ -41,19 +44,32 @@ struct RouteAnswer {
     let length = answer.status == 204 ? "" : "\r\nContent-Length: \(body.count)"
     let type = body.isEmpty ? "" : "\r\nContent-Type: \(answer.contentType)"
     fields = Array((type + length).utf8)
-    takesTarget = false
-    fieldsAfterTarget = []
+    (takesHost, fieldsAfterHost) = (false, [])
+    (takesTarget, fieldsAfterTarget) = (false, [])
   }
 
-  /// Writes the whole answer, without its body for HEAD. `target` is path and query as received;
-  /// the parser has ensured that nothing in them ends a field line.
+  /// The text before the placeholder, and that after it; nil: it has none.
+  private static func split(
+    _ text: Substring, _ placeholder: String
+  ) -> (before: Substring, after: Substring?) {
+    guard let range = text.firstRange(of: placeholder) else { return (text, nil) }
+    return (text[..<range.lowerBound], text[range.upperBound...])
+  }
+
+  /// Writes the whole answer, without its body for HEAD. `host` is that of the request without its
+  /// port, `target` is path and query as received; the parser has ensured that nothing in them ends
+  /// a field line.
   func write(
-    to writer: inout ByteWriter, date: UnsafeRawBufferPointer, target: UnsafeRawBufferPointer,
-    isHead: Bool, closes: Bool
+    to writer: inout ByteWriter, date: UnsafeRawBufferPointer, host: UnsafeRawBufferPointer,
+    target: UnsafeRawBufferPointer, isHead: Bool, closes: Bool
   ) {
     writer.append(start)
     writer.append(date)
     writer.append(fields)
+    if takesHost {
+      writer.append(host)
+      writer.append(fieldsAfterHost)
+    }
     if takesTarget {
       // The path of the absolute form may be empty.
       if target.first != 0x2F { writer.append("/") }

@@ -89,7 +89,7 @@ package struct RouteTable: Sendable {
   // MARK: Comparing
 
   /// The authority without its port and without the final dot of a fully qualified name.
-  private static func hostRange(_ authority: Range<Int>, _ bytes: UnsafeRawBufferPointer)
+  static func hostRange(_ authority: Range<Int>, _ bytes: UnsafeRawBufferPointer)
     -> Range<Int>
   {
     var end = authority.lowerBound

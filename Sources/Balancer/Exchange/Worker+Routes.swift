@@ -15,9 +15,17 @@ extension Worker where Loop: ~Copyable {
     _ bytes: UnsafeRawBufferPointer, rest: UnsafeRawBufferPointer
   ) {
     let closes = closesAfterAnswer(id)
+    let host = RouteTable.hostRange(head.authorityStart..<head.authorityEnd, bytes)
+    if answer.takesHost, host.isEmpty {
+      // HTTP/1.0 without a Host field.
+      keepPipelined(clientID(id), rest)
+      respond(id, .malformedRequest)
+      return
+    }
     var writer = ByteWriter(scratch)
     answer.write(
       to: &writer, date: date.current(turn: turn),
+      host: UnsafeRawBufferPointer(rebasing: bytes[host]),
       target: UnsafeRawBufferPointer(rebasing: bytes[head.targetStart..<head.targetEnd]),
       isHead: head.method == .head, closes: closes)
     keepPipelined(clientID(id), rest)

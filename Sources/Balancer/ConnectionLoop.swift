@@ -37,6 +37,20 @@ protocol ConnectionLoop: ~Copyable {
   mutating func finish(_ id: ConnectionID)
   mutating func resetOnClose(_ id: ConnectionID)
 
+  // TLS.
+  mutating func startTLS(
+    _ id: ConnectionID, _ context: ServerContext, received: UnsafeRawBufferPointer)
+  mutating func startTLS(_ id: ConnectionID, _ peer: TLSPeer)
+  mutating func leaveTLS(_ id: ConnectionID)
+  func isSecure(_ id: ConnectionID) -> Bool
+  func isHandshaking(_ id: ConnectionID) -> Bool
+  func isResumed(_ id: ConnectionID) -> Bool
+  func tlsFailure(_ id: ConnectionID) -> TLSFailure?
+  func servesHost(_ id: ConnectionID, _ host: UnsafeRawBufferPointer) -> Bool
+  func clientCertificate(
+    _ id: ConnectionID
+  ) -> (subject: UnsafeRawBufferPointer, names: UnsafeRawBufferPointer)?
+
   // Reading.
   var received: UnsafeMutableRawBufferPointer { get }
   mutating func setPaused(_ id: ConnectionID, _ isPaused: Bool)

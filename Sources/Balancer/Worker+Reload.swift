@@ -28,6 +28,7 @@ extension Worker where Loop: ~Copyable {
     plan.rebuild(
       table, tags: bindings.map(\.tag), pickBoard: context.pickBoard, context.admission, now: io.now
     )
+    plan.adoptCredentials(context.credentials, thread: workerIndex, table.fleet)
     beginBudgets()
     adoptQueues()
     carryExchanges(from: pools)

@@ -185,6 +185,10 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
       case .woken:
         // A table may have been published since the turn began; this wake-up announced it.
         if context.board.revision != revision { adoptTable() }
+        if context.credentials.revision != plan.credentialsRevision {
+          plan.adoptCredentials(
+            context.credentials, thread: workerIndex, context.board.table.fleet)
+        }
         if wakeups.take(workerIndex) { noteRoomEverywhere() }
         if stopsAt == nil, let stop = context.control.stopsAt { beginStop(stop) }
       case .timer: exchangeTimer(event.value)
@@ -201,10 +205,12 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
     case .received: downstreamReceived(id, event.tag)
     case .moved: downstreamMoved(id, event.value)
     case .hangup where slab.downstream[id.index].phase == .tunnel: break
+    case .connected: downstreamSecured(id)
+    case .failed where io.isSecure(id.connection): downstreamFailed(id)
     case .eof, .hangup, .failed: downstreamGone(id, isCut: event.kind == .failed)
     case .drained: downstreamDrained(id)
     case .timeout: downstreamTimeout(id)
-    case .none, .accepted, .connected, .woken, .timer: break
+    case .none, .accepted, .woken, .timer: break
     }
   }
 
@@ -214,7 +220,8 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
     case .connected: upstreamConnected(id)
     case .received: upstreamReceived(id)
     case .moved: upstreamMoved(id, event.value)
-    case .eof: upstreamGone(id, errno: nil)
+    // TLS that ends without saying so may have been cut on the way.
+    case .eof: upstreamGone(id, errno: nil, isCut: event.value != 0)
     case .failed: upstreamGone(id, errno: event.value)
     case .drained: upstreamDrained(id)
     case .timeout: upstreamTimeout(id)

@@ -17,6 +17,8 @@ struct WorkerPlan {
     var bodyRateMin: Int?
     var trustedProxies: [AddressRange]
     var hasProxyHeader: Bool
+    /// nil: requests come in the clear.
+    var tls: ListenerTLS?
   }
   struct PlannedRoute {
     /// The index of the route's pool; −1: steelyard itself answers.
@@ -93,6 +95,8 @@ struct WorkerPlan {
     /// The index of the pool's `UploadAllowance`, and the most bytes that it may grant.
     let allowance: Int
     let allowanceMax: Int
+    /// nil: connections to endpoints are in the clear.
+    var tls: PoolTLS?
   }
   struct PlannedEndpoint {
     var address: KernelAddress
@@ -100,6 +104,8 @@ struct WorkerPlan {
     var port: UInt16
     var pool: Int
     var position: Int
+    /// nil: its connections are in the clear, or are not opened because certificates are lacking.
+    var peer: TLSPeer?
 
     init(_ endpoint: Endpoint, pool: Int, position: Int) {
       address = KernelAddress(endpoint.address)
@@ -116,8 +122,13 @@ struct WorkerPlan {
   var fleetRevision: UInt64 = 0
   /// The `WeightTable.rowsRevision` that the pickers have adopted.
   var rowsRevision: UInt64 = 0
+  /// The revision of the certificates that the plan uses.
+  var credentialsRevision: UInt64 = 0
+  /// The names of the fields that tell of clients' certificates, of all listeners. Clients must not
+  /// send them, whichever listener they use.
+  private(set) var certificateFields: [[UInt8]] = []
   /// The listeners, by tag.
-  private(set) var listeners: [Listener?] = []
+  var listeners: [Listener?] = []
   /// The route tables of the listeners, by tag.
   private var tables: [RouteTable] = []
   /// The routes of all listeners.
@@ -163,7 +174,8 @@ struct WorkerPlan {
         routesStart: routes.count, headTimeout: listener.headTimeout,
         idleTimeout: listener.idleTimeout, bodyTimeout: listener.bodyTimeout,
         sendTimeout: listener.sendTimeout, bodyRateMin: listener.bodyRateMin,
-        trustedProxies: listener.trustedProxies, hasProxyHeader: listener.proxyProtocol)
+        trustedProxies: listener.trustedProxies, hasProxyHeader: listener.proxyProtocol,
+        tls: listener.tls.map(ListenerTLS.init))
       tables[Int(tag)] = RouteTable(listener.routes)
       routes += listener.routes.enumerated().map { position, route in
         var planned = PlannedRoute(route, fleet)
@@ -198,8 +210,11 @@ struct WorkerPlan {
         affinity: Affinity(pool), proxyHeader: pool.proxyProtocol,
         queue: PlannedQueue(pool, queues: queues), limits: scopes.range(of: .pool(index)),
         refusals: admission.refusals(of: pool.name), traffic: admission.traffic(of: pool.name),
-        allowance: admission.allowance(of: pool.name), allowanceMax: UploadAllowance.limit(pool))
+        allowance: admission.allowance(of: pool.name), allowanceMax: UploadAllowance.limit(pool),
+        tls: pool.tls.map { PoolTLS(description: $0) })
     }
+    certificateFields = listeners.flatMap { [$0?.tls?.subjectField, $0?.tls?.namesField] }
+      .compactMap { $0 }.filter { !$0.isEmpty }
     (tracing, clientHints) = (fleet.tracing, fleet.hints)
     adopt(table, now: now, isFirst: true)
   }

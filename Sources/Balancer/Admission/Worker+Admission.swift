@@ -126,8 +126,11 @@ extension Worker where Loop: ~Copyable {
     case .clientIP: return ClientNetwork.hash(clientText(id), hash)
     case .path:
       return hash(UnsafeRawBufferPointer(rebasing: fields.bytes[head.targetStart..<head.pathEnd]))
-    // Without a certificate, as without the field.
-    case .clientCertificate: return hash(UnsafeRawBufferPointer(start: nil, count: 0))
+    // Requests without a certificate share one key.
+    case .clientCertificate(let part):
+      let shown = io.clientCertificate(clientID(id).connection)
+      let text = part == .subject ? shown?.subject : shown?.names
+      return hash(text ?? UnsafeRawBufferPointer(start: nil, count: 0))
     case .header:
       // Requests without the field, or with several, share one key. Otherwise a second field would
       // give a client a bucket of its own.

@@ -79,6 +79,10 @@ extension Worker where Loop: ~Copyable {
           to: Destination(address: connection.destination, port: connection.destinationPort))
       }
       let rest = UnsafeRawBufferPointer(rebasing: bytes[count...])
+      if let tls = plan.listener(tag)?.tls {
+        beginSecure(id, tag, tls.context, rest)
+        return
+      }
       if state.pointee.input.block != nil {
         state.pointee.input.start += count
         if rest.isEmpty { release(&state.pointee.input) }
@@ -204,9 +208,12 @@ extension Worker where Loop: ~Copyable {
       let count = slab.downstream[clientID(id).index].peer.write(to: room)
       peer = UnsafeRawBufferPointer(start: room, count: count)
     }
-    return ForwardedClient(
+    var forwarded = ForwardedClient(
       address: address, peer: peer, isPeerTrusted: client.isPeerTrusted,
       requestID: requestID(id), trace: forwardedTrace(id, noted, fields))
+    forwarded.isSecure = io.isSecure(clientID(id).connection)
+    if !plan.certificateFields.isEmpty { forwarded.certificate = forwardedCertificate(id) }
+    return forwarded
   }
 
   private mutating func forwardedTrace(
@@ -240,6 +247,9 @@ extension Worker where Loop: ~Copyable {
   /// The fields that are added to the response's head. Valid until the exchange ends.
   mutating func responseFields(_ id: ExchangeID) -> ResponseFields {
     var fields = ResponseFields()
+    if let tls = plan.listener(io.tag(clientID(id).connection))?.tls {
+      fields.strictTransport = tls.strictTransport
+    }
     if plan.tracing.answersRequestID { fields.requestID = requestID(id) }
     if plan.tracing.servedBy, let endpointIndex = exchanges[id].pointee.lease?.endpointIndex,
       let endpoint = plan.endpoints[endpointIndex]

@@ -26,6 +26,9 @@ extension Worker where Loop: ~Copyable {
       io.setDeadline(
         id.connection, io.now + (plan.listener(io.tag(id.connection))?.headTimeout ?? .seconds(10)))
       reusable.append(index, .unfinished)
+    } else if let tls = plan.listener(io.tag(id.connection))?.tls {
+      beginSecure(
+        id, io.tag(id.connection), tls.context, UnsafeRawBufferPointer(start: nil, count: 0))
     } else if admitConnection(id) {
       expectHead(id)
       reusable.append(index, .silent)
@@ -42,7 +45,7 @@ extension Worker where Loop: ~Copyable {
   }
 
   /// Waits for the first byte of a head.
-  private mutating func expectHead(_ id: ClientID) {
+  mutating func expectHead(_ id: ClientID) {
     let state = slab.downstream + id.index
     state.pointee.hasDeadlineForHead = false
     let timeout = plan.listener(io.tag(id.connection))?.idleTimeout ?? Self.idleTimeoutOfNone
@@ -282,6 +285,7 @@ extension Worker where Loop: ~Copyable {
     case .lingering, .closing:
       if io.unsentByteCount(id.connection) > 0 ? !takesBytes(id) : !goesOnLingering(id) { cut(id) }
     case .preface: refusePreface(id)
+    case .head where io.isHandshaking(id.connection): handshakeTimedOut(id)
     case .head:
       if io.unsentByteCount(id.connection) > 0 {
         if !takesBytes(id) { cut(id) }

@@ -6,7 +6,7 @@ package import Primitives
 
 /// How an attempt at an endpoint failed, other than by a malformed message.
 package enum ConnectionFailure: UInt8, CaseIterable, Sendable, BitwiseCopyable {
-  case refused, unreachable, connectTimeout
+  case refused, unreachable, connectTimeout, tlsFailed
   case closedBeforeHead, resetBeforeHead, closedInHead, resetInHead
   case sendTimeout, firstByteTimeout
   case closedInContent, resetInContent, contentTimeout
@@ -17,6 +17,7 @@ package enum ConnectionFailure: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case .refused: "refused"
     case .unreachable: "unreachable"
     case .connectTimeout: "connect_timeout"
+    case .tlsFailed: "tls_failed"
     case .closedBeforeHead: "closed_before_head"
     case .resetBeforeHead: "reset_before_head"
     case .closedInHead: "closed_in_head"
@@ -35,6 +36,7 @@ package enum ConnectionFailure: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case .refused: "the endpoint refused the connection"
     case .unreachable: "the endpoint's address cannot be reached"
     case .connectTimeout: "the endpoint did not accept the connection in time"
+    case .tlsFailed: "no TLS connection to the endpoint could be made"
     case .closedBeforeHead: "the endpoint closed the connection without an answer"
     case .resetBeforeHead: "the endpoint reset the connection without an answer"
     case .closedInHead: "the endpoint closed the connection in the middle of the answer's head"

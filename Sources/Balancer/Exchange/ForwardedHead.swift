@@ -16,6 +16,10 @@ package struct ForwardedClient {
   /// The request identifier; empty: `X-Request-Id` is passed on like any other field.
   let requestID: UnsafeRawBufferPointer
   let trace: ForwardedTrace
+  /// The request came over TLS.
+  var isSecure = false
+  /// nil: the endpoint is told nothing of certificates.
+  var certificate: ForwardedCertificate?
 
   package init(
     address: UnsafeRawBufferPointer, peer: UnsafeRawBufferPointer, isPeerTrusted: Bool,
@@ -26,6 +30,48 @@ package struct ForwardedClient {
     self.isPeerTrusted = isPeerTrusted
     self.requestID = requestID
     self.trace = trace
+  }
+}
+
+/// What the endpoint is told of the client's certificate.
+struct ForwardedCertificate {
+  /// The names of fields that clients must not send.
+  let reserved: [[UInt8]]
+  /// The fields' names; empty: not told.
+  var subjectField: [UInt8] = []
+  var namesField: [UInt8] = []
+  var subject = UnsafeRawBufferPointer(start: nil, count: 0)
+  var names = UnsafeRawBufferPointer(start: nil, count: 0)
+
+  /// Whether a client's field looks like one of the reserved: many servers take `_` for `-`.
+  func reserves(_ name: UnsafeRawBufferPointer) -> Bool {
+    for known in reserved where known.count == name.count {
+      if zip(known, name).allSatisfy({ Self.folded($0) == Self.folded($1) }) { return true }
+    }
+    return false
+  }
+
+  private static func folded(_ byte: UInt8) -> UInt8 {
+    switch byte {
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"): byte | 0x20
+    case UInt8(ascii: "_"): UInt8(ascii: "-")
+    default: byte
+    }
+  }
+
+  func write(to writer: inout ByteWriter) {
+    writeField(subjectField, subject, to: &writer)
+    writeField(namesField, names, to: &writer)
+  }
+
+  private func writeField(
+    _ name: [UInt8], _ value: UnsafeRawBufferPointer, to writer: inout ByteWriter
+  ) {
+    guard !name.isEmpty, !value.isEmpty else { return }
+    writer.append(name)
+    writer.append(": ")
+    writer.append(value)
+    writer.append("\r\n")
   }
 }
 
@@ -129,7 +175,8 @@ package struct ForwardedRequest {
       default: isDropped = field.name.isHopByHop
       }
       run.add(
-        field, isDropped: isDropped || namesFields && isNamed(field), from: fields.bytes,
+        field, isDropped: isDropped || namesFields && isNamed(field) || isReserved(field),
+        from: fields.bytes,
         to: &writer)
     }
     run.end(from: fields.bytes, to: &writer)
@@ -142,6 +189,16 @@ package struct ForwardedRequest {
     field.name != .upgrade && fields.isNamedByConnection(field)
   }
 
+  @inline(__always)
+  private func isReserved(_ field: Field) -> Bool {
+    client.certificate != nil && isReservedName(field)
+  }
+
+  @inline(never)
+  private func isReservedName(_ field: Field) -> Bool {
+    client.certificate?.reserves(slice(Int(field.start), Int(field.nameEnd))) == true
+  }
+
   private func writeForwarded(
     to writer: inout ByteWriter, hasHost: Bool
   ) {
@@ -151,7 +208,11 @@ package struct ForwardedRequest {
     writer.append("\r\nX-Real-IP: ")
     writer.append(client.address)
     writer.append("\r\n")
-    if !keepsProto { writer.append("X-Forwarded-Proto: http\r\n") }
+    if !keepsProto {
+      writer.append(
+        client.isSecure ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n")
+    }
+    client.certificate?.write(to: &writer)
     if hasHost, !keepsHost {
       writer.append("X-Forwarded-Host: ")
       writer.append(slice(head.authorityStart, head.authorityEnd))
@@ -220,6 +281,8 @@ package struct ResponseFields {
   var requestID: UnsafeRawBufferPointer
   /// The address and port of the endpoint that answered.
   var servedBy: (address: IPAddress, port: UInt16)?
+  /// A whole field line; empty: none.
+  var strictTransport: [UInt8] = []
 
   package init(
     requestID: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
@@ -235,6 +298,7 @@ package struct ResponseFields {
       writer.append(requestID)
       writer.append("\r\n")
     }
+    if !strictTransport.isEmpty { writer.append(strictTransport) }
     guard let servedBy else { return }
     writer.append(servedBy.address.isV4 ? "X-Served-By: " : "X-Served-By: [")
     withUnsafeTemporaryAllocation(byteCount: IPAddress.textMax, alignment: 1) { room in

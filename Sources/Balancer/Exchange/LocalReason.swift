@@ -11,16 +11,18 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
   case noEndpoint, overloaded, shed, breakerOpen, connectFailed, badResponse, connectTimeout
   case firstByteTimeout, sendTimeout, exchangeTimeout, endpointDown
   case rateLimited, tooManyConnections, queueFull, queueTimeout
+  case plainHTTP, misdirected
 
   /// The status code of the answer (RFC 9110 §15, RFC 6585).
   package var status: Int {
     switch self {
-    case .malformedRequest: 400
+    case .malformedRequest, .plainHTTP: 400
     case .noRoute: 404
     case .headTimeout, .contentTimeout: 408
     case .contentTooLarge: 413
     case .targetTooLong: 414
     case .unknownExpectation: 417
+    case .misdirected: 421
     case .rateLimited, .tooManyConnections: 429
     case .headTooLarge: 431
     case .notImplemented: 501
@@ -62,6 +64,8 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .tooManyConnections: "too_many_connections"
     case .queueFull: "queue_full"
     case .queueTimeout: "queue_timeout"
+    case .plainHTTP: "plain_http"
+    case .misdirected: "misdirected"
     }
   }
 
@@ -92,6 +96,8 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .tooManyConnections: "the client has too many connections"
     case .queueFull: "too many requests wait already"
     case .queueTimeout: "the request waited too long for its turn"
+    case .plainHTTP: "the request is plain HTTP, but this port speaks HTTPS"
+    case .misdirected: "the connection's certificate is not for the request's host"
     }
   }
 
@@ -103,6 +109,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case 413: "Content Too Large"
     case 414: "URI Too Long"
     case 417: "Expectation Failed"
+    case 421: "Misdirected Request"
     case 429: "Too Many Requests"
     case 431: "Request Header Fields Too Large"
     case 501: "Not Implemented"

@@ -26,6 +26,11 @@ extension Worker where Loop: ~Copyable {
     state.pointee.asksUpgrade = head.asksUpgrade
     state.pointee.pace = BodyPace(rate: plan.listener(tag)?.bodyRateMin)
 
+    if let tls = plan.listener(tag)?.tls, tls.context != nil, isMisdirected(client, head, fields) {
+      beginRecord(id, head, fields, route: nil)
+      respond(id, .misdirected)
+      return
+    }
     let route = plan.route(tag, head, fields)
     beginRecord(id, head, fields, route: route)
     state.pointee.contentMax = context.limits.bodyBytesMax
@@ -177,6 +182,9 @@ extension Worker where Loop: ~Copyable {
       if header != .none {
         slab.upstream[upstream.index].isPrivate = true
         sendProxyHeader(header, id, to: upstream)
+      }
+      if let endpoint = plan.endpoints[endpointIndex], plan.pools[endpoint.pool].tls != nil {
+        try beginSecure(upstream, endpoint.peer)
       }
       send(id, to: upstream, endpointIndex: endpointIndex)
     } catch {

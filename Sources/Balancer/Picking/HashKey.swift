@@ -14,6 +14,7 @@ enum KeyPlan {
   case cookie([UInt8])
   case query([UInt8])
   case path
+  case certificate(ClientCertificatePart)
 
   init(_ pool: Pool) {
     switch (pool.balance, pool.hash.source) {
@@ -22,6 +23,7 @@ enum KeyPlan {
     case (.hash, .cookie(let name)): self = .cookie(Array(name.utf8))
     case (.hash, .query(let name)): self = .query(Array(name.utf8))
     case (.hash, .path): self = .path
+    case (.hash, .clientCertificate(let part)): self = .certificate(part)
     default: self = .none
     }
   }
@@ -33,6 +35,8 @@ struct KeyedHead {
   let fields: FieldTable
   /// The client's IP address as text.
   let client: UnsafeRawBufferPointer
+  /// The text of the client's certificate; nil: none was shown.
+  var certificate: (subject: UnsafeRawBufferPointer, names: UnsafeRawBufferPointer)?
 
   /// The hash of the request's key; nil: the request has none.
   func hash(_ plan: KeyPlan) -> UInt64? {
@@ -44,6 +48,8 @@ struct KeyedHead {
     case .cookie(let name): key = cookie(name)
     case .query(let name): key = query(name)
     case .path: key = path
+    case .certificate(.subject): key = certificate?.subject
+    case .certificate(.names): key = certificate?.names
     }
     guard let key, !key.isEmpty else { return nil }
     return KeyHash.hash(key)

@@ -74,6 +74,7 @@ package final class TrafficMetrics: Sendable {
   package let timing: TimingMetrics
   /// The effects of a shortage of connections or memory.
   package let room: RoomMetrics
+  package let tls: TLSMetrics
   /// Refused messages and failed attempts, by reason.
   package let failures: FailureDriver
   fileprivate let blocks: [CellBlock]
@@ -89,6 +90,7 @@ package final class TrafficMetrics: Sendable {
     wire = WireMetrics(workerCount: workerCount, endpointLimit: endpointLimit)
     timing = TimingMetrics(workerCount: workerCount, endpointLimit: endpointLimit)
     room = RoomMetrics(workerCount: workerCount)
+    tls = TLSMetrics(workerCount: workerCount)
     failures = FailureDriver(workerCount: workerCount, endpointLimit: endpointLimit)
     let count =
       endpointLimit * Self.cellsPerEndpoint + LocalReason.allCases.count + 2

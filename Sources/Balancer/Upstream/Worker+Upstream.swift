@@ -14,6 +14,10 @@ extension Worker where Loop: ~Copyable {
       return
     }
     state.pointee.phase = .head
+    if io.isSecure(id.connection) {
+      context.metrics.tls.countHandshake(
+        worker: workerIndex, .endpoint, isResumed: io.isResumed(id.connection))
+    }
     exchanges[state.pointee.exchange].pointee.sentAt = io.now
     setUploadDeadlines(state.pointee.exchange)
   }
@@ -295,15 +299,18 @@ extension Worker where Loop: ~Copyable {
   // MARK: Endpoints that end or are late
 
   /// Handles a connection that ended (`errno` is nil) or failed.
-  mutating func upstreamGone(_ id: EndpointConnectionID, errno: Int?) {
+  /// `isCut`: the end is not confirmed by TLS.
+  mutating func upstreamGone(_ id: EndpointConnectionID, errno: Int?, isCut: Bool = false) {
     let state = slab.upstream[id.index]
+    noteEndpointTLS(id)
     switch state.phase {
     case .idle: endIdle(id)
     case .trial: endConnectionTrial(id, isConnected: false)
     case .connecting:
       let isRefused = IOError("connect", errno ?? 0).isRefused
       exchanges[state.exchange].pointee.failure =
-        .connection(isRefused ? .refused : .unreachable)
+        .connection(
+          io.tlsFailure(id.connection) != nil ? .tlsFailed : isRefused ? .refused : .unreachable)
       handle(.connectFailed, of: state.exchange)
     case .head, .content, .tunnel:
       let isAsked = state.phase == .head
@@ -315,7 +322,8 @@ extension Worker where Loop: ~Copyable {
             ? (isReset ? .resetInHead : .closedInHead)
             : (isReset ? .resetBeforeHead : .closedBeforeHead))
       }
-      let isWhole = state.phase == .content && !isReset && exchange.pointee.response.isUntilClose
+      let isWhole =
+        state.phase == .content && !isReset && !isCut && exchange.pointee.response.isUntilClose
       handle(
         .endpointEnded(isReset: isReset, isStale: isAsked && isStale(id), isWholeAnswer: isWhole),
         of: state.exchange)

@@ -396,6 +396,22 @@ final class SimulatedLoop: ConnectionLoop {
       timers.cancel(index)
     }
   }
+
+  // MARK: TLS: the simulated network has none
+
+  func startTLS(
+    _ id: ConnectionID, _ context: ServerContext, received: UnsafeRawBufferPointer
+  ) { preconditionFailure("no TLS here") }
+  func startTLS(_ id: ConnectionID, _ peer: TLSPeer) { preconditionFailure("no TLS here") }
+  func leaveTLS(_ id: ConnectionID) { preconditionFailure("no TLS here") }
+  func isSecure(_ id: ConnectionID) -> Bool { false }
+  func isHandshaking(_ id: ConnectionID) -> Bool { false }
+  func isResumed(_ id: ConnectionID) -> Bool { false }
+  func tlsFailure(_ id: ConnectionID) -> TLSFailure? { nil }
+  func servesHost(_ id: ConnectionID, _ host: UnsafeRawBufferPointer) -> Bool { true }
+  func clientCertificate(
+    _ id: ConnectionID
+  ) -> (subject: UnsafeRawBufferPointer, names: UnsafeRawBufferPointer)? { nil }
 }
 
 /// The peer of a connection to an address on which nothing listens.

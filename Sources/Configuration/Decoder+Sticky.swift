@@ -71,8 +71,8 @@ extension Decoder {
       section.read("max_age", &policy.maxAge, .duration(.zero ... .seconds(31_536_000)))
       section.read("path", &policy.path, .cookiePath)
       section.read("same_site", &policy.sameSite, .choice)
-      section.read("secure", &policy.isSecure, .truth)
-      if policy.sameSite == .none, !policy.isSecure, !section.refused.contains("secure") {
+      section.read("secure", &policy.secure, .choice)
+      if policy.sameSite == .none, policy.secure != .always, !section.refused.contains("secure") {
         report.error(
           at: section.offset(of: "same_site"), "`same_site: none` needs `secure: true`",
           hint: "browsers drop such a cookie without it")

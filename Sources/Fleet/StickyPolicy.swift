@@ -41,8 +41,15 @@ public struct AffinityPolicy: Sendable, Equatable {
   /// The `Path` attribute of the cookie.
   public var path = "/"
   public var sameSite = SameSite.lax
-  /// Whether the cookie is sent over HTTPS only.
-  public var isSecure = false
+  public var secure = Secure.auto
+
+  /// Whether the browser sends the cookie over HTTPS only (`Secure`).
+  public enum Secure: String, Sendable, Equatable, CaseIterable {
+    /// If the client came by TLS.
+    case auto
+    case always = "true"
+    case never = "false"
+  }
 
   /// The `SameSite` attribute, RFC 6265bis §5.6.7.
   public enum SameSite: String, Sendable, Equatable, CaseIterable {

@@ -168,12 +168,14 @@ private struct KeyRow: Sendable, CustomTestStringConvertible {
     return pool
   }
 
-  private func line(_ pool: Pool, _ position: Int) throws -> String {
+  private func line(
+    _ pool: Pool, _ position: Int, isSecure: Bool = false
+  ) throws -> String {
     let affinity = try #require(Affinity(pool))
     let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 1_024, alignment: 1)
     defer { room.deallocate() }
     var writer = ByteWriter(room)
-    affinity.write(position, to: &writer)
+    affinity.write(position, isSecure: isSecure, to: &writer)
     return String(decoding: writer.written, as: UTF8.self)
   }
 
@@ -191,11 +193,18 @@ private struct KeyRow: Sendable, CustomTestStringConvertible {
       $0.maxAge = .seconds(3_600)
       $0.path = "/api"
       $0.sameSite = .none
-      $0.isSecure = true
+      $0.secure = .always
     }
     #expect(
       try line(pool, 0)
         == "Set-Cookie: sid=\(value); Path=/api; Max-Age=3600; HttpOnly; Secure; SameSite=None\r\n")
+    #expect(try line(pool, 0, isSecure: true) == line(pool, 0))
+    // By itself it is what the client's connection is.
+    #expect(
+      try line(Self.pool(), 0, isSecure: true)
+        == "Set-Cookie: sid=\(value); Path=/; HttpOnly; Secure; SameSite=Lax\r\n")
+    let never = Self.pool { $0.secure = .never }
+    #expect(try line(never, 0, isSecure: true) == line(Self.pool(), 0))
     let short = Self.pool { $0.maxAge = .milliseconds(1) }
     #expect(try line(short, 0).contains("; Max-Age=1;"))
   }

@@ -34,9 +34,20 @@ import Testing
     let file = try load(pool(text))
     let policy = try #require(file.fleet.pools[0].affinity)
     #expect(policy.maxAge == .seconds(3_600) && policy.path == "/a")
-    #expect(policy.sameSite == .none && policy.isSecure)
+    #expect(policy.sameSite == .none && policy.secure == .always)
     #expect(try load(file.effective).fleet == file.fleet)
     #expect(try load(pool("affinity: none")).fleet.pools[0].affinity == nil)
+  }
+
+  @Test(arguments: [
+    ("", AffinityPolicy.Secure.auto), (", secure: auto", .auto), (", secure: true", .always),
+    (", secure: false", .never),
+  ])
+  func aCookieIsForHTTPSAlone(_ text: String, _ expected: AffinityPolicy.Secure) throws {
+    let file = try load(pool("affinity: {cookie: sid\(text)}"))
+    #expect(file.fleet.pools[0].affinity?.secure == expected)
+    #expect(file.effective.contains("secure: \(expected.rawValue)"))
+    #expect(try load(file.effective).fleet == file.fleet)
   }
 
   @Test func aBackupIsAnEndpointThatWaits() throws {

@@ -16,9 +16,11 @@ struct Affinity {
   let name: [UInt8]
   /// Endpoint identifiers by position.
   private var ids: [UInt64]
-  /// The part of the field before the value, and the part after it.
+  /// The part of the field before the value, and the parts after it: for clients that came in the
+  /// clear, and for those that came by TLS.
   private let before: [UInt8]
-  private let after: [UInt8]
+  private let afterPlain: [UInt8]
+  private let afterSecure: [UInt8]
 
   init?(_ pool: Pool) {
     guard let policy = pool.affinity else { return nil }
@@ -29,13 +31,18 @@ struct Affinity {
     if policy.maxAge > .zero {
       text += "; Max-Age=\(max(1, policy.maxAge.rawValue / 1_000_000_000))"
     }
-    text += "; HttpOnly" + (policy.isSecure ? "; Secure" : "") + "; SameSite="
-    switch policy.sameSite {
-    case .lax: text += "Lax"
-    case .strict: text += "Strict"
-    case .none: text += "None"
+    text += "; HttpOnly"
+    let sameSite =
+      switch policy.sameSite {
+      case .lax: "; SameSite=Lax\r\n"
+      case .strict: "; SameSite=Strict\r\n"
+      case .none: "; SameSite=None\r\n"
+      }
+    func after(isSecure: Bool) -> [UInt8] {
+      Array((text + (isSecure ? "; Secure" : "") + sameSite).utf8)
     }
-    after = Array((text + "\r\n").utf8)
+    afterPlain = after(isSecure: policy.secure == .always)
+    afterSecure = after(isSecure: policy.secure != .never)
   }
 
   /// Appends an endpoint at the last position; `identity` is that of `Pool.identity`.
@@ -74,8 +81,8 @@ struct Affinity {
     return id
   }
 
-  /// Writes the `Set-Cookie` line that names the endpoint.
-  func write(_ position: Int, to writer: inout ByteWriter) {
+  /// Writes the `Set-Cookie` line that names the endpoint. `isSecure`: the client came by TLS.
+  func write(_ position: Int, isSecure: Bool, to writer: inout ByteWriter) {
     before.withUnsafeBytes { writer.append($0) }
     let id = ids[position]
     var digits: (UInt64, UInt64) = (0, 0)
@@ -86,6 +93,6 @@ struct Affinity {
       }
       writer.append(UnsafeRawBufferPointer(room))
     }
-    after.withUnsafeBytes { writer.append($0) }
+    (isSecure ? afterSecure : afterPlain).withUnsafeBytes { writer.append($0) }
   }
 }

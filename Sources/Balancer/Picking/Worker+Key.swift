@@ -26,6 +26,7 @@ extension Worker where Loop: ~Copyable {
       let position = plan.endpoints[endpointIndex]?.position,
       position != state.pointee.pickKey.session
     else { return }
-    plan.pools[pool].affinity?.write(position, to: &writer)
+    plan.pools[pool].affinity?.write(
+      position, isSecure: io.isSecure(clientID(exchangeID).connection), to: &writer)
   }
 }

@@ -1,5 +1,5 @@
-// One description as it is loaded: its contexts, what its files looked like when they were read, and
-// what is wrong with them since.
+// One description as it is loaded: its contexts, what its files looked like when they were read,
+// and what is wrong with them since.
 import Fleet
 import IO
 import Primitives

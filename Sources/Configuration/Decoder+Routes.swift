@@ -16,6 +16,7 @@ extension Decoder {
     var route = Route(pathPrefix: "/", pool: 0)
     decodeMatch(&scope, &route.match, &seen)
     decodeAction(&scope, &route, whole)
+    warnOfLoop(route.action, listener, scope)
     scope.read("access_log", &route.logsAccess, .truth)
     decodeRateLimits(&route.rateLimits, in: &scope)
     if listener.tls?.clientCA == nil, route.rateLimits.contains(where: \.key.isOfCertificate) {
@@ -63,6 +64,21 @@ extension Decoder {
       redirect.location = section.require("location", .location) ?? "/"
     }
     route.action = .redirect(redirect)
+  }
+
+  // The redirect to https belongs to the plain listener.
+  private func warnOfLoop(_ action: RouteAction, _ listener: Listener, _ scope: Scope) {
+    guard case .redirect(let redirect) = action else { return }
+    let scheme = listener.tls == nil ? "http" : "https"
+    let usual: UInt16 = listener.tls == nil ? 80 : 443
+    let own = "\(scheme)://\(Redirect.hostPlaceholder)"
+    var loops = ["\(own):\(listener.address.port)\(Redirect.placeholder)"]
+    if listener.address.port == usual { loops.append(own + Redirect.placeholder) }
+    guard loops.contains(redirect.location) else { return }
+    report.warn(
+      at: scope.offset(of: "redirect"), "this redirect leads to its own listener, without end",
+      hint: listener.tls == nil
+        ? nil : "write it in the listener that takes connections in the clear")
   }
 
   private func decodeRespond(_ scope: inout Scope, _ route: inout Route) {

@@ -40,6 +40,28 @@ import Testing
     #expect(try warnings(pool("") + "admin: {\(admin)}\n") == (isToldOf ? [told] : []))
   }
 
+  @Test(arguments: [
+    (":443", "tls: {cert: a}", "https://{host}{path}", true),
+    (":8443", "tls: {cert: a}", "https://{host}:8443{path}", true),
+    (":8443", "tls: {cert: a}", "https://{host}{path}", false),
+    (":443", "tls: {cert: a}", "https://{host}/new{path}", false),
+    (":80", "tls: none", "https://{host}{path}", false),
+    (":80", "tls: none", "http://{host}{path}", true),
+  ])
+  func aRedirectToItselfIsToldOf(
+    listen: String, tls: String, location: String, isToldOf: Bool
+  ) throws {
+    let text = """
+      listeners:
+        - listen: "\(listen)"
+          \(tls)
+          routes: [{match: {path_prefix: /a}, redirect: {location: "\(location)"}}, {pool: a}]
+      pools: {a: {endpoints: ["10.0.0.1:1"]}}
+      """
+    let told = "4:51: warning: this redirect leads to its own listener, without end"
+    #expect(try warnings(text) == (isToldOf ? [told] : []))
+  }
+
   @Test(arguments: [(0, true), (1, true), (2, false), (3, false)])
   func retriesThatEndBeforeTheBackupsAreToldOf(max: Int, isToldOf: Bool) throws {
     let text = """

@@ -50,14 +50,14 @@ let package = Package(
     room(
       "Metrics",
       [
-        "Balancer", "Controller", "Discovery", "Events", "Exposition", "Fleet", "HTTP", "IO",
-        "Primitives", "Status",
+        "Balancer", "Certificates", "Controller", "Discovery", "Events", "Exposition", "Fleet",
+        "HTTP", "IO", "Primitives", "Status",
       ]),
     room(
       "Admin",
       [
-        "Balancer", "CSystem", "CZlib", "Configuration", "Controller", "Events", "Exposition",
-        "Fleet", "HTTP", "IO", "Metrics", "Primitives", "Status", "StatusPage",
+        "Balancer", "CSystem", "CZlib", "Certificates", "Configuration", "Controller", "Events",
+        "Exposition", "Fleet", "HTTP", "IO", "Metrics", "Primitives", "Status", "StatusPage",
       ],
       embedded: [.embedInCode("openapi.yaml")]),
     room("Events", ["Client", "CSystem", "Fleet", "HTTP", "IO", "Primitives"]),
@@ -68,8 +68,9 @@ let package = Package(
     room(
       "CLI",
       [
-        "Admin", "CSystem", "Client", "Configuration", "Controller", "Demo", "Events", "Exposition",
-        "Fleet", "HTTP", "IO", "Manual", "Metrics", "Primitives", "Simulation", "Terminal",
+        "Admin", "CSystem", "Certificates", "Client", "Configuration", "Controller", "Demo",
+        "Events", "Exposition", "Fleet", "HTTP", "IO", "Manual", "Metrics", "Primitives",
+        "Simulation", "Terminal",
       ]),
     .executableTarget(
       name: "steelyard",

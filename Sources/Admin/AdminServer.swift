@@ -102,9 +102,11 @@ package struct AdminServer: ~Copyable {
     for id in streams { close(id, &io) }
   }
 
-  /// Handles an event of a connection with `tag`.
+  /// Handles an event of a connection with `tag`. `tls` is that of connections that are accepted
+  /// now; nil: they are in the clear.
   package mutating func handle(
-    _ event: IOEvent, _ io: inout IOLoop, answer: (AdminRequest) -> AdminResponse
+    _ event: IOEvent, _ io: inout IOLoop, _ tls: ServerContext? = nil,
+    answer: (AdminRequest) -> AdminResponse
   ) {
     let id = event.id
     switch event.kind {
@@ -115,8 +117,10 @@ package struct AdminServer: ~Copyable {
       let name = address.isV4 ? "\(address):\(port)" : "[\(address)]:\(port)"
       let use = nextUse()
       clients[id] = Client(name: name, lastUse: use)
+      if let tls { io.startTLS(id, tls) }
       io.setReadLimit(id, HeadParser.byteCountMax)
-      io.setDeadline(id, io.now + Self.idleTimeout)
+      io.setDeadline(id, io.now + (tls == nil ? Self.idleTimeout : Self.headTimeout))
+    case .connected: io.setDeadline(id, io.now + Self.idleTimeout)
     case .received:
       guard !ending.contains(id), !streams.contains(id) else { return }
       let wasEmpty = inputs[id, default: []].isEmpty
@@ -129,9 +133,17 @@ package struct AdminServer: ~Copyable {
     // A client that has closed its side may still read; if it is gone, sending fails.
     case .hangup where bodies[id] != nil || waiting.contains(id): break
     case .eof, .hangup: if io.unsentByteCount(id) == 0 { close(id, &io) } else { ending.insert(id) }
+    case .failed where io.tlsFailure(id) == .plainHTTP: explain(id, &io)
     case .failed, .timeout: close(id, &io)
-    case .none, .connected, .moved, .woken, .timer: break
+    case .none, .moved, .woken, .timer: break
     }
+  }
+
+  /// Answers a client that speaks plain HTTP where TLS is spoken.
+  private mutating func explain(_ id: ConnectionID, _ io: inout IOLoop) {
+    io.leaveTLS(id)
+    let problem = Problem(400, "this address speaks TLS: use https://, and --ca FILE")
+    send(id, &io, AdminResponse(problem), isHead: false, closes: true)
   }
 
   private mutating func close(_ id: ConnectionID, _ io: inout IOLoop) {

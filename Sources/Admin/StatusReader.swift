@@ -1,5 +1,6 @@
 // Readings of boards and controller for the status, one a second, whether or not anybody watches.
 import Balancer
+import Certificates
 import Controller
 import Exposition
 import Fleet
@@ -28,6 +29,10 @@ package struct StatusReader {
       $1.status >= 500 ? $0 &+ traffic.locals($1) : $0
     }
     reading.reloadFailure = state.reload.failure
+    reading.certificateTroubles = state.certificates.troubles
+    reading.certificates = state.certificates.certificates.map {
+      CertificateReading(file: $0.file, left: $0.facts.left(wall: state.wall))
+    }
     let queues = state.admission.queues
     for (index, pool) in table.fleet.pools.enumerated() {
       let queue = queues.first { $0.name == pool.name }
@@ -111,7 +116,9 @@ package struct StatusReader {
       addUtilisations(endpointIndex, index, now, &reading)
       if let failure = state.controller.endpoints[endpointIndex]?.scrapes[index].statistics.failure
       {
-        reading.scrapeFailure = reading.scrapeFailure ?? failure.kind.label
+        // Of TLS the detail says what is wrong and what to do; others are said in a word.
+        let text = failure.kind == .tls ? failure.detail : failure.kind.label
+        reading.scrapeFailure = reading.scrapeFailure ?? text
       }
       reading.restarts &+=
         state.controller.endpoints[endpointIndex]?.scrapes[index].restartCount ?? 0

@@ -2,6 +2,7 @@
 // deadline.
 import Client
 import HTTP
+import IO
 import Primitives
 
 enum AdminClient {
@@ -20,11 +21,13 @@ enum AdminClient {
   /// Sends a request without content and waits for its answer.
   static func send(
     _ method: Method, _ path: String, to address: SocketAddress, token: Secret? = nil,
-    timeout: Nanoseconds = .seconds(10)
+    security: ClientSecurity? = nil, timeout: Nanoseconds = .seconds(10)
   ) throws(Failure) -> Answer {
     var request = ClientRequest(
       method, path, at: address, timeout: timeout, contentBytesMax: byteCountMax)
     request.accept = "application/json"
+    request.security = security
+    if let security { request.host = Self.host(security.name, address.port) }
     request.keepsConnection = false
     request.fields = token.map { [.init("Authorization", "Bearer \($0.text)")] } ?? []
     let reply = BlockingClient.send(request, userAgent: Version.userAgent)
@@ -35,18 +38,37 @@ enum AdminClient {
     }
   }
 
+  private static func host(_ name: String, _ port: UInt16) -> String {
+    name.contains(":") ? "[\(name)]:\(port)" : "\(name):\(port)"
+  }
+
   private static func message(
     _ failure: ClientFailure, _ address: SocketAddress, within timeout: Nanoseconds
   ) -> String {
-    switch failure.kind {
+    if let reason = failure.tls {
+      return "no TLS connection to \(address): \(reason.words)\(help(reason, address))"
+    }
+    return switch failure.kind {
     case .refused, .unreachable:
       "nobody answers at \(address): is steelyard running, and is this its admin address? "
         + "(--admin ADDRESS)"
     case .timeout: "\(address) did not answer within \(Int(timeout.seconds)) s"
     case .tooLarge: "\(address) answers with more than 64 MiB"
     case .local: "the system refused: \(failure.detail)"
-    case .cut, .badHTTP, .badContent, .stopped:
+    case .badHTTP where failure.isTLSAlert:
+      "\(address) speaks TLS: give it as https://\(address), with --ca FILE where needed"
+    case .cut, .tls, .badHTTP, .badContent, .stopped:
       "\(address) does not answer like steelyard's admin server"
+    }
+  }
+
+  private static func help(_ reason: TLSFailure, _ address: SocketAddress) -> String {
+    switch reason {
+    case .selfSigned, .unknownAuthority: ": give the authority's file with --ca FILE"
+    case .plainHTTP, .notTLS: ": leave https:// and --ca out"
+    case .noCertificate, .refusedByPeer: ": give a certificate with --cert FILE and --key FILE"
+    case .wrongName: ": give the name that it is for, https://NAME:\(address.port)"
+    default: ""
     }
   }
 }

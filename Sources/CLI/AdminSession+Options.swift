@@ -1,19 +1,35 @@
-// Where a running steelyard listens, by the options --admin and --token-file or the environment.
+// Where a running steelyard listens, by the options --admin, --token-file, --ca, --cert
+// and --key or the environment.
 import Admin
+import Client
 import Fleet
+import IO
 import Primitives
 
 extension AdminSession {
-  /// Reads `--admin` and `--token-file`; STEELYARD_ADMIN and STEELYARD_TOKEN hold if they are not
-  /// given. Requires: both options are in the command's table.
+  /// Reads `--admin`, `--token-file` and the options of TLS; STEELYARD_ADMIN and STEELYARD_TOKEN
+  /// hold if they are not given. Requires: the options are in the command's table.
   init(_ arguments: CommandArguments) throws(UsageError) {
     var address = SocketAddress.loopback(port: 9900)
+    let given = try ClientTLS.given(arguments)
+    var security: ClientSecurity?
     if let text = arguments.text("--admin") ?? Self.environment("STEELYARD_ADMIN") {
-      guard let found = Self.address(text) else {
-        let help = text.hasPrefix("https:") ? "; there is no TLS at the admin address" : ""
-        throw arguments.error("\(text) is no address like 127.0.0.1:9900\(help)")
+      guard let found = AdminAddress(text) else {
+        throw arguments.error("\(text) is no address like 127.0.0.1:9900 or https://HOST:9900")
       }
-      address = found
+      do throws(HostResolver.Failure) {
+        address = try found.resolved()
+      } catch {
+        throw arguments.error("cannot find \(found.name): \(error.reason)")
+      }
+      if found.isTLS == false, given != nil {
+        throw arguments.error("\(text) is no https:// address: --ca and --cert are for TLS")
+      }
+      if found.isTLS == true || given != nil {
+        security = try (given ?? ClientTLS()).security(name: found.name, arguments)
+      }
+    } else if let given {
+      security = try given.security(name: "127.0.0.1", arguments)
     }
     var token: Secret?
     do throws(TokenReader.Failure) {
@@ -25,20 +41,7 @@ extension AdminSession {
     } catch {
       throw arguments.error(error.message)
     }
-    self.init(address: address, token: token)
-  }
-
-  /// `127.0.0.1:9900`, `localhost:9900`, or the same as in a browser: `http://localhost:9900/`.
-  /// No other host name is looked up.
-  static func address(_ text: String) -> SocketAddress? {
-    let scheme = "http://"
-    var rest = text.hasPrefix(scheme) ? text.dropFirst(scheme.count) : text[...]
-    if rest.count < text.count, rest.hasSuffix("/") { rest.removeLast() }
-    let localhost = "localhost:"
-    if rest.lowercased().hasPrefix(localhost) {
-      return SocketAddress("127.0.0.1:" + rest.dropFirst(localhost.count))
-    }
-    return SocketAddress(String(rest))
+    self.init(address: address, token: token, security: security)
   }
 
   /// An empty variable is none.

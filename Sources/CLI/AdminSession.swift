@@ -1,5 +1,6 @@
 // Requests of the command line to a running steelyard, and the meaning of its refusals.
 import Admin
+import Client
 import HTTP
 import Primitives
 import Terminal
@@ -22,6 +23,8 @@ struct CommandFailure: Error {
 struct AdminSession: Sendable {
   let address: SocketAddress
   let token: Secret?
+  /// TLS of the connection; nil: it is in the clear.
+  var security: ClientSecurity?
   var timeout = Nanoseconds.seconds(10)
 
   /// The answer to a request below /api/v1/, which was 200. Blocks until then.
@@ -29,7 +32,8 @@ struct AdminSession: Sendable {
     let answer: AdminClient.Answer
     do throws(AdminClient.Failure) {
       answer = try AdminClient.send(
-        method, AdminResource.apiPrefix + path, to: address, token: token, timeout: timeout)
+        method, AdminResource.apiPrefix + path, to: address, token: token,
+        security: security, timeout: timeout)
     } catch {
       throw CommandFailure(code: .unavailable, message: error.message)
     }

@@ -1,6 +1,9 @@
 // `steelyard check`: what is wrong with a configuration file, and every value in force.
+import Certificates
 import Configuration
 import Fleet
+import IO
+import Primitives
 
 enum CheckCommand {
   static func run(_ arguments: CommandArguments) -> ExitCode {
@@ -8,6 +11,7 @@ enum CheckCommand {
     do throws(ConfigurationLoader.Failure) {
       let file = try ConfigurationLoader.load(path)
       for warning in file.warnings { Console.error(warning.rendered) }
+      guard isLoadable(file.fleet) else { return .configuration }
       if arguments.has("--print") {
         Console.out(file.effective, terminator: "")
       } else {
@@ -22,5 +26,20 @@ enum CheckCommand {
       Console.error(error.message)
       return error.exitCode
     }
+  }
+
+  /// Whether certificates, keys and authorities can be used; prints why not, as `serve` does.
+  private static func isLoadable(_ fleet: Fleet) -> Bool {
+    let store = CredentialStore(Credentials(workerCount: 0))
+    do throws(TLSError) {
+      try store.load(fleet, now: .zero)
+    } catch {
+      Console.error("steelyard: \(error.message)")
+      return false
+    }
+    for path in store.takeExposedFiles() {
+      Console.error("steelyard: everybody on this machine may read the key file \(path): chmod o-r")
+    }
+    return true
   }
 }

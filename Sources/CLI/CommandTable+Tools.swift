@@ -10,13 +10,15 @@ extension CommandTable {
       "probe", label: "probe URL",
       summary: "fetch a metrics page: which preset fits, what it says, what is missing",
       synopsis: [
-        "probe URL [--preset NAME] [--interval TIME] [--timeout TIME] [--strict] [--json]"
+        "probe URL [--preset NAME] [--interval TIME] [--timeout TIME] [--strict] [--json] "
+          + "[--ca FILE] [--cert FILE] [--key FILE]"
       ],
       text: [
         """
         Fetches a metrics page twice and says which presets fit it, what every signal comes to, \
         which load the headroom law would see, and what is missing or wrong. Without a path in URL \
-        the preset's is taken, or /metrics; without a port the preset's, or 80. With --strict it \
+        the preset's is taken, or /metrics; without a port the preset's, or 80, or 443 for \
+        https://. With --strict it \
         also checks every line of the page against OpenMetrics or the Prometheus text format, \
         and names the first error.
         """
@@ -26,6 +28,7 @@ extension CommandTable {
         "steelyard probe 10.0.0.1:8501 --preset tfserving",
         "steelyard probe http://gpu-7:9400 --interval 5s",
         "steelyard probe http://127.0.0.1:9900/metrics --strict",
+        "steelyard probe https://gpu-7:8000/metrics --ca /etc/steelyard/internal-ca.pem",
       ])
     one.words = [WordSpec("URL", .text)]
     one.options = [
@@ -40,6 +43,7 @@ extension CommandTable {
       OptionSpec("--strict", text: "check the page; the exit code says whether it is valid"),
       OptionSpec("--json", text: "the result as JSON"),
     ]
+    one.options += tlsOptions
     one.exits = [
       (0, "a preset fits; with --strict: the page is valid"), (64, "usage"),
       (69, "no page, none that a preset fits; with --strict: it is not valid"),

@@ -22,10 +22,18 @@ enum CommandTable {
 
   // MARK: What several have in common
 
-  static let adminOptions = [
+  static let adminOptions =
+    [
+      OptionSpec(
+        "--admin", "ADDRESS", .text,
+        "where steelyard's admin server listens (127.0.0.1:9900); https://HOST:PORT with TLS"),
+      OptionSpec("--token-file", "FILE", .file, "the token that it asks for, where it does"),
+    ] + tlsOptions
+  static let tlsOptions = [
     OptionSpec(
-      "--admin", "ADDRESS", .text, "where steelyard's admin server listens (127.0.0.1:9900)"),
-    OptionSpec("--token-file", "FILE", .file, "the token that it asks for, where it does"),
+      "--ca", "FILE", .file, "the authorities of the server's certificate (the system's)"),
+    OptionSpec("--cert", "FILE", .file, "the certificate that is shown to the server"),
+    OptionSpec("--key", "FILE", .file, "its private key, where it is in a file of its own"),
   ]
   static let poolOption = OptionSpec(
     "--pool", "POOL", .pool, "of which pool, where an endpoint is in several")

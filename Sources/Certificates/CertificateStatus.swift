@@ -1,5 +1,6 @@
 // What is told of the certificates in use, and of changes of their files.
 package import IO
+package import Primitives
 
 /// A certificate in use.
 package struct CertificateStatus: Sendable, Equatable {
@@ -38,4 +39,10 @@ package enum CredentialChange: Sendable, Equatable {
   case mended(place: String)
   /// Session ticket keys were made anew.
   case ticketKeysMade
+}
+
+extension CertificateFacts {
+  /// The time for which the certificate is still valid; below zero: it has expired. `wall` is the
+  /// time since 1970.
+  package func left(wall: Nanoseconds) -> Nanoseconds { .seconds(Double(notAfter)) - wall }
 }

@@ -3,8 +3,8 @@ import Fleet
 import IO
 
 extension CredentialFiles {
-  /// Of a listener or the admin address. `pairs`: those of its directories included. `madeKeys`: the
-  /// ticket keys of this process.
+  /// Of a listener or the admin address. `pairs`: those of its directories included. `madeKeys`:
+  /// the ticket keys of this process.
   func options(
     _ tls: ServerTLS, _ pairs: [CertificateFiles], madeKeys: [TicketKey]
   ) throws(TLSError) -> ServerContextOptions {

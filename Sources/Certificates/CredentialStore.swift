@@ -26,17 +26,16 @@ package final class CredentialStore {
   var lookDue = Nanoseconds.zero
   private var toldExposed: Set<String> = []
   private var exposed: [String] = []
-  /// Descriptions whose changed files were taken, and refused.
-  package private(set) var replacedCount: UInt64 = 0
-  package private(set) var refusedCount: UInt64 = 0
+  /// What is told of the certificates now.
+  package private(set) var report = CertificateReport()
 
   package init(_ credentials: Credentials) { self.credentials = credentials }
 
   // MARK: A fleet
 
-  /// Loads what a fleet describes, besides what is loaded already, and publishes it. Files that have
-  /// not changed are not read again. Error: names the place, the file, and what is wrong; nothing
-  /// has changed.
+  /// Loads what a fleet describes, besides what is loaded already, and publishes it. Files that
+  /// have not changed are not read again. Error: names the place, the file, and what is wrong;
+  /// nothing has changed.
   package func load(_ fleet: Fleet, now: Nanoseconds) throws(TLSError) {
     let plan = CredentialPlan(fleet)
     guard !plan.items.isEmpty else { return }
@@ -75,12 +74,13 @@ package final class CredentialStore {
   package func settle(_ fleet: Fleet, now: Nanoseconds) {
     planned = Set(CredentialPlan(fleet).items.map(\.key))
     dropAt = now + Self.keepTime
+    noteReport()
   }
 
   // MARK: The files
 
-  /// Looks at the files when that is due, and makes ticket keys when these are due. Returns what has
-  /// changed; new contexts are published.
+  /// Looks at the files when that is due, and makes ticket keys when these are due. Returns what
+  /// has changed; new contexts are published.
   package func tick(now: Nanoseconds) -> [CredentialChange] {
     guard !entries.isEmpty else { return [] }
     if let due = ring?.dueAt, now >= due, let next = try? ring?.rotated(now: now) {
@@ -103,13 +103,14 @@ package final class CredentialStore {
       guard let change, !changes.contains(change) else { continue }
       changes.append(change)
       switch change {
-      case .replaced: replacedCount += 1
-      case .refused: refusedCount += 1
+      case .replaced: report.replacedCount += 1
+      case .refused: report.refusedCount += 1
       case .mended, .ticketKeysMade: break
       }
     }
     noteExposed(files)
     if isChanged { publish() }
+    if isChanged || !changes.isEmpty { noteReport() }
     return changes
   }
 
@@ -209,29 +210,28 @@ package final class CredentialStore {
     return exposed
   }
 
-  /// The certificates of the fleet in force, each file once a use, by use and file.
-  package var certificates: [CertificateStatus] {
-    var found: [CertificateStatus] = []
+  /// Tells of the descriptions as they are now.
+  private func noteReport() {
+    struct Place: Hashable {
+      let use: CertificateStatus.Use
+      let file: String
+    }
+    var found: [Place: CertificateFacts] = [:]
+    report.troubles = []
     for (key, entry) in entries where planned.contains(key) {
+      if let told = entry.told { report.troubles.append("\(entry.place): \(told)") }
       for use in entry.item.uses {
         for facts in entry.facts {
-          let same = found.firstIndex { $0.file == facts.name && $0.use == use }
-          if let same {
-            // One of two descriptions may still have the certificate before.
-            if found[same].facts.notAfter <= facts.notAfter { continue }
-            found.remove(at: same)
-          }
-          found.append(CertificateStatus(file: facts.name, use: use, facts: facts))
+          let place = Place(use: use, file: facts.name)
+          // One of two descriptions may still have the certificate before.
+          if let other = found[place], other.notAfter <= facts.notAfter { continue }
+          found[place] = facts
         }
       }
     }
-    return found.sorted { ($0.use, $0.file) < ($1.use, $1.file) }
-  }
-
-  /// Why changed files of the fleet in force are not in use, each with its place.
-  package var troubles: [String] {
-    entries.filter { planned.contains($0.key) }.values.compactMap { entry in
-      entry.told.map { "\(entry.place): \($0)" }
-    }.sorted()
+    report.troubles.sort()
+    report.certificates = found.map {
+      CertificateStatus(file: $0.key.file, use: $0.key.use, facts: $0.value)
+    }.sorted { ($0.use, $0.file) < ($1.use, $1.file) }
   }
 }

@@ -31,6 +31,8 @@ package struct ClientDriver: ~Copyable {
     var isBusy = false
     var connection: ConnectionID?
     var isConnected = false
+    /// The server as TLS knows it, with the session that the next connection resumes.
+    var peer: TLSPeer?
     /// The connection carried an exchange before this one.
     var isReused = false
     /// A redirect was followed already.
@@ -61,11 +63,16 @@ package struct ClientDriver: ~Copyable {
   package mutating func start(
     _ request: ClientRequest, _ ticket: ClientTicket, _ io: inout IOLoop, _ complete: Completion
   ) {
-    // The owner dropped the exchange in flight, or the server has another address now.
-    if let lane = lanes[ticket.lane], lane.isBusy || lane.request.address != request.address,
-      let id = lane.connection
-    {
-      drop(id, &io)
+    // The owner dropped the exchange in flight, or the server has another address or other
+    // certificates now.
+    if let lane = lanes[ticket.lane] {
+      let isSecuredAlike = lane.request.security == request.security
+      if lane.isBusy || lane.request.address != request.address || !isSecuredAlike,
+        let id = lane.connection
+      {
+        drop(id, &io)
+      }
+      if !isSecuredAlike { lanes[ticket.lane]?.peer = nil }
     }
     let userAgent = userAgent
     let deadline = io.now + request.timeout
@@ -105,6 +112,10 @@ package struct ClientDriver: ~Copyable {
       finish(key, &io, complete)
     case .failed:
       if sendAgain(key, &io, complete) { return }
+      if let reason = io.tlsFailure(event.id) {
+        let name = lanes[key]?.request.security?.name ?? ""
+        return fail(key, ClientFailure(reason, name: name), &io, complete)
+      }
       let failure = Self.failure(
         Int32(truncatingIfNeeded: event.value), isConnected: lanes[key]?.isConnected ?? false)
       fail(key, failure, &io, complete)
@@ -150,6 +161,11 @@ package struct ClientDriver: ~Copyable {
         lanes[key]?.isConnected = false
         connection = id
         send(lane.request.preface, id, &io)
+        if let security = lane.request.security {
+          let peer = lane.peer ?? TLSPeer(security.context, name: security.name)
+          lanes[key]?.peer = peer
+          io.startTLS(id, peer)
+        }
       } catch {
         let failure =
           error.isLocalShortage
@@ -240,7 +256,8 @@ package struct ClientDriver: ~Copyable {
 
   private func timeout(_ key: UInt64) -> ClientFailure {
     guard let lane = lanes[key] else { return ClientFailure(.timeout, "nothing") }
-    let progress = lane.isConnected ? lane.exchange.progress : "no connection"
+    let none = lane.request.security == nil ? "no connection" : "no TLS connection"
+    let progress = lane.isConnected ? lane.exchange.progress : none
     let seconds = NumberWords.fixed(lane.request.timeout.seconds, 1)
     return ClientFailure(.timeout, "\(progress) within \(seconds) s")
   }

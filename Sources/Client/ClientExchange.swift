@@ -149,12 +149,14 @@ package struct ClientExchange: Sendable {
   package func redirectPath(of request: ClientRequest) -> String? {
     guard phase == .answered, let location else { return nil }
     if location.hasPrefix("/"), !location.hasPrefix("//") { return location }
-    let scheme = "http://"
+    let scheme = request.security == nil ? "http://" : "https://"
     guard location.lowercased().hasPrefix(scheme) else { return nil }
     let rest = location.dropFirst(scheme.count)
     let end = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
     var authority = rest[..<end].lowercased()
-    if !authority.contains(":") || authority.hasSuffix("]") { authority += ":80" }
+    if !authority.contains(":") || authority.hasSuffix("]") {
+      authority += request.security == nil ? ":80" : ":443"
+    }
     guard SocketAddress(authority) == request.address || authority == request.host?.lowercased()
     else { return nil }
     let target = String(rest[end...])
@@ -185,7 +187,13 @@ package struct ClientExchange: Sendable {
       let verdict = headBytes.withUnsafeBytes { parser.parse($0, answering: method, into: &head) }
       switch verdict {
       case .incomplete: return false
-      case .rejected(let error): return isOver(.failed(ClientFailure(.badHTTP, error.label)))
+      case .rejected(let error):
+        // An alert: how a TLS server answers plain text (RFC 8446 §5.1).
+        let isAlert = headBytes.starts(with: [0x15, 3])
+        let detail = isAlert ? "the server speaks TLS: `tls` is missing" : error.label
+        var failure = ClientFailure(.badHTTP, detail)
+        failure.isTLSAlert = isAlert
+        return isOver(.failed(failure))
       case .complete: break
       }
       guard head.isInterim else { return takeHead(head, parser) }

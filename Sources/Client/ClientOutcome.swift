@@ -1,4 +1,5 @@
 // The result of one exchange. A failure has a kind with a finite label, and a text for people.
+package import IO
 
 /// Why an exchange has no answer.
 package struct ClientFailure: Error, Sendable, Equatable {
@@ -11,6 +12,8 @@ package struct ClientFailure: Error, Sendable, Equatable {
     case timeout
     /// The connection ended before the answer did.
     case cut
+    /// The TLS handshake failed, or the TLS connection broke.
+    case tls
     /// The answer is longer than allowed.
     case tooLarge
     /// The answer is not valid HTTP.
@@ -29,6 +32,7 @@ package struct ClientFailure: Error, Sendable, Equatable {
       case .unreachable: "unreachable"
       case .timeout: "timeout"
       case .cut: "cut"
+      case .tls: "tls"
       case .tooLarge: "too_large"
       case .badHTTP: "bad_http"
       case .badContent: "bad_content"
@@ -40,6 +44,10 @@ package struct ClientFailure: Error, Sendable, Equatable {
 
   package var kind: Kind
   package var detail: String
+  /// The reason where the kind is `tls`.
+  package internal(set) var tls: TLSFailure?
+  /// The answer in the clear was an alert of TLS.
+  package internal(set) var isTLSAlert = false
 
   package init(_ kind: Kind, _ detail: String) {
     self.kind = kind

@@ -24,6 +24,8 @@ package struct ClientRequest: Sendable, Equatable {
   }
 
   package var address: SocketAddress
+  /// TLS of the connection; nil: it is in the clear.
+  package var security: ClientSecurity?
   /// The value of `Host`; nil: the address.
   package var host: String?
   /// Any but `other`.
@@ -55,9 +57,10 @@ package struct ClientRequest: Sendable, Equatable {
   /// If a kept connection ends without a byte of an answer, the request is sent again over a new
   /// one, once (RFC 9112 §9.3.1).
   package var isSentAgain = true
-  /// No request is sent: the exchange ends when the connection is established.
+  /// No request is sent: the exchange ends when the connection is established, with TLS when the
+  /// handshake is over.
   package var onlyConnects = false
-  /// Bytes that are sent first on a new connection, before its first request.
+  /// Bytes that are sent first on a new connection, before its first request and in the clear.
   package var preface: [UInt8] = []
 
   package init(

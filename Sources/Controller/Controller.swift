@@ -179,6 +179,7 @@ package struct Controller: Sendable {
       endpoints[endpointIndex]?.health?.begin(
         serial: id.serial, timeout: policy.timeout, now: now, &random)
       var request = healthRequest(id, address, policy)
+      request.use(policy.tls, of: endpoint)
       if request.address == address { request.proxyHeader = fleet.pools[number].proxyProtocol }
       return request
     }
@@ -195,6 +196,7 @@ package struct Controller: Sendable {
       kind: source.format == .json ? .json : .prometheus, timeout: timeout,
       contentBytesMax: fleet.pools[number].weights.pageBytesMax)
     request.fields = source.fields
+    request.use(source.tls, of: endpoint)
     if request.address == address { request.proxyHeader = fleet.pools[number].proxyProtocol }
     return request
   }
@@ -276,7 +278,7 @@ package struct Controller: Sendable {
         ScrapeChange(
           pool: fleet.pools[state.pool].name,
           address: state.endpoint.pageAddress(source, index: index),
-          path: source.path, failure: failure)), at: now)
+          path: source.path, scheme: source.scheme, failure: failure)), at: now)
   }
 
   mutating func noteHealth(

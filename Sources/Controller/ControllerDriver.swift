@@ -2,6 +2,7 @@
 // each endpoint over a lane of its own.
 // Invariant: every request given to `start` ends in one `Controller.finished`.
 import Client
+package import Fleet
 package import IO
 package import Primitives
 
@@ -18,13 +19,25 @@ package struct ControllerDriver: ~Copyable {
   /// Connections that are open, idle ones too.
   package var connectionCount: Int { client.connectionCount }
 
-  /// Sends all requests that are due. `wall` is the wall-clock time.
+  /// Sends all requests that are due. `wall` is the wall-clock time; `context` gives the TLS
+  /// context of a description.
   package mutating func start(
-    _ controller: inout Controller, _ io: inout IOLoop, wall: Nanoseconds
+    _ controller: inout Controller, _ io: inout IOLoop, wall: Nanoseconds,
+    context: (ClientTLS) -> ClientContext? = { _ in nil }
   ) {
     let now = io.now
     for request in controller.due(now: now) {
-      client.start(request.clientRequest, request.id.ticket, &io) {
+      var clientRequest = request.clientRequest
+      if let tls = request.tls {
+        guard let context = context(tls) else {
+          // Never in the clear instead.
+          let failure = PollFailure(.local, "no certificates are loaded for its `tls`")
+          controller.finished(request.id, .failed(failure), now: now, wall: wall)
+          continue
+        }
+        clientRequest.security = ClientSecurity(context, name: request.serverName)
+      }
+      client.start(clientRequest, request.id.ticket, &io) {
         Self.finish($0, $1, &controller, now: now, wall: wall)
       }
     }

@@ -9,7 +9,7 @@ extension PollRequest {
   /// What is kept of the answer to a canary, to tell of it.
   private static let canaryKeptMax = 128
 
-  /// As it is sent.
+  /// As it is sent, apart from TLS.
   package var clientRequest: ClientRequest {
     var request = ClientRequest(
       HTTP.Method(method), path, at: address, timeout: timeout, contentBytesMax: contentBytesMax)
@@ -88,6 +88,7 @@ extension PollFailure {
       case .unreachable: .unreachable
       case .timeout: .timeout
       case .cut: .cut
+      case .tls: .tls
       case .tooLarge: .tooLarge
       case .badHTTP: .badHTTP
       case .badContent: .badPage

@@ -13,6 +13,10 @@ package struct PollRequest: Sendable, Equatable {
   }
   package var id: PollID
   package var address: SocketAddress
+  /// TLS of the connection; nil: it is in the clear.
+  package var tls: ClientTLS?
+  /// What the server's certificate has to be for: a host name or an address without a port.
+  package var serverName = ""
   /// What the server is called in the request; nil: by its address.
   package var host: String?
   /// Begins with "/"; may have a query.
@@ -32,6 +36,17 @@ package struct PollRequest: Sendable, Equatable {
   package var contentBytesMax: Int
   /// Sent first on a new connection: the endpoint takes nothing without.
   package var proxyHeader = ProxyHeader.none
+
+  /// Describes TLS of the connection to `endpoint` or to another server at `address`.
+  package mutating func use(_ tls: ClientTLS?, of endpoint: Endpoint) {
+    guard let tls else { return }
+    self.tls = tls
+    let isItself = address.bytes == endpoint.address.bytes
+    let name = tls.serverName ?? (isItself ? endpoint.hostName : nil)
+    serverName = name ?? "\(IPAddress(address))"
+    // A server with several names answers a request for another one than the connection's with 421.
+    if host == nil, let name { host = "\(name):\(address.port)" }
+  }
 
   package init(
     id: PollID, address: SocketAddress, path: String, kind: Kind, timeout: Nanoseconds,

@@ -396,7 +396,7 @@ extension EndpointExplanation.Requests {
 
 extension EndpointExplanation.Page {
   fileprivate init(_ scrape: ScrapeState, _ address: SocketAddress, _ now: Nanoseconds) {
-    url = SecretText.masked(text: "http://\(address)\(scrape.source.path)")
+    url = SecretText.masked(text: "\(scrape.source.scheme)://\(address)\(scrape.source.path)")
     ageSeconds = scrape.pageSentAt.map { (now - $0).seconds }
     failure = scrape.statistics.failure?.kind.label
     detail = scrape.statistics.failure?.detail

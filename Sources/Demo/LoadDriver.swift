@@ -158,7 +158,7 @@ package struct LoadDriver: ~Copyable {
       switch failure.kind {
       case .timeout: .timeout
       case .refused, .unreachable, .local: .refused
-      case .cut, .tooLarge, .badHTTP, .badContent, .stopped: .cut
+      case .cut, .tls, .tooLarge, .badHTTP, .badContent, .stopped: .cut
       }
     case .connected: .cut
     }

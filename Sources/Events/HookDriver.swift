@@ -61,11 +61,12 @@ package final class HookDriver {
     if queue.offer(occurrence, now: now) { noteDrop(occurrence, "too many wait", log) }
   }
 
-  /// Takes the results of runs and begins further ones. Never waits.
-  package func turn(_ log: LogDriver) {
+  /// Takes the results of runs and begins further ones. Never waits. `context` gives the TLS
+  /// context of a description.
+  package func turn(_ log: LogDriver, context: (ClientTLS) -> ClientContext?) {
     if queue.runningCount > 0 { takeReports(log) }
     if mailbox.isStopped.load(ordering: .relaxed) { return }
-    while let start = queue.next() { begin(start, log) }
+    while let start = queue.next() { begin(start, log, context) }
   }
 
   /// Tells runs to stop and begins no further ones.
@@ -85,29 +86,42 @@ package final class HookDriver {
 
   // MARK: One run
 
-  private func begin(_ start: HookQueue.Start, _ log: LogDriver) {
+  private func begin(
+    _ start: HookQueue.Start, _ log: LogDriver, _ context: (ClientTLS) -> ClientContext?
+  ) {
     log.write(
       .info, "hook started",
       [
         "event": start.occurrence.event.rawValue, "pool": start.occurrence.pool,
         "endpoint": start.occurrence.endpointText, "action": start.policy.action.title,
       ])
+    var security: ClientSecurity?
+    if case .post(let target) = start.policy.action, let tls = target.tls {
+      guard let context = context(tls) else {
+        return end(start, "no certificates are loaded for its `tls`", log)
+      }
+      security = ClientSecurity(context, name: target.serverName(tls))
+    }
     do throws(IOError) {
-      let thread = try Self.launch(start, mailbox, waker, userAgent, environment)
+      let thread = try Self.launch(start, security, mailbox, waker, userAgent, environment)
       runs[start.id] = Run(thread: thread, start: start)
     } catch {
-      end(
-        start,
-        Report(id: start.id, outcome: .failed, reason: error.reason, output: [], seconds: 0), log)
+      end(start, error.reason, log)
     }
   }
 
+  /// Notes a run that could not begin.
+  private func end(_ start: HookQueue.Start, _ reason: String, _ log: LogDriver) {
+    end(
+      start, Report(id: start.id, outcome: .failed, reason: reason, output: [], seconds: 0), log)
+  }
+
   private static func launch(
-    _ start: HookQueue.Start, _ mailbox: Mailbox, _ waker: Waker, _ userAgent: String,
-    _ own: [String]
+    _ start: HookQueue.Start, _ security: ClientSecurity?, _ mailbox: Mailbox, _ waker: Waker,
+    _ userAgent: String, _ own: [String]
   ) throws(IOError) -> ThreadHandle {
     try ThreadHandle.start(name: "hook") {
-      let report = carryOut(start, mailbox, userAgent, own)
+      let report = carryOut(start, security, mailbox, userAgent, own)
       mailbox.reports.withLock { $0.append(report) }
       waker.wake()
     }
@@ -115,7 +129,8 @@ package final class HookDriver {
 
   /// Carries out a run, on its own thread.
   private static func carryOut(
-    _ start: HookQueue.Start, _ mailbox: Mailbox, _ userAgent: String, _ own: [String]
+    _ start: HookQueue.Start, _ security: ClientSecurity?, _ mailbox: Mailbox,
+    _ userAgent: String, _ own: [String]
   ) -> Report {
     let began = Clock.now
     func report(
@@ -129,7 +144,7 @@ package final class HookDriver {
     switch start.policy.action {
     case .post(let target):
       let reply = BlockingClient.send(
-        start.request(to: target), userAgent: userAgent, isStopped: isStopped)
+        start.request(to: target, security), userAgent: userAgent, isStopped: isStopped)
       switch reply.outcome {
       case .answered(let status, _, _, _):
         return report((200...299).contains(status) ? .ok : .failed, "status \(status)")
@@ -223,11 +238,22 @@ extension HookPolicy.Action {
   }
 }
 
+extension HookPolicy.WebTarget {
+  /// What the server's certificate has to be for.
+  fileprivate func serverName(_ tls: ClientTLS) -> String {
+    tls.serverName ?? "\(IPAddress(address))"
+  }
+}
+
 extension HookQueue.Start {
   /// The request of a hook: a POST with a JSON object. Only the status of the answer counts.
-  fileprivate func request(to target: HookPolicy.WebTarget) -> ClientRequest {
+  fileprivate func request(
+    to target: HookPolicy.WebTarget, _ security: ClientSecurity?
+  ) -> ClientRequest {
     var request = ClientRequest(
       .post, target.path, at: target.address, timeout: policy.timeout, contentBytesMax: 0)
+    request.security = security
+    if let name = target.tls?.serverName { request.host = "\(name):\(target.address.port)" }
     request.content = occurrence.json
     request.fields = [ClientRequest.Field("Content-Type", "application/json")]
     request.fields += policy.fields.map { ClientRequest.Field($0.name, $0.value) }

@@ -124,7 +124,7 @@ extension TuningChange {
 
 extension ScrapeChange {
   fileprivate var line: Transition.Line {
-    let url = SecretText.masked(text: "http://\(address)\(path)")
+    let url = SecretText.masked(text: "\(scheme)://\(address)\(path)")
     guard let failure else {
       return Transition.Line(
         level: .info, message: "scrape works", pairs: ["pool": pool, "url": url])

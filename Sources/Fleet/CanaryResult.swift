@@ -19,7 +19,7 @@ package enum CanaryResult: Sendable, Equatable {
   /// All possible results.
   package static let all: [CanaryResult] = [
     .good, .late, .failed(.status), .failed(.timeout), .failed(.refused), .failed(.unreachable),
-    .failed(.cut), .failed(.badHTTP), .failed(.tooLarge), .failed(.local),
+    .failed(.cut), .failed(.tls), .failed(.badHTTP), .failed(.tooLarge), .failed(.local),
   ]
 
   /// Whether the result is definite evidence against the endpoint. A redirect, a client error and

@@ -11,6 +11,8 @@ package struct PollFailure: Error, Sendable, Equatable {
     case timeout
     /// The connection ended within the answer.
     case cut
+    /// The TLS handshake failed, or the TLS connection broke.
+    case tls
     /// The answer is longer than allowed.
     case tooLarge
     /// A status that is no success.
@@ -33,6 +35,7 @@ package struct PollFailure: Error, Sendable, Equatable {
       case .unreachable: "unreachable"
       case .timeout: "timeout"
       case .cut: "cut"
+      case .tls: "tls"
       case .tooLarge: "too_large"
       case .status: "status"
       case .content: "content"

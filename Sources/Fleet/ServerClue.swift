@@ -56,7 +56,7 @@ public struct ServerClue: Sendable, Equatable {
   ]
 
   public static let tlsAdvice =
-    "Metrics are read over plain HTTP only: use the server's plain port, or one on localhost."
+    "Ask it with https://; in the file, `tls: true` in the item of `scrape`, or in the pool."
 
   /// The paths that clues are looked for at, each once.
   public static let paths: [String] = all.compactMap(\.path).reduce(into: []) { paths, path in

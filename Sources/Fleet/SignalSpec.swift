@@ -23,6 +23,9 @@ public struct ScrapeSource: Sendable, Equatable {
   public var isStrict = false
   public var signals: [SignalSpec]
 
+  /// `http` or `https`.
+  public var scheme: String { tls == nil ? "http" : "https" }
+
   public init(
     preset: String? = nil, port: UInt16? = nil, path: String = "/metrics",
     format: Format = .prometheus, signals: [SignalSpec]

@@ -44,15 +44,19 @@ package struct ScrapeChange: Sendable, Equatable {
   /// With the port of the source.
   package var address: SocketAddress
   package var path: String
+  /// `http` or `https`.
+  package var scheme: String
   /// nil: scrapes work again.
   package var failure: PollFailure?
 
   package init(
-    pool: String, address: SocketAddress, path: String, failure: PollFailure?
+    pool: String, address: SocketAddress, path: String, scheme: String = "http",
+    failure: PollFailure?
   ) {
     self.pool = pool
     self.address = address
     self.path = path
+    self.scheme = scheme
     self.failure = failure
   }
 }

@@ -1,5 +1,5 @@
-// Files that are watched for changes, and that may hold keys: the content with the stamp that it had
-// before it was read, so that a change while it was read is noticed later.
+// Files that are watched for changes, and that may hold keys: the content with the stamp that it
+// had before it was read, so that a change while it was read is noticed later.
 import CSystem
 
 extension FileReader {
@@ -12,9 +12,9 @@ extension FileReader {
     public let isReadableByOthers: Bool
   }
 
-  /// The content of a regular file; nil: it has more than `byteCountMax` bytes. No copy of the bytes
-  /// is left behind. Errors: those of open(2), stat(2) and read(2); ESPIPE for what is no regular
-  /// file.
+  /// The content of a regular file; nil: it has more than `byteCountMax` bytes. No copy of the
+  /// bytes is left behind. Errors: those of open(2), stat(2) and read(2); ESPIPE for what is no
+  /// regular file.
   public static func content(
     _ path: String, byteCountMax: Int
   ) throws(IOError) -> Content? {

@@ -32,8 +32,8 @@ extension MetricFamily {
     "steelyard_scrape_failures_total", .counter, ["pool", "endpoint", "page", "reason"],
     help: "Scrapes that failed, by reason.",
     meaning:
-      "Scrapes that failed: `refused`, `unreachable`, `timeout`, `cut`, `too_large`, `status`, "
-      + "`bad_http`, `bad_page`, `local`")
+      "Scrapes that failed: `refused`, `unreachable`, `timeout`, `cut`, `tls`, `too_large`, "
+      + "`status`, `bad_http`, `bad_page`, `local`")
   static let scrapeDurationSeconds = MetricFamily(
     "steelyard_scrape_duration_seconds", .gauge, ["pool", "endpoint", "page"],
     help: "How long the last scrape took, from sending to its end.")
@@ -80,8 +80,8 @@ extension MetricFamily {
     help: "Canaries that ended, by result.",
     meaning:
       "[Canaries](health.md#canary) that ended: `good`, `late` (far slower than usual), or failed as "
-      + "scrapes do: `status`, `timeout`, `refused`, `unreachable`, `cut`, `bad_http`, `too_large`, "
-      + "`local`. No sample where the pool has none")
+      + "scrapes do: `status`, `timeout`, `refused`, `unreachable`, `cut`, `tls`, `bad_http`, "
+      + "`too_large`, `local`. No sample where the pool has none")
   static let endpointStillnessSeconds = MetricFamily(
     "steelyard_endpoint_stillness_seconds", .gauge, ["pool", "endpoint"],
     help: "For how long the endpoint has had work and shown none; 0 while idle or at work.",

@@ -49,6 +49,7 @@ struct MetricsPage {
     ThresholdMetrics(fleet, state.status).write(to: &writer)
     ControllerMetrics(state.controller, labels, now: state.now).write(to: &writer)
     DiscoveryMetrics(names: state.names, membership: state.membership).write(to: &writer)
+    CertificateMetrics(report: state.certificates).write(to: &writer)
     AccessLogMetrics(driver: state.accessLog).write(to: &writer)
     state.admin.write(to: &writer)
     state.reload.write(to: &writer)

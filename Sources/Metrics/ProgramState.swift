@@ -1,5 +1,6 @@
 // The data of the metrics page and the status.
 package import Balancer
+package import Certificates
 package import Controller
 package import Discovery
 package import Events
@@ -28,6 +29,7 @@ package struct ProgramState {
   package var hooks: HookQueue
   package var admin: AdminCounts
   package var reload: ReloadOutcome
+  package var certificates: CertificateReport
   package var now: Nanoseconds
   package var wall: Nanoseconds
 
@@ -36,7 +38,8 @@ package struct ProgramState {
     admission: AdmissionBoard, connectionsMax: Int, bufferedBytesMax: Int, controller: Controller,
     names: NameSource, membership: Membership, status: StatusHistory,
     accessLog: AccessLogDriver, log: LogDriver, hooks: HookQueue, admin: AdminCounts,
-    reload: ReloadOutcome, now: Nanoseconds, wall: Nanoseconds
+    reload: ReloadOutcome, certificates: CertificateReport = CertificateReport(),
+    now: Nanoseconds, wall: Nanoseconds
   ) {
     self.version = version
     self.table = table
@@ -54,6 +57,7 @@ package struct ProgramState {
     self.hooks = hooks
     self.admin = admin
     self.reload = reload
+    self.certificates = certificates
     self.now = now
     self.wall = wall
   }

@@ -7,9 +7,13 @@ import Primitives
 extension ConditionRules {
   /// Findings that concern no pool.
   static func findings(_ reading: StatusReading) -> [Finding] {
-    guard let reason = reading.reloadFailure else { return [] }
-    let text = "the last reload was refused, the configuration before it is in force: \(reason)"
-    return [Finding(.reloadFailed, nil, text)]
+    var found: [Finding] = []
+    if let reason = reading.reloadFailure {
+      let text = "the last reload was refused, the configuration before it is in force: \(reason)"
+      found.append(Finding(.reloadFailed, nil, text))
+    }
+    addCertificates(reading, &found)
+    return found
   }
 
   static func addClients(

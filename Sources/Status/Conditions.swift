@@ -86,6 +86,9 @@ enum Alert: String, Sendable, CaseIterable {
   case tooManyRequestsHigh = "SteelyardTooManyRequestsHigh"
   case timeToFirstByteHigh = "SteelyardTimeToFirstByteHigh"
   case reloadFailed = "SteelyardReloadFailed"
+  case certificateExpiresSoon = "SteelyardCertificateExpiresSoon"
+  case certificateExpiresVerySoon = "SteelyardCertificateExpiresVerySoon"
+  case certificateFilesRefused = "SteelyardCertificateFilesRefused"
   case cpuHigh = "InferenceCPUHigh"
   case cpuVeryHigh = "InferenceCPUVeryHigh"
   case memoryHigh = "InferenceMemoryHigh"
@@ -100,7 +103,8 @@ enum Alert: String, Sendable, CaseIterable {
     switch self {
     case .noEligibleEndpoint, .serviceInterrupted, .backupServing: .disaster
     case .singleEndpointLeft, .ejectedShareHigh, .errorRateHigh, .responseTimeHigh,
-      .successRateVeryLow, .clientsGiveUp, .clientErrorsHigh, .queueVeryLong, .cpuVeryHigh,
+      .successRateVeryLow, .certificateExpiresVerySoon, .clientsGiveUp, .clientErrorsHigh,
+      .queueVeryLong, .cpuVeryHigh,
       .memoryVeryHigh, .gpuVeryHigh,
       .diskIOVeryHigh:
       .critical
@@ -112,7 +116,9 @@ enum Alert: String, Sendable, CaseIterable {
   var hold: Nanoseconds {
     switch self {
     case .noEligibleEndpoint, .backupServing, .singleEndpointLeft, .ejectedShareHigh: .seconds(2)
-    case .reloadFailed, .breakerOpen, .retryBudgetSpent, .endpointFlapping, .endpointRestarting:
+    case .reloadFailed, .certificateExpiresSoon, .certificateExpiresVerySoon,
+      .certificateFilesRefused, .breakerOpen, .retryBudgetSpent, .endpointFlapping,
+      .endpointRestarting:
       .zero
     // The result of a ten-second window, held for twenty seconds.
     case .serviceInterrupted: .seconds(20)

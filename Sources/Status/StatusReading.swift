@@ -30,6 +30,9 @@ package struct StatusReading: Sendable {
   package var write = WriteAccess.open
   /// Why the last reload was rejected; nil: it was not.
   package var reloadFailure: String?
+  package var certificates: [CertificateReading] = []
+  /// Why changed certificate files are not in use, each with its place.
+  package var certificateTroubles: [String] = []
   package var pools: [PoolReading] = []
   /// What the journal has of endpoints' states since the last reading.
   package var changes: [EndpointChange] = []
@@ -38,6 +41,18 @@ package struct StatusReading: Sendable {
   package init(now: Nanoseconds, wall: Nanoseconds) {
     self.now = now
     self.wall = wall
+  }
+}
+
+/// A certificate in use.
+package struct CertificateReading: Sendable, Equatable {
+  package var file: String
+  /// The time for which it is still valid; below zero: it has expired.
+  package var left: Nanoseconds
+
+  package init(file: String, left: Nanoseconds) {
+    self.file = file
+    self.left = left
   }
 }
 

@@ -2,6 +2,7 @@
 import Admin
 import Balancer
 import CLI
+import Certificates
 import Controller
 import Discovery
 import Events
@@ -19,8 +20,8 @@ extension Steelyard: AdminSubject {
       connectionsMax: balancer.connectionsMax * evidence.workerCount,
       bufferedBytesMax: balancer.bufferedBytesMax * evidence.workerCount, controller: controller,
       names: discovery.names, membership: membership, status: status, accessLog: accessLog,
-      log: log, hooks: hooks.queue, admin: adminCounts, reload: lastReload, now: Clock.now,
-      wall: Clock.wall)
+      log: log, hooks: hooks.queue, admin: adminCounts, reload: lastReload,
+      certificates: store.report, now: Clock.now, wall: Clock.wall)
   }
 
   func tune(_ order: TuningRequest, now: Nanoseconds) throws(TuningError) {

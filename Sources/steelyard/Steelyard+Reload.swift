@@ -3,6 +3,7 @@
 import Admin
 import Balancer
 import CLI
+import Certificates
 import Configuration
 import Controller
 import Discovery
@@ -93,6 +94,11 @@ extension Steelyard {
         .configuration, "admin, workers and limits change with a restart only; nothing was changed")
     }
     let nextAccess = try Self.access(fleet, log)
+    try Self.load(fleet, store, log, now: now)
+    defer {
+      store.settle(configured, now: now)
+      useCredentials()
+    }
     do throws(IOError) {
       try accessLog.use(fleet.accessLog)
     } catch {

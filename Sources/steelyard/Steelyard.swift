@@ -44,6 +44,12 @@ final class Steelyard {
   let accessLog: AccessLogDriver
   /// The TLS contexts of workers and of this thread.
   let credentials: Credentials
+  let store: CredentialStore
+  /// TLS of the admin address; nil: it is in the clear.
+  var adminContext: ServerContext?
+  /// What the log has of certificates whose end comes near, by file, and when it is looked again.
+  var toldExpiry: [String: CertificateExpiry] = [:]
+  var expiryDue = Nanoseconds.zero
   /// Where the admin server listens, with the port that was chosen.
   let adminAddress: SocketAddress
   let waker: Waker
@@ -136,6 +142,9 @@ final class Steelyard {
       throw StartError(error)
     }
     credentials = Credentials(workerCount: evidence.workerCount)
+    store = CredentialStore(credentials)
+    try Self.load(configured, store, log, now: io.now)
+    store.settle(configured, now: io.now)
     nextTick = io.now
     statusDue = io.now
     accessLog = try Self.openLog(fleet.accessLog, workerCount: evidence.workerCount)
@@ -158,6 +167,7 @@ final class Steelyard {
       throw StartError(listen: fleet.admin, error)
     }
     noteDescriptorBudget(budget, openFilesMax: openFilesMax)
+    useCredentials()
   }
 
   /// Starts the workers and logs the listening addresses.
@@ -202,12 +212,18 @@ final class Steelyard {
       polls.closeIdle(endpointIndexes: goneEndpoints, &io)
     }
     (mustClosePolls, goneEndpoints) = (false, [])
-    if stopsAt == nil { polls.start(&controller, &io, wall: wall) }
+    if stopsAt == nil { startPolls(wall: wall) }
     if io.now >= nextTick {
       nextTick = io.now + Self.tickInterval
       tick()
     }
-    hooks.turn(log)
+    hooks.turn(log) { credentials.client($0, thread: credentials.controlThread) }
+  }
+
+  private func startPolls(wall: Nanoseconds) {
+    polls.start(&controller, &io, wall: wall) {
+      credentials.client($0, thread: credentials.controlThread)
+    }
   }
 
   /// Accounts for a time in which the process was stopped: nothing times out because of it.
@@ -219,7 +235,7 @@ final class Steelyard {
   private func serveAdmin(_ event: IOEvent) {
     // Answers read and tune the controller and read the boards; they never touch the loop.
     let now = io.now
-    admin.handle(event, &io) { api.answer($0, self, log, now: now) }
+    admin.handle(event, &io, adminContext) { api.answer($0, self, log, now: now) }
   }
 
   private func tick() {
@@ -230,6 +246,7 @@ final class Steelyard {
     noteLogFailure()
     let now = io.now
     noteRoom(now: now)
+    noteCertificates(now: now)
     noteTransitions(now: now)
     logFailures(now: now)
     if let event = observeStatus(now: io.now, isWatched: admin.hasStreams) {

@@ -78,7 +78,7 @@ import Testing
     Row(answer(503, "busy"), ["it may be loading its model"]),
     Row(
       answer(400, "Client sent an HTTP request to an HTTPS server.\n"),
-      ["this looks like an HTTPS server. Metrics are read over plain HTTP only"]),
+      ["this looks like an HTTPS server. Ask it with https:"]),
     Row(failed(.refused), ["is the server up, and is this its port?"]),
     Row(failed(.refused), port: 8002, ["is the server up", "8002 is where Triton's metrics are"]),
     Row(failed(.timeout), ["a firewall that drops packets"]),

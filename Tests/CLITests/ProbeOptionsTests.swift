@@ -15,6 +15,7 @@ import Testing
     var host: String
     var port: UInt16?
     var path: String?
+    var isTLS = false
   }
 
   private static let accepted = [
@@ -25,6 +26,7 @@ import Testing
     Row(text: "gpu:9400/m?model=a#x", host: "gpu", port: 9400, path: "/m?model=a"),
     Row(text: "http://[::1]:9100/x", host: "[::1]", port: 9100, path: "/x"),
     Row(text: "[fe80::1]", host: "[fe80::1]"),
+    Row(text: "HTTPS://gpu-7:8000/m", host: "gpu-7", port: 8000, path: "/m", isTLS: true),
   ]
 
   @Test(arguments: accepted.indices) func aURLIsReadWithWhatItLeavesOut(row: Int) throws {
@@ -33,11 +35,12 @@ import Testing
     #expect(url.host == row.host)
     #expect(url.port == row.port)
     #expect(url.path == row.path)
+    #expect(url.isTLS == row.isTLS)
   }
 
   @Test(
     arguments: [
-      "", "http://", "https://a", "ftp://a", "http://:80", "a:", "a:0", "a:65536", "a:-1", "a:x",
+      "", "http://", "https://", "ftp://a", "http://:80", "a:", "a:0", "a:65536", "a:-1", "a:x",
       "u:p@host", "::1", "fe80::1:80x", "[::1", "[::g]", "a b", "a\u{0}", "ä", "http:///metrics",
       String(repeating: "a", count: 254),
     ])

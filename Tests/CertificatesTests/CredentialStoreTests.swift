@@ -108,7 +108,7 @@ import Testing
     #expect(throws: TLSError.self) { try store.load(bad, now: .zero) }
     #expect(credentials.revision == 1)
     #expect(credentials.server(tls, thread: 0) === before)
-    #expect(store.certificates.map(\.file) == [folder["a.pem"]])
+    #expect(store.report.certificates.map(\.file) == [folder["a.pem"]])
   }
 
   @Test func aReplacedPairIsTakenWithoutBeingAskedFor() throws {
@@ -143,10 +143,10 @@ import Testing
     try folder.link("tls.key", to: "..data/tls.key")
     let files = CertificateFiles(certificate: folder["tls.crt"], key: folder["tls.key"])
     try use(fleet(ServerTLS(certificates: [.files(files)])))
-    #expect(store.certificates.map(\.facts.names) == [["one.example"]])
+    #expect(store.report.certificates.map(\.facts.names) == [["one.example"]])
     try folder.link("..data", to: "v2")
     #expect(store.tick(now: .seconds(10)).count == 1)
-    #expect(store.certificates.map(\.facts.names) == [["two.example"]])
+    #expect(store.report.certificates.map(\.facts.names) == [["two.example"]])
   }
 
   @Test func filesThatAreBadTwiceAreToldOnceAndChangeNothing() throws {
@@ -156,21 +156,21 @@ import Testing
     // The certificate is there, its key is not yet.
     try folder.replace("a.pem", with: "b.pem")
     #expect(store.tick(now: .seconds(10)).isEmpty)
-    #expect(store.troubles.isEmpty)
+    #expect(store.report.troubles.isEmpty)
     let changes = store.tick(now: .seconds(11))
     guard case .refused("listener 127.0.0.1:8443", let reason) = changes.first else {
       Issue.record("\(changes)")
       return
     }
     #expect(reason.contains("the key does not belong"))
-    #expect(store.troubles == ["listener 127.0.0.1:8443: \(reason)"])
+    #expect(store.report.troubles == ["listener 127.0.0.1:8443: \(reason)"])
     for second in 12..<40 { #expect(store.tick(now: .seconds(Double(second))).isEmpty) }
     #expect(credentials.revision == 1)
     try folder.replace("a.key", with: "b.key")
     #expect(store.tick(now: .seconds(50)).count == 1)
-    #expect(store.troubles.isEmpty)
-    #expect(store.certificates.map(\.facts.names) == [["b.example"]])
-    #expect((store.replacedCount, store.refusedCount) == (1, 1))
+    #expect(store.report.troubles.isEmpty)
+    #expect(store.report.certificates.map(\.facts.names) == [["b.example"]])
+    #expect((store.report.replacedCount, store.report.refusedCount) == (1, 1))
   }
 
   @Test func aFileThatWasGoneForAWhileIsNoChange() throws {
@@ -182,7 +182,7 @@ import Testing
     // The rename changes the inode's time, so that the file is read once more.
     try folder.move("aside.pem", to: "a.pem")
     #expect(store.tick(now: .seconds(20)).count == 1)
-    #expect(store.troubles.isEmpty)
+    #expect(store.report.troubles.isEmpty)
   }
 
   @Test func aPairIsAddedToADirectory() throws {
@@ -190,10 +190,10 @@ import Testing
     try folder.write("ca.crt", "an authority, without a key\n")
     let tls = ServerTLS(certificates: [.directory(folder.path)])
     try use(fleet(tls))
-    #expect(store.certificates.map(\.file) == [folder["b.pem"]])
+    #expect(store.report.certificates.map(\.file) == [folder["b.pem"]])
     try folder.pair("a", host: "a.example")
     #expect(store.tick(now: .seconds(10)).count == 1)
-    #expect(store.certificates.map(\.file) == [folder["a.pem"], folder["b.pem"]])
+    #expect(store.report.certificates.map(\.file) == [folder["a.pem"], folder["b.pem"]])
     try folder.remove("b.pem")
     #expect(store.tick(now: .seconds(20)).isEmpty)
     let changes = store.tick(now: .seconds(21))
@@ -202,7 +202,7 @@ import Testing
       return
     }
     #expect(reason.hasSuffix("has b.key, but neither b.crt nor b.pem"))
-    #expect(store.certificates.count == 2)
+    #expect(store.report.certificates.count == 2)
   }
 
   @Test func aReloadTakesChangedFilesAtOnceAndLeavesOthersAlone() throws {
@@ -227,7 +227,7 @@ import Testing
     try use(fleet(second), now: .seconds(1))
     // Workers may still run with the fleet before.
     #expect(credentials.server(first, thread: 0) != nil)
-    #expect(store.certificates.map(\.file) == [folder["b.pem"]])
+    #expect(store.report.certificates.map(\.file) == [folder["b.pem"]])
     _ = store.tick(now: .seconds(20))
     #expect(credentials.server(first, thread: 0) == nil)
     #expect(credentials.server(second, thread: 0) != nil)
@@ -272,10 +272,11 @@ import Testing
     all.adminTLS = tls
     try use(all)
     #expect(
-      store.certificates.map { "\($0.use) \($0.file)" } == [
+      store.report.certificates.map { "\($0.use) \($0.file)" } == [
         "admin \(folder["a.pem"])", "client \(folder["c.pem"])", "listener \(folder["a.pem"])",
       ])
-    let days = (store.certificates[0].facts.notAfter - store.certificates[0].facts.notBefore)
+    let days =
+      (store.report.certificates[0].facts.notAfter - store.report.certificates[0].facts.notBefore)
     #expect(days == 9 * 86_400)
   }
 

@@ -40,11 +40,12 @@ class Stage:
     def _room(self, name):
         return self.directory / f"{len(self.running)}-{name}"
 
-    def steelyard(self, configuration, environment=None, under=()):
+    def steelyard(self, configuration, environment=None, under=(), admin_wrap=None):
         room = self._room("steelyard")
         self.logs.append(room / "steelyard.log")
         return self._keep(programs.Steelyard(
-            room, configuration, environment, under, self.binary, self.secure))
+            room, configuration, environment, under, self.binary, self.secure,
+            admin_wrap))
 
     def nginx(self, host="127.0.0.1", port=None, label="one", **options):
         if self.secure:

@@ -187,11 +187,12 @@ class AdminAddress(tuple):
 class Steelyard(Program):
     """`steelyard serve` with a configuration made of a dict, ready when the constructor returns.
     `under`: a command that runs it and leaves it our child. `secure`: TLS on both its sides
-    (secure.py)."""
+    (secure.py). `admin_wrap` makes TLS of a socket that is connected to the admin address."""
 
     def __init__(self, directory, configuration, environment=None, under=(), binary=None,
-                 secure=None):
+                 secure=None, admin_wrap=None):
         self.secure = secure
+        self.admin_wrap = admin_wrap
         self.file = Path(directory) / "steelyard.yaml"
         self.write(configuration)
         super().__init__(
@@ -240,6 +241,7 @@ class Steelyard(Program):
         if not admin:
             return False
         self.admin = AdminAddress(_address(admin[0]["address"]))
+        self.admin.wrap = self.admin_wrap
         addresses = [_address(event["listener"]) for event in self.events("listening")]
         self.addresses = [
             self.secure.address(one) if self.secure else one for one in addresses]

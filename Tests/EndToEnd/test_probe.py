@@ -236,7 +236,7 @@ def test_an_interrupt_ends_it_at_once(stage):
 
 
 @pytest.mark.parametrize("arguments", [
-    [], ["a", "b"], ["https://a"], ["a", "--preset", "no-such"], ["a", "--interval", "soon"],
+    [], ["a", "b"], ["http://a", "--ca", "x"], ["a", "--preset", "no-such"], ["a", "--interval", "soon"],
     ["a", "--nonsense"],
 ])
 def test_wrong_words_are_a_usage_error(arguments):

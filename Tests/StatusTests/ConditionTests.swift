@@ -17,6 +17,10 @@ private func use(_ machine: Machine, _ ratio: Double) -> UtilisationReading {
   return UtilisationReading(name: machine.rawValue, ratio: ratio, thresholds: thresholds)
 }
 
+private func certificate(_ file: String, days: Double) -> CertificateReading {
+  CertificateReading(file: file, left: .seconds(days * 86_400))
+}
+
 @Suite struct ConditionTests {
   /// A fault, for how long it acts, and the alerts that hold then; `quiet` has to be silent.
   struct Row: CustomTestStringConvertible {
@@ -149,6 +153,26 @@ private func use(_ machine: Machine, _ ratio: Double) -> UtilisationReading {
     Row(
       name: "a reload was refused", act: { $0.reloadFailure = "line 3" },
       alerts: ["ReloadFailed"]),
+    Row(
+      name: "certificates of 15 days",
+      act: { $0.certificates = [certificate("a", days: 15), certificate("b", days: 400)] },
+      alerts: []),
+    Row(
+      name: "a certificate of 13 days",
+      act: { $0.certificates = [certificate("a", days: 13), certificate("b", days: 400)] },
+      alerts: ["CertificateExpiresSoon"]),
+    Row(
+      name: "a certificate of a day and one of 13",
+      act: { $0.certificates = [certificate("a", days: 13), certificate("b", days: 1)] },
+      alerts: ["CertificateExpiresVerySoon"]),
+    Row(
+      name: "a certificate that has expired",
+      act: { $0.certificates = [certificate("a", days: -1)] },
+      alerts: ["CertificateExpiresVerySoon"]),
+    Row(
+      name: "changed certificate files that cannot be used",
+      act: { $0.certificateTroubles = ["listener 0.0.0.0:8443: no key"] },
+      alerts: ["CertificateFilesRefused"]),
     Row(
       name: "clients change their minds",
       act: {
@@ -352,6 +376,17 @@ private func use(_ machine: Machine, _ ratio: Double) -> UtilisationReading {
     let known = Set(Alert.allCases.map { World.short($0.rawValue) })
     // Needs minutes of history: it has a test of its own.
     #expect(known.subtracting(told) == ["ProcessingTimeHigh"])
+  }
+
+  @Test func theCertificateThatEndsFirstIsNamed() {
+    var world = World()
+    world.certificates = [
+      certificate("a.pem", days: 13), certificate("b.pem", days: 5.5),
+      certificate("b.pem", days: 5.5), certificate("c.pem", days: 99),
+    ]
+    world.run(3)
+    let text = world.history.snapshot(decisions: [], weightChanges: [])?.conditions.first?.text
+    #expect(text == "the certificate b.pem expires in 5 days; and 1 more within 14 days")
   }
 
   @Test func aMomentIsNoCondition() {

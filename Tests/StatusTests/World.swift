@@ -13,6 +13,8 @@ struct World {
   /// Requests whose clients left while no endpoint had them.
   var leftQueue: UInt64 = 0
   var reloadFailure: String?
+  var certificates: [CertificateReading] = []
+  var certificateTroubles: [String] = []
   /// At the last reading.
   private var states: [SocketAddress: Eligibility] = [:]
   private static let epoch = Nanoseconds.seconds(1_763_750_000)
@@ -52,6 +54,8 @@ struct World {
     }
     var pool = pool
     reading.reloadFailure = reloadFailure
+    reading.certificates = certificates
+    reading.certificateTroubles = certificateTroubles
     pool.endpoints = endpoints
     pool.givenUp = leftQueue + endpoints.reduce(0) { $0 + $1.canceled }
     pool.arrivals =

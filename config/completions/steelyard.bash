@@ -37,6 +37,18 @@ _steelyard() {
       _steelyard_files "$current"
       return
       ;;
+    top--ca)
+      _steelyard_files "$current"
+      return
+      ;;
+    top--cert)
+      _steelyard_files "$current"
+      return
+      ;;
+    top--key)
+      _steelyard_files "$current"
+      return
+      ;;
     weights--pool)
       _steelyard_names pools
       _steelyard_offer "$current" "${shown[@]}"
@@ -53,6 +65,18 @@ _steelyard() {
       return
       ;;
     weights--token-file)
+      _steelyard_files "$current"
+      return
+      ;;
+    weights--ca)
+      _steelyard_files "$current"
+      return
+      ;;
+    weights--cert)
+      _steelyard_files "$current"
+      return
+      ;;
+    weights--key)
       _steelyard_files "$current"
       return
       ;;
@@ -80,6 +104,18 @@ _steelyard() {
       _steelyard_files "$current"
       return
       ;;
+    drain--ca)
+      _steelyard_files "$current"
+      return
+      ;;
+    drain--cert)
+      _steelyard_files "$current"
+      return
+      ;;
+    drain--key)
+      _steelyard_files "$current"
+      return
+      ;;
     reload--admin)
       shown=()
       _steelyard_offer "$current" "${shown[@]}"
@@ -89,12 +125,36 @@ _steelyard() {
       _steelyard_files "$current"
       return
       ;;
+    reload--ca)
+      _steelyard_files "$current"
+      return
+      ;;
+    reload--cert)
+      _steelyard_files "$current"
+      return
+      ;;
+    reload--key)
+      _steelyard_files "$current"
+      return
+      ;;
     explain--admin)
       shown=()
       _steelyard_offer "$current" "${shown[@]}"
       return
       ;;
     explain--token-file)
+      _steelyard_files "$current"
+      return
+      ;;
+    explain--ca)
+      _steelyard_files "$current"
+      return
+      ;;
+    explain--cert)
+      _steelyard_files "$current"
+      return
+      ;;
+    explain--key)
       _steelyard_files "$current"
       return
       ;;
@@ -111,6 +171,18 @@ _steelyard() {
     probe--timeout)
       shown=()
       _steelyard_offer "$current" "${shown[@]}"
+      return
+      ;;
+    probe--ca)
+      _steelyard_files "$current"
+      return
+      ;;
+    probe--cert)
+      _steelyard_files "$current"
+      return
+      ;;
+    probe--key)
+      _steelyard_files "$current"
       return
       ;;
     rules--runbooks)
@@ -188,6 +260,18 @@ _steelyard() {
       _steelyard_files "$current"
       return
       ;;
+    completion--ca)
+      _steelyard_files "$current"
+      return
+      ;;
+    completion--cert)
+      _steelyard_files "$current"
+      return
+      ;;
+    completion--key)
+      _steelyard_files "$current"
+      return
+      ;;
   esac
   # The words of the command that are no options and no values of options.
   local -a plain=()
@@ -195,7 +279,7 @@ _steelyard() {
     word=${words[index]}
     case $word in
       *=*) ;;
-      --admin|--balance|--csv|--days|--deadline|--directory|--fault|--for|--interval|--name|--policies|--pool|--preset|--rate|--runbooks|--seconds|--seed|--seeds|--shares|--sort|--svg|--timeout|--token-file) ((index++)) && continue ;;
+      --admin|--balance|--ca|--cert|--csv|--days|--deadline|--directory|--fault|--for|--interval|--key|--name|--policies|--pool|--preset|--rate|--runbooks|--seconds|--seed|--seeds|--shares|--sort|--svg|--timeout|--token-file) ((index++)) && continue ;;
     esac
     [[ $word == -* ]] || plain+=("$word")
   done
@@ -210,10 +294,10 @@ _steelyard() {
       [[ $current != -* && $place -eq 0 ]] && { _steelyard_files "$current"; }
       ;;
     top)
-      [[ $current == -* ]] && shown=(--pool --sort --interval --once --json --admin --token-file --help)
+      [[ $current == -* ]] && shown=(--pool --sort --interval --once --json --admin --token-file --ca --cert --key --help)
       ;;
     weights)
-      [[ $current == -* ]] && shown=(--pool --for --json --admin --token-file --help)
+      [[ $current == -* ]] && shown=(--pool --for --json --admin --token-file --ca --cert --key --help)
       [[ $current != -* && $place -eq 0 ]] && { shown=(pin scale freeze set reset); }
       [[ $current != -* && $first == freeze && $place -eq 1 ]] && { _steelyard_names pools; }
       [[ $current != -* && $first == pin && $place -eq 1 ]] && { _steelyard_names endpoints; }
@@ -223,18 +307,18 @@ _steelyard() {
       [[ $current != -* && $first == set && $place -eq 2 ]] && { shown=(law= floor= slew= dry_run=); }
       ;;
     drain)
-      [[ $current == -* ]] && shown=(--pool --deadline --for --undo --admin --token-file --help)
+      [[ $current == -* ]] && shown=(--pool --deadline --for --undo --admin --token-file --ca --cert --key --help)
       [[ $current != -* && $place -eq 0 ]] && { _steelyard_names endpoints; }
       ;;
     reload)
-      [[ $current == -* ]] && shown=(--admin --token-file --help)
+      [[ $current == -* ]] && shown=(--admin --token-file --ca --cert --key --help)
       ;;
     explain)
-      [[ $current == -* ]] && shown=(--verbose --json --admin --token-file --help)
+      [[ $current == -* ]] && shown=(--verbose --json --admin --token-file --ca --cert --key --help)
       [[ $current != -* && $place -eq 0 ]] && { _steelyard_names pools; }
       ;;
     probe)
-      [[ $current == -* ]] && shown=(--preset --interval --timeout --strict --json --help)
+      [[ $current == -* ]] && shown=(--preset --interval --timeout --strict --json --ca --cert --key --help)
       ;;
     presets)
       [[ $current == -* ]] && shown=(--help)
@@ -260,7 +344,7 @@ _steelyard() {
       [[ $current == -* ]] && shown=(--seconds --balance --rate --seed --fault --help)
       ;;
     completion)
-      [[ $current == -* ]] && shown=(--admin --token-file --help)
+      [[ $current == -* ]] && shown=(--admin --token-file --ca --cert --key --help)
       [[ $current != -* && $place -eq 0 ]] && { shown=(bash zsh fish pools endpoints targets); }
       ;;
     help)

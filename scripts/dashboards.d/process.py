@@ -1,8 +1,8 @@
 """The controller and the process: what steelyard itself costs and does."""
 
 from grafana import (
-    ANY, INSTANCE, ORANGE, RED, quantile, rate, ratio, select, series, stat, steps, table, target,
-    total)
+    ANY, GREEN, INSTANCE, ORANGE, RED, quantile, rate, ratio, select, series, stat, steps, table,
+    target, total)
 
 ONE = "{{instance}}"
 
@@ -37,7 +37,15 @@ def _now():
              steps((1, RED)), graph=False),
         stat("Configuration taken", "How long ago that in force was taken, the oldest.", "s",
              f"time() - min({select('steelyard_config_last_reload_success_timestamp_seconds', ANY)})",
-             graph=False)]
+             graph=False),
+        stat("Next certificate", "When the next certificate expires. Orange from 14 days, red from "
+             "two.", "s",
+             f"min({select('steelyard_tls_certificate_not_after_timestamp_seconds', ANY)}) - time()",
+             steps((2 * 86400, ORANGE), (14 * 86400, GREEN), color=RED), graph=False),
+        stat("Certificates refused", "Listeners, pools and others whose changed files cannot be "
+             "used: those before stay in use.", "short",
+             f"sum({select('steelyard_tls_certificate_files_refused', ANY)})",
+             steps((1, RED)), graph=False)]
 
 
 def _process():

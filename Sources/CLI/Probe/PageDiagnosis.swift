@@ -79,6 +79,7 @@ struct PageDiagnosis: Sendable, Equatable {
     case .timeout: "no whole answer came in time: \(failure.detail)"
     case .cut: "the connection ended too soon: \(failure.detail)"
     case .tooLarge: "the page is too large: \(failure.detail)"
+    case .tls: "no TLS connection: \(failure.detail)"
     case .badHTTP: "the answer is no HTTP/1 (\(failure.detail))"
     case .local: "this machine could not ask: \(failure.detail)"
     case .status, .badPage, .content, .notReady: failure.detail
@@ -95,7 +96,7 @@ struct PageDiagnosis: Sendable, Equatable {
     case .timeout: ["a firewall that drops packets, or a server that is too busy to answer"]
     case .unreachable: ["is the address right, and does this machine have a route to it?"]
     case .badHTTP, .cut: otherProtocol(firstBytes, isCut: failure.kind == .cut)
-    case .tooLarge, .local, .status, .badPage, .content, .notReady: []
+    case .tls, .tooLarge, .local, .status, .badPage, .content, .notReady: []
     }
   }
 

@@ -44,7 +44,8 @@ enum PageFetchDriver {
   /// Fetches a page from the first of the addresses that takes the connection. Requires: one at
   /// least. Blocks for the timeout at most, for each address. `userAgent` is like `steelyard/1.0`.
   static func fetch(
-    _ addresses: [SocketAddress], host: String, path: String, kind: PollRequest.Kind,
+    _ addresses: [SocketAddress], _ security: ClientSecurity?, host: String, path: String,
+    kind: PollRequest.Kind,
     timeout: Nanoseconds, userAgent: String
   ) -> PageFetch {
     var last: PageFetch?
@@ -55,6 +56,7 @@ enum PageFetchDriver {
       request.host = host
       var clientRequest = request.clientRequest
       clientRequest.keepsContentType = true
+      clientRequest.security = security
       let fetch = PageFetch(BlockingClient.send(clientRequest, userAgent: userAgent))
       if case .failed(let failure) = fetch.outcome,
         failure.kind == .refused || failure.kind == .unreachable

@@ -1,5 +1,7 @@
 // `steelyard probe URL`: carries out the steps of a `ProbeSession`. A signal ends it at once.
+import Client
 import Controller
+import Fleet
 import IO
 import Primitives
 
@@ -7,6 +9,12 @@ enum ProbeCommand {
   static func run(_ arguments: CommandArguments) throws(UsageError) -> ExitCode {
     let options = try ProbeOptions(arguments)
     var session = ProbeSession(options)
+    var security: ClientSecurity?
+    if options.url.isTLS {
+      let host = options.url.host
+      let name = host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host
+      security = try options.tls.security(name: name, arguments)
+    }
     let addresses: [SocketAddress]
     do throws(HostResolver.Failure) {
       addresses = try HostResolver.resolve(options.url.host, port: session.port)
@@ -14,16 +22,16 @@ enum ProbeCommand {
       Console.error("steelyard: cannot find \(options.url.host): \(error.reason)")
       return .unavailable
     }
-    return probe(&session, addresses)
+    return probe(&session, addresses, security)
   }
 
   private static func probe(
-    _ session: inout ProbeSession, _ addresses: [SocketAddress]
+    _ session: inout ProbeSession, _ addresses: [SocketAddress], _ security: ClientSecurity?
   ) -> ExitCode {
     let (host, timeout) = (session.host, session.options.timeout)
     func fetch(_ path: String, _ kind: PollRequest.Kind) -> PageFetch {
       PageFetchDriver.fetch(
-        addresses, host: host, path: path, kind: kind, timeout: timeout,
+        addresses, security, host: host, path: path, kind: kind, timeout: timeout,
         userAgent: Version.userAgent)
     }
     var firstSentAt = Clock.now

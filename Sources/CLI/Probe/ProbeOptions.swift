@@ -5,6 +5,8 @@ import Primitives
 /// The options of `steelyard probe`.
 struct ProbeOptions: Equatable {
   var url: ProbeURL
+  /// TLS of an `https://` URL, by the options.
+  var tls = ClientTLS()
   /// The preset to read the page with; nil: the one that fits best.
   var preset: Preset?
   /// The time between the two fetches.
@@ -17,6 +19,12 @@ struct ProbeOptions: Equatable {
 
   init(_ arguments: CommandArguments) throws(UsageError) {
     url = try ProbeURL(arguments.words[0])
+    if let tls = try ClientTLS.given(arguments) {
+      guard url.isTLS else {
+        throw arguments.error("--ca and --cert are for an https:// URL")
+      }
+      self.tls = tls
+    }
     preset = arguments.text("--preset").flatMap(Preset.named)
     if let interval = arguments.duration("--interval") { self.interval = interval }
     if let timeout = arguments.duration("--timeout") { self.timeout = timeout }

@@ -13,6 +13,8 @@ struct ProbeReport: Sendable, Equatable {
   /// Why there is no survey; nil: there is one.
   var diagnosis: PageDiagnosis?
   var notes: [String] = []
+  /// TLS of the page; nil: it came in the clear.
+  var tls: ClientTLS?
   /// The port of the endpoint according to the URL.
   private let port: UInt16
 
@@ -125,8 +127,19 @@ struct ProbeReport: Sendable, Equatable {
     if let preset = Preset.named(name) {
       if preset.port != nil, preset.port != port { item += ", port: \(port)" }
       if preset.path != fetch.path { item += ", path: \"\(fetch.path)\"" }
+      if let tls { item += ", tls: \(Self.text(tls))" }
     }
     return item + "}"
+  }
+
+  /// TLS as an item of `scrape` has it.
+  private static func text(_ tls: ClientTLS) -> String {
+    var parts: [String] = []
+    if let ca = tls.ca { parts.append("ca: \"\(ca)\"") }
+    if let files = tls.certificate {
+      parts.append("cert: \"\(files.certificate)\", key: \"\(files.key)\"")
+    }
+    return parts.isEmpty ? "true" : "{\(parts.joined(separator: ", "))}"
   }
 
   /// The advice of the chosen preset, if a signal is missing.

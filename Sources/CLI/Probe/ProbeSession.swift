@@ -31,10 +31,12 @@ struct ProbeSession: Sendable {
 
   init(_ options: ProbeOptions) {
     self.options = options
-    port = options.url.port ?? options.preset?.port ?? 80
+    port = options.url.port ?? options.preset?.port ?? (options.url.isTLS ? 443 : 80)
     host = "\(options.url.host):\(port)"
     path = options.url.path ?? options.preset?.path ?? "/metrics"
   }
+
+  private var scheme: String { options.url.isTLS ? "https://" : "http://" }
 
   private var kind: PollRequest.Kind { options.preset?.format == .json ? .json : .prometheus }
 
@@ -92,11 +94,12 @@ struct ProbeSession: Sendable {
   var report: ProbeReport {
     guard let page = found, let content = page.page else {
       let fetch = first ?? PageFetch(path: path, .failed(PollFailure(.local, "nothing was asked")))
-      var report = ProbeReport(url: "http://\(host)\(fetch.path)", port: port, fetch: fetch)
+      var report = ProbeReport(url: "\(scheme)\(host)\(fetch.path)", port: port, fetch: fetch)
       report.diagnosis = PageDiagnosis(fetch, error: error, port: port, followUps: followUps)
       return report
     }
-    var report = ProbeReport(url: "http://\(host)\(page.path)", port: port, fetch: page)
+    var report = ProbeReport(url: "\(scheme)\(host)\(page.path)", port: port, fetch: page)
+    if options.url.isTLS { report.tls = options.tls }
     if let first, first.path != page.path {
       let problem = PageDiagnosis(first, error: error, port: 0).problem
       report.notes.append("at \(first.path) there are none: \(problem)")

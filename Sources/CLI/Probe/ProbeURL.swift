@@ -2,11 +2,13 @@
 import Fleet
 import Primitives
 
-/// `http://HOST[:PORT][/PATH]`; the scheme may be left out.
+/// `http://HOST[:PORT][/PATH]` or `https://…`; the scheme may be left out.
 struct ProbeURL: Sendable, Equatable {
   /// A name or an address; IPv6 in brackets.
   var host: String
   var port: UInt16?
+  /// The scheme is `https`.
+  var isTLS = false
   /// The path, which begins with "/"; nil: there is none, or only "/".
   var path: String?
 
@@ -15,9 +17,9 @@ struct ProbeURL: Sendable, Equatable {
     var rest = text[...]
     if let end = text.range(of: "://") {
       let scheme = text[..<end.lowerBound].lowercased()
-      if scheme == "https" { throw UsageError("probe", "https: \(ServerClue.tlsAdvice)") }
-      guard scheme == "http" else {
-        throw UsageError("probe", "URL begins with http://, not \(scheme)://")
+      isTLS = scheme == "https"
+      guard isTLS || scheme == "http" else {
+        throw UsageError("probe", "URL begins with http:// or https://, not \(scheme)://")
       }
       rest = text[end.upperBound...]
     }

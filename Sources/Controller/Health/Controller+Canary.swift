@@ -45,6 +45,7 @@ extension Controller {
     request.method = policy.method
     request.host = policy.host
     request.fields = policy.fields
+    request.use(policy.tls, of: endpoint)
     request.content = policy.content.map { Array($0.utf8) } ?? []
     request.proxyHeader = fleet.pools[index].proxyProtocol
     return request

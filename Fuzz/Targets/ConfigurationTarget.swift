@@ -12,6 +12,8 @@ enum ConfigurationTarget {
       "path_prefix", "respond", "health", "weights", "scrape", "preset", "signals", "admin",
       "limits", "timeouts", "rate_limits", "balance", "law", "queue", "ejection", "retries",
       "sticky", "canary", "hooks", "access_log", "tracing", "names", "thresholds", "own_port",
+      "tls", "cert", "key", "certificates", "directory", "client_ca", "tickets", "insecure",
+      "server_name", "client_certificate", "redirect", "https://{host}{path}", "affinity", "none",
       "10.0.0.1:80", "\": \"", "\n  ", "\n    - ", "[", "]", "{", "}", "&a ", "*a", "!!str ", "|\n",
       ">\n", "#", "---\n", "null", "true", "1s", "1MiB", "1e9", "-1", "${A}",
     ],
@@ -19,7 +21,24 @@ enum ConfigurationTarget {
     seeds: { files in
       let minimal =
         "listeners: [{listen: \":80\"}]\npools:\n  a:\n    endpoints: [\"10.0.0.1:1\"]\n"
-      return files.files(in: "config", suffix: ".yaml") + [Array(minimal.utf8)]
+      let secure = """
+        admin: {tls: {certificates: [{cert: a, key: b}, {directory: c}], client_ca: d, crl: e}}
+        hooks: [{on: [endpoint_ready], post: "https://10.0.0.9/", tls: {insecure: true}}]
+        listeners:
+          - {listen: ":80", routes: [{redirect: {location: "https://{host}:443{path}"}}]}
+          - listen: ":443"
+            tls: {cert: a, client_ca: d, subject_field: X-S, tickets: {file: t}, hsts: 1d}
+        pools:
+          a:
+            endpoints: ["10.0.0.1:1", {address: "10.0.0.2:1", metrics: 9}]
+            hash: {client_certificate: san}
+            balance: hash
+            tls: {ca: a, cert: b, key: c, server_name: d, min_version: "1.3"}
+            health: {port: 9, tls: pool}
+            weights: {scrape: [{preset: vllm, tls: false}, {preset: node, tls: true}]}
+
+        """
+      return files.files(in: "config", suffix: ".yaml") + [minimal, secure].map { Array($0.utf8) }
     })
 
   static func check(_ data: UnsafeRawBufferPointer) throws(Finding) {

@@ -1,8 +1,12 @@
 """`steelyard cert dev`: certificates that openssl and Python accept, and no file replaced by mistake."""
 
+import json
 import re
+import shlex
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
 from pathlib import Path
 
@@ -10,10 +14,14 @@ import pytest
 import yaml
 
 from certificates import openssl
-from programs import run_steelyard
+from conftest import minimal
+from endpoints import echo
+from programs import find, free_port, run_steelyard
 
+ROOT = Path(__file__).resolve().parents[2]
 FILES = ["ca.pem", "client.key", "client.pem", "server.key", "server.pem"]
 CANNOT_CREATE = 73
+CONFIGURATION = 78
 USAGE = 64
 
 
@@ -133,3 +141,89 @@ def test_a_directory_that_cannot_be_made_is_said(tmp_path):
     assert done.stderr == (
         f"steelyard: cannot write {tmp_path}/a/b: No such file or directory\n")
     assert not Path(tmp_path / "a").exists()
+
+
+# With a steelyard that uses them
+
+def printed(told, address):
+    """The curl commands of a trial, for this address instead of the port they are printed with."""
+    words = [shlex.split(line) for line in told.splitlines() if line.startswith("  curl ")]
+    assert len(words) == 2
+    return [[find("curl"), "-sS", "-i", "-m", "30", *line[1:-1],
+             line[-1].replace(":8443", f":{address[1]}")] for line in words]
+
+
+def run(command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def trial(stage, made, is_mutual=False, hsts="none", plain=None, **listener):
+    """A steelyard with the block that was printed. `plain`: a listener in the clear."""
+    room, told = made
+    block = re.search(r"^  - listen.*\n(?:    .*\n)+", told, re.M).group()
+    if is_mutual:
+        block = block.replace("# client_ca", "client_ca")
+    (secure,) = yaml.safe_load(block)
+    secure |= {"listen": "127.0.0.1:0", **listener}
+    secure["tls"]["hsts"] = hsts
+    configuration = minimal([stage.endpoint(echo).address], affinity={"cookie": "sid"})
+    configuration["listeners"] = [secure, *([plain] if plain else [])]
+    return stage.steelyard(configuration)
+
+
+def test_a_newcomer_gets_an_answer_over_tls(stage, made):
+    steelyard = trial(stage, made)
+    for command in printed(made[1], steelyard.address):
+        done = run(command)
+        assert done.returncode == 0, done.stderr
+        head, content = done.stdout.split("\n\n", 1)
+        assert head.startswith("HTTP/1.1 200 ") and "; HttpOnly; Secure; SameSite=Lax" in head
+        assert ["X-Forwarded-Proto", "https"] in json.loads(content)["fields"]
+    # Who does not know the authority is warned.
+    done = run([word for word in command if word != "--cacert" and not word.endswith("/ca.pem")])
+    assert done.returncode == 60, done.stderr
+
+
+def test_only_clients_with_a_certificate_where_it_is_asked_for(stage, made):
+    steelyard = trial(stage, made, is_mutual=True, routes=[{
+        "rate_limits": [{"key": {"client_certificate": "subject"}, "rate": "1000/s"}]}])
+    without, with_pair = printed(made[1], steelyard.address)
+    assert run(without).returncode != 0
+    done = run(with_pair)
+    assert done.returncode == 0 and done.stdout.startswith("HTTP/1.1 200 "), done.stderr
+
+
+def test_the_plain_listener_sends_everybody_to_https(stage, made):
+    port = free_port(("127.0.0.1",))
+    steelyard = trial(stage, made, hsts="180d", listen=f"127.0.0.1:{port}", plain={
+        "listen": "127.0.0.1:0",
+        "routes": [{"redirect": {"location": f"https://{{host}}:{port}{{path}}"}}]})
+    plain = steelyard.addresses[1]
+    done = run([find("curl"), "-sS", "-i", "-L", "-m", "30", "--cacert", str(made[0] / "ca.pem"),
+                f"http://localhost:{plain[1]}/a?b=c"])
+    assert done.returncode == 0, done.stderr
+    first, second, content = done.stdout.split("\n\n", 2)
+    assert first.startswith("HTTP/1.1 308 ")
+    assert f"Location: https://localhost:{port}/a?b=c" in first
+    assert "Strict-Transport-Security" not in first
+    assert "Strict-Transport-Security: max-age=15552000" in second
+    assert json.loads(content)["target"] == "/a?b=c"
+
+
+def test_the_example_file_is_good_where_its_files_are(tmp_path, made):
+    room, _ = made
+    place = tmp_path / "etc"
+    (place / "certificates").mkdir(parents=True)
+    text = (ROOT / "config/tls.yaml").read_text().replace("/etc/steelyard", str(place))
+    for file in set(re.findall(rf"{place}/([\w/-]+\.(?:pem|key))", text)):
+        source = "ca.pem" if file.endswith("ca.pem") else "server" + Path(file).suffix
+        shutil.copy(room / source, place / file)
+    for name in ("server.pem", "server.key"):
+        shutil.copy(room / name, place / "certificates" / name)
+    file = tmp_path / "tls.yaml"
+    file.write_text(text)
+    done = run_steelyard("check", file)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    (place / "site.key").unlink()
+    done = run_steelyard("check", file)
+    assert done.returncode == CONFIGURATION and f"{place}/site.key" in done.stderr

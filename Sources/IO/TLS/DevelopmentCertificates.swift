@@ -18,8 +18,8 @@ package struct DevelopmentCertificates {
   }
 
   /// `names`: further host names and IP addresses of the server; a name may begin with `*.`. They
-  /// end after `days`. Requires: names without commas and blanks. Errors: OpenSSL has no P-256, or a
-  /// name cannot be in a certificate.
+  /// end after `days`. Requires: names without commas and blanks. Errors: OpenSSL has no P-256,
+  /// or a name cannot be in a certificate.
   package init(names: [String], days: Int) throws(TLSError) {
     let root = try Issued(
       "steelyard development authority", days: days, issuer: nil,

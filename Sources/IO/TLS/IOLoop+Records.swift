@@ -168,8 +168,8 @@ extension IOLoop {
 
   // MARK: The end
 
-  /// Tells the peer that nothing more comes (close_notify). Returns false while the handshake is not
-  /// over: it is told later.
+  /// Tells the peer that nothing more comes (close_notify). Returns false while the handshake is
+  /// not over: it is told later.
   mutating func sayEnd(_ index: Int) -> Bool {
     if connections[index].isConnecting {
       connections[index].isFinishing = true

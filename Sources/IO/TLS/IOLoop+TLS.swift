@@ -1,5 +1,5 @@
-// TLS on a connection of a loop, as the owner sees it: begin it, and ask what came of it. After that
-// the owner sends and receives plaintext as on any connection.
+// TLS on a connection of a loop, as the owner sees it: begin it, and ask what came of it. After
+// that the owner sends and receives plaintext as on any connection.
 import COpenSSL
 import CSystem
 
@@ -25,8 +25,8 @@ extension IOLoop {
     if connections[index].isReadable { enqueue(index) }
   }
 
-  /// Makes the connection, which is being opened, a TLS connection. Bytes that were sent before this
-  /// call go first, in the clear; those sent later are encrypted, and wait for the handshake.
+  /// Makes the connection, which is being opened, a TLS connection. Bytes that were sent before
+  /// this call go first, in the clear; those sent later are encrypted, and wait for the handshake.
   /// `.connected` follows when the handshake is over, or `.failed`.
   package mutating func startTLS(_ id: ConnectionID, _ peer: TLSPeer) {
     assert(isOpen(id) && connections[Int(id.index)].isConnecting)

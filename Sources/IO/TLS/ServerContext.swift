@@ -1,5 +1,6 @@
 // The server's side of TLS: certificates by server name, what is accepted of clients, ticket keys.
-// Invariant: immutable; a change of any of it is a new context, and running connections keep theirs.
+// Invariant: immutable; a change of any of it is a new context, and running connections keep
+// theirs.
 import COpenSSL
 import CSystem
 

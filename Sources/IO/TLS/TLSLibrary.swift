@@ -1,6 +1,6 @@
 // One OpenSSL library context for each thread. OpenSSL 3 takes locks when it looks up an algorithm;
-// threads that share a context wait for each other there (haproxy#2454). Invariant: all objects made
-// with a library context are used by its thread alone, once they are made.
+// threads that share a context wait for each other there (haproxy#2454). Invariant: all objects
+// made with a library context are used by its thread alone, once they are made.
 import COpenSSL
 
 /// Why certificates, keys or settings cannot be used; for people.

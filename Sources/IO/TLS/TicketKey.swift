@@ -1,5 +1,5 @@
-// The keys that session tickets are encrypted with (RFC 5077 §4). With a ticket a client resumes its
-// session on any thread, and on any steelyard that has the key.
+// The keys that session tickets are encrypted with (RFC 5077 §4). With a ticket a client resumes
+// its session on any thread, and on any steelyard that has the key.
 import COpenSSL
 
 /// One key: a name of 16 bytes, an HMAC key and an AES key of 32 bytes each.
@@ -26,8 +26,8 @@ package struct TicketKey: Sendable, Equatable {
 /// Finds the key of a ticket for OpenSSL, and prepares cipher and MAC with it.
 enum TicketCoder {
   /// As SSL_CTX_set_tlsext_ticket_key_evp_cb wants it: 1 the key is prepared, 2 it is, and the
-  /// client gets a new ticket, 0 there is no such key, -1 it failed. Clients use a ticket of TLS 1.3
-  /// once (RFC 8446 §C.4), so they always get another.
+  /// client gets a new ticket, 0 there is no such key, -1 it failed. Clients use a ticket of TLS
+  /// 1.3 once (RFC 8446 §C.4), so they always get another.
   static func prepare(
     _ context: ServerContext, isTLS13: Bool, _ name: UnsafeMutablePointer<UInt8>,
     _ vector: UnsafeMutablePointer<UInt8>, _ cipher: OpaquePointer, _ mac: OpaquePointer,

@@ -66,7 +66,8 @@ package struct FailureLog {
         ])
     } else {
       log.write(
-        isQuiet ? .debug : .info, "bad request",
+        isQuiet ? .debug : .info,
+        failure.reason.hasPrefix("tls_") ? "TLS connection failed" : "bad request",
         [
           "client": client, "reason": failure.reason, "detail": failure.detail,
           "client_got": result, "count": count,

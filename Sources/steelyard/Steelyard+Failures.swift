@@ -40,6 +40,7 @@ extension FailureEnd {
     case .answered(let status): "\(status)"
     case .repeated: "another attempt"
     case .cut: "a cut answer"
+    case .nothing: "no connection"
     }
   }
 }

@@ -41,7 +41,7 @@ extension Worker where Loop: ~Copyable {
       downstreamGone(id, isCut: true)
       return
     }
-    context.metrics.tls.countFailure(worker: workerIndex, .client, failure)
+    reportTLS(id, failure)
     guard failure == .plainHTTP, slab.downstream[id.index].exchange == .none else {
       downstreamGone(id, isCut: true)
       return
@@ -51,8 +51,18 @@ extension Worker where Loop: ~Copyable {
   }
 
   mutating func handshakeTimedOut(_ id: ClientID) {
-    context.metrics.tls.countFailure(worker: workerIndex, .client, .timeout)
+    reportTLS(id, .timeout)
     closeDownstream(id)
+  }
+
+  /// Counts and reports why TLS with a client failed.
+  private mutating func reportTLS(_ id: ClientID, _ failure: TLSFailure) {
+    context.metrics.tls.countFailure(worker: workerIndex, .client, failure)
+    context.metrics.failures.report(
+      FailureNote(
+        reason: .tls(failure), end: failure == .plainHTTP ? .answered(400) : .nothing,
+        client: slab.downstream[id.index].peer, endpointIndex: -1),
+      worker: workerIndex)
   }
 
   /// Whether the connection's certificate was chosen for another host than the request's.

@@ -45,6 +45,10 @@ package final class FailureDriver: Sendable {
       if note.endpointIndex >= 0 {
         blocks[worker].add(1, at: connection(Int(note.endpointIndex), failure))
       }
+    case .tls:
+      if note.endpointIndex >= 0 {
+        blocks[worker].add(1, at: connection(Int(note.endpointIndex), .tlsFailed))
+      }
     }
     let isTaken = withUnsafeBytes(of: note) { rings[worker].append($0) }
     if !isTaken { blocks[worker].add(1, at: lostBase) }

@@ -2,6 +2,7 @@
 // with labels for metrics and texts for the log. Invariant: the values are trivial and finite in
 // number.
 package import HTTP
+package import IO
 package import Primitives
 
 /// How an attempt at an endpoint failed, other than by a malformed message.
@@ -55,12 +56,15 @@ package enum FailureReason: Hashable, Sendable, BitwiseCopyable {
   /// A malformed message: from the client if no endpoint is involved, otherwise from the endpoint.
   case malformed(HeadError)
   case connection(ConnectionFailure)
+  /// TLS with the client if no endpoint is involved, otherwise with the endpoint.
+  case tls(TLSFailure)
 
   /// The label for metrics and logs; a finite set.
   package var label: String {
     switch self {
     case .malformed(let error): error.label
     case .connection(let failure): failure.label
+    case .tls(let failure): "tls_\(failure.label)"
     }
   }
 
@@ -69,6 +73,7 @@ package enum FailureReason: Hashable, Sendable, BitwiseCopyable {
     switch self {
     case .malformed(let error): error.text
     case .connection(let failure): failure.text
+    case .tls(let failure): "\(failure.words)"
     }
   }
 }
@@ -81,6 +86,8 @@ package enum FailureEnd: Sendable, Equatable, BitwiseCopyable {
   case repeated
   /// An incomplete answer.
   case cut
+  /// No connection.
+  case nothing
 }
 
 /// One refused message or failed attempt. Trivial.

@@ -309,8 +309,8 @@ extension Worker where Loop: ~Copyable {
     case .connecting:
       let isRefused = IOError("connect", errno ?? 0).isRefused
       exchanges[state.exchange].pointee.failure =
-        .connection(
-          io.tlsFailure(id.connection) != nil ? .tlsFailed : isRefused ? .refused : .unreachable)
+        io.tlsFailure(id.connection).map { .tls($0) }
+        ?? .connection(isRefused ? .refused : .unreachable)
       handle(.connectFailed, of: state.exchange)
     case .head, .content, .tunnel:
       let isAsked = state.phase == .head

@@ -101,7 +101,7 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Admin", "Balancer", "Configuration", "Controller", "Exposition", "Fleet", "HTTP",
+        "Admin", "Balancer", "Configuration", "Controller", "Exposition", "Fleet", "HTTP", "IO",
         "Primitives",
       ],
       path: "Fuzz/Targets", swiftSettings: strict),

@@ -29,7 +29,7 @@ package struct FuzzTarget: Sendable {
   package static let all: [FuzzTarget] = [
     RequestHeadTarget.target, ResponseHeadTarget.target, ChunkedTarget.target, ProxyTarget.target,
     MetricsTarget.target, WriterTarget.target, OpenMetricsTarget.target,
-    ConfigurationTarget.target, JSONTarget.target, AdminTarget.target,
+    ConfigurationTarget.target, JSONTarget.target, AdminTarget.target, TLSTarget.target,
   ]
 
   package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

@@ -40,7 +40,7 @@ extension WorkerPlan {
     pools[pool].queue.appendCapacity(endpoint)
     pools[pool].affinity?.append(table.fleet.pools[pool].identity(of: endpoint))
     endpoints[endpoint.endpointIndex] = PlannedEndpoint(endpoint, pool: pool, position: position)
-    endpoints[endpoint.endpointIndex]?.peer = pools[pool].tls?.peer(endpoint)
+    setPeer(endpoint, pools[pool].tls)
     endpointTexts[endpoint.endpointIndex] = Array(endpoint.address.description.utf8)
   }
 

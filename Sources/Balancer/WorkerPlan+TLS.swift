@@ -3,66 +3,83 @@
 // connections that are open keep theirs.
 import Certificates
 import Fleet
+import HTTP
 import IO
 import Primitives
 
-extension WorkerPlan {
-  /// TLS of a listener.
-  struct ListenerTLS {
-    let description: ServerTLS
-    /// nil: its certificates are not loaded, so that no connection is taken.
-    var context: ServerContext?
-    /// The fields that tell the endpoint of the client's certificate; empty: none.
-    let subjectField: [UInt8]
-    let namesField: [UInt8]
-    /// The field line `Strict-Transport-Security` (RFC 6797); empty: none.
-    let strictTransport: [UInt8]
+/// TLS of a listener, for one worker. An object, so that plans without TLS pay nothing.
+final class ListenerTLS {
+  let description: ServerTLS
+  /// nil: its certificates are not loaded, so that no connection is taken.
+  var context: ServerContext?
+  /// The fields that tell the endpoint of the client's certificate; empty: none.
+  let subjectField: [UInt8]
+  let namesField: [UInt8]
+  /// The field line `Strict-Transport-Security` (RFC 6797); empty: none.
+  let strictTransport: UnsafeRawBufferPointer
 
-    init(_ description: ServerTLS) {
-      self.description = description
-      subjectField = Array((description.subjectField ?? "").utf8)
-      namesField = Array((description.namesField ?? "").utf8)
-      strictTransport =
-        description.strictTransport.map {
-          Array("Strict-Transport-Security: max-age=\($0.rawValue / 1_000_000_000)\r\n".utf8)
-        } ?? []
+  init(_ description: ServerTLS) {
+    self.description = description
+    subjectField = Array((description.subjectField ?? "").utf8)
+    namesField = Array((description.namesField ?? "").utf8)
+    let line = description.strictTransport.map {
+      Array("Strict-Transport-Security: max-age=\($0.rawValue / 1_000_000_000)\r\n".utf8)
     }
+    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: line?.count ?? 0, alignment: 1)
+    room.copyBytes(from: line ?? [])
+    strictTransport = UnsafeRawBufferPointer(room)
   }
 
-  /// TLS of the connections to a pool's endpoints.
-  struct PoolTLS {
-    let description: ClientTLS
-    /// nil: its authorities are not loaded, so that no connection is opened.
-    var context: ClientContext?
+  deinit { strictTransport.deallocate() }
+}
 
-    /// The endpoint as a TLS server.
-    func peer(_ endpoint: Endpoint) -> TLSPeer? {
-      context.map { context in
-        TLSPeer(
-          context,
-          name: description.serverName ?? endpoint.hostName ?? endpoint.address.hostText)
-      }
-    }
-  }
+/// TLS of the connections to a pool's endpoints, for one worker.
+final class PoolTLS {
+  let description: ClientTLS
+  /// nil: its authorities are not loaded, so that no connection is opened.
+  var context: ClientContext?
 
-  /// Takes the contexts that are in force for the thread.
-  mutating func adoptCredentials(_ credentials: Credentials, thread: Int, _ fleet: Fleet) {
-    credentialsRevision = credentials.revision
-    for tag in listeners.indices {
-      guard let description = listeners[tag]?.tls?.description else { continue }
-      listeners[tag]?.tls?.context = credentials.server(description, thread: thread)
-    }
-    for (index, pool) in fleet.pools.enumerated() where index < pools.count {
-      guard let description = pools[index].tls?.description else { continue }
-      pools[index].tls?.context = credentials.client(description, thread: thread)
-      for endpoint in pool.endpoints {
-        endpoints[endpoint.endpointIndex]?.peer = pools[index].tls?.peer(endpoint)
-      }
+  init(_ description: ClientTLS) { self.description = description }
+
+  /// The endpoint as a TLS server.
+  func peer(_ endpoint: Endpoint) -> TLSPeer? {
+    context.map { context in
+      TLSPeer(
+        context,
+        name: description.serverName ?? endpoint.hostName ?? IPAddress(endpoint.address).description
+      )
     }
   }
 }
 
-extension SocketAddress {
-  /// The address without its port, as certificates name it.
-  fileprivate var hostText: String { IPAddress(self).description }
+extension WorkerPlan {
+  /// Takes the contexts that are in force for the thread.
+  mutating func adoptCredentials(_ credentials: Credentials, thread: Int, _ fleet: Fleet) {
+    credentialsRevision = credentials.revision
+    for case let tls? in listenerTLS {
+      tls.context = credentials.server(tls.description, thread: thread)
+    }
+    for (index, pool) in fleet.pools.enumerated() where index < pools.count {
+      guard let tls = pools[index].tls else { continue }
+      tls.context = credentials.client(tls.description, thread: thread)
+      for endpoint in pool.endpoints { setPeer(endpoint, tls) }
+    }
+  }
+
+  /// Notes the endpoint as a TLS server.
+  mutating func setPeer(_ endpoint: Endpoint, _ tls: PoolTLS?) {
+    guard let tls else { return }
+    while peers.count < endpoints.count { peers.append(nil) }
+    peers[endpoint.endpointIndex] = tls.peer(endpoint)
+  }
+
+  /// The endpoint as a TLS server; nil: it is none, or its authorities are not loaded.
+  func peer(_ endpointIndex: Int) -> TLSPeer? {
+    endpointIndex < peers.count ? peers[endpointIndex] : nil
+  }
+
+  /// TLS of the listener whose connections carry `tag`; nil: its requests come in the clear.
+  func tls(_ tag: UInt32) -> ListenerTLS? {
+    tag < UInt32(listenerTLS.count) ? listenerTLS[Int(tag)] : nil
+  }
 }

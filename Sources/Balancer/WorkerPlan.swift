@@ -17,8 +17,6 @@ struct WorkerPlan {
     var bodyRateMin: Int?
     var trustedProxies: [AddressRange]
     var hasProxyHeader: Bool
-    /// nil: requests come in the clear.
-    var tls: ListenerTLS?
   }
   struct PlannedRoute {
     /// The index of the route's pool; −1: steelyard itself answers.
@@ -104,8 +102,6 @@ struct WorkerPlan {
     var port: UInt16
     var pool: Int
     var position: Int
-    /// nil: its connections are in the clear, or are not opened because certificates are lacking.
-    var peer: TLSPeer?
 
     init(_ endpoint: Endpoint, pool: Int, position: Int) {
       address = KernelAddress(endpoint.address)
@@ -127,8 +123,12 @@ struct WorkerPlan {
   /// The names of the fields that tell of clients' certificates, of all listeners. Clients must not
   /// send them, whichever listener they use.
   private(set) var certificateFields: [[UInt8]] = []
+  /// The listeners with TLS, by tag; empty: none has.
+  private(set) var listenerTLS: [ListenerTLS?] = []
+  /// The endpoints as TLS servers, by endpoint index; empty: no connection to them uses TLS.
+  var peers: [TLSPeer?] = []
   /// The listeners, by tag.
-  var listeners: [Listener?] = []
+  private(set) var listeners: [Listener?] = []
   /// The route tables of the listeners, by tag.
   private var tables: [RouteTable] = []
   /// The routes of all listeners.
@@ -166,6 +166,8 @@ struct WorkerPlan {
     let fleet = table.fleet
     listeners = [Listener?](repeating: nil, count: Int(tags.max() ?? 0) + 1)
     tables = [RouteTable](repeating: RouteTable([]), count: listeners.count)
+    listenerTLS = []
+    peers = []
     routes = []
     let scopes = takeLimits(of: fleet, admission)
     let queues = admission.queues
@@ -174,8 +176,11 @@ struct WorkerPlan {
         routesStart: routes.count, headTimeout: listener.headTimeout,
         idleTimeout: listener.idleTimeout, bodyTimeout: listener.bodyTimeout,
         sendTimeout: listener.sendTimeout, bodyRateMin: listener.bodyRateMin,
-        trustedProxies: listener.trustedProxies, hasProxyHeader: listener.proxyProtocol,
-        tls: listener.tls.map(ListenerTLS.init))
+        trustedProxies: listener.trustedProxies, hasProxyHeader: listener.proxyProtocol)
+      if let tls = listener.tls {
+        while listenerTLS.count < listeners.count { listenerTLS.append(nil) }
+        listenerTLS[Int(tag)] = ListenerTLS(tls)
+      }
       tables[Int(tag)] = RouteTable(listener.routes)
       routes += listener.routes.enumerated().map { position, route in
         var planned = PlannedRoute(route, fleet)
@@ -211,9 +216,9 @@ struct WorkerPlan {
         queue: PlannedQueue(pool, queues: queues), limits: scopes.range(of: .pool(index)),
         refusals: admission.refusals(of: pool.name), traffic: admission.traffic(of: pool.name),
         allowance: admission.allowance(of: pool.name), allowanceMax: UploadAllowance.limit(pool),
-        tls: pool.tls.map { PoolTLS(description: $0) })
+        tls: pool.tls.map(PoolTLS.init))
     }
-    certificateFields = listeners.flatMap { [$0?.tls?.subjectField, $0?.tls?.namesField] }
+    certificateFields = listenerTLS.flatMap { [$0?.subjectField, $0?.namesField] }
       .compactMap { $0 }.filter { !$0.isEmpty }
     (tracing, clientHints) = (fleet.tracing, fleet.hints)
     adopt(table, now: now, isFirst: true)

@@ -79,7 +79,7 @@ extension Worker where Loop: ~Copyable {
           to: Destination(address: connection.destination, port: connection.destinationPort))
       }
       let rest = UnsafeRawBufferPointer(rebasing: bytes[count...])
-      if let tls = plan.listener(tag)?.tls {
+      if let tls = plan.tls(tag) {
         beginSecure(id, tag, tls.context, rest)
         return
       }
@@ -208,12 +208,10 @@ extension Worker where Loop: ~Copyable {
       let count = slab.downstream[clientID(id).index].peer.write(to: room)
       peer = UnsafeRawBufferPointer(start: room, count: count)
     }
-    var forwarded = ForwardedClient(
+    return ForwardedClient(
       address: address, peer: peer, isPeerTrusted: client.isPeerTrusted,
-      requestID: requestID(id), trace: forwardedTrace(id, noted, fields))
-    forwarded.isSecure = io.isSecure(clientID(id).connection)
-    if !plan.certificateFields.isEmpty { forwarded.certificate = forwardedCertificate(id) }
-    return forwarded
+      requestID: requestID(id), trace: forwardedTrace(id, noted, fields),
+      isSecure: io.isSecure(clientID(id).connection))
   }
 
   private mutating func forwardedTrace(
@@ -247,7 +245,8 @@ extension Worker where Loop: ~Copyable {
   /// The fields that are added to the response's head. Valid until the exchange ends.
   mutating func responseFields(_ id: ExchangeID) -> ResponseFields {
     var fields = ResponseFields()
-    if let tls = plan.listener(io.tag(clientID(id).connection))?.tls {
+    let connection = clientID(id).connection
+    if io.isSecure(connection), let tls = plan.tls(io.tag(connection)) {
       fields.strictTransport = tls.strictTransport
     }
     if plan.tracing.answersRequestID { fields.requestID = requestID(id) }

@@ -26,7 +26,7 @@ extension Worker where Loop: ~Copyable {
       io.setDeadline(
         id.connection, io.now + (plan.listener(io.tag(id.connection))?.headTimeout ?? .seconds(10)))
       reusable.append(index, .unfinished)
-    } else if let tls = plan.listener(io.tag(id.connection))?.tls {
+    } else if let tls = plan.tls(io.tag(id.connection)) {
       beginSecure(
         id, io.tag(id.connection), tls.context, UnsafeRawBufferPointer(start: nil, count: 0))
     } else if admitConnection(id) {

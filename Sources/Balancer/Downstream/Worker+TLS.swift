@@ -66,6 +66,7 @@ extension Worker where Loop: ~Copyable {
   }
 
   /// Whether the connection's certificate was chosen for another host than the request's.
+  @inline(never)
   mutating func isMisdirected(
     _ id: ClientID, _ head: RequestHead, _ fields: FieldTable
   ) -> Bool {
@@ -82,7 +83,7 @@ extension Worker where Loop: ~Copyable {
   mutating func forwardedCertificate(_ id: ExchangeID) -> ForwardedCertificate {
     var told = ForwardedCertificate(reserved: plan.certificateFields)
     let connection = clientID(id).connection
-    guard let tls = plan.listener(io.tag(connection))?.tls,
+    guard let tls = plan.tls(io.tag(connection)),
       let shown = io.clientCertificate(connection)
     else { return told }
     (told.subjectField, told.namesField) = (tls.subjectField, tls.namesField)

@@ -13,18 +13,17 @@ package struct ForwardedClient {
   let peer: UnsafeRawBufferPointer
   /// Whether the peer's `X-Forwarded-*` are believed.
   let isPeerTrusted: Bool
+  /// Whether the request came over TLS.
+  let isSecure: Bool
   /// The request identifier; empty: `X-Request-Id` is passed on like any other field.
   let requestID: UnsafeRawBufferPointer
   let trace: ForwardedTrace
-  /// The request came over TLS.
-  var isSecure = false
-  /// nil: the endpoint is told nothing of certificates.
-  var certificate: ForwardedCertificate?
 
   package init(
     address: UnsafeRawBufferPointer, peer: UnsafeRawBufferPointer, isPeerTrusted: Bool,
-    requestID: UnsafeRawBufferPointer, trace: ForwardedTrace
+    requestID: UnsafeRawBufferPointer, trace: ForwardedTrace, isSecure: Bool = false
   ) {
+    self.isSecure = isSecure
     self.address = address
     self.peer = peer
     self.isPeerTrusted = isPeerTrusted
@@ -34,7 +33,7 @@ package struct ForwardedClient {
 }
 
 /// What the endpoint is told of the client's certificate.
-struct ForwardedCertificate {
+package struct ForwardedCertificate {
   /// The names of fields that clients must not send.
   let reserved: [[UInt8]]
   /// The fields' names; empty: not told.
@@ -111,8 +110,11 @@ package struct ForwardedRequest {
     self.matchedCount = matchedCount
   }
 
-  /// Appends the rewritten head.
-  package func write(to writer: inout ByteWriter) {
+  /// Appends the rewritten head. `certificate`: what the endpoint is told of the client's
+  /// certificate; nil: no listener tells of any.
+  package func write(
+    to writer: inout ByteWriter, certificate: UnsafePointer<ForwardedCertificate>? = nil
+  ) {
     guard let base = fields.bytes.baseAddress else { return }
     writer.append(base + head.start, head.methodEnd - head.start)
     writer.append(" ")
@@ -132,8 +134,9 @@ package struct ForwardedRequest {
       }
       writer.append("\r\n")
     }
-    writeKept(to: &writer, dropsHost: replacesHost)
+    writeKept(to: &writer, dropsHost: replacesHost, certificate)
     writeForwarded(to: &writer, hasHost: hasHost)
+    certificate?.pointee.write(to: &writer)
     if head.framing == .chunked { writer.append("Transfer-Encoding: chunked\r\n") }
     writer.append("\r\n")
   }
@@ -152,9 +155,11 @@ package struct ForwardedRequest {
   }
 
   private func writeKept(
-    to writer: inout ByteWriter, dropsHost: Bool
+    to writer: inout ByteWriter, dropsHost: Bool,
+    _ certificate: UnsafePointer<ForwardedCertificate>?
   ) {
     let namesFields = head.connection.namesFields
+    let hasReserved = certificate != nil
     var run = FieldRun()
     for index in 0..<fields.count {
       let field = fields[index]
@@ -172,10 +177,12 @@ package struct ForwardedRequest {
       case .host: isDropped = dropsHost
       case .maxForwards: isDropped = head.maxForwards > 0
       case .expect: isDropped = !head.expectsContinue
-      default: isDropped = field.name.isHopByHop
+      default:
+        isDropped = field.name.isHopByHop || hasReserved && isReserved(field, certificate)
       }
       run.add(
-        field, isDropped: isDropped || namesFields && isNamed(field) || isReserved(field),
+        field,
+        isDropped: isDropped || namesFields && isNamed(field),
         from: fields.bytes,
         to: &writer)
     }
@@ -189,14 +196,11 @@ package struct ForwardedRequest {
     field.name != .upgrade && fields.isNamedByConnection(field)
   }
 
-  @inline(__always)
-  private func isReserved(_ field: Field) -> Bool {
-    client.certificate != nil && isReservedName(field)
-  }
-
   @inline(never)
-  private func isReservedName(_ field: Field) -> Bool {
-    client.certificate?.reserves(slice(Int(field.start), Int(field.nameEnd))) == true
+  private func isReserved(
+    _ field: Field, _ certificate: UnsafePointer<ForwardedCertificate>?
+  ) -> Bool {
+    certificate?.pointee.reserves(slice(Int(field.start), Int(field.nameEnd))) == true
   }
 
   private func writeForwarded(
@@ -212,7 +216,6 @@ package struct ForwardedRequest {
       writer.append(
         client.isSecure ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n")
     }
-    client.certificate?.write(to: &writer)
     if hasHost, !keepsHost {
       writer.append("X-Forwarded-Host: ")
       writer.append(slice(head.authorityStart, head.authorityEnd))
@@ -282,7 +285,7 @@ package struct ResponseFields {
   /// The address and port of the endpoint that answered.
   var servedBy: (address: IPAddress, port: UInt16)?
   /// A whole field line; empty: none.
-  var strictTransport: [UInt8] = []
+  var strictTransport = UnsafeRawBufferPointer(start: nil, count: 0)
 
   package init(
     requestID: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),

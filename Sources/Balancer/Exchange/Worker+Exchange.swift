@@ -26,7 +26,7 @@ extension Worker where Loop: ~Copyable {
     state.pointee.asksUpgrade = head.asksUpgrade
     state.pointee.pace = BodyPace(rate: plan.listener(tag)?.bodyRateMin)
 
-    if let tls = plan.listener(tag)?.tls, tls.context != nil, isMisdirected(client, head, fields) {
+    if io.isSecure(client.connection), isMisdirected(client, head, fields) {
       beginRecord(id, head, fields, route: nil)
       respond(id, .misdirected)
       return
@@ -135,7 +135,13 @@ extension Worker where Loop: ~Copyable {
       head: head, fields: fields, noted: noted, client: forwardedClient(id, noted, fields),
       host: plan.pools[plan.routes[route].pool].host, rewrite: plan.routes[route].rewrite,
       matchedCount: plan.routes[route].matchedCount)
-    forwarded.write(to: &writer)
+    if plan.certificateFields.isEmpty {
+      forwarded.write(to: &writer)
+    } else {
+      withUnsafePointer(to: forwardedCertificate(id)) {
+        forwarded.write(to: &writer, certificate: $0)
+      }
+    }
     writer.append(content)
     guard !writer.hasOverflowed else {
       blocks.give(block)
@@ -184,7 +190,7 @@ extension Worker where Loop: ~Copyable {
         sendProxyHeader(header, id, to: upstream)
       }
       if let endpoint = plan.endpoints[endpointIndex], plan.pools[endpoint.pool].tls != nil {
-        try beginSecure(upstream, endpoint.peer)
+        try beginSecure(upstream, plan.peer(endpointIndex))
       }
       send(id, to: upstream, endpointIndex: endpointIndex)
     } catch {

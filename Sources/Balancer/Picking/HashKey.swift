@@ -16,6 +16,10 @@ enum KeyPlan {
   case path
   case certificate(ClientCertificatePart)
 
+  var isOfCertificate: Bool {
+    if case .certificate = self { true } else { false }
+  }
+
   init(_ pool: Pool) {
     switch (pool.balance, pool.hash.source) {
     case (.ipHash, _): self = .client

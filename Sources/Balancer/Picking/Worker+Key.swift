@@ -10,10 +10,10 @@ extension Worker where Loop: ~Copyable {
     _ id: ExchangeID, pool: Int, _ head: RequestHead, _ fields: FieldTable
   ) {
     let state = exchanges[id]
-    var keyed = KeyedHead(head: head, fields: fields, client: clientText(id))
-    if case .certificate = plan.pools[pool].key {
-      keyed.certificate = io.clientCertificate(clientID(id).connection)
-    }
+    let keyed = KeyedHead(
+      head: head, fields: fields, client: clientText(id),
+      certificate: plan.pools[pool].key.isOfCertificate
+        ? io.clientCertificate(clientID(id).connection) : nil)
     state.pointee.pickKey.hash = keyed.hash(plan.pools[pool].key)
     state.pointee.pickKey.session = plan.pools[pool].affinity?.position(keyed)
   }

@@ -2,7 +2,7 @@
 import COpenSSL
 
 /// The reason of a failed handshake or of a TLS connection that broke.
-public enum TLSFailure: UInt8, Sendable, CaseIterable {
+public enum TLSFailure: UInt8, Sendable, CaseIterable, BitwiseCopyable {
   /// The peer's first bytes are a request or an answer of HTTP.
   case plainHTTP
   /// The peer's bytes are no TLS.

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = ["ca.pem", "client.key", "client.pem", "server.key", "server.pem"]
 CANNOT_CREATE = 73
 CONFIGURATION = 78
+REFUSED = 65
 USAGE = 64
 
 
@@ -208,6 +209,22 @@ def test_the_plain_listener_sends_everybody_to_https(stage, made):
     assert "Strict-Transport-Security" not in first
     assert "Strict-Transport-Security: max-age=15552000" in second
     assert json.loads(content)["target"] == "/a?b=c"
+
+
+def test_a_reload_says_whose_tls_changed(stage, made):
+    steelyard = trial(stage, made)
+    configuration = json.loads(steelyard.file.read_text())
+    # Chosen by the kernel, and the same listener as before.
+    assert configuration["listeners"][0]["listen"] == "127.0.0.1:0"
+    configuration["listeners"][0]["tls"]["min_version"] = "1.3"
+    configuration["pools"]["text"]["tls"] = {"ca": str(made[0] / "ca.pem")}
+    done = steelyard.reload(configuration)
+    assert done.stdout.splitlines() == [
+        "reloaded:", "listener 127.0.0.1:0: tls changed", "pool text: tls changed"], done.stderr
+    # A pair that does not fit changes nothing.
+    configuration["listeners"][0]["tls"]["key"] = str(made[0] / "client.key")
+    done = steelyard.reload(configuration)
+    assert done.returncode == REFUSED and "the key does not belong to the certificate" in done.stderr
 
 
 def test_the_example_file_is_good_where_its_files_are(tmp_path, made):

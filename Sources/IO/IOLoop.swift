@@ -43,11 +43,11 @@ public struct IOLoop: ~Copyable {
     /// Our side is to be closed after everything was sent.
     var isFinishing: Bool
     var isDrainedDue: Bool
-    var channel: Channel
+    @usableFromInline var channel: Channel
   }
 
   /// What happens to a connection's bytes between the kernel and the owner.
-  enum Channel: UInt8 {
+  @usableFromInline enum Channel: UInt8 {
     case plain
     /// Received bytes go to another connection, which `moves` names.
     case moving

@@ -212,6 +212,27 @@ struct MetricsPage {
     writer.open(.connectionsOpen)
     writer.sample(traffic.openConnections)
     writeRoom()
+    writeTLS()
+  }
+
+  private mutating func writeTLS() {
+    let sides = TLSMetrics.Side.allCases
+    writer.open(.tlsHandshakesTotal)
+    for side in sides {
+      for (isResumed, kind) in [(false, "full"), (true, "resumed")] {
+        writer.sample(
+          traffic.tls.handshakes(side, isResumed: isResumed),
+          Labels(["side": side.label, "kind": kind]))
+      }
+    }
+    writer.open(.tlsFailuresTotal)
+    for side in sides where traffic.tls.isUsed(side) {
+      for failure in TLSFailure.allCases {
+        writer.sample(
+          traffic.tls.failures(side, failure),
+          Labels(["side": side.label, "reason": "\(failure.label)"]))
+      }
+    }
   }
 
   private mutating func writeRoom() {

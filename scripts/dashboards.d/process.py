@@ -84,6 +84,11 @@ def _process():
                    _rates("steelyard_connections_accepted_total"),
                    target(total("instance", rate("steelyard_proxy_header_failures_total", ANY)),
                           "{{instance}} PROXY header refused")], size=(12, 8)),
+        series("TLS handshakes", "Completed ones, and connections that failed with their reason, "
+               "a second.", "cps", [
+                   _rates("steelyard_tls_handshakes_total", "side", "kind"),
+                   target(total("instance, side, reason", rate("steelyard_tls_failures_total", ANY)),
+                          "{{instance}} {{side}} failed: {{reason}}")], size=(12, 8)),
         series("Requests a processor second", "Attempts at endpoints over processor time: falls "
                "where requests become dearer.", "short",
                [target(ratio("instance", rate("steelyard_endpoint_attempts_total", ANY),

@@ -46,5 +46,10 @@ package final class TLSMetrics: Sendable {
     sum(side.rawValue * Self.stride + 2 + Int(failure.rawValue))
   }
 
+  /// Whether there was any connection.
+  package func isUsed(_ side: Side) -> Bool {
+    (0..<Self.stride).contains { sum(side.rawValue * Self.stride + $0) > 0 }
+  }
+
   private func sum(_ index: Int) -> UInt64 { blocks.reduce(0) { $0 &+ $1[index] } }
 }

@@ -62,7 +62,7 @@ extension IOLoop {
   }
 
   /// Whether the connection uses TLS.
-  package func isSecure(_ id: ConnectionID) -> Bool {
+  @inlinable public func isSecure(_ id: ConnectionID) -> Bool {
     connections[Int(id.index)].channel == .secure
   }
 

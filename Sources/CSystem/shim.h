@@ -22,6 +22,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -42,6 +43,9 @@ extern int pthread_setname_np(pthread_t, const char *);
   do result = (long)(expression);                 \
   while (result < 0 && errno == EINTR);           \
   return result < 0 ? -(long)errno : result
+
+// Neither core dumps nor other processes of the user show the memory.
+static inline long sy_hide_memory(void) { SY_RETRY(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)); }
 
 static inline long sy_read(int fd, void *bytes, size_t count) { SY_RETRY(read(fd, bytes, count)); }
 static inline long sy_write(int fd, const void *bytes, size_t count) {

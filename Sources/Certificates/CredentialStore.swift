@@ -67,7 +67,10 @@ package final class CredentialStore {
     noteExposed(files)
     entries = next
     if planned.isEmpty { planned = Set(plan.items.map(\.key)) }
-    if isChanged { publish() }
+    if isChanged {
+      ProcessMemory.hide()
+      publish()
+    }
   }
 
   /// Says which fleet is in force; contexts of others are dropped after a while.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from programs import find
 
-DAYS = 30
+DAYS = 90
 _PARAMETERS = {
     "P-256": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
     "RSA-2048": ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]}
@@ -35,11 +35,11 @@ commonName = optional
 
 
 def openssl(*arguments, said=None):
+    """What it says; `said` are the bytes that it reads."""
     done = subprocess.run(
-        [find("openssl"), *map(str, arguments)], input=said, capture_output=True, text=True,
-        timeout=60)
-    assert done.returncode == 0, f"openssl {arguments}: {done.stderr}"
-    return done.stdout
+        [find("openssl"), *map(str, arguments)], input=said, capture_output=True, timeout=60)
+    assert done.returncode == 0, f"openssl {arguments}: {done.stderr.decode()}"
+    return done.stdout.decode()
 
 
 def make_key(file, kind="P-256"):
@@ -87,7 +87,9 @@ class Authority:
         extensions = ["basicConstraints=CA:false", f"extendedKeyUsage={usage}",
                       "keyUsage=critical,digitalSignature,keyEncipherment"]
         if names:
-            extensions.append("subjectAltName=" + ",".join(names))
+            # A section, where a name may have commas.
+            kinds = (name.replace(":", f".{place} = ", 1) for place, name in enumerate(names))
+            extensions += ["subjectAltName=@names", "[names]", *kinds]
         file = self.room / f"{name}.pem"
         self._sign(key, file, subject or f"/CN={name}", extensions, begin, end)
         if self.parent:
@@ -219,6 +221,12 @@ class Certificates:
         return self.authority.issue(
             "client", ["DNS:client.test", "URI:spiffe://test/client", "email:one@client.test"],
             subject="/O=Test/CN=client one", usage="clientAuth")
+
+    @functools.cached_property
+    def sly_client(self):
+        """One name that looks like two."""
+        return self.authority.issue(
+            "sly-client", ["URI:spiffe://test/sly,DNS:client.test"], usage="clientAuth")
 
     @functools.cached_property
     def other_client(self):

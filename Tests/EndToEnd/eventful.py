@@ -1,12 +1,16 @@
 """A fleet to which everything happens that dashboards show: two real steelyards (one whose clock
 runs fast, for forecasts), scripted engines, clients, and a real Prometheus that watches."""
 
+import os
+import shutil
 import threading
 from urllib.parse import quote
 
 import wire
+from certificates import Certificates, Pair
 from engines import Engine
 from programs import find, free_port, preloadable, wait_for
+from secure import client_context, connect
 from tunnels import RAW, switch
 
 FACTOR = 150
@@ -72,6 +76,9 @@ class Eventful:
         self.backup = Faulty(stage)
         self.many = Faulty(stage, "0.0.0.0")
         self.port = free_port()
+        self.certificates = Certificates(directory / "certificates")
+        self.pair = Pair(directory / "site.pem", directory / "site.key")
+        self._show(self.certificates.local)
         hosts = directory / "hosts"
         hosts.write_text("127.0.0.2 gpu.test\n")
         self.steelyard = stage.steelyard(self._configuration(), {
@@ -131,7 +138,8 @@ class Eventful:
             "listeners": [
                 {"listen": "127.0.0.1:0", "routes": routes},
                 {"listen": f"127.0.0.1:{self.port}", "pool": "text", "proxy_protocol": True,
-                 "trusted_proxies": ["127.0.0.0/8"]}],
+                 "trusted_proxies": ["127.0.0.0/8"]},
+                {"listen": "127.0.0.1:0", "pool": "text", "tls": self.pair.files}],
             # The last has a name without an address, so no endpoint.
             "pools": {"text": text, "single": single, "spare": spare, "many": many,
                       "nameless": {"endpoints": ["nobody.test:80"]}},
@@ -147,6 +155,13 @@ class Eventful:
             "pools": {"text": {
                 "endpoints": [{"address": self.engines[0].address, "concurrency": 4}],
                 "watchdog": "none", "timeouts": long}}}
+
+    def _show(self, pair):
+        """Makes this the certificate of the listener with TLS."""
+        for new, old in ((pair.key, self.pair.key), (pair.certificate, self.pair.certificate)):
+            beside = old.with_suffix(".new")
+            shutil.copy(new, beside)
+            os.replace(beside, old)
 
     # What happens
 
@@ -164,6 +179,7 @@ class Eventful:
         self._odd_requests()
         self._faults()
         self._overload()
+        self._tls()
         self._orders()
 
     def _keep_asking(self, steelyard, target, pause=0.02):
@@ -272,6 +288,25 @@ class Eventful:
         self._sees('steelyard_queue_length{pool="text"} > 0')
         for outcome in ("full", "timeout"):
             self._sees(f'steelyard_queue_requests_total{{pool="text",outcome="{outcome}"}} > 0')
+
+    def _tls(self):
+        address = self.steelyard.addresses[2]
+        context = client_context(self.certificates.ca)
+
+        def visit():
+            while not self._stops.wait(0.1):
+                connect(address, context).close()
+                with wire.Connection(address) as connection:
+                    connection.send(b"GET / HTTP/1.1\r\n\r\n")
+                    connection.rest()
+
+        self._begin(visit)
+        for reason in ("handshakes_total", "failures_total"):
+            self._sees(f'rate(steelyard_tls_{reason}{{side="client"}}[10s])')
+        self._show(self.certificates.local_again)
+        self._sees('steelyard_tls_certificate_reloads_total{result="taken"}')
+        self._show(Pair(self.certificates.local.certificate, self.certificates.a.key))
+        self._sees("steelyard_tls_certificate_files_refused")
 
     def _orders(self):
         first, second, third = (one.address for one in self.engines)

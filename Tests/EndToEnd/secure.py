@@ -4,9 +4,13 @@ ssl.SSLSocket must not be used by two threads, has no MSG_PEEK and ends without 
 SecureSocket reads in one thread and writes in another, and says goodbye."""
 
 import copy
+import re
 import socket
 import ssl
 import threading
+
+from certificates import openssl
+from wire import Connection
 
 RECORD = 1 << 16
 
@@ -164,6 +168,41 @@ class SecureAddress(tuple):
         made = super().__new__(cls, address)
         made.wrap = wrap
         return made
+
+
+def listening(addresses, tls, **pool):
+    """The smallest configuration with a listener that has `tls`."""
+    # Not at the top: conftest imports this file.
+    from conftest import minimal
+    configuration = minimal(addresses, **pool)
+    configuration["listeners"][0]["tls"] = tls
+    return configuration
+
+
+def connect(address, context, name="localhost", session=None, timeout=30):
+    """A connection whose `socket.tls` tells of the handshake; `name` is sent as SNI."""
+    return Connection(SecureAddress(
+        address, lambda raw: SecureSocket(raw, context, name, session=session)), timeout)
+
+
+def presented(address, context, name="localhost"):
+    """The common name of the certificate that a handshake shows."""
+    with connect(address, context, name) as connection:
+        der = connection.socket.tls.getpeercert(True)
+    return common_name(der)
+
+
+def common_name(der):
+    # Python tells the names only of certificates that it has verified.
+    decoded = openssl("x509", "-inform", "der", "-noout", "-subject", "-nameopt", "multiline",
+                      said=der)
+    return re.search(r"commonName\s*= (.*)", decoded).group(1)
+
+
+def failures(steelyard, reason=None):
+    """How many TLS connections failed, on either side."""
+    labels = {"reason": reason} if reason else {}
+    return steelyard.metrics().sum("steelyard_tls_failures_total", **labels)
 
 
 class Secure:

@@ -7,13 +7,12 @@ import threading
 import pytest
 from endpoints import Endpoint, text
 from programs import Nginx
-from secure import SecureAddress, SecureSocket, Truncated, client_context, server_context
-from wire import Connection
+from secure import SecureSocket, Truncated, client_context, connect, server_context
 
 REASONS = {
     "local": None, "local_rsa": None, "chained": None,
     "expired": "certificate has expired", "early": "certificate is not yet valid",
-    "wrong_name": "IP address mismatch", "unknown": "unable to get local issuer certificate",
+    "wrong_name": "Hostname mismatch", "unknown": "unable to get local issuer certificate",
     "self_signed": "self-signed certificate", "revoked": "certificate revoked"}
 
 
@@ -21,12 +20,6 @@ def secure_endpoint(stage, answer, pair, **options):
     context = server_context(pair, **options)
     return stage.keep(Endpoint(
         answer, wrap=lambda raw: SecureSocket(raw, context, is_server=True)))
-
-
-def connect(port, context):
-    address = SecureAddress(
-        ("127.0.0.1", port), lambda raw: SecureSocket(raw, context, "127.0.0.1"))
-    return Connection(address)
 
 
 @pytest.mark.parametrize("name", REASONS)
@@ -37,18 +30,19 @@ def test_each_certificate_fails_for_its_reason_alone(stage, certificates, name):
         context.load_verify_locations(certificates.revocations)
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     if REASONS[name] is None:
-        with connect(endpoint.port, context) as connection:
+        with connect(("127.0.0.1", endpoint.port), context) as connection:
             assert connection.exchange("GET", "/").content == b"fine"
     else:
         with pytest.raises(ssl.SSLCertVerificationError, match=REASONS[name]):
-            connect(endpoint.port, context)
+            connect(("127.0.0.1", endpoint.port), context)
 
 
 def test_nginx_asks_for_a_certificate(tmp_path, stage, certificates):
     nginx = stage.keep(Nginx(
         tmp_path / "one", pair=certificates.local, clients=certificates.ca))
     for pair, status in [(None, 400), (certificates.client, 200), (certificates.unknown_client, 400)]:
-        with connect(nginx.port, client_context(certificates.ca, pair)) as connection:
+        context = client_context(certificates.ca, pair)
+        with connect(("127.0.0.1", nginx.port), context) as connection:
             assert connection.exchange("GET", "/hello").status == status
 
 
@@ -68,7 +62,7 @@ def test_long_content_goes_both_ways_at_once(stage, certificates):
         returns(exchange)
 
     endpoint = secure_endpoint(stage, answer, certificates.local)
-    with connect(endpoint.port, client_context(certificates.ca)) as connection:
+    with connect(("127.0.0.1", endpoint.port), client_context(certificates.ca)) as connection:
         connection.send(b"GET / HTTP/1.1\r\n\r\n")
 
         def write():
@@ -88,7 +82,7 @@ def test_an_end_without_goodbye_is_told(stage, certificates):
         exchange.keeps_alive = False
 
     endpoint = secure_endpoint(stage, cut, certificates.local)
-    with connect(endpoint.port, client_context(certificates.ca)) as connection:
+    with connect(("127.0.0.1", endpoint.port), client_context(certificates.ca)) as connection:
         connection.send(b"GET / HTTP/1.1\r\n\r\n")
         assert connection.take(4) == b"half"
         with pytest.raises((Truncated, ConnectionResetError)):

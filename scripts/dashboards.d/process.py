@@ -89,6 +89,9 @@ def _process():
                    _rates("steelyard_tls_handshakes_total", "side", "kind"),
                    target(total("instance, side, reason", rate("steelyard_tls_failures_total", ANY)),
                           "{{instance}} {{side}} failed: {{reason}}")], size=(12, 8)),
+        series("Certificates replaced", "Changed files that were taken, and those that were refused, "
+               "a second.", "cps",
+               [_rates("steelyard_tls_certificate_reloads_total", "result")], size=(12, 8)),
         series("Requests a processor second", "Attempts at endpoints over processor time: falls "
                "where requests become dearer.", "short",
                [target(ratio("instance", rate("steelyard_endpoint_attempts_total", ANY),

@@ -163,6 +163,16 @@ GOALS = [
          form="{:.0f}"),
     Goal("p99 while weights change ÷ without", "reload", "p99_ratio", {"": 1.02}),
     Goal("two workers ÷ one, by CPU", "workers-2", "speedup_by_cpu", {"": 1.7}, high=True),
+    Goal("CPU a request over TLS, 1 KB", "tls-keepalive-64", "cpu_us_per_request",
+         {"nginx": .85, "haproxy": .75}),
+    Goal("CPU a byte over TLS, 64 KB down", "tls-down-64k", "cpu_ns_per_byte",
+         at_most(.80, "better")),
+    Goal("CPU a new connection, P-256", "tls-fresh", "cpu_us_per_request", at_most(1.0, "nginx")),
+    Goal("CPU a resumed connection", "tls-resumed", "cpu_us_per_request",
+         at_most(.95, "nginx")),
+    Goal("memory of an idle TLS connection, bytes", "tls-idle-2000", "bytes_per_connection",
+         {"": 16384}, form="{:.0f}"),
+    Goal("p99 of tokens while clients reconnect ÷ without", "tls-storm", "p99_ratio", {"": 2.0}),
     Goal("start to first answer, ms", "start", "start_ms", {"": 50}, form="{:.1f}"),
 ]
 

@@ -99,11 +99,16 @@ class Meter:
         self.generator = generator
         self.soft = soft_interrupt_threads()
 
+    def helpers(self):
+        """What else is the generator's: it gives load-bench TLS."""
+        hop = getattr(self.proxy, "hop", None)
+        return [hop.child.pid] if hop else []
+
     def read(self):
         pids = self.proxy.processes() if self.proxy else []
         return {
             "at": time.monotonic(), "proxy": threads(pids), "ticks": ticks(pids),
-            "generator": threads([self.generator.pid]), "own": threads([os.getpid()]),
+            "generator": threads([self.generator.pid, *self.helpers()]), "own": threads([os.getpid()]),
             "soft": {core: threads([pid])[0] for core, pid in self.soft.items()},
             "machine": machine(), "rss": rss_bytes(pids)}
 

@@ -8,12 +8,14 @@ import socket
 from pathlib import Path
 
 from stage import can_connect, envoy, family, fill, find, first_line, nginx_command, nginx_user
+from tls import Side
 
 TEMPLATES = Path(__file__).resolve().parent
 
 
 class Proxy:
-    """One that stands in front of `endpoints`, addresses as text."""
+    """One that stands in front of `endpoints`, addresses as text. `side`: its TLS (tls.py);
+    `hop`: what stands between it and the generator there."""
 
     name = ""
     # Whether it has a way to change weights or configuration that a run can use.
@@ -21,7 +23,7 @@ class Proxy:
     # Whether it can run two workers, and whether it understands HTTP.
     is_relay = False
 
-    def __init__(self, programs, cores, endpoints, ports, workers=1, room=None):
+    def __init__(self, programs, cores, endpoints, ports, workers=1, room=None, side=None):
         self.programs = programs
         self.cores = cores
         self.endpoints = endpoints
@@ -31,12 +33,15 @@ class Proxy:
         self.room.mkdir()
         self.port = ports.take()
         self.child = None
+        self.hop = None
+        self.side = side or Side(None, None)
         self.command = self.configure()
 
     def write(self, name, **values):
         file = self.room / name
         file.write_text(fill(
-            TEMPLATES / name, port=self.port, room=self.room, workers=self.workers, **values))
+            TEMPLATES / name, port=self.port, room=self.room, workers=self.workers,
+            **self.side.values(self.name), **values))
         return file
 
     def lines(self, form):
@@ -51,18 +56,23 @@ class Proxy:
     def start(self):
         self.spawn()
         self.programs.wait_until(self.is_ready, self.name, self.child)
+        if self.hop:
+            self.hop.start(self.port)
 
     def is_ready(self):
         return can_connect(self.port)
 
     @property
     def address(self):
-        return f"127.0.0.1:{self.port}"
+        """Where the generator's clients go."""
+        return self.hop.address(self.port) if self.hop else f"127.0.0.1:{self.port}"
 
     def processes(self):
         return family(self.child.pid)
 
     def stop(self):
+        if self.hop:
+            self.hop.stop()
         if self.child is not None:
             self.programs.stop_one(self.child)
 

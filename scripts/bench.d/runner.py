@@ -12,6 +12,8 @@ from meters import Meter, Tracer, busy_ratio, difference, rss_bytes
 from proxies import KINDS
 from scenarios import SCENARIOS
 from stage import Ports, say
+from storm import Storm
+from tls import Hop, Papers, Side
 
 
 class Runner:
@@ -24,30 +26,42 @@ class Runner:
         self.proxy_core, self.load_core = cores
         self.ports = Ports()
         self.generator = Generator(programs, options.load_binary, {self.load_core})
+        self.papers = Papers(programs.room)
         self.proxies = {}
         self.count = 0
         self.results = {}
+        self.tls = None
         self.windows = 0
         self.dropped = []
         self.kept = []
         self.failures = []
 
     def proxy(self, name):
-        """The one that stays up through the run."""
-        if name not in self.proxies:
-            self.proxies[name] = self.new_proxy(name)
-            self.proxies[name].start()
-        return self.proxies[name]
+        """The one that stays up through the run, with the scenario's TLS."""
+        key = (name, self.tls)
+        if key not in self.proxies:
+            self.proxies[key] = self.new_proxy(name)
+            self.proxies[key].start()
+        return self.proxies[key]
 
     def new_proxy(self, name, workers=1):
         self.count += 1
         cores = {self.proxy_core} if workers == 1 else {self.proxy_core, self.load_core}
-        return KINDS[name](
-            self.programs, cores, self.generator.endpoints, self.ports, workers,
-            f"{name}-{self.count}")
+        endpoints = self.generator.endpoints
+        hop = None
+        if self.tls:
+            hop = Hop(self.programs, {self.load_core}, self.ports, self.papers, self.tls,
+                      endpoints, f"hop-{self.count}")
+            endpoints = hop.endpoints
+        proxy = KINDS[name](
+            self.programs, cores, endpoints, self.ports, workers, f"{name}-{self.count}",
+            Side(self.papers, self.tls))
+        proxy.hop = hop
+        return proxy
 
     def run(self, scenario):
         names = [name for name in self.options.proxy if name in scenario.proxies]
+        self.tls = scenario.tls
         if scenario.kind == "stream":
             names = ["direct", *names]
         order = dict(scenario.order)
@@ -107,16 +121,40 @@ class Runner:
         proxy = self.new_proxy(name)
         proxy.start()
         try:
+            total = order.get("connections", 10000)
+
             def held(connections):
                 lost = self.generator.idle(proxy.address, connections)
                 memory = rss_bytes(proxy.processes())[0]
                 self.generator.close()
                 return memory, lost
-            (one, _), (many, lost) = held(1), held(10000)
+            (one, _), (many, lost) = held(1), held(total)
         finally:
             proxy.stop()
-        return {"errors": lost, "rss_one_bytes": one, "rss_bytes": many, "rss_bytes_each": many / 10000,
-                "bytes_per_connection": max(0, many - one) / 9999}
+        return {"errors": lost, "rss_one_bytes": one, "rss_bytes": many, "rss_bytes_each": many / total,
+                "bytes_per_connection": max(0, many - one) / (total - 1)}
+
+    def storm(self, name, order):
+        """The streams' delays while other clients connect anew, and without them."""
+        proxy = self.proxy(name)
+        order = dict(order)
+        rate = order.pop("storm_rate")
+
+        def quiet():
+            return self.window(proxy, "stream", {"to": proxy.address, **order})
+
+        def stormy():
+            return self.window(
+                proxy, "stream", {"to": proxy.address, **order},
+                beside=Storm(self.programs, {self.load_core}, proxy.port, self.papers.ca, rate))
+        if self.place["round"] % 2:
+            without, got = quiet(), stormy()
+        else:
+            got, without = stormy(), quiet()
+        return {
+            **got, "quiet_p99_us": without["p99_us"], "quiet_window": without["window"],
+            "storm_rate": got["changes"], "disturbed": is_disturbed(got, without),
+            "p99_ratio": bench_summary.ratio(got["p99_us"], without["p99_us"])}
 
     def reload(self, name, order):
         proxy = self.proxy(name)
@@ -232,6 +270,9 @@ class Runner:
             name, order, seconds, meter.read, meter.read)
         window = difference(
             before, after, [self.proxy_core, self.load_core], counts_ended)
+        if meter.helpers():
+            # The generator is two programs on one core: they wait for each other.
+            window["generator_wait_ratio"] = None
         # At a rate the generator does not sleep: its core is full, whoever is measured.
         return measures(result, window, is_closed=name == "drive" and "rate" not in order)
 

@@ -25,6 +25,16 @@ BODY = (BYTES, CPU_BYTE, RATE, CPU, USER, P99, RSS, CORE, GENERATOR)
 
 
 @dataclass(frozen=True)
+class TLS:
+    """Which sides of the proxy speak it, the certificate's key, and whether clients resume."""
+
+    clients: bool = True
+    endpoints: bool = False
+    kind: str = "P-256"
+    resumes: bool = False
+
+
+@dataclass(frozen=True)
 class Scenario:
     name: str
     title: str
@@ -36,6 +46,7 @@ class Scenario:
     # The scenario whose maximum of nginx's gives the rate: half of it.
     half_of: str = ""
     note: str = ""
+    tls: TLS = None
 
 
 def keepalive(connections, fields):
@@ -59,6 +70,15 @@ def half_rate(connections):
 
 def body(name, title, connections, **order):
     return Scenario(name, title, "drive", BODY, {"connections": connections, **order})
+
+
+FRESH = {"connections": 64, "path": "/bytes/1024", "fresh": 1}
+
+
+def over_tls(name, title, measures, tls=TLS(), **order):
+    return Scenario(
+        name, f"{title} over TLS 1.3", "drive", measures, order, PROXIES, tls=tls,
+        note="A HAProxy on the generator's core gives it TLS and counts as the generator.")
 
 
 SCENARIOS = {one.name: one for one in [
@@ -122,4 +142,34 @@ SCENARIOS = {one.name: one for one in [
         {"connections": 64, "path": "/bytes/1024"},
         note="strace -c: the calls of a longer run less those of a shorter one, over the same "
              "difference of requests."),
+    over_tls("tls-keepalive-64", "1 KB, 64 keep-alive connections", CLOSED, connections=64,
+             path="/bytes/1024"),
+    over_tls("tls-down-64k", "64 KB answers, 64 connections", BODY, connections=64,
+             path="/bytes/65536"),
+    over_tls("tls-fresh", "1 KB, a new connection a request, P-256, full handshakes", CLOSED,
+             **FRESH),
+    over_tls("tls-resumed", "1 KB, a new connection a request, P-256, resumed by ticket", CLOSED,
+             TLS(resumes=True), **FRESH),
+    over_tls("tls-fresh-rsa", "1 KB, a new connection a request, RSA-2048, full handshakes",
+             CLOSED, TLS(kind="RSA-2048"), **FRESH),
+    over_tls("tls-upstream", "1 KB, 64 keep-alive connections in the clear, endpoints", CLOSED,
+             TLS(clients=False, endpoints=True), connections=64, path="/bytes/1024"),
+    Scenario(
+        "tls-idle-2000", "2 000 idle keep-alive connections over TLS 1.3", "idle",
+        (("bytes_per_connection", "bytes each", "{:.0f}", 1),
+         ("rss_one_bytes", "RSS MB with 1", "{:.1f}", 1e-6),
+         ("rss_bytes", "RSS MB with 2 000", "{:.1f}", 1e-6)),
+        {"connections": 2000}, proxies=PROXIES, tls=TLS()),
+    Scenario(
+        "tls-storm", "1 000 streams over TLS 1.3, 500 clients a second connect anew beside them",
+        "storm",
+        (P99, ("quiet_p99_us", "p99 µs without", "{:.0f}", 1),
+         ("p99_ratio", "with ÷ without", "{:.2f}", 1),
+         ("storm_rate", "full handshakes/s", "{:.0f}", 1),
+         ("cpu_us_per_token", "CPU µs/token", "{:.2f}", 1), ERRORS, CORE, GENERATOR),
+        {"streams": 1000, "tokens": 100, "interval_ms": 100, "ramp_seconds": 2,
+         "storm_rate": 500},
+        proxies=PROXIES, tls=TLS(),
+        note="The clients that connect anew run on the generator's core at the lowest priority, so "
+             "that they do not keep the streams' clients from it."),
 ]}

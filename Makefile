@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-long test-alerts test-real fuzz deb bench bench-parser bench-scrape bench-page bench-churn bench-control bench-sockets bench-faults bench-refusals bench-harm bench-engines bench-instructions profile dashboards docs screenshots screenshot-top format lint clean soak
+.PHONY: help run build test test-long test-tls-scan test-alerts test-real fuzz deb bench bench-parser bench-scrape bench-page bench-churn bench-control bench-sockets bench-faults bench-refusals bench-harm bench-engines bench-instructions profile dashboards docs screenshots screenshot-top format lint clean soak
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -50,6 +50,11 @@ test-long: ## end-to-end tests that take minutes each, and 20 000 simulated runs
 	@STEELYARD_SIMULATION_RUNS=20000 swift test $(CHECKED_ARGS) --skip-build --filter RandomProxy
 	@$(RELEASE)
 	@$(PYTEST) --long -m long Tests/EndToEnd $(PYTEST_ARGS)
+
+test-tls-scan: ## sslscan, testssl.sh and sslyze on a listener
+	@scripts/setup test
+	@$(RELEASE)
+	@$(PYTEST:$(abspath $(CHECKED_DIR))/release/steelyard=$(abspath $(BINARY))) --long Tests/EndToEnd/test_tls_scan.py $(PYTEST_ARGS)
 
 test-alerts: ## break things behind a real Prometheus and Alertmanager (ARGS="--healthy 600")
 	@scripts/setup test

@@ -56,9 +56,8 @@ class Stage:
         return self._keep(
             programs.NodeExporter(self._room("node_exporter"), host, port, procfs))
 
-    def prometheus(self, *targets, rules=(), options=()):
-        return self._keep(programs.Prometheus(
-            self._room("prometheus"), *targets, rules=rules, options=options))
+    def prometheus(self, *targets, **options):
+        return self._keep(programs.Prometheus(self._room("prometheus"), *targets, **options))
 
     def endpoint(self, answer, host="127.0.0.1", port=0, wrap=None):
         if self.secure:
@@ -172,7 +171,8 @@ def pytest_addoption(parser):
 
 
 def pytest_generate_tests(metafunc):
-    if metafunc.definition.get_closest_marker("over_tls"):
+    marker = metafunc.definition.get_closest_marker("over_tls")
+    if marker and marker.args != (False,):
         metafunc.parametrize("transport", ["plain", "tls"], indirect=True, scope="module")
 
 

@@ -182,6 +182,8 @@ def run_steelyard(*arguments, timeout=60):
 class AdminAddress(tuple):
     """A host and a port; requests there name a host that web pages cannot have."""
     host = "localhost"
+    # Makes TLS of a socket (wire.Connection).
+    wrap = None
 
 
 class Steelyard(Program):
@@ -250,6 +252,10 @@ class Steelyard(Program):
     @property
     def address(self):
         return self.addresses[0]
+
+    @property
+    def url(self):
+        return "%s://%s:%d" % ("https" if self.secure else "http", *self.address)
 
     def connect(self, timeout=30):
         return wire.Connection(self.address, timeout)
@@ -382,9 +388,10 @@ class NodeExporter(Program):
 
 
 class Prometheus(Program):
-    """A real Prometheus that scrapes addresses every second and follows rules (a list of groups)."""
+    """A real Prometheus that scrapes addresses every second and follows rules (a list of groups).
+    `scrape`: what its configuration says of the scrape besides, `tls_config` for one."""
 
-    def __init__(self, directory, *targets, rules=(), options=()):
+    def __init__(self, directory, *targets, rules=(), options=(), scrape=None):
         self.port = free_port()
         file = Path(directory) / "prometheus.yml"
         Path(directory).mkdir(parents=True, exist_ok=True)
@@ -395,7 +402,8 @@ class Prometheus(Program):
                 "scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(rule_file)],
             "scrape_configs": [
-                {"job_name": "steelyard", "static_configs": [{"targets": list(targets)}]}]}))
+                {"job_name": "steelyard", "static_configs": [{"targets": list(targets)}],
+                 **(scrape or {})}]}))
         super().__init__(
             "prometheus", directory,
             [find("prometheus"), f"--config.file={file}",

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from conftest import minimal
 from endpoints import text
 from programs import find, wait_for
+from secure import SecureSocket, client_context
 from wire import Connection
 
 
@@ -120,3 +121,27 @@ def test_what_autoscalers_ask_for_has_an_answer(stage):
     # The status is of the last whole second, and a moment older than the metrics.
     wait_for(lambda: pool()["demand_ratio"] is not None, "the status")
     assert 0 < pool()["demand_ratio"] < 1 and pool()["forecast_requests_per_second"] is None
+
+
+def test_a_real_prometheus_scrapes_with_a_certificate(stage, certificates):
+    context = client_context(certificates.ca, certificates.client)
+    configuration = minimal([stage.endpoint(text()).address])
+    configuration["admin"]["tls"] = {**certificates.local.files, "client_ca": certificates.ca}
+    steelyard = stage.steelyard(
+        configuration, admin_wrap=lambda raw: SecureSocket(raw, context, "localhost"))
+    address = "%s:%d" % steelyard.admin
+    shown = {"cert_file": str(certificates.client.certificate),
+             "key_file": str(certificates.client.key)}
+
+    def up(pair):
+        prometheus = stage.prometheus(address, scrape={"scheme": "https", "tls_config": {
+            "ca_file": certificates.ca, "server_name": "localhost", **pair}})
+
+        def value():
+            data = prometheus.api("/api/v1/query?query=up")
+            return data and data["result"] and data["result"][0]["value"][1]
+
+        return wait_for(value, "a scrape")
+
+    assert up(shown) == "1"
+    assert up({}) == "0"

@@ -53,13 +53,7 @@ class Waiter:
 
     def has_answer(self):
         """Whether the answer has begun, within a moment."""
-        self.connection.socket.settimeout(0.05)
-        try:
-            return bool(self.connection.socket.recv(1, 2))  # MSG_PEEK
-        except TimeoutError:
-            return False
-        finally:
-            self.connection.socket.settimeout(30)
+        return self.connection.has_answer()
 
 
 def length(steelyard):

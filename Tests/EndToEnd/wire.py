@@ -158,6 +158,17 @@ class Connection:
                 data, self.buffer = self.buffer, b""
                 return data
 
+    def has_answer(self):
+        """Whether bytes of it are there, or come within a moment."""
+        before = self.socket.gettimeout()
+        self.socket.settimeout(0.05)
+        try:
+            return bool(self.buffer or self.socket.recv(1, socket.MSG_PEEK))
+        except TimeoutError:
+            return False
+        finally:
+            self.socket.settimeout(before)
+
     def is_closed(self):
         """Waits for the peer to close; any byte before that is a failure."""
         data = self.rest()

@@ -240,6 +240,8 @@ private final class SecurePair {
         "server: the key does not belong to the certificate"))
     #expect(message { $0.pairs[1].certificate = [1] }.hasPrefix("wild: no certificate in PEM form"))
     #expect(message { $0.pairs[1].key = [] }.hasPrefix("wild: no private key in PEM form"))
+    #expect(
+      message { $0.pairs = [TestCertificates.weak] } == "weak: cannot be used: ee key too small")
     #expect(message { $0.ciphers = "NONE" }.hasPrefix("`ciphers: NONE`"))
     #expect(message { $0.groups = "X" }.hasPrefix("`groups: X`"))
     #expect(message { $0.clientCA = [2] }.hasPrefix("`client_ca`"))

@@ -7,6 +7,9 @@ enum TestCertificates {
   static let wild = CertificatePair(name: "wild", certificate: bytes(wildPEM), key: bytes(wildKey))
   static let client = CertificatePair(
     name: "client", certificate: bytes(clientPEM), key: bytes(clientKey))
+  /// RSA-1024.
+  static let weak = CertificatePair(
+    name: "weak", certificate: bytes(weakPEM), key: bytes(weakKey))
   static let authority = bytes(authorityPEM)
 
   private static func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
@@ -97,5 +100,40 @@ enum TestCertificates {
     58mlqPFvu3go8pzSBQnqOvEShlTYJO/coCS/XTBVoSW2sE/okRGdg0CO
     -----END PRIVATE KEY-----
 
+    """
+
+  private static let weakPEM = """
+    -----BEGIN CERTIFICATE-----
+    MIIB/DCCAWWgAwIBAgIUF3shE6qPmeBvDyP2sEC9A+l8n7IwDQYJKoZIhvcNAQEL
+    BQAwDzENMAsGA1UEAwwEd2VhazAgFw0yNjExMjkxODUwMTNaGA8yMTI2MTEwNTE4
+    NTAxM1owDzENMAsGA1UEAwwEd2VhazCBnzANBgkqhkiG9w0BAQEFAAOBjQAwgYkC
+    gYEA5Z251gnKy9zjvJ3M8j0Mwv3TMSmv0u1FdDpfeHdD/KGzr3x2M2qp653AmoeG
+    xz1k2pa6KbSFPdw4bOhgZo/0XO/ciJSZzCm40uJUhJ8hY3LaCgc8arlwL07+ZBLn
+    UXNRLL8gqBkfqIGtimTERoeIYze2u0NX4OiWmgzZlITxencCAwEAAaNTMFEwHQYD
+    VR0OBBYEFBHmORgjC9sgtfJkAmFRdH+BMnOgMB8GA1UdIwQYMBaAFBHmORgjC9sg
+    tfJkAmFRdH+BMnOgMA8GA1UdEwEB/wQFMAMBAf8wDQYJKoZIhvcNAQELBQADgYEA
+    RpCkHM1fVKM5DLqn0bZ1DbMRxqnWxoeN0R1huTVAT4DmWqnWkk1jOFBAP5gjPEOV
+    XlkjwCKxCaWJ1rS3MoYg9KAS8PB2qCj1t/9s44uIq/gDJ6C5fjYc8O7zmeSSwAmP
+    n/xeNWfNF0aJIt34hmqcohTXru4pWcRFUtnmdSyUDfE=
+    -----END CERTIFICATE-----
+    """
+
+  private static let weakKey = """
+    -----BEGIN PRIVATE KEY-----
+    MIICdwIBADANBgkqhkiG9w0BAQEFAASCAmEwggJdAgEAAoGBAOWdudYJysvc47yd
+    zPI9DML90zEpr9LtRXQ6X3h3Q/yhs698djNqqeudwJqHhsc9ZNqWuim0hT3cOGzo
+    YGaP9Fzv3IiUmcwpuNLiVISfIWNy2goHPGq5cC9O/mQS51FzUSy/IKgZH6iBrYpk
+    xEaHiGM3trtDV+DolpoM2ZSE8Xp3AgMBAAECgYEAnHQnPuc3LkdZSZjAH8JnYqmu
+    8E22RuNzMqnfiWbChW3s0ELfC1O/ahL4PJLhy/pSMPsI6AffzfGy5MpFfTzTRAEu
+    31T71PEcMxkUi98L4QTioKKaCFBHrlapTC6a42xSSsYn85KoHK+kWpjsXCiNLg+D
+    gvLDCTFGid2HxS1IUBkCQQD/2LQjKaqRLsvoEFEptKgIt/p9x352vALvJM4OBivy
+    zi2yNCMKuk/vFa+TKi4y0O+drQ3JR/JZF3+t0WudwZzlAkEA5cD+UoUVzzlTKlsD
+    I4+q6rSbN16+NmyRDXcjB8HILn5bnbhHJkfcKmj4YC2MiT6j0RBmTVFH4dPOD5x2
+    3RmgKwJAP7f21TMRWesvuXIm5J4ro1A+wIioxGV6zZh7AR8kXupekx1NBOT193ON
+    MLe2nc1PgBOTdWfHwcyKbf3UMYwAyQJAPKUzvG56skdMZ4q8il962xcvPW9ZwB3q
+    L+a5rWt+Pp+F6VziEv225M7ueNytEvEg5qdwiYoh8j8pTj+btIL2HwJBANulBXj5
+    ndSYTzrH0gjA68VU6INNmYjSH6C9yTu+7JxfWKlMSHZO5HlJhHdCEoHb9GexZkCM
+    lNKAbRO0vy8llmA=
+    -----END PRIVATE KEY-----
     """
 }

@@ -37,6 +37,7 @@ package final class ClientContext: @unchecked Sendable {
       throw TLSError(openSSL: "no TLS context")
     }
     self.context = context
+    SSL_CTX_set_security_level(context, TLSOption.securityLevel)
     sy_ssl_ctx_set_versions(context, options.isTLS13Only ? TLS1_3_VERSION : TLS1_2_VERSION)
     SSL_CTX_set_options(context, TLSOption.noRenegotiation | TLSOption.noCompression)
     sy_ssl_ctx_set_mode(context, TLSOption.releaseBuffers | TLSOption.movingBuffer)

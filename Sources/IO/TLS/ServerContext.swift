@@ -74,8 +74,10 @@ package final class ServerContext: @unchecked Sendable {
   deinit { SSL_CTX_free(context) }
 
   private func setProtocol(_ options: ServerContextOptions) throws(TLSError) {
+    SSL_CTX_set_security_level(context, TLSOption.securityLevel)
     sy_ssl_ctx_set_versions(context, options.isTLS13Only ? TLS1_3_VERSION : TLS1_2_VERSION)
     var flags = TLSOption.noRenegotiation | TLSOption.serverPreference | TLSOption.noCompression
+    flags |= TLSOption.prefersChaCha
     if ticketKeys.isEmpty { flags |= TLSOption.noTicket }
     SSL_CTX_set_options(context, flags)
     sy_ssl_ctx_set_mode(context, TLSOption.releaseBuffers | TLSOption.movingBuffer)
@@ -176,6 +178,11 @@ package final class ServerContext: @unchecked Sendable {
 
 /// Flags of OpenSSL that are macros with casts, which Swift does not see.
 enum TLSOption {
+  /// Keys of 112 bits and more (RSA-2048), no SHA-1: SSL_CTX_set_security_level(3). Debian's
+  /// openssl.cnf says the same, but library contexts of one's own do not read it.
+  static let securityLevel: Int32 = 2
+  /// ChaCha20 goes first if it does so at the client, which then has no AES in hardware.
+  static let prefersChaCha: UInt64 = 1 << 21
   static let noTicket: UInt64 = 1 << 14
   static let noCompression: UInt64 = 1 << 17
   static let serverPreference: UInt64 = 1 << 22

@@ -108,7 +108,7 @@ package struct ClientDriver: ~Copyable {
       if isOver == true { finish(key, &io, complete) }
     case .eof:
       if sendAgain(key, &io, complete) { return }
-      lanes[key]?.exchange.end()
+      lanes[key]?.exchange.end(isCut: event.value != 0)
       finish(key, &io, complete)
     case .failed:
       if sendAgain(key, &io, complete) { return }

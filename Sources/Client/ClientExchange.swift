@@ -112,15 +112,17 @@ package struct ClientExchange: Sendable {
     }
   }
 
-  /// Takes the end of the peer's bytes. The exchange is over.
-  package mutating func end() {
+  /// Takes the end of the peer's bytes. The exchange is over. `isCut`: TLS does not confirm the end,
+  /// so that content which ends with the connection may be incomplete.
+  package mutating func end(isCut: Bool = false) {
     switch phase {
     case .head:
       phase = .failed(
         ClientFailure(.cut, hasReceived ? "closed within the head" : "closed without an answer"))
-    case .content where reader.isUntilClose: _ = finishContent()
+    case .content where reader.isUntilClose && !isCut: _ = finishContent()
     case .content:
-      phase = .failed(ClientFailure(.cut, "closed after \(contentCount) bytes of content"))
+      let how = isCut ? ", and TLS did not say that this is the end" : ""
+      phase = .failed(ClientFailure(.cut, "closed after \(contentCount) bytes of content\(how)"))
     case .answered, .connected, .failed: break
     }
     isReusable = false

@@ -165,6 +165,18 @@ import Testing
     #expect(Self.run(row, single) == row.end, sourceLocation: row.location)
   }
 
+  @Test func contentThatEndsWithTheConnectionIsCutWhereTLSDoesNotConfirmTheEnd() {
+    var exchange = ClientExchange()
+    var parser = HeadParser()
+    exchange.begin(Self.request(), userAgent: "steelyard/1")
+    _ = Array((Self.ok + "\r\nab").utf8).withUnsafeBytes { exchange.receive($0, &parser) }
+    exchange.end(isCut: true)
+    let failure = exchange.withOutcome { outcome -> ClientFailure? in
+      if case .failed(let failure) = outcome { failure } else { nil }
+    }
+    #expect(failure?.kind == .cut)
+  }
+
   @Test func bytesBehindTheAnswerMakeTheConnectionUseless() {
     let row = Row(
       Self.ok + "Content-Length: 1\r\n\r\nxHTTP", .answered(200, "x", isReusable: false))

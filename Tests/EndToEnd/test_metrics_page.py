@@ -5,6 +5,8 @@ from pathlib import Path
 
 from conftest import minimal
 from programs import run_steelyard, wait_for
+from secure import SecureAddress, SecureSocket, client_context
+from wire import Connection
 
 ROOT = Path(__file__).resolve().parents[2]
 # What takes longer to be known than a test runs, and host names, which need a server of names.
@@ -26,18 +28,18 @@ def json_page(exchange):
     exchange.answer(b'{"cpu_usage": 12.5, "memory_usage": 40}')
 
 
-def with_everything(addresses):
-    """A configuration that has a sample in nearly every family."""
-    return {
-        **minimal(
-            addresses, health={"path": "/", "interval": "200ms", "timeout": "100ms"},
-            canary={"path": "/"},
-            queue={"max_concurrent": 10}, thresholds={"profile": "web", "request_rate": "100/s"},
-            rate_limits=[{"key": "client_ip", "rate": "1000/s"}],
-            weights={
-                "law": "headroom", "interval": "100ms", "scrape": [{"preset": "json"}]}),
-        "access_log": {"path": "./access.log"},
-        "hooks": [{"on": ["endpoint_ejected"], "run": ["/bin/true"]}]}
+def with_everything(addresses, pair):
+    """A configuration that has a sample in nearly every family. `pair`: of its second listener."""
+    configuration = minimal(
+        addresses, health={"path": "/", "interval": "200ms", "timeout": "100ms"},
+        canary={"path": "/"},
+        queue={"max_concurrent": 10}, thresholds={"profile": "web", "request_rate": "100/s"},
+        rate_limits=[{"key": "client_ip", "rate": "1000/s"}],
+        weights={"law": "headroom", "interval": "100ms", "scrape": [{"preset": "json"}]})
+    configuration["listeners"].append({"listen": "127.0.0.1:0", "tls": pair.files})
+    configuration["access_log"] = {"path": "./access.log"}
+    configuration["hooks"] = [{"on": ["endpoint_ejected"], "run": ["/bin/true"]}]
+    return configuration
 
 
 def catalogue():
@@ -61,10 +63,15 @@ def test_the_document_is_made_from_the_catalogue():
         "docs/metrics.md is another one: make docs"
 
 
-def test_a_page_holds_the_catalogue_and_nothing_else(stage):
+def test_a_page_holds_the_catalogue_and_nothing_else(stage, certificates):
     fleet = [stage.endpoint(json_page).address for _ in range(2)]
-    steelyard = stage.steelyard(with_everything(fleet))
+    steelyard = stage.steelyard(with_everything(fleet, certificates.local))
     assert steelyard.get("/").status == 200
+    context = client_context(certificates.ca)
+    secure = SecureAddress(
+        steelyard.addresses[1], lambda raw: SecureSocket(raw, context, "127.0.0.1"))
+    with Connection(secure) as connection:
+        assert connection.exchange("GET", "/").status == 200
     families = catalogue()
     assert len(families) > 60
 

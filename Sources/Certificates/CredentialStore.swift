@@ -34,11 +34,14 @@ package final class CredentialStore {
   // MARK: A fleet
 
   /// Loads what a fleet describes, besides what is loaded already, and publishes it. Files that
-  /// have not changed are not read again. Error: names the place, the file, and what is wrong;
-  /// nothing has changed.
-  package func load(_ fleet: Fleet, now: Nanoseconds) throws(TLSError) {
+  /// have not changed are not read again. Returns which descriptions that were loaded before
+  /// have other files now. Error: names the place, the file, and what is wrong; nothing has
+  /// changed.
+  @discardableResult
+  package func load(_ fleet: Fleet, now: Nanoseconds) throws(TLSError) -> [CredentialChange] {
     let plan = CredentialPlan(fleet)
-    guard !plan.items.isEmpty else { return }
+    guard !plan.items.isEmpty else { return [] }
+    var changes: [CredentialChange] = []
     let files = CredentialFiles()
     defer { files.wipe() }
     var next = entries
@@ -46,7 +49,7 @@ package final class CredentialStore {
     var isChanged = false
     var ring = self.ring
     if ring == nil { ring = try TicketRing(now: now) }
-    guard let ring else { return }
+    guard let ring else { return [] }
     for item in plan.items {
       do throws(TLSError) {
         let inputs = try CredentialInputs(item.key)
@@ -56,7 +59,11 @@ package final class CredentialStore {
           kept.item = item
           next[item.key] = kept
         } else {
-          next[item.key] = try build(item, inputs, files, ring)
+          let built = try build(item, inputs, files, ring)
+          if let before = entries[item.key], before.stamps != built.stamps {
+            changes.append(.replaced(place: built.place, certificates: built.facts))
+          }
+          next[item.key] = built
           isChanged = true
         }
       } catch {
@@ -66,11 +73,11 @@ package final class CredentialStore {
     self.ring = ring
     noteExposed(files)
     entries = next
-    if planned.isEmpty { planned = Set(plan.items.map(\.key)) }
     if isChanged {
       ProcessMemory.hide()
       publish()
     }
+    return changes
   }
 
   /// Says which fleet is in force; contexts of others are dropped after a while.

@@ -13,17 +13,23 @@ extension Steelyard {
   private static let expiryInterval = Nanoseconds.seconds(60)
   private static let namesMax = 8
 
-  /// Loads the certificates of a configuration. Error: a file that cannot be used; nothing has
-  /// changed.
+  /// Loads the certificates of a configuration. Returns the places whose files have changed.
+  /// Error: a file that cannot be used; nothing has changed.
+  @discardableResult
   static func load(
     _ fleet: Fleet, _ store: CredentialStore, _ log: LogDriver, now: Nanoseconds
-  ) throws(StartError) {
+  ) throws(StartError) -> [String] {
+    let changes: [CredentialChange]
     do throws(TLSError) {
-      try store.load(fleet, now: now)
+      changes = try store.load(fleet, now: now)
     } catch {
       throw StartError(.configuration, error.message)
     }
     tellExposed(store, log)
+    for change in changes { tell(change, log) }
+    return changes.compactMap {
+      if case .replaced(let place, _) = $0 { place } else { nil }
+    }
   }
 
   private static func tellExposed(_ store: CredentialStore, _ log: LogDriver) {
@@ -45,32 +51,32 @@ extension Steelyard {
   /// Takes changes of the files, and says how long certificates are still valid.
   func noteCertificates(now: Nanoseconds) {
     let before = credentials.revision
-    for change in store.tick(now: now) {
-      switch change {
-      case .replaced(let place, let certificates):
-        log.write(.info, "certificates replaced", ["place": place, "count": certificates.count])
-        for facts in certificates.prefix(Self.namesMax) { tell(facts) }
-      case .refused(let place, let reason):
-        log.write(
-          .error, "changed certificate files cannot be used, those before stay in use",
-          ["place": place, "reason": reason])
-      case .mended(let place):
-        log.write(.info, "certificate files are in order again", ["place": place])
-      case .ticketKeysMade: log.write(.info, "session ticket keys made")
-      }
-    }
+    for change in store.tick(now: now) { Self.tell(change, log) }
     Self.tellExposed(store, log)
     if credentials.revision != before { useCredentials() }
     noteExpiry(now: now)
   }
 
-  private func tell(_ facts: CertificateFacts) {
-    log.write(
-      .info, "certificate in use",
-      [
-        "file": facts.name, "names": facts.names.prefix(Self.namesMax).joined(separator: ", "),
-        "expiry": CertificateExpiry.words(left: facts.left(wall: Clock.wall)),
-      ])
+  private static func tell(_ change: CredentialChange, _ log: LogDriver) {
+    switch change {
+    case .replaced(let place, let certificates):
+      log.write(.info, "certificates replaced", ["place": place, "count": certificates.count])
+      for facts in certificates.prefix(namesMax) {
+        log.write(
+          .info, "certificate in use",
+          [
+            "file": facts.name, "names": facts.names.prefix(namesMax).joined(separator: ", "),
+            "expiry": CertificateExpiry.words(left: facts.left(wall: Clock.wall)),
+          ])
+      }
+    case .refused(let place, let reason):
+      log.write(
+        .error, "changed certificate files cannot be used, those before stay in use",
+        ["place": place, "reason": reason])
+    case .mended(let place):
+      log.write(.info, "certificate files are in order again", ["place": place])
+    case .ticketKeysMade: log.write(.info, "session ticket keys made")
+    }
   }
 
   /// Logs each certificate whose end comes near, once a step.

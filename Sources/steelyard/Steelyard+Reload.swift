@@ -94,7 +94,7 @@ extension Steelyard {
         .configuration, "admin, workers and limits change with a restart only; nothing was changed")
     }
     let nextAccess = try Self.access(fleet, log)
-    try Self.load(fleet, store, log, now: now)
+    let replaced = try Self.load(fleet, store, log, now: now)
     defer {
       store.settle(configured, now: now)
       useCredentials()
@@ -124,6 +124,7 @@ extension Steelyard {
     observer.keep(fleet)
     digest.keep(pools: Set(fleet.pools.map(\.name)))
     var lines = FleetDifference.lines(from: before, to: fleet)
+    lines += replaced.map { "\($0): certificate files changed" }
     if !nextAccess.hasTokens(of: api.access) {
       if fleet.adminTokens == before.adminTokens { lines.append("admin tokens changed") }
       mustEndStreams = true

@@ -10,9 +10,9 @@ import time
 import pytest
 from certificates import Authority, LOCAL
 from conftest import minimal
-from endpoints import Endpoint, text
+from endpoints import Endpoint, Held, text
 from programs import find, run_steelyard, wait_for
-from secure import SecureSocket, client_context, server_context
+from secure import SecureAddress, SecureSocket, client_context, server_context
 from wire import Connection
 
 REFUSED, CONFIGURATION, UNAVAILABLE = 65, 78, 69
@@ -260,6 +260,29 @@ def test_replaced_files_are_used_without_a_restart(stage, tmp_path, certificates
     assert shown(steelyard.admin) == before
 
 
+def test_a_listeners_files_are_replaced_while_requests_run(stage, tmp_path, certificates):
+    files = copied(certificates.local, tmp_path / "pair")
+    held = Held()
+    configuration = minimal([stage.endpoint(held).address])
+    configuration["listeners"][0]["tls"] = strings(files)
+    steelyard = stage.steelyard(configuration)
+    trusted = client_context(certificates.ca)
+    address = SecureAddress(
+        steelyard.address, lambda raw: SecureSocket(raw, trusted, "localhost"))
+    with Connection(address) as running:
+        running.send_request("GET", "/")
+        assert held.begun.wait(30)
+        before = shown(steelyard.address)
+        replace(certificates.local_again, files)
+        done = steelyard.reload()
+        assert "certificate files changed" in done.stdout, done.stdout + done.stderr
+        assert shown(steelyard.address) != before
+        held.release.set()
+        assert running.read_response("GET").status == 200
+        assert running.exchange("GET", "/").status == 200
+    assert len(steelyard.events("certificates replaced")) == 1
+
+
 @pytest.mark.parametrize("days, alert, words", [
     (10, "SteelyardCertificateExpiresSoon", "expires in 9 days"),
     (1, "SteelyardCertificateExpiresVerySoon", "expires in 23 hours"),
@@ -334,6 +357,24 @@ def test_plain_http_at_the_admin_address_gets_a_readable_answer(guarded):
     assert b"this address speaks TLS: use https://" in answer
     done = run_steelyard("weights", "--admin", f"{host}:{port}")
     assert "this address speaks TLS" in done.stderr
+
+
+def test_long_answers_and_streams_come_over_tls(stage, certificates):
+    count = 2_000
+    configuration = minimal([f"10.{n >> 8}.{n & 255}.1:9" for n in range(count)], weights={
+        "law": "static"})
+    configuration["admin"]["tls"] = certificates.local.files
+    trusted = client_context(certificates.ca)
+    steelyard = stage.steelyard(
+        configuration, admin_wrap=lambda raw: SecureSocket(raw, trusted, "localhost"))
+    page = steelyard.admin_get("/metrics")
+    assert len(page.content) > 1 << 20
+    assert page.content.count(b"steelyard_endpoint_weight{") == count
+    with Connection(steelyard.admin) as stream:
+        stream.send_request("GET", "/api/v1/status/events")
+        assert stream.read_head().status == 200
+        while stream.buffer.count(b"\n\n") < 2:
+            stream.receive()
 
 
 def test_without_its_certificate_nobody_gets_anything(guarded, certificates):

@@ -17,6 +17,8 @@ package struct FailureLog {
     package var detail: String
     /// Another attempt was made.
     package var isRepeated: Bool
+    /// TLS failed, before any message.
+    fileprivate var isTLS: Bool { reason.hasPrefix("tls_") }
 
     package init(
       pool: String, endpoint: SocketAddress?, reason: String, detail: String, isRepeated: Bool
@@ -67,7 +69,7 @@ package struct FailureLog {
     } else {
       log.write(
         isQuiet ? .debug : .info,
-        failure.reason.hasPrefix("tls_") ? "TLS connection failed" : "bad request",
+        failure.isTLS ? "TLS connection failed" : "bad request",
         [
           "client": client, "reason": failure.reason, "detail": failure.detail,
           "client_got": result, "count": count,

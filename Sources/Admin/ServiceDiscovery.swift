@@ -31,6 +31,7 @@ struct DiscoveredPage: Codable, Equatable {
             "__meta_steelyard_endpoint": "\(endpoint.address)",
             "__meta_steelyard_preset": preset,
           ]
+          if source.tls != nil { labels["__scheme__"] = source.scheme }
           labels.merge(place(of: source.path)) { first, _ in first }
           pages.append(DiscoveredPage(targets: ["\(address)"], labels: labels))
         }

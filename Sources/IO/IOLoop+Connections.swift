@@ -122,7 +122,10 @@ extension IOLoop {
   public mutating func hasInput(_ id: ConnectionID) -> Bool {
     assert(isOpen(id))
     let connection = connections + Int(id.index)
-    guard connection.pointee.isReadable else { return false }
+    guard connection.pointee.isReadable else {
+      if connection.pointee.channel == .secure { sessions[Int(id.index)].overhead = 0 }
+      return false
+    }
     if connection.pointee.channel == .secure { return hasSecureInput(Int(id.index)) }
     if connection.pointee.failure != 0 || sy_peek(connection.pointee.fd) != -Int(EAGAIN) {
       return true

@@ -96,6 +96,14 @@ def test_nobody_can_claim_to_be_another(stage, endpoint, certificates, name):
             assert "forged" not in str(fields)
 
 
+def test_a_name_cannot_look_like_two(stage, endpoint, certificates):
+    steelyard = asking(stage, endpoint, certificates, **FIELDS)
+    with connect(steelyard.address, context_of(certificates, "sly_client")) as connection:
+        (names,) = [value for key, value in told(connection) if key == "x-client-names"]
+    assert names.startswith("URI:spiffe://test/sly")
+    assert "DNS:client.test" not in names.split(",")
+
+
 def test_a_listener_without_certificates_of_clients_takes_the_fields_away_too(
         stage, endpoint, certificates):
     """The plain listener of the same program is no way around the other."""

@@ -185,6 +185,8 @@ def test_pages_and_checks_go_the_same_way(stage, certificates):
         "steelyard_scrape_last_success_timestamp_seconds") > 0, "a good page")
     wait_for(lambda: steelyard.metrics().sum(
         "steelyard_health_last_success_timestamp_seconds") > 0, "a good check")
+    groups = json.loads(steelyard.admin_get("/sd/prometheus").content)
+    assert {group["labels"].get("__scheme__") for group in groups} == {"https"}
     assert steelyard.get().status == 200
 
 

@@ -145,7 +145,8 @@ enum CertificateText {
       sy_alternative_names(certificate, list) { list, kind, bytes, count in
         let value = UnsafeRawBufferPointer(start: bytes, count: Int(max(0, count)))
         let text =
-          kind == GEN_IPADD ? CertificateText.address(value) : CertificateText.visible(value)
+          kind == GEN_IPADD
+          ? CertificateText.address(value) : CertificateText.visible(value, but: ",%")
         list?.assumingMemoryBound(to: [(Int32, String)].self).pointee.append((kind, text))
       }
     }
@@ -161,10 +162,11 @@ enum CertificateText {
     return String(decoding: room.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  static func visible(_ bytes: UnsafeRawBufferPointer) -> String {
+  /// `but`: characters that are escaped too, so that a list of texts is read as it was written.
+  static func visible(_ bytes: UnsafeRawBufferPointer, but escaped: String = "") -> String {
     var text = ""
     for byte in bytes {
-      if (0x20..<0x7F).contains(byte) {
+      if (0x20..<0x7F).contains(byte), !escaped.utf8.contains(byte) {
         text.unicodeScalars.append(Unicode.Scalar(byte))
       } else {
         text += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)

@@ -61,9 +61,8 @@ class Wrk:
             file = room / f"{target.strip('/').replace('/', '-')}.lua"
             file.write_text(script)
             command += ["-s", str(file)]
-        host, port = steelyard.address
         self.process = subprocess.Popen(
-            [*command, f"http://{host}:{port}{target}"], stdout=subprocess.PIPE, text=True)
+            [*command, steelyard.url + target], stdout=subprocess.PIPE, text=True)
 
     def stop(self):
         if self.process.poll() is None:

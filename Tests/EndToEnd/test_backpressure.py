@@ -3,8 +3,11 @@
 import hashlib
 import threading
 
+import pytest
 from conftest import minimal
 from programs import wait_for
+
+pytestmark = pytest.mark.over_tls
 
 BLOCK = bytes(range(256)) * 256
 BLOCK_COUNT = 2048

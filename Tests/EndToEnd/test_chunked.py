@@ -9,6 +9,8 @@ from endpoints import text
 from programs import wait_for
 from wire import Cut
 
+pytestmark = pytest.mark.over_tls
+
 HEAD = b"POST / HTTP/1.1\r\nHost: test.example\r\nTransfer-Encoding: chunked\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 # Sent, and what the other side has to see of it.

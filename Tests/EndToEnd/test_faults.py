@@ -11,6 +11,8 @@ from conftest import minimal
 from loads import Wrk
 from programs import wait_for
 
+pytestmark = pytest.mark.over_tls
+
 POST = """
 wrk.method = "POST"
 wrk.body = "{}"

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from programs import wait_for
 
+pytestmark = pytest.mark.over_tls
+
 HOST = b"Host: test.example\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: test.example\r\n\r\n"
 # The same rows go through the parser at every split point (Tests/HTTPTests). In `bytes` a character

@@ -11,6 +11,8 @@ import wire
 from conftest import minimal
 from programs import wait_for
 
+pytestmark = pytest.mark.over_tls
+
 SEEDS = (1, 2)
 CLIENTS = 8
 TURNS = 120
@@ -49,7 +51,8 @@ def bad_client(address, seed):
     chance = random.Random(seed)
     for _ in range(TURNS):
         try:
-            with socket.create_connection(address, timeout=1) as connection:
+            with wire.Connection(address, timeout=1) as client:
+                connection = client.socket
                 data = spoil(chance, b"".join(chance.choices(PARTS, k=chance.randrange(1, 4))))
                 while data:
                     cut = chance.choice((1, 7, 500, len(data)))

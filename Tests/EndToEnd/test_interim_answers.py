@@ -7,6 +7,8 @@ from conftest import minimal
 from programs import Program, find, wait_for
 from wire import Cut
 
+pytestmark = pytest.mark.over_tls
+
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 GROWTH_MAX = 8 << 20
@@ -57,6 +59,7 @@ def traced(stage, steelyard, *options):
                     for task in Path(f"/proc/{steelyard.pid}/task").iterdir()), "the tracer")
 
 
+@pytest.mark.over_tls(False)
 def test_an_endpoint_waits_for_a_client_that_does_not_read_them(stage):
     """The client takes no byte: each send but that of the request is told so. It has a second."""
     configuration = minimal([stage.endpoint(flood).address], retries={"max": 0})

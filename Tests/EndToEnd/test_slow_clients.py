@@ -3,9 +3,12 @@
 import threading
 import time
 
+import pytest
 from conftest import minimal
 from endpoints import echo, text
 from programs import wait_for
+
+pytestmark = pytest.mark.over_tls
 
 HEAD = b"GET / HTTP/1.1\r\nHost: test.example\r\nX-A: "
 POST = b"POST / HTTP/1.1\r\nHost: test.example\r\n"

@@ -5,8 +5,11 @@ import itertools
 import json
 import threading
 
+import pytest
 from conftest import minimal
 from programs import wait_for
+
+pytestmark = pytest.mark.over_tls
 
 CHANGES_WANTED = 25
 LINES_WANTED = 100

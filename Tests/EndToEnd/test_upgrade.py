@@ -15,6 +15,8 @@ from endpoints import echo, text
 from programs import wait_for
 from tunnels import open_raw, pipe_endpoint, switch
 
+pytestmark = pytest.mark.over_tls
+
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 FIELDS = [("Connection", "keep-alive, Upgrade"), ("Upgrade", "websocket"),
           ("Sec-WebSocket-Version", "13")]

@@ -9,6 +9,8 @@ from conftest import minimal
 from endpoints import echo
 from programs import wait_for
 
+pytestmark = pytest.mark.over_tls
+
 _pause = threading.Event()
 
 

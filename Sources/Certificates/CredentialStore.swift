@@ -160,20 +160,16 @@ package final class CredentialStore {
     switch item.key {
     case .server(let tls):
       let options = try files.options(tls, inputs.pairs, madeKeys: ring.keys)
-      var built: [ServerContext?] = []
-      for (thread, library) in libraries.enumerated() {
-        let isNeeded = item.isOfWorkers || thread == credentials.controlThread
-        built.append(isNeeded ? try ServerContext(options, library: library) : nil)
+      let built = try builder(item).contexts(cost: options.pairs.count) {
+        library throws(TLSError) in try ServerContext(options, library: library)
       }
       facts = built.last??.certificates ?? []
       contexts = .server(built)
       if tls.tickets == .made { ringDueAt = ring.dueAt }
     case .client(let tls):
       let options = try files.options(tls)
-      var built: [ClientContext?] = []
-      for (thread, library) in libraries.enumerated() {
-        let isNeeded = item.isOfWorkers || thread == credentials.controlThread
-        built.append(isNeeded ? try ClientContext(options, library: library) : nil)
+      let built = try builder(item).contexts(cost: tls.ca == nil ? ContextBuilder.systemCost : 1) {
+        library throws(TLSError) in try ClientContext(options, library: library)
       }
       facts = [built.last??.certificate].compactMap { $0 }
       contexts = .client(built)
@@ -182,6 +178,11 @@ package final class CredentialStore {
     for file in inputs.files { stamps[file.path] = files.stamp(file.path) }
     return CredentialEntry(
       item: item, contexts: contexts, stamps: stamps, facts: facts, ringDueAt: ringDueAt)
+  }
+
+  private func builder(_ item: CredentialPlan.Item) -> ContextBuilder {
+    ContextBuilder(
+      libraries: libraries, first: item.isOfWorkers ? 0 : credentials.controlThread)
   }
 
   // MARK: Publication

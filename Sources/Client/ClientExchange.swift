@@ -112,8 +112,8 @@ package struct ClientExchange: Sendable {
     }
   }
 
-  /// Takes the end of the peer's bytes. The exchange is over. `isCut`: TLS does not confirm the end,
-  /// so that content which ends with the connection may be incomplete.
+  /// Takes the end of the peer's bytes. The exchange is over. `isCut`: TLS does not confirm the
+  /// end, so that content which ends with the connection may be incomplete.
   package mutating func end(isCut: Bool = false) {
     switch phase {
     case .head:

@@ -73,6 +73,26 @@ import Testing
     #expect(credentials.server(tls, thread: 0) != nil)
   }
 
+  /// So many that each thread's are built on a thread of its own.
+  @Test func manyPairsAreBuiltForAllThreadsAtOnce() throws {
+    let pair = try folder.pair("p0")
+    for number in 1..<40 {
+      try folder.replace("p\(number).pem", with: "p0.pem")
+      try folder.replace("p\(number).key", with: "p0.key")
+    }
+    let tls = ServerTLS(certificates: [.directory(folder.path)])
+    try use(fleet(tls))
+    let servers = (0..<3).compactMap { credentials.server(tls, thread: $0) }
+    #expect(Set(servers.map(ObjectIdentifier.init)).count == 3)
+    #expect(servers.allSatisfy { $0.certificates.count == 40 })
+    #expect(store.report.certificates.count == 40)
+    try folder.write("p7.key", "nothing\n")
+    #expect(
+      failure(tls).contains("\(folder["p7.pem"]): no private key in PEM form"), "\(failure(tls))")
+    #expect(credentials.server(tls, thread: 0) === servers.first)
+    #expect(pair.certificate == folder["p0.pem"])
+  }
+
   @Test func anErrorNamesPlaceAndFile() throws {
     let pair = try folder.pair("a")
     let other = try folder.pair("b")

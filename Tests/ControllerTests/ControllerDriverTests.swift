@@ -20,14 +20,15 @@ private struct Rig: ~Copyable {
 
   init(
     law: Law = .headroom, isListening: Bool = true, health: HealthPolicy? = nil,
-    canary: CanaryPolicy? = nil, interval: Nanoseconds = .milliseconds(100),
+    canary: CanaryPolicy? = nil, tls: ClientTLS? = nil, interval: Nanoseconds = .milliseconds(100),
     timeout: Nanoseconds? = nil
   ) throws {
     var io = try IOLoop(connectionsMax: 64, waker: Waker())
     let group = try ListenSocket.open(.loopback(port: 0), count: 1)
     // Taken and not given to the loop, it is closed: nobody listens on that port any more.
     if let socket = group.take(0), isListening { try io.listen(socket, tag: Self.serverTag) }
-    let source = try ScrapeSource.json
+    var source = try ScrapeSource.json
+    source.tls = tls
     var fleet = makeFleet(
       bases: [1], law: law, scrapes: [source], health: health, interval: interval)
     fleet.pools[0].endpoints[0].address = group.address
@@ -116,6 +117,14 @@ private func failed(_ kind: PollFailure.Kind) -> (borrowing Rig) -> Bool {
     #expect(rig.scrape?.statistics.lastSuccessWall != nil)
     rig.driver.closeIdle(&rig.io)
     #expect(rig.driver.connectionCount == 0)
+  }
+
+  @Test func aPageWithTLSIsNeverAskedInTheClear() throws {
+    // No certificates are loaded.
+    var rig = try Rig(tls: ClientTLS())
+    let isDone = rig.run(answer: { _, _ in page(50) }, until: failed(.local))
+    #expect(isDone)
+    #expect(rig.acceptedCount == 0)
   }
 
   @Test func aServerThatClosesGetsANewConnectionForEachScrape() throws {

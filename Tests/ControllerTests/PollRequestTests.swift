@@ -22,6 +22,35 @@ import Testing
     return String(decoding: exchange.requestBytes, as: UTF8.self)
   }
 
+  @Test func theServersNameIsTheGivenOneThenTheHostNameThenTheAddress() {
+    var endpoint = Endpoint(address: SocketAddress(bytes: [10, 0, 0, 1], port: 8000))
+    var plain = Self.request()
+    plain.use(nil, of: endpoint)
+    #expect(plain.tls == nil && plain.host == nil)
+
+    var byAddress = Self.request()
+    byAddress.use(ClientTLS(), of: endpoint)
+    #expect(byAddress.serverName == "10.0.0.1" && byAddress.host == nil)
+
+    endpoint.hostName = "gpu-1.example"
+    var byName = Self.request()
+    byName.use(ClientTLS(), of: endpoint)
+    #expect(byName.serverName == "gpu-1.example" && byName.host == "gpu-1.example:8000")
+
+    var given = ClientTLS()
+    given.serverName = "metrics.example"
+    var byOrder = Self.request()
+    byOrder.host = "own.example"
+    byOrder.use(given, of: endpoint)
+    #expect(byOrder.serverName == "metrics.example" && byOrder.host == "own.example")
+
+    // A page of another machine is not the endpoint's.
+    endpoint.address = SocketAddress(bytes: [10, 0, 0, 2], port: 8000)
+    var elsewhere = Self.request()
+    elsewhere.use(ClientTLS(), of: endpoint)
+    #expect(elsewhere.serverName == "10.0.0.1")
+  }
+
   private static let kinds: [(PollRequest.Kind, String)] = [
     (
       .prometheus, "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=1"

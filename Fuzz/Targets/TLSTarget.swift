@@ -6,7 +6,7 @@ import Synchronization
 
 enum TLSTarget {
   static let target = FuzzTarget(
-    "tls", byteCountMax: 256,
+    "tls", byteCountMax: 256, words: ["\u{16}\u{3}\u{1}", "\u{17}\u{3}\u{3}", "GET / HTTP/1.1"],
     check: { data throws(Finding) in try Stage.shared.check(data) },
     seeds: { _ in
       // Options: 0 pieces alone, 1 a byte changed, 2 cut, 3 the bytes themselves to the server.
@@ -120,7 +120,7 @@ enum TLSTarget {
       } catch {
         return
       }
-      settle(input)
+      settle(input, isRaw || input.options & 3 != 0 ? nil : content.count)
       if isRaw {
         try require(ends.gotByServer.isEmpty, "bytes that are no TLS came out as content")
         return
@@ -140,12 +140,18 @@ enum TLSTarget {
       return (0..<(1 + abs(sum) % contentMax)).map { UInt8(truncatingIfNeeded: $0 &* 7) }
     }
 
-    /// Runs the loop until nothing more happens. A machine that is busy gets time.
-    private mutating func settle(_ input: FuzzInput) {
+    /// Runs the loop until `count` bytes have come to both ends, or, without a count, until nothing
+    /// more happens.
+    private mutating func settle(_ input: FuzzInput, _ count: Int?) {
       let deadline = Clock.now + .seconds(10)
       var idleCount = 0
-      while idleCount < 3, Clock.now < deadline {
-        io.wait(until: io.now + .milliseconds(idleCount == 2 ? 2 : 0))
+      while Clock.now < deadline, !ends.hasFailed || idleCount < 3 {
+        if let count {
+          if min(ends.gotByServer.count, ends.gotByClient.count) >= count { break }
+        } else if idleCount >= 3 {
+          break
+        }
+        io.wait(until: io.now + .milliseconds(idleCount >= 2 ? 2 : 0))
         var hasEvent = false
         while case let event = io.next(), event.kind != .none {
           hasEvent = true

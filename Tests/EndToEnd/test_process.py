@@ -119,7 +119,7 @@ def test_a_port_in_use_is_one_clear_line(stage, tmp_path, which):
 def _at(path):
     """A stand-in for a Steelyard of which only the file matters."""
     holder = object.__new__(Steelyard)
-    holder.file = path
+    holder.file, holder.secure = path, None
     return holder
 
 

@@ -42,6 +42,7 @@ def answered(steelyard, count=REQUESTS):
         return sum(pool.map(one, range(count)))
 
 
+@pytest.mark.over_tls
 @pytest.mark.parametrize("count", [LIMIT - 10, LIMIT + 50])
 def test_clients_that_say_nothing_do_not_keep_others_out(stage, count):
     steelyard = stage.steelyard(limited(stage.endpoint(text())))

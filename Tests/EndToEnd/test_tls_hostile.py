@@ -207,6 +207,24 @@ def test_a_slow_handshake_is_as_slow_as_it_may_be(stage, endpoint, certificates)
         assert count < 100
 
 
+def test_connections_that_say_nothing_make_room_for_clients_that_shook_hands(
+        stage, endpoint, certificates):
+    configuration = listening([endpoint.address], certificates.local.files)
+    configuration["limits"] = {"connections": 64}
+    steelyard = stage.steelyard(configuration)
+    context = client_context(certificates.ca)
+    clients = [connect(steelyard.address, context) for _ in range(8)]
+    flood = [socket.create_connection(steelyard.address, 30) for _ in range(200)]
+    wait_for(lambda: steelyard.metrics().value(
+        "steelyard_connections_accepted_total") == 208, "all of them")
+    for one in clients:
+        assert one.exchange("GET", "/").status == 200
+        one.close()
+    assert steelyard.metrics().value("steelyard_connections_closed_total", state="silent") > 100
+    for one in flood:
+        one.close()
+
+
 # Renegotiation and new keys
 
 

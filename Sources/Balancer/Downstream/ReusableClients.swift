@@ -10,9 +10,10 @@ struct ReusableClients: ~Copyable {
   enum Kind: Int, CaseIterable {
     /// Kept alive after an exchange; no other one has begun.
     case idle
-    /// Connected, without having sent a byte.
+    /// Connected, without having sent a byte; with TLS, without having ended the handshake.
     case silent
-    /// A part of a head has come, or the answer was sent and the client has not closed yet.
+    /// A part of a head has come, or the handshake is over and no head has come, or the answer was
+    /// sent and the client has not closed yet.
     case unfinished
   }
   /// The number of entries that the slab needs in addition to its clients.

@@ -24,7 +24,7 @@ extension Worker where Loop: ~Copyable {
     release(&state.pointee.input)
     io.setDeadline(
       id.connection, io.now + (plan.listener(tag)?.headTimeout ?? Self.idleTimeoutOfNone))
-    reusable.append(id.index, .unfinished)
+    reusable.append(id.index, .silent)
   }
 
   /// The handshake with a client is over.
@@ -32,7 +32,7 @@ extension Worker where Loop: ~Copyable {
     context.metrics.tls.countHandshake(
       worker: workerIndex, .client, isResumed: io.isResumed(id.connection))
     expectHead(id)
-    reusable.append(id.index, .silent)
+    reusable.append(id.index, .unfinished)
   }
 
   /// Handles a TLS connection of a client that has failed.

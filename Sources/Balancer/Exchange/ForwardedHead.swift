@@ -158,8 +158,7 @@ package struct ForwardedRequest {
     to writer: inout ByteWriter, dropsHost: Bool,
     _ certificate: UnsafePointer<ForwardedCertificate>?
   ) {
-    let namesFields = head.connection.namesFields
-    let hasReserved = certificate != nil
+    let readsNames = head.connection.namesFields || certificate != nil
     var run = FieldRun()
     for index in 0..<fields.count {
       let field = fields[index]
@@ -177,30 +176,26 @@ package struct ForwardedRequest {
       case .host: isDropped = dropsHost
       case .maxForwards: isDropped = head.maxForwards > 0
       case .expect: isDropped = !head.expectsContinue
-      default:
-        isDropped = field.name.isHopByHop || hasReserved && isReserved(field, certificate)
+      default: isDropped = field.name.isHopByHop
       }
       run.add(
-        field,
-        isDropped: isDropped || namesFields && isNamed(field),
-        from: fields.bytes,
-        to: &writer)
+        field, isDropped: isDropped || readsNames && isNamed(field, certificate),
+        from: fields.bytes, to: &writer)
     }
     run.end(from: fields.bytes, to: &writer)
   }
 
-  /// Whether `Connection` names the field, so that it is removed. Upgrade is named by an offer to
-  /// change the protocol and is treated separately.
+  /// Whether the field is removed because `Connection` names it, or because steelyard tells of a
+  /// certificate under its name. Upgrade is named by an offer to change the protocol and is treated
+  /// separately.
   @inline(never)
-  private func isNamed(_ field: Field) -> Bool {
-    field.name != .upgrade && fields.isNamedByConnection(field)
-  }
-
-  @inline(never)
-  private func isReserved(
+  private func isNamed(
     _ field: Field, _ certificate: UnsafePointer<ForwardedCertificate>?
   ) -> Bool {
-    certificate?.pointee.reserves(slice(Int(field.start), Int(field.nameEnd))) == true
+    if head.connection.namesFields, field.name != .upgrade, fields.isNamedByConnection(field) {
+      return true
+    }
+    return certificate?.pointee.reserves(slice(Int(field.start), Int(field.nameEnd))) == true
   }
 
   private func writeForwarded(

@@ -179,7 +179,8 @@ SHAPES = {
     "given up": given_up}
 # Those that take long for each exchange are done less often.
 FEW = {"slow reader": 10, "slow reader of chunks": 10, "given up": 30, "large upload": 200}
-HOLDING = {"slow reader", "slow reader of chunks", "given up", "large upload", "large"}
+HOLDING = {
+    "slow reader", "slow reader of chunks", "given up", "large upload", "large", "split head"}
 
 
 def everything(addresses, log):

@@ -94,6 +94,19 @@ def test_insecure_trusts_everybody_and_says_so(stage, tmp_path, certificates, na
     assert stage.steelyard(configuration).get().content == b"fine"
 
 
+def test_a_kept_connection_is_not_used_after_a_reload_that_wants_another_name(stage, certificates):
+    endpoint = stage.endpoint(text(), wrap=wrapping(certificates.local))
+    configuration = pool([endpoint.address], {"insecure": True}, keepalive={"idle": "60s"})
+    steelyard = stage.steelyard(configuration)
+    with steelyard.connect() as connection:
+        assert [connection.exchange("GET", "/").status for _ in range(3)] == [200, 200, 200]
+        assert endpoint.connection_count == 1
+        next(iter(configuration["pools"].values()))["tls"] = {
+            "ca": certificates.ca, "server_name": "other.test"}
+        assert steelyard.reload(configuration).returncode == 0
+        assert connection.exchange("GET", "/").status == 502
+
+
 def test_a_certificate_is_good_for_the_address_it_names(stage, certificates):
     """Without `server_name`: the address is verified and not sent as SNI."""
     good, bad = wrapping(certificates.local), wrapping(certificates.a)

@@ -103,6 +103,14 @@ extension Worker where Loop: ~Copyable {
     io.startTLS(id.connection, peer)
   }
 
+  /// Whether a kept connection was made as one would be made now: in the clear, or with the same
+  /// certificates and for the same name. A reload or changed files may want it otherwise.
+  mutating func isSecuredAsNow(_ id: EndpointConnectionID, _ endpointIndex: Int) -> Bool {
+    guard let pool = plan.endpoints[endpointIndex]?.pool else { return false }
+    if plan.pools[pool].tls == nil { return !io.isSecure(id.connection) }
+    return io.isSecure(id.connection) && io.hasPeer(id.connection, like: plan.peer(endpointIndex))
+  }
+
   /// Counts why TLS with an endpoint failed, if it did.
   mutating func noteEndpointTLS(_ id: EndpointConnectionID) {
     guard let failure = io.tlsFailure(id.connection) else { return }

@@ -60,13 +60,14 @@ extension Worker where Loop: ~Copyable {
     var next = newest
     while true {
       let state = slab.upstream + next.index
-      if io.now < state.pointee.idleUntil, !io.hasInput(next.connection) {
+      let isWanted = isSecuredAsNow(next, endpointIndex)
+      if isWanted, io.now < state.pointee.idleUntil, !io.hasInput(next.connection) {
         idle.remove(next, in: slab)
         state.pointee.isReused = true
         state.pointee.phase = .head
         return next
       }
-      endIdle(next)
+      if isWanted { endIdle(next) } else { closeIdle(next) }
       guard let other = idle.newest(endpointIndex) else { return nil }
       next = other
     }

@@ -71,6 +71,13 @@ extension IOLoop {
     isSecure(id) && sessions[Int(id.index)].phase != .established
   }
 
+  /// Whether the connection was opened with the same context and for the same name as one to `peer`
+  /// would be.
+  package func hasPeer(_ id: ConnectionID, like peer: TLSPeer?) -> Bool {
+    guard let peer, isSecure(id), let own = sessions[Int(id.index)].peer else { return false }
+    return own._withUnsafeGuaranteedRef { $0.context === peer.context && $0.name == peer.name }
+  }
+
   /// Whether the handshake was shortened by an earlier session.
   package func isResumed(_ id: ConnectionID) -> Bool {
     guard isSecure(id), let ssl = sessions[Int(id.index)].ssl else { return false }

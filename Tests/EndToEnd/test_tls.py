@@ -106,6 +106,24 @@ def test_a_host_of_another_certificate_is_misdirected(steelyard, server, host, s
             assert json.loads(answer.content)["error"]["code"] == 421
 
 
+@pytest.mark.parametrize("content", [b"", b"hello"])
+@pytest.mark.parametrize("cut", [0, 10])
+def test_after_a_misdirected_request_the_connection_goes_on(steelyard, content, cut):
+    """Its head may come in parts, and the next request with its end."""
+    method = "POST" if content else "GET"
+    good = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    bad = (f"{method} / HTTP/1.1\r\nHost: x.wild.test\r\n"
+           f"Content-Length: {len(content)}\r\n\r\n").encode() + content
+    with connect(steelyard.address, client_context(), "localhost") as connection:
+        # With the first answer, the first part is held.
+        connection.send(good + bad[:cut])
+        assert connection.read_response().status == 200
+        connection.send(bad[cut:] + good)
+        assert connection.read_response(method).status == 421
+        assert connection.read_response().status == 200
+        assert connection.exchange("GET", "/", host="localhost").status == 200
+
+
 # Versions, ciphers, protocols
 
 

@@ -26,12 +26,8 @@ extension Worker where Loop: ~Copyable {
     state.pointee.asksUpgrade = head.asksUpgrade
     state.pointee.pace = BodyPace(rate: plan.listener(tag)?.bodyRateMin)
 
-    if io.isSecure(client.connection), isMisdirected(client, head, fields) {
-      beginRecord(id, head, fields, route: nil)
-      respond(id, .misdirected)
-      return
-    }
-    let route = plan.route(tag, head, fields)
+    let isMisdirected = io.isSecure(client.connection) && self.isMisdirected(client, head, fields)
+    let route = isMisdirected ? nil : plan.route(tag, head, fields)
     beginRecord(id, head, fields, route: route)
     state.pointee.contentMax = context.limits.bodyBytesMax
     if let route {
@@ -50,6 +46,11 @@ extension Worker where Loop: ~Copyable {
     guard let relayed = readRequestContent(id, rest) else { return }
     let content = UnsafeRawBufferPointer(rebasing: rest[0..<relayed.end])
     let next = UnsafeRawBufferPointer(rebasing: rest[relayed.consumedCount...])
+    if isMisdirected {
+      keepPipelined(client, next)
+      respond(id, .misdirected)
+      return
+    }
     if let route, let wait = rateLimitWait(id, route, head, fields) {
       keepPipelined(client, next)
       let pool = plan.routes[route].pool

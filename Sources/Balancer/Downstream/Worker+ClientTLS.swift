@@ -1,14 +1,11 @@
-// TLS on both sides of an exchange: connections that begin with a handshake, handshakes that fail,
-// and what the endpoint is told of the client's certificate. Everything else is as without TLS.
-// HOT PATH: no allocation, no lock, no existential.
+// TLS with clients: connections that begin with a handshake, handshakes that fail, and what the
+// endpoint is told of the client's certificate. Everything else is as without TLS.
 import Fleet
 import HTTP
 import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  // MARK: Clients
-
   /// Begins the handshake with a client. `received`: what it sent after its PROXY header.
   mutating func beginSecure(
     _ id: ClientID, _ tag: UInt32, _ tls: ServerContext?, _ received: UnsafeRawBufferPointer
@@ -70,13 +67,9 @@ extension Worker where Loop: ~Copyable {
   mutating func isMisdirected(
     _ id: ClientID, _ head: RequestHead, _ fields: FieldTable
   ) -> Bool {
-    var host = UnsafeRawBufferPointer(
-      rebasing: fields.bytes[head.authorityStart..<max(head.authorityStart, head.authorityEnd)])
-    guard !host.isEmpty else { return false }
-    if let colon = host.lastIndex(of: UInt8(ascii: ":")), host.last != UInt8(ascii: "]") {
-      host = UnsafeRawBufferPointer(rebasing: host[..<colon])
-    }
-    return !io.servesHost(id.connection, host)
+    let host = RouteTable.hostRange(head.authorityStart..<head.authorityEnd, fields.bytes)
+    return !host.isEmpty
+      && !io.servesHost(id.connection, UnsafeRawBufferPointer(rebasing: fields.bytes[host]))
   }
 
   /// What the endpoint is told of the client's certificate. Requires: some listener tells it.
@@ -89,31 +82,5 @@ extension Worker where Loop: ~Copyable {
     (told.subjectField, told.namesField) = (tls.subjectField, tls.namesField)
     (told.subject, told.names) = (shown.subject, shown.names)
     return told
-  }
-
-  // MARK: Endpoints
-
-  /// Begins the handshake with an endpoint, after the PROXY header. Without a peer the connection
-  /// fails, and nothing is sent on it in the clear.
-  mutating func beginSecure(_ id: EndpointConnectionID, _ peer: TLSPeer?) throws(IOError) {
-    guard let peer else {
-      closeUpstream(id)
-      throw IOError("connect", 0)
-    }
-    io.startTLS(id.connection, peer)
-  }
-
-  /// Whether a kept connection was made as one would be made now: in the clear, or with the same
-  /// certificates and for the same name. A reload or changed files may want it otherwise.
-  mutating func isSecuredAsNow(_ id: EndpointConnectionID, _ endpointIndex: Int) -> Bool {
-    guard let pool = plan.endpoints[endpointIndex]?.pool else { return false }
-    if plan.pools[pool].tls == nil { return !io.isSecure(id.connection) }
-    return io.isSecure(id.connection) && io.hasPeer(id.connection, like: plan.peer(endpointIndex))
-  }
-
-  /// Counts why TLS with an endpoint failed, if it did.
-  mutating func noteEndpointTLS(_ id: EndpointConnectionID) {
-    guard let failure = io.tlsFailure(id.connection) else { return }
-    context.metrics.tls.countFailure(worker: workerIndex, .endpoint, failure)
   }
 }

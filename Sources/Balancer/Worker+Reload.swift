@@ -28,7 +28,7 @@ extension Worker where Loop: ~Copyable {
     plan.rebuild(
       table, tags: bindings.map(\.tag), pickBoard: context.pickBoard, context.admission, now: io.now
     )
-    plan.adoptCredentials(context.credentials, thread: workerIndex, table.fleet)
+    plan.adoptCredentials(context.credentials, thread: workerIndex, table)
     beginBudgets()
     adoptQueues()
     carryExchanges(from: pools)

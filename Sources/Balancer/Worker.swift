@@ -186,8 +186,7 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
         // A table may have been published since the turn began; this wake-up announced it.
         if context.board.revision != revision { adoptTable() }
         if context.credentials.revision != plan.credentialsRevision {
-          plan.adoptCredentials(
-            context.credentials, thread: workerIndex, context.board.table.fleet)
+          plan.adoptCredentials(context.credentials, thread: workerIndex, context.board.table)
         }
         if wakeups.take(workerIndex) { noteRoomEverywhere() }
         if stopsAt == nil, let stop = context.control.stopsAt { beginStop(stop) }

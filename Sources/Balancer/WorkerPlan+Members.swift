@@ -20,6 +20,7 @@ extension WorkerPlan {
         guard let position = endpoints[member.endpoint.endpointIndex]?.position else { continue }
         pools[member.pool].picker.update(position, member.endpoint)
         pools[member.pool].queue.setCapacity(member.endpoint, at: position)
+        setPeer(member.endpoint, pools[member.pool].tls)
       }
       touched.formUnion(delta.pools)
     }

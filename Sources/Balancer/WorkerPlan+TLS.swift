@@ -53,24 +53,28 @@ final class PoolTLS {
 }
 
 extension WorkerPlan {
-  /// Takes the contexts that are in force for the thread.
-  mutating func adoptCredentials(_ credentials: Credentials, thread: Int, _ fleet: Fleet) {
+  /// Takes the contexts that are in force for the thread. A table of another fleet than the plan's
+  /// has no effect: the plan is about to be rebuilt, and takes them then.
+  mutating func adoptCredentials(_ credentials: Credentials, thread: Int, _ table: WeightTable) {
+    guard table.fleetRevision == fleetRevision else { return }
     credentialsRevision = credentials.revision
     for case let tls? in listenerTLS {
       tls.context = credentials.server(tls.description, thread: thread)
     }
-    for (index, pool) in fleet.pools.enumerated() where index < pools.count {
+    for (index, pool) in table.fleet.pools.enumerated() {
       guard let tls = pools[index].tls else { continue }
       tls.context = credentials.client(tls.description, thread: thread)
       for endpoint in pool.endpoints { setPeer(endpoint, tls) }
     }
   }
 
-  /// Notes the endpoint as a TLS server.
+  /// Notes the endpoint as a TLS server. One that is known already keeps its sessions.
   mutating func setPeer(_ endpoint: Endpoint, _ tls: PoolTLS?) {
     guard let tls else { return }
     while peers.count < endpoints.count { peers.append(nil) }
-    peers[endpoint.endpointIndex] = tls.peer(endpoint)
+    let (known, next) = (peers[endpoint.endpointIndex], tls.peer(endpoint))
+    if let known, let next, known.isLike(next) { return }
+    peers[endpoint.endpointIndex] = next
   }
 
   /// The endpoint as a TLS server; nil: it is none, or its authorities are not loaded.

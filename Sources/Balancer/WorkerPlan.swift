@@ -167,7 +167,6 @@ struct WorkerPlan {
     listeners = [Listener?](repeating: nil, count: Int(tags.max() ?? 0) + 1)
     tables = [RouteTable](repeating: RouteTable([]), count: listeners.count)
     listenerTLS = []
-    peers = []
     routes = []
     let scopes = takeLimits(of: fleet, admission)
     let queues = admission.queues

@@ -4,7 +4,7 @@ package import IO
 
 /// With what certificates a connection is opened, and who the server has to be.
 package struct ClientSecurity: Sendable, Equatable {
-  /// Of the thread that carries out the exchange, or of one that does not use it at the same time.
+  /// Best of the thread that carries out the exchange: threads that share one wait for each other.
   package let context: ClientContext
   /// A host name or an address without a port: the server's certificate has to be for it.
   package let name: String

@@ -55,6 +55,11 @@ extension Worker where Loop: ~Copyable {
     case .uncounted: break
     case .refused:
       context.metrics.countLocal(worker: workerIndex, .tooManyConnections)
+      // A client that speaks TLS could not read it.
+      if plan.tls(io.tag(id.connection)) != nil {
+        closeDownstream(id)
+        return false
+      }
       var writer = ByteWriter(scratch)
       LocalReason.tooManyConnections.write(
         to: &writer, date: date.current(turn: turn), isHead: false, closes: true, retryAfter: 1)

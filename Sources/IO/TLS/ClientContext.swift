@@ -17,8 +17,8 @@ package struct ClientContextOptions: Sendable {
 }
 
 /// TLS of connections to servers, for one thread.
-// SAFETY: immutable; OpenSSL's object is used by one thread at a time: the one that made it, then
-// the one that it was made for.
+// SAFETY: immutable; OpenSSL's contexts may be used by several threads, which wait for each other
+// there. So each worker has its own; threads of hooks share that of the control thread.
 package final class ClientContext: @unchecked Sendable {
   /// Our own certificate; nil: none is shown.
   package let certificate: CertificateFacts?
@@ -111,6 +111,11 @@ package final class TLSPeer: @unchecked Sendable {
     self.name = name
     var room = in6_addr()
     isAddress = inet_pton(AF_INET, name, &room) == 1 || inet_pton(AF_INET6, name, &room) == 1
+  }
+
+  /// Whether connections to both are made with the same context and for the same name.
+  package func isLike(_ other: TLSPeer) -> Bool {
+    context === other.context && name == other.name
   }
 
   deinit { for session in sessions { SSL_SESSION_free(session) } }

@@ -75,7 +75,7 @@ extension IOLoop {
   /// would be.
   package func hasPeer(_ id: ConnectionID, like peer: TLSPeer?) -> Bool {
     guard let peer, isSecure(id), let own = sessions[Int(id.index)].peer else { return false }
-    return own._withUnsafeGuaranteedRef { $0.context === peer.context && $0.name == peer.name }
+    return own._withUnsafeGuaranteedRef { $0.isLike(peer) }
   }
 
   /// Whether the handshake was shortened by an earlier session.

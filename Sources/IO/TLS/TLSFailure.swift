@@ -32,8 +32,6 @@ public enum TLSFailure: UInt8, Sendable, CaseIterable, BitwiseCopyable {
   case cutInHandshake
   /// The handshake was not over in time.
   case timeout
-  /// Bytes came before the handshake with a server was over.
-  case earlyBytes
   /// The peer asks for new keys too often.
   case tooManyKeyUpdates
   /// A record that cannot be decrypted, or that breaks the protocol.
@@ -61,7 +59,6 @@ public enum TLSFailure: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     case .alert: "alert"
     case .cutInHandshake: "cut_in_handshake"
     case .timeout: "timeout"
-    case .earlyBytes: "early_bytes"
     case .tooManyKeyUpdates: "key_updates"
     case .badRecord: "bad_record"
     case .local: "local"
@@ -88,7 +85,6 @@ public enum TLSFailure: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     case .alert: "the peer sent an alert"
     case .cutInHandshake: "the peer ended the connection in the handshake"
     case .timeout: "the handshake took too long"
-    case .earlyBytes: "bytes came before the end of the handshake"
     case .tooManyKeyUpdates: "the peer asks for new keys too often"
     case .badRecord: "a record that cannot be read"
     case .local: "a lack of memory"

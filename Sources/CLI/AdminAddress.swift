@@ -37,7 +37,7 @@ struct AdminAddress: Equatable {
     if name.lowercased() == "localhost" {
       address = .loopback(port: port)
     } else {
-      guard isTLS == true, Self.isName(name) else { return nil }
+      guard isTLS == true, HostNameText.isValid(name) else { return nil }
       address = nil
     }
   }
@@ -46,15 +46,5 @@ struct AdminAddress: Equatable {
   func resolved() throws(HostResolver.Failure) -> SocketAddress {
     if let address { return address }
     return try HostResolver.resolve(name, port: port)[0]
-  }
-
-  private static func isName(_ text: Substring) -> Bool {
-    (1...253).contains(text.utf8.count)
-      && text.utf8.allSatisfy {
-        switch $0 {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F: true
-        default: false
-        }
-      }
   }
 }

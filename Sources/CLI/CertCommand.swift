@@ -86,18 +86,7 @@ enum CertCommand {
   /// A host name, which may begin with `*.`, or an IP address.
   private static func isName(_ text: String) -> Bool {
     if IPAddress(text) != nil { return true }
-    let name = text.hasPrefix("*.") ? text.dropFirst(2) : text[...]
-    let labels = name.split(separator: ".", omittingEmptySubsequences: false)
-    return name.utf8.count <= 253
-      && labels.allSatisfy { label in
-        (1...63).contains(label.utf8.count)
-          && label.utf8.allSatisfy {
-            switch $0 {
-            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: true
-            default: false
-            }
-          }
-      } && labels.last?.utf8.contains { $0 > 0x39 } == true
+    return HostNameText.isValid(text.hasPrefix("*.") ? text.dropFirst(2) : text[...])
   }
 
   // What was made, what to write into the file, and how to try it.

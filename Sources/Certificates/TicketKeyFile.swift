@@ -1,6 +1,7 @@
 // The file of session ticket keys: one key a line, 80 bytes in base64 (RFC 4648 §4), as
 // `openssl rand -base64 80 | tr -d '\n'` makes it. The first encrypts, all decrypt. Blank lines and
 // lines that begin with # do not count.
+import FoundationEssentials
 import IO
 
 enum TicketKeyFile {
@@ -14,7 +15,9 @@ enum TicketKeyFile {
     {
       let text = trimmed(line)
       if text.isEmpty || text.first == 0x23 { continue }
-      guard let decoded = decoded(text), let key = TicketKey(bytes: decoded) else {
+      guard let decoded = Data(base64Encoded: String(decoding: text, as: UTF8.self)),
+        let key = TicketKey(bytes: Array(decoded))
+      else {
         throw TLSError(
           "the ticket key file \(path), line \(index + 1): a key is 80 bytes in base64 on one line; "
             + "make one with `openssl rand -base64 80 | tr -d '\\n'`")
@@ -33,35 +36,5 @@ enum TicketKeyFile {
     var line = line.drop(while: isSpace)
     while let last = line.last, isSpace(last) { line.removeLast() }
     return line
-  }
-
-  /// nil: no base64.
-  static func decoded(_ text: ArraySlice<UInt8>) -> [UInt8]? {
-    guard text.count % 4 == 0 else { return nil }
-    var digits = text
-    while digits.last == 0x3D, text.count - digits.count < 2 { digits.removeLast() }
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(digits.count * 3 / 4)
-    var (bits, bitCount) = (0 as UInt32, 0)
-    for digit in digits {
-      guard let value = value(digit) else { return nil }
-      bits = bits << 6 | value
-      bitCount += 6
-      guard bitCount >= 8 else { continue }
-      bitCount -= 8
-      bytes.append(UInt8(truncatingIfNeeded: bits >> bitCount))
-    }
-    return bytes
-  }
-
-  private static func value(_ digit: UInt8) -> UInt32? {
-    switch digit {
-    case 0x41...0x5A: UInt32(digit - 0x41)
-    case 0x61...0x7A: UInt32(digit - 0x61) + 26
-    case 0x30...0x39: UInt32(digit - 0x30) + 52
-    case 0x2B: 62
-    case 0x2F: 63
-    default: nil
-    }
   }
 }

@@ -30,29 +30,11 @@ extension Form<EndpointAddress> {
     guard let colon = scalar.text.lastIndex(of: ":") else { return nil }
     let host = scalar.text[..<colon].lowercased()
     let digits = String(scalar.text[scalar.text.index(after: colon)...])
-    guard Decimal.isInteger(digits), let port = UInt16(digits), port > 0, isHostName(host),
+    guard Decimal.isInteger(digits), let port = UInt16(digits), port > 0,
+      HostNameText.isValid(host.hasSuffix(".") ? host.dropLast() : host[...]),
       host != "localhost"
     else { return nil }
     return .name(host: host, port: port)
-  }
-
-  /// Labels of letters, digits, `-` and `_` (which Docker's service names contain), 63 bytes each
-  /// and 253 together (RFC 1123 §2.1). The last label must not be a number: that would be a
-  /// malformed IPv4 address.
-  private static func isHostName(_ text: String) -> Bool {
-    let name = text.hasSuffix(".") ? text.dropLast() : text[...]
-    guard (1...253).contains(name.utf8.count) else { return false }
-    let labels = name.split(separator: ".", omittingEmptySubsequences: false)
-    let areGood = labels.allSatisfy { label in
-      (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
-        && label.utf8.allSatisfy {
-          switch $0 {
-          case 0x30...0x39, 0x61...0x7A, 0x2D, 0x5F: true
-          default: false
-          }
-        }
-    }
-    return areGood && labels.last?.utf8.contains { $0 >= 0x61 && $0 <= 0x7A } == true
   }
 }
 

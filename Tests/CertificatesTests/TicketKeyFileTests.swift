@@ -38,14 +38,4 @@ import Testing
     let many = [String](repeating: key, count: 17).joined(separator: "\n")
     #expect(reason(many) == "the ticket key file /k has more than 16 keys")
   }
-
-  @Test func base64IsReadAsFoundationWritesIt() {
-    for count in 0..<100 {
-      let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 * 37 + count) }
-      let text = Array(Data(bytes).base64EncodedString().utf8)
-      #expect(TicketKeyFile.decoded(text[...]) == bytes)
-    }
-    #expect(TicketKeyFile.decoded(Array("A===".utf8)[...]) == nil)
-    #expect(TicketKeyFile.decoded(Array("AA=A".utf8)[...]) == nil)
-  }
 }

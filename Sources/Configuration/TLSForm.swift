@@ -73,15 +73,9 @@ extension Form<String> {
   static var serverName: Form {
     Form(
       read: { scalar throws(Misfit) in
-        let isGood = scalar.text.utf8.allSatisfy {
-          switch $0 {
-          case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x3A, 0x5F: true
-          default: false
-          }
+        guard HostNameText.isValid(scalar.text) || IPAddress(scalar.text) != nil else {
+          throw .expected("a host name or an IP address, without a port")
         }
-        guard isGood, !scalar.isNull, (1...253).contains(scalar.text.utf8.count),
-          !scalar.text.contains(":") || SocketAddress(host: "[\(scalar.text)]", port: 1) != nil
-        else { throw .expected("a host name or an IP address, without a port") }
         return scalar.text.lowercased()
       },
       write: YAMLText.scalar)

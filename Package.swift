@@ -29,10 +29,12 @@ let package = Package(
     .systemLibrary(name: "CSystem"),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+      name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     room("Primitives", []),
     room("IO", ["COpenSSL", "CSystem", "Primitives"]),
-    room("HTTP", ["Primitives"]),
+    room("HTTP", ["CNghttp2", "Primitives"]),
     room("Client", ["CZlib", "HTTP", "IO", "Primitives"]),
     room("Fleet", ["Primitives"]),
     room("Certificates", ["Fleet", "IO", "Primitives"]),

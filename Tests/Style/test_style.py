@@ -46,7 +46,7 @@ CALLS = {
         "popen", "clock_gettime", "nanosleep", "usleep", "getaddrinfo", "mprotect", "unlink",
         "prctl", "pthread_create", "epoll_wait", "getrusage", "stat", "umask", "fcntl")},
 }
-OURS = set(ROOMS) | {"COpenSSL", "CSystem", "CYAML", "CZlib"}
+OURS = set(ROOMS) | {"CNghttp2", "COpenSSL", "CSystem", "CYAML", "CZlib"}
 # Files that may touch I/O in rooms whose decisions are pure.
 MAY_IMPORT_IO = re.compile(
     r"(Driver|BlockingClient|ClientOutcome|ClientSecurity|Worker(\+\w+|Plan(\+TLS)?|Control|Wakeups)?|TLSMetrics|FailureReason|\bExchange|Balancer|HTTPDate|StreamIDs|ConnectionLoop|Downstream|Upstream|ConnectionSlab|IdleStore|World|Terminal)\.swift$")

@@ -24,6 +24,8 @@ public struct Listener: Sendable, Equatable {
   public var proxyProtocol = false
   /// nil: requests come in the clear.
   public var tls: ServerTLS?
+  /// nil: clients speak HTTP/1 alone.
+  public var http2: HTTP2Policy?
 
   public init(address: SocketAddress, routes: [Route]) {
     self.address = address

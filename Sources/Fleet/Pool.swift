@@ -47,6 +47,9 @@ public struct Pool: Sendable, Equatable {
   public var breakers = BreakerPolicy()
   /// TLS of the connections to endpoints; nil: they are in the clear.
   public var tls: ClientTLS?
+  /// `auto` needs `tls`. With HTTP/2 there is no `proxyProtocol`: a connection carries requests of
+  /// many clients.
+  public var endpointProtocol = EndpointProtocol.http1
   /// The `Host` field sent to endpoints; nil: the client's.
   public var host: String?
   public var queue = QueuePolicy()
@@ -123,5 +126,8 @@ public struct KeepAlivePolicy: Sendable, Equatable {
   /// Exchanges that a connection carries before it is closed; nil: no limit.
   /// Range 1...1_000_000_000.
   public var requestsMax: Int?
+  /// The requests that an HTTP/2 connection carries at once, unless the endpoint allows fewer.
+  /// Range 1...1_000.
+  public var streamsMax = 100
   public init() {}
 }

@@ -44,6 +44,7 @@ protocol ConnectionLoop: ~Copyable {
   mutating func leaveTLS(_ id: ConnectionID)
   func isSecure(_ id: ConnectionID) -> Bool
   func isHandshaking(_ id: ConnectionID) -> Bool
+  func isHTTP2(_ id: ConnectionID) -> Bool
   func hasPeer(_ id: ConnectionID, like peer: TLSPeer?) -> Bool
   func isResumed(_ id: ConnectionID) -> Bool
   func tlsFailure(_ id: ConnectionID) -> TLSFailure?

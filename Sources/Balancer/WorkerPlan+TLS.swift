@@ -10,6 +10,7 @@ import Primitives
 /// TLS of a listener, for one worker. An object, so that plans without TLS pay nothing.
 final class ListenerTLS {
   let description: ServerTLS
+  let offersHTTP2: Bool
   /// nil: its certificates are not loaded, so that no connection is taken.
   var context: ServerContext?
   /// The fields that tell the endpoint of the client's certificate; empty: none.
@@ -18,8 +19,9 @@ final class ListenerTLS {
   /// The field line `Strict-Transport-Security` (RFC 6797); empty: none.
   let strictTransport: UnsafeRawBufferPointer
 
-  init(_ description: ServerTLS) {
+  init(_ description: ServerTLS, offersHTTP2: Bool) {
     self.description = description
+    self.offersHTTP2 = offersHTTP2
     subjectField = Array((description.subjectField ?? "").utf8)
     namesField = Array((description.namesField ?? "").utf8)
     let line = description.strictTransport.map {
@@ -36,10 +38,14 @@ final class ListenerTLS {
 /// TLS of the connections to a pool's endpoints, for one worker.
 final class PoolTLS {
   let description: ClientTLS
+  let version: EndpointProtocol
   /// nil: its authorities are not loaded, so that no connection is opened.
   var context: ClientContext?
 
-  init(_ description: ClientTLS) { self.description = description }
+  init(_ description: ClientTLS, _ version: EndpointProtocol) {
+    self.description = description
+    self.version = version
+  }
 
   /// The endpoint as a TLS server.
   func peer(_ endpoint: Endpoint) -> TLSPeer? {
@@ -59,11 +65,12 @@ extension WorkerPlan {
     guard table.fleetRevision == fleetRevision else { return }
     credentialsRevision = credentials.revision
     for case let tls? in listenerTLS {
-      tls.context = credentials.server(tls.description, thread: thread)
+      tls.context = credentials.server(
+        tls.description, offersHTTP2: tls.offersHTTP2, thread: thread)
     }
     for (index, pool) in table.fleet.pools.enumerated() {
       guard let tls = pools[index].tls else { continue }
-      tls.context = credentials.client(tls.description, thread: thread)
+      tls.context = credentials.client(tls.description, tls.version, thread: thread)
       for endpoint in pool.endpoints { setPeer(endpoint, tls) }
     }
   }

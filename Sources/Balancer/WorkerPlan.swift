@@ -178,7 +178,7 @@ struct WorkerPlan {
         trustedProxies: listener.trustedProxies, hasProxyHeader: listener.proxyProtocol)
       if let tls = listener.tls {
         while listenerTLS.count < listeners.count { listenerTLS.append(nil) }
-        listenerTLS[Int(tag)] = ListenerTLS(tls)
+        listenerTLS[Int(tag)] = ListenerTLS(tls, offersHTTP2: listener.http2 != nil)
       }
       tables[Int(tag)] = RouteTable(listener.routes)
       routes += listener.routes.enumerated().map { position, route in
@@ -215,7 +215,7 @@ struct WorkerPlan {
         queue: PlannedQueue(pool, queues: queues), limits: scopes.range(of: .pool(index)),
         refusals: admission.refusals(of: pool.name), traffic: admission.traffic(of: pool.name),
         allowance: admission.allowance(of: pool.name), allowanceMax: UploadAllowance.limit(pool),
-        tls: pool.tls.map(PoolTLS.init))
+        tls: pool.tls.map { PoolTLS($0, pool.endpointProtocol) })
     }
     certificateFields = listenerTLS.flatMap { [$0?.subjectField, $0?.namesField] }
       .compactMap { $0 }.filter { !$0.isEmpty }

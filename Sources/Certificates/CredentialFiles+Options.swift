@@ -6,7 +6,7 @@ extension CredentialFiles {
   /// Of a listener or the admin address. `pairs`: those of its directories included. `madeKeys`:
   /// the ticket keys of this process.
   func options(
-    _ tls: ServerTLS, _ pairs: [CertificateFiles], madeKeys: [TicketKey]
+    _ tls: ServerTLS, offersHTTP2: Bool, _ pairs: [CertificateFiles], madeKeys: [TicketKey]
   ) throws(TLSError) -> ServerContextOptions {
     var read: [CertificatePair] = []
     for files in pairs { read.append(try pair(files)) }
@@ -18,6 +18,7 @@ extension CredentialFiles {
     if let path = tls.revocations { options.revocations = try bytes(path, "revocation list") }
     options.requiresClientCertificate = tls.clientAuthentication == .require
     options.keepsClientNames = tls.clientCA != nil
+    options.offersHTTP2 = offersHTTP2
     switch tls.tickets {
     case .made: options.ticketKeys = madeKeys
     case .file(let path):
@@ -28,14 +29,27 @@ extension CredentialFiles {
   }
 
   /// Of connections that steelyard opens.
-  func options(_ tls: ClientTLS) throws(TLSError) -> ClientContextOptions {
+  func options(
+    _ tls: ClientTLS, _ version: EndpointProtocol = .http1
+  ) throws(TLSError) -> ClientContextOptions {
     var options = ClientContextOptions()
     if let path = tls.ca { options.ca = try bytes(path, "authority") }
     if let files = tls.certificate { options.pair = try pair(files) }
     if let path = tls.revocations { options.revocations = try bytes(path, "revocation list") }
     options.isTLS13Only = tls.versionMin == .tls13
     options.isInsecure = tls.isInsecure
+    options.protocols = ApplicationProtocols(version)
     return options
+  }
+}
+
+extension ApplicationProtocols {
+  init(_ version: EndpointProtocol) {
+    switch version {
+    case .http1: self = .http1
+    case .http2: self = .http2
+    case .auto: self = .both
+    }
   }
 }
 
@@ -44,8 +58,8 @@ extension TLSError {
   func naming(_ key: CredentialKey) -> TLSError {
     let files: [(key: String, path: String?)] =
       switch key {
-      case .server(let tls): [("`client_ca`", tls.clientCA), ("`crl`", tls.revocations)]
-      case .client(let tls): [("`ca`", tls.ca), ("`crl`", tls.revocations)]
+      case .server(let tls, _): [("`client_ca`", tls.clientCA), ("`crl`", tls.revocations)]
+      case .client(let tls, _): [("`ca`", tls.ca), ("`crl`", tls.revocations)]
       }
     for (key, path) in files {
       if let path, message.hasPrefix(key) {

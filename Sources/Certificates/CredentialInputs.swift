@@ -17,7 +17,7 @@ struct CredentialInputs {
   /// Lists directories. Error: one cannot be listed, or holds no pairs.
   init(_ key: CredentialKey) throws(TLSError) {
     switch key {
-    case .server(let tls):
+    case .server(let tls, _):
       for source in tls.certificates {
         switch source {
         case .files(let files): pairs.append(files)
@@ -28,7 +28,7 @@ struct CredentialInputs {
       add(tls.clientCA, "client authority")
       add(tls.revocations, "revocation list")
       if case .file(let path) = tls.tickets { add(path, "ticket key") }
-    case .client(let tls):
+    case .client(let tls, _):
       add(tls.ca, "authority")
       if let files = tls.certificate { add(files) }
       add(tls.revocations, "revocation list")

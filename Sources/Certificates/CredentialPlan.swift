@@ -4,8 +4,8 @@ import Fleet
 /// What contexts are made for. Descriptions that differ in nothing that concerns the context are
 /// equal.
 enum CredentialKey: Hashable {
-  case server(ServerTLS)
-  case client(ClientTLS)
+  case server(ServerTLS, offersHTTP2: Bool)
+  case client(ClientTLS, EndpointProtocol)
 }
 
 /// The descriptions of one fleet, in its order.
@@ -23,11 +23,13 @@ struct CredentialPlan {
 
   init(_ fleet: Fleet) {
     for listener in fleet.listeners {
-      add(listener.tls, "listener \(listener.address)", .listener, isOfWorkers: true)
+      add(
+        listener.tls, offersHTTP2: listener.http2 != nil, "listener \(listener.address)", .listener,
+        isOfWorkers: true)
     }
     add(fleet.adminTLS, "the admin address", .admin, isOfWorkers: false)
     for pool in fleet.pools {
-      add(pool.tls, "pool \(pool.name)", isOfWorkers: true)
+      add(pool.tls, "pool \(pool.name)", pool.endpointProtocol, isOfWorkers: true)
       for source in pool.weights.scrapes { add(source.tls, "scrapes of pool \(pool.name)") }
       add(pool.health?.tls, "health checks of pool \(pool.name)")
       add(pool.canary?.tls, "the canary of pool \(pool.name)")
@@ -38,18 +40,25 @@ struct CredentialPlan {
   }
 
   private mutating func add(
-    _ tls: ServerTLS?, _ place: String, _ use: CertificateStatus.Use, isOfWorkers: Bool
+    _ tls: ServerTLS?, offersHTTP2: Bool = false, _ place: String, _ use: CertificateStatus.Use,
+    isOfWorkers: Bool
   ) {
     guard let tls else { return }
     add(
-      Item(key: .server(tls.ofContext), places: [place], uses: [use], isOfWorkers: isOfWorkers))
+      Item(
+        key: .server(tls.ofContext, offersHTTP2: offersHTTP2), places: [place], uses: [use],
+        isOfWorkers: isOfWorkers))
   }
 
-  private mutating func add(_ tls: ClientTLS?, _ place: String, isOfWorkers: Bool = false) {
+  private mutating func add(
+    _ tls: ClientTLS?, _ place: String, _ version: EndpointProtocol = .http1,
+    isOfWorkers: Bool = false
+  ) {
     guard let tls else { return }
     add(
-      Item(key: .client(tls.ofContext), places: [place], uses: [.client], isOfWorkers: isOfWorkers)
-    )
+      Item(
+        key: .client(tls.ofContext, version), places: [place], uses: [.client],
+        isOfWorkers: isOfWorkers))
   }
 
   private mutating func add(_ item: Item) {

@@ -10,7 +10,7 @@ extension CredentialStore {
     do throws(TLSError) {
       return try ClientContext(try files.options(tls), library: try TLSLibrary())
     } catch {
-      throw error.naming(.client(tls))
+      throw error.naming(.client(tls, .http1))
     }
   }
 }

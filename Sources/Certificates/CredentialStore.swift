@@ -158,16 +158,17 @@ package final class CredentialStore {
     var facts: [CertificateFacts] = []
     var ringDueAt: Nanoseconds?
     switch item.key {
-    case .server(let tls):
-      let options = try files.options(tls, inputs.pairs, madeKeys: ring.keys)
+    case .server(let tls, let offersHTTP2):
+      let options = try files.options(
+        tls, offersHTTP2: offersHTTP2, inputs.pairs, madeKeys: ring.keys)
       let built = try builder(item).contexts(cost: options.pairs.count) {
         library throws(TLSError) in try ServerContext(options, library: library)
       }
       facts = built.last??.certificates ?? []
       contexts = .server(built)
       if tls.tickets == .made { ringDueAt = ring.dueAt }
-    case .client(let tls):
-      let options = try files.options(tls)
+    case .client(let tls, let version):
+      let options = try files.options(tls, version)
       let built = try builder(item).contexts(cost: tls.ca == nil ? ContextBuilder.systemCost : 1) {
         library throws(TLSError) in try ClientContext(options, library: library)
       }
@@ -190,10 +191,9 @@ package final class CredentialStore {
   private var table: Credentials.Table {
     var table = Credentials.Table()
     for (key, entry) in entries {
-      switch (key, entry.contexts) {
-      case (.server(let tls), .server(let contexts)): table.servers[tls] = contexts
-      case (.client(let tls), .client(let contexts)): table.clients[tls] = contexts
-      default: preconditionFailure("contexts of the other side")
+      switch entry.contexts {
+      case .server(let contexts): table.servers[key] = contexts
+      case .client(let contexts): table.clients[key] = contexts
       }
     }
     return table

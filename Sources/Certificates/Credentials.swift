@@ -9,9 +9,9 @@ import Synchronization
 package final class Credentials: Sendable {
   struct Table: Sendable {
     /// By thread; nil for threads that accept no such connections.
-    var servers: [ServerTLS: [ServerContext?]] = [:]
+    var servers: [CredentialKey: [ServerContext?]] = [:]
     /// By thread; nil for threads that open no such connections.
-    var clients: [ClientTLS: [ClientContext?]] = [:]
+    var clients: [CredentialKey: [ClientContext?]] = [:]
   }
 
   /// The number of threads that have contexts: the workers, and the control thread as the last.
@@ -31,14 +31,20 @@ package final class Credentials: Sendable {
 
   /// The context of a listener or of the admin address for one thread; nil: that description is not
   /// loaded. Takes a lock.
-  package func server(_ tls: ServerTLS, thread: Int) -> ServerContext? {
-    table.withLock { $0.servers[tls.ofContext]?[thread] ?? nil }
+  package func server(
+    _ tls: ServerTLS, offersHTTP2: Bool = false, thread: Int
+  ) -> ServerContext? {
+    let key = CredentialKey.server(tls.ofContext, offersHTTP2: offersHTTP2)
+    return table.withLock { $0.servers[key]?[thread] ?? nil }
   }
 
   /// The context of connections that one thread opens; nil: that description is not loaded. Takes a
   /// lock.
-  package func client(_ tls: ClientTLS, thread: Int) -> ClientContext? {
-    table.withLock { $0.clients[tls.ofContext]?[thread] ?? nil }
+  package func client(
+    _ tls: ClientTLS, _ version: EndpointProtocol = .http1, thread: Int
+  ) -> ClientContext? {
+    let key = CredentialKey.client(tls.ofContext, version)
+    return table.withLock { $0.clients[key]?[thread] ?? nil }
   }
 
   /// Puts other contexts in place of the present ones.

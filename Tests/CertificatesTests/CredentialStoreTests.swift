@@ -60,6 +60,32 @@ import Testing
     #expect(own != nil && credentials.client(client, thread: 0) === own)
   }
 
+  @Test func everyHTTPVersionHasContextsOfItsOwn() throws {
+    let tls = ServerTLS(certificates: [.files(try folder.pair("a"))])
+    var client = ClientTLS()
+    client.ca = folder["a.pem"]
+    var fleet = fleet(tls, pool: client)
+    try use(fleet)
+    let before = try #require(credentials.server(tls, thread: 0))
+    let own = try #require(credentials.client(client, thread: 0))
+    #expect(credentials.server(tls, offersHTTP2: true, thread: 0) == nil)
+    fleet.listeners[0].http2 = HTTP2Policy()
+    fleet.pools[0].endpointProtocol = .auto
+    try use(fleet, now: .seconds(1))
+    let server = try #require(credentials.server(tls, offersHTTP2: true, thread: 0))
+    let both = try #require(credentials.client(client, .auto, thread: 0))
+    #expect(server !== before && both !== own)
+    // What else HTTP/2 has does not concern the context.
+    fleet.listeners[0].http2?.streamsMax = 7
+    try use(fleet, now: .seconds(2))
+    #expect(credentials.server(tls, offersHTTP2: true, thread: 0) === server)
+    // The contexts without HTTP/2 go once no fleet names them.
+    _ = store.tick(now: .seconds(60))
+    #expect(credentials.server(tls, thread: 0) == nil)
+    #expect(credentials.client(client, thread: 0) == nil)
+    #expect(credentials.client(client, .auto, thread: 0) === both)
+  }
+
   @Test func whatOnlyTheControlThreadUsesIsBuiltForItAlone() throws {
     var fleet = fleet(nil)
     fleet.adminTLS = ServerTLS(certificates: [.files(try folder.pair("a"))])

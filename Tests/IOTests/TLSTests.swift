@@ -190,6 +190,62 @@ private final class SecurePair {
     #expect(other.failures.client == nil)
   }
 
+  /// What the client offers, whether the server allows HTTP/2, and whether it is chosen; nil: the
+  /// handshake fails.
+  private static let choices: [(ApplicationProtocols, Bool, Bool?)] = [
+    (.http1, false, false), (.http1, true, false), (.both, false, false), (.both, true, true),
+    (.http2, true, true), (.http2, false, nil),
+  ]
+
+  @Test(arguments: choices)
+  func http2IsChosenWhereBothWantIt(
+    _ offered: ApplicationProtocols, _ isAllowed: Bool, _ isChosen: Bool?
+  ) throws {
+    var server = SecurePair.server()
+    server.offersHTTP2 = isAllowed
+    var client = SecurePair.client()
+    client.protocols = offered
+    let pair = try SecurePair(server, client: client)
+    guard let isChosen else {
+      _ = pair.run { event, _ in event.kind == .failed && event.id == pair.client }
+      #expect(pair.failures.client == .noCommonProtocol)
+      return
+    }
+    #expect(pair.areHTTP2 == [false])
+    pair.connect()
+    #expect(pair.areHTTP2 == [isChosen, isChosen])
+    // A resumed session chooses anew.
+    _ = pair.send(pair.server, [1])
+    #expect(pair.receive(pair.client, 1) == [1])
+    server.offersHTTP2 = false
+    guard offered != .http2 else { return }
+    let second = try SecurePair(server, peer: pair.peer)
+    second.connect()
+    #expect(second.isResumed)
+    #expect(second.areHTTP2 == [false, false])
+  }
+
+  /// HTTP/2 goes first wherever it stands in the list; a list that is cut short is no list.
+  @Test(
+    arguments: [
+      ("\u{8}http/1.1\u{2}h2", true, "h2"), ("\u{2}h2\u{8}http/1.1", false, "http/1.1"),
+      ("\u{3}h2c\u{8}http/1.1", true, "http/1.1"), ("\u{8}http/1.0\u{6}spdy/3", true, nil),
+      ("\u{9}http/1.1", true, nil), ("\u{0}\u{2}h2", true, "h2"), ("\u{2}h", true, nil),
+      ("", true, nil),
+    ] as [(String, Bool, String?)])
+  func theListOfProtocolsIsRead(_ list: String, _ isAllowed: Bool, _ expected: String?) {
+    let bytes = Array(list.utf8)
+    bytes.withUnsafeBytes { offered in
+      var (chosen, count) = (UnsafePointer<UInt8>?.none, UInt8(0))
+      let code = ApplicationProtocols.choose(offered, allowsHTTP2: isAllowed, &chosen, &count)
+      let name = chosen.map {
+        String(decoding: UnsafeBufferPointer(start: $0, count: Int(count)), as: UTF8.self)
+      }
+      #expect(name == expected)
+      #expect((code == 0) == (expected != nil))
+    }
+  }
+
   @Test func clientsShowTheirCertificates() throws {
     var options = SecurePair.server()
     options.clientCA = TestCertificates.authority
@@ -250,6 +306,13 @@ private final class SecurePair {
 
 extension SecurePair {
   fileprivate var isResumed: Bool { io.isResumed(client) }
+
+  /// Of the connections that are there: the client's, the server's.
+  fileprivate var areHTTP2: [Bool] {
+    var answers: [Bool] = []
+    for id in [client, server] where id != .none { answers.append(io.isHTTP2(id)) }
+    return answers
+  }
 
   fileprivate func servesHost(_ host: String) -> Bool {
     Array(host.utf8).withUnsafeBytes { io.servesHost(server, $0) }

@@ -13,6 +13,7 @@ package struct ClientContextOptions: Sendable {
   package var isTLS13Only = false
   /// Any certificate is accepted.
   package var isInsecure = false
+  package var protocols = ApplicationProtocols.http1
   package init() {}
 }
 
@@ -45,7 +46,8 @@ package final class ClientContext: @unchecked Sendable {
     SSL_CTX_set_cipher_list(context, ServerContext.ciphers)
     _ = sy_ssl_ctx_set_groups(context, ServerContext.groups)
     SSL_CTX_set_msg_callback(context, KeyUpdates.note)
-    SSL_CTX_set_alpn_protos(context, Self.offered, UInt32(Self.offered.count))
+    let offered = options.protocols.offered
+    SSL_CTX_set_alpn_protos(context, offered, UInt32(offered.count))
     if let own {
       guard SSL_CTX_use_cert_and_key(context, own.own, own.key, own.chain, 1) == 1 else {
         throw TLSError(openSSL: "\(own.facts.name): cannot be used")
@@ -56,9 +58,6 @@ package final class ClientContext: @unchecked Sendable {
   }
 
   deinit { SSL_CTX_free(context) }
-
-  /// `http/1.1` as ALPN writes it.
-  private static let offered: [UInt8] = [8] + Array("http/1.1".utf8)
 
   private func setAuthorities(_ options: ClientContextOptions) throws(TLSError) {
     guard !isInsecure else {

@@ -47,6 +47,7 @@ extension IOLoop {
     sendRaw(index, bridge.pointee.written)
     handshakeTime = handshakeTime + (Clock.now - start)
     if result == 1 {
+      session.pointee.isHTTP2 = ApplicationProtocols.isHTTP2(ssl)
       noteNames(index, ssl)
       session.pointee.phase = .flushing
       return session.pointee.raw.byteCount == 0 ? established(index) : nil

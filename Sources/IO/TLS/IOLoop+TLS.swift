@@ -71,6 +71,11 @@ extension IOLoop {
     isSecure(id) && sessions[Int(id.index)].phase != .established
   }
 
+  /// Whether the handshake is over and has chosen HTTP/2.
+  package func isHTTP2(_ id: ConnectionID) -> Bool {
+    isSecure(id) && sessions[Int(id.index)].isHTTP2
+  }
+
   /// Whether the connection was opened with the same context and for the same name as one to `peer`
   /// would be.
   package func hasPeer(_ id: ConnectionID, like peer: TLSPeer?) -> Bool {

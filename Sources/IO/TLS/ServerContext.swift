@@ -22,6 +22,8 @@ package struct ServerContextOptions: Sendable {
   package var ticketKeys: [TicketKey] = []
   /// Subject and names of clients' certificates are kept for `IOLoop.clientCertificate`.
   package var keepsClientNames = false
+  /// HTTP/2 is chosen where the client offers it; else HTTP/1.1.
+  package var offersHTTP2 = false
 
   package init(pairs: [CertificatePair]) { self.pairs = pairs }
 }
@@ -46,6 +48,7 @@ package final class ServerContext: @unchecked Sendable {
   let names: ServerNames
   let ticketKeys: [TicketKey]
   let keepsClientNames: Bool
+  let offersHTTP2: Bool
   private let loaded: [Certificate]
 
   /// Error: a certificate, a key, an authority or a setting cannot be used; it says which.
@@ -61,6 +64,7 @@ package final class ServerContext: @unchecked Sendable {
     names = ServerNames(certificates.map(\.names))
     ticketKeys = options.ticketKeys
     keepsClientNames = options.keepsClientNames
+    offersHTTP2 = options.offersHTTP2
     guard let context = SSL_CTX_new_ex(library.context, nil, TLS_server_method()) else {
       throw TLSError(openSSL: "no TLS context")
     }
@@ -137,10 +141,13 @@ package final class ServerContext: @unchecked Sendable {
       }, owner)
     SSL_CTX_set_alpn_select_cb(
       context,
-      { _, chosen, count, offered, offeredCount, _ in
-        Protocols.choose(
-          UnsafeRawBufferPointer(start: offered, count: Int(offeredCount)), chosen, count)
-      }, nil)
+      { _, chosen, count, offered, offeredCount, owner in
+        guard let owner else { return SSL_TLSEXT_ERR_ALERT_FATAL }
+        let context = Unmanaged<ServerContext>.fromOpaque(owner).takeUnretainedValue()
+        return ApplicationProtocols.choose(
+          UnsafeRawBufferPointer(start: offered, count: Int(offeredCount)),
+          allowsHTTP2: context.offersHTTP2, chosen, count)
+      }, owner)
     SSL_CTX_set_msg_callback(context, KeyUpdates.note)
     guard !ticketKeys.isEmpty else { return }
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context) { ssl, name, vector, cipher, mac, encrypts in
@@ -189,29 +196,6 @@ enum TLSOption {
   static let noRenegotiation: UInt64 = 1 << 30
   static let movingBuffer = 2
   static let releaseBuffers = 16
-}
-
-/// Application protocols (ALPN, RFC 7301).
-enum Protocols {
-  /// HTTP/1.1 is chosen if it is offered; a client that offers others alone is refused.
-  static func choose(
-    _ offered: UnsafeRawBufferPointer, _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
-    _ count: UnsafeMutablePointer<UInt8>?
-  ) -> Int32 {
-    var offset = 0
-    while offset < offered.count {
-      let length = Int(offered[offset])
-      guard offset + 1 + length <= offered.count else { break }
-      let name = UnsafeRawBufferPointer(rebasing: offered[(offset + 1)..<(offset + 1 + length)])
-      if name.elementsEqual("http/1.1".utf8) {
-        chosen?.pointee = name.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        count?.pointee = UInt8(length)
-        return SSL_TLSEXT_ERR_OK
-      }
-      offset += 1 + length
-    }
-    return SSL_TLSEXT_ERR_ALERT_FATAL
-  }
 }
 
 /// Counts requests for new keys (KeyUpdate, RFC 8446 §4.6.3), each of which costs work.

@@ -42,6 +42,8 @@ struct TLSSession {
   var failure: UInt8 = 0
   /// Our end was announced, or the connection is to be reset.
   var hasSaidEnd = false
+  /// The handshake chose HTTP/2.
+  var isHTTP2 = false
   var isReset = false
   /// The set of certificates that the client asked for; −1: it named no server.
   var set: Int16 = -1

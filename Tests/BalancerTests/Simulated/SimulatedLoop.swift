@@ -406,6 +406,7 @@ final class SimulatedLoop: ConnectionLoop {
   func leaveTLS(_ id: ConnectionID) { preconditionFailure("no TLS here") }
   func isSecure(_ id: ConnectionID) -> Bool { false }
   func isHandshaking(_ id: ConnectionID) -> Bool { false }
+  func isHTTP2(_ id: ConnectionID) -> Bool { false }
   func hasPeer(_ id: ConnectionID, like peer: TLSPeer?) -> Bool { false }
   func isResumed(_ id: ConnectionID) -> Bool { false }
   func tlsFailure(_ id: ConnectionID) -> TLSFailure? { nil }

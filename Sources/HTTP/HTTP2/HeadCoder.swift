@@ -1,0 +1,79 @@
+// Heads of HTTP/2 as text of HTTP/1.1, and back (RFC 9113 §8, RFC 7541): the fields' rules are
+// here, the tables and Huffman codes are libnghttp2's. Invariant: the text holds one head, no CR,
+// LF or NUL of the peer's, and ends with the head.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import CNghttp2
+
+/// What decoding a block of fields gave.
+public enum DecodedHead: Sendable, Equatable {
+  case head(HeadFacts)
+  /// The stream is to be reset; the next block can be decoded.
+  case malformed(HeadFault)
+  /// There are too many fields or bytes; the next block can be decoded.
+  case tooLarge
+  /// The fields are more than `HeadCoder.listBytesMax`: the connection is to be ended.
+  case bomb
+  /// The block cannot be decoded, or there is no memory: the connection is to be ended.
+  case broken
+}
+
+/// What is known of a decoded head beside its text.
+public struct HeadFacts: Sendable, Equatable {
+  /// The content's framing in the text: none, a length, or chunks.
+  public var framing = Framing.none
+  /// The declared length of the content, bytes; −1: none. With gRPC it is not in the text.
+  public var contentLength = -1
+  /// The status; 0: of a request or trailers.
+  public var status = 0
+  public var isInterim = false
+  /// `grpc-status`: 0...16; 17: another one; −1: none.
+  public var grpcStatus: Int16 = -1
+  /// The content is gRPC, and not gRPC-Web.
+  public var isGRPC = false
+  public init() {}
+}
+
+/// The HPACK state of one connection, both ways. Invalid after `free`.
+public struct HeadCoder: BitwiseCopyable {
+  /// The most bytes of fields in one block, by RFC 9113 §6.5.2: 32 more than name and value each.
+  public static let listBytesMax = 262_144
+  /// The dynamic tables' size, bytes, unless there is less room for one.
+  public static let tableBytesMax = 4_096
+  /// A room of so many bytes is enough for the block of any head.
+  public static let blockBytesMax = HeadParser.byteCountMax + 16 * FieldStore.fieldsMax
+
+  let store: UnsafeMutablePointer<FieldStore>
+  let inflater: OpaquePointer
+  let deflater: OpaquePointer
+
+  /// nil: out of memory. `tableBytes`: the most memory of the encoder's table; at most
+  /// `tableBytesMax`. The decoder's table has what every peer may expect, `tableBytesMax`.
+  /// Requires: `memory` outlives the coder, which stays on its thread.
+  public init?(_ memory: FieldMemory, tableBytes: Int = tableBytesMax) {
+    let store = memory.store
+    let callbacks = store.pointee.callbacks
+    var inflater: OpaquePointer?
+    var deflater: OpaquePointer?
+    guard nghttp2_hd_inflate_new2(&inflater, callbacks) == 0, let inflater else { return nil }
+    let size = min(max(tableBytes, 0), Self.tableBytesMax)
+    guard nghttp2_hd_deflate_new2(&deflater, size, callbacks) == 0, let deflater else {
+      nghttp2_hd_inflate_del(inflater)
+      return nil
+    }
+    self.store = store
+    self.inflater = inflater
+    self.deflater = deflater
+  }
+
+  /// Gives the memory back. Requires: it was not called before.
+  public func free() {
+    nghttp2_hd_inflate_del(inflater)
+    nghttp2_hd_deflate_del(deflater)
+  }
+
+  /// The peer's SETTINGS_HEADER_TABLE_SIZE, bytes.
+  public func setPeerTableSize(_ byteCount: Int) {
+    let size = min(max(byteCount, 0), Self.tableBytesMax)
+    _ = nghttp2_hd_deflate_change_table_size(deflater, size)
+  }
+}

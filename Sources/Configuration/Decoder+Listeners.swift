@@ -16,6 +16,7 @@ extension Decoder {
 
     decodeWire(&listener, in: &scope)
     listener.tls = decodeServerTLS(in: &scope)
+    decodeHTTP2(&listener, in: &scope)
 
     let pool = scope.claim("pool")
     let nodes = scope.items("routes")

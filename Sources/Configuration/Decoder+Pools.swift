@@ -38,9 +38,11 @@ extension Decoder {
       keepAlive.read("idle", &pool.keepAlive.idle, .duration(Self.timeoutRange))
       keepAlive.read(
         "requests", &pool.keepAlive.requestsMax, Form<Int>.count(1...1_000_000_000).or("any"))
+      keepAlive.read("streams", &pool.keepAlive.streamsMax, .count(Self.streamsRange))
     }
     scope.read("proxy_protocol", &pool.proxyProtocol, .choice)
     pool.tls = decodeClientTLS(in: &scope)
+    decodeProtocol(&pool, in: &scope)
     let inherited = InheritedTLS(pool)
     decodeHealth(&pool, inherited, in: &scope)
     decodeCanary(&pool, in: &scope)

@@ -77,6 +77,7 @@ import Testing
             trusted_proxies: [] # default
             proxy_protocol: false # default
             tls: none # default
+            http2: false # default
             routes:
               - match:
                   host: [] # default
@@ -130,8 +131,10 @@ import Testing
               connections: 512 # default
               idle: 4s # default
               requests: any # default
+              streams: 100 # default
             proxy_protocol: none # default
             tls: false # default
+            protocol: http1 # default
             health:
               type: http # default
               path: /health # default

@@ -141,7 +141,7 @@ import Testing
       a.yaml:2:29: error: unknown key `😀` in this listener
       listeners: [{listen: ":80", "😀": 1, routs: []}]
                                   ^
-      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `body_timeout`, `send_timeout`, `body_rate_min`, `trusted_proxies`, `proxy_protocol`, `tls`, `pool`, …
+      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `body_timeout`, `send_timeout`, `body_rate_min`, `trusted_proxies`, `proxy_protocol`, `tls`, `http2`, …
       a.yaml:2:37: error: unknown key `routs` in this listener
       listeners: [{listen: ":80", "😀": 1, routs: []}]
                                            ^
@@ -180,7 +180,7 @@ import Testing
       a.yaml:1:14: error: unknown key `\u{1B}[31m` in this listener
       listeners: [{"\e[31m": 1}]
                    ^
-      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `body_timeout`, `send_timeout`, `body_rate_min`, `trusted_proxies`, `proxy_protocol`, `tls`, `pool`, …
+      hint: its keys are `listen`, `head_timeout`, `idle_timeout`, `body_timeout`, `send_timeout`, `body_rate_min`, `trusted_proxies`, `proxy_protocol`, `tls`, `http2`, …
       a.yaml:2:25: error: `x\u{A}y` is not an IP address or host name
       pools: {a: {endpoints: ["x\ny:1"]}}
                               ^

@@ -4,6 +4,7 @@ import Certificates
 import Controller
 import Exposition
 import Fleet
+import HTTP
 package import Metrics
 import Primitives
 package import Status
@@ -70,6 +71,7 @@ package struct StatusReader {
     reading.arrivals = asked.arrivalCount
     reading.givenUp = PoolTraffic.Departure.allCases.reduce(0) { $0 &+ asked.sum($1) }
     reading.overdue = asked.sum(.overdue)
+    if pool.endpointProtocol != .http1 { addCalls(pool, &reading) }
     let resilience = traffic.resilience
     reading.endpoints.reserveCapacity(pool.endpoints.count)
     for endpoint in pool.endpoints {
@@ -87,6 +89,17 @@ package struct StatusReader {
         endpointReading(endpoint, row, hasCanary: pool.canary != nil, now))
     }
     return reading
+  }
+
+  /// What its gRPC calls came to.
+  private func addCalls(_ pool: Pool, _ reading: inout PoolReading) {
+    for endpoint in pool.endpoints {
+      for status in GRPCStatus.allCases {
+        let count = traffic.streams.calls(endpointIndex: endpoint.endpointIndex, status)
+        reading.calls &+= count
+        if status.isFailure { reading.failedCalls &+= count }
+      }
+    }
   }
 
   private func endpointReading(

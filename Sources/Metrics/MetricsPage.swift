@@ -213,10 +213,11 @@ struct MetricsPage {
     writer.sample(traffic.openConnections)
     writeRoom()
     writeTLS()
+    StreamPage(traffic.streams, table.fleet, labels).write(to: &writer)
   }
 
   private mutating func writeTLS() {
-    let sides = TLSMetrics.Side.allCases
+    let sides = ConnectionSide.allCases
     writer.open(.tlsHandshakesTotal)
     for side in sides {
       for (isResumed, kind) in [(false, "full"), (true, "resumed")] {

@@ -39,6 +39,11 @@ extension ConditionRules {
           .clientErrorsHigh, nil,
           "\(percent(faults / sums.answered)) of the answers are 4xx, 429 apart"))
     }
+    let (calls, failed) = (requests.calls.increase, requests.failedCalls.increase)
+    if failed >= eventsMin, failed > limits.errorRatio.alarm * calls {
+      found.append(
+        Finding(.grpcErrorsHigh, nil, "\(percent(failed / calls)) of the gRPC calls fail"))
+    }
     let limited = requests.limited.increase
     let tooMany = sums.tooMany + limited
     let all = asked + limited

@@ -84,6 +84,7 @@ enum Alert: String, Sendable, CaseIterable {
   case clientsGiveUp = "SteelyardClientsGiveUp"
   case clientErrorsHigh = "SteelyardClientErrorsHigh"
   case tooManyRequestsHigh = "SteelyardTooManyRequestsHigh"
+  case grpcErrorsHigh = "SteelyardGRPCErrorsHigh"
   case timeToFirstByteHigh = "SteelyardTimeToFirstByteHigh"
   case reloadFailed = "SteelyardReloadFailed"
   case certificateExpiresSoon = "SteelyardCertificateExpiresSoon"
@@ -104,9 +105,7 @@ enum Alert: String, Sendable, CaseIterable {
     case .noEligibleEndpoint, .serviceInterrupted, .backupServing: .disaster
     case .singleEndpointLeft, .ejectedShareHigh, .errorRateHigh, .responseTimeHigh,
       .successRateVeryLow, .certificateExpiresVerySoon, .clientsGiveUp, .clientErrorsHigh,
-      .queueVeryLong, .cpuVeryHigh,
-      .memoryVeryHigh, .gpuVeryHigh,
-      .diskIOVeryHigh:
+      .grpcErrorsHigh, .queueVeryLong, .cpuVeryHigh, .memoryVeryHigh, .gpuVeryHigh, .diskIOVeryHigh:
       .critical
     default: .warning
     }

@@ -50,6 +50,10 @@ struct RequestSums: Sendable {
   var givenUp = CounterWindow()
   /// The part of `givenUp` whose clients had waited long for a first byte: failures.
   var overdue = CounterWindow()
+  /// gRPC calls that ended at an endpoint.
+  var calls = CounterWindow()
+  /// The part of `calls` whose status is a failure.
+  var failedCalls = CounterWindow()
 
   mutating func take(_ pool: PoolReading, now: Nanoseconds) {
     arrivals.take(Double(pool.arrivals), now: now)
@@ -57,6 +61,8 @@ struct RequestSums: Sendable {
     limited.take(Double(pool.limited), now: now)
     givenUp.take(Double(pool.givenUp), now: now)
     overdue.take(Double(pool.overdue), now: now)
+    calls.take(Double(pool.calls), now: now)
+    failedCalls.take(Double(pool.failedCalls), now: now)
   }
 
   /// Requests whose clients did not get what they asked for. `traffic` is of the same window.

@@ -97,6 +97,10 @@ package struct PoolReading: Sendable {
   /// The part of `givenUp` whose clients had waited for a first byte longer than the pool's
   /// patience.
   package var overdue: UInt64 = 0
+  /// gRPC calls that ended at an endpoint, since start.
+  package var calls: UInt64 = 0
+  /// The part of `calls` whose status is a failure.
+  package var failedCalls: UInt64 = 0
   /// Retries refused by the budget, since start.
   package var budgetRefusals: UInt64 = 0
   /// The thresholds that numbers are compared with.

@@ -37,6 +37,10 @@ def with_everything(addresses, pair):
         rate_limits=[{"key": "client_ip", "rate": "1000/s"}],
         weights={"law": "headroom", "interval": "100ms", "scrape": [{"preset": "json"}]})
     configuration["listeners"].append({"listen": "127.0.0.1:0", "tls": pair.files})
+    # Calls of gRPC are counted for such pools only.
+    configuration["pools"]["calls"] = {"endpoints": ["127.0.0.1:1"], "protocol": "http2"}
+    for listener in configuration["listeners"]:
+        listener["pool"] = "text"
     configuration["access_log"] = {"path": "./access.log"}
     configuration["hooks"] = [{"on": ["endpoint_ejected"], "run": ["/bin/true"]}]
     return configuration

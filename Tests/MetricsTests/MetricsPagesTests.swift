@@ -83,6 +83,24 @@ import Testing
     }
   }
 
+  /// Failures of a rate have to begin at 0; what is rare appears when it occurs.
+  @Test func callsOfHTTP2PoolsBeginAtZero() throws {
+    var state = try Self.state()
+    var pages = MetricsPages()
+    #expect(!String(decoding: pages.page(.text, state), as: UTF8.self).contains("grpc_status="))
+    let board = WeightBoard(fleet: state.table.fleet, endpointLimit: 2)
+    var fleet = state.table.fleet
+    fleet.pools[0].endpointProtocol = .auto
+    board.publish(fleet: fleet)
+    state.table = board.table
+    let lines = String(decoding: pages.page(.text, state), as: UTF8.self).split(separator: "\n")
+      .filter { $0.hasPrefix("steelyard_grpc_calls_total{") }
+    #expect(lines.count == 2 * 6 && lines.allSatisfy { $0.hasSuffix(" 0") })
+    for status in ["OK", "UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"] {
+      #expect(lines.filter { $0.contains("grpc_status=\"\(status)\"") }.count == 2)
+    }
+  }
+
   @Test func aPageOfAnotherFleetHasItsEndpoints() throws {
     var state = try Self.state()
     var pages = MetricsPages()

@@ -105,6 +105,25 @@ private func certificate(_ file: String, days: Double) -> CertificateReading {
         $0.pool.limited += 11
       }, alerts: ["TooManyRequestsHigh"]),
     Row(
+      name: "6 % of the gRPC calls fail",
+      act: {
+        $0.pool.calls += 100
+        $0.pool.failedCalls += 6
+      }, alerts: ["GRPCErrorsHigh"]),
+    Row(
+      name: "4 % of the gRPC calls fail",
+      act: {
+        $0.pool.calls += 100
+        $0.pool.failedCalls += 4
+      }, alerts: []),
+    Row(
+      name: "two gRPC calls of few fail", seconds: 12,
+      act: {
+        guard $0.now.seconds > 1_010 else { return }
+        $0.pool.calls += 1
+        $0.pool.failedCalls += 1
+      }, alerts: []),
+    Row(
       name: "a model is missing at one endpoint", endpointCount: 3,
       act: {
         $0.endpoints[0].refuse(5)

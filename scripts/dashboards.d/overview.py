@@ -14,6 +14,8 @@ TOO_MANY = "steelyard_endpoint_too_many_requests_total"
 FAILED = 'code=~"5xx|truncated"'
 ANSWERED = 'code!="canceled"'
 FAULT = 'code="4xx"'
+CALLS = "steelyard_grpc_calls_total"
+FAILED_CALL = 'grpc_status=~"UNKNOWN|DEADLINE_EXCEEDED|INTERNAL|UNAVAILABLE|DATA_LOSS"'
 NO_LIMIT = 'reason!="rate_limited"'
 FIRING = 'ALERTS{alertstate="firing", alertname=~"Steelyard.+|Inference.+"}'
 
@@ -126,7 +128,16 @@ def _traffic():
                        "{{pool}} {{reason}}")], size=(12, 8), stacked=True),
         series("Answers of routes", "Redirects and fixed answers that routes give.", "reqps",
                [target(total("action, code", rate("steelyard_route_answers_total", ANY)),
-                       "{{action}} {{code}}")], size=(12, 8), stacked=True)]
+                       "{{action}} {{code}}")], size=(12, 8), stacked=True),
+        series("gRPC calls by status", "Calls that ended at endpoints, by `grpc-status`.", "reqps",
+               [target(total("grpc_status", rate(CALLS, ENDPOINT)), "{{grpc_status}}")],
+               size=(12, 8), stacked=True),
+        series("gRPC errors by endpoint", "Share of the calls that end with UNKNOWN, "
+               "DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE or DATA_LOSS, and the pool's thresholds for "
+               "errors.", "percentunit", [
+                   target(ratio("pool, endpoint", rate(CALLS, ENDPOINT, FAILED_CALL),
+                                rate(CALLS, ENDPOINT)), "{{pool}} {{endpoint}}"),
+                   level("steelyard_pool_threshold_error_ratio")], size=(12, 8))]
 
 
 def _clients():

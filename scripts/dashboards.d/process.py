@@ -98,6 +98,25 @@ def _process():
                              rate("process_cpu_seconds_total", ANY)), ONE)], size=(12, 8))]
 
 
+def _http2():
+    return "HTTP/2", [
+        series("Requests by version of HTTP", "That clients sent, a second.", "reqps",
+               [_rates("steelyard_client_requests_total", "protocol")], size=(12, 8)),
+        series("Connections of HTTP/2", "Open now, by side.", "short",
+               [target(total("instance, side", select("steelyard_http2_connections_open", ANY)),
+                       "{{instance}} {{side}}")], size=(12, 8)),
+        series("Streams", "Opened, and those that were reset by their reason, a second.", "cps", [
+            _rates("steelyard_http2_streams_total", "side"),
+            target(total("instance, side, reason",
+                         rate("steelyard_http2_stream_resets_total", ANY)) + " > 0",
+                   "{{instance}} {{side}} reset: {{reason}}")], size=(12, 8)),
+        series("Connections of HTTP/2 that ended", "By reason, a second: the peer, in good order, or "
+               "because of what the peer did.", "cps",
+               [target(total("instance, side, reason",
+                             rate("steelyard_http2_connections_ended_total", ANY)) + " > 0",
+                       "{{instance}} {{side}} {{reason}}")], size=(12, 8))]
+
+
 def _delay():
     turn, overhead = "steelyard_worker_turn_seconds", "steelyard_request_overhead_seconds"
     return "What steelyard adds", [
@@ -179,5 +198,5 @@ def process():
     return {
         "uid": "steelyard-process", "title": "Steelyard: controller and process",
         "description": "What steelyard itself uses, adds and writes.",
-        "rows": [_now(), _process(), _delay(), _controller(), _limits(), _words()],
+        "rows": [_now(), _process(), _http2(), _delay(), _controller(), _limits(), _words()],
         "variables": [INSTANCE]}

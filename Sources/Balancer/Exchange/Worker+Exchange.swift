@@ -19,6 +19,8 @@ extension Worker where Loop: ~Copyable {
     let state = exchanges[id]
     state.pointee.method = head.method
     state.pointee.minorVersion = head.minorVersion
+    context.metrics.streams.countRequest(
+      worker: workerIndex, head.minorVersion == 0 ? .http10 : .http11)
     state.pointee.isPersistent = head.isPersistent && stopsAt == nil
     state.pointee.request = ContentReader(head.framing)
     let noted = NotedFields(fields)

@@ -6,48 +6,40 @@ import Primitives
 
 /// The cells of all workers.
 package final class TLSMetrics: Sendable {
-  /// The other end of the connection.
-  package enum Side: Int, CaseIterable, Sendable {
-    case client, endpoint
-
-    /// The label for metrics.
-    package var label: String { "\(self)" }
-  }
-
   /// A side's cells: full handshakes, resumed ones, failures by reason.
   private static let stride = 2 + TLSFailure.allCases.count
   private let blocks: [CellBlock]
 
   init(workerCount: Int) {
     blocks = (0..<workerCount).map { _ in
-      CellBlock(count: Side.allCases.count * Self.stride)
+      CellBlock(count: ConnectionSide.allCases.count * Self.stride)
     }
   }
 
   // MARK: Writing, each worker to its own cells
 
-  func countHandshake(worker: Int, _ side: Side, isResumed: Bool) {
+  func countHandshake(worker: Int, _ side: ConnectionSide, isResumed: Bool) {
     blocks[worker].add(1, at: side.rawValue * Self.stride + (isResumed ? 1 : 0))
   }
 
-  func countFailure(worker: Int, _ side: Side, _ failure: TLSFailure) {
+  func countFailure(worker: Int, _ side: ConnectionSide, _ failure: TLSFailure) {
     blocks[worker].add(1, at: side.rawValue * Self.stride + 2 + Int(failure.rawValue))
   }
 
   // MARK: Reading, any thread
 
   /// The handshakes since start.
-  package func handshakes(_ side: Side, isResumed: Bool) -> UInt64 {
+  package func handshakes(_ side: ConnectionSide, isResumed: Bool) -> UInt64 {
     sum(side.rawValue * Self.stride + (isResumed ? 1 : 0))
   }
 
   /// The failures since start.
-  package func failures(_ side: Side, _ failure: TLSFailure) -> UInt64 {
+  package func failures(_ side: ConnectionSide, _ failure: TLSFailure) -> UInt64 {
     sum(side.rawValue * Self.stride + 2 + Int(failure.rawValue))
   }
 
   /// Whether there was any connection.
-  package func isUsed(_ side: Side) -> Bool {
+  package func isUsed(_ side: ConnectionSide) -> Bool {
     (0..<Self.stride).contains { sum(side.rawValue * Self.stride + $0) > 0 }
   }
 

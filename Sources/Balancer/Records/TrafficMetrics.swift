@@ -75,6 +75,8 @@ package final class TrafficMetrics: Sendable {
   /// The effects of a shortage of connections or memory.
   package let room: RoomMetrics
   package let tls: TLSMetrics
+  /// HTTP/2, versions of HTTP, gRPC.
+  package let streams: StreamMetrics
   /// Refused messages and failed attempts, by reason.
   package let failures: FailureDriver
   fileprivate let blocks: [CellBlock]
@@ -91,6 +93,7 @@ package final class TrafficMetrics: Sendable {
     timing = TimingMetrics(workerCount: workerCount, endpointLimit: endpointLimit)
     room = RoomMetrics(workerCount: workerCount)
     tls = TLSMetrics(workerCount: workerCount)
+    streams = StreamMetrics(workerCount: workerCount, endpointLimit: endpointLimit)
     failures = FailureDriver(workerCount: workerCount, endpointLimit: endpointLimit)
     let count =
       endpointLimit * Self.cellsPerEndpoint + LocalReason.allCases.count + 2
@@ -146,6 +149,7 @@ package final class TrafficMetrics: Sendable {
     wire.clear(endpointIndex: endpointIndex)
     timing.clear(endpointIndex: endpointIndex)
     failures.clear(endpointIndex: endpointIndex)
+    streams.clear(endpointIndex: endpointIndex)
   }
 
   // MARK: Reading, any thread

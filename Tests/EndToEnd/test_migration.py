@@ -14,7 +14,8 @@ from programs import ROOT, free_port, run_steelyard, wait_for
 PAIRS = {
     "tensorflow-serving": "nginx.conf", "tensorflow-serving-weighted": "nginx.conf",
     "generation": "nginx.conf", "task-routing": "nginx.conf", "haproxy": "haproxy.cfg",
-    "haproxy-source": "haproxy.cfg", "strict-dns": "envoy.yaml"}
+    "haproxy-source": "haproxy.cfg", "strict-dns": "envoy.yaml", "grpc": "nginx.conf",
+    "grpc-cluster": "envoy.yaml"}
 
 
 class Pair:

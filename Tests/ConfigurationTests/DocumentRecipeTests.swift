@@ -1,26 +1,28 @@
-// The recipes of docs/tls.md load, as a whole file or with what they leave out.
+// The recipes of docs/tls.md and docs/http2.md load, as a whole file or with what they leave out.
 import FoundationEssentials
 import Testing
 
 @testable import Configuration
 
-@Suite struct TLSDocumentTests {
-  /// The blocks of YAML in docs/tls.md that are for steelyard.
-  private static let recipes: [String] = {
+@Suite struct DocumentRecipeTests {
+  private static let recipes = ["tls", "http2"].flatMap(recipes(of:))
+
+  /// The blocks of YAML in a document that are for steelyard.
+  private static func recipes(of document: String) -> [String] {
     let path = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent().appending(path: "docs/tls.md")
+      .deletingLastPathComponent().appending(path: "docs/\(document).md")
     guard let data = try? Data(contentsOf: path) else { return [] }
     let text = String(decoding: data, as: UTF8.self)
     return text.components("```yaml\n").dropFirst().map { $0.components("```")[0] }
       .filter { !$0.hasPrefix("scrape_configs") }
-  }()
+  }
 
   @Test(arguments: recipes) func aRecipeLoads(_ recipe: String) throws {
     let listener = "listeners: [{listen: \":8080\"}]\n"
     let pools = "pools:\n  a:\n    endpoints: [\"10.0.0.1:8000\"]\n"
     let text =
-      if recipe.hasPrefix("listeners:") {
-        recipe
+      if recipe.contains("listeners:") {
+        recipe.contains("pools:") ? recipe : recipe + pools
       } else if recipe.hasPrefix("pools:") {
         listener + recipe
       } else if recipe.hasPrefix("admin:") {
@@ -35,7 +37,7 @@ import Testing
     #expect(try load(file.effective).fleet == file.fleet)
   }
 
-  @Test func thereAreRecipes() { #expect(Self.recipes.count >= 5) }
+  @Test func thereAreRecipes() { #expect(Self.recipes.count >= 8) }
 }
 
 extension String {

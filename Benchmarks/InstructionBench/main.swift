@@ -2,7 +2,7 @@
 // By itself it measures nothing: scripts/instructions runs it under callgrind and reads the counts.
 
 var sink = Sink()
-for one in HeadCases.all + PickCases.all + BookCases.all {
+for one in HeadCases.all + BlockCases.all + PickCases.all + BookCases.all {
   one.run(&sink)
   print(one.count, one.name)
 }

@@ -128,6 +128,7 @@ import Testing
       Refusal(pseudo("GET", "http", "/\u{e9}"), .badPath),
       Refusal(pseudo("GET", "http", "/", ""), .badAuthority),
       Refusal(pseudo("GET", "http", "/", "a b"), .badAuthority),
+      Refusal(pseudo("GET", "http", "/", nil) + [("host", "")], .badAuthority),
       Refusal(Block.get([("host", "b")]), .otherHost),
       Refusal(Block.get([("host", "aa")]), .otherHost),
       Refusal(Block.get([("host", "")]), .otherHost),

@@ -88,14 +88,14 @@ struct FieldStore: ~Copyable {
   }
 
   /// The smallest class whose blocks hold `total` bytes, header included. 33...48 → 1, 49...64 → 2.
-  private static func sizeClass(_ total: Int) -> Int {
+  @inline(__always) private static func sizeClass(_ total: Int) -> Int {
     if total <= 32 { return 0 }
     let bits = Int.bitWidth &- 1 &- (total &- 1).leadingZeroBitCount
     return (bits &- 5) &* 2 &+ ((total &- 1) >> (bits &- 1) & 1) &+ 1
   }
 
   /// The bytes of a block of the class, header included.
-  private static func size(_ index: Int) -> Int {
+  @inline(__always) private static func size(_ index: Int) -> Int {
     index & 1 == 0 ? 32 << (index >> 1) : 48 << (index >> 1)
   }
 

@@ -143,15 +143,13 @@ private struct FieldList {
   mutating func addLine(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ nameEnd: Int, _ end: Int) {
     var (valueStart, valueEnd) = (nameEnd &+ 1, end)
     if valueEnd > valueStart, bytes[valueEnd &- 1] == 0x0D { valueEnd &-= 1 }
-    while valueStart < valueEnd, isBlank(bytes[valueStart]) { valueStart &+= 1 }
-    while valueEnd > valueStart, isBlank(bytes[valueEnd &- 1]) { valueEnd &-= 1 }
+    while valueStart < valueEnd, Words.isBlank(bytes[valueStart]) { valueStart &+= 1 }
+    while valueEnd > valueStart, Words.isBlank(bytes[valueEnd &- 1]) { valueEnd &-= 1 }
     guard store.pointee.classes.skipValue(bytes, valueStart, valueEnd) == valueEnd else { return }
     add(
       FieldName.match(bytes + start, nameEnd &- start), bytes + start, nameEnd &- start,
       bytes + valueStart, valueEnd &- valueStart)
   }
-
-  private func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
   @inline(__always)
   private mutating func add(
@@ -164,7 +162,7 @@ private struct FieldList {
       return
     }
     let lower = scratch + scratchEnd
-    for index in 0..<nameCount { lower[index] = ASCII.lowercased(name[index]) }
+    Words.copyLower(name, nameCount, to: lower)
     scratchEnd &+= nameCount
     var flags = NGHTTP2_NV_FLAG_NONE
     switch known {

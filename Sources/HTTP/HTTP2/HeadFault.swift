@@ -48,7 +48,7 @@ public enum HeadFault: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
     case .badMethod: "the method is no token, or too long"
     case .badScheme: "the scheme is none"
     case .badPath: "the path is none"
-    case .badAuthority: "the authority is empty"
+    case .badAuthority: "the authority is empty, or none"
     case .badStatus: "the status is none, or 101"
     case .connectRefused: "CONNECT"
     case .otherHost: "host differs from :authority"

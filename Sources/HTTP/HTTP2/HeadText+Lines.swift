@@ -44,8 +44,13 @@ extension HeadText {
     case .te:
       // It says something of this connection only (RFC 9113 §8.2.2).
       if !isWord(field.value, 0, field.valueCount, "trailers") { fail(.connectionField) }
-    case .host where kind == .request && authority.isThere:
-      if !isAuthority(field) { fail(.otherHost) }
+    case .host where kind == .request:
+      if authority.isThere {
+        if !isAuthority(field) { fail(.otherHost) }
+      } else {
+        if field.valueCount == 0 { return fail(.badAuthority) }
+        writer.appendLine(field)
+      }
     case .contentLength where kind != .trailers: takeLength(field)
     case .other:
       switch field.nameCount {

@@ -2,26 +2,6 @@
 // and §8.3: what is not right is malformed, never repaired.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
-/// A decoded field. Valid until the next one is decoded.
-struct FieldBytes {
-  let name: UnsafePointer<UInt8>
-  let nameCount: Int
-  let value: UnsafePointer<UInt8>
-  let valueCount: Int
-
-  @inline(__always)
-  init(
-    name: UnsafePointer<UInt8>, _ nameCount: Int, value: UnsafePointer<UInt8>, _ valueCount: Int
-  ) {
-    (self.name, self.nameCount) = (name, nameCount)
-    (self.value, self.valueCount) = (value, valueCount)
-  }
-
-  @inline(__always) func isNamed(_ word: StaticString) -> Bool {
-    isWord(name, 0, nameCount, word)
-  }
-}
-
 /// Writes the text of one head or trailer section.
 struct HeadText {
   enum Kind { case request, response, trailers }
@@ -67,38 +47,17 @@ struct HeadText {
 
   /// Takes the next field. Requires: nothing failed.
   mutating func take(_ field: FieldBytes, _ writer: inout ByteWriter) {
-    guard isValue(field) else { return fail(.badValue) }
-    guard field.nameCount > 0 else { return fail(.badName) }
-    if field.name[0] == 0x3A {
+    guard field.isValueRight else { return fail(.badValue) }
+    if field.nameCount > 0, field.name[0] == 0x3A {
       if hasLine { return fail(kind == .trailers ? .unknownPseudoField : .latePseudoField) }
       return kind == .request ? takePseudo(field) : takeStatus(field)
     }
-    guard isName(field) else { return fail(.badName) }
+    guard field.isNameRight else { return fail(.badName) }
     if !hasLine {
       beginLine(&writer)
       guard fault == nil else { return }
     }
     takeField(field, &writer)
-  }
-
-  // MARK: Syntax
-
-  /// A token without upper-case letters (RFC 9113 §8.2.1).
-  @inline(__always) private func isName(_ field: FieldBytes) -> Bool {
-    for index in 0..<field.nameCount {
-      let byte = field.name[index]
-      if !ByteClasses.isToken(byte) || byte >= 0x41 && byte <= 0x5A { return false }
-    }
-    return true
-  }
-
-  /// No control but HTAB, and no white space at either end (RFC 9113 §8.2.1).
-  @inline(__always) private func isValue(_ field: FieldBytes) -> Bool {
-    let count = field.valueCount
-    guard count > 0 else { return true }
-    let (first, last) = (field.value[0], field.value[count &- 1])
-    guard first != 0x20, first != 0x09, last != 0x20, last != 0x09 else { return false }
-    return store.pointee.classes.skipValue(field.value, 0, count) == count
   }
 
   // MARK: Pseudo-fields

@@ -30,7 +30,21 @@ enum HPACKTarget {
     var isHead: Bool { byte & 8 != 0 }
   }
 
-  // MARK: One connection
+  private static func newCoder() -> HeadCoder {
+    guard let coder = HeadCoder(Tools.shared.memory) else { fatalError("no memory") }
+    return coder
+  }
+
+  /// Encoder and decoder of a connection on which heads are sent on.
+  private final class NextHop {
+    var sender = newCoder()
+    let receiver = newCoder()
+
+    deinit {
+      sender.free()
+      receiver.free()
+    }
+  }
 
   /// What all inputs use, one after the other.
   private final class Tools {
@@ -46,29 +60,22 @@ enum HPACKTarget {
     private init() { field.copyBytes(from: [0, 1, 0x61, 1, 0x62]) }
   }
 
+  // MARK: One connection
+
   private struct Peer: ~Copyable {
     private let tools = Tools.shared
     private let input: FuzzInput
     private var coder: HeadCoder
-    /// Encoder and decoder of a connection on which heads are sent on.
-    private let next: (sender: HeadCoder, receiver: HeadCoder)
+    private let next = NextHop()
     private var isBroken = false
 
     init(_ input: FuzzInput) {
       self.input = input
-      coder = Self.coder()
-      next = (Self.coder(), Self.coder())
+      coder = newCoder()
     }
 
     deinit {
       coder.free()
-      next.sender.free()
-      next.receiver.free()
-    }
-
-    private static func coder() -> HeadCoder {
-      guard let coder = HeadCoder(Tools.shared.memory) else { fatalError("no memory") }
-      return coder
     }
 
     /// The input is blocks: a byte for what they are, one for their length, and the block; the last
@@ -241,14 +248,14 @@ enum HPACKTarget {
         byteCount: HeadCoder.blockBytesMax, alignment: 1)
       defer { room.deallocate() }
       guard let count = text.withUnsafeBytes({ encode($0, room) }) else {
-        // As many fields as a block may have, and `te`.
-        if text.count(where: { $0 == 0x0A }) > 190 { return [] }
         throw Finding(description: "no room for a head: " + String(decoding: text, as: UTF8.self))
       }
       var writer = ByteWriter(
         UnsafeMutableRawBufferPointer(rebasing: tools.room[20_000...]))
       let head = decode(UnsafeRawBufferPointer(rebasing: room[..<count]), &writer)
       guard case .head = head else {
+        // As many fields as a block may have, and `te`.
+        if text.count(where: { $0 == 0x0A }) > 190 { return [] }
         throw Finding(
           description: "what was sent on is \(head): " + String(decoding: text, as: UTF8.self))
       }

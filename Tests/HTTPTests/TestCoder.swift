@@ -3,13 +3,13 @@ import HTTP
 
 final class TestCoder {
   let memory: FieldMemory
-  let coder: HeadCoder
+  var coder: HeadCoder
   /// The most bytes of text.
   var textMax = HeadParser.byteCountMax
 
-  init(tableBytes: Int = HeadCoder.tableBytesMax, memory: FieldMemory = FieldMemory()) {
+  init(memory: FieldMemory = FieldMemory()) {
     self.memory = memory
-    guard let coder = HeadCoder(memory, tableBytes: tableBytes) else { fatalError("no memory") }
+    guard let coder = HeadCoder(memory) else { fatalError("no memory") }
     self.coder = coder
   }
 

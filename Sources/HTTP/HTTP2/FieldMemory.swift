@@ -47,16 +47,14 @@ struct FieldStore: ~Copyable {
   /// At the start of a chunk: the chunk before it.
   private static let linkBytes = 16
 
-  /// The most fields of a head, pseudo-fields included.
+  /// The most fields of a decoded head, pseudo-fields included.
   static let fieldsMax = 200
   static let scratchBytes = HeadParser.byteCountMax
 
   /// What nghttp2 is given; it keeps the address.
   let callbacks = UnsafeMutablePointer<nghttp2_mem>.allocate(capacity: 1)
   let classes = ByteClasses()
-  /// The fields that are being encoded.
-  let entries = UnsafeMutablePointer<nghttp2_nv>.allocate(capacity: fieldsMax)
-  /// Pseudo-fields and cookies of the head that is decoded, or names of one that is encoded.
+  /// Pseudo-fields and cookies of the head that is decoded.
   let scratch = UnsafeMutablePointer<UInt8>.allocate(capacity: scratchBytes)
 
   private let byteCountMax: Int
@@ -78,7 +76,6 @@ struct FieldStore: ~Copyable {
       chunk.deallocate()
     }
     callbacks.deallocate()
-    entries.deallocate()
     scratch.deallocate()
   }
 

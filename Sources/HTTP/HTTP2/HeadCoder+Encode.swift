@@ -1,220 +1,152 @@
-// From text to blocks. Room is checked before anything is encoded: after a block that was not sent
-// the peer's table would differ from ours.
+// From text to blocks. A block refers to no earlier one and changes no table, so that one that is
+// not sent after all does no harm.
 // HOT PATH: no allocation, no lock, no existential, no clock.
-import CNghttp2
 
 extension HeadCoder {
   /// Writes the block of a request head. `head` and `fields`: as `HeadParser` gave them. Returns
-  /// the bytes written; nil: there is no room, or the head has too many fields, or there is no
-  /// memory. `blockBytesMax` bytes are room enough.
-  public func encodeRequest(
+  /// the bytes written; nil: there is no room. `blockBytesMax` bytes are room enough.
+  public mutating func encodeRequest(
     _ head: RequestHead, _ fields: FieldTable, isSecure: Bool,
     into room: UnsafeMutableRawBufferPointer
   ) -> Int? {
-    guard let bytes = fields.bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else {
-      return nil
+    guard let bytes = fields.bytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+      var block = begin(room)
+    else { return nil }
+    switch head.method {
+    case .get: block.write(0x82)
+    case .post: block.write(0x83)
+    default: block.write(2, bytes + head.start, head.methodEnd - head.start)
     }
-    var list = FieldList(store)
-    list.add(":method", bytes + head.start, head.methodEnd - head.start)
-    isSecure ? list.add(":scheme", "https") : list.add(":scheme", "http")
+    block.write(isSecure ? 0x87 : 0x86)
     if head.authorityEnd > head.authorityStart {
-      let count = head.authorityEnd - head.authorityStart
-      list.add(":authority", bytes + head.authorityStart, count)
+      block.write(1, bytes + head.authorityStart, head.authorityEnd - head.authorityStart)
     }
-    if head.targetEnd > head.targetStart, bytes[head.targetStart] != 0x3F {
-      list.add(":path", bytes + head.targetStart, head.targetEnd - head.targetStart)
-    } else if head.targetEnd == head.targetStart {
-      // An absolute form without a path (RFC 9113 §8.3.1).
-      head.method == .options ? list.add(":path", "*") : list.add(":path", "/")
-    } else {
-      list.addRootPath(bytes + head.targetStart, head.targetEnd - head.targetStart)
-    }
+    writePath(head, bytes, to: &block)
     for index in 0..<fields.count where fields[index].name != .host {
-      list.add(fields[index], of: bytes)
+      write(fields[index], of: bytes, to: &block)
     }
-    if list.isGRPC { list.add("te", "trailers") }
-    return encode(list, into: room)
+    if block.isGRPC { writeTE(to: &block) }
+    return end(block)
   }
 
   /// Writes the block of a response head; otherwise as `encodeRequest`.
-  public func encodeResponse(
+  public mutating func encodeResponse(
     _ head: ResponseHead, _ fields: FieldTable, into room: UnsafeMutableRawBufferPointer
   ) -> Int? {
-    guard let bytes = fields.bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else {
-      return nil
+    guard let bytes = fields.bytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+      var block = begin(room)
+    else { return nil }
+    switch head.status {
+    case 200: block.write(0x88)
+    case 204: block.write(0x89)
+    case 206: block.write(0x8A)
+    case 304: block.write(0x8B)
+    case 400: block.write(0x8C)
+    case 404: block.write(0x8D)
+    case 500: block.write(0x8E)
+    // The three digits of "HTTP/1.1 503".
+    default: block.write(8, bytes + 9, 3)
     }
-    var list = FieldList(store)
-    // The three digits of "HTTP/1.1 200".
-    list.add(":status", bytes + 9, 3)
-    for index in 0..<fields.count { list.add(fields[index], of: bytes) }
+    for index in 0..<fields.count { write(fields[index], of: bytes, to: &block) }
     // An answer of trailers alone has no content that could have a length.
-    if list.isGRPC { list.removeZeroLength() }
-    return encode(list, into: room)
+    if block.isGRPC { block.removeZeroLength() }
+    return end(block)
   }
 
   /// Writes the block of a trailer section. `lines`: lines `name: value` with CRLF, as content in
   /// chunks has them. Lines that are none are left out. Otherwise as `encodeRequest`.
-  public func encodeTrailers(
+  public mutating func encodeTrailers(
     _ lines: UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer
   ) -> Int? {
-    var list = FieldList(store)
     guard let bytes = lines.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+    guard var block = begin(room) else { return nil }
     var start = 0
     while start < lines.count {
       let nameEnd = store.pointee.classes.skipName(bytes, start, lines.count)
       var end = nameEnd
       while end < lines.count, bytes[end] != 0x0A { end &+= 1 }
       if nameEnd > start, nameEnd < end, bytes[nameEnd] == 0x3A {
-        list.addLine(bytes, start, nameEnd, end)
+        writeLine(bytes, start, nameEnd, end, to: &block)
       }
       start = end &+ 1
     }
-    return encode(list, into: room)
+    return end(block)
   }
 
-  private func encode(_ list: FieldList, into room: UnsafeMutableRawBufferPointer) -> Int? {
-    guard !list.isOver, list.byteCountMax <= room.count,
-      let target = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
-    else { return nil }
-    let count = nghttp2_hd_deflate_hd(
-      deflater, target, room.count, store.pointee.entries, list.count)
-    return count >= 0 ? count : nil
-  }
-}
-
-/// The fields of a block, in the table that nghttp2 reads; their names in the scratch, in lower
-/// case.
-private struct FieldList {
-  private let entries: UnsafeMutablePointer<nghttp2_nv>
-  private let scratch: UnsafeMutablePointer<UInt8>
-  private let store: UnsafeMutablePointer<FieldStore>
-  private(set) var count = 0
-  private(set) var isOver = false
-  private(set) var isGRPC = false
-  /// The most bytes of the block. As `nghttp2_hd_deflate_bound` has it: two changes of the table's
-  /// size, and of each field the name's and the value's length.
-  private(set) var byteCountMax = 12
-  private var scratchEnd = 0
-  /// The entry of `content-length: 0`; −1: none.
-  private var zeroLength = -1
-
-  init(_ store: UnsafeMutablePointer<FieldStore>) {
-    self.store = store
-    entries = store.pointee.entries
-    scratch = store.pointee.scratch
-  }
-
-  // MARK: Names that are known
-
+  /// A peer whose table is smaller than RFC 7541 begins with has to be told that ours is: it is
+  /// empty, once for all (§4.2).
   @inline(__always)
-  mutating func add(_ name: StaticString, _ value: UnsafePointer<UInt8>, _ valueCount: Int) {
-    add(name.utf8Start, name.utf8CodeUnitCount, value, valueCount, NGHTTP2_NV_FLAG_NONE)
+  private func begin(_ room: UnsafeMutableRawBufferPointer) -> BlockWriter? {
+    guard var block = BlockWriter(room) else { return nil }
+    if tableNotice == .due { block.write(0x20) }
+    return block
+  }
+
+  @inline(__always) private mutating func end(_ block: BlockWriter) -> Int? {
+    guard !block.isOver else { return nil }
+    if tableNotice == .due { tableNotice = .given }
+    return block.count
   }
 
   @inline(__always)
-  mutating func add(_ name: StaticString, _ value: StaticString) {
-    add(name, value.utf8Start, value.utf8CodeUnitCount)
-  }
-
-  /// Adds a `:path` to which the slash was missing: a query alone.
-  mutating func addRootPath(_ query: UnsafePointer<UInt8>, _ queryCount: Int) {
-    guard queryCount < FieldStore.scratchBytes &- scratchEnd else {
-      isOver = true
-      return
+  private func writePath(
+    _ head: RequestHead, _ bytes: UnsafePointer<UInt8>, to block: inout BlockWriter
+  ) {
+    let (start, count) = (head.targetStart, head.targetEnd - head.targetStart)
+    if count > 0, bytes[start] != 0x3F {
+      block.write(4, bytes + start, count)
+    } else if count == 0 {
+      // An absolute form without a path (RFC 9113 §8.3.1).
+      head.method == .options ? block.write(4, "*") : block.write(0x84)
+    } else {
+      writeRootPath(bytes + start, count, to: &block)
     }
-    let path = scratch + scratchEnd
-    path[0] = 0x2F
-    (path + 1).update(from: query, count: queryCount)
-    scratchEnd &+= queryCount &+ 1
-    add(":path", path, queryCount &+ 1)
   }
 
-  // MARK: Fields of the text
+  /// Writes a path to which the slash was missing: a query alone.
+  @inline(never)
+  private func writeRootPath(
+    _ query: UnsafePointer<UInt8>, _ count: Int, to block: inout BlockWriter
+  ) {
+    let path = store.pointee.scratch
+    path[0] = 0x2F
+    let fitting = min(count, FieldStore.scratchBytes - 1)
+    (path + 1).update(from: query, count: fitting)
+    block.write(4, path, fitting + 1)
+  }
+
+  private func writeTE(to block: inout BlockWriter) {
+    let (name, value) = ("te" as StaticString, "trailers" as StaticString)
+    // As a field of HTTP/1, `te` is left out.
+    block.write(
+      .other, name.utf8Start, name.utf8CodeUnitCount, value.utf8Start, value.utf8CodeUnitCount)
+  }
 
   @inline(__always)
-  mutating func add(_ field: Field, of bytes: UnsafePointer<UInt8>) {
+  private func write(
+    _ field: Field, of bytes: UnsafePointer<UInt8>, to block: inout BlockWriter
+  ) {
     let (start, valueStart) = (Int(field.start), Int(field.valueStart))
-    add(
+    block.write(
       field.name, bytes + start, Int(field.nameEnd) &- start, bytes + valueStart,
       Int(field.valueEnd) &- valueStart)
   }
 
-  /// Adds the line that ends before the LF at `end`, without white space around the value.
-  mutating func addLine(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ nameEnd: Int, _ end: Int) {
+  /// Writes the line that ends before the LF at `end`, without white space around the value.
+  private func writeLine(
+    _ bytes: UnsafePointer<UInt8>, _ start: Int, _ nameEnd: Int, _ end: Int,
+    to block: inout BlockWriter
+  ) {
     var (valueStart, valueEnd) = (nameEnd &+ 1, end)
     if valueEnd > valueStart, bytes[valueEnd &- 1] == 0x0D { valueEnd &-= 1 }
     while valueStart < valueEnd, Words.isBlank(bytes[valueStart]) { valueStart &+= 1 }
     while valueEnd > valueStart, Words.isBlank(bytes[valueEnd &- 1]) { valueEnd &-= 1 }
-    guard store.pointee.classes.skipValue(bytes, valueStart, valueEnd) == valueEnd else { return }
-    add(
-      FieldName.match(bytes + start, nameEnd &- start), bytes + start, nameEnd &- start,
-      bytes + valueStart, valueEnd &- valueStart)
-  }
-
-  @inline(__always)
-  private mutating func add(
-    _ known: FieldName, _ name: UnsafePointer<UInt8>, _ nameCount: Int,
-    _ value: UnsafePointer<UInt8>, _ valueCount: Int
-  ) {
-    if known.isHopByHop { return }
-    guard nameCount <= FieldStore.scratchBytes &- scratchEnd else {
-      isOver = true
-      return
-    }
-    let lower = scratch + scratchEnd
-    Words.copyLower(name, nameCount, to: lower)
-    scratchEnd &+= nameCount
-    var flags = NGHTTP2_NV_FLAG_NONE
-    switch known {
-    // Of no use to the next head.
-    case .date, .xRequestID, .traceparent: flags = NGHTTP2_NV_FLAG_NO_INDEX
-    case .contentLength: if valueCount == 1, value[0] == 0x30 { zeroLength = count }
-    case .other:
-      if isSecret(lower, nameCount) {
-        flags = NGHTTP2_NV_FLAG_NO_INDEX
-      } else if isWord(lower, 0, nameCount, "content-type") {
-        isGRPC = isGRPCType(UnsafeRawBufferPointer(start: value, count: valueCount))
-      } else if isWord(lower, 0, nameCount, "grpc-timeout") {
-        flags = NGHTTP2_NV_FLAG_NO_INDEX
-      }
-    default: break
-    }
-    add(lower, nameCount, value, valueCount, flags)
-  }
-
-  /// Fields whose values nobody may guess by what they are compressed to (RFC 7541 §7.1.3).
-  @inline(__always)
-  private func isSecret(_ name: UnsafePointer<UInt8>, _ count: Int) -> Bool {
-    switch count {
-    case 6: isWord(name, 0, count, "cookie")
-    case 10: isWord(name, 0, count, "set-cookie")
-    case 13: isWord(name, 0, count, "authorization")
-    case 19: isWord(name, 0, count, "proxy-authorization")
-    default: false
-    }
-  }
-
-  @inline(__always)
-  private mutating func add(
-    _ name: UnsafePointer<UInt8>, _ nameCount: Int, _ value: UnsafePointer<UInt8>,
-    _ valueCount: Int, _ flags: nghttp2_nv_flag
-  ) {
-    guard count < FieldStore.fieldsMax else {
-      isOver = true
-      return
-    }
-    entries[count] = nghttp2_nv(
-      name: UnsafeMutablePointer(mutating: name), value: UnsafeMutablePointer(mutating: value),
-      namelen: nameCount, valuelen: valueCount, flags: UInt8(truncatingIfNeeded: flags.rawValue))
-    count &+= 1
-    byteCountMax &+= nameCount &+ valueCount &+ 12
-  }
-
-  /// Takes `content-length: 0` out. The order of fields with different names has no meaning.
-  mutating func removeZeroLength() {
-    guard zeroLength >= 0 else { return }
-    count &-= 1
-    for index in zeroLength..<count { entries[index] = entries[index &+ 1] }
-    zeroLength = -1
+    let (nameCount, valueCount) = (nameEnd &- start, valueEnd &- valueStart)
+    guard store.pointee.classes.skipValue(bytes, valueStart, valueEnd) == valueEnd,
+      max(nameCount, valueCount) <= HeadParser.byteCountMax
+    else { return }
+    block.write(
+      FieldName.match(bytes + start, nameCount), bytes + start, nameCount, bytes + valueStart,
+      valueCount)
   }
 }

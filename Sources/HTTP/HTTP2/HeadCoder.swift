@@ -1,6 +1,6 @@
-// Heads of HTTP/2 as text of HTTP/1.1, and back (RFC 9113 §8, RFC 7541): the fields' rules are
-// here, the tables and Huffman codes are libnghttp2's. Invariant: the text holds one head, no CR,
-// LF or NUL of the peer's, and ends with the head.
+// Heads of HTTP/2 as text of HTTP/1.1, and back (RFC 9113 §8, RFC 7541). Blocks are decoded by
+// libnghttp2; the fields' rules are here. Blocks that are written use no table and no Huffman
+// codes. Invariant: the text holds one head, no CR, LF or NUL of the peer's, and ends with it.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CNghttp2
 
@@ -37,43 +37,33 @@ public struct HeadFacts: Sendable, Equatable {
 public struct HeadCoder: BitwiseCopyable {
   /// The most bytes of fields in one block, by RFC 9113 §6.5.2: 32 more than name and value each.
   public static let listBytesMax = 262_144
-  /// The dynamic tables' size, bytes, unless there is less room for one.
-  public static let tableBytesMax = 4_096
-  /// A room of so many bytes is enough for the block of any head.
-  public static let blockBytesMax = HeadParser.byteCountMax + 16 * FieldStore.fieldsMax
+  /// The size of the decoder's dynamic table that every peer may expect (RFC 9113 §6.5.2), bytes.
+  public static let tableBytes = 4_096
+  /// A room of so many bytes is enough for the block of any head: a field's line has as many bytes
+  /// beside name and value as the block, unless they are long.
+  public static let blockBytesMax = HeadParser.byteCountMax + 512
+
+  /// Whether the peer is to be told that blocks use no table.
+  enum TableNotice: UInt8 { case needless, due, given }
 
   let store: UnsafeMutablePointer<FieldStore>
   let inflater: OpaquePointer
-  let deflater: OpaquePointer
+  var tableNotice = TableNotice.needless
 
-  /// nil: out of memory. `tableBytes`: the most memory of the encoder's table; at most
-  /// `tableBytesMax`. The decoder's table has what every peer may expect, `tableBytesMax`.
-  /// Requires: `memory` outlives the coder, which stays on its thread.
-  public init?(_ memory: FieldMemory, tableBytes: Int = tableBytesMax) {
-    let store = memory.store
-    let callbacks = store.pointee.callbacks
+  /// nil: out of memory. Requires: `memory` outlives the coder, which stays on its thread.
+  public init?(_ memory: FieldMemory) {
     var inflater: OpaquePointer?
-    var deflater: OpaquePointer?
-    guard nghttp2_hd_inflate_new2(&inflater, callbacks) == 0, let inflater else { return nil }
-    let size = min(max(tableBytes, 0), Self.tableBytesMax)
-    guard nghttp2_hd_deflate_new2(&deflater, size, callbacks) == 0, let deflater else {
-      nghttp2_hd_inflate_del(inflater)
-      return nil
-    }
-    self.store = store
+    guard nghttp2_hd_inflate_new2(&inflater, memory.store.pointee.callbacks) == 0, let inflater
+    else { return nil }
+    store = memory.store
     self.inflater = inflater
-    self.deflater = deflater
   }
 
   /// Gives the memory back. Requires: it was not called before.
-  public func free() {
-    nghttp2_hd_inflate_del(inflater)
-    nghttp2_hd_deflate_del(deflater)
-  }
+  public func free() { nghttp2_hd_inflate_del(inflater) }
 
   /// The peer's SETTINGS_HEADER_TABLE_SIZE, bytes.
-  public func setPeerTableSize(_ byteCount: Int) {
-    let size = min(max(byteCount, 0), Self.tableBytesMax)
-    _ = nghttp2_hd_deflate_change_table_size(deflater, size)
+  public mutating func setPeerTableSize(_ byteCount: Int) {
+    if byteCount < Self.tableBytes, tableNotice == .needless { tableNotice = .due }
   }
 }

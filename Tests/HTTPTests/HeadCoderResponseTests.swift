@@ -188,7 +188,8 @@ import Testing
     ("application/grpc", true), ("application/grpc+proto", true), ("application/GRPC", true),
     ("application/grpc;charset=x", true), ("application/grpc ; x", true),
     ("application/grpc-web", false), ("application/grpc-web+proto", false),
-    ("application/grpcx", false), ("application/grp", false), ("", false), ("text/plain", false),
+    ("application/grpcx", false), ("applicatiom/grpc", false), ("application/grqc", false),
+    ("bpplication/grpc", false), ("application/grp", false), ("", false), ("text/plain", false),
   ])
   func gRPCIsAMediaType(type: String, isGRPC: Bool) {
     let coder = TestCoder()

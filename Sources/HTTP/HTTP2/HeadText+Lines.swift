@@ -169,15 +169,14 @@ extension HeadText {
 
 /// Whether a media type is gRPC's, with a message format behind "+" or parameters.
 func isGRPCType(_ type: UnsafeRawBufferPointer) -> Bool {
-  let word: StaticString = "application/grpc"
-  let count = word.utf8CodeUnitCount
-  guard type.count >= count, let base = type.baseAddress else { return false }
+  guard type.count >= 16, let base = type.baseAddress else { return false }
   let bytes = base.assumingMemoryBound(to: UInt8.self)
-  for index in 0..<count where ASCII.lowercased(bytes[index]) != word.utf8Start[index] {
-    return false
-  }
-  guard type.count > count else { return true }
-  return bytes[count] == 0x2B || bytes[count] == 0x3B || bytes[count] == 0x20
+  // "applicat", "ion/grpc"; no other allowed byte becomes one of these by the bit of case.
+  let spaces: UInt64 = 0x2020_2020_2020_2020
+  guard UInt64(bigEndian: Words.load(bytes)) | spaces == 0x6170_706C_6963_6174,
+    UInt64(bigEndian: Words.load(bytes + 8)) | spaces == 0x696F_6E2F_6772_7063
+  else { return false }
+  return type.count == 16 || bytes[16] == 0x2B || bytes[16] == 0x3B || bytes[16] == 0x20
 }
 
 extension ByteWriter {

@@ -67,7 +67,8 @@ package struct ClientDriver: ~Copyable {
     // certificates now.
     if let lane = lanes[ticket.lane] {
       let isSecuredAlike = lane.request.security == request.security
-      if lane.isBusy || lane.request.address != request.address || !isSecuredAlike,
+      if lane.isBusy || lane.request.address != request.address || !isSecuredAlike
+        || lane.request.version != request.version,
         let id = lane.connection
       {
         drop(id, &io)
@@ -100,12 +101,19 @@ package struct ClientDriver: ~Copyable {
     switch event.kind {
     case .connected:
       lanes[key]?.isConnected = true
+      if lanes[key]?.request.version == .http2, let security = lanes[key]?.request.security,
+        !io.isHTTP2(event.id)
+      {
+        let failure = ClientFailure(.noCommonProtocol, name: security.name)
+        return fail(key, failure, &io, complete)
+      }
       guard lanes[key]?.request.onlyConnects == true else { break }
       lanes[key]?.exchange.connect()
       finish(key, &io, complete)
     case .received:
       let isOver = lanes[key]?.exchange.receive(UnsafeRawBufferPointer(io.received), &parser)
-      if isOver == true { finish(key, &io, complete) }
+      if isOver == true { return finish(key, &io, complete) }
+      if let replies = lanes[key]?.exchange.takeReplies() { send(replies, event.id, &io) }
     case .eof:
       if sendAgain(key, &io, complete) { return }
       lanes[key]?.exchange.end(isCut: event.value != 0)
@@ -152,6 +160,7 @@ package struct ClientDriver: ~Copyable {
   /// Sends the lane's request over its connection or a new one.
   private mutating func send(_ key: UInt64, _ io: inout IOLoop, _ complete: Completion) {
     guard let lane = lanes[key] else { return }
+    if lane.exchange.hasFailed { return finish(key, &io, complete) }
     var connection = lane.connection
     if connection == nil {
       do throws(IOError) {

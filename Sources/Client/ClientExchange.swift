@@ -4,7 +4,7 @@
 package import HTTP
 import Primitives
 
-package struct ClientExchange: Sendable {
+package struct ClientExchange {
   private static let interimMax = 8
 
   private enum Phase: Sendable, Equatable {
@@ -39,6 +39,9 @@ package struct ClientExchange: Sendable {
   /// The bytes of content received, kept or not.
   private var contentCount = 0
   private var reader = ContentReader(.none)
+  private var call: CallEnd?
+  /// The connection of HTTP/2.
+  private var stream: HTTP2Exchange?
 
   package init() {}
 
@@ -60,6 +63,8 @@ package struct ClientExchange: Sendable {
     contentType = nil
     keepsContentType = request.keepsContentType
     contentCount = 0
+    call = nil
+    stream = nil
     headBytes.removeAll(keepingCapacity: true)
     content.removeAll(keepingCapacity: true)
     requestBytes.removeAll(keepingCapacity: true)
@@ -77,7 +82,23 @@ package struct ClientExchange: Sendable {
     for field in request.fields { requestBytes += "\(field.name): \(field.value)\r\n".utf8 }
     requestBytes += "\r\n".utf8
     if hasContent { requestBytes += request.content }
+    if request.version == .http2 { beginStream(isSecure: request.security != nil) }
   }
+
+  /// Puts frames of HTTP/2 in place of the text.
+  private mutating func beginStream(isSecure: Bool) {
+    stream = HTTP2Exchange(requestBytes, isSecure: isSecure, contentMax: contentMax)
+    requestBytes = stream?.takeOutput() ?? []
+    if stream == nil {
+      phase = .failed(ClientFailure(.local, "the request is too large for HTTP/2"))
+    }
+  }
+
+  /// Takes out what has to be sent before the answer can go on.
+  package mutating func takeReplies() -> [UInt8] { stream?.takeOutput() ?? [] }
+
+  /// The request could not be made. The exchange is over.
+  package var hasFailed: Bool { if case .failed = phase { true } else { false } }
 
   /// Appends a field of the client, unless the request has one of that name.
   private mutating func appendOwn(_ name: String, _ value: String, _ request: ClientRequest) {
@@ -103,6 +124,7 @@ package struct ClientExchange: Sendable {
     _ bytes: UnsafeRawBufferPointer, _ parser: inout HeadParser
   ) -> Bool {
     if !bytes.isEmpty { hasReceived = true }
+    if let stream, phase == .head { return readFrames(stream, bytes) }
     switch phase {
     case .head:
       headBytes.append(contentsOf: bytes)
@@ -115,6 +137,7 @@ package struct ClientExchange: Sendable {
   /// Takes the end of the peer's bytes. The exchange is over. `isCut`: TLS does not confirm the
   /// end, so that content which ends with the connection may be incomplete.
   package mutating func end(isCut: Bool = false) {
+    if let stream, phase == .head { return fail(stream.end()) }
     switch phase {
     case .head:
       phase = .failed(
@@ -143,6 +166,7 @@ package struct ClientExchange: Sendable {
   /// The progress of the exchange, for the text of a timeout.
   package var progress: String {
     if !hasReceived { return "no answer" }
+    if let stream { return stream.progress }
     return phase == .head ? "an unfinished head" : "\(contentCount) bytes of content"
   }
 
@@ -176,7 +200,8 @@ package struct ClientExchange: Sendable {
         body(
           .answered(
             ClientAnswer(
-              status: status, location: location, contentType: contentType, content: $0)))
+              status: status, location: location, contentType: contentType, call: call,
+              content: $0)))
       }
     }
   }
@@ -190,12 +215,8 @@ package struct ClientExchange: Sendable {
       switch verdict {
       case .incomplete: return false
       case .rejected(let error):
-        // An alert: how a TLS server answers plain text (RFC 8446 §5.1).
         let isAlert = headBytes.starts(with: [0x15, 3])
-        let detail = isAlert ? "the server speaks TLS: `tls` is missing" : error.label
-        var failure = ClientFailure(.badHTTP, detail)
-        failure.isTLSAlert = isAlert
-        return isOver(.failed(failure))
+        return isOver(.failed(isAlert ? .tlsAlert : ClientFailure(.badHTTP, error.label)))
       case .complete: break
       }
       guard head.isInterim else { return takeHead(head, parser) }
@@ -204,6 +225,21 @@ package struct ClientExchange: Sendable {
         return isOver(.failed(ClientFailure(.badHTTP, "too many interim heads")))
       }
       headBytes.removeSubrange(0..<head.end)
+    }
+  }
+
+  private mutating func readFrames(
+    _ stream: HTTP2Exchange, _ bytes: UnsafeRawBufferPointer
+  ) -> Bool {
+    switch stream.receive(bytes) {
+    case .more: return false
+    case .failed(let failure): return isOver(.failed(failure))
+    case .exceeded:
+      status = stream.status
+      return exceed()
+    case .answered:
+      (status, call, content) = (stream.status, stream.call, stream.content)
+      return isOver(.answered)
     }
   }
 

@@ -1,4 +1,5 @@
 // The result of one exchange. A failure has a kind with a finite label, and a text for people.
+package import HTTP
 package import IO
 
 /// Why an exchange has no answer.
@@ -53,6 +54,25 @@ package struct ClientFailure: Error, Sendable, Equatable {
     self.kind = kind
     self.detail = detail
   }
+
+  /// An alert of TLS: how a server of TLS answers what is in the clear (RFC 8446 §5.1).
+  static var tlsAlert: ClientFailure {
+    var failure = ClientFailure(.badHTTP, "the server speaks TLS: `tls` is missing")
+    failure.isTLSAlert = true
+    return failure
+  }
+}
+
+/// The outcome of a gRPC call, from the trailers of the answer or from a head without content.
+package struct CallEnd: Sendable, Equatable {
+  package let status: GRPCStatus
+  /// Text of the server's; empty: it said nothing.
+  package let message: String
+
+  package init(status: GRPCStatus, message: String) {
+    self.status = status
+    self.message = message
+  }
 }
 
 /// A whole answer.
@@ -62,6 +82,8 @@ package struct ClientAnswer {
   package let location: String?
   /// The value of `Content-Type`, if the request asked to keep it.
   package let contentType: String?
+  /// The outcome of a gRPC call; nil: the answer has none.
+  package let call: CallEnd?
   /// The content; valid only while the outcome is handled.
   package let content: UnsafeRawBufferPointer
 }

@@ -23,7 +23,15 @@ package struct ClientRequest: Sendable, Equatable {
     case ignored
   }
 
+  /// The version of HTTP. Over TLS it is the one that is offered.
+  package enum Version: Sendable, Equatable {
+    case http1
+    /// Without TLS with prior knowledge. The connection carries one exchange.
+    case http2
+  }
+
   package var address: SocketAddress
+  package var version = Version.http1
   /// TLS of the connection; nil: it is in the clear.
   package var security: ClientSecurity?
   /// The value of `Host`; nil: the address.

@@ -64,6 +64,27 @@ private struct Rig: ~Copyable {
     .text("HTTP/1.1 200 OK\r\nContent-Length: \(text.utf8.count)\r\n\r\n\(text)")
   }
 
+  @Test func aConnectionOfHTTP1IsNotUsedForHTTP2() throws {
+    let server = try LoopbackServer { connection, _ in Self.ok("\(connection)") }
+    defer { server.stop() }
+    var rig = try Rig()
+    rig.start(Self.request(server), lane: 1)
+    let isKept = rig.run(until: 1)
+    #expect(isKept && rig.driver.connectionCount == 1)
+    var request = Self.request(server)
+    request.version = .http2
+    rig.start(request, lane: 1, serial: 1)
+    let isOver = rig.run(until: 2)
+    #expect(isOver && rig.ends[1].text == "bad_http")
+    #expect(server.connectionCount == 2 && rig.driver.connectionCount == 0)
+    // A request that cannot be sent ends before a connection is opened.
+    request.method = .post
+    request.content = [UInt8](repeating: 0, count: 65_536)
+    rig.start(request, lane: 1, serial: 2)
+    #expect(rig.ends.map(\.text) == ["1", "bad_http", "local"])
+    #expect(server.connectionCount == 2)
+  }
+
   @Test func aLaneKeepsItsConnectionAndLanesDoNotWaitForEachOther() throws {
     let server = try LoopbackServer { connection, request in
       request.hasPrefix("GET /hang ") ? .nothing : Self.ok("\(connection)")

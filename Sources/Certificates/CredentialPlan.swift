@@ -31,7 +31,9 @@ struct CredentialPlan {
     for pool in fleet.pools {
       add(pool.tls, "pool \(pool.name)", pool.endpointProtocol, isOfWorkers: true)
       for source in pool.weights.scrapes { add(source.tls, "scrapes of pool \(pool.name)") }
-      add(pool.health?.tls, "health checks of pool \(pool.name)")
+      add(
+        pool.health?.tls, "health checks of pool \(pool.name)",
+        pool.health?.kind == .grpc ? .http2 : .http1)
       add(pool.canary?.tls, "the canary of pool \(pool.name)")
     }
     for hook in fleet.hooks {

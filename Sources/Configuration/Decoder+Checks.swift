@@ -1,5 +1,5 @@
 // The request of a health check and the conditions of a good answer: statuses, content, model,
-// fields.
+// fields, the service of gRPC.
 import Fleet
 import Primitives
 
@@ -13,31 +13,53 @@ extension Decoder {
     scope.read("port", &health.port, Form.port.or("endpoint"))
     scope.read("method", &health.method, .choice)
     scope.read("host", &health.host, Form.hostField.or("address"))
-    health.fields = decodeFields("headers", in: &scope)
+    let isCall = health.kind == .grpc
+    health.fields = decodeFields(
+      "headers", in: &scope, reserved: isCall ? ["content-type", "te", "grpc-timeout"] : [])
     health.tls =
       health.kind == .tcp
       ? decodeClientTLS(in: &scope) : inherited.read(in: &scope, self, port: health.port)
     decodeStatuses(&health.statuses, in: &scope)
     decodeContent(&health, in: &scope)
     decodeModel(&health, in: &scope)
-    if health.kind == .tcp {
-      for key in ["path", "method", "host", "headers", "statuses", "body", "model", "tls"]
-      where scope.has(key) && !scope.isWord("none", at: key) && !scope.isDefaultCheck(key, health) {
-        report.error(
-          at: scope.offset(of: key), "`\(key)` needs `type: http`: a TCP check only connects")
-      }
-    } else if health.content != nil, health.method == .head {
+    scope.read("service", &health.service, .serviceName)
+    refuseForeignKeys(health, in: scope)
+    if health.kind == .http, health.content != nil, health.method == .head {
       report.error(
         at: scope.offset(of: "body"), "the answer to HEAD has no content",
         hint: "use `method: GET`")
     }
-    if health.model != nil {
+    if health.kind == .http, health.model != nil {
       for key in ["path", "method", "statuses", "body"]
       where scope.has(key) && !scope.isDefaultCheck(key, health) {
         report.error(
           at: scope.offset(of: key), "`model` says by itself what is asked and what is good",
           hint: "remove `\(key)`")
       }
+    }
+  }
+
+  /// Refuses keys of other types of checks.
+  private func refuseForeignKeys(_ health: HealthPolicy, in scope: Scope) {
+    func isForeign(_ key: String) -> Bool {
+      scope.has(key) && !scope.isWord("none", at: key) && !scope.isDefaultCheck(key, health)
+    }
+    if health.kind != .grpc, isForeign("service") {
+      report.error(at: scope.offset(of: "service"), "`service` needs `type: grpc`")
+    }
+    let (keys, reason): ([String], String) =
+      switch health.kind {
+      case .http: ([], "")
+      case .tcp:
+        (
+          ["path", "method", "host", "headers", "statuses", "body", "model", "tls"],
+          "a TCP check only connects"
+        )
+      case .grpc:
+        (["path", "method", "statuses", "body", "model"], "a gRPC check calls grpc.health.v1")
+      }
+    for key in keys where isForeign(key) {
+      report.error(at: scope.offset(of: key), "`\(key)` needs `type: http`: \(reason)")
     }
   }
 
@@ -117,6 +139,7 @@ extension Scope {
     case "body": health.content == nil
     case "model": health.model == nil
     case "tls": health.tls == nil
+    case "service": health.service.isEmpty
     default: false
     }
   }
@@ -126,6 +149,14 @@ extension Form<String> {
   /// Text that may stand between two slashes of a path without encoding (RFC 3986 §3.3).
   fileprivate static var modelName: Form {
     visible("the name of a model", max: 256, refuses: " /?#:%\"<>\\^`{|}")
+  }
+
+  /// The full name of a service of gRPC, or nothing.
+  fileprivate static var serviceName: Form {
+    let name = visible("the name of a gRPC service", max: 256, refuses: "")
+    return Form(
+      read: { scalar throws(Misfit) in scalar.text.isEmpty ? "" : try name.read(scalar) },
+      write: YAMLText.scalar)
   }
 
   /// A word, a number, `true`: anything that a JSON value can be compared with.

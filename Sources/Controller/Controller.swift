@@ -206,9 +206,13 @@ package struct Controller: Sendable {
   ) -> PollRequest {
     var request = PollRequest(
       id: id, address: policy.port.map(address.with(port:)) ?? address, path: policy.target,
-      kind: policy.kind == .tcp ? .tcp : .health, timeout: policy.timeout,
+      kind: PollRequest.Kind(policy.kind), timeout: policy.timeout,
       contentBytesMax: Self.healthBytesMax)
     request.method = policy.method
+    if policy.kind == .grpc {
+      request.method = .post
+      request.content = GRPCHealth.request(service: policy.service)
+    }
     request.host = policy.host
     request.fields = policy.fields
     request.needsContent = HealthCheck.needsContent(policy)

@@ -20,16 +20,16 @@ package struct ControllerDriver: ~Copyable {
   package var connectionCount: Int { client.connectionCount }
 
   /// Sends all requests that are due. `wall` is the wall-clock time; `context` gives the TLS
-  /// context of a description.
+  /// context of a description for a version of HTTP.
   package mutating func start(
     _ controller: inout Controller, _ io: inout IOLoop, wall: Nanoseconds,
-    context: (ClientTLS) -> ClientContext? = { _ in nil }
+    context: (ClientTLS, EndpointProtocol) -> ClientContext? = { _, _ in nil }
   ) {
     let now = io.now
     for request in controller.due(now: now) {
       var clientRequest = request.clientRequest
       if let tls = request.tls {
-        guard let context = context(tls) else {
+        guard let context = context(tls, request.version) else {
           // Never in the clear instead.
           let failure = PollFailure(.local, "no certificates are loaded for its `tls`")
           controller.finished(request.id, .failed(failure), now: now, wall: wall)

@@ -1,5 +1,6 @@
 // The result of one poll: a scrape, a health check or a canary. A failure ends in freshness, health
 // and counters and never leaves the control loop.
+package import Client
 package import Fleet
 package import Primitives
 
@@ -21,8 +22,9 @@ package struct PollID: Hashable, Sendable {
 
 /// The end of a poll.
 package enum PollOutcome {
-  /// A whole answer. `content` has to be valid only until the outcome was taken.
-  case answered(status: Int, content: UnsafeRawBufferPointer)
+  /// A whole answer. `content` has to be valid only until the outcome was taken. `call`: the end of
+  /// a gRPC call.
+  case answered(status: Int, content: UnsafeRawBufferPointer, call: CallEnd? = nil)
   case failed(PollFailure)
   /// The connection was accepted, and no more was asked for.
   case connected

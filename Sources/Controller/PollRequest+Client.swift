@@ -25,6 +25,7 @@ extension PollRequest {
     case .json: request.accept = "application/json"
     case .health: request.excess = needsContent ? .refused : .ignored
     case .tcp: request.onlyConnects = true
+    case .grpc: request.beCall()
     case .canary:
       // A new connection each time: clients' requests may need one too.
       request.keepsConnection = false
@@ -51,6 +52,20 @@ extension PollRequest {
   }
 }
 
+extension ClientRequest {
+  /// Becomes a call of gRPC with one message, its content.
+  /// Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+  fileprivate mutating func beCall() {
+    version = .http2
+    // At most eight digits.
+    let milliseconds = min(max(timeout.rawValue / 1_000_000, 1), 99_999_999)
+    let own = [
+      Field("Content-Type", "application/grpc"), Field("grpc-timeout", "\(milliseconds)m"),
+    ]
+    fields = own + fields
+  }
+}
+
 extension HTTP.Method {
   fileprivate init(_ method: HealthPolicy.Method) {
     self =
@@ -71,7 +86,7 @@ extension PollOutcome {
       if isPage, let location = answer.location {
         self = .failed(PollFailure(status: answer.status, pageIsAt: location))
       } else {
-        self = .answered(status: answer.status, content: answer.content)
+        self = .answered(status: answer.status, content: answer.content, call: answer.call)
       }
     case .failed(let failure): self = .failed(PollFailure(failure, isPage: isPage))
     case .connected: self = .connected

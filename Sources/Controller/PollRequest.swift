@@ -10,6 +10,8 @@ package struct PollRequest: Sendable, Equatable {
     case tcp
     /// The operator's request. Its answer's content is counted, and of it a beginning is kept.
     case canary
+    /// A call of gRPC, whose message is `content`.
+    case grpc
   }
   package var id: PollID
   package var address: SocketAddress
@@ -37,6 +39,9 @@ package struct PollRequest: Sendable, Equatable {
   /// Sent first on a new connection: the endpoint takes nothing without.
   package var proxyHeader = ProxyHeader.none
 
+  /// What its connection speaks.
+  package var version: EndpointProtocol { kind == .grpc ? .http2 : .http1 }
+
   /// Describes TLS of the connection to `endpoint` or to another server at `address`.
   package mutating func use(_ tls: ClientTLS?, of endpoint: Endpoint) {
     guard let tls else { return }
@@ -58,5 +63,17 @@ package struct PollRequest: Sendable, Equatable {
     self.kind = kind
     self.timeout = timeout
     self.contentBytesMax = contentBytesMax
+  }
+}
+
+extension PollRequest.Kind {
+  /// Of a health check.
+  init(_ kind: HealthPolicy.Kind) {
+    self =
+      switch kind {
+      case .http: .health
+      case .tcp: .tcp
+      case .grpc: .grpc
+      }
   }
 }

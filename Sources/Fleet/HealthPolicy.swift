@@ -34,6 +34,8 @@ public struct HealthPolicy: Sendable, Equatable {
     case http
     /// A TCP connection; it is good if the endpoint accepts it.
     case tcp
+    /// A call of `Check` in the gRPC service `grpc.health.v1.Health`, over HTTP/2.
+    case grpc
   }
 
   public enum Method: String, Sendable, Equatable, CaseIterable {
@@ -102,6 +104,9 @@ public struct HealthPolicy: Sendable, Equatable {
   public var content: Content?
   /// A model that has to be loaded; it replaces `path`, `statuses` and `content`. nil: none.
   public var model: Model?
+  /// With a gRPC check: the service that is asked for; empty: the server as a whole. At most 256
+  /// bytes.
+  public var service = ""
   public var interval: Nanoseconds = .seconds(5)
   /// The deadline of a check; shorter than the interval.
   public var timeout: Nanoseconds = .seconds(2)
@@ -120,7 +125,10 @@ public struct HealthPolicy: Sendable, Equatable {
   public var firstEligibility: Eligibility { model == nil ? .starting : .unhealthy }
 
   /// The request target of checks.
-  public var target: String { model.map { "/v1/models/\($0.name)" } ?? path }
+  public var target: String {
+    if kind == .grpc { return "/grpc.health.v1.Health/Check" }
+    return model.map { "/v1/models/\($0.name)" } ?? path
+  }
 }
 
 /// What happens to requests in flight at an endpoint that is found to be down. Compare

@@ -66,7 +66,8 @@ extension MetricFamily {
     help: "Health probes that failed, by reason.",
     meaning:
       "Health probes that failed; reasons as for scrapes, `content` (a good status, but not what "
-      + "it has to say) and `not_ready` (it says that its model is not loaded)")
+      + "it has to say) and `not_ready` (it says that its model is not loaded, or that it does "
+      + "not serve)")
   static let healthDurationSeconds = MetricFamily(
     "steelyard_health_duration_seconds", .gauge, ["pool", "endpoint"],
     help: "How long the last health probe took, from sending to its end.",

@@ -222,7 +222,7 @@ final class Steelyard {
 
   private func startPolls(wall: Nanoseconds) {
     polls.start(&controller, &io, wall: wall) {
-      credentials.client($0, thread: credentials.controlThread)
+      credentials.client($0, $1, thread: credentials.controlThread)
     }
   }
 

@@ -146,6 +146,7 @@ import Testing
               statuses: 200-399 # default
               body: none # default
               model: none # default
+              service: "" # default
               interval: 5s # default
               timeout: 2s # default
               fall: 3 # default

@@ -52,6 +52,9 @@ import Testing
     "health: {body: {contains: \"a: [b\"}}", "health: {body: none, model: none, headers: {}}",
     "health: {method: HEAD, statuses: [200-299, 404]}",
     "health: {body: {json: up, equals: true}}",
+    "health: {type: grpc}\nwatchdog: none",
+    "health: {type: grpc, service: a.B/c, port: 9, host: x, tls: true}",
+    "health: {type: grpc, service: \"true\", path: /health, method: GET, model: none}",
   ]
 
   @Test(arguments: good) func whatIsPrintedLoadsAgain(text: String) throws {
@@ -62,13 +65,32 @@ import Testing
   }
 
   private static let bad: [(String, String)] = [
-    ("{type: udp}", "5:20: `type` must be `http` or `tcp`, not `udp`"),
+    ("{type: udp}", "5:20: `type` must be `http`, `tcp` or `grpc`, not `udp`"),
     (
       "{method: PUT}",
       "5:22: `method` must be `GET`, `HEAD`, `OPTIONS` or `POST`, not `PUT`"
     ),
     (
       "{type: tcp, statuses: 204}", "5:35: `statuses` needs `type: http`: a TCP check only connects"
+    ),
+    (
+      "{type: grpc, path: /up}",
+      "5:32: `path` needs `type: http`: a gRPC check calls grpc.health.v1"
+    ),
+    (
+      "{type: grpc, body: {contains: x}}",
+      "5:32: `body` needs `type: http`: a gRPC check calls grpc.health.v1"
+    ),
+    (
+      "{type: grpc, model: {name: x}}",
+      "5:33: `model` needs `type: http`: a gRPC check calls grpc.health.v1"
+    ),
+    ("{type: grpc, headers: {TE: x}}", "5:36: header `TE` is set by steelyard"),
+    ("{service: a.B}", "5:23: `service` needs `type: grpc`"),
+    ("{type: tcp, service: a.B}", "5:34: `service` needs `type: grpc`"),
+    (
+      "{type: grpc, service: \"a b\"}",
+      "5:35: `service` must be the name of a gRPC service, not `\"a b\"`"
     ),
     ("{method: HEAD, body: {contains: x}}", "5:34: the answer to HEAD has no content"),
     (

@@ -126,7 +126,7 @@ package struct Canary: Sendable {
     switch outcome {
     case .failed(let failure): (end.result, end.detail) = (.failed(failure.kind), failure.detail)
     case .connected: end.result = .failed(.badHTTP)
-    case .answered(let status, let content):
+    case .answered(let status, let content, _):
       end.status = status
       if !(200...299).contains(status) {
         end.result = .failed(.status)

@@ -10,7 +10,10 @@ package enum HealthCheck {
     switch outcome {
     case .failed(let failure): return failure
     case .connected: return nil
-    case .answered(let status, let content):
+    case .answered(let status, let content, let call):
+      if policy.kind == .grpc {
+        return GRPCHealth.failure(status, call, content, service: policy.service)
+      }
       if let model = policy.model { return modelFailure(status, content, model) }
       guard policy.statuses.contains(status) else {
         return PollFailure(.status, "\(status): \(Wording.snippet(content))")
@@ -21,7 +24,7 @@ package enum HealthCheck {
 
   /// Whether the answer has to be read to its end.
   package static func needsContent(_ policy: HealthPolicy) -> Bool {
-    policy.content != nil || policy.model != nil
+    policy.content != nil || policy.model != nil || policy.kind == .grpc
   }
 
   // MARK: Content

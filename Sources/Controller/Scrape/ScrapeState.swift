@@ -75,8 +75,8 @@ package struct ScrapeState: Sendable {
     switch outcome {
     case .failed(let failure): statistics.fail(failure)
     case .connected: break
-    case .answered(200, let content): read(content, sentAt: attempt.sentAt, wall: wall)
-    case .answered(let status, let content):
+    case .answered(200, let content, _): read(content, sentAt: attempt.sentAt, wall: wall)
+    case .answered(let status, let content, _):
       statistics.fail(PollFailure(.status, "\(status): \(Wording.snippet(content))"))
     }
   }

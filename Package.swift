@@ -103,8 +103,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Admin", "Balancer", "Configuration", "Controller", "Exposition", "Fleet", "HTTP", "IO",
-        "Primitives",
+        "Admin", "Balancer", "Client", "Configuration", "Controller", "Exposition", "Fleet", "HTTP",
+        "IO", "Primitives",
       ],
       path: "Fuzz/Targets", swiftSettings: strict),
     .executableTarget(

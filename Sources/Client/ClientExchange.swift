@@ -216,7 +216,9 @@ package struct ClientExchange {
       case .incomplete: return false
       case .rejected(let error):
         let isAlert = headBytes.starts(with: [0x15, 3])
-        return isOver(.failed(isAlert ? .tlsAlert : ClientFailure(.badHTTP, error.label)))
+        // No text begins so, but the first frame of HTTP/2 does.
+        let detail = headBytes.first == 0 ? "no HTTP/1, perhaps HTTP/2" : error.label
+        return isOver(.failed(isAlert ? .tlsAlert : ClientFailure(.badHTTP, detail)))
       case .complete: break
       }
       guard head.isInterim else { return takeHead(head, parser) }

@@ -92,6 +92,7 @@ import Testing
       ok + "\r\n" + String(repeating: "x", count: 21), kind: .check,
       .answered(200, "", isReusable: false)),
     Row("SSH-2.0-OpenSSH\r\n", .failed(.badHTTP, "bad_status_line")),
+    Row("\0\0\u{6}\u{4}\0\0\0\0\0", .failed(.badHTTP, "no HTTP/1, perhaps HTTP/2")),
     Row(
       ok + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", .failed(.badHTTP, "bad_chunk_size")),
     Row(

@@ -244,6 +244,15 @@ def test_servers_of_other_protocols_are_told_apart(stage, frames):
     assert silent.received.startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
 
+def test_a_check_of_http_says_that_a_server_speaks_http2(stage, serve):
+    server = serve()
+    steelyard = stage.steelyard(minimal(
+        [server.address], weights={"law": "static"}, watchdog="none",
+        health={"interval": "1s", "timeout": "900ms", "fall": 1}))
+    wait_for_state(steelyard, server.address, "unhealthy")
+    wait_for_words(steelyard, "no HTTP/1, perhaps HTTP/2")
+
+
 def test_checks_go_over_tls_and_offer_http2(stage, serve, certificates):
     pair = certificates.local
     credentials = grpc.ssl_server_credentials(

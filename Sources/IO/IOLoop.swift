@@ -8,6 +8,8 @@ public import Primitives
 public struct IOLoop: ~Copyable {
   /// Free bytes before the received bytes, in which a rewritten head can be put.
   public static let headroom = 8_192
+  /// Free bytes after the received bytes.
+  public static let tailroom = 16
   /// The most bytes of one read.
   public static let readMax = 65_536
   private static let eventsMax = 256
@@ -149,7 +151,8 @@ public struct IOLoop: ~Copyable {
     freeCount = connectionsMax
     ready = .allocate(capacity: connectionsMax)
     events = .allocate(capacity: Self.eventsMax)
-    scratch = .allocate(byteCount: Self.headroom + Self.readMax, alignment: 4096)
+    scratch = .allocate(
+      byteCount: Self.headroom + Self.readMax + Self.tailroom, alignment: 4096)
     _ = sy_epoll_add(epoll, waker.fd, EPOLLIN.rawValue, Self.wakeData)
   }
 
@@ -323,7 +326,7 @@ public struct IOLoop: ~Copyable {
   }
 
   /// The bytes of the last `.received`; valid until `next` is called. Writable, with `headroom`
-  /// free bytes before them.
+  /// free bytes before them and `tailroom` after them.
   @inlinable public var received: UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: scratch + Self.headroom, count: receivedCount)
   }

@@ -14,14 +14,14 @@ struct OutputBlock {
 }
 
 /// The queued bytes of a connection. A trivial type; the pool does the work.
-@usableFromInline struct OutputQueue {
+@usableFromInline package struct OutputQueue {
   /// The last block; its next block is the first.
   private var tail: UnsafeMutablePointer<OutputBlock>?
   @usableFromInline var unsentCount: UInt32 = 0
 
-  init() {}
+  package init() {}
 
-  @inlinable var byteCount: Int {
+  @inlinable package internal(set) var byteCount: Int {
     get { Int(unsentCount) }
     set { unsentCount = UInt32(newValue) }
   }
@@ -41,15 +41,16 @@ struct OutputBlock {
   }
 }
 
-struct OutputPool: ~Copyable {
+/// The blocks of queues.
+package struct OutputPool: ~Copyable {
   private var free: UnsafeMutablePointer<OutputBlock>?
   private var blockCount = 0
   private let blockCountMax: Int
   /// The number of blocks in queues.
-  let usedCount: UnsafeMutablePointer<Int>
+  package let usedCount: UnsafeMutablePointer<Int>
 
   /// Blocks hold at most `byteCountMax` bytes. Requires: less than 4 GB.
-  init(byteCountMax: Int) {
+  package init(byteCountMax: Int) {
     precondition(byteCountMax <= UInt32.max)
     blockCountMax = max(4, byteCountMax / OutputBlock.byteCount)
     usedCount = .allocate(capacity: 1)
@@ -67,7 +68,9 @@ struct OutputPool: ~Copyable {
 
   /// Appends bytes. Returns false if the pool is exhausted: some of the bytes may then be queued,
   /// and the connection has to be closed.
-  mutating func append(_ bytes: UnsafeRawBufferPointer, to queue: inout OutputQueue) -> Bool {
+  package mutating func append(
+    _ bytes: UnsafeRawBufferPointer, to queue: inout OutputQueue
+  ) -> Bool {
     var rest = bytes
     while let source = rest.baseAddress, !rest.isEmpty {
       if queue.last == nil || Int(queue.last!.pointee.end) == OutputBlock.contentCount {
@@ -104,8 +107,26 @@ struct OutputPool: ~Copyable {
     return 0
   }
 
+  /// The first bytes of the queue that lie together; empty: the queue is.
+  package func front(_ queue: OutputQueue) -> UnsafeRawBufferPointer {
+    guard let head = queue.first else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+    let start = Int(head.pointee.start)
+    return UnsafeRawBufferPointer(
+      start: content(of: head) + start, count: Int(head.pointee.end) - start)
+  }
+
+  /// Removes bytes from the front. Requires: `count` is at most that of `front`.
+  package mutating func drop(_ count: Int, of queue: inout OutputQueue) {
+    guard let head = queue.first else { return }
+    head.pointee.start += Int32(truncatingIfNeeded: count)
+    queue.byteCount -= count
+    guard head.pointee.start == head.pointee.end else { return }
+    queue.remove(head)
+    give(head)
+  }
+
   /// Discards the queue's bytes.
-  mutating func clear(_ queue: inout OutputQueue) {
+  package mutating func clear(_ queue: inout OutputQueue) {
     while let head = queue.first {
       queue.remove(head)
       give(head)

@@ -49,7 +49,7 @@ CALLS = {
 OURS = set(ROOMS) | {"CNghttp2", "COpenSSL", "CSystem", "CYAML", "CZlib"}
 # Files that may touch I/O in rooms whose decisions are pure.
 MAY_IMPORT_IO = re.compile(
-    r"(Driver|BlockingClient|ClientOutcome|ClientSecurity|Worker(\+\w+|Plan(\+TLS)?|Control|Wakeups)?|TLSMetrics|FailureReason|\bExchange|Balancer|HTTPDate|StreamIDs|ConnectionLoop|Downstream|Upstream|ConnectionSlab|IdleStore|World|Terminal)\.swift$")
+    r"(Driver|BlockingClient|ClientOutcome|ClientSecurity|Worker(\+\w+|Plan(\+TLS)?|Control|Wakeups)?|TLSMetrics|FailureReason|\bExchange|Balancer|HTTPDate|StreamIDs|Stream|StreamLoop(\+\w+)?|Session|ConnectionLoop|Downstream|Upstream|ConnectionSlab|IdleStore|World|Terminal)\.swift$")
 # What the words of a HOT PATH line rule out.
 COLD = {
     "no lock": r"\bMutex\b|\.withLock\b",

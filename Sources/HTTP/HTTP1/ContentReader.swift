@@ -65,6 +65,16 @@
   /// How many bytes the message still has, where that is known.
   @inlinable public var remainingCount: Int? { state == .counted ? remaining : nil }
 
+  /// The bytes of the trailer section that were read, its last line end included without its LF; 0
+  /// before the section.
+  @inlinable public var trailerByteCount: Int {
+    switch state {
+    case .trailerStart, .trailerName, .trailerLongName, .trailerValue, .trailerLF, .endLF, .done:
+      used
+    default: 0
+    }
+  }
+
   /// Passes over content that was not looked at. Requires: count ≤ remainingCount.
   public mutating func skip(_ count: Int) {
     precondition(state == .counted && count <= remaining)

@@ -4,8 +4,9 @@
 /// A violation of HTTP/2 by the peer, or a limit that the peer exceeded.
 public enum StreamFault: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   // The connection is ended.
-  case badPreface, badFrameSize, badStreamNumber, badSettings, badFrame, headersInterrupted
-  case compression, connectionWindow, settingsTimeout, pingTimeout
+  case badPreface, badFrameSize, badStreamNumber, closedStream, badSettings, badFrame,
+    headersInterrupted
+  case compression, connectionWindow, settingsTimeout, headTimeout, pingTimeout
   // Floods: the connection is ended with ENHANCE_YOUR_CALM.
   case resetFlood, continuationFlood, settingsFlood, pingFlood, emptyFrameFlood, windowFlood
   case priorityFlood, headerBomb, unreadFlood
@@ -25,11 +26,11 @@ public enum StreamFault: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case .compression: .compressionError
     case .connectionWindow, .streamWindow: .flowControlError
     case .settingsTimeout: .settingsTimeout
-    case .pingTimeout: .noError
+    case .headTimeout, .pingTimeout: .noError
     case .resetFlood, .continuationFlood, .settingsFlood, .pingFlood, .emptyFrameFlood,
       .windowFlood, .priorityFlood, .headerBomb, .unreadFlood, .headTooLarge:
       .enhanceYourCalm
-    case .streamClosed: .streamClosed
+    case .closedStream, .streamClosed: .streamClosed
     case .tooManyStreams: .refusedStream
     }
   }
@@ -40,12 +41,14 @@ public enum StreamFault: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case .badPreface: "bad_preface"
     case .badFrameSize: "bad_frame_size"
     case .badStreamNumber: "bad_stream_number"
+    case .closedStream: "closed_stream"
     case .badSettings: "bad_settings"
     case .badFrame: "bad_frame"
     case .headersInterrupted: "headers_interrupted"
     case .compression: "compression"
     case .connectionWindow: "connection_window"
     case .settingsTimeout: "settings_timeout"
+    case .headTimeout: "head_timeout"
     case .pingTimeout: "ping_timeout"
     case .resetFlood: "reset_flood"
     case .continuationFlood: "continuation_flood"

@@ -83,7 +83,8 @@ final class SimulatedLoop: ConnectionLoop {
     free = Array((0..<connectionsMax).reversed())
     now = network.now
     timers = TimerWheel(capacity: connectionsMax + timersMax, now: network.now)
-    memory = .allocate(byteCount: IOLoop.headroom + IOLoop.readMax, alignment: 64)
+    memory = .allocate(
+      byteCount: IOLoop.headroom + IOLoop.readMax + IOLoop.tailroom, alignment: 64)
   }
 
   deinit { memory.deallocate() }

@@ -1,0 +1,440 @@
+// Connections of HTTP/2: their beginning, their deadlines and their end. A connection ends in two
+// steps, so that no stream of the peer is lost: GOAWAY with the highest number, then, a round trip
+// later, GOAWAY with the last stream that is processed (RFC 9113 §6.8).
+// Invariant: a session's connection is closed by the worker alone, which is told of its end once all
+// its streams have failed or are closed.
+// HOT PATH: no allocation, no lock, no existential, no clock.
+import HTTP
+import IO
+import Primitives
+
+extension StreamLoop where Base: ~Copyable {
+  /// The time for the peer to answer the first GOAWAY, and to read the last.
+  private static var goodbyeTime: Nanoseconds { .seconds(1) }
+
+  /// Makes a connection one of HTTP/2. `received`: bytes of the peer that were already read.
+  /// Returns false if memory is short.
+  mutating func beginSession(
+    _ id: ConnectionID, isClient: Bool, limits: SessionLimits, received: UnsafeRawBufferPointer
+  ) -> Bool {
+    guard let coder = HeadCoder(memory) else { return false }
+    let index = Int(id.index)
+    let window = (limits.streamsMax + 8) * Self.streamWindow
+    (sessions + index).initialize(
+      to: Session(
+        id, coder: coder, isClient: isClient, limits: limits, receiveWindow: window,
+        now: base.now))
+    isSession[index] = true
+    isInUse = true
+    sessionCount += 1
+    if !isClient { clientSessionCount += 1 }
+    metrics.countConnection(worker: workerIndex, isClient ? .endpoint : .client)
+    let session = sessions + index
+    session.pointee.isSecure = base.isSecure(id)
+    session.pointee.isConnecting = isClient
+    base.setReadLimit(id, IOLoop.readMax)
+    base.setPaused(id, false)
+    if isClient {
+      writePreface(index)
+    } else {
+      session.pointee.prefaceLeft = 24
+    }
+    writeSettings(index)
+    var word = UInt32(truncatingIfNeeded: window - Self.streamWindow).bigEndian
+    withUnsafeBytes(of: &word) {
+      _ = write(index, FrameHeader(length: 4, type: .windowUpdate), $0)
+    }
+    schedule(index)
+    if let source = received.baseAddress, !received.isEmpty {
+      let start = early + IOLoop.headroom
+      start.copyMemory(from: source, byteCount: received.count)
+      parsing = index
+      cursor = start
+      cursorEnd = start + received.count
+      isBusy = true
+    }
+    return true
+  }
+
+  private mutating func writePreface(_ index: Int) {
+    let preface: StaticString = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    let session = sessions + index
+    guard let room = rooms.take() else { return }
+    room.copyMemory(from: preface.utf8Start, byteCount: preface.utf8CodeUnitCount)
+    session.pointee.output = HeldBytes(block: room, end: preface.utf8CodeUnitCount)
+  }
+
+  private mutating func writeSettings(_ index: Int) {
+    let session = sessions + index
+    withUnsafeTemporaryAllocation(byteCount: 12, alignment: 4) { room in
+      guard let base = room.baseAddress else { return }
+      func set(_ slot: Int, _ setting: Setting, _ value: Int) {
+        base.storeBytes(
+          of: setting.rawValue.bigEndian, toByteOffset: slot * 6, as: UInt16.self)
+        base.storeBytes(
+          of: UInt32(truncatingIfNeeded: value).bigEndian, toByteOffset: slot * 6 + 2,
+          as: UInt32.self)
+      }
+      if session.pointee.isClient {
+        set(0, .enablePush, 0)
+      } else {
+        set(0, .concurrentStreamsMax, session.pointee.limits.streamsMax)
+      }
+      set(1, .headerListSizeMax, Self.fieldListMax)
+      write(index, FrameHeader(length: 12, type: .settings), UnsafeRawBufferPointer(room))
+    }
+  }
+
+  // MARK: Events of the connection
+
+  mutating func sessionEvent(_ index: Int, _ event: IOEvent) -> IOEvent? {
+    let session = sessions + index
+    switch event.kind {
+    case .received:
+      if session.pointee.isClosing { return nil }
+      parsing = index
+      let bytes = base.received
+      guard let start = bytes.baseAddress else { return nil }
+      cursor = start
+      cursorEnd = start + bytes.count
+      isBusy = true
+      return parse()
+    case .connected:
+      session.pointee.isConnecting = false
+      forEachStream(index) {
+        $0.slab.streams[$1].isConnectedDue = true; $0.enqueue($1)
+      }
+      schedule(index)
+      return event
+    case .drained:
+      session.pointee.isBlocked = false
+      if session.pointee.isHeldBack {
+        session.pointee.isHeldBack = false
+        base.setPaused(session.pointee.connection, false)
+      }
+      pump(index)
+      return nil
+    case .timeout: return timedOut(index, event)
+    case .eof, .hangup, .failed:
+      failStreams(index, errno: event.kind == .failed ? event.value : 0)
+      session.pointee.isClosing = true
+      return IOEvent(.eof, event.id, tag: event.tag, value: event.value)
+    case .none, .accepted, .moved, .timer, .woken: return nil
+    }
+  }
+
+  private mutating func timedOut(_ index: Int, _ event: IOEvent) -> IOEvent? {
+    let session = sessions + index
+    if session.pointee.isClosing || session.pointee.isConnecting {
+      failStreams(index, errno: 0)
+      session.pointee.isClosing = true
+      return IOEvent(.eof, event.id, tag: event.tag)
+    }
+    if !session.pointee.hasSettings {
+      endSession(index, .settingsTimeout)
+    } else if session.pointee.hasHeadDeadline {
+      endSession(index, .headTimeout)
+    } else if session.pointee.ending == .announced {
+      finishAnnounced(index)
+    } else if session.pointee.openCount == 0 {
+      if session.pointee.ending == .none {
+        session.pointee.end = .idle
+        writeGoAway(index, .noError)
+      }
+      session.pointee.ending = .final
+      close(sessionAt: index)
+    }
+    return nil
+  }
+
+  /// Sets the connection's deadline by its state.
+  mutating func schedule(_ index: Int) {
+    let session = sessions + index
+    let deadline: Nanoseconds?
+    if session.pointee.isClosing || session.pointee.ending == .announced {
+      deadline = session.pointee.endsAt
+    } else if !session.pointee.hasSettings {
+      deadline = base.now + session.pointee.limits.head
+    } else if session.pointee.openCount == 0 {
+      deadline = base.now + session.pointee.limits.idle
+    } else {
+      deadline = nil
+    }
+    session.pointee.hasHeadDeadline = false
+    base.setDeadline(session.pointee.connection, deadline)
+  }
+
+  /// A frame or a head is incomplete: the rest has to come in time.
+  mutating func setHeadDeadline(_ index: Int) {
+    let session = sessions + index
+    guard session.pointee.hasSettings, !session.pointee.hasHeadDeadline,
+      session.pointee.ending != .announced
+    else { return }
+    session.pointee.hasHeadDeadline = true
+    base.setDeadline(session.pointee.connection, base.now + session.pointee.limits.head)
+  }
+
+  mutating func clearHeadDeadline(_ index: Int) {
+    guard sessions[index].hasHeadDeadline, sessions[index].blockNumber == 0 else { return }
+    schedule(index)
+  }
+
+  // MARK: The end
+
+  /// Asks the peer to open no more streams on the connection, and ends it after those that it has.
+  mutating func drainSession(_ id: ConnectionID, _ reason: StreamMetrics.End) {
+    let index = Int(id.index)
+    guard isSession[index], sessions[index].ending == .none, !sessions[index].isClosing else {
+      return
+    }
+    sessions[index].end = reason
+    if sessions[index].isClient {
+      sessions[index].ending = .final
+      if sessions[index].openCount == 0 { close(sessionAt: index) }
+      return
+    }
+    sessions[index].ending = .announced
+    sessions[index].endsAt = base.now + Self.goodbyeTime
+    writeGoAway(index, .noError, last: Int32.max)
+    var payload: UInt64 = 0
+    withUnsafeBytes(of: &payload) {
+      _ = write(index, FrameHeader(length: 8, type: .ping), $0)
+    }
+    schedule(index)
+  }
+
+  /// A connection that is old, or has had many requests, is renewed, so that the client's streams
+  /// spread again over all workers.
+  mutating func renewIfOld(_ index: Int) {
+    let session = sessions + index
+    guard session.pointee.ending == .none else { return }
+    let isOld =
+      session.pointee.limits.ageMax.map { base.now - session.pointee.startedAt >= $0 } ?? false
+    let isUsedUp =
+      session.pointee.limits.requestsMax.map { session.pointee.requestCount >= $0 } ?? false
+    if isOld || isUsedUp {
+      drainSession(session.pointee.connection, isOld ? .maxAge : .maxRequests)
+    }
+  }
+
+  /// The answer to the PING after the first GOAWAY: streams opened before it have come.
+  mutating func pingAnswered(_ index: Int) {
+    if sessions[index].ending == .announced { finishAnnounced(index) }
+  }
+
+  private mutating func finishAnnounced(_ index: Int) {
+    sessions[index].ending = .final
+    writeGoAway(index, .noError)
+    if sessions[index].openCount == 0 { close(sessionAt: index) } else { schedule(index) }
+  }
+
+  mutating func goAwayReceived(
+    _ index: Int, _ header: FrameHeader, _ payload: UnsafeRawBufferPointer
+  ) -> StreamFault? {
+    if header.stream != 0 { return .badStreamNumber }
+    if header.length < 8 { return .badFrameSize }
+    let last = Int32(
+      truncatingIfNeeded: UInt32(bigEndian: payload.loadUnaligned(as: UInt32.self)) & 0x7FFF_FFFF)
+    let session = sessions + index
+    guard session.pointee.isClient else {
+      // A client that goes opens no more streams; those that run are answered.
+      return nil
+    }
+    session.pointee.ending = .final
+    forEachStream(index) { loop, found in
+      guard loop.slab.streams[found].number > last else { return }
+      loop.slab.streams[found].isUnprocessed = true
+      loop.slab.streams[found].hasOutputEnded = true
+      loop.slab.streams[found].hasInputEnded = true
+      loop.fail(found)
+    }
+    if session.pointee.openCount == 0 { close(sessionAt: index) }
+    return nil
+  }
+
+  /// Ends the connection because of a violation: its streams fail, and the peer is told why.
+  mutating func endSession(_ index: Int, _ fault: StreamFault) {
+    guard !sessions[index].isClosing else { return }
+    sessions[index].end = .fault(fault)
+    writeGoAway(index, fault.code)
+    failStreams(index, errno: 0)
+    close(sessionAt: index)
+  }
+
+  private mutating func writeGoAway(_ index: Int, _ code: HTTP2Error, last: Int32? = nil) {
+    var words = (
+      UInt32(bitPattern: last ?? sessions[index].lastPeerNumber).bigEndian,
+      code.rawValue.bigEndian
+    )
+    withUnsafeBytes(of: &words) {
+      _ = write(index, FrameHeader(length: 8, type: .goAway), $0)
+    }
+  }
+
+  /// Closes the connection once the peer has closed its side, or soon. Closing at once might reset
+  /// it, and the last frames would be lost.
+  mutating func close(sessionAt index: Int) {
+    let session = sessions + index
+    guard !session.pointee.isClosing else { return }
+    session.pointee.isClosing = true
+    session.pointee.ending = .final
+    flush(index)
+    base.setPaused(session.pointee.connection, false)
+    base.finish(session.pointee.connection)
+    session.pointee.endsAt = session.pointee.isClient ? base.now : base.now + Self.goodbyeTime
+    schedule(index)
+  }
+
+  /// All streams of the connection fail.
+  mutating func failStreams(_ index: Int, errno: Int) {
+    forEachStream(index) { loop, found in
+      loop.slab.streams[found].hasOutputEnded = true
+      loop.slab.streams[found].hasInputEnded = true
+      loop.fail(found, errno: errno)
+    }
+  }
+
+  /// Lets all streams fail as not processed: the endpoint has chosen another protocol.
+  mutating func abandonSession(_ id: ConnectionID) {
+    let index = Int(id.index)
+    forEachStream(index) { loop, found in
+      loop.slab.streams[found].isUnprocessed = true
+      loop.fail(found)
+    }
+    if let block = sessions[index].output.block { rooms.give(block) }
+    sessions[index].output = HeldBytes()
+  }
+
+  private mutating func forEachStream(
+    _ index: Int, _ act: (inout StreamLoop<Base>, Int) -> Void
+  ) {
+    for bucket in 0..<Session.bucketCount {
+      var link = sessions[index].head(ofBucket: bucket)
+      while link > 0 {
+        let found = Int(link) - 1
+        link = slab.streams[found].next
+        act(&self, found)
+      }
+    }
+  }
+
+  // MARK: Streams by number
+
+  /// The stream with the number; −1: none is open.
+  func find(_ index: Int, _ number: Int32) -> Int {
+    var link = sessions[index][bucket: number]
+    while link > 0 {
+      let found = Int(link) - 1
+      if slab.streams[found].number == number { return found }
+      link = slab.streams[found].next
+    }
+    return -1
+  }
+
+  /// Whether no stream of the number was opened yet (RFC 9113 §5.1).
+  func isIdle(_ index: Int, _ number: Int32) -> Bool {
+    let session = sessions + index
+    if session.pointee.isClient {
+      return number & 1 == 0 || number >= session.pointee.nextNumber
+    }
+    return number & 1 == 0 || number > session.pointee.lastPeerNumber
+  }
+
+  /// The session of the stream; nil: its connection is gone.
+  func session(of stream: UnsafeMutablePointer<Stream>) -> Int? {
+    let index = Int(stream.pointee.connection.index)
+    guard index >= 0, isSession[index], sessions[index].connection == stream.pointee.connection
+    else { return nil }
+    return index
+  }
+
+  /// Adds the stream, which has a number, to its session.
+  mutating func attach(_ found: Int, _ index: Int) {
+    let number = slab.streams[found].number
+    slab.streams[found].next = sessions[index][bucket: number]
+    sessions[index][bucket: number] = Int32(truncatingIfNeeded: found + 1)
+    guard !slab.streams[found].isOfEndpoint else { return }
+    sessions[index].openCount += 1
+    if sessions[index].openCount == 1 { schedule(index) }
+  }
+
+  /// Removes the stream from its session.
+  mutating func detach(_ found: Int, _ index: Int) {
+    let number = slab.streams[found].number
+    var previous: Int32 = 0
+    var link = number == 0 ? 0 : sessions[index][bucket: number]
+    while link > 0, Int(link) - 1 != found {
+      previous = link
+      link = slab.streams[Int(link) - 1].next
+    }
+    if link > 0 {
+      if previous > 0 {
+        slab.streams[Int(previous) - 1].next = slab.streams[found].next
+      } else {
+        sessions[index][bucket: number] = slab.streams[found].next
+      }
+    }
+    sessions[index].openCount -= 1
+    guard sessions[index].openCount == 0, !sessions[index].isClosing else { return }
+    if sessions[index].ending == .final { close(sessionAt: index) } else { schedule(index) }
+  }
+
+  // MARK: Ends of streams
+
+  /// Resets the stream and lets the worker see it fail.
+  mutating func failStream(_ found: Int, _ fault: StreamFault) {
+    let stream = slab.streams + found
+    guard stream.pointee.failure == 0 else { return }
+    if let index = session(of: stream) {
+      if stream.pointee.number > 0 { refuse(index, stream.pointee.number, fault) }
+    }
+    stream.pointee.hasOutputEnded = true
+    stream.pointee.hasInputEnded = true
+    fail(found)
+  }
+
+  /// The worker sees the stream fail.
+  mutating func fail(_ found: Int, errno: Int = 0) {
+    let stream = slab.streams + found
+    guard stream.pointee.failure == 0 else { return }
+    stream.pointee.failure = errno == 0 ? 104 : Int16(truncatingIfNeeded: errno)
+    stream.pointee.output = .ended
+    dropQueue(found)
+    enqueue(found)
+  }
+
+  /// Resets a stream that the worker does not know, or fails.
+  mutating func refuse(_ index: Int, _ number: Int32, _ fault: StreamFault) {
+    resetStream(index, number, fault.code)
+    countReset(index, .fault(fault))
+    if !sessions[index].isClient, let flood = take(.reset, index) { endSession(index, flood) }
+  }
+
+  mutating func resetStream(_ index: Int, _ number: Int32, _ code: HTTP2Error) {
+    var word = code.rawValue.bigEndian
+    withUnsafeBytes(of: &word) {
+      _ = write(index, FrameHeader(length: 4, type: .resetStream, stream: number), $0)
+    }
+    sessions[index].resetAt = base.now
+  }
+
+  /// The time for which frames of a stream that steelyard has reset may still come.
+  private static var resetMemory: Nanoseconds { .seconds(5) }
+
+  /// Whether frames for a closed stream may have been sent before the peer learnt of its end.
+  func mayBeLate(_ index: Int) -> Bool {
+    base.now - sessions[index].resetAt < Self.resetMemory
+  }
+
+  // MARK: Counts
+
+  func side(_ index: Int) -> ConnectionSide {
+    sessions[index].isClient ? .endpoint : .client
+  }
+  mutating func countStream(_ index: Int) {
+    metrics.countStream(worker: workerIndex, side(index))
+  }
+  mutating func countReset(_ index: Int, _ reset: StreamMetrics.Reset) {
+    metrics.countReset(worker: workerIndex, side(index), reset)
+  }
+}

@@ -104,7 +104,7 @@ package final class Balancer {
     do throws(IOError) {
       let loop = try IOLoop(
         connectionsMax: context.limits.connectionsMax,
-        timersMax: ExchangeTimers.count(ofExchanges: context.limits.connectionsMax),
+        timersMax: Worker<IOLoop>.timersMax(connectionsMax: context.limits.connectionsMax),
         unsentBytesMax: context.bufferedBytesMax + eventBytesMax, waker: wakeups.wakers[index])
       var worker = Worker(
         index: index, loop: loop, context: context, wakeups: wakeups, seed: seed,

@@ -74,7 +74,7 @@ extension Worker where Loop: ~Copyable {
     case .exchange:
       io.resetOnClose(id.connection)
       abortExchange(exchangeID(id), .abandoned, code: .canceled)
-    case .preface, .head, .lingering, .closing:
+    case .preface, .head, .lingering, .closing, .multiplexed:
       io.resetOnClose(id.connection)
       closeDownstream(id)
     }

@@ -89,6 +89,10 @@ extension Worker where Loop: ~Copyable {
     for index in 0..<io.capacity {
       guard let id = client(at: index), isLeaving(io.tag(id.connection)) else { continue }
       let state = slab.downstream + index
+      if state.pointee.phase == .multiplexed {
+        io.drainSession(id.connection, .shutdown)
+        continue
+      }
       let isIdle = state.pointee.phase == .head || state.pointee.phase == .preface
       if isIdle, state.pointee.input.isEmpty, io.unsentByteCount(id.connection) == 0 {
         closeDownstream(id)

@@ -28,6 +28,16 @@ struct WorkerContext: Sendable {
 
 /// The proxy of one thread, on its own loop.
 struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
+  /// The timers that the loop of a worker needs beside its connections' deadlines.
+  static func timersMax(connectionsMax: Int) -> Int {
+    exchangeTimersMax(connectionsMax: connectionsMax) + connectionsMax
+  }
+
+  /// An exchange runs on a connection or on a stream, of which there may be as many.
+  private static func exchangeTimersMax(connectionsMax: Int) -> Int {
+    ExchangeTimers.count(ofExchanges: 2 * connectionsMax)
+  }
+
   /// The tag of endpoint connections. The tags of listeners are smaller.
   static var upstreamTag: UInt32 { .max }
   /// The bytes of a block: a head, the content that came with it, and the fields added to the head.
@@ -48,7 +58,7 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
   let bufferedBytesMax: Int
   /// The time of the next search for clients to cut, after a search that was expensive.
   var buffersDueAt = Nanoseconds.zero
-  var io: Loop
+  var io: StreamLoop<Loop>
   var requests: HeadParser
   var responses: HeadParser
   var slab: ConnectionSlab
@@ -64,6 +74,10 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
   var isPauseCounted = false
   var exchanges: ExchangeSlab
   var idle: IdleStore
+  /// The connections of HTTP/2 to endpoints, whether they are idle or not.
+  var multiplexed: IdleStore
+  /// What is known of endpoints whose protocol is chosen in the handshake, by endpoint index.
+  var speaksHTTP1: [Bool]
   var leases: LeaseBook
   var connections: ConnectionBook
   var traffic: TrafficBook
@@ -114,29 +128,36 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
     bufferedBytesMax = context.bufferedBytesMax
     let limits = context.limits
     self.wakeups = wakeups
-    waiting = WaitQueue(capacity: limits.connectionsMax)
-    io = loop
+    let connectionsMax = loop.capacity
+    io = StreamLoop(
+      loop, timerStart: Self.exchangeTimersMax(connectionsMax: connectionsMax),
+      queuedBytesMax: context.bufferedBytesMax, metrics: context.metrics.streams,
+      workerIndex: index)
+    let capacity = io.capacity
+    waiting = WaitQueue(capacity: capacity)
     requests = HeadParser(headBytesMax: limits.headBytesMax, fieldsMax: limits.fieldsMax)
     // Endpoints may send more fields than clients may.
     responses = HeadParser(fieldsMax: 200)
-    slab = ConnectionSlab(capacity: limits.connectionsMax)
-    reusable = ReusableClients(slab.downstream, capacity: limits.connectionsMax)
-    exchanges = ExchangeSlab(capacity: limits.connectionsMax)
+    slab = ConnectionSlab(capacity: capacity)
+    reusable = ReusableClients(slab.downstream, capacity: capacity)
+    exchanges = ExchangeSlab(capacity: capacity)
     idle = IdleStore(endpointLimit: context.evidence.endpointLimit)
+    multiplexed = IdleStore(endpointLimit: context.evidence.endpointLimit)
+    speaksHTTP1 = [Bool](repeating: false, count: context.evidence.endpointLimit)
     down = DownEndpoints(endpointLimit: context.evidence.endpointLimit)
     leases = LeaseBook(
       evidence: context.evidence, pickBoard: context.pickBoard, workerIndex: index,
-      capacity: limits.connectionsMax)
+      capacity: capacity)
     connections = ConnectionBook(evidence: context.evidence, workerIndex: index)
     traffic = TrafficBook(context.metrics, workerIndex: index)
     timings = TimingBook(context.metrics.timing, workerIndex: index)
     replays = ReplayStore(byteCountMax: min(limits.replayBytesMax, context.bufferedBytesMax))
-    blocks = BlockPool(byteCount: Self.blockBytes, countMax: 2 * limits.connectionsMax)
+    blocks = BlockPool(byteCount: Self.blockBytes, countMax: 2 * capacity)
     random = RandomSource(seed: seed)
     self.identifiers = identifiers
     scratch = .allocate(byteCount: Self.blockBytes, alignment: 64)
     runnable.reserveCapacity(256)
-    records = AccessRecordSlab(capacity: limits.connectionsMax)
+    records = AccessRecordSlab(capacity: capacity)
     lineRoom = .allocate(byteCount: LogLine.byteCountMax, alignment: 64)
   }
 
@@ -173,7 +194,7 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
 
   private mutating func isIdle() -> Bool {
     leases.count == 0 && waiting.count == 0 && pausingCount == 0 && awaitedCount == 0
-      && !hasUnsent()
+      && !hasUnsent() && io.clientSessionCount == 0
   }
 
   private mutating func dispatchTurn() {
@@ -203,6 +224,7 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
     switch event.kind {
     case .received: downstreamReceived(id, event.tag)
     case .moved: downstreamMoved(id, event.value)
+    case .eof where slab.downstream[id.index].phase == .multiplexed: closeDownstream(id)
     case .hangup where slab.downstream[id.index].phase == .tunnel: break
     case .connected: downstreamSecured(id)
     case .failed where io.isSecure(id.connection): downstreamFailed(id)
@@ -215,6 +237,10 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
 
   private mutating func upstreamEvent(_ event: IOEvent) {
     let id = EndpointConnectionID(event.id)
+    if slab.upstream[id.index].phase == .multiplexed {
+      multiplexedEvent(id, event)
+      return
+    }
     switch event.kind {
     case .connected: upstreamConnected(id)
     case .received: upstreamReceived(id)

@@ -95,6 +95,7 @@ struct WorkerPlan {
     let allowanceMax: Int
     /// nil: connections to endpoints are in the clear.
     var tls: PoolTLS?
+    var endpointProtocol = EndpointProtocol.http1
   }
   struct PlannedEndpoint {
     var address: KernelAddress
@@ -129,6 +130,8 @@ struct WorkerPlan {
   var peers: [TLSPeer?] = []
   /// The listeners, by tag.
   private(set) var listeners: [Listener?] = []
+  /// HTTP/2 of the listeners, by tag; nil: the listener speaks HTTP/1 alone.
+  private var listenerHTTP2: [HTTP2Policy?] = []
   /// The route tables of the listeners, by tag.
   private var tables: [RouteTable] = []
   /// The routes of all listeners.
@@ -167,10 +170,12 @@ struct WorkerPlan {
     listeners = [Listener?](repeating: nil, count: Int(tags.max() ?? 0) + 1)
     tables = [RouteTable](repeating: RouteTable([]), count: listeners.count)
     listenerTLS = []
+    listenerHTTP2 = [HTTP2Policy?](repeating: nil, count: listeners.count)
     routes = []
     let scopes = takeLimits(of: fleet, admission)
     let queues = admission.queues
     for (number, (listener, tag)) in zip(fleet.listeners, tags).enumerated() {
+      listenerHTTP2[Int(tag)] = listener.http2
       listeners[Int(tag)] = Listener(
         routesStart: routes.count, headTimeout: listener.headTimeout,
         idleTimeout: listener.idleTimeout, bodyTimeout: listener.bodyTimeout,
@@ -215,7 +220,8 @@ struct WorkerPlan {
         queue: PlannedQueue(pool, queues: queues), limits: scopes.range(of: .pool(index)),
         refusals: admission.refusals(of: pool.name), traffic: admission.traffic(of: pool.name),
         allowance: admission.allowance(of: pool.name), allowanceMax: UploadAllowance.limit(pool),
-        tls: pool.tls.map { PoolTLS($0, pool.endpointProtocol) })
+        tls: pool.tls.map { PoolTLS($0, pool.endpointProtocol) },
+        endpointProtocol: pool.endpointProtocol)
     }
     certificateFields = listenerTLS.flatMap { [$0?.subjectField, $0?.namesField] }
       .compactMap { $0 }.filter { !$0.isEmpty }
@@ -249,5 +255,10 @@ struct WorkerPlan {
   /// The listener whose connections carry `tag`; nil: the listener was removed.
   func listener(_ tag: UInt32) -> Listener? {
     tag < UInt32(listeners.count) ? listeners[Int(tag)] : nil
+  }
+
+  /// HTTP/2 of the listener; nil: it speaks HTTP/1 alone.
+  func http2(_ tag: UInt32) -> HTTP2Policy? {
+    tag < UInt32(listenerHTTP2.count) ? listenerHTTP2[Int(tag)] : nil
   }
 }

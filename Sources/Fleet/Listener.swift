@@ -25,7 +25,7 @@ public struct Listener: Sendable, Equatable {
   /// nil: requests come in the clear.
   public var tls: ServerTLS?
   /// nil: clients speak HTTP/1 alone.
-  public var http2: HTTP2Policy?
+  public var http2: HTTP2Policy? = HTTP2Policy()
 
   public init(address: SocketAddress, routes: [Route]) {
     self.address = address

@@ -45,7 +45,7 @@ import Testing
     exchange.pointee.sender.requestIDCount = 32
     exchange.pointee.sender.hintPort = 80
     exchange.pointee.method = .post
-    exchange.pointee.minorVersion = 0
+    exchange.pointee.version = .http10
     exchange.pointee.isPersistent = false
     exchange.pointee.asksUpgrade = true
     _ = exchange.pointee.machine.take(.asked)
@@ -70,7 +70,7 @@ import Testing
     #expect(next.pointee.sender.address == .none)
     #expect(!next.pointee.sender.isPeerTrusted && next.pointee.sender.requestIDCount == 0)
     #expect(next.pointee.sender.hintPort == 0)
-    #expect(next.pointee.method == .other && next.pointee.minorVersion == 1)
+    #expect(next.pointee.method == .other && next.pointee.version == .http11)
     #expect(next.pointee.isPersistent && !next.pointee.asksUpgrade)
     let machine = next.pointee.machine
     #expect(machine == ExchangeMachine() && !next.pointee.unwrapsChunks)

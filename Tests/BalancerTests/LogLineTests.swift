@@ -54,7 +54,7 @@ private func line(
 
   @Test func combinedIsNginx() {
     #expect(
-      line(.combined) { $0.minorVersion = 0 }
+      line(.combined) { $0.version = .http10 }
         == "- - - [02/Jan/1970:00:00:00 +0000] \"GET /a b HTTP/1.0\" 200 20 \"-\" \"-\"\n")
     #expect(
       line(.combined) { $0.method = UnsafeRawBufferPointer(start: nil, count: 0) }

@@ -77,7 +77,10 @@ import Testing
             trusted_proxies: [] # default
             proxy_protocol: false # default
             tls: none # default
-            http2: false # default
+            http2:
+              streams: 100 # default
+              max_age: 1h # default
+              max_requests: none # default
             routes:
               - match:
                   host: [] # default

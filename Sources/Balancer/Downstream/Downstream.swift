@@ -9,6 +9,8 @@ enum DownstreamPhase: UInt8 {
   /// Between exchanges, or inside a head.
   case head
   case exchange
+  /// The connection speaks HTTP/2: its streams are connections of their own.
+  case multiplexed
   /// The protocol was changed: bytes are passed in both directions.
   case tunnel
   /// The answer was sent; further bytes are discarded until the client closes (RFC 9112 §9.6).

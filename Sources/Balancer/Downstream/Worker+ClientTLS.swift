@@ -28,6 +28,10 @@ extension Worker where Loop: ~Copyable {
   mutating func downstreamSecured(_ id: ClientID) {
     context.metrics.tls.countHandshake(
       worker: workerIndex, .client, isResumed: io.isResumed(id.connection))
+    if io.isHTTP2(id.connection) {
+      beginStreams(id, UnsafeRawBufferPointer(start: nil, count: 0))
+      return
+    }
     expectHead(id)
     reusable.append(id.index, .unfinished)
   }

@@ -10,6 +10,10 @@ import Primitives
 
 extension Worker where Loop: ~Copyable {
   mutating func accepted(_ id: ClientID) {
+    if io.isStream(id.connection) {
+      acceptedStream(id)
+      return
+    }
     context.metrics.countAccept(worker: workerIndex)
     context.control.connections[workerIndex].add(1, at: Int(io.tag(id.connection)))
     let index = id.index
@@ -57,7 +61,7 @@ extension Worker where Loop: ~Copyable {
     let received = UnsafeRawBufferPointer(io.received)
     switch state.pointee.phase {
     case .lingering: state.pointee.hasSentMore = true
-    case .closing: break
+    case .closing, .multiplexed: break
     case .preface: receivePreface(id, tag, received)
     case .tunnel: tunnelReceived(fromClient: exchangeID(id), received)
     case .exchange:
@@ -94,6 +98,7 @@ extension Worker where Loop: ~Copyable {
     switch requests.parse(bytes, into: &head) {
     case .complete:
       beginExchange(id, tag, head, bytes)
+    case .rejected(.unsupportedVersion) where isHTTP2(bytes, tag): beginStreams(id, bytes)
     case .rejected(let error):
       let exchange = openExchange(id)
       exchanges[exchange].pointee.method = head.method
@@ -249,7 +254,7 @@ extension Worker where Loop: ~Copyable {
     switch state.pointee.phase {
     case .closing: closeDownstream(id)
     case .lingering: io.setDeadline(id.connection, io.now + Self.lingerTime)
-    case .preface: break
+    case .preface, .multiplexed: break
     case .tunnel: tunnelDrained(exchangeID(id), isClient: true)
     case .head:
       expectHead(id)
@@ -285,6 +290,7 @@ extension Worker where Loop: ~Copyable {
     case .lingering, .closing:
       if io.unsentByteCount(id.connection) > 0 ? !takesBytes(id) : !goesOnLingering(id) { cut(id) }
     case .preface: refusePreface(id)
+    case .multiplexed: break
     case .head where io.isHandshaking(id.connection): handshakeTimedOut(id)
     case .head:
       if io.unsentByteCount(id.connection) > 0 {
@@ -340,6 +346,10 @@ extension Worker where Loop: ~Copyable {
     let state = slab.downstream + id.index
     release(&state.pointee.input)
     if state.pointee.exchange != .none { closeExchange(state.pointee.exchange) }
+    if io.isStream(id.connection) {
+      closeStream(id)
+      return
+    }
     leaveClient(id)
     reusable.remove(id.index)
     clientCount -= 1

@@ -19,7 +19,7 @@ extension Worker where Loop: ~Copyable {
 
   /// The number of further clients that may be accepted.
   private var clientRoom: Int {
-    (io.capacity - 2 * clientCount + reusable.idleCount) / 2
+    (io.connectionCapacity - 2 * clientCount + reusable.idleCount) / 2
   }
 
   /// Makes room for one more client, if possible, and sets the loop's limit of new connections.

@@ -37,8 +37,12 @@ struct Exchange: ~Copyable {
   /// The timers that are set.
   var timers = ExchangeTimers()
   var method = Method.other
-  var minorVersion: UInt8 = 1
+  var version = HTTPVersion.http11
   var isPersistent = true
+  /// The request is a call of gRPC.
+  var isGRPC = false
+  /// The end of the time that the client of a call gives; `.distantFuture`: it gives any.
+  var callEndsAt = Nanoseconds.distantFuture
   /// The client offered another protocol, and the offer was passed to the endpoint.
   var asksUpgrade = false
   /// Content of the response was received. Streaming servers send the head before they have any

@@ -7,7 +7,7 @@ package import Primitives
 
 /// How an attempt at an endpoint failed, other than by a malformed message.
 package enum ConnectionFailure: UInt8, CaseIterable, Sendable, BitwiseCopyable {
-  case refused, unreachable, connectTimeout, tlsFailed
+  case refused, unreachable, connectTimeout, tlsFailed, streamRefused, notHTTP2
   case closedBeforeHead, resetBeforeHead, closedInHead, resetInHead
   case sendTimeout, firstByteTimeout
   case closedInContent, resetInContent, contentTimeout
@@ -19,6 +19,8 @@ package enum ConnectionFailure: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case .unreachable: "unreachable"
     case .connectTimeout: "connect_timeout"
     case .tlsFailed: "tls_failed"
+    case .streamRefused: "stream_refused"
+    case .notHTTP2: "not_http2"
     case .closedBeforeHead: "closed_before_head"
     case .resetBeforeHead: "reset_before_head"
     case .closedInHead: "closed_in_head"
@@ -38,6 +40,8 @@ package enum ConnectionFailure: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case .unreachable: "the endpoint's address cannot be reached"
     case .connectTimeout: "the endpoint did not accept the connection in time"
     case .tlsFailed: "no TLS connection to the endpoint could be made"
+    case .streamRefused: "the endpoint refused the stream (REFUSED_STREAM)"
+    case .notHTTP2: "the endpoint does not speak HTTP/2"
     case .closedBeforeHead: "the endpoint closed the connection without an answer"
     case .resetBeforeHead: "the endpoint reset the connection without an answer"
     case .closedInHead: "the endpoint closed the connection in the middle of the answer's head"

@@ -96,11 +96,18 @@ package struct ForwardedRequest {
   /// The replacement of the first `matchedCount` bytes of the path; empty: none is replaced.
   var rewrite: [UInt8] = []
   var matchedCount = 0
+  /// The request came over HTTP/2.
+  var isHTTP2 = false
+  /// The time that is left of a call of gRPC; nil: it is none, or its client gives any time.
+  var callTimeout: Nanoseconds?
 
   package init(
     head: RequestHead, fields: FieldTable, noted: NotedFields, client: ForwardedClient,
-    host: [UInt8] = [], rewrite: [UInt8] = [], matchedCount: Int = 0
+    host: [UInt8] = [], rewrite: [UInt8] = [], matchedCount: Int = 0, isHTTP2: Bool = false,
+    callTimeout: Nanoseconds? = nil
   ) {
+    self.isHTTP2 = isHTTP2
+    self.callTimeout = callTimeout
     self.head = head
     self.fields = fields
     self.noted = noted
@@ -137,7 +144,18 @@ package struct ForwardedRequest {
     writeKept(to: &writer, dropsHost: replacesHost, certificate)
     writeForwarded(to: &writer, hasHost: hasHost)
     certificate?.pointee.write(to: &writer)
+    if let callTimeout { writeCallTimeout(callTimeout, to: &writer) }
     if head.framing == .chunked { writer.append("Transfer-Encoding: chunked\r\n") }
+    writer.append("\r\n")
+  }
+
+  private func writeCallTimeout(_ left: Nanoseconds, to writer: inout ByteWriter) {
+    writer.append("grpc-timeout: ")
+    withUnsafeTemporaryAllocation(byteCount: CallTimeout.byteCount, alignment: 1) { room in
+      guard let base = room.baseAddress else { return }
+      CallTimeout.write(left, to: base)
+      writer.append(base, CallTimeout.byteCount)
+    }
     writer.append("\r\n")
   }
 
@@ -158,7 +176,8 @@ package struct ForwardedRequest {
     to writer: inout ByteWriter, dropsHost: Bool,
     _ certificate: UnsafePointer<ForwardedCertificate>?
   ) {
-    let readsNames = head.connection.namesFields || certificate != nil
+    let readsNames =
+      head.connection.namesFields || certificate != nil || callTimeout != nil
     var run = FieldRun()
     for index in 0..<fields.count {
       let field = fields[index]
@@ -195,6 +214,7 @@ package struct ForwardedRequest {
     if head.connection.namesFields, field.name != .upgrade, fields.isNamedByConnection(field) {
       return true
     }
+    if callTimeout != nil, fields.isNamed("grpc-timeout", field) { return true }
     return certificate?.pointee.reserves(slice(Int(field.start), Int(field.nameEnd))) == true
   }
 
@@ -223,7 +243,11 @@ package struct ForwardedRequest {
       writer.append("\r\n")
     }
     if head.asksUpgrade { writer.append("Connection: Upgrade\r\n") }
-    writer.append(head.minorVersion == 0 ? "Via: 1.0 steelyard\r\n" : "Via: 1.1 steelyard\r\n")
+    if isHTTP2 {
+      writer.append("Via: 2.0 steelyard\r\n")
+    } else {
+      writer.append(head.minorVersion == 0 ? "Via: 1.0 steelyard\r\n" : "Via: 1.1 steelyard\r\n")
+    }
   }
 
   /// Copies the trusted peer's list of the addresses before it.
@@ -321,12 +345,16 @@ package struct ForwardedResponse {
   var added = ResponseFields()
   /// The `Date` of an answer that has none (RFC 9110 §6.6.1); empty: none is added.
   var date: UnsafeRawBufferPointer
+  /// The response came over HTTP/2.
+  var isHTTP2 = false
 
   package init(
     head: ResponseHead, fields: FieldTable, isChunked: Bool, confirmsKeepAlive: Bool,
     closes: Bool, added: ResponseFields = ResponseFields(),
-    date: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    date: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
+    isHTTP2: Bool = false
   ) {
+    self.isHTTP2 = isHTTP2
     self.head = head
     self.fields = fields
     self.isChunked = isChunked
@@ -381,8 +409,12 @@ package struct ForwardedResponse {
     } else if confirmsKeepAlive {
       writer.append("Connection: keep-alive\r\n")
     }
-    writer.append(
-      head.minorVersion == 0 ? "Via: 1.0 steelyard\r\n\r\n" : "Via: 1.1 steelyard\r\n\r\n")
+    if isHTTP2 {
+      writer.append("Via: 2.0 steelyard\r\n\r\n")
+    } else {
+      writer.append(
+        head.minorVersion == 0 ? "Via: 1.0 steelyard\r\n\r\n" : "Via: 1.1 steelyard\r\n\r\n")
+    }
   }
 }
 

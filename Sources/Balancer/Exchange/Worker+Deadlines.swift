@@ -32,7 +32,11 @@ extension Worker where Loop: ~Copyable {
     let (index, timer) = ExchangeTimers.at(loopIndex)
     let id = exchanges.id(at: index)
     exchanges[id].pointee.timers.remove(timer)
-    handle(timer == .wait ? .waitEnded : .timeEnded(isClientLate: isClientLate(id)), of: id)
+    // A time that the client has given is no fault of the endpoint.
+    let isOfClient = io.now >= exchanges[id].pointee.callEndsAt
+    handle(
+      timer == .wait ? .waitEnded : .timeEnded(isClientLate: isOfClient || isClientLate(id)),
+      of: id)
   }
 
   /// Whether the request is incomplete and the endpoint has every byte received so far.

@@ -84,16 +84,25 @@ extension Worker where Loop: ~Copyable {
     let upstream = state.pointee.upstream.connection
     let endpointIndex = leasedEndpoint(id)
     let isRequestDone = state.pointee.request.isComplete
+    let call = callStatus(id, upstream)
     state.pointee.upstream = .none
-    if upstreamIsClean, isRequestDone, slab.upstream[upstream.index].isPersistent,
+    if upstreamIsClean, isRequestDone, !io.isStream(upstream.connection),
+      slab.upstream[upstream.index].isPersistent,
       io.unsentByteCount(upstream.connection) == 0
     {
       keepUpstream(upstream)
     } else {
       closeUpstream(upstream)
     }
-    endLease(id, outcome(id, status: state.pointee.status))
-    countExchange(id, endpointIndex: endpointIndex, CodeClass(status: state.pointee.status))
+    if let call {
+      context.metrics.streams.countGRPC(worker: workerIndex, endpointIndex: endpointIndex, call)
+      endLease(id, AttemptOutcome(call))
+    } else {
+      endLease(id, outcome(id, status: state.pointee.status))
+    }
+    countExchange(
+      id, endpointIndex: endpointIndex,
+      CodeClass(status: call?.httpStatus ?? state.pointee.status))
     logEnd(id, .success)
     // The client's listener may have been removed meanwhile.
     let closes =
@@ -156,14 +165,17 @@ extension Worker where Loop: ~Copyable {
     dropReplay(id)
     let closes = closesAfterAnswer(id)
     var writer = ByteWriter(scratch)
-    reason.write(
-      to: &writer, date: date.current(turn: turn), isHead: state.pointee.method == .head,
-      closes: closes,
-      retryAfter: retryAfter,
-      added: slab.downstream[client.index].phase == .exchange
-        ? responseFields(id) : ResponseFields())
+    let added =
+      slab.downstream[client.index].phase == .exchange ? responseFields(id) : ResponseFields()
+    if state.pointee.isGRPC {
+      reason.writeCall(to: &writer, date: date.current(turn: turn), added: added)
+    } else {
+      reason.write(
+        to: &writer, date: date.current(turn: turn), isHead: state.pointee.method == .head,
+        closes: closes, retryAfter: retryAfter, added: added)
+    }
     io.send(client.connection, writer.written)
-    logAnswer(id, reason.status, reason.staticLabel, writer.written)
+    logAnswer(id, state.pointee.isGRPC ? 200 : reason.status, reason.staticLabel, writer.written)
     endDownstream(id, closes: closes)
   }
 
@@ -193,6 +205,10 @@ extension Worker where Loop: ~Copyable {
     let state = slab.downstream + client.index
     let isRequestDone = exchanges[id].pointee.request.isComplete
     closeExchange(id)
+    if io.isStream(client.connection) {
+      endStream(client)
+      return
+    }
     guard closes || stopsAt != nil else {
       awaitNextRequest(client)
       return

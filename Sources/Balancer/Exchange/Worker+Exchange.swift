@@ -18,14 +18,15 @@ extension Worker where Loop: ~Copyable {
     let id = openExchange(client)
     let state = exchanges[id]
     state.pointee.method = head.method
-    state.pointee.minorVersion = head.minorVersion
-    context.metrics.streams.countRequest(
-      worker: workerIndex, head.minorVersion == 0 ? .http10 : .http11)
+    state.pointee.version =
+      io.isStream(client.connection) ? .http2 : head.minorVersion == 0 ? .http10 : .http11
+    context.metrics.streams.countRequest(worker: workerIndex, state.pointee.version)
     state.pointee.isPersistent = head.isPersistent && stopsAt == nil
     state.pointee.request = ContentReader(head.framing)
     let noted = NotedFields(fields)
     identifyClient(id, tag, noted, fields)
     state.pointee.asksUpgrade = head.asksUpgrade
+    if state.pointee.version == .http2 { noteCall(id, fields) }
     state.pointee.pace = BodyPace(rate: plan.listener(tag)?.bodyRateMin)
 
     let isMisdirected = io.isSecure(client.connection) && self.isMisdirected(client, head, fields)
@@ -34,9 +35,7 @@ extension Worker where Loop: ~Copyable {
     state.pointee.contentMax = context.limits.bodyBytesMax
     if let route {
       state.pointee.contentMax = plan.routes[route].bodyBytesMax
-      if let longest = plan.routes[route].timeouts.exchange {
-        setTimer(id, .end, io.now + longest)
-      }
+      setEnd(id, longest: plan.routes[route].timeouts.exchange)
       countArrival(plan.routes[route].pool)
     }
     io.setDeadline(client.connection, nil)
@@ -90,7 +89,9 @@ extension Worker where Loop: ~Copyable {
     state.pointee.replayBytesMax = plan.pools[pool].retries.replayBytesMax
     state.pointee.isIdempotent = head.method.isIdempotent || plan.routes[route].isIdempotent
     awaitContent(
-      id, expectsContinue: head.expectsContinue, waitsFor: plan.routes[route].requestBufferBytes)
+      id, expectsContinue: head.expectsContinue,
+      // Calls may be conversations, which would stand still if their content were waited for.
+      waitsFor: state.pointee.isGRPC ? 0 : plan.routes[route].requestBufferBytes)
   }
 
   private mutating func countArrival(_ pool: Int) {
@@ -137,7 +138,9 @@ extension Worker where Loop: ~Copyable {
     let forwarded = ForwardedRequest(
       head: head, fields: fields, noted: noted, client: forwardedClient(id, noted, fields),
       host: plan.pools[plan.routes[route].pool].host, rewrite: plan.routes[route].rewrite,
-      matchedCount: plan.routes[route].matchedCount)
+      matchedCount: plan.routes[route].matchedCount, isHTTP2: state.pointee.version == .http2,
+      callTimeout: state.pointee.callEndsAt == .distantFuture
+        ? nil : state.pointee.callEndsAt - io.now)
     if plan.certificateFields.isEmpty {
       forwarded.write(to: &writer)
     } else {
@@ -179,12 +182,20 @@ extension Worker where Loop: ~Copyable {
     _ = state.pointee.machine.take(.asked)
     if state.pointee.isRepeat { leases.countRepeat(endpointIndex, isBeginning: true) }
     noteAttempt(id, endpointIndex: endpointIndex)
+    if usesStreams(endpointIndex, pool) {
+      sendOnStream(id, endpointIndex)
+      return
+    }
     if plan.pools[pool].proxyHeader == .none, sendOnKept(id, endpointIndex) { return }
     connectAndSend(id, endpointIndex)
   }
 
   /// Sends the request on a new connection to the endpoint of the exchange's lease.
   mutating func connectAndSend(_ id: ExchangeID, _ endpointIndex: Int) {
+    if let endpoint = plan.endpoints[endpointIndex], usesStreams(endpointIndex, endpoint.pool) {
+      sendOnStream(id, endpointIndex)
+      return
+    }
     let header = plan.endpoints[endpointIndex].map { plan.pools[$0.pool].proxyHeader } ?? .none
     do throws(IOError) {
       let upstream = try connect(to: endpointIndex)
@@ -276,6 +287,7 @@ extension Worker where Loop: ~Copyable {
     state.pointee.interimByteCount = 0
     if state.pointee.interims == .sent { state.pointee.interims = .sentBefore }
     other.pointee.sentCount = 0
+    if state.pointee.isGRPC { renewCallTimeout(id) }
     sendReplay(state.pointee.replay, to: upstream)
     let isSent = io.unsentByteCount(upstream.connection) == 0
     if other.pointee.phase == .connecting {

@@ -67,6 +67,6 @@ extension Worker where Loop: ~Copyable {
     let state = exchanges[id]
     let isWhole =
       slab.downstream[clientID(id).index].phase == .exchange && state.pointee.request.isComplete
-    return !isWhole || !state.pointee.isPersistent || state.pointee.minorVersion == 0
+    return !isWhole || !state.pointee.isPersistent || state.pointee.version == .http10
   }
 }

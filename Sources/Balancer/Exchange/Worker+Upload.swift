@@ -50,7 +50,10 @@ extension Worker where Loop: ~Copyable {
     _ = state.pointee.machine.take(.contentAwaited)
     awaitedCount += 1
     state.pointee.upload.mayGoEarly = state.pointee.request.remainingCount == nil
-    reusable.append(clientID(id).index, .unfinished)
+    // To end the exchange of a stream frees no connection.
+    if !io.isStream(clientID(id).connection) {
+      reusable.append(clientID(id).index, .unfinished)
+    }
     state.pointee.arrivedAt = io.now
     setAwaitDeadline(id)
     setAwaitReadLimit(id)

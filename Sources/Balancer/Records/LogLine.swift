@@ -17,7 +17,7 @@ struct LogLine {
   var pool = UnsafeRawBufferPointer(start: nil, count: 0)
   /// The endpoint of the last attempt.
   var endpoint = UnsafeRawBufferPointer(start: nil, count: 0)
-  var minorVersion = 1
+  var version = HTTPVersion.http11
   var status = 0
   /// Bytes sent to the client: heads and content in `sentCount`, content alone in
   /// `sentContentCount`.
@@ -138,7 +138,11 @@ struct LogLine {
       writer.append(combined: method)
       writer.append(" ")
       writer.append(combined: target)
-      writer.append(minorVersion == 0 ? " HTTP/1.0" : " HTTP/1.1")
+      switch version {
+      case .http10: writer.append(" HTTP/1.0")
+      case .http11: writer.append(" HTTP/1.1")
+      case .http2: writer.append(" HTTP/2.0")
+      }
     }
     writer.append("\" ")
     writer.append(number: status)

@@ -136,7 +136,7 @@ extension Worker where Loop: ~Copyable {
       method: records.text(.method, index), target: records.text(.target, index),
       referer: records.text(.referer, index), userAgent: records.text(.userAgent, index),
       requestID: records.text(.requestID, index), pool: records.text(.pool, index),
-      endpoint: records.text(.endpoint, index), minorVersion: Int(state.pointee.minorVersion),
+      endpoint: records.text(.endpoint, index), version: state.pointee.version,
       status: hasAnswer ? state.pointee.status : 499, sentCount: max(0, sent - unsent),
       sentContentCount: max(0, record.pointee.sentContentCount - unsent),
       receivedCount: record.pointee.receivedCount, duration: io.now - state.pointee.startedAt,

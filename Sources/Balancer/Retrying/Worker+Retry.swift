@@ -195,11 +195,11 @@ extension Worker where Loop: ~Copyable {
   }
 
   /// Keeps an answer that was received completely, in case no better answer comes.
-  private mutating func keepAnswer(
+  mutating func keepAnswer(
     _ id: ExchangeID, _ head: ResponseHead, _ fields: FieldTable, _ endpointIndex: Int
   ) {
     let state = exchanges[id]
-    let isOld = state.pointee.minorVersion == 0
+    let isOld = state.pointee.version == .http10
     if isOld, head.framing == .chunked { return }
     let rest = UnsafeRawBufferPointer(rebasing: fields.bytes[head.end...])
     var content = ContentReader(head.framing)

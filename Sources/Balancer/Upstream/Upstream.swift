@@ -7,6 +7,8 @@ enum UpstreamPhase: UInt8 {
   case connecting, head, content, tunnel, idle
   /// The connection carries no request: it tests whether an ejected endpoint accepts connections.
   case trial
+  /// The connection speaks HTTP/2: its streams are connections of their own.
+  case multiplexed
 }
 
 struct Upstream {

@@ -95,7 +95,7 @@ extension Worker where Loop: ~Copyable {
   mutating func closeUpstream(_ id: EndpointConnectionID) {
     let state = slab.upstream + id.index
     release(&state.pointee.input)
-    connections.closed(state.pointee.endpointIndex)
+    if !io.isStream(id.connection) { connections.closed(state.pointee.endpointIndex) }
     io.close(id.connection)
   }
 
@@ -104,8 +104,9 @@ extension Worker where Loop: ~Copyable {
   /// Whether the connection probably ended because the endpoint closed it while it was kept.
   func isStale(_ id: EndpointConnectionID) -> Bool {
     let state = slab.upstream[id.index]
-    return state.isReused
-      && io.now - exchanges[state.exchange].pointee.sentAt <= Self.staleMax
+    return io.isUnprocessed(id.connection)
+      || state.isReused
+        && io.now - exchanges[state.exchange].pointee.sentAt <= Self.staleMax
   }
 
   /// Handles a kept connection that the endpoint closed before the first byte of the answer, which
@@ -137,7 +138,8 @@ extension Worker where Loop: ~Copyable {
   /// closed; a reset acknowledges nothing. Makes a system call.
   func isUntaken(_ id: EndpointConnectionID, isEnded: Bool) -> Bool {
     let sentCount = slab.upstream[id.index].sentCount
-    return sentCount == 0 || isEnded && io.untakenByteCount(id.connection) >= sentCount
+    return sentCount == 0 || io.isUnprocessed(id.connection)
+      || isEnded && io.untakenByteCount(id.connection) >= sentCount
   }
 
   /// Sends the request on a kept connection. Returns false if there is none, or none that takes the

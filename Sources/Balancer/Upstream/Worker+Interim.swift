@@ -21,7 +21,7 @@ extension Worker where Loop: ~Copyable {
       answerRefused(exchangeID, .interimsTooLarge)
       return false
     }
-    guard exchange.pointee.minorVersion >= 1 else { return true }
+    guard exchange.pointee.version != .http10 else { return true }
     if exchange.pointee.interims == .sentBefore {
       guard head.status == 100, !exchange.pointee.request.isComplete else { return true }
     } else {

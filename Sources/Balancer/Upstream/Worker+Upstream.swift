@@ -14,7 +14,7 @@ extension Worker where Loop: ~Copyable {
       return
     }
     state.pointee.phase = .head
-    if io.isSecure(id.connection) {
+    if !io.isStream(id.connection), io.isSecure(id.connection) {
       context.metrics.tls.countHandshake(
         worker: workerIndex, .endpoint, isResumed: io.isResumed(id.connection))
     }
@@ -42,6 +42,7 @@ extension Worker where Loop: ~Copyable {
     switch state.pointee.phase {
     // No request was sent, so the bytes cannot be an answer.
     case .idle: endIdle(id)
+    case .multiplexed: break
     case .trial: endConnectionTrial(id, isConnected: true)
     case .tunnel: tunnelReceived(fromEndpoint: id, UnsafeRawBufferPointer(io.received))
     case .connecting, .head: receiveHead(id)
@@ -120,8 +121,10 @@ extension Worker where Loop: ~Copyable {
     if head.status >= 400 {
       noteRetryAfter(exchangeID, head, fields)
       if repeatsAnswer(exchangeID, head, fields) { return }
+    } else if exchange.pointee.isGRPC, repeatsCall(exchangeID, id, head, fields) {
+      return
     }
-    let isOld = exchange.pointee.minorVersion == 0
+    let isOld = exchange.pointee.version == .http10
     exchange.pointee.unwrapsChunks = isOld && head.framing == .chunked
     exchange.pointee.response = ContentReader(head.framing)
     let relayed = readResponse(exchangeID, UnsafeRawBufferPointer(rebasing: bytes[head.end...]))
@@ -144,7 +147,8 @@ extension Worker where Loop: ~Copyable {
     let forwarded = ForwardedResponse(
       head: head, fields: fields, isChunked: head.framing == .chunked && !isOld,
       confirmsKeepAlive: isOld && exchange.pointee.isPersistent,
-      closes: exchange.pointee.closesAfter, added: responseFields(exchangeID), date: ownDate(head))
+      closes: exchange.pointee.closesAfter, added: responseFields(exchangeID), date: ownDate(head),
+      isHTTP2: io.isStream(id.connection))
     forwarded.writePassed(to: &writer)
     writeAffinity(exchangeID, to: &writer)
     forwarded.writeOwn(to: &writer)
@@ -305,6 +309,7 @@ extension Worker where Loop: ~Copyable {
     noteEndpointTLS(id)
     switch state.phase {
     case .idle: endIdle(id)
+    case .multiplexed: break
     case .trial: endConnectionTrial(id, isConnected: false)
     case .connecting:
       let isRefused = IOError("connect", errno ?? 0).isRefused
@@ -315,6 +320,11 @@ extension Worker where Loop: ~Copyable {
     case .head, .content, .tunnel:
       let isAsked = state.phase == .head
       let exchange = exchanges[state.exchange]
+      if isAsked, io.isRefused(id.connection) {
+        exchange.pointee.failure = .connection(.streamRefused)
+        handle(.connectFailed, of: state.exchange)
+        return
+      }
       let isReset = errno != nil
       if isAsked {
         exchange.pointee.failure = .connection(
@@ -334,6 +344,7 @@ extension Worker where Loop: ~Copyable {
     let state = slab.upstream[id.index]
     switch state.phase {
     case .idle: closeIdle(id)
+    case .multiplexed: break
     case .trial: endConnectionTrial(id, isConnected: false)
     case .connecting: handle(.connectTimedOut, of: state.exchange)
     case .head, .content, .tunnel: handle(.endpointTimedOut, of: state.exchange)

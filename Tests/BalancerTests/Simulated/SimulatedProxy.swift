@@ -91,7 +91,8 @@ final class SimulatedProxy {
       of: board.table.fleetRevision)
     let loop = SimulatedLoop(
       network, connectionsMax: limits.connectionsMax,
-      timersMax: ExchangeTimers.count(ofExchanges: limits.connectionsMax), listenerTag: Self.tag)
+      timersMax: Worker<SimulatedLoop>.timersMax(connectionsMax: limits.connectionsMax),
+      listenerTag: Self.tag)
     let context = WorkerContext(
       board: board, evidence: evidence, pickBoard: PickBoard(endpointLimit: map.count),
       metrics: TrafficMetrics(workerCount: 1, endpointLimit: map.count), control: control,

@@ -78,6 +78,8 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
   var multiplexed: IdleStore
   /// What is known of endpoints whose protocol is chosen in the handshake, by endpoint index.
   var speaksHTTP1: [Bool]
+  /// The streams that endpoints allow on a connection, as they said last, by endpoint index.
+  var streamsAllowed: [Int]
   var leases: LeaseBook
   var connections: ConnectionBook
   var traffic: TrafficBook
@@ -143,6 +145,7 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
     exchanges = ExchangeSlab(capacity: capacity)
     idle = IdleStore(endpointLimit: context.evidence.endpointLimit)
     multiplexed = IdleStore(endpointLimit: context.evidence.endpointLimit)
+    streamsAllowed = [Int](repeating: 100, count: context.evidence.endpointLimit)
     speaksHTTP1 = [Bool](repeating: false, count: context.evidence.endpointLimit)
     down = DownEndpoints(endpointLimit: context.evidence.endpointLimit)
     leases = LeaseBook(

@@ -10,6 +10,8 @@ import Primitives
 struct SessionLimits {
   /// The most streams that may be open at once. Range 1...1_000.
   var streamsMax = 100
+  /// The most streams that the peer is taken to allow before it says so.
+  var peerStreamsMax = 100
   /// The longest time without a stream.
   var idle = Nanoseconds.seconds(75)
   /// The longest time from the first byte of a head to its end.
@@ -73,7 +75,7 @@ struct Session {
   /// The number of the next stream that steelyard opens.
   var nextNumber: Int32 = 1
   /// The most streams that the peer allows.
-  var peerStreamsMax = 100
+  var peerStreamsMax: Int
   /// The time when steelyard last reset a stream: frames for it may be on the way.
   var resetAt = Nanoseconds.zero
 
@@ -127,6 +129,7 @@ struct Session {
     self.coder = coder
     self.isClient = isClient
     self.limits = limits
+    peerStreamsMax = limits.peerStreamsMax
     self.receiveWindow = receiveWindow
     floods = FloodGauge(now: now)
     startedAt = now

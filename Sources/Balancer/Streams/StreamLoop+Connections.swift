@@ -224,6 +224,12 @@ extension StreamLoop where Base: ~Copyable {
     return session.pointee.isClosing ? 0 : session.pointee.streamRoom
   }
 
+  /// The streams that the endpoint allows on the connection; nil: it has not said yet.
+  func peerStreamsMax(_ id: ConnectionID) -> Int? {
+    let session = sessions + Int(id.index)
+    return session.pointee.hasSettings ? session.pointee.peerStreamsMax : nil
+  }
+
   /// Whether the connection to an endpoint is still being opened.
   func isConnecting(_ id: ConnectionID) -> Bool { sessions[Int(id.index)].isConnecting }
 

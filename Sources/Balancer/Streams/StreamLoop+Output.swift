@@ -179,7 +179,7 @@ extension StreamLoop where Base: ~Copyable {
     addSender(index, session)
   }
 
-  /// The least content of a frame that a window limits, bytes.
+  /// The least content of a frame that the connection's window limits, bytes.
   private static var fragmentMin: Int { 256 }
 
   /// Writes one DATA frame. Returns how many of the bytes it has; 0: nothing may be sent now.
@@ -190,10 +190,14 @@ extension StreamLoop where Base: ~Copyable {
     let count = min(
       min(bytes.count, Self.frameMax),
       min(stream.pointee.sendWindow, session.pointee.sendWindow))
-    // Windows that are nearly used up are not used for a few bytes, which would cost a frame and
-    // two updates, and leave windows of a few bytes behind (RFC 1122 §4.2.3.4, for TCP).
-    let least = min(Self.fragmentMin, session.pointee.peerInitialWindow / 4 + 1)
-    guard count >= min(bytes.count, least), count > 0, !session.pointee.isBlocked else { return 0 }
+    guard count > 0, !session.pointee.isBlocked else { return 0 }
+    // The last bytes of the connection's window are not used for a part of a frame: frames and
+    // windows would become ever smaller (RFC 1122 §4.2.3.4, for TCP).
+    if session.pointee.sendWindow < Self.fragmentMin, count == session.pointee.sendWindow,
+      count < min(bytes.count, stream.pointee.sendWindow)
+    {
+      return 0
+    }
     stream.pointee.sendWindow -= count
     session.pointee.sendWindow -= count
     // Each frame may be answered with an update of both windows.

@@ -58,6 +58,7 @@ extension Worker where Loop: ~Copyable {
         io.drainSession(id.connection, .shutdown)
         continue
       }
+      if let allowed = io.peerStreamsMax(id.connection) { streamsAllowed[endpointIndex] = allowed }
       let room = io.streamRoom(id.connection)
       if room > bestRoom { (best, bestRoom) = (id, room) }
     }
@@ -74,7 +75,9 @@ extension Worker where Loop: ~Copyable {
     guard let endpoint = plan.endpoints[endpointIndex] else { throw IOError("connect", 0) }
     if plan.pools[endpoint.pool].tls != nil { try beginSecure(id, plan.peer(endpointIndex)) }
     var limits = SessionLimits()
+    // Before its settings come the connection is taken to allow what the last one did.
     limits.streamsMax = plan.pools[endpoint.pool].keepAlive.streamsMax
+    limits.peerStreamsMax = streamsAllowed[endpointIndex]
     limits.idle = plan.pools[endpoint.pool].keepAlive.idle
     limits.requestsMax = plan.pools[endpoint.pool].keepAlive.requestsMax
     slab.upstream[id.index].phase = .multiplexed

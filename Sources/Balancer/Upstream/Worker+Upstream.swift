@@ -320,9 +320,10 @@ extension Worker where Loop: ~Copyable {
     case .head, .content, .tunnel:
       let isAsked = state.phase == .head
       let exchange = exchanges[state.exchange]
-      if isAsked, io.isRefused(id.connection) {
-        exchange.pointee.failure = .connection(.streamRefused)
-        handle(.connectFailed, of: state.exchange)
+      if isAsked, io.isUnprocessed(id.connection), !speaksHTTP1[state.endpointIndex] {
+        // No fault of the endpoint, which has too much to do or ends its connection.
+        exchange.pointee.failure = io.isRefused(id.connection) ? .connection(.streamRefused) : nil
+        attemptFailed(state.exchange, .connectFailed, isUnsent: true, isStale: true)
         return
       }
       let isReset = errno != nil

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import minimal
 from programs import wait_for
 
 pytestmark = pytest.mark.over_tls
@@ -13,6 +14,14 @@ SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: test.example\r\n\r\n"
 # The same rows go through the parser at every split point (Tests/HTTPTests). In `bytes` a character
 # is a byte, `[text, count]` is a run.
 TABLE = json.loads((Path(__file__).parents[1] / "corpus" / "framing.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def steelyard(module_stage, endpoint):
+    """It speaks HTTP/1 alone: the preface of HTTP/2 is a request head like others."""
+    configuration = minimal([endpoint.address])
+    configuration["listeners"][0]["http2"] = False
+    return module_stage.steelyard(configuration)
 
 
 def get(fields=HOST, line=b"GET / HTTP/1.1\r\n"):

@@ -1,6 +1,6 @@
-// The state of one stream of HTTP/2, which the worker sees as a connection. Invariant: a stream is
-// a value in a slab that only its loop uses; bytes that the worker or the peer does not take yet lie
-// in its two queues, which the windows bound.
+// The state of one stream of HTTP/2, which the worker sees as a connection.
+// Invariant: a stream is a value in a slab that only its loop uses; bytes that the worker or the
+// peer does not take yet lie in its two queues, which the windows bound.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import HTTP

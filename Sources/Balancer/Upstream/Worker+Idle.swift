@@ -35,7 +35,8 @@ extension Worker where Loop: ~Copyable {
       closeUpstream(id)
       return
     }
-    if io.hasInput(id.connection) {
+    // No stream is kept: the loop below is asked itself.
+    if io.base.hasInput(id.connection) {
       idle.noteEarlyEnd(endpointIndex, now: io.now)
       closeUpstream(id)
       return
@@ -45,8 +46,8 @@ extension Worker where Loop: ~Copyable {
     state.pointee.exchange = .none
     state.pointee.idleSince = io.now
     state.pointee.idleUntil = io.now + longest
-    io.setPaused(id.connection, false)
-    io.setDeadline(id.connection, io.now + longest)
+    io.base.setPaused(id.connection, false)
+    io.base.setDeadline(id.connection, io.now + longest)
     idle.insert(id, in: slab)
   }
 
@@ -61,7 +62,7 @@ extension Worker where Loop: ~Copyable {
     while true {
       let state = slab.upstream + next.index
       let isWanted = isSecuredAsNow(next, endpointIndex)
-      if isWanted, io.now < state.pointee.idleUntil, !io.hasInput(next.connection) {
+      if isWanted, io.now < state.pointee.idleUntil, !io.base.hasInput(next.connection) {
         idle.remove(next, in: slab)
         state.pointee.isReused = true
         state.pointee.phase = .head

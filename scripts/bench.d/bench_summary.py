@@ -173,6 +173,10 @@ GOALS = [
     Goal("memory of an idle TLS connection, bytes", "tls-idle-2000", "bytes_per_connection",
          {"": 16384}, form="{:.0f}"),
     Goal("p99 of tokens while clients reconnect ÷ without", "tls-storm", "p99_ratio", {"": 2.0}),
+    *[Goal(f"CPU a request, {title}", name, "cpu_us_per_request",
+           {"haproxy": 1.0, "nginx": .75, "envoy": .45})
+      for name, title in (("h2c", "HTTP/2 in the clear"), ("h2", "HTTP/2 over TLS"),
+                          ("grpc", "gRPC"))],
     Goal("start to first answer, ms", "start", "start_ms", {"": 50}, form="{:.1f}"),
 ]
 

@@ -97,12 +97,13 @@ class Meter:
     def __init__(self, proxy, generator):
         self.proxy = proxy
         self.generator = generator
+        self.more = []
         self.soft = soft_interrupt_threads()
 
     def helpers(self):
-        """What else is the generator's: it gives load-bench TLS."""
+        """What else is the generator's: other endpoints, and what gives load-bench TLS."""
         hop = getattr(self.proxy, "hop", None)
-        return [hop.child.pid] if hop else []
+        return [*self.more, *([hop.child.pid] if hop else [])]
 
     def read(self):
         pids = self.proxy.processes() if self.proxy else []

@@ -11,6 +11,8 @@ from generator import Generator, OrderError
 from meters import Meter, Tracer, busy_ratio, difference, rss_bytes
 from proxies import KINDS
 from scenarios import SCENARIOS
+from speech import CALL, Clients, Servers, Speech, idle_client
+from speech import measure as measure_multiplexed
 from stage import Ports, say
 from storm import Storm
 from tls import Hop, Papers, Side
@@ -31,14 +33,16 @@ class Runner:
         self.count = 0
         self.results = {}
         self.tls = None
+        self.speech = Speech()
+        self.servers = None
         self.windows = 0
         self.dropped = []
         self.kept = []
         self.failures = []
 
     def proxy(self, name):
-        """The one that stays up through the run, with the scenario's TLS."""
-        key = (name, self.tls)
+        """The one that stays up through the run, with the scenario's TLS and HTTP/2."""
+        key = (name, self.tls, self.speech.is_on, self.speech.is_grpc)
         if key not in self.proxies:
             self.proxies[key] = self.new_proxy(name)
             self.proxies[key].start()
@@ -49,19 +53,25 @@ class Runner:
         cores = {self.proxy_core} if workers == 1 else {self.proxy_core, self.load_core}
         endpoints = self.generator.endpoints
         hop = None
-        if self.tls:
+        if self.speech.is_grpc:
+            if self.servers is None:
+                self.servers = Servers(
+                    self.programs, {self.load_core}, self.ports, Generator.ENDPOINTS)
+            endpoints = self.servers.addresses
+        elif self.tls and not self.speech.is_on:
             hop = Hop(self.programs, {self.load_core}, self.ports, self.papers, self.tls,
                       endpoints, f"hop-{self.count}")
             endpoints = hop.endpoints
         proxy = KINDS[name](
             self.programs, cores, endpoints, self.ports, workers, f"{name}-{self.count}",
-            Side(self.papers, self.tls))
+            Side(self.papers, self.tls, self.speech))
         proxy.hop = hop
         return proxy
 
     def run(self, scenario):
         names = [name for name in self.options.proxy if name in scenario.proxies]
         self.tls = scenario.tls
+        self.speech = Speech(scenario.http2, "is_grpc" in scenario.order)
         if scenario.kind == "stream":
             names = ["direct", *names]
         order = dict(scenario.order)
@@ -112,6 +122,9 @@ class Runner:
         proxy = self.proxy(name)
         return self.window(proxy, "drive", {"to": proxy.address, **order})
 
+    def multiplexed(self, name, order):
+        return self.window(self.proxy(name), "multiplexed", order)
+
     def stream(self, name, order):
         proxy = None if name == "direct" else self.proxy(name)
         to = proxy.address if proxy else self.generator.endpoints[0]
@@ -132,6 +145,24 @@ class Runner:
         finally:
             proxy.stop()
         return {"errors": lost, "rss_one_bytes": one, "rss_bytes": many, "rss_bytes_each": many / total,
+                "bytes_per_connection": max(0, many - one) / (total - 1)}
+
+    def idle_multiplexed(self, name, order):
+        proxy = self.new_proxy(name)
+        proxy.start()
+        total, clients = order["connections"], []
+
+        def held(count):
+            while len(clients) < count:
+                clients.append(idle_client(proxy.port))
+            return rss_bytes(proxy.processes())[0]
+        try:
+            one, many = held(1), held(total)
+        finally:
+            for client in clients:
+                client.close()
+            proxy.stop()
+        return {"errors": 0, "rss_one_bytes": one, "rss_bytes": many,
                 "bytes_per_connection": max(0, many - one) / (total - 1)}
 
     def storm(self, name, order):
@@ -260,6 +291,16 @@ class Runner:
 
     def window_once(self, proxy, name, order, counts_ended):
         options = self.options
+        if name == "multiplexed":
+            scheme = "https" if self.tls else "http"
+            path = order.get("path", CALL)
+            clients = Clients(
+                self.programs, {self.load_core}, f"{scheme}://127.0.0.1:{proxy.port}{path}", order)
+            result, window = measure_multiplexed(
+                proxy, self.generator, clients, self.servers if self.speech.is_grpc else None,
+                [self.proxy_core, self.load_core], options)
+            got = measures(result, window)
+            return {**got, "mean_us": result["mean_us"]}
         meter = Meter(proxy, self.generator)
         if name == "drive":
             order = {**order, "seconds": options.seconds, "warmup": options.warmup}

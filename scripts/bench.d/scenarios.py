@@ -12,6 +12,7 @@ USER = ("user_ratio", "of it user", "{:.2f}", 1)
 P50 = ("p50_us", "p50 µs", "{:.0f}", 1)
 P99 = ("p99_us", "p99 µs", "{:.0f}", 1)
 P999 = ("p99.9_us", "p99.9 µs", "{:.0f}", 1)
+MEAN = ("mean_us", "mean µs", "{:.0f}", 1)
 RSS = ("rss_bytes", "RSS MB", "{:.1f}", 1e-6)
 CORE = ("proxy_core_ratio", "proxy's core", "{:.2f}", 1)
 GENERATOR = ("generator_core_ratio", "generator's core", "{:.2f}", 1)
@@ -21,6 +22,7 @@ ERRORS = ("errors", "errors", "{:.0f}", 1)
 
 CLOSED = (RATE, CPU, USER, P50, P99, P999, RSS, CORE, GENERATOR)
 OPEN = (RATE, P50, P99, P999, CPU, CORE, GENERATOR)
+MULTIPLEXED = (RATE, CPU, USER, MEAN, ERRORS, RSS, CORE, GENERATOR)
 BODY = (BYTES, CPU_BYTE, RATE, CPU, USER, P99, RSS, CORE, GENERATOR)
 
 
@@ -47,6 +49,7 @@ class Scenario:
     half_of: str = ""
     note: str = ""
     tls: TLS = None
+    http2: bool = False
 
 
 def keepalive(connections, fields):
@@ -79,6 +82,13 @@ def over_tls(name, title, measures, tls=TLS(), **order):
     return Scenario(
         name, f"{title} over TLS 1.3", "drive", measures, order, PROXIES, tls=tls,
         note="A HAProxy on the generator's core gives it TLS and counts as the generator.")
+
+
+def multiplexed(name, title, tls=None, **order):
+    return Scenario(
+        name, f"{title}, 16 connections of 10 streams", "multiplexed", MULTIPLEXED,
+        {"connections": 16, "streams": 10, **order}, PROXIES, tls=tls, http2=True,
+        note="h2load is the clients. A window has the beginning of its connections too.")
 
 
 SCENARIOS = {one.name: one for one in [
@@ -172,4 +182,17 @@ SCENARIOS = {one.name: one for one in [
         proxies=PROXIES, tls=TLS(),
         note="The clients that connect anew run on the generator's core at the lowest priority, so "
              "that they do not keep the streams' clients from it."),
+    multiplexed("h2c", "256 bytes over HTTP/2 in the clear, endpoints of HTTP/1.1",
+                path="/bytes/256"),
+    multiplexed("h2", "256 bytes over HTTP/2 and TLS 1.3, endpoints of HTTP/1.1", TLS(),
+                path="/bytes/256"),
+    multiplexed("grpc", "gRPC, messages of 256 bytes, HTTP/2 in the clear on both sides",
+                is_grpc=True),
+    Scenario(
+        "h2c-idle-1000", "1 000 idle connections of HTTP/2 in the clear", "idle_multiplexed",
+        (("bytes_per_connection", "bytes each", "{:.0f}", 1),
+         ("rss_one_bytes", "RSS MB with 1", "{:.1f}", 1e-6),
+         ("rss_bytes", "RSS MB with 1 000", "{:.1f}", 1e-6)),
+        {"connections": 1000}, proxies=PROXIES, http2=True,
+        note="Each has had an answer."),
 ]}

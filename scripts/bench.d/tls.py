@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+from speech import Speech
 from stage import ROOT, can_connect, fill, find
 
 sys.path.append(str(ROOT / "Tests/EndToEnd"))
@@ -47,15 +48,21 @@ class Papers:
 class Side:
     """What a proxy is told: `clients` and `endpoints` say which of its sides is TLS."""
 
-    def __init__(self, papers, tls):
+    def __init__(self, papers, tls, speech=None):
         self.papers = papers
+        self.speech = speech or Speech()
         self.clients = tls is not None and tls.clients
         self.endpoints = tls is not None and tls.endpoints
         self.kind = tls.kind if tls else None
 
     def values(self, name):
         """What fills the template of this proxy."""
-        return getattr(self, name)()
+        values = {**getattr(self, name)(), **self.speech.values(name)}
+        if name == "nginx" and self.speech.is_grpc:
+            values["scheme"] = "grpcs" if self.endpoints else "grpc"
+        if name == "haproxy" and not self.clients:
+            values["alpn"] = ""
+        return values
 
     def nginx(self):
         lines = []
@@ -87,7 +94,8 @@ class Side:
             values["listener_tls"] = _socket("DownstreamTlsContext", {"common_tls_context": {
                 **parameters, "tls_certificates": [{
                     "certificate_chain": {"filename": str(pair.certificate)},
-                    "private_key": {"filename": str(pair.key)}}]}})
+                    "private_key": {"filename": str(pair.key)}}],
+                **({"alpn_protocols": ["h2", "http/1.1"]} if self.speech.is_on else {})}})
         if self.endpoints:
             values["cluster_tls"] = _socket("UpstreamTlsContext", {
                 "sni": "localhost", "common_tls_context": {**parameters, "validation_context": {

@@ -5,7 +5,9 @@ import signal
 import threading
 
 import pytest
-from frames import INITIAL_WINDOW_SIZE, CANCEL, INTERNAL_ERROR, Client, speaking
+from frames import (
+    CANCEL, CONTINUATION, DATA, END_HEADERS, HEADERS, INITIAL_WINDOW_SIZE, INTERNAL_ERROR, PING,
+    PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, Client, frame, speaking)
 from multiplexed import echo
 from programs import run_steelyard, wait_for
 from upstreams import BLOCK, OK, PLENTY, Holding, Nghttpd, ask, endpoint, steelyard_of
@@ -94,6 +96,72 @@ def test_an_answer_that_breaks_is_no_whole_answer(stage, answer):
             assert response.status == 502 or answer is two_heads
         except (Cut, ConnectionError):
             pass
+    wait_for(lambda: steelyard.metrics().sum("steelyard_endpoint_in_flight") == 0, "the leases")
+
+
+def raw(type, flags=0, stream=0, payload=b"", count=1):
+    """An endpoint that sends these frames once it is asked."""
+    def answer(exchange):
+        exchange.link.raw(frame(type, flags, exchange.stream if stream is None else stream,
+                                payload) * count)
+        exchange.read_content()
+        exchange.link.wait(lambda: False)
+    return answer
+
+
+def continuations(exchange):
+    exchange.link.raw(frame(HEADERS, 0, exchange.stream, b"\x88"))
+    for _ in range(1000):
+        exchange.link.raw(frame(CONTINUATION, 0, exchange.stream, b"\x00\x01a\x01b" * 100))
+
+
+def bomb(exchange):
+    """A field of 4 KB that is named 12,000 times."""
+    field = b"\x40\x01b\x7f\xa1\x1e" + b"v" * 4000
+    exchange.link.raw(frame(
+        HEADERS, END_HEADERS, exchange.stream, b"\x88" + field + b"\xbe" * 12_000))
+
+
+VIOLATIONS = {
+    "PING": raw(PING, 0, 0, bytes(8), 20_000), "SETTINGS": raw(SETTINGS, count=20_000),
+    "PRIORITY": raw(PRIORITY, 0, 3, bytes(5), 20_000), "CONTINUATION": continuations, "bomb": bomb,
+    "frames that nobody knows": raw(0xF0, count=20_000),
+    "WINDOW_UPDATE": raw(WINDOW_UPDATE, 0, 0, b"\0\0\0\1", 50_000),
+    "a window above its most": raw(WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff", 2),
+    "WINDOW_UPDATE of 0": raw(WINDOW_UPDATE, 0, 0, bytes(4)),
+    "PUSH_PROMISE": raw(PUSH_PROMISE, END_HEADERS, None, b"\0\0\0\2\x82"),
+    "a stream of its own": raw(HEADERS, END_HEADERS, 2, b"\x88"),
+    "HEADERS on an idle stream": raw(HEADERS, END_HEADERS, 9_999, b"\x88"),
+    "DATA on an idle stream": raw(DATA, 0, 9_999, b"x"),
+    "RST_STREAM on an idle stream": raw(RST_STREAM, 0, 9_999, bytes(4)),
+    "DATA before its head": raw(DATA, 0, None, b"x"),
+    "DATA on the connection": raw(DATA, 0, 0, b"x"),
+    "a frame that is too large": raw(DATA, 0, None, bytes(20_000)),
+    "an index that is not there": raw(HEADERS, END_HEADERS, None, b"\xff\xff\x7f"),
+    "SETTINGS of a wrong length": raw(SETTINGS, 0, 0, bytes(3))}
+
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_an_endpoint_that_breaks_the_rules_is_left(stage, name):
+    """Its client has an answer of steelyard's own, others are served, memory is bounded."""
+    bad, good = endpoint(stage, VIOLATIONS[name]), endpoint(stage, echo)
+    configuration = speaking([bad.address], protocol="http2", retries={"max": 0},
+                             ejection={"max_fails": 0}, timeouts={"first_byte": "10s"})
+    configuration["pools"]["good"] = {"endpoints": [good.address], "protocol": "http2"}
+    del configuration["listeners"][0]["pool"]
+    configuration["listeners"][0]["routes"] = [
+        {"match": {"path": "/good"}, "pool": "good"},
+        {"match": {"path_prefix": "/"}, "pool": "text"}]
+    steelyard = stage.steelyard(configuration)
+    memory = steelyard.rss_bytes()
+    with Client(steelyard.address) as client:
+        for _ in range(3):
+            stream = client.request()
+            assert client.exchange("GET", "/good").status == 200
+            got = client.finish(stream)
+            assert got.reset is not None or got.status in (502, 504)
+        assert not client.goaways
+    assert steelyard.rss_bytes() < memory + (16 << 20)
     wait_for(lambda: steelyard.metrics().sum("steelyard_endpoint_in_flight") == 0, "the leases")
 
 

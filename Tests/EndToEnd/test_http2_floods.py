@@ -248,6 +248,25 @@ def test_many_fields_are_too_many(steelyard):
         assert client.exchange().status == 200
 
 
+def test_who_never_opens_the_window_is_kept_as_long_as_an_exchange_may_take(stage):
+    """CVE-2019-9511, 9517: answers that are asked for and never read."""
+    endpoint = stage.endpoint(lambda exchange: exchange.answer(bytes(10 << 20)))
+    steelyard = stage.steelyard(speaking([endpoint.address], timeouts={"exchange": "1s"}))
+    memory = steelyard.rss_bytes()
+    clients = [Client(steelyard.address, {INITIAL_WINDOW_SIZE: 0}) for _ in range(5)]
+    for client in clients:
+        for _ in range(100):
+            client.request("GET", "/large")
+    for client in clients:
+        # Steelyard's own answer waits for the window too, but the exchange is over.
+        client.until(lambda: all(
+            one.is_over or one.status == 504 for one in client.streams.values()))
+    assert steelyard.rss_max_bytes() < memory + 64 * (1 << 20)
+    wait_for(lambda: steelyard.metrics().sum("steelyard_endpoint_in_flight") == 0, "the leases")
+    for client in clients:
+        client.close()
+
+
 def test_a_hundred_connections_that_flood_grow_no_memory(steelyard):
     """What one leaves behind is used again by the next."""
     def once():

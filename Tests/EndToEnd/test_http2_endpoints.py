@@ -222,23 +222,34 @@ def test_a_client_that_leaves_resets_its_stream_alone(stage):
         assert stays.response(kept).content == b"/kept"
 
 
-def test_an_endpoint_that_hangs_is_a_time_out_and_its_connection_lives(stage, ask):
-    release = threading.Event()
+def test_a_stream_that_hangs_is_a_time_out_and_others_live(stage, ask):
+    release, go_on = threading.Event(), threading.Event()
 
     def answer(exchange):
         if exchange.request.target == "/hang":
             release.wait(60)
+        elif exchange.request.target == "/begun":
+            exchange.begin()
+            exchange.chunk(b"first ")
+            go_on.wait(60)
+            exchange.chunk(b"second", ends=True)
+            return
         echo(exchange)
 
     one = endpoint(stage, answer)
     steelyard = steelyard_of(
         stage, one, timeouts={"first_byte": "300ms"}, retries={"max": 0}, watchdog="none",
         ejection={"max_fails": 0})
-    for _ in range(3):
-        assert ask(steelyard, target="/hang").status == 504
-        assert ask(steelyard).status == 200
-    assert set(one.resets) == {CANCEL}
-    assert one.connection_count == 1
+    with Client(steelyard.address) as client:
+        stream = client.request("GET", "/begun")
+        client.until(lambda: client.streams[stream].content == b"first ")
+        for _ in range(3):
+            assert ask(steelyard, target="/hang").status == 504
+            assert ask(steelyard).status == 200
+        assert set(one.resets) == {CANCEL}
+        assert one.connection_count <= 4
+        go_on.set()
+        assert client.response(stream).content == b"first second"
     release.set()
 
 

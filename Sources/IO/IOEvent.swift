@@ -48,7 +48,8 @@
   public let id: ConnectionID
   public let value: Int
 
-  @inlinable public init(_ kind: Kind, _ id: ConnectionID = .none, tag: UInt32 = 0, value: Int = 0) {
+  @inlinable public init(_ kind: Kind, _ id: ConnectionID = .none, tag: UInt32 = 0, value: Int = 0)
+  {
     self.kind = kind
     self.tag = tag
     self.id = id

@@ -39,7 +39,7 @@ import Testing
     var slab = ExchangeSlab(capacity: 1)
     let first = slab.begin()
     let exchange = slab[first]
-    exchange.pointee.client = ClientStream(.none, StreamID(rawValue: 3))
+    exchange.pointee.client = ClientStream(ClientID(ConnectionID(index: 3, generation: 1)))
     exchange.pointee.sender.address = IPAddress(v4: 1)
     exchange.pointee.sender.isPeerTrusted = true
     exchange.pointee.sender.requestIDCount = 32

@@ -65,7 +65,7 @@ final class CertificateFolder {
   }
 }
 
-/// A fleet with one listener and one pool.
+/// A fleet with one listener, of HTTP/1 alone, and one pool.
 func fleet(
   _ tls: ServerTLS?, pool: ClientTLS? = nil, port: UInt16 = 8443
 ) -> Fleet {
@@ -76,6 +76,7 @@ func fleet(
     Listener(address: .loopback(port: port), routes: [Route(pathPrefix: "/", pool: 0)])
   ]
   fleet.listeners[0].tls = tls
+  fleet.listeners[0].http2 = nil
   return fleet
 }
 

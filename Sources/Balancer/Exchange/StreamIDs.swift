@@ -1,6 +1,6 @@
-// Identifiers of the streams of an exchange: one of a client connection and one of an endpoint
-// connection. Invariant: separate types keep the kinds of identifiers apart, at no cost at run
-// time.
+// Identifiers of the two sides of an exchange, the client's and the endpoint's. A stream of HTTP/2
+// is a connection of the loop like any other (`StreamLoop`).
+// Invariant: separate types keep the kinds of identifiers apart, at no cost at run time.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import IO
 
@@ -28,35 +28,22 @@ struct EndpointConnectionID: Equatable {
   var index: Int { Int(connection.index) }
 }
 
-/// A stream of a connection. An HTTP/1 connection has one stream, `only`.
-struct StreamID: Equatable {
-  let rawValue: Int32
-
-  static var only: StreamID { StreamID(rawValue: 0) }
-}
-
-/// The stream that the request comes from and the answer goes to.
+/// What the request comes from and the answer goes to: a connection of HTTP/1, or a stream of
+/// HTTP/2.
 struct ClientStream: Equatable {
   let connection: ClientID
-  let stream: StreamID
 
-  init(_ connection: ClientID, _ stream: StreamID = .only) {
-    self.connection = connection
-    self.stream = stream
-  }
+  init(_ connection: ClientID) { self.connection = connection }
 
   static var none: ClientStream { ClientStream(.none) }
 }
 
-/// The stream that an attempt's request goes to and its answer comes from.
+/// What an attempt's request goes to and its answer comes from: a connection of HTTP/1, or a stream
+/// of HTTP/2.
 struct EndpointStream: Equatable {
   let connection: EndpointConnectionID
-  let stream: StreamID
 
-  init(_ connection: EndpointConnectionID, _ stream: StreamID = .only) {
-    self.connection = connection
-    self.stream = stream
-  }
+  init(_ connection: EndpointConnectionID) { self.connection = connection }
 
   static var none: EndpointStream { EndpointStream(.none) }
 }

@@ -1,5 +1,5 @@
-// Operations of an exchange on its streams. Invariant: an HTTP/1 connection has one stream, so an
-// operation on the stream applies to the connection.
+// Operations of an exchange on its two sides, each a connection of HTTP/1 or a stream of HTTP/2.
+// Invariant: the loop tells them apart, the exchange does not.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import IO
 

@@ -112,6 +112,10 @@ struct Session {
   /// The reason of the connection's end, for metrics.
   var end = StreamMetrics.End.peer
   var startedAt: Nanoseconds
+  /// The time when the peer last sent something.
+  var receivedAt: Nanoseconds
+  /// The time of the PING that was not answered yet; zero: none is open.
+  var pingedAt = Nanoseconds.zero
   /// The time when the second GOAWAY is sent, or the connection is closed.
   var endsAt = Nanoseconds.distantFuture
 
@@ -133,6 +137,7 @@ struct Session {
     self.receiveWindow = receiveWindow
     floods = FloodGauge(now: now)
     startedAt = now
+    receivedAt = now
   }
 
   subscript(bucket number: Int32) -> Int32 {

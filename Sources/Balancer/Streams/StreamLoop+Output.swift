@@ -1,6 +1,6 @@
-// What the worker sends on streams: heads become HEADERS frames, content becomes DATA as far as both
-// windows and the connection allow, the rest waits in the stream's own queue. Invariant: a stream
-// whose peer does not read keeps no other stream of the connection from sending.
+// What the worker sends on streams: heads become HEADERS frames, content becomes DATA as far as
+// both windows and the connection allow, the rest waits in the stream's own queue. Invariant: a
+// stream whose peer does not read keeps no other stream of the connection from sending.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import HTTP
 import IO
@@ -289,7 +289,8 @@ extension StreamLoop where Base: ~Copyable {
     }
   }
 
-  /// Sends what waits, a frame of each stream in turn, until the connection or the windows are full.
+  /// Sends what waits, a frame of each stream in turn, until the connection or the windows are
+  /// full.
   mutating func pump(_ session: Int) {
     var hasSent = true
     while hasSent, !sessions[session].isBlocked, sessions[session].sendWindow > 0 {

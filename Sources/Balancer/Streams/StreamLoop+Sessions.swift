@@ -1,8 +1,8 @@
 // Connections of HTTP/2: their beginning, their deadlines and their end. A connection ends in two
 // steps, so that no stream of the peer is lost: GOAWAY with the highest number, then, a round trip
 // later, GOAWAY with the last stream that is processed (RFC 9113 §6.8).
-// Invariant: a session's connection is closed by the worker alone, which is told of its end once all
-// its streams have failed or are closed.
+// Invariant: a session's connection is closed by the worker alone, which is told of its end once
+// all its streams have failed or are closed.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import HTTP
 import IO
@@ -92,6 +92,7 @@ extension StreamLoop where Base: ~Copyable {
     switch event.kind {
     case .received:
       if session.pointee.isClosing { return nil }
+      session.pointee.receivedAt = base.now
       parsing = index
       let bytes = base.received
       guard let start = bytes.baseAddress else { return nil }
@@ -143,8 +144,47 @@ extension StreamLoop where Base: ~Copyable {
       }
       session.pointee.ending = .final
       close(sessionAt: index)
+    } else {
+      askSilent(index)
     }
     return nil
+  }
+
+  /// The silence of a client with open streams after which it is asked whether it is there.
+  private static var pingInterval: Nanoseconds { .seconds(30) }
+  private static var pingTimeout: Nanoseconds { .seconds(20) }
+
+  /// Sends a PING to a client that is silent while its requests run, or ends the connection of one
+  /// that has not answered the last: its endpoints can stop working for it.
+  private mutating func askSilent(_ index: Int) {
+    let session = sessions + index
+    if session.pointee.receivedAt + Self.pingInterval > base.now {
+      session.pointee.pingedAt = .zero
+      schedule(index)
+    } else if session.pointee.pingedAt > session.pointee.receivedAt {
+      endSession(index, .pingTimeout)
+    } else {
+      session.pointee.pingedAt = base.now
+      writePing(index)
+      base.setDeadline(session.pointee.connection, base.now + Self.pingTimeout)
+    }
+  }
+
+  private mutating func writePing(_ index: Int) {
+    var payload: UInt64 = 0
+    withUnsafeBytes(of: &payload) {
+      _ = write(index, FrameHeader(length: 8, type: .ping), $0)
+    }
+  }
+
+  /// No more requests go to a connection whose endpoint has said nothing since a request was sent
+  /// on it that was not answered in time.
+  mutating func distrust(_ id: ConnectionID, since: Nanoseconds) {
+    guard isStream(id), let index = session(of: stream(id)),
+      sessions[index].receivedAt < since, sessions[index].ending == .none
+    else { return }
+    sessions[index].ending = .final
+    sessions[index].end = .fault(.pingTimeout)
   }
 
   /// Sets the connection's deadline by its state.
@@ -157,8 +197,11 @@ extension StreamLoop where Base: ~Copyable {
       deadline = base.now + session.pointee.limits.head
     } else if session.pointee.openCount == 0 {
       deadline = base.now + session.pointee.limits.idle
-    } else {
+    } else if session.pointee.isClient {
+      // Servers of gRPC take offence at a PING that no data explains.
       deadline = nil
+    } else {
+      deadline = session.pointee.receivedAt + Self.pingInterval
     }
     session.pointee.hasHeadDeadline = false
     base.setDeadline(session.pointee.connection, deadline)
@@ -196,10 +239,7 @@ extension StreamLoop where Base: ~Copyable {
     sessions[index].ending = .announced
     sessions[index].endsAt = base.now + Self.goodbyeTime
     writeGoAway(index, .noError, last: Int32.max)
-    var payload: UInt64 = 0
-    withUnsafeBytes(of: &payload) {
-      _ = write(index, FrameHeader(length: 8, type: .ping), $0)
-    }
+    writePing(index)
     schedule(index)
   }
 

@@ -1,8 +1,8 @@
 // A loop on which every stream of HTTP/2 is a connection: heads and content come and go on it as
 // HTTP/1.1, which is how HAProxy's HTX joins both protocols. Connections that speak HTTP/1 pass
 // through. An identifier whose index is at least `connectionCapacity` is that of a stream.
-// Invariant: frames of all streams of a connection are joined until the end of the turn, so that one
-// system call sends them.
+// Invariant: frames of all streams of a connection are joined until the end of the turn, so that
+// one system call sends them.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import CSystem
 import HTTP
@@ -99,7 +99,7 @@ struct StreamLoop<Base: ConnectionLoop & ~Copyable>: ~Copyable {
     isSession = .allocate(capacity: capacity)
     isSession.initialize(repeating: false, count: capacity)
     slab = StreamSlab(capacity: capacity)
-    self.memory = FieldMemory()
+    self.memory = FieldMemory(byteCountMax: queuedBytesMax)
     rooms = BlockPool(byteCount: Self.roomBytes, countMax: 4 * capacity)
     queues = OutputPool(byteCountMax: queuedBytesMax)
     text = .allocate(byteCount: IOLoop.headroom + Self.textMax + IOLoop.tailroom, alignment: 64)

@@ -1,5 +1,6 @@
-// Endpoints that speak HTTP/2: requests are streams of few connections. Another connection is opened
-// before the streams of the last one are used up, so that no request waits unseen (gRPC A105).
+// Endpoints that speak HTTP/2: requests are streams of few connections. Another connection is
+// opened before the streams of the last one are used up, so that no request waits unseen (gRPC
+// A105).
 // Invariant: an attempt has a stream of its own, which is closed when the attempt ends.
 // HOT PATH: no allocation, no lock, no existential.
 import Fleet
@@ -8,8 +9,8 @@ import IO
 import Primitives
 
 extension Worker where Loop: ~Copyable {
-  /// Whether requests to the endpoint are streams of HTTP/2. An endpoint whose protocol is chosen in
-  /// the handshake is taken to speak it until it has chosen otherwise.
+  /// Whether requests to the endpoint are streams of HTTP/2. An endpoint whose protocol is chosen
+  /// in the handshake is taken to speak it until it has chosen otherwise.
   @inline(__always)
   func usesStreams(_ endpointIndex: Int, _ pool: Int) -> Bool {
     switch plan.pools[pool].endpointProtocol {

@@ -97,7 +97,7 @@ extension Worker where Loop: ~Copyable {
   /// Handles an endpoint that did not begin its answer in time, or did not take the request.
   mutating func answerTimedOut(_ id: ExchangeID) {
     let upstream = exchanges[id].pointee.upstream.connection
-    io.distrust(upstream.connection, since: exchanges[id].pointee.sentAt)
+    io.ask(upstream.connection, silentSince: exchanges[id].pointee.sentAt)
     if io.unsentByteCount(upstream.connection) == 0 {
       attemptFailed(id, .firstByteTimeout, isUnsent: false)
     } else if io.untakenByteCount(upstream.connection) < slab.upstream[upstream.index].untakenNoted

@@ -137,6 +137,13 @@ extension StreamLoop where Base: ~Copyable {
       endSession(index, .headTimeout)
     } else if session.pointee.ending == .announced {
       finishAnnounced(index)
+    } else if session.pointee.pingedAt != .zero {
+      if session.pointee.receivedAt < session.pointee.pingedAt {
+        endSession(index, .pingTimeout)
+      } else {
+        session.pointee.pingedAt = .zero
+        schedule(index)
+      }
     } else if session.pointee.openCount == 0 {
       if session.pointee.ending == .none {
         session.pointee.end = .idle
@@ -152,22 +159,24 @@ extension StreamLoop where Base: ~Copyable {
 
   /// The silence of a client with open streams after which it is asked whether it is there.
   private static var pingInterval: Nanoseconds { .seconds(30) }
-  private static var pingTimeout: Nanoseconds { .seconds(20) }
+  /// The time for the answer to a PING.
+  private static var pingTimeout: Nanoseconds { .seconds(5) }
 
-  /// Sends a PING to a client that is silent while its requests run, or ends the connection of one
-  /// that has not answered the last: its endpoints can stop working for it.
+  /// Asks a client that is silent while its requests run: if it is gone, its endpoints can stop
+  /// working for it.
   private mutating func askSilent(_ index: Int) {
-    let session = sessions + index
-    if session.pointee.receivedAt + Self.pingInterval > base.now {
-      session.pointee.pingedAt = .zero
+    if sessions[index].receivedAt + Self.pingInterval > base.now {
       schedule(index)
-    } else if session.pointee.pingedAt > session.pointee.receivedAt {
-      endSession(index, .pingTimeout)
     } else {
-      session.pointee.pingedAt = base.now
-      writePing(index)
-      base.setDeadline(session.pointee.connection, base.now + Self.pingTimeout)
+      askPeer(index)
     }
+  }
+
+  /// Asks the peer to answer in time, or the connection is ended.
+  private mutating func askPeer(_ index: Int) {
+    sessions[index].pingedAt = base.now
+    writePing(index)
+    schedule(index)
   }
 
   private mutating func writePing(_ index: Int) {
@@ -177,14 +186,13 @@ extension StreamLoop where Base: ~Copyable {
     }
   }
 
-  /// No more requests go to a connection whose endpoint has said nothing since a request was sent
-  /// on it that was not answered in time.
-  mutating func distrust(_ id: ConnectionID, since: Nanoseconds) {
+  /// Asks an endpoint that has said nothing on the connection since a request was sent that was not
+  /// answered in time: other requests should not meet a dead connection.
+  mutating func ask(_ id: ConnectionID, silentSince: Nanoseconds) {
     guard isStream(id), let index = session(of: stream(id)),
-      sessions[index].receivedAt < since, sessions[index].ending == .none
+      sessions[index].receivedAt <= silentSince, sessions[index].pingedAt == .zero
     else { return }
-    sessions[index].ending = .final
-    sessions[index].end = .fault(.pingTimeout)
+    askPeer(index)
   }
 
   /// Sets the connection's deadline by its state.
@@ -195,6 +203,8 @@ extension StreamLoop where Base: ~Copyable {
       deadline = session.pointee.endsAt
     } else if !session.pointee.hasSettings {
       deadline = base.now + session.pointee.limits.head
+    } else if session.pointee.pingedAt != .zero {
+      deadline = session.pointee.pingedAt + Self.pingTimeout
     } else if session.pointee.openCount == 0 {
       deadline = base.now + session.pointee.limits.idle
     } else if session.pointee.isClient {

@@ -35,8 +35,8 @@ private func line(
   @Test func logfmtLeavesOutWhatThereIsNot() {
     #expect(
       line(.logfmt) == """
-        time=1970-01-02T00:00:00.007Z method=GET target="/a b" status=200 sent_bytes=120 \
-        received_bytes=0 duration_seconds=1.234567 attempts=0 termination=completed
+        time=1970-01-02T00:00:00.007Z method=GET target="/a b" protocol=HTTP/1.1 status=200 \
+        sent_bytes=120 received_bytes=0 duration_seconds=1.234567 attempts=0 termination=completed
 
         """)
   }
@@ -45,7 +45,8 @@ private func line(
     #expect(
       line(.json) { $0.firstByte = .milliseconds(5) } == """
         {"time":"1970-01-02T00:00:00.007Z","client":null,"method":"GET","target":"/a b",\
-        "status":200,"sent_bytes":120,"received_bytes":0,"duration_seconds":1.234567,\
+        "protocol":"HTTP/1.1","status":200,"sent_bytes":120,"received_bytes":0,\
+        "duration_seconds":1.234567,\
         "first_byte_seconds":0.005000,"pool":null,"endpoint":null,"attempts":0,\
         "request_id":null,"user_agent":null,"referer":null,"termination":"completed"}
 

@@ -63,8 +63,8 @@ def test_a_line_says_what_happened(stage, tmp_path):
     assert 1000 < record.pop("sent_bytes") < 1500
     assert 300 < record.pop("received_bytes") < 700
     assert record == {
-        "client": client, "method": "POST", "target": "/v1/a%20b?key=secret", "status": 200,
-        "pool": "text", "endpoint": endpoint.address, "attempts": 1, "request_id": "id-1",
+        "client": client, "method": "POST", "target": "/v1/a%20b?key=secret",
+        "protocol": "HTTP/1.1", "status": 200, "pool": "text", "endpoint": endpoint.address, "attempts": 1, "request_id": "id-1",
         "user_agent": 'curl/8 "quoted"', "referer": "http://a/b?c=d", "termination": "completed"}
 
 
@@ -354,4 +354,4 @@ def test_standard_streams_take_lines_too(stage, path):
     steelyard = stage.steelyard(configuration([stage.endpoint(text()).address], path))
     assert steelyard.get("/x").status == 200
     file = steelyard.output if path == "stdout" else steelyard.log
-    wait_for(lambda: "target=/x status=200" in file.read_text(), "the line")
+    wait_for(lambda: "target=/x protocol=HTTP/1.1 status=200" in file.read_text(), "the line")

@@ -37,6 +37,8 @@ def test_unavailable_is_repeated_elsewhere(stage):
             servers[0].fails = [(14,)]
             assert channel.echo(b"m", timeout=30) == b"m"
         assert len(servers[1].calls) == 10
+        again = [call for call in servers[1].calls if call.one("grpc-previous-rpc-attempts")]
+        assert {call.one("grpc-previous-rpc-attempts") for call in again} == {"1"}
 
 
 @pytest.mark.parametrize("number", [1, 4])

@@ -201,7 +201,7 @@ def test_streams_share_a_connection(stage):
             assert client.response(stream).content == b"/%d" % number
 
 
-@pytest.mark.parametrize("said, configured", [(100, 10)])
+@pytest.mark.parametrize("said, configured", [(10, 100), (100, 10), (1, 100)])
 def test_another_connection_is_opened_before_the_limit(stage, said, configured):
     holding = Holding()
     one = endpoint(stage, holding, settings={MAX_CONCURRENT_STREAMS: said})

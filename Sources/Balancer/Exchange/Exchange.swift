@@ -41,6 +41,8 @@ struct Exchange: ~Copyable {
   var isPersistent = true
   /// The request is a call of gRPC.
   var isGRPC = false
+  /// The attempts of a call before the running one.
+  var callRepeats: UInt8 = 0
   /// The end of the time that the client of a call gives; `.distantFuture`: it gives any.
   var callEndsAt = Nanoseconds.distantFuture
   /// The client offered another protocol, and the offer was passed to the endpoint.

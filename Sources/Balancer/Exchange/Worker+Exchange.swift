@@ -287,7 +287,7 @@ extension Worker where Loop: ~Copyable {
     state.pointee.interimByteCount = 0
     if state.pointee.interims == .sent { state.pointee.interims = .sentBefore }
     other.pointee.sentCount = 0
-    if state.pointee.isGRPC { renewCallTimeout(id) }
+    if state.pointee.isGRPC { renewCall(id) }
     sendReplay(state.pointee.replay, to: upstream)
     let isSent = io.unsentByteCount(upstream.connection) == 0
     if other.pointee.phase == .connecting {

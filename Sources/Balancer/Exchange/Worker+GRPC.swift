@@ -3,6 +3,7 @@
 // or in the head of an answer without content; the status of HTTP is always 200. Invariant: a call
 // is counted, judged and repeated by its gRPC status, as a request of HTTP is by its own.
 // HOT PATH: no allocation, no lock, no existential.
+import CSystem
 import Fleet
 import HTTP
 import IO
@@ -80,6 +81,39 @@ extension Worker where Loop: ~Copyable {
     let state = exchanges[id]
     let end = min(state.pointee.callEndsAt, longest.map { io.now + $0 } ?? .distantFuture)
     if end != .distantFuture { setTimer(id, .end, end) }
+  }
+
+  /// Brings the kept head of a call up to date for the next attempt.
+  mutating func renewCall(_ id: ExchangeID) {
+    renewCallTimeout(id)
+    if exchanges[id].pointee.isRepeat { notePreviousAttempts(id) }
+  }
+
+  /// Writes the number of attempts before this one into the head (gRPC A6), unless the client has
+  /// written its own.
+  private mutating func notePreviousAttempts(_ id: ExchangeID) {
+    let state = exchanges[id]
+    state.pointee.callRepeats = min(9, state.pointee.callRepeats + 1)
+    let digit = 0x30 + state.pointee.callRepeats
+    let line: StaticString = "\r\ngrpc-previous-rpc-attempts: "
+    let name = UnsafeRawBufferPointer(start: line.utf8Start, count: line.utf8CodeUnitCount)
+    if let value = state.pointee.replay.first.endOfFirst(name) {
+      if state.pointee.callRepeats > 1 { value.storeBytes(of: digit, as: UInt8.self) }
+      return
+    }
+    let empty: StaticString = "\r\n\r\n"
+    let added = name.count + 1
+    guard state.pointee.callRepeats == 1, let source = name.baseAddress,
+      let block = state.pointee.replay.first.block,
+      state.pointee.replay.first.end + added <= Self.blockBytes,
+      let end = state.pointee.replay.first.endOfFirst(
+        UnsafeRawBufferPointer(start: empty.utf8Start, count: empty.utf8CodeUnitCount))
+    else { return }
+    let at = end - empty.utf8CodeUnitCount
+    memmove(at + added, at, block + state.pointee.replay.first.end - at)
+    at.copyMemory(from: source, byteCount: name.count)
+    at.storeBytes(of: digit, toByteOffset: name.count, as: UInt8.self)
+    state.pointee.replay.first.end += added
   }
 
   /// Writes the time that is left of a call over the one in the kept head: eight digits and a unit.

@@ -64,6 +64,8 @@ struct LogLine {
     text(" client=", client)
     text(" method=", method)
     text(" target=", target)
+    writer.append(" protocol=")
+    writer.append(versionText)
     number(" status=", status)
     number(" sent_bytes=", sentCount)
     number(" received_bytes=", receivedCount)
@@ -82,6 +84,15 @@ struct LogLine {
     writer.append(" termination=")
     writer.append(termination)
     writer.append("\n")
+  }
+
+  /// As nginx writes it in its logs.
+  private var versionText: StaticString {
+    switch version {
+    case .http10: "HTTP/1.0"
+    case .http11: "HTTP/1.1"
+    case .http2: "HTTP/2.0"
+    }
   }
 
   // Every key is always written, and a missing value is null.
@@ -105,6 +116,9 @@ struct LogLine {
     text("\",\"client\":", client)
     text(",\"method\":", method)
     text(",\"target\":", target)
+    writer.append(",\"protocol\":\"")
+    writer.append(versionText)
+    writer.append("\"")
     number(",\"status\":", status)
     number(",\"sent_bytes\":", sentCount)
     number(",\"received_bytes\":", receivedCount)
@@ -138,11 +152,8 @@ struct LogLine {
       writer.append(combined: method)
       writer.append(" ")
       writer.append(combined: target)
-      switch version {
-      case .http10: writer.append(" HTTP/1.0")
-      case .http11: writer.append(" HTTP/1.1")
-      case .http2: writer.append(" HTTP/2.0")
-      }
+      writer.append(" ")
+      writer.append(versionText)
     }
     writer.append("\" ")
     writer.append(number: status)

@@ -90,6 +90,10 @@ struct Session {
   var lastSender: Int32 = 0
   /// A window has grown.
   var isPumpDue = false
+  /// The last bytes of the connection's window were not used: more of it may come in a moment.
+  var isFragmentDue = false
+  /// None has come: they are used now.
+  var mayFragment = false
 
   // The frame that is being received.
   /// A frame of which a part was received.

@@ -370,7 +370,8 @@ extension StreamLoop where Base: ~Copyable {
     let session = sessions + index
     switch setting {
     case .headerTableSize: session.pointee.coder.setPeerTableSize(value)
-    case .enablePush: if value > 1 { return .badSettings }
+    // A server must not say that it takes pushes.
+    case .enablePush: if value > (session.pointee.isClient ? 0 : 1) { return .badSettings }
     case .concurrentStreamsMax: session.pointee.peerStreamsMax = value
     case .initialWindowSize:
       if value > Int(Int32.max) { return .connectionWindow }

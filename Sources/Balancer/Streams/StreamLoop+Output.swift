@@ -182,7 +182,9 @@ extension StreamLoop where Base: ~Copyable {
   /// The least content of a frame that the connection's window limits, bytes.
   private static var fragmentMin: Int { 256 }
 
-  /// Writes one DATA frame. Returns how many of the bytes it has; 0: nothing may be sent now.
+  /// Writes one DATA frame. The last bytes of the connection's window are not used at once for a
+  /// part of a frame: frames and windows would become ever smaller (RFC 1122 §4.2.3.4, for TCP).
+  /// Returns how many of the bytes it has; 0: nothing may be sent now.
   private mutating func writeData(
     _ index: Int, _ stream: UnsafeMutablePointer<Stream>, _ bytes: UnsafeRawBufferPointer
   ) -> Int {
@@ -191,11 +193,13 @@ extension StreamLoop where Base: ~Copyable {
       min(bytes.count, Self.frameMax),
       min(stream.pointee.sendWindow, session.pointee.sendWindow))
     guard count > 0, !session.pointee.isBlocked else { return 0 }
-    // The last bytes of the connection's window are not used for a part of a frame: frames and
-    // windows would become ever smaller (RFC 1122 §4.2.3.4, for TCP).
     if session.pointee.sendWindow < Self.fragmentMin, count == session.pointee.sendWindow,
-      count < min(bytes.count, stream.pointee.sendWindow)
+      count < min(bytes.count, stream.pointee.sendWindow), !session.pointee.mayFragment
     {
+      if !session.pointee.isFragmentDue {
+        session.pointee.isFragmentDue = true
+        schedule(index)
+      }
       return 0
     }
     stream.pointee.sendWindow -= count

@@ -4,7 +4,7 @@ import json
 import struct
 
 import pytest
-from faults import Holding, answered, held, is_served, plain, priority
+from breaches import Holding, answered, held, is_served, plain, priority
 from frames import (
     ACK, CONTINUATION, DATA, ENABLE_PUSH, END_HEADERS, END_STREAM, FRAME_SIZE, GOAWAY,
     HAS_PRIORITY, HEADERS, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS,

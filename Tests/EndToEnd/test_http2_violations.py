@@ -4,7 +4,7 @@ or the connection with the code that the RFC names, and endpoints see none of it
 import json
 
 import pytest
-from faults import Holding, answered, held, is_served, plain, priority, was_reset
+from breaches import Holding, answered, held, is_served, plain, priority, was_reset
 from frames import (
     ACK, COMPRESSION_ERROR, CONTINUATION, DATA, ENABLE_PUSH, END_HEADERS, END_STREAM,
     FLOW_CONTROL_ERROR, FRAME_SIZE, FRAME_SIZE_ERROR, GOAWAY, HAS_PRIORITY, HEADERS,

@@ -14,7 +14,7 @@ from programs import Program, find, free_port, wait_for
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "scripts/alerts.d"))
 from drill import Drill  # noqa: E402
-from breaches import BY_POOL, FAULTS  # noqa: E402
+from faults import BY_POOL, FAULTS  # noqa: E402
 from watchers import FILES, quicker, quicker_rules  # noqa: E402
 
 # One of each kind: endpoints, answers, steelyard's own scrapes, a page that Prometheus reads itself.

@@ -313,7 +313,8 @@ def test_all_units_of_time_are_read(stage, unit):
             if number == "99999999" and unit not in "n":
                 assert fields["grpc-status"] == "0", fields
             else:
-                assert fields["grpc-status"] in ("0", "4"), fields
+                # The server resets what is over before it has begun.
+                assert got.reset is not None or fields["grpc-status"] in ("0", "4"), fields
 
 
 def test_cancellation_reaches_the_server(channel, servers):

@@ -145,6 +145,18 @@ def test_who_reads_nothing_costs_no_memory(steelyard):
     wait_for(lambda: steelyard.metrics().value("steelyard_connections_open") == 0, "no connection")
 
 
+def test_a_window_that_stays_closed_ends_by_the_send_timeout(stage):
+    configuration = speaking([stage.endpoint(down).address])
+    configuration["listeners"][0]["send_timeout"] = "1s"
+    steelyard = stage.steelyard(configuration)
+    with Client(steelyard.address, {INITIAL_WINDOW_SIZE: 0}) as client:
+        streams = [client.request("GET", f"/{size}") for size in (1, 50)]
+        client.until(lambda: all(client.streams[one].reset is not None for one in streams))
+        client.ping()
+        assert not client.goaways
+    wait_for(lambda: steelyard.metrics().sum("steelyard_endpoint_in_flight") == 0, "the leases")
+
+
 def test_an_endpoint_that_does_not_read_stops_no_other_stream(stage):
     """The windows of its streams stay closed; those of others do not."""
     stops = threading.Event()

@@ -31,8 +31,6 @@ package final class Balancer {
   /// The removed listening sockets, each until every worker has stopped listening on it.
   private var retired: [(address: SocketAddress, revision: UInt64)] = []
   private static let closeTime = Nanoseconds.seconds(1)
-  /// The most bytes that one event adds to the bytes that wait to be sent: 1 MiB.
-  private static let eventBytesMax = 1 << 20
 
   /// Opens the listeners of the board's fleet. No connection is accepted before `start`. Error: an
   /// address cannot be listened on.
@@ -105,7 +103,8 @@ package final class Balancer {
       let loop = try IOLoop(
         connectionsMax: context.limits.connectionsMax,
         timersMax: Worker<IOLoop>.timersMax(connectionsMax: context.limits.connectionsMax),
-        unsentBytesMax: context.bufferedBytesMax + eventBytesMax, waker: wakeups.wakers[index])
+        unsentBytesMax: context.bufferedBytesMax + Worker<IOLoop>.eventBytesMax,
+        waker: wakeups.wakers[index])
       var worker = Worker(
         index: index, loop: loop, context: context, wakeups: wakeups, seed: seed,
         identifiers: identifiers)

@@ -54,6 +54,7 @@ extension Worker where Loop: ~Copyable {
       let endpointIndex = member.endpoint.endpointIndex
       guard plan.endpoints[endpointIndex] == nil else { continue }
       while let id = idle.newest(endpointIndex) { closeIdle(id) }
+      forgetStreams(endpointIndex)
     }
     context.control.noteAdoption(worker: workerIndex, table.fleetRevision)
   }
@@ -63,6 +64,7 @@ extension Worker where Loop: ~Copyable {
     for endpointIndex in before.indices
     where before[endpointIndex] != nil && plan.endpoints[endpointIndex] == nil {
       while let id = idle.newest(endpointIndex) { closeIdle(id) }
+      forgetStreams(endpointIndex)
     }
   }
 

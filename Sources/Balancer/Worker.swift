@@ -40,6 +40,9 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
 
   /// The tag of endpoint connections. The tags of listeners are smaller.
   static var upstreamTag: UInt32 { .max }
+  /// The most bytes that one event adds to the bytes that wait to be sent. The bound on all of them
+  /// is looked at after each event.
+  static var eventBytesMax: Int { 1 << 20 }
   /// The bytes of a block: a head, the content that came with it, and the fields added to the head.
   static var blockBytes: Int { 36_864 }
   /// The most bytes that one read takes while a head is expected.
@@ -133,7 +136,8 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
     let connectionsMax = loop.capacity
     io = StreamLoop(
       loop, timerStart: Self.exchangeTimersMax(connectionsMax: connectionsMax),
-      queuedBytesMax: context.bufferedBytesMax, metrics: context.metrics.streams,
+      queuedBytesMax: context.bufferedBytesMax + Self.eventBytesMax,
+      metrics: context.metrics.streams,
       workerIndex: index)
     let capacity = io.capacity
     waiting = WaitQueue(capacity: capacity)
@@ -145,7 +149,8 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
     exchanges = ExchangeSlab(capacity: capacity)
     idle = IdleStore(endpointLimit: context.evidence.endpointLimit)
     multiplexed = IdleStore(endpointLimit: context.evidence.endpointLimit)
-    streamsAllowed = [Int](repeating: 100, count: context.evidence.endpointLimit)
+    streamsAllowed = [Int](
+      repeating: SessionLimits().peerStreamsMax, count: context.evidence.endpointLimit)
     speaksHTTP1 = [Bool](repeating: false, count: context.evidence.endpointLimit)
     down = DownEndpoints(endpointLimit: context.evidence.endpointLimit)
     leases = LeaseBook(

@@ -15,7 +15,6 @@ final class HTTP2Exchange {
     case failed(ClientFailure)
   }
 
-  private static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
   /// Of a new connection and its streams (RFC 9113 §6.9.2); we send no more than that.
   private static let windowBytes = 65_535
   private static let frameBytesMax = 16_384
@@ -59,7 +58,7 @@ final class HTTP2Exchange {
     self.coder = coder
     self.contentMax = contentMax
     isHeadRequest = text.starts(with: "HEAD ".utf8)
-    output = Self.preface
+    output = Array("\(ConnectionPreface.text)".utf8)
     write(.settings, 0, on: 0, Self.settings([(.enablePush, 0), (.headerListSizeMax, 16_384)]))
     guard writeRequest(text, isSecure) else { return nil }
   }

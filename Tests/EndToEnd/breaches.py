@@ -3,7 +3,9 @@
 import struct
 import threading
 
+import pytest
 from endpoints import echo
+from frames import Client, speaking
 
 
 class Holding:
@@ -16,6 +18,24 @@ class Holding:
         if exchange.request.target == "/hold":
             self.is_over.wait(200)
         echo(exchange)
+
+
+@pytest.fixture(scope="module")
+def endpoint(module_stage):
+    holding = Holding()
+    yield module_stage.endpoint(holding)
+    holding.is_over.set()
+
+
+@pytest.fixture(scope="module")
+def steelyard(module_stage, endpoint):
+    return module_stage.steelyard(speaking([endpoint.address]))
+
+
+@pytest.fixture
+def client(steelyard):
+    with Client(steelyard.address) as client:
+        yield client
 
 
 def is_served(client):

@@ -9,6 +9,7 @@ import struct
 import threading
 from dataclasses import dataclass, field
 
+import endpoints
 import packages  # noqa: F401: h2 is one of them
 from endpoints import Request
 from h2.config import H2Configuration
@@ -246,55 +247,15 @@ class Link:
 
 
 @dataclass
-class Multiplexed:
+class Multiplexed(endpoints.Endpoint):
     """Listens at once; `answer(exchange)` is called for every stream. `requests` holds those that
     are whole, `begun` the exchanges of all, `resets` the codes of those that the peer reset."""
 
-    answer: object
-    host: str = "127.0.0.1"
-    port: int = 0
-    wrap: object = None
     settings: dict = field(default_factory=dict)
     credit: int = 1 << 20
-    requests: list = field(default_factory=list)
     begun: list = field(default_factory=list)
     resets: list = field(default_factory=list)
     links: list = field(default_factory=list)
-    failures: list = field(default_factory=list)
-
-    def __post_init__(self):
-        self.listening = socket.socket()
-        self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listening.bind((self.host, self.port))
-        self.listening.listen(512)
-        self.port = self.listening.getsockname()[1]
-        self.accepted = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def address(self):
-        return f"{self.host}:{self.port}"
-
-    @property
-    def connection_count(self):
-        return len(self.accepted)
-
-    def stop(self):
-        for one in [self.listening, *self.accepted]:
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            one.close()
-
-    def _accept(self):
-        while True:
-            try:
-                accepted, _ = self.listening.accept()
-            except OSError:
-                return
-            self.accepted.append(accepted)
-            threading.Thread(target=self._serve, args=(accepted,), daemon=True).start()
 
     def _serve(self, accepted):
         try:
@@ -315,13 +276,3 @@ def echo(exchange):
         "pseudo": exchange.pseudo, "fields": request.fields, "count": len(content),
         "trailers": request.trailers,
         "sha256": hashlib.sha256(content).hexdigest()}).encode())
-
-
-def text(content=b"ok", **options):
-    """An answer function that always says the same."""
-
-    def answer(exchange):
-        exchange.read_content()
-        exchange.answer(content, **options)
-
-    return answer

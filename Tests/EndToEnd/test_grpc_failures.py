@@ -5,8 +5,9 @@ from pathlib import Path
 
 import grpcs
 import pytest
-from frames import Client, speaking
+from frames import REFUSED_STREAM, Client, speaking
 from grpcs import Channel, Server, code_of, failure, grpc, metadata, serving
+from multiplexed import Multiplexed
 from programs import wait_for
 
 Code = grpc.StatusCode
@@ -163,3 +164,60 @@ class Process:
     def stop(self):
         self.process.kill()
         self.process.wait(30)
+
+
+def calls_of(stage, answer, **pool):
+    """Behind a server that is made of frames, on a route that repeats."""
+    one = stage.keep(Multiplexed(answer))
+    configuration = speaking(
+        [one.address], protocol="http2", weights={"law": "static"}, ejection={"max_fails": 0},
+        retries={"budget": {"ratio": 1, "per_second": 100}}, **pool)
+    del configuration["listeners"][0]["pool"]
+    configuration["listeners"][0]["routes"] = [
+        {"match": {"path_prefix": "/"}, "pool": "text", "idempotent": True}]
+    return one, stage.steelyard(configuration)
+
+
+def call(client, *fields):
+    stream = client.request("POST", "/test.Test/Echo", [
+        ("content-type", "application/grpc"), ("te", "trailers"), *fields], bytes(5))
+    return client.finish(stream)
+
+
+def test_a_whole_answer_without_a_status_is_unknown(stage):
+    def answer(exchange):
+        exchange.read_content()
+        exchange.begin(fields=[("content-type", "application/grpc")])
+        exchange.chunk(bytes(5), ends=True)
+
+    _, steelyard = calls_of(stage, answer)
+    with Client(steelyard.address) as client:
+        for _ in range(3):
+            assert call(client).status == 200
+    metrics = steelyard.metrics()
+    assert metrics.sum("steelyard_grpc_calls_total", grpc_status="UNKNOWN") == 3
+    assert metrics.sum("steelyard_grpc_calls_total", grpc_status="OK") == 0
+
+
+@pytest.mark.parametrize("given, told", [
+    ((), [None, "1", "2"]), ((("grpc-previous-rpc-attempts", "12"),), ["12", "12", "12"])])
+def test_attempts_are_counted_unless_the_client_counts_them(stage, given, told):
+    """The content has the name of the field too: it is not touched."""
+    content = b"\0\0\0\0\x24\r\ngrpc-previous-rpc-attempts: 5\r\n..."
+    seen = []
+
+    def answer(exchange):
+        got = exchange.read_content()
+        seen.append((exchange.request.one("grpc-previous-rpc-attempts"), got))
+        if len(seen) < 3:
+            exchange.reset_stream(REFUSED_STREAM)
+            return
+        exchange.begin(fields=[("content-type", "application/grpc")])
+        exchange.end([("grpc-status", "0")])
+
+    _, steelyard = calls_of(stage, answer)
+    with Client(steelyard.address) as client:
+        stream = client.request("POST", "/test.Test/Echo", [
+            ("content-type", "application/grpc"), ("te", "trailers"), *given], content)
+        assert client.response(stream).trailers
+    assert seen == [(one, content) for one in told]

@@ -4,29 +4,13 @@ import json
 import struct
 
 import pytest
-from breaches import Holding, answered, held, is_served, plain, priority
+from breaches import answered, client, endpoint, held, is_served, plain, priority, steelyard
 from frames import (
     ACK, CONTINUATION, DATA, ENABLE_PUSH, END_HEADERS, END_STREAM, FRAME_SIZE, GOAWAY,
     HAS_PRIORITY, HEADERS, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS,
-    MAX_FRAME_SIZE, PADDED, PING, PREFACE, PRIORITY, SETTINGS, Client, frame, settings, speaking)
+    MAX_FRAME_SIZE, PADDED, PING, PREFACE, PRIORITY, SETTINGS, Client, frame, settings)
 
-
-@pytest.fixture(scope="module")
-def endpoint(module_stage):
-    holding = Holding()
-    yield module_stage.endpoint(holding)
-    holding.is_over.set()
-
-
-@pytest.fixture(scope="module")
-def steelyard(module_stage, endpoint):
-    return module_stage.steelyard(speaking([endpoint.address]))
-
-
-@pytest.fixture
-def client(steelyard):
-    with Client(steelyard.address) as client:
-        yield client
+assert client and endpoint and steelyard  # fixtures
 
 
 # What is allowed

@@ -8,10 +8,11 @@ import threading
 
 import endpoints
 import pytest
+from endpoints import text
 from frames import (
     CANCEL, INITIAL_WINDOW_SIZE, INTERNAL_ERROR, MAX_CONCURRENT_STREAMS, NO_ERROR, PROTOCOL_ERROR,
     REFUSED_STREAM, Client, speaking)
-from multiplexed import echo, text
+from multiplexed import echo
 from programs import find, wait_for
 from upstreams import (
     BLOCK, PLENTY, Holding, Nghttpd, ask, endpoint, secured, steelyard_of)

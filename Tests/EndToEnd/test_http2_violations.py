@@ -4,32 +4,17 @@ or the connection with the code that the RFC names, and endpoints see none of it
 import json
 
 import pytest
-from breaches import Holding, answered, held, is_served, plain, priority, was_reset
+from breaches import (
+    answered, client, endpoint, held, is_served, plain, priority, steelyard, was_reset)
 from frames import (
     ACK, COMPRESSION_ERROR, CONTINUATION, DATA, ENABLE_PUSH, END_HEADERS, END_STREAM,
     FLOW_CONTROL_ERROR, FRAME_SIZE, FRAME_SIZE_ERROR, GOAWAY, HAS_PRIORITY, HEADERS,
     INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, NO_ERROR, PADDED, PING, PREFACE,
     PRIORITY, PROTOCOL_ERROR, PUSH_PROMISE, REFUSED_STREAM, RST_STREAM, SETTINGS, STREAM_CLOSED,
-    WINDOW_MAX, WINDOW_UPDATE, Client, Goaway, frame, settings, speaking)
+    WINDOW_MAX, WINDOW_UPDATE, Client, Goaway, frame, settings)
 from programs import wait_for
 
-
-@pytest.fixture(scope="module")
-def endpoint(module_stage):
-    holding = Holding()
-    yield module_stage.endpoint(holding)
-    holding.is_over.set()
-
-
-@pytest.fixture(scope="module")
-def steelyard(module_stage, endpoint):
-    return module_stage.steelyard(speaking([endpoint.address]))
-
-
-@pytest.fixture
-def client(steelyard):
-    with Client(steelyard.address) as client:
-        yield client
+assert client and endpoint and steelyard  # fixtures
 
 
 @pytest.fixture(autouse=True)

@@ -121,7 +121,7 @@ extension Worker where Loop: ~Copyable {
   }
 
   /// The address that the client connected to. Makes a system call if no PROXY header named it.
-  mutating func destination(_ id: ClientID) -> Destination? {
+  private mutating func destination(_ id: ClientID) -> Destination? {
     let index = id.index
     if slab.downstream[index].hasDestination { return slab.destinations[index] }
     return io.localAddress(id.connection).map { Destination(address: $0.address, port: $0.port) }

@@ -23,6 +23,7 @@ extension Worker where Loop: ~Copyable {
       limits.streamsMax = policy.streamsMax
       limits.idle = listener.idleTimeout
       limits.head = listener.headTimeout
+      limits.send = listener.sendTimeout
       limits.ageMax = policy.ageMax
       limits.requestsMax = policy.requestsMax
     }
@@ -54,18 +55,9 @@ extension Worker where Loop: ~Copyable {
     io.setReadLimit(id.connection, Self.headReadMax)
   }
 
-  /// Ends a stream after its answer. What the client still sends is of no use.
-  mutating func endStream(_ id: ClientID) {
-    let state = slab.downstream + id.index
-    release(&state.pointee.input)
-    io.setPaused(id.connection, false)
-    if io.unsentByteCount(id.connection) == 0 {
-      closeDownstream(id)
-    } else {
-      state.pointee.phase = .closing
-      io.setReadLimit(id.connection, IOLoop.readMax)
-      setSendDeadline(id)
-    }
+  /// Notes that the client can be closed to make room. To close a stream would free no connection.
+  mutating func noteUnfinished(_ id: ClientID) {
+    if !io.isStream(id.connection) { reusable.append(id.index, .unfinished) }
   }
 
   /// Closes the stream. Requires: it has no exchange.

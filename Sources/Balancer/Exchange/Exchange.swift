@@ -43,6 +43,8 @@ struct Exchange: ~Copyable {
   var isGRPC = false
   /// The attempts of a call before the running one.
   var callRepeats: UInt8 = 0
+  /// Steelyard tells the endpoint of them.
+  var hasRepeatsField = false
   /// The end of the time that the client of a call gives; `.distantFuture`: it gives any.
   var callEndsAt = Nanoseconds.distantFuture
   /// The client offered another protocol, and the offer was passed to the endpoint.

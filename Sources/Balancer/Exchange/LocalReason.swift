@@ -71,7 +71,7 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
 
   var message: StaticString {
     switch self {
-    case .malformedRequest: "the request is not valid HTTP/1.1"
+    case .malformedRequest: "the request is not valid HTTP"
     case .noRoute: "no route matches the request"
     case .headTimeout: "the request head did not arrive in time"
     case .contentTimeout: "the request content stopped arriving"
@@ -80,13 +80,13 @@ package enum LocalReason: UInt8, CaseIterable, Sendable {
     case .headTooLarge: "the request head is larger than this server takes"
     case .unknownExpectation: "only the expectation 100-continue is known"
     case .notImplemented: "the method or transfer coding is not supported here"
-    case .unsupportedVersion: "only HTTP/1.0 and HTTP/1.1 are spoken here"
+    case .unsupportedVersion: "this version of HTTP is not spoken here"
     case .noEndpoint: "no endpoint may take this request now"
     case .overloaded: "the load balancer is out of connections"
     case .shed: "the request would have to wait too long"
     case .breakerOpen: "as many requests as may run at once are running"
     case .connectFailed: "the endpoint could not be reached or cut the connection"
-    case .badResponse: "the endpoint's answer is not valid HTTP/1.1"
+    case .badResponse: "the endpoint's answer is not valid HTTP"
     case .connectTimeout: "the endpoint did not accept the connection in time"
     case .firstByteTimeout: "the endpoint did not answer in time"
     case .sendTimeout: "the endpoint did not take the request in time"

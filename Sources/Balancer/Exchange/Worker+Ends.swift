@@ -84,7 +84,7 @@ extension Worker where Loop: ~Copyable {
     let upstream = state.pointee.upstream.connection
     let endpointIndex = leasedEndpoint(id)
     let isRequestDone = state.pointee.request.isComplete
-    let call = callStatus(id, upstream)
+    let call = finalCallStatus(id, upstream)
     state.pointee.upstream = .none
     if upstreamIsClean, isRequestDone, !io.isStream(upstream.connection),
       slab.upstream[upstream.index].isPersistent,
@@ -205,11 +205,7 @@ extension Worker where Loop: ~Copyable {
     let state = slab.downstream + client.index
     let isRequestDone = exchanges[id].pointee.request.isComplete
     closeExchange(id)
-    if io.isStream(client.connection) {
-      endStream(client)
-      return
-    }
-    guard closes || stopsAt != nil else {
+    guard closes || stopsAt != nil || io.isStream(client.connection) else {
       awaitNextRequest(client)
       return
     }
@@ -221,7 +217,7 @@ extension Worker where Loop: ~Copyable {
     io.setReadLimit(client.connection, IOLoop.readMax)
     if mayHaveUnread {
       state.pointee.phase = .lingering
-      reusable.append(client.index, .unfinished)
+      noteUnfinished(client)
       io.setPaused(client.connection, false)
       io.finish(client.connection)
       state.pointee.lingering = 0

@@ -208,13 +208,18 @@ extension Worker where Loop: ~Copyable {
       }
       send(id, to: upstream, endpointIndex: endpointIndex)
     } catch {
-      if error.isLocalShortage {
-        releaseAttempt(id, .abandoned)
-        answerFailed(id, .overloaded)
-      } else {
-        exchanges[id].pointee.failure = .connection(error.isRefused ? .refused : .unreachable)
-        attemptFailed(id, .connectFailed, isUnsent: true)
-      }
+      connectFailed(id, error)
+    }
+  }
+
+  /// Handles an attempt that could not connect, with the system's error.
+  mutating func connectFailed(_ id: ExchangeID, _ error: IOError) {
+    if error.isLocalShortage {
+      releaseAttempt(id, .abandoned)
+      answerFailed(id, .overloaded)
+    } else {
+      exchanges[id].pointee.failure = .connection(error.isRefused ? .refused : .unreachable)
+      attemptFailed(id, .connectFailed, isUnsent: true)
     }
   }
 

@@ -22,24 +22,13 @@ struct CallFields {
       let field = fields[index]
       switch field.nameEnd - field.start {
       case 12 where fields.isNamed("content-type", field):
-        isCall = Self.isCall(fields.value(field))
+        isCall = isGRPCType(fields.value(field))
       case 12 where fields.isNamed("grpc-timeout", field):
         timeout = Self.timeout(fields.value(field))
       default: break
       }
     }
     if !isCall { timeout = nil }
-  }
-
-  /// Whether the content type is that of gRPC: gRPC-Web is ordinary HTTP.
-  static func isCall(_ value: UnsafeRawBufferPointer) -> Bool {
-    let name: StaticString = "application/grpc"
-    let count = name.utf8CodeUnitCount
-    guard value.count >= count else { return false }
-    for offset in 0..<count where value[offset] | 0x20 != name.utf8Start[offset] | 0x20 {
-      return false
-    }
-    return value.count == count || value[count] == 0x2B || value[count] == 0x3B
   }
 
   /// `TimeoutValue TimeoutUnit`: at most eight digits and a unit. nil: it is none.
@@ -89,49 +78,70 @@ extension Worker where Loop: ~Copyable {
     if exchanges[id].pointee.isRepeat { notePreviousAttempts(id) }
   }
 
-  /// Writes the number of attempts before this one into the head (gRPC A6), unless the client has
-  /// written its own.
+  /// Writes the number of attempts before this one into the kept head (gRPC A6). A client that
+  /// counts attempts itself is left to it.
   private mutating func notePreviousAttempts(_ id: ExchangeID) {
     let state = exchanges[id]
-    state.pointee.callRepeats = min(9, state.pointee.callRepeats + 1)
+    state.pointee.callRepeats += 1
+    let held = state.pointee.replay.first
+    guard let block = held.block, let end = held.endOfFirst(Self.headEnd) else { return }
+    // The content may look like the field.
+    let head = HeldBytes(block: block, end: end - block)
+    let known = head.endOfFirst(Self.attemptsName)
+    // A route allows seven repeats at most.
     let digit = 0x30 + state.pointee.callRepeats
-    let line: StaticString = "\r\ngrpc-previous-rpc-attempts: "
-    let name = UnsafeRawBufferPointer(start: line.utf8Start, count: line.utf8CodeUnitCount)
-    if let value = state.pointee.replay.first.endOfFirst(name) {
-      if state.pointee.callRepeats > 1 { value.storeBytes(of: digit, as: UInt8.self) }
+    if state.pointee.callRepeats > 1 {
+      if state.pointee.hasRepeatsField { known?.storeBytes(of: digit, as: UInt8.self) }
       return
     }
-    let empty: StaticString = "\r\n\r\n"
-    let added = name.count + 1
-    guard state.pointee.callRepeats == 1, let source = name.baseAddress,
-      let block = state.pointee.replay.first.block,
-      state.pointee.replay.first.end + added <= Self.blockBytes,
-      let end = state.pointee.replay.first.endOfFirst(
-        UnsafeRawBufferPointer(start: empty.utf8Start, count: empty.utf8CodeUnitCount))
+    let added = Self.attemptsName.count + 1
+    guard known == nil, let source = Self.attemptsName.baseAddress,
+      held.end + added <= Self.blockBytes
     else { return }
-    let at = end - empty.utf8CodeUnitCount
-    memmove(at + added, at, block + state.pointee.replay.first.end - at)
-    at.copyMemory(from: source, byteCount: name.count)
-    at.storeBytes(of: digit, toByteOffset: name.count, as: UInt8.self)
+    let at = end - Self.headEnd.count
+    memmove(at + added, at, block + held.end - at)
+    at.copyMemory(from: source, byteCount: Self.attemptsName.count)
+    at.storeBytes(of: digit, toByteOffset: Self.attemptsName.count, as: UInt8.self)
     state.pointee.replay.first.end += added
+    state.pointee.hasRepeatsField = true
+  }
+
+  private static var headEnd: UnsafeRawBufferPointer { bytes("\r\n\r\n") }
+  private static var attemptsName: UnsafeRawBufferPointer {
+    bytes("\r\ngrpc-previous-rpc-attempts: ")
+  }
+  private static var timeoutName: UnsafeRawBufferPointer { bytes("\r\ngrpc-timeout: ") }
+
+  private static func bytes(_ text: StaticString) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
   }
 
   /// Writes the time that is left of a call over the one in the kept head: eight digits and a unit.
   mutating func renewCallTimeout(_ id: ExchangeID) {
     let state = exchanges[id]
     guard state.pointee.callEndsAt != .distantFuture else { return }
-    let name: StaticString = "\r\ngrpc-timeout: "
-    let text = UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
-    guard let value = state.pointee.replay.first.endOfFirst(text) else { return }
+    // Steelyard has written it, so that it is in the head, before the content.
+    guard let value = state.pointee.replay.first.endOfFirst(Self.timeoutName) else { return }
     CallTimeout.write(state.pointee.callEndsAt - io.now, to: value)
   }
 
-  /// The status of the call, from the endpoint's stream; nil: the exchange is no call, or the
-  /// endpoint gave none.
-  mutating func callStatus(_ id: ExchangeID, _ upstream: EndpointConnectionID) -> GRPCStatus? {
+  /// The status of the call, as far as the endpoint's stream has given it; nil: the exchange is no
+  /// call, or there is none yet.
+  private mutating func callStatus(
+    _ id: ExchangeID, _ upstream: EndpointConnectionID
+  ) -> GRPCStatus? {
     guard exchanges[id].pointee.isGRPC else { return nil }
     let number = io.grpcStatus(upstream.connection)
     return number < 0 ? nil : GRPCStatus(number: number)
+  }
+
+  /// The status of a call whose answer is whole; nil: the exchange is no call, or the answer is an
+  /// error of HTTP. A 200 without a status is what clients call UNKNOWN.
+  mutating func finalCallStatus(
+    _ id: ExchangeID, _ upstream: EndpointConnectionID
+  ) -> GRPCStatus? {
+    if let status = callStatus(id, upstream) { return status }
+    return exchanges[id].pointee.isGRPC && exchanges[id].pointee.status == 200 ? .unknown : nil
   }
 
   /// Repeats a call that was answered at once with a status that says that the endpoint cannot take
@@ -161,9 +171,7 @@ extension Worker where Loop: ~Copyable {
     attempt(id)
     return true
   }
-}
 
-extension Worker where Loop: ~Copyable {
   /// The wait before a retry that the server asks for, or a negative number: none at all.
   private static func pushback(_ fields: FieldTable) -> UnsafeRawBufferPointer? {
     for index in 0..<fields.count where fields.isNamed("grpc-retry-pushback-ms", fields[index]) {

@@ -50,10 +50,7 @@ extension Worker where Loop: ~Copyable {
     _ = state.pointee.machine.take(.contentAwaited)
     awaitedCount += 1
     state.pointee.upload.mayGoEarly = state.pointee.request.remainingCount == nil
-    // To end the exchange of a stream frees no connection.
-    if !io.isStream(clientID(id).connection) {
-      reusable.append(clientID(id).index, .unfinished)
-    }
+    noteUnfinished(clientID(id))
     state.pointee.arrivedAt = io.now
     setAwaitDeadline(id)
     setAwaitReadLimit(id)

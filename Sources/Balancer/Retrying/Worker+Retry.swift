@@ -277,6 +277,7 @@ extension Worker where Loop: ~Copyable {
     guard breakers.limitsConnections else { return room }
     room.connections = UnsafePointer(connections.total)
     room.idle = idle.countsByEndpoint
+    room.multiplexed = multiplexed.countsByEndpoint
     if let max = breakers.endpointConnectionsMax { room.connectionsMax = Int32(max) }
     if let max = breakers.connectionsMax,
       connections.sum(plan.pools[pool].endpointIndexes) >= max

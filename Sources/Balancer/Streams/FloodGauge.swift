@@ -1,5 +1,5 @@
 // Limits how often a peer may do what costs steelyard work and the peer nothing. A bucket of
-// tokens: each event takes one, time adds them. Invariant: trivial, four words for all kinds.
+// tokens: each event takes one, time adds them. Invariant: a bucket holds 32 000 tokens at most.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 import HTTP
 import Primitives

@@ -16,6 +16,8 @@ struct SessionLimits {
   var idle = Nanoseconds.seconds(75)
   /// The longest time from the first byte of a head to its end.
   var head = Nanoseconds.seconds(10)
+  /// The longest time for a peer that reads nothing to take what waits for it.
+  var send = Nanoseconds.seconds(60)
   /// The age at which the peer is asked to connect again; nil: never.
   var ageMax: Nanoseconds?
   /// The number of streams after which the peer is asked to connect again; nil: any number.
@@ -56,8 +58,6 @@ struct Session {
   var isHeldBack = false
   /// Everything was said: what the peer still sends is dropped until it closes the connection.
   var isClosing = false
-  /// The deadline is that of a frame or a head that is incomplete.
-  var hasHeadDeadline = false
   var limits: SessionLimits
   var floods: FloodGauge
 
@@ -84,15 +84,15 @@ struct Session {
   var receiveWindow: Int
   var dueCredit = 0
   var peerInitialWindow = 65_535
-  var peerFrameMax = 16_384
   /// The first and the last stream with bytes to send, as indexes + 1.
   var firstSender: Int32 = 0
   var lastSender: Int32 = 0
   /// A window has grown.
   var isPumpDue = false
-  /// The last bytes of the connection's window were not used: more of it may come in a moment.
-  var isFragmentDue = false
-  /// None has come: they are used now.
+  /// When the last bytes of the connection's window are used, if no more of it comes;
+  /// `.distantFuture`: they are used, or not needed.
+  var fragmentDueAt = Nanoseconds.distantFuture
+  /// They are used now.
   var mayFragment = false
 
   // The frame that is being received.
@@ -118,15 +118,50 @@ struct Session {
   var startedAt: Nanoseconds
   /// The time when the peer last sent something.
   var receivedAt: Nanoseconds
-  /// The time of the PING that was not answered yet; zero: none is open.
+  /// The time of the last PING that has to be answered; zero: there was none.
   var pingedAt = Nanoseconds.zero
-  /// The time when the second GOAWAY is sent, or the connection is closed.
+  /// The time since when the connection has no stream. Only if it has none.
+  var idleSince: Nanoseconds
+  /// When a frame or a head that is incomplete has to be whole; `.distantFuture`: none is.
+  var headDueAt = Nanoseconds.distantFuture
+  /// When the peer has to have read what waits for it, while it is held back.
+  var readDueAt = Nanoseconds.distantFuture
+  /// When the second GOAWAY is sent, or the connection closed; `.distantFuture`: neither is due.
   var endsAt = Nanoseconds.distantFuture
 
   /// The connection carries no more streams than this, by both sides' wish.
   var streamRoom: Int {
     guard ending == .none, nextNumber < Int32.max - 2 else { return 0 }
     return min(limits.streamsMax, peerStreamsMax) - Int(openCount)
+  }
+
+  // MARK: Deadlines
+
+  /// The silence of a client with open streams after which it is asked whether it is there.
+  static var pingInterval: Nanoseconds { .seconds(30) }
+  /// The time for the answer to a PING.
+  static var pingTimeout: Nanoseconds { .seconds(5) }
+
+  /// The peer has sent nothing since the last PING.
+  var isPingOpen: Bool { pingedAt != .zero && receivedAt <= pingedAt }
+  /// When the peer's first frame has to have come.
+  var settingsDueAt: Nanoseconds {
+    hasSettings || isConnecting ? .distantFuture : startedAt + limits.head
+  }
+  var pingDueAt: Nanoseconds { isPingOpen ? pingedAt + Self.pingTimeout : .distantFuture }
+  /// When the connection is idle for too long.
+  var idleDueAt: Nanoseconds { openCount == 0 ? idleSince + limits.idle : .distantFuture }
+  /// When a client is asked whether it is there. Servers of gRPC take offence at a PING that no
+  /// data explains.
+  var silenceDueAt: Nanoseconds {
+    openCount == 0 || isClient || isPingOpen ? .distantFuture : receivedAt + Self.pingInterval
+  }
+
+  /// When something is due; `.distantFuture`: nothing is.
+  var dueAt: Nanoseconds {
+    if isClosing { return endsAt }
+    let first = min(min(fragmentDueAt, headDueAt), min(readDueAt, endsAt))
+    return min(min(first, settingsDueAt), min(min(pingDueAt, idleDueAt), silenceDueAt))
   }
 
   init(
@@ -142,6 +177,7 @@ struct Session {
     floods = FloodGauge(now: now)
     startedAt = now
     receivedAt = now
+    idleSince = now
   }
 
   subscript(bucket number: Int32) -> Int32 {

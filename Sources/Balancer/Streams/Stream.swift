@@ -7,6 +7,19 @@ import HTTP
 import IO
 import Primitives
 
+/// Why a stream failed, as far as the worker does something else about it.
+enum StreamEnd: Equatable {
+  /// The stream was reset, or its connection ended.
+  case cut
+  /// The peer did not process the request, so that it may be repeated (RFC 9113 §8.7): it refused
+  /// the stream, or its GOAWAY names an earlier one.
+  case refused, unprocessed
+  /// The endpoint does not speak HTTP/2.
+  case otherProtocol
+  /// TLS with the endpoint failed.
+  case tls(TLSFailure)
+}
+
 /// One stream. Its index in the slab, plus the number of connections, is that of its identifier.
 struct Stream {
   /// What the next bytes that the worker sends are.
@@ -21,6 +34,8 @@ struct Stream {
   var tag: UInt32 = 0
   /// Steelyard has opened the stream.
   var isOfEndpoint = false
+  /// Its connection uses TLS.
+  var isSecure = false
   /// The connection that carries the stream.
   var connection = ConnectionID.none
   /// The number of the stream on its connection (RFC 9113 §5.1.1).
@@ -54,11 +69,8 @@ struct Stream {
   /// The errno that the worker is told; 0: none.
   var failure: Int16 = 0
   var isFailureTold = false
-  /// The peer did not process the request: it refused the stream, or its GOAWAY names an earlier
-  /// one (RFC 9113 §8.7).
-  var isUnprocessed = false
-  /// The peer refused the stream with REFUSED_STREAM.
-  var isRefused = false
+  /// Why it failed.
+  var end = StreamEnd.cut
 
   // To the peer.
   var output = Output.head
@@ -75,6 +87,9 @@ struct Stream {
   /// Whether END_STREAM was sent.
   var hasOutputEnded = false
   var resetsOnClose = false
+  /// The worker has sent all, and waits for the peer's end.
+  var isFinishing = false
+  var isEndTold = false
 
   // For the worker.
   var isPaused = false

@@ -92,12 +92,18 @@ extension StreamLoop where Base: ~Copyable {
   mutating func startTLS(_ id: ConnectionID, _ peer: TLSPeer) { base.startTLS(id, peer) }
   mutating func leaveTLS(_ id: ConnectionID) { base.leaveTLS(id) }
   @inline(__always)
-  func isSecure(_ id: ConnectionID) -> Bool { base.isSecure(carrier(id)) }
+  func isSecure(_ id: ConnectionID) -> Bool {
+    isStream(id) ? stream(id).pointee.isSecure : base.isSecure(id)
+  }
   func isHandshaking(_ id: ConnectionID) -> Bool { !isStream(id) && base.isHandshaking(id) }
   func isHTTP2(_ id: ConnectionID) -> Bool { base.isHTTP2(id) }
   func hasPeer(_ id: ConnectionID, like peer: TLSPeer?) -> Bool { base.hasPeer(id, like: peer) }
   func isResumed(_ id: ConnectionID) -> Bool { base.isResumed(id) }
-  func tlsFailure(_ id: ConnectionID) -> TLSFailure? { base.tlsFailure(carrier(id)) }
+  func tlsFailure(_ id: ConnectionID) -> TLSFailure? {
+    guard isStream(id) else { return base.tlsFailure(id) }
+    if case .tls(let failure) = stream(id).pointee.end { return failure }
+    return nil
+  }
   func servesHost(_ id: ConnectionID, _ host: UnsafeRawBufferPointer) -> Bool {
     base.servesHost(carrier(id), host)
   }
@@ -171,12 +177,8 @@ extension StreamLoop where Base: ~Copyable {
   }
   func wasEndedFirst(_ id: ConnectionID) -> Bool { !isStream(id) && base.wasEndedFirst(id) }
 
-  /// Whether the endpoint has said that it did not process the request of the stream.
-  func isUnprocessed(_ id: ConnectionID) -> Bool {
-    isStream(id) && stream(id).pointee.isUnprocessed
-  }
-  /// Whether the endpoint refused the stream (REFUSED_STREAM).
-  func isRefused(_ id: ConnectionID) -> Bool { isStream(id) && stream(id).pointee.isRefused }
+  /// Why the stream failed; nil: it is a connection. Requires: it has failed.
+  func streamEnd(_ id: ConnectionID) -> StreamEnd? { isStream(id) ? stream(id).pointee.end : nil }
   /// The `grpc-status` of a stream's answer; −1: it has none, 17: it is not known.
   func grpcStatus(_ id: ConnectionID) -> Int {
     isStream(id) ? Int(stream(id).pointee.grpcStatus) : -1
@@ -245,14 +247,21 @@ extension StreamLoop where Base: ~Copyable {
     stream.pointee.sendWindow = sessions[session].peerInitialWindow
     stream.pointee.receiveWindow = Int32(Self.streamWindow)
     stream.pointee.readLimit = Int32(IOLoop.readMax)
+    stream.pointee.isSecure = sessions[session].isSecure
     sessions[session].openCount += 1
     sessions[session].requestCount += 1
     if sessions[session].openCount == 1 { schedule(session) }
     countStream(session)
+    renewIfOld(session)
     return id(index)
   }
 
-  mutating func finish(_ id: ConnectionID) { if !isStream(id) { base.finish(id) } }
+  /// Of a stream, its end is its message's own. `.eof` follows once the peer has ended it too.
+  mutating func finish(_ id: ConnectionID) {
+    guard isStream(id) else { return base.finish(id) }
+    stream(id).pointee.isFinishing = true
+    enqueue(Int(id.index) - connectionCapacity)
+  }
 
   mutating func resetOnClose(_ id: ConnectionID) {
     if isStream(id) { stream(id).pointee.resetsOnClose = true } else { base.resetOnClose(id) }
@@ -314,6 +323,7 @@ extension StreamLoop where Base: ~Copyable {
   /// Ends the session of a connection that is about to be closed.
   private mutating func closeSession(_ index: Int) {
     let session = sessions + index
+    if !session.pointee.isClosing { writeGoAway(index, .noError) }
     flush(index)
     failStreams(index, errno: 0)
     if let block = session.pointee.output.block { rooms.give(block) }

@@ -78,10 +78,7 @@ extension StreamLoop where Base: ~Copyable {
   private mutating func keepPartial(_ index: Int) -> IOEvent? {
     parsing = -1
     let session = sessions + index
-    guard let room = rooms.take() else {
-      endSession(index, .unreadFlood)
-      return nil
-    }
+    let room = takeRoom()
     room.copyMemory(from: cursor, byteCount: rest)
     session.pointee.partial = HeldBytes(block: room, end: rest)
     setHeadDeadline(index)
@@ -120,12 +117,13 @@ extension StreamLoop where Base: ~Copyable {
 
   /// The client's first bytes (RFC 9113 §3.4).
   private mutating func takePreface(_ index: Int) {
-    let preface: StaticString = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     let session = sessions + index
     let count = min(Int(session.pointee.prefaceLeft), rest)
-    let start = preface.utf8CodeUnitCount - Int(session.pointee.prefaceLeft)
+    let expected =
+      ConnectionPreface.text.utf8Start + ConnectionPreface.byteCount
+      - Int(session.pointee.prefaceLeft)
     for offset in 0..<count
-    where (cursor + offset).load(as: UInt8.self) != preface.utf8Start[start + offset] {
+    where (cursor + offset).load(as: UInt8.self) != expected[offset] {
       endSession(index, .badPreface)
       return
     }
@@ -212,7 +210,8 @@ extension StreamLoop where Base: ~Copyable {
     session.pointee.blockNumber = header.stream
     session.pointee.blockFlags = header.flags
     session.pointee.blockParts = 0
-    return addToBlock(index, part) ? nil : nil
+    _ = addToBlock(index, part)
+    return nil
   }
 
   private mutating func continuationReceived(
@@ -240,11 +239,7 @@ extension StreamLoop where Base: ~Copyable {
     let session = sessions + index
     session.pointee.blockParts += 1
     if session.pointee.block.block == nil {
-      guard let room = rooms.take() else {
-        endSession(index, .unreadFlood)
-        return false
-      }
-      session.pointee.block = HeldBytes(block: room)
+      session.pointee.block = HeldBytes(block: takeRoom())
       setHeadDeadline(index)
     }
     let end = session.pointee.block.end
@@ -281,8 +276,7 @@ extension StreamLoop where Base: ~Copyable {
     let found = find(index, header.stream)
     guard found >= 0 else { return take(.reset, index) }
     let stream = slab.streams + found
-    stream.pointee.isRefused = code == HTTP2Error.refusedStream.rawValue
-    stream.pointee.isUnprocessed = stream.pointee.isRefused
+    if code == HTTP2Error.refusedStream.rawValue { stream.pointee.end = .refused }
     // An endpoint that has answered may not want the rest of the request (RFC 9113 §8.1).
     let isAnswered =
       stream.pointee.isOfEndpoint && stream.pointee.hasInputEnded

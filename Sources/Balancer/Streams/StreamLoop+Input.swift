@@ -48,7 +48,11 @@ extension StreamLoop where Base: ~Copyable {
     case .broken: endSession(index, .compression)
     case .bomb: endSession(index, .headerBomb)
     case .head, .malformed, .tooLarge:
-      if find(index, number) < 0, !mayBeLate(index) { endSession(index, .closedStream) }
+      // An endpoint that stood still may answer late what was given up long ago: its other requests
+      // are not to suffer.
+      if find(index, number) < 0, !sessions[index].isClient, !mayBeLate(index) {
+        endSession(index, .closedStream)
+      }
     }
   }
 
@@ -74,7 +78,10 @@ extension StreamLoop where Base: ~Copyable {
       return nil
     }
     // After the second GOAWAY the client knows that later streams are not processed.
-    if session.pointee.ending == .final { return nil }
+    if session.pointee.ending == .final {
+      resetStream(index, number, .refusedStream)
+      return nil
+    }
     guard Int(session.pointee.openCount) < session.pointee.limits.streamsMax,
       let opened = slab.open()
     else {
@@ -85,6 +92,7 @@ extension StreamLoop where Base: ~Copyable {
     stream.pointee.tag = base.tag(session.pointee.connection)
     stream.pointee.connection = session.pointee.connection
     stream.pointee.number = number
+    stream.pointee.isSecure = session.pointee.isSecure
     stream.pointee.sendWindow = session.pointee.peerInitialWindow
     stream.pointee.receiveWindow = Int32(Self.streamWindow)
     stream.pointee.hasInputHead = true
@@ -203,7 +211,9 @@ extension StreamLoop where Base: ~Copyable {
     creditConnection(index, header.length - content)
     let found = find(index, header.stream)
     guard found >= 0, slab.streams[found].failure == 0 else {
-      if found < 0, !mayBeLate(index) { refuse(index, header.stream, .streamClosed) }
+      if found < 0, !sessions[index].isClient, !mayBeLate(index) {
+        refuse(index, header.stream, .streamClosed)
+      }
       return nil
     }
     let stream = slab.streams + found
@@ -298,7 +308,10 @@ extension StreamLoop where Base: ~Copyable {
       return nil
     }
     stream.pointee.hasInputEnded = true
-    guard stream.pointee.isChunked else { return nil }
+    guard stream.pointee.isChunked else {
+      if stream.pointee.isFinishing { enqueue(found) }
+      return nil
+    }
     var writer = textWriter()
     writer.append("0\r\n\r\n")
     return deliverText(found, writer.count)
@@ -352,7 +365,7 @@ extension StreamLoop where Base: ~Copyable {
 
   private mutating func append(_ bytes: UnsafeRawBufferPointer, _ found: Int) {
     if !queues.append(bytes, to: &slab.streams[found].input) {
-      failStream(found, .tooManyStreams)
+      failStream(found, .unsent)
       return
     }
     if !slab.streams[found].isPaused { enqueue(found) }

@@ -45,7 +45,7 @@ extension StreamLoop where Base: ~Copyable {
       let count = sessions[session].coder.encodeResponse(
         head, responses.table(in: bytes), into: blockRoom)
     else {
-      failStream(index, .headTooLarge)
+      failStream(index, .unsent)
       return 0
     }
     if head.isInterim {
@@ -65,7 +65,7 @@ extension StreamLoop where Base: ~Copyable {
       let count = sessions[session].coder.encodeRequest(
         head, requests.table(in: bytes), isSecure: sessions[session].isSecure, into: blockRoom)
     else {
-      failStream(index, .headTooLarge)
+      failStream(index, .unsent)
       return 0
     }
     stream.pointee.method = head.method
@@ -132,7 +132,7 @@ extension StreamLoop where Base: ~Copyable {
         endOutput(index)
         return
       case .malformed:
-        failStream(index, .malformedHead)
+        failStream(index, .unsent)
         return
       }
     }
@@ -141,15 +141,11 @@ extension StreamLoop where Base: ~Copyable {
   private mutating func keepTrailers(_ index: Int, _ bytes: Slice<UnsafeRawBufferPointer>) {
     let stream = slab.streams + index
     if stream.pointee.trailers.block == nil {
-      guard let room = rooms.take() else {
-        failStream(index, .headTooLarge)
-        return
-      }
-      stream.pointee.trailers = HeldBytes(block: room)
+      stream.pointee.trailers = HeldBytes(block: takeRoom())
     }
     let end = stream.pointee.trailers.end
     guard let room = stream.pointee.trailers.block, end + bytes.count <= Self.frameMax else {
-      failStream(index, .headTooLarge)
+      failStream(index, .unsent)
       return
     }
     let part = UnsafeRawBufferPointer(rebasing: bytes)
@@ -173,7 +169,7 @@ extension StreamLoop where Base: ~Copyable {
     }
     guard !rest.isEmpty else { return }
     guard queues.append(rest, to: &stream.pointee.queue) else {
-      failStream(index, .tooManyStreams)
+      failStream(index, .unsent)
       return
     }
     addSender(index, session)
@@ -181,6 +177,8 @@ extension StreamLoop where Base: ~Copyable {
 
   /// The least content of a frame that the connection's window limits, bytes.
   private static var fragmentMin: Int { 256 }
+  /// The time for which the connection's last bytes of window are left for longer frames.
+  private static var fragmentTime: Nanoseconds { .milliseconds(50) }
 
   /// Writes one DATA frame. The last bytes of the connection's window are not used at once for a
   /// part of a frame: frames and windows would become ever smaller (RFC 1122 §4.2.3.4, for TCP).
@@ -196,8 +194,8 @@ extension StreamLoop where Base: ~Copyable {
     if session.pointee.sendWindow < Self.fragmentMin, count == session.pointee.sendWindow,
       count < min(bytes.count, stream.pointee.sendWindow), !session.pointee.mayFragment
     {
-      if !session.pointee.isFragmentDue {
-        session.pointee.isFragmentDue = true
+      if session.pointee.fragmentDueAt == .distantFuture {
+        session.pointee.fragmentDueAt = base.now + Self.fragmentTime
         schedule(index)
       }
       return 0
@@ -342,13 +340,9 @@ extension StreamLoop where Base: ~Copyable {
     let count = FrameHeader.byteCount + payload.count
     if session.pointee.output.end + count > Self.outputMax { flush(index) }
     if session.pointee.output.block == nil {
-      guard let room = rooms.take() else {
-        session.pointee.end = .fault(.unreadFlood)
-        return -1
-      }
-      session.pointee.output = HeldBytes(block: room)
+      session.pointee.output = HeldBytes(block: takeRoom())
     }
-    guard let room = session.pointee.output.block else { return -1 }
+    guard let room = session.pointee.output.block else { preconditionFailure("a room was taken") }
     if !session.pointee.isDirty {
       session.pointee.isDirty = true
       dirty.append(Int32(truncatingIfNeeded: index))
@@ -363,6 +357,12 @@ extension StreamLoop where Base: ~Copyable {
     return at
   }
 
+  /// A block. Each session uses at most three at once, and each stream one.
+  mutating func takeRoom() -> UnsafeMutableRawPointer {
+    guard let room = rooms.take() else { preconditionFailure("a room was not given back") }
+    return room
+  }
+
   /// Sends the joined frames.
   mutating func flush(_ index: Int) {
     let session = sessions + index
@@ -375,10 +375,12 @@ extension StreamLoop where Base: ~Copyable {
     rooms.give(room)
     let unsent = base.unsentByteCount(connection)
     session.pointee.isBlocked = unsent > 0
-    // A peer that sends and does not read gets answers to no more frames.
+    // A peer that sends and does not read gets answers to no more frames (CVE-2019-9517).
     if unsent > Self.unreadMax, !session.pointee.isHeldBack, !session.pointee.isConnecting {
       session.pointee.isHeldBack = true
+      session.pointee.readDueAt = base.now + session.pointee.limits.send
       base.setPaused(connection, true)
+      schedule(index)
     }
   }
 

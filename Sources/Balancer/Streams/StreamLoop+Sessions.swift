@@ -34,10 +34,11 @@ extension StreamLoop where Base: ~Copyable {
     session.pointee.isConnecting = isClient
     base.setReadLimit(id, IOLoop.readMax)
     base.setPaused(id, false)
+    base.setDeadline(id, nil)
     if isClient {
       writePreface(index)
     } else {
-      session.pointee.prefaceLeft = 24
+      session.pointee.prefaceLeft = UInt8(ConnectionPreface.byteCount)
     }
     writeSettings(index)
     var word = UInt32(truncatingIfNeeded: window - Self.streamWindow).bigEndian
@@ -57,11 +58,10 @@ extension StreamLoop where Base: ~Copyable {
   }
 
   private mutating func writePreface(_ index: Int) {
-    let preface: StaticString = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    let session = sessions + index
-    guard let room = rooms.take() else { return }
-    room.copyMemory(from: preface.utf8Start, byteCount: preface.utf8CodeUnitCount)
-    session.pointee.output = HeldBytes(block: room, end: preface.utf8CodeUnitCount)
+    let room = takeRoom()
+    room.copyMemory(
+      from: ConnectionPreface.text.utf8Start, byteCount: ConnectionPreface.byteCount)
+    sessions[index].output = HeldBytes(block: room, end: ConnectionPreface.byteCount)
   }
 
   private mutating func writeSettings(_ index: Int) {
@@ -102,6 +102,7 @@ extension StreamLoop where Base: ~Copyable {
       return parse()
     case .connected:
       session.pointee.isConnecting = false
+      session.pointee.startedAt = base.now
       forEachStream(index) {
         $0.slab.streams[$1].isConnectedDue = true; $0.enqueue($1)
       }
@@ -111,13 +112,16 @@ extension StreamLoop where Base: ~Copyable {
       session.pointee.isBlocked = false
       if session.pointee.isHeldBack {
         session.pointee.isHeldBack = false
+        session.pointee.readDueAt = .distantFuture
         base.setPaused(session.pointee.connection, false)
       }
       pump(index)
       return nil
     case .timeout: return timedOut(index, event)
     case .eof, .hangup, .failed:
-      failStreams(index, errno: event.kind == .failed ? event.value : 0)
+      failStreams(
+        index, errno: event.kind == .failed ? event.value : 0,
+        base.tlsFailure(session.pointee.connection).map { .tls($0) } ?? .cut)
       session.pointee.isClosing = true
       return IOEvent(.eof, event.id, tag: event.tag, value: event.value)
     case .none, .accepted, .moved, .timer, .woken: return nil
@@ -126,56 +130,48 @@ extension StreamLoop where Base: ~Copyable {
 
   private mutating func timedOut(_ index: Int, _ event: IOEvent) -> IOEvent? {
     let session = sessions + index
+    let now = base.now
     if session.pointee.isClosing || session.pointee.isConnecting {
+      guard session.pointee.dueAt <= now else {
+        schedule(index)
+        return nil
+      }
       failStreams(index, errno: 0)
       session.pointee.isClosing = true
       return IOEvent(.eof, event.id, tag: event.tag)
     }
-    if session.pointee.isFragmentDue {
-      session.pointee.isFragmentDue = false
+    if session.pointee.fragmentDueAt <= now {
+      session.pointee.fragmentDueAt = .distantFuture
       session.pointee.mayFragment = true
       pump(index)
       session.pointee.mayFragment = false
-      schedule(index)
-    } else if !session.pointee.hasSettings {
-      endSession(index, .settingsTimeout)
-    } else if session.pointee.hasHeadDeadline {
-      endSession(index, .headTimeout)
-    } else if session.pointee.ending == .announced {
-      finishAnnounced(index)
-    } else if session.pointee.pingedAt != .zero {
-      if session.pointee.receivedAt < session.pointee.pingedAt {
-        endSession(index, .pingTimeout)
-      } else {
-        session.pointee.pingedAt = .zero
-        schedule(index)
-      }
-    } else if session.pointee.openCount == 0 {
-      if session.pointee.ending == .none {
-        session.pointee.end = .idle
-        writeGoAway(index, .noError)
-      }
-      session.pointee.ending = .final
-      close(sessionAt: index)
-    } else {
-      askSilent(index)
     }
+    if session.pointee.settingsDueAt <= now {
+      endSession(index, .settingsTimeout)
+    } else if session.pointee.headDueAt <= now {
+      endSession(index, .headTimeout)
+    } else if session.pointee.readDueAt <= now {
+      endSession(index, .unreadFlood)
+    } else if session.pointee.ending == .announced, session.pointee.endsAt <= now {
+      finishAnnounced(index)
+    } else if session.pointee.pingDueAt <= now {
+      endSession(index, .pingTimeout)
+    } else if session.pointee.idleDueAt <= now {
+      endIdle(index)
+    } else if session.pointee.silenceDueAt <= now {
+      // If the client is gone, its endpoints can stop working for it.
+      askPeer(index)
+    }
+    schedule(index)
     return nil
   }
 
-  /// The silence of a client with open streams after which it is asked whether it is there.
-  private static var pingInterval: Nanoseconds { .seconds(30) }
-  /// The time for the answer to a PING.
-  private static var pingTimeout: Nanoseconds { .seconds(5) }
-
-  /// Asks a client that is silent while its requests run: if it is gone, its endpoints can stop
-  /// working for it.
-  private mutating func askSilent(_ index: Int) {
-    if sessions[index].receivedAt + Self.pingInterval > base.now {
-      schedule(index)
-    } else {
-      askPeer(index)
+  private mutating func endIdle(_ index: Int) {
+    if sessions[index].ending == .none {
+      sessions[index].end = .idle
+      writeGoAway(index, .noError)
     }
+    close(sessionAt: index)
   }
 
   /// Asks the peer to answer in time, or the connection is ended.
@@ -196,52 +192,28 @@ extension StreamLoop where Base: ~Copyable {
   /// answered in time: other requests should not meet a dead connection.
   mutating func ask(_ id: ConnectionID, silentSince: Nanoseconds) {
     guard isStream(id), let index = session(of: stream(id)),
-      sessions[index].receivedAt <= silentSince, sessions[index].pingedAt == .zero
+      sessions[index].receivedAt <= silentSince, !sessions[index].isPingOpen
     else { return }
     askPeer(index)
   }
 
-  /// The time for which the last bytes of a window are left for frames of more bytes.
-  private static var fragmentTime: Nanoseconds { .milliseconds(50) }
-
-  /// Sets the connection's deadline by its state.
+  /// Makes the connection's deadline sooner if something is due before it. One that is too soon
+  /// does no harm: what is due is computed when it passes.
   mutating func schedule(_ index: Int) {
-    let session = sessions + index
-    let deadline: Nanoseconds?
-    if session.pointee.isClosing || session.pointee.ending == .announced {
-      deadline = session.pointee.endsAt
-    } else if !session.pointee.hasSettings {
-      deadline = base.now + session.pointee.limits.head
-    } else if session.pointee.pingedAt != .zero {
-      deadline = session.pointee.pingedAt + Self.pingTimeout
-    } else if session.pointee.openCount == 0 {
-      deadline = base.now + session.pointee.limits.idle
-    } else if session.pointee.isClient {
-      // Servers of gRPC take offence at a PING that no data explains.
-      deadline = nil
-    } else {
-      deadline = session.pointee.receivedAt + Self.pingInterval
-    }
-    session.pointee.hasHeadDeadline = false
-    let soon =
-      session.pointee.isFragmentDue
-      ? min(deadline ?? .distantFuture, base.now + Self.fragmentTime) : deadline
-    base.setDeadline(session.pointee.connection, soon)
+    let due = sessions[index].dueAt
+    let connection = sessions[index].connection
+    if due < base.deadline(connection) { base.setDeadline(connection, due) }
   }
 
   /// A frame or a head is incomplete: the rest has to come in time.
   mutating func setHeadDeadline(_ index: Int) {
-    let session = sessions + index
-    guard session.pointee.hasSettings, !session.pointee.hasHeadDeadline,
-      session.pointee.ending != .announced
-    else { return }
-    session.pointee.hasHeadDeadline = true
-    base.setDeadline(session.pointee.connection, base.now + session.pointee.limits.head)
+    guard sessions[index].headDueAt == .distantFuture else { return }
+    sessions[index].headDueAt = base.now + sessions[index].limits.head
+    schedule(index)
   }
 
   mutating func clearHeadDeadline(_ index: Int) {
-    guard sessions[index].hasHeadDeadline, sessions[index].blockNumber == 0 else { return }
-    schedule(index)
+    if sessions[index].blockNumber == 0 { sessions[index].headDueAt = .distantFuture }
   }
 
   // MARK: The end
@@ -286,8 +258,9 @@ extension StreamLoop where Base: ~Copyable {
 
   private mutating func finishAnnounced(_ index: Int) {
     sessions[index].ending = .final
+    sessions[index].endsAt = .distantFuture
     writeGoAway(index, .noError)
-    if sessions[index].openCount == 0 { close(sessionAt: index) } else { schedule(index) }
+    if sessions[index].openCount == 0 { close(sessionAt: index) }
   }
 
   mutating func goAwayReceived(
@@ -305,10 +278,7 @@ extension StreamLoop where Base: ~Copyable {
     session.pointee.ending = .final
     forEachStream(index) { loop, found in
       guard loop.slab.streams[found].number > last else { return }
-      loop.slab.streams[found].isUnprocessed = true
-      loop.slab.streams[found].hasOutputEnded = true
-      loop.slab.streams[found].hasInputEnded = true
-      loop.fail(found)
+      loop.failUntold(found, .unprocessed)
     }
     if session.pointee.openCount == 0 { close(sessionAt: index) }
     return nil
@@ -319,11 +289,13 @@ extension StreamLoop where Base: ~Copyable {
     guard !sessions[index].isClosing else { return }
     sessions[index].end = .fault(fault)
     writeGoAway(index, fault.code)
-    failStreams(index, errno: 0)
+    // What does not begin with SETTINGS is another protocol.
+    let isForeign = sessions[index].isClient && !sessions[index].hasSettings
+    failStreams(index, errno: 0, isForeign ? .otherProtocol : .cut)
     close(sessionAt: index)
   }
 
-  private mutating func writeGoAway(_ index: Int, _ code: HTTP2Error, last: Int32? = nil) {
+  mutating func writeGoAway(_ index: Int, _ code: HTTP2Error, last: Int32? = nil) {
     var words = (
       UInt32(bitPattern: last ?? sessions[index].lastPeerNumber).bigEndian,
       code.rawValue.bigEndian
@@ -348,21 +320,16 @@ extension StreamLoop where Base: ~Copyable {
   }
 
   /// All streams of the connection fail.
-  mutating func failStreams(_ index: Int, errno: Int) {
-    forEachStream(index) { loop, found in
-      loop.slab.streams[found].hasOutputEnded = true
-      loop.slab.streams[found].hasInputEnded = true
-      loop.fail(found, errno: errno)
-    }
+  mutating func failStreams(_ index: Int, errno: Int, _ end: StreamEnd = .cut) {
+    forEachStream(index) { loop, found in loop.failUntold(found, end, errno: errno) }
   }
 
-  /// Lets all streams fail as not processed: the endpoint has chosen another protocol.
+  /// Lets all streams fail: the endpoint has chosen another protocol in the handshake. Nothing is
+  /// sent any more.
   mutating func abandonSession(_ id: ConnectionID) {
     let index = Int(id.index)
-    forEachStream(index) { loop, found in
-      loop.slab.streams[found].isUnprocessed = true
-      loop.fail(found)
-    }
+    failStreams(index, errno: 0, .otherProtocol)
+    sessions[index].isClosing = true
     if let block = sessions[index].output.block { rooms.give(block) }
     sessions[index].output = HeldBytes()
   }

@@ -2,6 +2,7 @@
 // fails is reset at the peer, and the worker is told.
 // Invariant: a stream is in its session's table from its head to its end.
 // HOT PATH: no allocation, no lock, no existential, no clock.
+import CSystem
 import HTTP
 import IO
 import Primitives
@@ -63,7 +64,13 @@ extension StreamLoop where Base: ~Copyable {
     }
     sessions[index].openCount -= 1
     guard sessions[index].openCount == 0, !sessions[index].isClosing else { return }
-    if sessions[index].ending == .final { close(sessionAt: index) } else { schedule(index) }
+    if sessions[index].ending == .final {
+      close(sessionAt: index)
+    } else {
+      sessions[index].idleSince = base.now
+      // Exactly: the worker reads from it since when the client is idle.
+      base.setDeadline(sessions[index].connection, sessions[index].dueAt)
+    }
   }
 
   // MARK: Ends of streams
@@ -80,11 +87,21 @@ extension StreamLoop where Base: ~Copyable {
     fail(found)
   }
 
+  /// The worker sees the stream fail, and the peer is told nothing: it knows, or is gone.
+  mutating func failUntold(_ found: Int, _ end: StreamEnd, errno: Int = 0) {
+    let stream = slab.streams + found
+    guard stream.pointee.failure == 0 else { return }
+    stream.pointee.end = end
+    stream.pointee.hasOutputEnded = true
+    stream.pointee.hasInputEnded = true
+    fail(found, errno: errno)
+  }
+
   /// The worker sees the stream fail.
   mutating func fail(_ found: Int, errno: Int = 0) {
     let stream = slab.streams + found
     guard stream.pointee.failure == 0 else { return }
-    stream.pointee.failure = errno == 0 ? 104 : Int16(truncatingIfNeeded: errno)
+    stream.pointee.failure = Int16(truncatingIfNeeded: errno == 0 ? Int(ECONNRESET) : errno)
     stream.pointee.output = .ended
     dropQueue(found)
     enqueue(found)

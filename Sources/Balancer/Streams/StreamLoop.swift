@@ -223,8 +223,16 @@ struct StreamLoop<Base: ConnectionLoop & ~Copyable>: ~Copyable {
       enqueue(index)
       return report(.drained, index)
     }
-    guard !stream.pointee.isPaused, stream.pointee.input.byteCount > 0 else { return nil }
-    return deliverQueued(index)
+    guard stream.pointee.input.byteCount == 0 else {
+      return stream.pointee.isPaused ? nil : deliverQueued(index)
+    }
+    if stream.pointee.isFinishing, stream.pointee.hasInputEnded, stream.pointee.hasOutputEnded,
+      stream.pointee.failure == 0, !stream.pointee.isEndTold
+    {
+      stream.pointee.isEndTold = true
+      return report(.eof, index)
+    }
+    return nil
   }
 
   /// Notes that the stream has something to report.
@@ -274,7 +282,7 @@ struct StreamLoop<Base: ConnectionLoop & ~Copyable>: ~Copyable {
     }
     if stream.pointee.input.byteCount == 0 {
       creditHeld(delivered)
-      if stream.pointee.failure != 0 { enqueue(delivered) }
+      if stream.pointee.failure != 0 || stream.pointee.isFinishing { enqueue(delivered) }
     } else {
       enqueue(delivered)
     }

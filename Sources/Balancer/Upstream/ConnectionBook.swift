@@ -78,6 +78,8 @@ package struct EndpointRoom {
   /// This worker's idle connections by endpoint index. They may be used even if the limit is
   /// reached.
   package var idle: UnsafePointer<Int32>?
+  /// This worker's connections of HTTP/2 by endpoint index, which take further requests.
+  package var multiplexed: UnsafePointer<Int32>?
 
   /// Makes room without limits.
   package init() {}
@@ -88,6 +90,7 @@ package struct EndpointRoom {
   func has(_ endpointIndex: Int, load: Int32) -> Bool {
     guard load < requestsMax else { return false }
     guard let connections, let idle else { return true }
-    return connections[endpointIndex] < connectionsMax || idle[endpointIndex] > 0
+    if connections[endpointIndex] < connectionsMax || idle[endpointIndex] > 0 { return true }
+    return multiplexed.map { $0[endpointIndex] > 0 } ?? false
   }
 }

@@ -23,7 +23,12 @@ extension Worker where Loop: ~Copyable {
   /// Sends the request on a stream of a connection to the endpoint, which is opened if need be.
   mutating func sendOnStream(_ id: ExchangeID, _ endpointIndex: Int) {
     do throws(IOError) {
-      let connection = try connectionForStream(endpointIndex)
+      guard let connection = try connectionForStream(endpointIndex) else {
+        // Each connection is in use, and the breaker allows no other.
+        releaseAttempt(id, .abandoned)
+        answerUnpicked(id)
+        return
+      }
       guard let opened = io.openStream(on: connection.connection, tag: Self.upstreamTag) else {
         releaseAttempt(id, .abandoned)
         answerFailed(id, .overloaded)
@@ -35,22 +40,17 @@ extension Worker where Loop: ~Copyable {
       if !io.isConnecting(connection.connection) { slab.upstream[stream.index].phase = .head }
       send(id, to: stream, endpointIndex: endpointIndex)
     } catch {
-      if error.isLocalShortage {
-        releaseAttempt(id, .abandoned)
-        answerFailed(id, .overloaded)
-      } else {
-        exchanges[id].pointee.failure = .connection(error.isRefused ? .refused : .unreachable)
-        attemptFailed(id, .connectFailed, isUnsent: true)
-      }
+      connectFailed(id, error)
     }
   }
 
-  /// The connection with the most room for streams, or a new one if there is none.
+  /// The connection with the most room for streams, or a new one if there is none; nil: none may be
+  /// opened.
   private mutating func connectionForStream(
     _ endpointIndex: Int
-  ) throws(IOError) -> EndpointConnectionID {
+  ) throws(IOError) -> EndpointConnectionID? {
     var best = EndpointConnectionID.none
-    var bestRoom = 0
+    var (bestRoom, sum) = (0, 0)
     var next = multiplexed.newest(endpointIndex)
     while let id = next {
       let following = slab.upstream[id.index].next
@@ -59,14 +59,26 @@ extension Worker where Loop: ~Copyable {
         io.drainSession(id.connection, .shutdown)
         continue
       }
-      if let allowed = io.peerStreamsMax(id.connection) { streamsAllowed[endpointIndex] = allowed }
+      if let allowed = io.peerStreamsMax(id.connection) {
+        streamsAllowed[endpointIndex] = max(1, allowed)
+      }
       let room = io.streamRoom(id.connection)
+      sum += max(0, room)
       if room > bestRoom { (best, bestRoom) = (id, room) }
     }
-    if best == .none { return try openMultiplexed(endpointIndex) }
-    // The next requests find the other connection open.
-    if bestRoom == 1 { _ = try? openMultiplexed(endpointIndex) }
+    let mayOpen = mayConnect(endpointIndex)
+    if best == .none { return mayOpen ? try openMultiplexed(endpointIndex) : nil }
+    // The request after this one finds the other connection open. If that fails, it opens its own.
+    if sum == 1, mayOpen { _ = try? openMultiplexed(endpointIndex) }
     return best
+  }
+
+  /// Whether the breaker allows one more connection to the endpoint.
+  private mutating func mayConnect(_ endpointIndex: Int) -> Bool {
+    guard let pool = plan.endpoints[endpointIndex]?.pool,
+      plan.pools[pool].breakers.limitsConnections
+    else { return true }
+    return connections.total[endpointIndex] < room(pool).connectionsMax
   }
 
   private mutating func openMultiplexed(
@@ -109,8 +121,7 @@ extension Worker where Loop: ~Copyable {
     }
   }
 
-  /// Handles an endpoint that did not choose HTTP/2 in the handshake. With `auto` its requests are
-  /// sent again as HTTP/1.1; nothing was processed.
+  /// Handles an endpoint that did not choose HTTP/2 in the handshake.
   private mutating func refuseHTTP1(_ id: EndpointConnectionID) {
     let endpointIndex = slab.upstream[id.index].endpointIndex
     if let endpoint = plan.endpoints[endpointIndex],
@@ -122,9 +133,45 @@ extension Worker where Loop: ~Copyable {
     closeMultiplexed(id)
   }
 
+  /// Handles a request whose stream failed before its answer began. Returns false if it is handled
+  /// like one on a connection of HTTP/1.
+  mutating func endUnanswered(_ id: ExchangeID, _ end: StreamEnd) -> Bool {
+    let state = exchanges[id]
+    let endpointIndex = leasedEndpoint(id)
+    switch end {
+    case .cut, .tls: return false
+    case .refused, .unprocessed:
+      // No fault of the endpoint, which has too much to do or ends its connection.
+      state.pointee.failure = end == .refused ? .connection(.streamRefused) : nil
+      attemptFailed(id, .connectFailed, isUnsent: true, isStale: true)
+    case .otherProtocol where speaksHTTP1[endpointIndex] && isKept(id):
+      // `auto`: the same request again, on a connection of HTTP/1.1.
+      closeUpstream(state.pointee.upstream.connection)
+      state.pointee.upstream = .none
+      _ = state.pointee.machine.take(.asked)
+      connectAndSend(id, endpointIndex)
+    case .otherProtocol:
+      state.pointee.failure = .connection(.notHTTP2)
+      handle(.connectFailed, of: id)
+    }
+    return true
+  }
+
+  /// Forgets what was learnt of an endpoint that was removed, and gives its connections no more
+  /// requests.
+  mutating func forgetStreams(_ endpointIndex: Int) {
+    speaksHTTP1[endpointIndex] = false
+    streamsAllowed[endpointIndex] = SessionLimits().peerStreamsMax
+    var next = multiplexed.newest(endpointIndex)
+    while let id = next {
+      let following = slab.upstream[id.index].next
+      next = following == .none ? nil : following
+      io.drainSession(id.connection, .shutdown)
+    }
+  }
+
   private mutating func closeMultiplexed(_ id: EndpointConnectionID) {
     multiplexed.remove(id, in: slab)
     closeUpstream(id)
   }
-
 }

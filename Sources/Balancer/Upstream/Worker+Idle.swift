@@ -105,9 +105,8 @@ extension Worker where Loop: ~Copyable {
   /// Whether the connection probably ended because the endpoint closed it while it was kept.
   func isStale(_ id: EndpointConnectionID) -> Bool {
     let state = slab.upstream[id.index]
-    return io.isUnprocessed(id.connection)
-      || state.isReused
-        && io.now - exchanges[state.exchange].pointee.sentAt <= Self.staleMax
+    return state.isReused
+      && io.now - exchanges[state.exchange].pointee.sentAt <= Self.staleMax
   }
 
   /// Handles a kept connection that the endpoint closed before the first byte of the answer, which
@@ -139,8 +138,7 @@ extension Worker where Loop: ~Copyable {
   /// closed; a reset acknowledges nothing. Makes a system call.
   func isUntaken(_ id: EndpointConnectionID, isEnded: Bool) -> Bool {
     let sentCount = slab.upstream[id.index].sentCount
-    return sentCount == 0 || io.isUnprocessed(id.connection)
-      || isEnded && io.untakenByteCount(id.connection) >= sentCount
+    return sentCount == 0 || isEnded && io.untakenByteCount(id.connection) >= sentCount
   }
 
   /// Sends the request on a kept connection. Returns false if there is none, or none that takes the

@@ -320,10 +320,7 @@ extension Worker where Loop: ~Copyable {
     case .head, .content, .tunnel:
       let isAsked = state.phase == .head
       let exchange = exchanges[state.exchange]
-      if isAsked, io.isUnprocessed(id.connection), !speaksHTTP1[state.endpointIndex] {
-        // No fault of the endpoint, which has too much to do or ends its connection.
-        exchange.pointee.failure = io.isRefused(id.connection) ? .connection(.streamRefused) : nil
-        attemptFailed(state.exchange, .connectFailed, isUnsent: true, isStale: true)
+      if isAsked, let end = io.streamEnd(id.connection), endUnanswered(state.exchange, end) {
         return
       }
       let isReset = errno != nil

@@ -2,6 +2,12 @@
 // and errors.
 // HOT PATH: no allocation, no lock, no existential, no clock.
 
+/// What a client begins a connection with (RFC 9113 §3.4).
+public enum ConnectionPreface {
+  public static let text: StaticString = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+  public static let byteCount = 24
+}
+
 /// The types of frames. Frames of other types are ignored (RFC 9113 §4.1).
 public enum FrameType: UInt8, Sendable, CaseIterable {
   case data, headers, priority, resetStream, settings, pushPromise, ping, goAway, windowUpdate

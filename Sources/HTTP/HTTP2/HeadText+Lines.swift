@@ -167,8 +167,9 @@ extension HeadText {
   }
 }
 
-/// Whether a media type is gRPC's, with a message format behind "+" or parameters.
-func isGRPCType(_ type: UnsafeRawBufferPointer) -> Bool {
+/// Whether a media type is gRPC's, with a message format behind "+" or parameters. gRPC-Web is
+/// another one.
+public func isGRPCType(_ type: UnsafeRawBufferPointer) -> Bool {
   guard type.count >= 16, let base = type.baseAddress else { return false }
   let bytes = base.assumingMemoryBound(to: UInt8.self)
   // "applicat", "ion/grpc"; no other allowed byte becomes one of these by the bit of case.

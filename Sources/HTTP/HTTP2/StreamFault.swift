@@ -11,7 +11,12 @@ public enum StreamFault: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case resetFlood, continuationFlood, settingsFlood, pingFlood, emptyFrameFlood, windowFlood
   case priorityFlood, headerBomb, unreadFlood
   // The stream is reset.
-  case malformedHead, headTooLarge, streamWindow, contentLength, streamClosed, tooManyStreams
+  case malformedHead, headTooLarge, streamWindow, contentLength, streamClosed
+  /// More streams than announced. The peer may repeat the request, which nobody has seen: no other
+  /// fault may have this code.
+  case tooManyStreams
+  /// No fault of the peer: what was to be sent to it does not fit, or memory is short.
+  case unsent
 
   /// The whole connection is ended, with GOAWAY.
   public var endsConnection: Bool { rawValue < StreamFault.malformedHead.rawValue }
@@ -32,6 +37,7 @@ public enum StreamFault: UInt8, CaseIterable, Sendable, BitwiseCopyable {
       .enhanceYourCalm
     case .closedStream, .streamClosed: .streamClosed
     case .tooManyStreams: .refusedStream
+    case .unsent: .internalError
     }
   }
 
@@ -65,6 +71,7 @@ public enum StreamFault: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case .contentLength: "content_length"
     case .streamClosed: "stream_closed"
     case .tooManyStreams: "too_many_streams"
+    case .unsent: "unsent"
     }
   }
 }

@@ -89,8 +89,15 @@ package struct EndpointRoom {
   @inline(__always)
   func has(_ endpointIndex: Int, load: Int32) -> Bool {
     guard load < requestsMax else { return false }
-    guard let connections, let idle else { return true }
-    if connections[endpointIndex] < connectionsMax || idle[endpointIndex] > 0 { return true }
-    return multiplexed.map { $0[endpointIndex] > 0 } ?? false
+    guard let connections else { return true }
+    return connections[endpointIndex] < connectionsMax || hasKept(endpointIndex)
+  }
+
+  /// Whether a connection that exists may take a request.
+  @inline(never)
+  private func hasKept(_ endpointIndex: Int) -> Bool {
+    if let idle, idle[endpointIndex] > 0 { return true }
+    guard let multiplexed else { return false }
+    return multiplexed[endpointIndex] > 0
   }
 }

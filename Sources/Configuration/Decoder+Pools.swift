@@ -67,6 +67,7 @@ extension Decoder {
     let weights = Form<Double>.number(0...1_000_000)
     let concurrencies = Form<Double>.number(1...100_000).or("learned")
     var lines: [String: Int] = [:]
+    var names: [String: Int] = [:]
     var outputs: [Output] = []
     for node in scope.items("endpoints", required: true) ?? [] {
       var endpoint = Endpoint(address: .loopback(port: 0))
@@ -82,6 +83,8 @@ extension Decoder {
             .init("concurrency", .value(concurrencies.write(nil), isDefault: true)),
             .init("backup", .value(Form.truth.write(endpoint.isBackup), isDefault: true)),
             .init("metrics", .value("pool", isDefault: true)),
+            .init("name", .value("none", isDefault: true)),
+            .init("labels", .value("{}", isDefault: true)),
           ]))
       } else {
         var item = Scope(node, "this endpoint", report)
@@ -91,6 +94,7 @@ extension Decoder {
         item.read("concurrency", &endpoint.concurrency, concurrencies)
         item.read("backup", &endpoint.isBackup, .truth)
         item.read("metrics", &endpoint.metrics, Form.metricsLocation.or("pool"))
+        readIdentity(of: &endpoint, &names, in: &item)
         outputs.append(item.finish())
       }
       guard let address else { continue }

@@ -90,10 +90,43 @@ public struct Endpoint: Sendable, Equatable {
   public var endpointIndex = -1
   /// The host name that the address was found by; nil: the file has the address itself.
   public var hostName: String?
+  /// How people call it, beside the address: letters, digits, `_`, `-`, `.`. An entry's name is
+  /// unique in its pool; all addresses of a host name have the name of their entry. It is not part
+  /// of the identity.
+  public var name: String?
+  /// What people know of it, such as `zone` and `model`. At most `labelsMax`; each name is one that
+  /// Prometheus allows (`isLabelName`), each value has at most `labelBytesMax` bytes and no control
+  /// characters. Not part of the identity.
+  public var labels: [String: String] = [:]
 
   public init(address: SocketAddress, baseWeight: Double = 1) {
     self.address = address
     self.baseWeight = baseWeight
+  }
+}
+
+extension Endpoint {
+  public static let labelsMax = 8
+  /// Of a label's name, and of its value.
+  public static let labelBytesMax = 128
+
+  /// Whether the text is the name of a label: letters, digits and `_`, without a digit first and
+  /// without `__` first, which Prometheus keeps for itself.
+  public static func isLabelName(_ text: String) -> Bool {
+    (1...labelBytesMax).contains(text.utf8.count) && !text.hasPrefix("__")
+      && text.utf8.enumerated().allSatisfy { index, byte in
+        switch byte {
+        case 0x41...0x5A, 0x61...0x7A, 0x5F: true
+        case 0x30...0x39: index > 0
+        default: false
+        }
+      }
+  }
+
+  /// Whether the text is the value of a label.
+  public static func isLabelValue(_ text: String) -> Bool {
+    text.utf8.count <= labelBytesMax
+      && !text.unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }
   }
 }
 

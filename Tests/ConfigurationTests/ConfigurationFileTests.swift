@@ -123,6 +123,8 @@ import Testing
                 concurrency: learned # default
                 backup: false # default
                 metrics: pool # default
+                name: none # default
+                labels: {} # default
             timeouts:
               connect: 5s # default
               send: 1m # default
@@ -238,6 +240,8 @@ import Testing
     #expect(text.endpoints.map(\.baseWeight) == [1, 3, 1, 1])
     #expect(text.endpoints.map(\.concurrency) == [nil, nil, 64, nil])
     #expect(text.endpoints.map(\.isBackup) == [false, false, false, true])
+    #expect(text.endpoints.map(\.name) == [nil, nil, nil, "spare"])
+    #expect(text.endpoints[3].labels == ["zone": "b"])
     #expect(text.affinity == AffinityPolicy(cookie: "steelyard"))
     #expect(text.endpoints.allSatisfy { $0.endpointIndex == -1 })
     #expect(text.health == HealthPolicy())

@@ -20,6 +20,7 @@ enum CheckCommand {
           "\(path): ok, \(fleet.listeners.count) listener(s), \(fleet.pools.count) pool(s), "
             + "\(fleet.endpointCount) endpoint(s)"
             + (fleet.nameCount > 0 ? ", \(fleet.nameCount) host name(s), not resolved here" : ""))
+        for path in file.included { Console.out("\(path): included") }
       }
       return .ok
     } catch {

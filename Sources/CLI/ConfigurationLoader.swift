@@ -1,4 +1,5 @@
 // Configuration files of commands: at most 1 MiB, from a regular file or through a pipe.
+import Admin
 package import Configuration
 package import Events
 import Fleet
@@ -52,10 +53,27 @@ package enum ConfigurationLoader {
   ) throws(Failure) -> ConfigurationFile {
     let bytes = try bytes(path, timeout: timeout)
     do throws(ConfigurationErrors) {
-      return try ConfigurationFile.read(bytes, path: path, isProgram: FileReader.isProgram)
+      return try ConfigurationFile.read(bytes, path: path, surroundings)
     } catch {
       throw .invalid(error.diagnostics.map(\.rendered))
     }
+  }
+
+  /// This machine. Only regular files are read, without waiting.
+  private static var surroundings: Surroundings {
+    Surroundings(
+      isProgram: FileReader.isProgram, variable: TokenReader.environment,
+      paths: FilePattern.paths, identity: FilePattern.identity,
+      contents: { path, byteCountMax throws(Surroundings.Unreadable) in
+        let read: [UInt8]?
+        do throws(IOError) {
+          read = try FileReader.read(path, byteCountMax: byteCountMax)
+        } catch {
+          throw .init(error.isNoRegularFile ? "it is not a regular file" : error.reason)
+        }
+        guard let read else { throw .init("it is longer than \(byteCountMax / 1_024) KiB") }
+        return read
+      })
   }
 
   /// Logs the warnings of a file.

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>

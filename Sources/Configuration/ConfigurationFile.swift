@@ -8,6 +8,8 @@ import Primitives
 package struct ConfigurationFile: Sendable {
   /// The fleet that the file describes. Endpoint indexes are not assigned (−1).
   package let fleet: Fleet
+  /// The paths of the files that it includes, in the order in which they were read.
+  package let included: [String]
   /// What is allowed but probably a mistake; at most 100, in file order.
   package let warnings: [Diagnostic]
   private let output: Output
@@ -16,19 +18,20 @@ package struct ConfigurationFile: Sendable {
   /// fleet. Written when it is asked for: it is longer than the file.
   package var effective: String { SecretText.masked(text: output.yaml) }
 
-  /// Reads the text of a file, YAML or JSON, at most 1 MiB. `path` is only used in messages.
-  /// `isProgram` says whether a path names a program that can be run on this machine.
+  /// Reads the text of a file, YAML or JSON, at most 1 MiB. `path` is used in messages, and the
+  /// files that it includes are found from its directory.
   package static func read(
-    _ bytes: [UInt8], path: String, isProgram: (String) -> Bool = { _ in true }
+    _ bytes: [UInt8], path: String, _ surroundings: Surroundings = Surroundings()
   ) throws(ConfigurationErrors) -> ConfigurationFile {
-    let (report, root) = try YAMLFile.open(
-      bytes, path: path, needs: "`listeners` and `pools`")
+    let (report, tree) = try YAMLFile.open(
+      bytes, path: path, needs: "`listeners` and `pools`", surroundings)
+    let inclusion = Inclusion(Variables.replaced(tree, report), path: path, report)
     var decoder = Decoder(report)
-    let output = decoder.decode(root)
+    let output = decoder.decode(inclusion.root)
     guard report.isEmpty else { throw report.errors }
-    decoder.warn(isProgram: isProgram)
+    decoder.warn(isProgram: surroundings.isProgram)
     return ConfigurationFile(
-      fleet: decoder.fleet, warnings: report.warnings, output: output)
+      fleet: decoder.fleet, included: inclusion.paths, warnings: report.warnings, output: output)
   }
 }
 
@@ -44,8 +47,8 @@ struct Decoder {
   var readyNodes: [Node] = []
   /// Where warnings point to; see Decoder+Warnings.swift.
   var offsets = WarningOffsets()
-  /// The line of each listening address; nil: it is a default.
-  var listenLines: [SocketAddress: Int?] = [:]
+  /// Where the file gives each listening address; nil: it is a default.
+  var listenOffsets: [SocketAddress: Int?] = [:]
   /// Where the file names endpoints by address.
   var endpointOffsets: [(address: SocketAddress, offset: Int)] = []
 
@@ -85,8 +88,9 @@ struct Decoder {
     decodeTracing(in: &scope)
     // Pools are decoded first, since routes name them, but listeners are written first, for people.
     let listenerNodes = scope.items("listeners", required: true)
-    let poolEntries = scope.named("pools", required: true)
-    let pools = decodePools(poolEntries ?? [])
+    scope.claim("include")
+    let poolEntries = withDefaults(scope.named("pools", required: true) ?? [], in: &scope)
+    let pools = decodePools(poolEntries)
     decodeReadiness()
     decodeHooks(&scope)
     scope.put("listeners", .sequence((listenerNodes ?? []).map { decodeListener($0) }))
@@ -100,9 +104,10 @@ struct Decoder {
   /// the same port. A nil offset means a default.
   mutating func note(_ address: SocketAddress, at offset: Int?) {
     if address.port == 0 { return }
-    let line = offset.map { report.source.position(of: $0).line }
-    guard let first = listenLines.updateValue(line, forKey: address), let offset else { return }
-    let place = first.map { "in line \($0)" } ?? "by `admin`, which has this default"
+    guard let first = listenOffsets.updateValue(offset, forKey: address), let offset else { return }
+    let place =
+      first.map { "in \(report.line(of: $0, from: offset))" }
+      ?? "by `admin`, which has this default"
     report.error(at: offset, "`\(address)` is already listened on \(place)")
   }
 }

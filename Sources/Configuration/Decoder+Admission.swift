@@ -62,7 +62,7 @@ extension Decoder {
   /// The rate limits of a pool or route; absent: none.
   func decodeRateLimits(_ limits: inout [RateLimit], in scope: inout Scope) {
     var outputs: [Output] = []
-    var lines: [String: Int] = [:]
+    var offsets: [String: Int] = [:]
     let nodes = scope.items("rate_limits") ?? []
     if nodes.count > 8 {
       report.error(at: nodes[8].offset, "`rate_limits` has at most 8 items")
@@ -73,10 +73,10 @@ extension Decoder {
       outputs.append(item.finish().inline)
       guard let limit else { continue }
       limits.append(limit)
-      let line = report.source.position(of: node.offset).line
       let identity = "\(limit.key.text) \(limit.rate.text)"
-      if let first = lines.updateValue(line, forKey: identity) {
-        report.error(at: node.offset, "the same key and rate are already in line \(first)")
+      if let first = offsets.updateValue(node.offset, forKey: identity) {
+        let line = report.line(of: first, from: node.offset)
+        report.error(at: node.offset, "the same key and rate are already in \(line)")
       }
     }
     scope.put(

@@ -3,18 +3,18 @@ import Fleet
 import Primitives
 
 extension Decoder {
-  /// Reads `name` and `labels`. `lines` has the line of each name that the pool has already.
+  /// Reads `name` and `labels`. `offsets` has the place of each name that the pool has already.
   func readIdentity(
-    of endpoint: inout Endpoint, _ lines: inout [String: Int], in scope: inout Scope
+    of endpoint: inout Endpoint, _ offsets: inout [String: Int], in scope: inout Scope
   ) {
     scope.read("name", &endpoint.name, Form<String>.name.or("none"))
     if let name = endpoint.name {
       let offset = scope.offset(of: "name")
-      let line = report.source.position(of: offset).line
-      if let first = lines.updateValue(line, forKey: name) {
+      if let first = offsets.updateValue(offset, forKey: name) {
+        let line = report.line(of: first, from: offset)
         report.error(
           at: offset,
-          "\(Printable.quoted(name)) is already the name of an endpoint of this pool, in line \(first)"
+          "\(Printable.quoted(name)) is already the name of an endpoint of this pool, in \(line)"
         )
       }
     }

@@ -126,21 +126,21 @@ extension Decoder {
   }
 
   private func note(_ match: RouteMatch, at offset: Int, _ seen: inout [RouteKey: Int]) {
-    let line = report.source.position(of: offset).line
     var first: Int?
     for host in match.hosts.isEmpty ? [nil] : match.hosts.map({ Optional($0) }) {
       for method in match.methods.isEmpty ? [nil] : match.methods.map({ Optional($0) }) {
         let key = RouteKey(
           host: host, path: match.path, method: method, fields: Set(match.fields))
-        if let old = seen[key] { first = first ?? old } else { seen[key] = line }
+        if let old = seen[key] { first = first ?? old } else { seen[key] = offset }
       }
     }
     guard let first else { return }
+    let line = report.line(of: first, from: offset)
     let kind = if case .exact = match.path { "path" } else { "prefix" }
     let isPathAlone = match.hosts.isEmpty && match.furtherCount == 0
     report.error(
       at: offset,
-      "\(Printable.quoted(match.path.text)) is already the \(kind) of the route in line \(first)"
+      "\(Printable.quoted(match.path.text)) is already the \(kind) of the route in \(line)"
         + (isPathAlone ? "" : ", with the same conditions"))
   }
 }

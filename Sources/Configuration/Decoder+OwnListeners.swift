@@ -12,9 +12,11 @@ extension Decoder {
     for (address, offset) in endpointOffsets {
       let own = (listeners[address.port] ?? []).first { Self.reaches(address, $0) }
       guard let own, address.port != 0 else { continue }
-      let line = listenLines[own].flatMap { $0 }.map { ", in line \($0)" } ?? ""
+      let line = listenOffsets[own].flatMap { $0 }.map {
+        ", in \(report.line(of: $0, from: offset))"
+      }
       report.error(
-        at: offset, "`\(address)` is steelyard's own listener `\(own)`\(line)",
+        at: offset, "`\(address)` is steelyard's own listener `\(own)`\(line ?? "")",
         hint: "its requests would come back to it without end")
     }
   }

@@ -10,6 +10,7 @@ extension Decoder {
       let key = entry.key
       let title = "pool \(Printable.quoted(key.text))"
       var scope = Scope(entry.value, title, anchor: key.offset, report)
+      scope.isPool = true
       let keyNode = Node(
         offset: key.offset, content: .scalar(Scalar(text: key.text, isPlain: true)))
       let name = scope.decode(keyNode, "the key of a pool", .name) ?? key.text
@@ -66,7 +67,7 @@ extension Decoder {
   private mutating func decodeEndpoints(_ pool: inout Pool, in scope: inout Scope) {
     let weights = Form<Double>.number(0...1_000_000)
     let concurrencies = Form<Double>.number(1...100_000).or("learned")
-    var lines: [String: Int] = [:]
+    var offsets: [String: Int] = [:]
     var names: [String: Int] = [:]
     var outputs: [Output] = []
     for node in scope.items("endpoints", required: true) ?? [] {
@@ -100,10 +101,10 @@ extension Decoder {
       guard let address else { continue }
       if case .address(let address) = address { endpointOffsets.append((address, offset)) }
       let shown = append(endpoint, at: address, to: &pool)
-      let line = report.source.position(of: offset).line
-      if let first = lines.updateValue(line, forKey: shown) {
+      if let first = offsets.updateValue(offset, forKey: shown) {
+        let line = report.line(of: first, from: offset)
         report.error(
-          at: offset, "`\(shown)` is already an endpoint of this pool, in line \(first)",
+          at: offset, "`\(shown)` is already an endpoint of this pool, in \(line)",
           hint: "for a larger share of the requests, give it a `weight`")
       }
     }

@@ -46,7 +46,7 @@ extension Decoder {
       tune(&spec, in: &absent)
       return absent.finish()
     }
-    var lines: [String: Int] = [:]
+    var places: [String: Int] = [:]
     for node in scope.items("signals", required: isRequired) ?? [] {
       var item = Scope(node, "this signal", report)
       let name = item.require("name", .name)
@@ -61,8 +61,9 @@ extension Decoder {
       let output = item.finish()
       guard let name else { continue }
       let offset = item.offset(of: "name")
-      if let first = lines.updateValue(report.source.position(of: offset).line, forKey: name) {
-        report.error(at: offset, "signal `\(name)` is already given in line \(first)")
+      if let first = places.updateValue(offset, forKey: name) {
+        let line = report.line(of: first, from: offset)
+        report.error(at: offset, "signal `\(name)` is already given in \(line)")
       } else if let known {
         (specs[known], outputs[known]) = (spec, output)
       } else {

@@ -97,6 +97,9 @@ enum Printable {
     return result + "`"
   }
 
+  /// A path in backquotes, however long it is.
+  static func path(_ text: String) -> String { "`\(line(text))`" }
+
   /// Whether the text is short and without control characters, so that it can be part of a hint.
   static func isTame(_ text: String) -> Bool {
     (1...60).contains(text.utf8.count) && !text.unicodeScalars.contains(where: isControl)

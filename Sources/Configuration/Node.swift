@@ -34,7 +34,8 @@ package struct Node {
       } else if scalar.text.isEmpty {
         "empty text"
       } else {
-        Printable.quoted(scalar.isPlain ? scalar.text : "\"\(scalar.text)\"")
+        scalar.shown != nil
+          ? "its value" : Printable.quoted(scalar.isPlain ? scalar.text : "\"\(scalar.text)\"")
       }
     case .sequence: "a list"
     case .mapping: "a mapping"
@@ -47,10 +48,24 @@ package struct Node {
     if case .scalar(let scalar) = content { scalar.text } else { nil }
   }
 
+  /// YAML to show in place of a value that is secret; nil: the value may be shown.
+  var shown: String? {
+    if case .scalar(let scalar) = content { scalar.shown } else { nil }
+  }
+
   /// The kind without the text, which may be secret.
   package var kindWithoutText: String {
     if case .scalar(let scalar) = content, !scalar.isNull, !scalar.text.isEmpty { return "text" }
     return kind
+  }
+
+  /// The largest offset of the node and all that it holds.
+  var lastOffset: Int {
+    switch content {
+    case .scalar, .unusable: offset
+    case .sequence(let items): items.last?.lastOffset ?? offset
+    case .mapping(let entries): entries.last?.value.lastOffset ?? offset
+    }
   }
 
   var isUnusable: Bool { if case .unusable = content { true } else { false } }
@@ -61,6 +76,8 @@ package struct Scalar {
   package let text: String
   /// Whether it was written without quotes.
   package let isPlain: Bool
+  /// YAML that is shown in place of the text, which is secret; nil: the text may be shown.
+  package var shown: String?
 
   /// YAML 1.2 §10.3.2: an empty plain scalar and the words for null.
   package var isNull: Bool { isPlain && ["", "~", "null", "Null", "NULL"].contains(text) }

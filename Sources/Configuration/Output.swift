@@ -86,8 +86,13 @@ enum YAMLText {
   }
 
   /// In double quotes, with JSON's escapes; characters that YAML does not allow unescaped are
-  /// escaped.
+  /// escaped, and `${`, which would be read as a variable.
   static func quoted(_ text: String) -> String {
+    literal(text.replacing("${", with: "$${"))
+  }
+
+  /// The same, with variables.
+  static func literal(_ text: String) -> String {
     var result = String.UnicodeScalarView()
     result.append("\"")
     for scalar in text.unicodeScalars {

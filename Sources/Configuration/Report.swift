@@ -11,19 +11,52 @@ package final class Report {
     let hint: String?
   }
 
-  let source: SourceText
-  private let path: String
+  /// One file, whose first byte has the offset `start`: offsets of nodes count through all files.
+  private struct File {
+    let path: String
+    let source: SourceText
+    let start: Int
+  }
+
+  let surroundings: Surroundings
+  private var files: [File]
   private var found: [Finding] = []
   private var doubts: [Finding] = []
+  /// The places of defaults, and where errors were reported in them.
+  private var defaults: [ClosedRange<Int>] = []
+  private var defaultOffsets: Set<Int> = []
   private var isTruncated = false
   private static let diagnosticsMax = 1_000
   /// Longer lines are not shown.
   private static let lineBytesMax = 4_096
   private static let warningsMax = 100
 
-  init(_ source: SourceText, path: String) {
-    self.source = source
-    self.path = path
+  init(_ source: SourceText, path: String, _ surroundings: Surroundings = Surroundings()) {
+    self.surroundings = surroundings
+    files = [File(path: path, source: source, start: 0)]
+  }
+
+  /// Begins a further file. What is parsed from now on is in it.
+  func begin(_ source: SourceText, path: String) {
+    let start = self.start + self.source.bytes.count + 1
+    files.append(File(path: path, source: source, start: start))
+  }
+
+  /// The file that is being parsed.
+  var source: SourceText { files[files.count - 1].source }
+  /// The offset of its first byte.
+  var start: Int { files[files.count - 1].start }
+
+  private func file(of offset: Int) -> File {
+    files.last { $0.start <= offset } ?? files[0]
+  }
+
+  /// "line 5", or "line 5 of `b.yaml`" if `other` is in another file.
+  func line(of offset: Int, from other: Int) -> String {
+    let file = file(of: offset)
+    let line = "line \(file.source.position(of: offset - file.start).line)"
+    return file.start == self.file(of: other).start
+      ? line : "\(line) of \(Printable.path(file.path))"
   }
 
   /// The number of errors noted.
@@ -35,12 +68,27 @@ package final class Report {
 
   /// Adds an error at a byte offset of the source.
   package func error(at offset: Int, _ message: String, hint: String? = nil) {
+    if isRepeated(offset) { return }
     if !isFull {
       found.append(Finding(offset: offset, message: message, hint: hint))
     } else {
       isTruncated = true
     }
   }
+
+  // A wrong default is one error, not one for each pool.
+  private func isRepeated(_ offset: Int) -> Bool {
+    guard isDefault(offset) else { return false }
+    return !defaultOffsets.insert(offset).inserted
+  }
+
+  /// Takes note of a default of all pools: errors within it are reported once.
+  func noteDefault(_ key: Node.Key, _ value: Node) {
+    defaults.append(key.offset...max(key.offset, value.lastOffset))
+  }
+
+  /// Whether the offset is that of a default of all pools.
+  func isDefault(_ offset: Int) -> Bool { defaults.contains { $0.contains(offset) } }
 
   /// Adds a warning at a byte offset of the source, for what is allowed but probably a mistake. At
   /// most 100 are kept.
@@ -59,7 +107,7 @@ package final class Report {
     if isTruncated, let last = diagnostics.last {
       diagnostics.append(
         Diagnostic(
-          path: path, line: last.line, column: last.column,
+          path: last.path, line: last.line, column: last.column,
           message: "more than \(Self.diagnosticsMax) errors, the rest is left out", hint: nil,
           sourceLine: ""))
     }
@@ -74,13 +122,16 @@ package final class Report {
     }
     // Diagnostics in one very long line share its text.
     var lineNumber = 0
+    var lineFile = 0
     var lineText = ""
     var secrets: [String] = []
     return sorted.map { _, finding in
-      let (line, column) = source.position(of: finding.offset)
-      if line != lineNumber {
-        (lineNumber, lineText, secrets) = (line, "", [])
-        let text = source.line(at: finding.offset)
+      let (file, offset) = (file(of: finding.offset), finding.offset)
+      let source = file.source
+      let (line, column) = source.position(of: offset - file.start)
+      if line != lineNumber || file.start != lineFile {
+        (lineNumber, lineFile, lineText, secrets) = (line, file.start, "", [])
+        let text = source.line(at: offset - file.start)
         // A line that is too long to be searched for secrets in reasonable time is not shown.
         if text.utf8.count <= Self.lineBytesMax {
           lineText = SecretText.masked(line: text) { source.line(line - 1 - $0, bytesMax: 1_024) }
@@ -88,7 +139,7 @@ package final class Report {
         }
       }
       return Diagnostic(
-        severity: severity, path: path, line: line, column: column,
+        severity: severity, path: file.path, line: line, column: column,
         message: SecretText.masked(text: finding.message, without: secrets),
         hint: finding.hint.map { SecretText.masked(text: $0, without: secrets) },
         sourceLine: lineText)

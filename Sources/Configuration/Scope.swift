@@ -7,6 +7,8 @@ package struct Scope {
   package let report: Report
   /// The scope's name in messages: "pool `text`".
   var title: String
+  /// Whether keys of this mapping may come from `defaults.pool`.
+  var isPool = false
   /// Where a missing key is reported.
   private let anchor: Int
   private let entries: [String: Node.Entry]
@@ -17,6 +19,8 @@ package struct Scope {
   /// Keys whose values were rejected; checks between keys skip them.
   package private(set) var refused: Set<String> = []
   private var outputs: [Output.Entry] = []
+  /// Of a file with one value.
+  private static let fileBytesMax = 65_536
 
   /// Reports a node that is not a mapping. `anchor` is where missing keys are reported, nil for the
   /// node itself.
@@ -63,20 +67,43 @@ package struct Scope {
 
   /// Reads a scalar; if the key is absent or wrong, `value` keeps its default.
   package mutating func read<Value>(_ key: String, _ value: inout Value, _ form: Form<Value>) {
-    let node = claim(key)
+    let node = claim(key).map(fetched)
     if let node {
       if let given = decode(node, "`\(key)`", form) { value = given } else { refused.insert(key) }
     }
-    put(key, .value(form.write(value), isDefault: node == nil))
+    put(key, .value(node?.shown ?? form.write(value), isDefault: node == nil))
   }
 
   /// Reads a scalar that has no default; nil: it is missing or wrong.
   package mutating func require<Value>(_ key: String, _ form: Form<Value>) -> Value? {
-    guard let node = claim(key, required: true),
+    guard let node = claim(key, required: true).map(fetched),
       let value = decode(node, "`\(key)`", form)
     else { return nil }
-    put(key, .value(form.write(value), isDefault: false))
+    put(key, .value(node.shown ?? form.write(value), isDefault: false))
     return value
+  }
+
+  /// The value of `{file: PATH}`: the text of that file, without the line break at its end. Any
+  /// other node is itself. A file that cannot be read is reported.
+  private func fetched(_ node: Node) -> Node {
+    guard case .mapping(let entries) = node.content, entries.count == 1,
+      entries[0].key.text == "file", case .scalar(let path) = entries[0].value.content
+    else { return node }
+    var bytes: [UInt8]
+    do throws(Surroundings.Unreadable) {
+      bytes = try report.surroundings.contents(path.text, Self.fileBytesMax)
+    } catch {
+      report.error(
+        at: entries[0].value.offset,
+        "cannot read \(Printable.path(path.text)): \(error.reason)")
+      return Node(offset: node.offset, content: .unusable)
+    }
+    if bytes.last == 0x0A { bytes.removeLast() }
+    if bytes.last == 0x0D { bytes.removeLast() }
+    let scalar = Scalar(
+      text: String(decoding: bytes, as: UTF8.self), isPlain: !bytes.isEmpty,
+      shown: "{file: \(YAMLText.literal(path.text))}")
+    return Node(offset: node.offset, content: .scalar(scalar))
   }
 
   /// Reads a nested mapping; if it is absent, its values are the defaults.
@@ -137,14 +164,17 @@ package struct Scope {
     do throws(Misfit) {
       return try form.read(scalar)
     } catch {
-      let variable = scalar.text.contains("${") ? YAMLDocument.variableHint : nil
+      let isSecret = isSecret || scalar.shown != nil
       switch error {
       case .expected(let what, let hint):
         let kind = isSecret ? node.kindWithoutText : node.kind
         report.error(
-          at: node.offset, "\(name) must be \(what), not \(kind)", hint: variable ?? hint)
+          at: node.offset, "\(name) must be \(what), not \(kind)",
+          hint: scalar.shown != nil ? nil : hint)
+      case .problem where isSecret && scalar.shown != nil:
+        report.error(at: node.offset, "\(name) cannot have this value, which is not shown")
       case .problem(let message, let hint):
-        report.error(at: node.offset, message, hint: variable ?? hint)
+        report.error(at: node.offset, message, hint: hint)
       }
     }
     return nil
@@ -160,8 +190,9 @@ package struct Scope {
         Suggestion.best(for: key.text, among: unused)
         ?? Suggestion.best(for: key.text, among: declared)
       if let suggestion { meant.insert(suggestion) }
+      let place = isPool && report.isDefault(key.offset) ? "`defaults.pool`" : title
       report.error(
-        at: key.offset, "unknown key \(Printable.quoted(key.text)) in \(title)",
+        at: key.offset, "unknown key \(Printable.quoted(key.text)) in \(place)",
         hint: suggestion.map { "did you mean `\($0)`?" }
           ?? "its keys are \(Suggestion.names(declared))")
     }

@@ -19,7 +19,7 @@ struct YAMLDocument {
     precondition(source.bytes.count <= byteCountMax)
     if let directive = Self.directive(source.bytes) {
       report.error(
-        at: directive, "YAML directives are not supported", hint: "remove this line")
+        at: report.start + directive, "YAML directives are not supported", hint: "remove this line")
       return nil
     }
     var builder = TreeBuilder(report: report)
@@ -35,7 +35,7 @@ struct YAMLDocument {
     }
     guard isRead else { return nil }
     guard let root = builder.root else {
-      report.error(at: 0, "the file is empty", hint: "it needs at least \(needs)")
+      report.error(at: report.start, "the file is empty", hint: "it needs at least \(needs)")
       return nil
     }
     return YAMLDocument(root: root)
@@ -61,7 +61,7 @@ struct YAMLDocument {
         let end = report.source.offset(ofScalar: event.end_mark.index)
         guard let rest = Self.content(report.source.bytes, after: end) else { return true }
         report.error(
-          at: rest, "the document has ended before this",
+          at: report.start + rest, "the document has ended before this",
           hint: "a configuration is one YAML document: no second `---`, one value at the top")
         return false
       default:
@@ -76,7 +76,7 @@ struct YAMLDocument {
     if parser.error == YAML_READER_ERROR {
       // Only control characters remain: the bytes are valid UTF-8.
       report.error(
-        at: min(Int(parser.problem_offset), source.bytes.count),
+        at: report.start + min(Int(parser.problem_offset), source.bytes.count),
         "the file holds a control character", hint: "in double quotes it can be written `\\xNN`")
       return
     }
@@ -88,12 +88,17 @@ struct YAMLDocument {
       message += " \(context)"
       if began != source.position(of: offset).line { message += " that began in line \(began)" }
     }
-    report.error(at: offset, message, hint: Self.hint(problem, at: offset, isJSON, source))
+    report.error(
+      at: report.start + offset, message, hint: Self.hint(problem, at: offset, isJSON, source))
   }
 
-  /// The hint for `${PORT}` where something else is expected.
-  static let variableHint =
-    "`${…}` is not replaced here; make the file with a tool such as `envsubst` first"
+  /// The hint for `${PORT}` within a collection of YAML's flow style.
+  private static let variableHint = "within `[ ]` and `{ }` a value with `${…}` needs quotes"
+
+  /// Whether the file has nothing but blanks and comments.
+  static func isBlank(_ bytes: [UInt8]) -> Bool {
+    content(bytes, after: 0) == nil
+  }
 
   /// What the operator probably has to correct. libyaml reports what its grammar expected.
   private static func hint(
@@ -168,7 +173,7 @@ private struct TreeBuilder {
 
   /// Returns false if a limit was exceeded and nothing more should be read.
   mutating func take(_ event: yaml_event_t) -> Bool {
-    let offset = report.source.offset(ofScalar: event.start_mark.index)
+    let offset = report.start + report.source.offset(ofScalar: event.start_mark.index)
     switch event.type {
     case YAML_SCALAR_EVENT:
       let scalar = event.data.scalar
@@ -251,9 +256,9 @@ private struct TreeBuilder {
 
   private mutating func enter(_ key: Node.Key, _ value: Node, in frame: Int) {
     if let first = frames[frame].keys[key.text] {
-      let line = report.source.position(of: first).line
+      let line = report.line(of: first, from: key.offset)
       report.error(
-        at: key.offset, "\(Printable.quoted(key.text)) is given twice; first in line \(line)")
+        at: key.offset, "\(Printable.quoted(key.text)) is given twice; first in \(line)")
     } else {
       frames[frame].keys[key.text] = key.offset
       frames[frame].entries.append(Node.Entry(key: key, value: value))

@@ -22,15 +22,6 @@ import Testing
     }
   }
 
-  @Test func variablesAreNamed() {
-    for text in [
-      "listeners: [{listen: \"0.0.0.0:${PORT}\"}]\n", "workers: ${N}\n",
-      "listeners: [{listen: ${ADDRESS}}]\n",
-    ] {
-      #expect(rendered(text).contains("envsubst"), "\(text)")
-    }
-  }
-
   @Test func whatBeginsAsJSONIsNotCalledYAMLAlone() {
     let text = "{\"listeners\": [{\"listen\": \":80\" \"pool\": \"a\"}]}"
     #expect(rendered(text).contains("error: not JSON or YAML: "))

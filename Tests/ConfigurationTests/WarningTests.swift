@@ -5,8 +5,10 @@ import Testing
 
 @Suite struct WarningTests {
   private func warnings(_ text: String, programs: Set<String> = []) throws -> [String] {
-    try ConfigurationFile.read(Array(text.utf8), path: "a.yaml") { programs.contains($0) }
-      .warnings.map { "\($0.line):\($0.column): \($0.severity.rawValue): \($0.message)" }
+    try ConfigurationFile.read(
+      Array(text.utf8), path: "a.yaml", Surroundings(isProgram: { programs.contains($0) })
+    )
+    .warnings.map { "\($0.line):\($0.column): \($0.severity.rawValue): \($0.message)" }
   }
 
   @Test func aPoolWithoutARouteIsToldOf() throws {

@@ -88,7 +88,8 @@ private struct ExplanationText {
   // MARK: Endpoint
 
   private mutating func write(_ endpoint: EndpointExplanation) {
-    text += "\n\(endpoint.address): weight \(number(endpoint.effectiveWeight, 3)), target "
+    let name = endpoint.name.map { " \($0)" } ?? ""
+    text += "\n\(endpoint.address)\(name): weight \(number(endpoint.effectiveWeight, 3)), target "
     text += "\(number(endpoint.targetWeight, 3)), configured \(number(endpoint.baseWeight, 3)); "
     text += "\(endpoint.state)\(endpoint.backup ? ", backup" : "")\n"
     line("why", endpoint.reasonText)

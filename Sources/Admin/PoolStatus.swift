@@ -1,14 +1,17 @@
 // Pools and endpoints in the JSON of the admin API: written by the server, read by the command
 // line.
-import Controller
+package import Controller
 import Fleet
-import Primitives
+package import Primitives
 
 /// A pool.
 package struct PoolStatus: Codable, Equatable {
   /// An endpoint.
   package struct EndpointStatus: Codable, Equatable {
     package var address: String
+    /// Absent if the configuration gives none.
+    package var name: String?
+    package var labels: [String: String]?
     package var state: String
     package var backup: Bool
     package var baseWeight: Double
@@ -22,6 +25,11 @@ package struct PoolStatus: Codable, Equatable {
     package var inFlight: UInt64
     package var completed: UInt64
     package var failed: UInt64
+
+    /// The address and the name, if it has one.
+    package var title: String { name.map { "\(address) \($0)" } ?? address }
+    /// Whether people may call it so.
+    package func isCalled(_ word: String) -> Bool { address == word || name == word }
   }
   package var name: String
   package var law: String
@@ -63,7 +71,8 @@ package struct PoolStatus: Codable, Equatable {
     let row = controller.explainedRow(endpointIndex, now: now) ?? state.row
     let shown = row.eligibility.shown(isEjected: evidence.isEjected(endpointIndex))
     return EndpointStatus(
-      address: "\(state.endpoint.address)", state: shown.label,
+      address: "\(state.endpoint.address)", name: state.endpoint.name,
+      labels: state.endpoint.labels.isEmpty ? nil : state.endpoint.labels, state: shown.label,
       backup: state.endpoint.isBackup, baseWeight: row.base,
       targetWeight: row.target, effectiveWeight: row.effective,
       weightShare: shown.takesNewExchanges ? 1 : 0, reason: row.reason.kind.label,
@@ -85,7 +94,7 @@ package struct PoolStatus: Codable, Equatable {
 
 extension [PoolStatus] {
   /// Every pool as it is now.
-  static func all(_ controller: Controller, now: Nanoseconds) -> [PoolStatus] {
+  package static func all(_ controller: Controller, now: Nanoseconds) -> [PoolStatus] {
     PoolStatus.all(controller, now: now)
   }
 }

@@ -107,6 +107,7 @@ package struct StatusReader {
   ) -> EndpointReading {
     let endpointIndex = endpoint.endpointIndex
     var reading = EndpointReading(address: endpoint.address, row: row)
+    reading.name = endpoint.name
     reading.isBackup = endpoint.isBackup
     reading.ejection = state.evidence.ejection(endpointIndex)
     reading.ejection?.hasCanary = hasCanary

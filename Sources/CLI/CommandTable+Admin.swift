@@ -59,7 +59,8 @@ extension CommandTable {
         """
         Shows the weights of a running steelyard, or changes them at once, without a reload. A pin \
         replaces the law's weight, a factor multiplies it, a frozen pool keeps its weights as they \
-        are. NAME is law, floor, slew or dry_run. Health still decides who gets requests at all. \
+        are. ENDPOINT is an address, or a name of the configuration. NAME is law, floor, slew or \
+        dry_run. Health still decides who gets requests at all. \
         What is said holds for TIME, or until `reset`, or until steelyard ends; a reload keeps it. \
         Each order leaves a line in steelyard's log.
         """
@@ -96,9 +97,10 @@ extension CommandTable {
       ],
       text: [
         """
-        The endpoint gets no new requests; those that run go on, and clients with its affinity \
-        cookie come back to it, until `--deadline` where that is given. After `--for` the drain is \
-        over. `--undo` takes back everything that was said of the endpoint, pins and factors too. \
+        The endpoint, given by its address or its name, gets no new requests; those that run go \
+        on, and clients with its affinity cookie come back to it, until `--deadline` where that is \
+        given. After `--for` the drain is over. `--undo` takes back everything that was said of \
+        the endpoint, pins and factors too. \
         Watch its `in flight` in `steelyard top`.
         """
       ],

@@ -38,7 +38,8 @@ enum CompletionCommand {
     if word != "pools" {
       // An endpoint may be in several pools.
       var seen: Set<String> = []
-      names = pools.flatMap(\.endpoints).map(\.address).filter { seen.insert($0).inserted }
+      names = pools.flatMap(\.endpoints).flatMap { [$0.address] + ($0.name.map { [$0] } ?? []) }
+        .filter { seen.insert($0).inserted }
     }
     if word != "endpoints" { names += pools.map(\.name) }
     return Array(names.filter { $0 == SafeText.of($0) && !$0.hasPrefix("-") }.prefix(namesMax))

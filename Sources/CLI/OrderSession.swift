@@ -27,11 +27,19 @@ struct OrderSession {
     return pools.filter { pool == nil || $0.name == pool }
   }
 
-  /// Changes an endpoint, in the pool that has it.
+  /// Whether a word is an address, or the name of an endpoint and of no pool.
+  func isEndpoint(_ word: String) throws(CommandFailure) -> Bool {
+    if SocketAddress(word) != nil { return true }
+    let pools = try pools()
+    return !pools.contains { $0.name == word }
+      && pools.contains { $0.endpoints.contains { $0.name == word } }
+  }
+
+  /// Changes an endpoint, given by address or name, in the pool that has it.
   func change(
     _ endpoint: String, _ verb: String, _ parameters: [String: String] = [:]
   ) throws(CommandFailure) {
-    let owners = try pools().filter { $0.endpoints.contains { $0.address == endpoint } }
+    let owners = try pools().filter { $0.endpoints.contains { $0.isCalled(endpoint) } }
     guard let owner = owners.first else {
       throw CommandFailure(code: .refused, message: "no pool has an endpoint \(endpoint)")
     }
@@ -40,7 +48,13 @@ struct OrderSession {
       throw CommandFailure(
         code: .refused, message: "\(endpoint) is in several pools, say which: --pool of \(names)")
     }
-    try post(pool: owner.name, "endpoints/\(PercentText.encoded(endpoint))/\(verb)", parameters)
+    let found = owner.endpoints.filter { $0.isCalled(endpoint) }
+    guard let one = found.first, found.count == 1 else {
+      let addresses = found.map(\.address).joined(separator: ", ")
+      throw CommandFailure(
+        code: .refused, message: "\(endpoint) is the name of several endpoints: \(addresses)")
+    }
+    try post(pool: owner.name, "endpoints/\(PercentText.encoded(one.address))/\(verb)", parameters)
   }
 
   /// Sends an order to a pool and prints what came of it.

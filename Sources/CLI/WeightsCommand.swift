@@ -18,7 +18,7 @@ enum WeightsCommand {
           separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         try orders.post(pool: words[1], "set", [String(halves[0]): String(halves[1])])
       case "reset":
-        if SocketAddress(words[1]) != nil {
+        if try orders.isEndpoint(words[1]) {
           try orders.change(words[1], "reset")
         } else {
           try orders.post(pool: words[1], "reset")
@@ -50,7 +50,7 @@ enum WeightsCommand {
     ]
     for endpoint in pool.endpoints {
       rows.append([
-        endpoint.address, endpoint.state + (endpoint.backup ? ", backup" : ""),
+        endpoint.title, endpoint.state + (endpoint.backup ? ", backup" : ""),
         NumberWords.fixed(endpoint.baseWeight, 3),
         NumberWords.fixed(endpoint.targetWeight, 3), NumberWords.fixed(endpoint.effectiveWeight, 3),
         NumberWords.fixed(endpoint.weightShare * 100, 0) + " %", "\(endpoint.inFlight)",

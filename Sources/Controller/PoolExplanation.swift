@@ -188,6 +188,8 @@ package struct EndpointExplanation: Sendable, Equatable, Encodable {
   }
 
   package var address: String
+  /// Absent if the configuration gives none.
+  package var name: String?
   package var state: String
   package var backup: Bool
   package var baseWeight: Double
@@ -270,6 +272,7 @@ extension EndpointExplanation {
     else { return nil }
     let board = controller.evidence
     address = "\(endpoint.address)"
+    name = endpoint.name
     self.state = row.eligibility.shown(isEjected: board.isEjected(endpoint.endpointIndex)).label
     backup = endpoint.isBackup
     (baseWeight, targetWeight, effectiveWeight) = (row.base, row.target, row.effective)

@@ -45,10 +45,11 @@ package enum EventLine {
   private static let reserve = 64
 
   /// Appends a line with its end. Keys are ASCII words of at most 32 bytes; at most 24 of them.
+  /// `name` becomes a last key of that name; nil: there is none.
   /// Requires: room for `byteCountMax`. Allocates.
   package static func write(
     _ format: LogPolicy.Format, _ level: LogPolicy.Level, _ message: String,
-    _ pairs: KeyValuePairs<String, any LogValue>, at wall: Nanoseconds,
+    _ pairs: KeyValuePairs<String, any LogValue>, name: String? = nil, at wall: Nanoseconds,
     to writer: inout ByteWriter
   ) {
     assert(pairs.count <= 24)
@@ -58,20 +59,29 @@ package enum EventLine {
     append(isJSON ? "\",\"level\":\"" : " level=", to: &writer)
     append(level.rawValue, to: &writer)
     append(isJSON ? "\",\"msg\":" : " msg=", to: &writer)
-    append(value: message, format, isQuoted: true, rest: pairs.count, to: &writer)
-    var rest = pairs.count
+    var rest = pairs.count + (name == nil ? 0 : 1)
+    append(value: message, format, isQuoted: true, rest: rest, to: &writer)
     for (key, value) in pairs {
       rest -= 1
-      append(isJSON ? ",\"" : " ", to: &writer)
-      append(key, to: &writer)
-      append(isJSON ? "\":" : "=", to: &writer)
-      if value.isNumber {
-        append(value.shown, to: &writer)
-      } else {
-        append(value: value.shown, format, isQuoted: isJSON, rest: rest, to: &writer)
-      }
+      append(key, value, format, rest: rest, to: &writer)
     }
+    if let name { append("name", name, format, rest: 0, to: &writer) }
     append(isJSON ? "}\n" : "\n", to: &writer)
+  }
+
+  private static func append(
+    _ key: String, _ value: any LogValue, _ format: LogPolicy.Format, rest: Int,
+    to writer: inout ByteWriter
+  ) {
+    let isJSON = format == .json
+    append(isJSON ? ",\"" : " ", to: &writer)
+    append(key, to: &writer)
+    append(isJSON ? "\":" : "=", to: &writer)
+    if value.isNumber {
+      append(value.shown, to: &writer)
+    } else {
+      append(value: value.shown, format, isQuoted: isJSON, rest: rest, to: &writer)
+    }
   }
 
   /// RFC 3339 with milliseconds, in UTC.

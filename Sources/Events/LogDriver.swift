@@ -66,14 +66,15 @@ package final class LogDriver {
   /// keys. Lines of orders by operators are not `isLimited`.
   package func write(
     _ level: LogPolicy.Level, _ message: String,
-    _ pairs: KeyValuePairs<String, any LogValue> = [:], isLimited: Bool = true
+    _ pairs: KeyValuePairs<String, any LogValue> = [:], name: String? = nil,
+    isLimited: Bool = true
   ) {
     guard shows(level) else { return }
     if isLimited, !limiter.admits(message, now: Clock.now) {
       suppressedCount += 1
       return
     }
-    append(level, message, pairs)
+    append(level, message, pairs, name)
   }
 
   /// Counts events of this message that were lost before they could be logged.
@@ -101,10 +102,11 @@ package final class LogDriver {
   package func dropCount(_ drop: Drop) -> UInt64 { dropCounts[drop.rawValue] }
 
   private func append(
-    _ level: LogPolicy.Level, _ message: String, _ pairs: KeyValuePairs<String, any LogValue>
+    _ level: LogPolicy.Level, _ message: String, _ pairs: KeyValuePairs<String, any LogValue>,
+    _ name: String? = nil
   ) {
     var line = ByteWriter(room)
-    EventLine.write(policy.format, level, message, pairs, at: Clock.wall, to: &line)
+    EventLine.write(policy.format, level, message, pairs, name: name, at: Clock.wall, to: &line)
     if ring.append(line.written) {
       lineCounts[level, default: 0] += 1
       writer.wake()

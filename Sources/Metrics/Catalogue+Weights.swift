@@ -5,6 +5,7 @@ extension MetricSection {
   static let weights = MetricSection(
     "Weights",
     [
+      .endpointInfo,
       .endpointBaseWeight,
       .endpointTargetWeight,
       .endpointWeight,
@@ -15,6 +16,12 @@ extension MetricSection {
 }
 
 extension MetricFamily {
+  static let endpointInfo = MetricFamily(
+    "steelyard_endpoint_info", .info, ["pool", "endpoint", "name"],
+    help: "1 for each endpoint with a name or labels; label_NAME is the label NAME.",
+    meaning:
+      "1 for each endpoint that the configuration gives a name or labels; each of its labels is here "
+      + "as `label_NAME` (at most 8)")
   static let endpointBaseWeight = MetricFamily(
     "steelyard_endpoint_base_weight", .gauge, ["pool", "endpoint"],
     help: "The operator's weight.")

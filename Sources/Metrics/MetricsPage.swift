@@ -170,6 +170,14 @@ struct MetricsPage {
         ($0, entry.labels, entry.endpoint.endpointIndex)
       }
     }
+    writer.open(.endpointInfo)
+    for (endpoint, labels) in labels.all where endpoint.name != nil || !endpoint.labels.isEmpty {
+      var all = labels.adding("name", endpoint.name ?? "")
+      for (name, value) in endpoint.labels.sorted(by: { $0.key < $1.key }) {
+        all.append("label_\(name)", value)
+      }
+      writer.sample(1, all)
+    }
     writer.open(.endpointBaseWeight)
     for (row, labels, _) in rows { writer.sample(row.base, labels) }
     writer.open(.endpointTargetWeight)

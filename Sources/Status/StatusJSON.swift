@@ -89,6 +89,7 @@ extension EndpointSnapshot {
   fileprivate func write(to json: inout JSONWriter) {
     json.object { json in
       json.put("address", address)
+      json.put("name", name)
       json.put("backup", isBackup)
       json.put("state", state.label)
       json.put("state_text", stateText)

@@ -131,6 +131,8 @@ extension PoolReading {
 /// The present state of an endpoint.
 package struct EndpointReading: Sendable {
   package var address: SocketAddress
+  /// Its name in the configuration; nil: it has none.
+  package var name: String?
   package var isBackup = false
   package var row: WeightRow
   /// `row.eligibility`, or `ejected` if workers have ejected it.

@@ -70,6 +70,7 @@ package struct PoolSnapshot: Sendable, Equatable {
 /// One endpoint.
 package struct EndpointSnapshot: Sendable, Equatable {
   package var address: String
+  package var name: String?
   package var isBackup: Bool
   package var state: Eligibility
   /// Why it is out of service; nil: it is in service.
@@ -150,7 +151,7 @@ extension PoolHistory {
       guard let history = endpoints[endpoint.address] else { continue }
       found.append(
         EndpointSnapshot(
-          address: "\(endpoint.address)", isBackup: endpoint.isBackup,
+          address: "\(endpoint.address)", name: endpoint.name, isBackup: endpoint.isBackup,
           state: endpoint.eligibility, stateText: endpoint.outage,
           ejection: endpoint.ejection.map { EjectionSnapshot($0, now: now) }, row: endpoint.row,
           reasonText: Self.text(endpoint.row),

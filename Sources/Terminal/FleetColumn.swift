@@ -57,7 +57,7 @@ package enum FleetColumn: String, Sendable, CaseIterable {
     let one = row.endpoint
     switch self {
     case .pool: return (row.pool, .normal)
-    case .endpoint: return (one.address, .strong)
+    case .endpoint: return (one.title, .strong)
     case .state: return Self.state(one)
     case .base: return (Quantity.weight(one.baseWeight), .normal)
     case .target: return (Quantity.weight(one.targetWeight), .normal)
@@ -143,7 +143,7 @@ package enum FleetColumn: String, Sendable, CaseIterable {
 
 extension FleetReport {
   /// The endpoints in the configured order, of one pool if given, and those that match the filter:
-  /// each of its words has to occur in pool, address, state or reason.
+  /// each of its words has to occur in pool, address, name, state or reason.
   package func rows(pool: String? = nil, filter: String = "") -> [FleetRow] {
     let words = filter.lowercased().split(separator: " ")
     var rows: [FleetRow] = []
@@ -155,7 +155,7 @@ extension FleetReport {
           continue
         }
         let state = FleetColumn.state.cell(row).text
-        let text = "\(one.name) \(endpoint.address) \(state) \(endpoint.reasonText ?? "")"
+        let text = "\(one.name) \(endpoint.title) \(state) \(endpoint.reasonText ?? "")"
           .lowercased()
         if words.allSatisfy({ text.contains($0) }) { rows.append(row) }
       }

@@ -63,6 +63,7 @@ package struct PoolReport: Sendable, Equatable, Decodable {
 /// One endpoint.
 package struct EndpointReport: Sendable, Equatable, Decodable {
   package var address: String
+  package var name: String?
   package var backup: Bool?
   package var state: String?
   package var stateText: String?
@@ -85,6 +86,9 @@ package struct EndpointReport: Sendable, Equatable, Decodable {
   package var tuning: String?
 
   package init(address: String) { self.address = address }
+
+  /// The address and the name, if it has one.
+  package var title: String { name.map { "\(address) \($0)" } ?? address }
 
   /// Whether it takes new requests, by its state and its weight.
   var takesRequests: Bool {

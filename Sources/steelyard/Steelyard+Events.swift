@@ -18,10 +18,20 @@ extension Steelyard {
       controller.journal.append(.hostName(change), at: now)
     }
     namesNoted = discovery.names.changes.count
-    for each in events.write(controller.journal, to: log, wall: Clock.wall) {
+    let told = events.write(controller.journal, to: log, wall: Clock.wall) {
+      nameOfEndpoint($1, inPool: $0)
+    }
+    for each in told {
       hooks.offer(each, now: now, log)
     }
     writeDigests(now)
+  }
+
+  private func nameOfEndpoint(_ address: String, inPool name: String) -> String? {
+    guard let pool = controller.fleet.pools.first(where: { $0.name == name }),
+      let address = SocketAddress(address)
+    else { return nil }
+    return pool.endpoints.first { $0.address == address }?.name
   }
 
   private func noteChanges(_ now: Nanoseconds) {

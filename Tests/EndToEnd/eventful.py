@@ -108,7 +108,8 @@ class Eventful:
 
     def _configuration(self):
         text = self._pool(
-            [*(one.address for one in self.engines), f"gpu.test:{self.named.port}"],
+            [*({"address": one.address, "name": f"gpu-{number}"}
+               for number, one in enumerate(self.engines)), f"gpu.test:{self.named.port}"],
             balance="round_robin", slow_start="0s", ejection={"fail_timeout": "1s"},
             canary={"path": "/canary"},
             queue={"max_concurrent": 6, "max_length": 4, "timeout": "300ms"},

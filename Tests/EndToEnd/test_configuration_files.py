@@ -53,12 +53,12 @@ def test_faults_are_shown_in_their_file(tmp_path):
     assert done.returncode == CONFIGURATION
     assert f"{tmp_path}/pools/b.yaml:2:3: error: `text` is given twice; first in line 1 of " \
            f"`{tmp_path}/pools/a.yaml`" in done.stderr
-    assert f"{tmp_path}/pools/b.yaml:3:20: error: the environment variable `TEST_UNSET` is not set" \
+    assert f"{tmp_path}/pools/b.yaml:3:19: error: the environment variable `TEST_UNSET` is not set" \
         in done.stderr
 
 
 def test_a_reload_reads_all_files_again(stage, tmp_path):
-    one, two = stage.endpoint(text("one")), stage.endpoint(text("two"))
+    one, two = stage.endpoint(text(b"one")), stage.endpoint(text(b"two"))
     directory = tmp_path / "files"
     directory.mkdir()
     (directory / "pool.yaml").write_text(json.dumps(

@@ -52,6 +52,34 @@ def test_a_pin_steers_and_ends_by_itself(fleet):
     wait_for(lambda: fleet.steelyard.events("tuning expired"), "a line in the log")
 
 
+def test_an_endpoint_is_called_by_its_name(stage):
+    fleet = Fleet(stage, rows=[
+        {"name": "first", "labels": {"zone": "a"}}, {"name": "second"}], balance="round_robin")
+    assert f"{fleet.addresses[0]} first " in fleet.said("weights")
+    assert [row.get("labels") for row in fleet.rows()] == [{"zone": "a"}, None]
+    assert f"\n{fleet.addresses[1]} second: weight " in fleet.said("explain", "text")
+    fleet.said("drain", "first")
+    wait_for(lambda: fleet.rows()[0]["state"] == "draining", "the drain")
+    assert set(fleet.answers()) == {b"two"}
+    wait_for(lambda: [
+        event["name"] for event in fleet.steelyard.events("tuning")] == ["first"], "its name")
+    fleet.said("weights", "reset", "first")
+    fleet.said("weights", "pin", "second", "7")
+    wait_for(lambda: fleet.rows()[1]["effective_weight"] == 7, "the pin")
+    fleet.said("weights", "reset", "text")
+    done = fleet.cli("drain", "third")
+    assert (done.returncode, done.stderr) == (REFUSED, "steelyard: no pool has an endpoint third\n")
+    done = fleet.cli("weights", "reset", "third")
+    assert done.returncode == REFUSED and "third" in done.stderr
+    status = wait_for(lambda: json.loads(
+        fleet.steelyard.admin_get("/api/v1/status").content).get("pools"), "the first reading")
+    assert [one["name"] for one in status[0]["endpoints"]] == ["first", "second"]
+    info = fleet.steelyard.metrics().series("steelyard_endpoint_info", label_zone="a")
+    assert [labels["name"] for labels, _ in info] == ["first"]
+    assert fleet.said("completion", "endpoints").split() == [
+        fleet.addresses[0], "first", fleet.addresses[1], "second"]
+
+
 def test_orders_that_make_no_sense_are_refused_and_say_why(fleet):
     for words, code, part in [
         (("weights", "pin", "10.9.9.9:1", "2"), REFUSED, "no pool has an endpoint"),

@@ -8,19 +8,27 @@ import Testing
 
 private func line(
   _ format: LogPolicy.Format, _ message: String,
-  _ pairs: KeyValuePairs<String, any LogValue> = [:]
+  _ pairs: KeyValuePairs<String, any LogValue> = [:], name: String? = nil
 ) -> String {
   let room = UnsafeMutableRawBufferPointer.allocate(
     byteCount: EventLine.byteCountMax, alignment: 8)
   defer { room.deallocate() }
   var writer = ByteWriter(room)
-  EventLine.write(format, .warning, message, pairs, at: .milliseconds(86_400_007), to: &writer)
+  EventLine.write(
+    format, .warning, message, pairs, name: name, at: .milliseconds(86_400_007), to: &writer)
   #expect(!writer.hasOverflowed)
   return String(decoding: writer.written, as: UTF8.self)
 }
 
 @Suite struct EventLineTests {
   private let head = "time=1970-01-02T00:00:00.007Z level=warning "
+
+  @Test func aNameIsTheLastKey() {
+    #expect(
+      line(.logfmt, "m", ["left": 2], name: "gpu-1") == head + "msg=\"m\" left=2 name=gpu-1\n")
+    #expect(line(.json, "m", name: "b").hasSuffix("\"msg\":\"m\",\"name\":\"b\"}\n"))
+    #expect(line(.json, "m", ["a": "x"], name: "b").hasSuffix(",\"a\":\"x\",\"name\":\"b\"}\n"))
+  }
 
   @Test func logfmtQuotesWhatNeedsIt() {
     #expect(

@@ -101,6 +101,28 @@ import Testing
     }
   }
 
+  @Test func namesAndLabelsAreAnInfoOfTheirOwn() throws {
+    var state = try Self.state()
+    var pages = MetricsPages()
+    let without = String(decoding: pages.page(.text, state), as: UTF8.self)
+    #expect(!without.contains("steelyard_endpoint_info{"))
+    let board = WeightBoard(fleet: state.table.fleet, endpointLimit: 2)
+    var fleet = state.table.fleet
+    fleet.pools[0].name = "a"
+    fleet.pools[0].endpoints[0].name = "gpu-1"
+    fleet.pools[0].endpoints[1].labels = ["zone": "b \"c\"", "model": "m"]
+    board.publish(fleet: fleet)
+    state.table = board.table
+    let page = String(decoding: pages.page(.text, state), as: UTF8.self)
+    let one = "steelyard_endpoint_info{pool=\"a\",endpoint=\"10.0.0.1:8000\",name=\"gpu-1\"} 1"
+    let two =
+      "steelyard_endpoint_info{pool=\"a\",endpoint=\"10.0.0.2:8000\",name=\"\","
+      + "label_model=\"m\",label_zone=\"b \\\"c\\\"\"} 1"
+    #expect(page.contains(one + "\n") && page.contains(two + "\n"))
+    let open = pages.page(.openMetrics, state)
+    try open.withUnsafeBytes { try OpenMetricsValidator.check($0) }
+  }
+
   @Test func aPageOfAnotherFleetHasItsEndpoints() throws {
     var state = try Self.state()
     var pages = MetricsPages()

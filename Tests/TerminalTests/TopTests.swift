@@ -38,6 +38,14 @@ import Testing
     return reader.read(Array(keys.utf8), takesPaste: false).map { state.press($0) }
   }
 
+  @Test func aNameIsShownBesideTheAddressAndFound() {
+    var report = Self.report()
+    report.pools[0].endpoints[1].name = "gpu-7"
+    let row = report.rows()[1]
+    #expect(FleetColumn.endpoint.cell(row).text == "10.0.0.1:80 gpu-7")
+    #expect(report.rows(filter: "gpu-7").map(\.endpoint.address) == ["10.0.0.1:80"])
+  }
+
   private func addresses(_ state: TopState) -> [String] { state.rows.map(\.endpoint.address) }
 
   @Test func sortsByEveryColumnBothWaysWithUnknownOnesLast() {

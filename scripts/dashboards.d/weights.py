@@ -71,6 +71,11 @@ def _weights():
         _each(base, "Base weight", "The operator's number."),
         _each("steelyard_endpoint_target_weight", "Target weight", "What the law wants."),
         _each(now, "Effective weight", "What picks use, after slew, slow start and pins."),
+        series("Weight of named endpoints", "The effective weight, by the names of the configuration.",
+               "short", [target(
+                   f"max by (pool, name) ({select(now, ENDPOINT)} * on (instance, pool, endpoint) "
+                   f"group_left (name) {select('steelyard_endpoint_info', ENDPOINT)})",
+                   "{{pool}} {{name}}")]),
         series("Effective over base weight", "1: the endpoint has what the operator gave it.",
                "percentunit", [target(
                    f"max by (pool, endpoint) ({select(now, ENDPOINT)} / "

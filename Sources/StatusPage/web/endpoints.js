@@ -73,7 +73,8 @@ class EndpointRow {
     this.endpoint = endpoint;
     const putCell = (title, text) => put(this.cells[at[title]], text);
     put(this.address, endpoint.address);
-    put(this.role, endpoint.backup ? "backup" : "");
+    put(this.role,
+      [endpoint.name, endpoint.backup ? "backup" : null].filter(Boolean).join(", "));
     put(this.state, `${glyphs[endpoint.state] ?? "?"} ${endpoint.state}`);
     if (this.state.className !== `state ${endpoint.state}`) {
       this.state.className = `state ${endpoint.state in glyphs ? endpoint.state : ""}`;
@@ -103,7 +104,7 @@ class EndpointRow {
 
   matches(pool, words) {
     const e = this.endpoint;
-    const text = `${pool} ${e.address} ${e.state} ${e.reason_text} ${e.backup ? "backup" : ""} `
+    const text = `${pool} ${e.address} ${e.name ?? ""} ${e.state} ${e.reason_text} ${e.backup ? "backup" : ""} `
       + (e.tuning ?? "");
     const low = text.toLowerCase();
     return words.every((word) => low.includes(word));

@@ -104,6 +104,9 @@ package final class AdminAPI {
       return AdminResponse(
         contentType: "application/json",
         body: DiscoveredPage.json(.all(of: subject.state.table.fleet)))
+    case .endpointDiscovery:
+      try requireNoParameters(request)
+      return try assignments(request, subject.state, now)
     case .openAPI:
       try requireNoParameters(request)
       return AdminResponse(
@@ -125,6 +128,18 @@ package final class AdminAPI {
       return AdminResponse(json: ReloadChanges(changes: try subject.reload(now: now).get()))
     case .pool, .endpoint: return try change(resource, request, subject, now)
     }
+  }
+
+  /// What Envoy asks for: the endpoints of pools with their weights.
+  private func assignments(
+    _ request: AdminRequest, _ state: ProgramState, _ now: Nanoseconds
+  ) throws(Problem) -> AdminResponse {
+    guard let wanted = AdminJSON.read(EndpointRequest.self, request.content) else {
+      throw Problem(400, "the content must be a DiscoveryRequest of Envoy's API v3, in JSON")
+    }
+    let answer = EndpointAnswer(
+      wanted, .all(state.controller, now: now), version: "\(state.table.revision)")
+    return AdminResponse(json: answer)
   }
 
   /// The first pool of `admin.ready_unless_empty` without an endpoint that may take requests, as a

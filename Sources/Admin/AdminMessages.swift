@@ -12,8 +12,10 @@ package struct AdminRequest {
   package var method = Method.get
   /// The client's address.
   var client = ""
-  /// The request has content, which is not read.
+  /// The request has content, which is not in `content`.
   var hasContent = false
+  /// The content of a request whose resource takes some.
+  package var content: [UInt8] = []
   /// The path without the query, not percent-decoded.
   package var path: String
   /// The query: the text after `?`, or nothing.

@@ -3,6 +3,7 @@
 //   GET  /api/v1/status                              what the status page shows
 //   GET  /api/v1/status/events                       the same every second, server-sent events
 //   GET  /api/v1/pools/NAME/explain                  from samples to weights, in words
+//   POST /v3/discovery:endpoints                     Envoy's endpoint discovery over REST
 //   POST /api/v1/reload                              the configuration file, read again
 //   POST /api/v1/pools/NAME/{freeze|set|reset}       ?law= floor= slew= dry_run= for=
 //   POST /api/v1/pools/NAME/endpoints/ADDRESS/{pin|scale|drain|reset}   ?weight= factor= deadline=
@@ -13,6 +14,8 @@ package import StatusPage
 package enum AdminResource: Equatable {
   case page(StatusPage)
   case metrics, health, readiness, discovery
+  /// Envoy's endpoint discovery.
+  case endpointDiscovery
   case openAPI, pools, status, statusEvents, reload
   case explain(pool: String)
   /// A change: the verb is one of `poolVerbs` or `endpointVerbs`.
@@ -53,6 +56,7 @@ package enum AdminResource: Equatable {
     case ["healthz"]: return .health
     case ["readyz"]: return .readiness
     case ["sd", "prometheus"]: return .discovery
+    case ["v3", "discovery:endpoints"]: return .endpointDiscovery
     default:
       if parts.count == 1, let file = StatusPage(rawValue: parts[0]) { return .page(file) }
       throw unknown
@@ -85,7 +89,7 @@ package enum AdminResource: Equatable {
   /// The allowed methods, as in the field Allow.
   var methods: String {
     switch self {
-    case .reload, .pool, .endpoint: "POST"
+    case .reload, .pool, .endpoint, .endpointDiscovery: "POST"
     case .statusEvents: "GET"
     default: "GET, HEAD"
     }
@@ -98,6 +102,11 @@ package enum AdminResource: Equatable {
     case "GET": method == .get
     default: method == .get || method == .head
     }
+  }
+
+  /// Whether the content of a request to this path is read.
+  static func takesContent(_ path: String) -> Bool {
+    (try? find(path)) == .endpointDiscovery
   }
 
   /// The rights that the resource needs.

@@ -1,8 +1,8 @@
-// The admin listener: requests without content are answered from memory on the loop of the control
-// thread, and streams of events are kept open. Bounds: `connectionsMax` connections, a head of 16
-// KB within ten seconds, a minute between requests, 32 streams with 4 MB unsent each, 64 MB of long
-// answers at once. Invariant: in one turn a connection gets at most one answer, and none before its
-// last answer was sent.
+// The admin listener: requests are answered from memory on the loop of the control thread, and
+// streams of events are kept open. Bounds: `connectionsMax` connections, a head of 16 KB within ten
+// seconds, content only where it is taken, a minute between requests, 32 streams with 4 MB unsent
+// each, 64 MB of long answers at once. Invariant: in one turn a connection gets at most one answer,
+// and none before its last answer was sent.
 import HTTP
 package import IO
 package import Metrics
@@ -21,6 +21,9 @@ package struct AdminServer: ~Copyable {
   private static let unsentMax = 4 << 20
   /// The most bytes that all unfinished long answers may hold.
   private static let bodiesMax = 64 << 20
+  /// The most bytes of a request's content, and of all unanswered requests together.
+  private static let contentMax = 256 << 10
+  private static let inputsMax = 8 << 20
 
   private var parser = HeadParser(takesTrace: true)
   /// The bytes received of the next head, by connection.
@@ -187,8 +190,20 @@ package struct AdminServer: ~Copyable {
       send(id, &io, AdminResponse(problem), isHead: false, closes: true)
       return
     case .complete:
-      inputs[id]?.removeFirst(head.end)
       guard var request else { return }
+      var contentCount = 0
+      if case .length(let count) = head.framing, count <= Self.contentMax,
+        AdminResource.takesContent(request.path)
+      {
+        guard input.count >= head.end + count else {
+          if inputs.values.reduce(0, { $0 + $1.count }) > Self.inputsMax { close(id, &io) }
+          return
+        }
+        contentCount = count
+        request.content = Array(input[head.end..<(head.end + count)])
+        request.hasContent = false
+      }
+      inputs[id]?.removeFirst(head.end + contentCount)
       request.client = clients[id]?.name ?? ""
       let use = nextUse()
       clients[id]?.lastUse = use

@@ -93,6 +93,7 @@ struct Decoder {
     let pools = decodePools(poolEntries)
     decodeReadiness()
     decodeHooks(&scope)
+    decodeAgentCheck(&scope)
     scope.put("listeners", .sequence((listenerNodes ?? []).map { decodeListener($0) }))
     refuseOwnListeners()
     requireClientCertificates()

@@ -35,6 +35,16 @@ extension Decoder {
     }
   }
 
+  mutating func decodeAgentCheck(_ scope: inout Scope) {
+    scope.section("agent_check") { section in
+      section.read(
+        "listen", &fleet.agentCheck, Form<SocketAddress>.listenAddress.or("none"))
+      if let address = fleet.agentCheck {
+        note(address, at: section.node("listen")?.offset)
+      }
+    }
+  }
+
   /// Decodes the pools that `ready_unless_empty` names. Call after the pools were decoded.
   mutating func decodeReadiness() {
     let scope = Scope(nil, "`admin`", report)

@@ -9,6 +9,8 @@ public struct Fleet: Sendable, Equatable {
   /// nil: the admin server is in the clear.
   public var adminTLS: ServerTLS?
   public var adminTokens = AdminTokens()
+  /// Where HAProxy's agent checks are answered; nil: nowhere.
+  public var agentCheck: SocketAddress?
   /// Indices into `pools`. `/readyz` answers 503 while one of these pools has no endpoint that may
   /// take requests.
   public var readyUnlessEmpty: [Int] = []

@@ -87,11 +87,13 @@ extension Steelyard {
   func reload(_ file: Fleet, now: Nanoseconds) throws(StartError) -> [String] {
     let fleet = try Self.withSecrets(file, log)
     let before = configured
-    if fleet.admin != configured.admin || fleet.workerCount != configured.workerCount
+    if fleet.admin != configured.admin || fleet.agentCheck != configured.agentCheck
+      || fleet.workerCount != configured.workerCount
       || fleet.limits != configured.limits
     {
       throw StartError(
-        .configuration, "admin, workers and limits change with a restart only; nothing was changed")
+        .configuration,
+        "admin, agent_check, workers and limits change with a restart only; nothing was changed")
     }
     let nextAccess = try Self.access(fleet, log)
     let replaced = try Self.load(fleet, store, log, now: now)

@@ -60,6 +60,7 @@ final class Steelyard {
   var watches = RoomWatches()
   private var io: IOLoop
   private var admin: AdminServer
+  private var agent = AgentServer()
   let adminCounts = AdminCounts()
   let api: AdminAPI
   var controller: Controller
@@ -166,8 +167,20 @@ final class Steelyard {
     } catch {
       throw StartError(listen: fleet.admin, error)
     }
+    try listenForAgentChecks(fleet.agentCheck)
     noteDescriptorBudget(budget, openFilesMax: openFilesMax)
     useCredentials()
+  }
+
+  private func listenForAgentChecks(_ address: SocketAddress?) throws(StartError) {
+    guard let address else { return }
+    do throws(IOError) {
+      let group = try ListenSocket.open(address, count: 1)
+      if let socket = group.take(0) { try io.listen(socket, tag: AgentServer.tag) }
+      log.write(.info, "agent checks listening", ["address": "\(group.address)"])
+    } catch {
+      throw StartError(listen: address, error)
+    }
   }
 
   /// Starts the workers and logs the listening addresses.
@@ -195,6 +208,7 @@ final class Steelyard {
       if event.kind == .none { break }
       switch event.tag {
       case AdminServer.tag: serveAdmin(event)
+      case AgentServer.tag: answerAgent(event)
       case Self.pollTag: polls.handle(event, &io, &controller, wall: wall)
       default: break
       }
@@ -236,6 +250,11 @@ final class Steelyard {
     // Answers read and tune the controller and read the boards; they never touch the loop.
     let now = io.now
     admin.handle(event, &io, adminContext) { api.answer($0, self, log, now: now) }
+  }
+
+  private func answerAgent(_ event: IOEvent) {
+    let now = io.now
+    agent.handle(event, &io) { .all(controller, now: now) }
   }
 
   private func tick() {

@@ -12,6 +12,7 @@ import Testing
   @Test(
     arguments: [
       ("/", .page(.document)), ("/page.css", .page(.style)), ("/page.js", .page(.script)),
+      ("/v3/discovery:endpoints", .endpointDiscovery),
       ("/metrics", .metrics), ("/healthz", .health), ("/readyz", .readiness),
       ("/api/v1/pools", .pools), ("/api/v1/reload", .reload), ("/api/v1/openapi.yaml", .openAPI),
       ("/api/v1/p%6Fols", .pools), ("/api/v1/pools/a%2Fb/explain", .explain(pool: "a/b")),
@@ -49,6 +50,8 @@ import Testing
       #expect(AdminResource.reload.takes(method) == (method == .post))
     }
     #expect(AdminResource.pool("a", verb: "set").methods == "POST")
+    #expect(AdminResource.endpointDiscovery.methods == "POST")
+    #expect(AdminResource.endpointDiscovery.need == .read)
     #expect(AdminResource.metrics.methods == "GET, HEAD")
   }
 

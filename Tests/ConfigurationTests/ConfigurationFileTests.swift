@@ -67,6 +67,8 @@ import Testing
         hints:
           trusted: [] # default
         hooks: [] # default
+        agent_check:
+          listen: none # default
         listeners:
           - listen: "0.0.0.0:80"
             head_timeout: 10s # default

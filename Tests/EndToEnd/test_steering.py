@@ -18,10 +18,30 @@ TOLERANCE = 0.02
 REQUESTS = 1_000
 
 
-class EnvoyPeer(Program):
-    """Envoy in front of a pool that it asks steelyard for."""
+def bearing(token_file):
+    """What makes Envoy send a token to a cluster."""
+    def typed(name, kind, **keys):
+        return {"name": name, "typed_config": {"@type": f"type.googleapis.com/envoy.{kind}", **keys}}
 
-    def __init__(self, directory, steelyard):
+    secret = {"name": "token", "sds_config": {"path_config_source": {"path": str(token_file)}}}
+    return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http_protocol_options": {}},
+        "http_filters": [
+            typed("envoy.filters.http.credential_injector",
+                  "extensions.filters.http.credential_injector.v3.CredentialInjector",
+                  credential=typed(
+                      "envoy.http.injected_credentials.generic",
+                      "extensions.http.injected_credentials.generic.v3.Generic",
+                      credential=secret)),
+            typed("envoy.filters.http.upstream_codec",
+                  "extensions.filters.http.upstream_codec.v3.UpstreamCodec")]}}
+
+
+class EnvoyPeer(Program):
+    """Envoy in front of a pool that it asks steelyard for. `token_file`: a secret of Envoy's."""
+
+    def __init__(self, directory, steelyard, token_file=None):
         directory.mkdir(parents=True, exist_ok=True)
         self.address = ("127.0.0.1", free_port())
         envoy = packages.TOOLS / "envoy"
@@ -48,7 +68,9 @@ class EnvoyPeer(Program):
                     "name": "envoy.filters.network.http_connection_manager",
                     "typed_config": manager}]}]}],
                 "clusters": [
-                    {"name": "localhost", "type": "STATIC", "load_assignment": {
+                    {"name": "localhost", "type": "STATIC",
+                     "typed_extension_protocol_options": bearing(token_file) if token_file else {},
+                     "load_assignment": {
                         "cluster_name": "localhost",
                         "endpoints": [{"lb_endpoints": [{"endpoint": at(steelyard.admin)}]}]}},
                     {"name": "text", "type": "EDS", "lb_policy": "ROUND_ROBIN",
@@ -144,12 +166,15 @@ def changes(proxy, steered):
     shares = follows(proxy, steered)
     assert shares["one"] > shares["two"] > shares["three"] > 0
     steered.cli("weights", "pin", "three", "12")
+    wait_for(lambda: steered.shares()["three"] > 0.5, "the pin")
     shares = follows(proxy, steered)
     assert shares["three"] > 0.5
     steered.cli("drain", "one")
+    wait_for(lambda: steered.shares()["one"] == 0, "the drain")
     wait_for(lambda: traffic(proxy.address, 200)["one"] == 0, "no request to a drained endpoint")
     follows(proxy, steered)
     steered.cli("drain", "--undo", "one")
+    wait_for(lambda: steered.shares()["one"] > 0, "its end")
     wait_for(lambda: traffic(proxy.address, 200)["one"] > 0, "requests to it again")
     follows(proxy, steered)
 
@@ -161,6 +186,26 @@ def test_haproxy_follows_the_weights(stage, steered, tmp_path, state):
 
 def test_envoy_follows_the_weights(stage, steered, tmp_path):
     changes(stage.keep(EnvoyPeer(tmp_path / "envoy", steered.steelyard)), steered)
+
+
+def test_envoy_can_send_a_token(stage, tmp_path):
+    token = "read-token-0123456789"
+    one, two = stage.endpoint(text(b"one")), stage.endpoint(text(b"two"))
+    configuration = minimal([{"address": one.address, "weight": 4}, two.address])
+    configuration["admin"]["read_token"] = {"env": "READ"}
+    steelyard = stage.steelyard(configuration, {"READ": token})
+    secret = tmp_path / "token.json"
+    secret.write_text(json.dumps({"resources": [{
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+        "name": "token",
+        "generic_secret": {"secret": {"inline_string": f"Bearer {token}"}}}]}))
+    envoy = stage.keep(EnvoyPeer(tmp_path / "envoy", steelyard, secret))
+
+    def shares():
+        with Connection(envoy.address) as connection:
+            return connection.exchange("GET", "/").status == 200 and traffic(envoy.address)
+
+    assert abs(wait_for(shares, "endpoints")["one"] - 0.8) <= TOLERANCE
 
 
 def test_a_law_works_without_traffic_of_its_own(stage, tmp_path):

@@ -227,6 +227,14 @@ def test_the_agent_answers_one_line(steered):
         assert steered.ask(line) == b"", line
 
 
+def test_the_agents_address_changes_with_a_restart(steered):
+    configuration = minimal(steered.addresses) | {
+        "agent_check": {"listen": f"127.0.0.1:{free_port()}"}}
+    done = steered.steelyard.reload(configuration)
+    assert done.returncode != 0 and "agent_check" in done.stderr
+    assert steered.ask(b"text one\n") == b"100%\n"
+
+
 def test_silent_clients_of_the_agent_are_dropped(steered):
     silent = [socket.create_connection(("127.0.0.1", steered.agent)) for _ in range(300)]
     began = time.monotonic()

@@ -34,7 +34,7 @@ package enum Output: Sendable {
     switch self {
     case .value(let text, _): text
     case .mapping(let entries):
-      "{" + entries.map { "\(YAMLText.scalar($0.key)): \($0.value.text)" }.joined(separator: ", ")
+      "{" + entries.map { "\(YAMLText.key($0.key)): \($0.value.text)" }.joined(separator: ", ")
         + "}"
     case .sequence(let items): "[" + items.map(\.text).joined(separator: ", ") + "]"
     }
@@ -46,7 +46,7 @@ package enum Output: Sendable {
     case .value: []
     case .mapping(let entries):
       entries.flatMap { entry in
-        let (key, value) = (YAMLText.scalar(entry.key) + ":", entry.value)
+        let (key, value) = (YAMLText.key(entry.key) + ":", entry.value)
         return value.isBlock ? [key] + value.lines.map { "  " + $0 } : [key + " " + value.lines[0]]
       }
     case .sequence(let items):
@@ -73,8 +73,13 @@ enum YAMLText {
     "null", "true", "false", "yes", "no", "on", "off", "y", "n",
   ]
 
-  /// Plain if that is safe, else in double quotes.
-  static func scalar(_ text: String) -> String {
+  /// A value: plain if that is safe, else in double quotes.
+  static func scalar(_ text: String) -> String { isSafe(text) ? text : quoted(text) }
+
+  /// A key, in which variables are not replaced.
+  static func key(_ text: String) -> String { isSafe(text) ? text : literal(text) }
+
+  private static func isSafe(_ text: String) -> Bool {
     let isSafe = text.utf8.enumerated().allSatisfy { index, byte in
       switch byte {
       case 0x41...0x5A, 0x61...0x7A, 0x5F, 0x2F: true
@@ -82,7 +87,7 @@ enum YAMLText {
       default: false
       }
     }
-    return isSafe && !text.isEmpty && !words.contains(text.lowercased()) ? text : quoted(text)
+    return isSafe && !text.isEmpty && !words.contains(text.lowercased())
   }
 
   /// In double quotes, with JSON's escapes; characters that YAML does not allow unescaped are

@@ -86,6 +86,13 @@ import Testing
       messages(pool("\"${N}\": 1")) == ["5:5: unknown key `${N}` in pool `a`"])
   }
 
+  @Test func aKeyIsPrintedAsItIs() throws {
+    let signal = "{name: x, metric: y, labels: {\"${N}\": \"$${N}\"}}"
+    let file = try load(pool("weights: {scrape: [{port: 1, signals: [\(signal)]}]}"))
+    #expect(try load(file.effective).fleet == file.fleet)
+    #expect(file.effective.contains("{\"${N}\": [\"$${N}\"]}"))
+  }
+
   @Test func whatCannotBeReplacedIsReportedOnce() {
     #expect(
       messages("workers: ${NO}\n" + pool("")) == ["1:10: the environment variable `NO` is not set"])

@@ -49,11 +49,12 @@ let package = Package(
     room(
       "Balancer",
       ["CSystem", "Certificates", "Fleet", "HTTP", "Exposition", "IO", "Primitives"]),
+    room("Shared", ["Balancer", "Fleet", "IO", "Primitives"]),
     room(
       "Metrics",
       [
         "Balancer", "Certificates", "Controller", "Discovery", "Events", "Exposition", "Fleet",
-        "HTTP", "IO", "Primitives", "Status",
+        "HTTP", "IO", "Primitives", "Shared", "Status",
       ]),
     room(
       "Admin",
@@ -79,7 +80,7 @@ let package = Package(
       dependencies: [
         "Admin", "Balancer", "CLI", "CSystem", "Certificates", "Configuration", "Controller",
         "Demo", "Discovery", "Events", "Exposition", "Fleet", "IO", "Metrics", "Primitives",
-        "Status", "Terminal",
+        "Shared", "Status", "Terminal",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -104,7 +105,7 @@ let package = Package(
       name: "FuzzTargets",
       dependencies: [
         "Admin", "Balancer", "Client", "Configuration", "Controller", "Exposition", "Fleet", "HTTP",
-        "IO", "Primitives",
+        "IO", "Primitives", "Shared",
       ],
       path: "Fuzz/Targets", swiftSettings: strict),
     .executableTarget(
@@ -141,6 +142,7 @@ let package = Package(
       name: "LoadBenchTests", dependencies: ["load-bench", "Primitives"], swiftSettings: strict),
     suite("CLI", ["Controller", "Demo", "Fleet", "Manual", "Primitives", "Simulation"]),
     suite("Simulation", ["Balancer", "Configuration", "Controller", "Fleet", "Primitives"]),
+    suite("Shared", ["Balancer", "Fleet", "IO", "Primitives"]),
     suite("Balancer", ["CSystem", "Certificates", "Fleet", "HTTP", "IO", "Primitives"]),
   ]
 )

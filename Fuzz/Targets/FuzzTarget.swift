@@ -30,7 +30,7 @@ package struct FuzzTarget: Sendable {
     RequestHeadTarget.target, ResponseHeadTarget.target, ChunkedTarget.target, ProxyTarget.target,
     MetricsTarget.target, WriterTarget.target, OpenMetricsTarget.target,
     ConfigurationTarget.target, JSONTarget.target, AdminTarget.target, TLSTarget.target,
-    HPACKTarget.target, CallTarget.target,
+    HPACKTarget.target, CallTarget.target, RESPTarget.target,
   ]
 
   package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

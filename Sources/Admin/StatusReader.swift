@@ -30,6 +30,7 @@ package struct StatusReader {
       $1.status >= 500 ? $0 &+ traffic.locals($1) : $0
     }
     reading.reloadFailure = state.reload.failure
+    reading.sharedTrouble = state.sharedTrouble
     reading.certificateTroubles = state.certificates.troubles
     reading.certificates = state.certificates.certificates.map {
       CertificateReading(file: $0.file, left: $0.facts.left(wall: state.wall))

@@ -233,10 +233,14 @@ struct WorkerPlan {
     of fleet: Fleet, _ admission: AdmissionBoard
   ) -> PlannedScopes {
     var scopes = PlannedScopes()
+    let sharedHash = admission.sharedHash
     limits = []
     for scope in RateScope.all(of: fleet) {
       let first = limits.count
-      limits += scope.limits.map { PlannedLimit($0, admission.table($0, of: scope)) }
+      limits += scope.limits.map {
+        PlannedLimit(
+          $0, admission.buckets($0, of: scope), $0.isShared ? sharedHash : admission.hash)
+      }
       scopes.ranges.append((scope.owner, first..<limits.count))
     }
     return scopes

@@ -36,6 +36,7 @@ struct CredentialPlan {
         pool.health?.kind == .grpc ? .http2 : .http1)
       add(pool.canary?.tls, "the canary of pool \(pool.name)")
     }
+    add(fleet.shared?.tls, "the shared store")
     for hook in fleet.hooks {
       if case .post(let target) = hook.action { add(target.tls, "the hook to \(target.address)") }
     }

@@ -49,6 +49,8 @@ struct Decoder {
   var offsets = WarningOffsets()
   /// Where the file gives each listening address; nil: it is a default.
   var listenOffsets: [SocketAddress: Int?] = [:]
+  /// The file has `shared`, right or wrong.
+  var hasShared = false
   /// Where the file names endpoints by address.
   var endpointOffsets: [(address: SocketAddress, offset: Int)] = []
 
@@ -86,6 +88,7 @@ struct Decoder {
     decodeAccessLog(&scope)
     decodeNames(&scope)
     decodeTracing(in: &scope)
+    decodeShared(&scope)
     // Pools are decoded first, since routes name them, but listeners are written first, for people.
     let listenerNodes = scope.items("listeners", required: true)
     scope.claim("include")

@@ -92,9 +92,13 @@ extension Decoder {
     item.read("burst", &burst, .count(1...1_000_000))
     var keysMax = RateLimit.defaultKeysMax
     item.read("max_keys", &keysMax, .count(64...16_777_216))
+    var isShared = false
+    item.read("shared", &isShared, .truth)
     guard let key, let rate else { return nil }
     var limit = RateLimit(key: key, rate: rate, burst: burst)
     limit.keysMax = keysMax
+    limit.isShared = isShared
+    check(limit, in: item)
     return limit
   }
 

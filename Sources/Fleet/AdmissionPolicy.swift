@@ -116,6 +116,8 @@ public struct RateLimit: Sendable, Equatable {
   public var burst: Int
   /// The number of keys that are counted separately at a time. Range 64...16_777_216.
   public var keysMax = Self.defaultKeysMax
+  /// The limit counts the requests of all replicas together, see `SharedPolicy`.
+  public var isShared = false
 
   public static let defaultKeysMax = 65_536
 
@@ -124,6 +126,12 @@ public struct RateLimit: Sendable, Equatable {
     self.key = key
     self.rate = rate
     self.burst = burst ?? Self.burst(of: rate)
+  }
+
+  /// The smallest burst of a shared limit: the requests of half a second, at least one. Replicas
+  /// settle accounts ten times a second; less would cut the rate.
+  public static func sharedBurstMin(of rate: Rate) -> Int {
+    max(1, rate.count / Int(2 * rate.period.duration.rawValue / 1_000_000_000))
   }
 
   /// The default burst: the requests of one second, at least one.

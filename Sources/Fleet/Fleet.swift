@@ -25,6 +25,8 @@ public struct Fleet: Sendable, Equatable {
   public var names = NamePolicy()
   public var tracing = Tracing()
   public var hints = ClientHints()
+  /// nil: nothing is shared with other replicas.
+  public var shared: SharedPolicy?
   public var listeners: [Listener] = []
   public var pools: [Pool] = []
 

@@ -13,6 +13,7 @@ public enum FleetDifference {
     if old.shutdownTimeout != new.shutdownTimeout { lines.append("shutdown_timeout changed") }
     if old.names != new.names { lines.append("dns changed") }
     if old.hooks != new.hooks { lines.append("hooks changed") }
+    if old.shared != new.shared { lines.append("shared changed") }
     compareTLS(
       old.listeners.map { ("listener \($0.address)", $0.tls) },
       new.listeners.map { ("listener \($0.address)", $0.tls) }, &lines)

@@ -8,7 +8,7 @@ struct AdmissionMetrics {
   private let fleet: Fleet
   private let queues: [(labels: Labels, queue: PoolQueue, lengthMax: Int)]
   private let refusals: [(labels: Labels, counts: RefusalCounts)]
-  private let limits: [(labels: Labels, table: RateTable)]
+  private let limits: [(labels: Labels, buckets: RateBuckets)]
   private let now: Nanoseconds
 
   init(_ board: AdmissionBoard, _ fleet: Fleet, now: Nanoseconds) {
@@ -27,7 +27,7 @@ struct AdmissionMetrics {
         let labels = Labels([
           "scope": scope.name, "key": limit.key.text, "rate": limit.rate.text,
         ])
-        return (labels, board.table(limit, of: scope))
+        return (labels, board.buckets(limit, of: scope))
       }
     }
   }
@@ -54,11 +54,11 @@ struct AdmissionMetrics {
       for (reason, label) in reasons { writer.sample(counts.sum(reason), labels, label) }
     }
     writer.open(.rateLimitRequestsTotal)
-    for (labels, table) in limits {
-      writer.sample(table.count(.allowed), labels.adding("outcome", "allowed"))
-      writer.sample(table.count(.limited), labels.adding("outcome", "limited"))
+    for (labels, buckets) in limits {
+      writer.sample(buckets.count(.allowed), labels.adding("outcome", "allowed"))
+      writer.sample(buckets.count(.limited), labels.adding("outcome", "limited"))
     }
     writer.open(.rateLimitForgottenKeysTotal)
-    for (labels, table) in limits { writer.sample(table.count(.forgotten), labels) }
+    for (labels, buckets) in limits { writer.sample(buckets.count(.forgotten), labels) }
   }
 }

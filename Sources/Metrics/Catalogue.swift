@@ -24,7 +24,7 @@ package enum Catalogue {
   /// The sections, in the order of the document.
   static let sections: [MetricSection] = [
     .traffic, .failures, .clients, .queues, .weights, .demand, .thresholds, .signals, .discovery,
-    .tls, .http2, .accessLog, .events, .admin, .configuration, .process,
+    .tls, .http2, .shared, .accessLog, .events, .admin, .configuration, .process,
   ]
 
   /// Every family, section by section.

@@ -50,6 +50,7 @@ struct MetricsPage {
     ControllerMetrics(state.controller, labels, now: state.now).write(to: &writer)
     DiscoveryMetrics(names: state.names, membership: state.membership).write(to: &writer)
     CertificateMetrics(report: state.certificates).write(to: &writer)
+    SharedMetrics(status: state.shared).write(to: &writer)
     AccessLogMetrics(driver: state.accessLog).write(to: &writer)
     state.admin.write(to: &writer)
     state.reload.write(to: &writer)

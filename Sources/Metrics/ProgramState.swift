@@ -6,6 +6,7 @@ package import Discovery
 package import Events
 package import Fleet
 package import Primitives
+package import Shared
 package import Status
 
 /// Boards, counters and states of one moment. Control thread only.
@@ -30,6 +31,7 @@ package struct ProgramState {
   package var admin: AdminCounts
   package var reload: ReloadOutcome
   package var certificates: CertificateReport
+  package var shared: SharedStatus
   package var now: Nanoseconds
   package var wall: Nanoseconds
 
@@ -39,7 +41,7 @@ package struct ProgramState {
     names: NameSource, membership: Membership, status: StatusHistory,
     accessLog: AccessLogDriver, log: LogDriver, hooks: HookQueue, admin: AdminCounts,
     reload: ReloadOutcome, certificates: CertificateReport = CertificateReport(),
-    now: Nanoseconds, wall: Nanoseconds
+    shared: SharedStatus = SharedStatus(), now: Nanoseconds, wall: Nanoseconds
   ) {
     self.version = version
     self.table = table
@@ -58,7 +60,14 @@ package struct ProgramState {
     self.admin = admin
     self.reload = reload
     self.certificates = certificates
+    self.shared = shared
     self.now = now
     self.wall = wall
+  }
+
+  /// Why the common store of several steelyards cannot be reached, and for how long; nil: it can.
+  package var sharedTrouble: String? {
+    guard let lostAt = shared.lostAt, let failure = shared.failure else { return nil }
+    return "\(failure.detail), for \(NumberWords.fixed((now - lostAt).seconds, 0)) s"
   }
 }

@@ -12,6 +12,11 @@ extension ConditionRules {
       let text = "the last reload was refused, the configuration before it is in force: \(reason)"
       found.append(Finding(.reloadFailed, nil, text))
     }
+    if let trouble = reading.sharedTrouble {
+      let text =
+        "the store of shared limits cannot be reached, this replica uses its share: \(trouble)"
+      found.append(Finding(.sharedStoreUnreachable, nil, text))
+    }
     addCertificates(reading, &found)
     return found
   }

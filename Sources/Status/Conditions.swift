@@ -90,6 +90,7 @@ enum Alert: String, Sendable, CaseIterable {
   case certificateExpiresSoon = "SteelyardCertificateExpiresSoon"
   case certificateExpiresVerySoon = "SteelyardCertificateExpiresVerySoon"
   case certificateFilesRefused = "SteelyardCertificateFilesRefused"
+  case sharedStoreUnreachable = "SteelyardSharedStoreUnreachable"
   case cpuHigh = "InferenceCPUHigh"
   case cpuVeryHigh = "InferenceCPUVeryHigh"
   case memoryHigh = "InferenceMemoryHigh"

@@ -30,6 +30,8 @@ package struct StatusReading: Sendable {
   package var write = WriteAccess.open
   /// Why the last reload was rejected; nil: it was not.
   package var reloadFailure: String?
+  /// Why the common store of several steelyards cannot be reached; nil: it can, or there is none.
+  package var sharedTrouble: String?
   package var certificates: [CertificateReading] = []
   /// Why changed certificate files are not in use, each with its place.
   package var certificateTroubles: [String] = []

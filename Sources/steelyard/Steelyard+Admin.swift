@@ -10,6 +10,7 @@ import Fleet
 import IO
 import Metrics
 import Primitives
+import Shared
 import Status
 
 extension Steelyard: AdminSubject {
@@ -21,7 +22,7 @@ extension Steelyard: AdminSubject {
       bufferedBytesMax: balancer.bufferedBytesMax * evidence.workerCount, controller: controller,
       names: discovery.names, membership: membership, status: status, accessLog: accessLog,
       log: log, hooks: hooks.queue, admin: adminCounts, reload: lastReload,
-      certificates: store.report, now: Clock.now, wall: Clock.wall)
+      certificates: store.report, shared: shared.status, now: Clock.now, wall: Clock.wall)
   }
 
   func tune(_ order: TuningRequest, now: Nanoseconds) throws(TuningError) {

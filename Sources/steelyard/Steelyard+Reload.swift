@@ -96,6 +96,7 @@ extension Steelyard {
         "admin, agent_check, workers and limits change with a restart only; nothing was changed")
     }
     let nextAccess = try Self.access(fleet, log)
+    let nextShared = try Self.sharedSettings(fleet, log)
     let replaced = try Self.load(fleet, store, log, now: now)
     defer {
       store.settle(configured, now: now)
@@ -109,6 +110,7 @@ extension Steelyard {
     var next = discovery
     next.apply(fleet, now: now)
     if fleet.nameCount > 0 { next.tryAll(atMost: min(fleet.names.timeout, Self.namesWait)) }
+    Self.prepareShared(nextShared, before: sharedSettings, balancer)
     do throws(Balancer.ListenError) {
       try replace(fleet, next.names.table, now: now)
     } catch {
@@ -121,6 +123,7 @@ extension Steelyard {
       throw StartError(listen: error.address, error.error)
     }
     discovery = next
+    applyShared(nextShared)
     log.use(fleet.log)
     hooks.apply(fleet.hooks, log)
     observer.keep(fleet)

@@ -11,8 +11,12 @@ extension Steelyard {
   /// The tokens of a configuration. Errors: a token that cannot be read.
   static func access(_ fleet: Fleet, _ log: LogDriver) throws(StartError) -> AdminAccess {
     var access = AdminAccess(isLoopback: fleet.admin.isLoopback)
-    access.readToken = try token(fleet.adminTokens.read, "read_token", log)
-    access.writeToken = try token(fleet.adminTokens.write, "write_token", log)
+    if let source = fleet.adminTokens.read {
+      access.readToken = try token(source, "`admin.read_token`", log)
+    }
+    if let source = fleet.adminTokens.write {
+      access.writeToken = try token(source, "`admin.write_token`", log)
+    }
     if let read = access.readToken, access.writeToken?.matches(read) == true {
       throw StartError(
         .configuration,
@@ -35,15 +39,23 @@ extension Steelyard {
   static func withSecrets(_ fleet: Fleet, _ log: LogDriver) throws(StartError) -> Fleet {
     var fleet = fleet
     try fleet.readSecrets { source, what throws(StartError) in
-      do throws(TokenReader.Failure) {
-        let found = try TokenReader.fieldValue(source)
-        if found.isReadableByOthers, case .file(let path) = source { warn(path, log) }
-        return found.value
-      } catch {
-        throw StartError(error.isMissing ? .noInput : .configuration, "\(what): \(error.message)")
-      }
+      try fieldValue(source, what, log)
     }
     return fleet
+  }
+
+  /// The value of a header field or a password. `what` is its place, for messages. Errors: a value
+  /// that cannot be read.
+  static func fieldValue(
+    _ source: TokenSource, _ what: String, _ log: LogDriver
+  ) throws(StartError) -> String {
+    do throws(TokenReader.Failure) {
+      let found = try TokenReader.fieldValue(source)
+      if found.isReadableByOthers, case .file(let path) = source { warn(path, log) }
+      return found.value
+    } catch {
+      throw StartError(error.isMissing ? .noInput : .configuration, "\(what): \(error.message)")
+    }
   }
 
   private static func warn(_ path: String, _ log: LogDriver) {
@@ -52,17 +64,17 @@ extension Steelyard {
       ["file": path, "hint": "chmod o-r"])
   }
 
-  private static func token(
-    _ source: TokenSource?, _ key: String, _ log: LogDriver
-  ) throws(StartError) -> Secret? {
-    guard let source else { return nil }
+  /// A token or another secret of at least 16 characters. `what` is its place, for messages.
+  /// Errors: a secret that cannot be read.
+  static func token(
+    _ source: TokenSource, _ what: String, _ log: LogDriver
+  ) throws(StartError) -> Secret {
     do throws(TokenReader.Failure) {
       let found = try TokenReader.read(source)
       if found.isReadableByOthers, case .file(let path) = source { warn(path, log) }
       return found.token
     } catch {
-      throw StartError(
-        error.isMissing ? .noInput : .configuration, "`admin.\(key)`: \(error.message)")
+      throw StartError(error.isMissing ? .noInput : .configuration, "\(what): \(error.message)")
     }
   }
 }

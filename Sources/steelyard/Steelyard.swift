@@ -11,6 +11,7 @@ import Fleet
 import IO
 import Metrics
 import Primitives
+import Shared
 import Status
 
 /// Why a steelyard could not start, or a reload was refused.
@@ -65,6 +66,9 @@ final class Steelyard {
   let api: AdminAPI
   var controller: Controller
   private var polls = ControllerDriver(tag: pollTag, userAgent: Version.userAgent)
+  /// What is shared with other steelyards, and what it is reached with; nil: nothing is shared.
+  var shared: SharedLimits
+  var sharedSettings: SharedLimits.Settings?
   var observer = FleetObserver()
   var events = EventLog()
   var digest = WeightDigest()
@@ -106,11 +110,13 @@ final class Steelyard {
     _ file: Fleet, path: String? = nil, waker: Waker, log: LogDriver
   ) throws(StartError) {
     let configured = try Self.withSecrets(file, log)
+    let sharedSettings = try Self.sharedSettings(file, log)
     self.log = log
     log.use(configured.log)
     hooks = HookDriver(
       waker: waker, userAgent: Version.userAgent, environment: Environment.lines)
     hooks.apply(configured.hooks, log)
+    shared = SharedLimits(tag: Self.sharedTag, waker: waker, seed: Self.unpredictable)
     self.waker = waker
     self.path = path
     api = AdminAPI(access: try Self.access(configured, log))
@@ -136,7 +142,7 @@ final class Steelyard {
     pickBoard = PickBoard(endpointLimit: membership.endpointLimit)
     do throws(IOError) {
       io = try IOLoop(
-        connectionsMax: budget.adminConnectionsMax + 4 * membership.endpointLimit,
+        connectionsMax: budget.adminConnectionsMax + 4 * membership.endpointLimit + 1,
         unsentBytesMax: 64 << 20,
         waker: waker)
     } catch {
@@ -170,6 +176,13 @@ final class Steelyard {
     try listenForAgentChecks(fleet.agentCheck)
     noteDescriptorBudget(budget, openFilesMax: openFilesMax)
     useCredentials()
+    Self.prepareShared(sharedSettings, before: nil, balancer)
+    applyShared(sharedSettings)
+  }
+
+  private static var unpredictable: UInt64 {
+    var generator = SystemRandomNumberGenerator()
+    return generator.next()
   }
 
   private func listenForAgentChecks(_ address: SocketAddress?) throws(StartError) {
@@ -199,7 +212,8 @@ final class Steelyard {
 
   /// One turn of the control loop: waits for at most `deadline`, then does what is due.
   func turn(until deadline: Nanoseconds) {
-    let due = min(deadline, min(nextTick, min(controller.nextDue, discovery.nextDue)))
+    let own = min(controller.nextDue, min(discovery.nextDue, shared.nextDue))
+    let due = min(deadline, min(nextTick, own))
     io.wait(until: admin.hasWork(io) ? io.now : due)
     if io.lastPause > .zero { notePause(io.lastPause) }
     let wall = Clock.wall
@@ -210,6 +224,7 @@ final class Steelyard {
       case AdminServer.tag: serveAdmin(event)
       case AgentServer.tag: answerAgent(event)
       case Self.pollTag: polls.handle(event, &io, &controller, wall: wall)
+      case Self.sharedTag: shared.handle(event, &io) { clientContext($0) }
       default: break
       }
     }
@@ -227,11 +242,16 @@ final class Steelyard {
     }
     (mustClosePolls, goneEndpoints) = (false, [])
     if stopsAt == nil { startPolls(wall: wall) }
+    shared.turn(&io) { clientContext($0) }
     if io.now >= nextTick {
       nextTick = io.now + Self.tickInterval
       tick()
     }
-    hooks.turn(log) { credentials.client($0, thread: credentials.controlThread) }
+    hooks.turn(log) { clientContext($0) }
+  }
+
+  private func clientContext(_ tls: ClientTLS) -> ClientContext? {
+    credentials.client(tls, thread: credentials.controlThread)
   }
 
   private func startPolls(wall: Nanoseconds) {
@@ -268,6 +288,7 @@ final class Steelyard {
     noteCertificates(now: now)
     noteTransitions(now: now)
     logFailures(now: now)
+    noteShared()
     if let event = observeStatus(now: io.now, isWatched: admin.hasStreams) {
       admin.push(event, &io)
     }

@@ -66,6 +66,7 @@ import Testing
           served_by: false # default
         hints:
           trusted: [] # default
+        shared: none # default
         hooks: [] # default
         agent_check:
           listen: none # default

@@ -95,7 +95,7 @@ import Testing
       a.yaml:3:1: error: unknown key `queue` in the file
       queue: 1
       ^
-      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `log`, `access_log`, `dns`, `tracing`, `hints`, `listeners`, …
+      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `log`, `access_log`, `dns`, `tracing`, `hints`, `shared`, …
       """#),
     Golden(
       #"""

@@ -41,7 +41,7 @@ import Testing
       a.yaml:1:1: error: unknown key `a` in the file
       a: &x 1
       ^
-      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `log`, `access_log`, `dns`, `tracing`, `hints`, `listeners`, …
+      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `log`, `access_log`, `dns`, `tracing`, `hints`, `shared`, …
       a.yaml:1:1: error: `listeners` is missing in the file
       a: &x 1
       ^
@@ -55,7 +55,7 @@ import Testing
       a.yaml:2:1: error: unknown key `b` in the file
       b: *x
       ^
-      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `log`, `access_log`, `dns`, `tracing`, `hints`, `listeners`, …
+      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `log`, `access_log`, `dns`, `tracing`, `hints`, `shared`, …
       a.yaml:2:4: error: YAML aliases are not supported
       b: *x
          ^
@@ -63,7 +63,7 @@ import Testing
       a.yaml:3:1: error: unknown key `c` in the file
       c: !!str d
       ^
-      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `log`, `access_log`, `dns`, `tracing`, `hints`, `listeners`, …
+      hint: its keys are `admin`, `workers`, `shutdown_timeout`, `limits`, `log`, `access_log`, `dns`, `tracing`, `hints`, `shared`, …
       a.yaml:3:4: error: YAML tags are not supported
       c: !!str d
          ^

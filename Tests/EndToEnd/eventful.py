@@ -11,6 +11,7 @@ from certificates import Certificates, Pair
 from engines import Engine
 from programs import find, free_port, preloadable, wait_for
 from secure import client_context, connect
+from stores import Store
 from tunnels import RAW, switch
 
 FACTOR = 150
@@ -79,6 +80,11 @@ class Eventful:
         self.certificates = Certificates(directory / "certificates")
         self.pair = Pair(directory / "site.pem", directory / "site.key")
         self._show(self.certificates.local)
+        self._stage = stage
+        self.store = stage.keep(Store(directory / "store"))
+        self.secret = directory / "secret"
+        self.secret.write_text("0123456789abcdef\n")
+        self.secret.chmod(0o600)
         hosts = directory / "hosts"
         hosts.write_text("127.0.0.2 gpu.test\n")
         self.steelyard = stage.steelyard(self._configuration(), {
@@ -126,6 +132,8 @@ class Eventful:
         routes = [
             {"match": {"path_prefix": "/"}, "pool": "text"},
             {"match": {"path_prefix": "/limited/"}, "pool": "text", "rate_limits": [limit]},
+            {"match": {"path_prefix": "/together/"}, "pool": "text", "rewrite": "/", "rate_limits": [
+                {"key": "none", "rate": "20/s", "shared": True}]},
             {"match": {"path_prefix": "/single/"}, "pool": "single", "rewrite": "/"},
             {"match": {"path_prefix": "/spare/"}, "pool": "spare", "rewrite": "/"},
             {"match": {"path_prefix": "/nameless/"}, "pool": "nameless"},
@@ -144,6 +152,8 @@ class Eventful:
             # The last has a name without an address, so no endpoint.
             "pools": {"text": text, "single": single, "spare": spare, "many": many,
                       "nameless": {"endpoints": ["nobody.test:80"]}},
+            "shared": {"redis": {"address": self.store.address},
+                       "secret": {"file": str(self.secret)}},
             "hooks": [hook]}
 
     def _fast_configuration(self):
@@ -173,15 +183,24 @@ class Eventful:
         self._keep_asking(self.fast, "/work")
         self._keep_asking(self.steelyard, "/" + "x" * 900, 0.002)  # fills the log's memory
         self._keep_asking(self.steelyard, "/said")
+        self._keep_asking(self.steelyard, "/together/work")
         self._keep_asking(self.steelyard, "/moved")
         self._tunnels()
         # What comes before a counter's first scrape is no increase.
         self._sees("count(steelyard_build_info) == 2")
         self._odd_requests()
+        self._lose_the_store()
         self._faults()
         self._overload()
         self._tls()
         self._orders()
+
+    def _lose_the_store(self):
+        self._sees("steelyard_shared_store_up == 1")
+        self.store.stop()
+        self._sees("steelyard_shared_store_up == bool 0")
+        self._stage.keep(Store(self.directory / "store-2", port=self.store.port))
+        self._sees("steelyard_shared_store_up == 1")
 
     def _keep_asking(self, steelyard, target, pause=0.02):
         def run():

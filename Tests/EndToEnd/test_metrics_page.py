@@ -6,6 +6,7 @@ from pathlib import Path
 from conftest import minimal
 from programs import run_steelyard, wait_for
 from secure import SecureAddress, SecureSocket, client_context
+from stores import Store
 from wire import Connection
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,7 @@ def json_page(exchange):
     exchange.answer(b'{"cpu_usage": 12.5, "memory_usage": 40}')
 
 
-def with_everything(addresses, pair):
+def with_everything(addresses, pair, store, secret):
     """A configuration that has a sample in nearly every family. `pair`: of its second listener."""
     named = [{"address": address, "name": f"gpu-{index}", "labels": {"zone": "a"}}
              for index, address in enumerate(addresses)]
@@ -43,6 +44,8 @@ def with_everything(addresses, pair):
     configuration["pools"]["calls"] = {"endpoints": ["127.0.0.1:1"], "protocol": "http2"}
     for listener in configuration["listeners"]:
         listener["pool"] = "text"
+    configuration["shared"] = {
+        "redis": {"address": store.address}, "secret": {"file": str(secret)}}
     configuration["access_log"] = {"path": "./access.log"}
     configuration["hooks"] = [{"on": ["endpoint_ejected"], "run": ["/bin/true"]}]
     return configuration
@@ -71,7 +74,11 @@ def test_the_document_is_made_from_the_catalogue():
 
 def test_a_page_holds_the_catalogue_and_nothing_else(stage, certificates):
     fleet = [stage.endpoint(json_page).address for _ in range(2)]
-    steelyard = stage.steelyard(with_everything(fleet, certificates.local))
+    store = stage.keep(Store(stage.directory / "store"))
+    secret = stage.directory / "secret"
+    secret.write_text("0123456789abcdef\n")
+    secret.chmod(0o600)
+    steelyard = stage.steelyard(with_everything(fleet, certificates.local, store, secret))
     assert steelyard.get("/").status == 200
     context = client_context(certificates.ca)
     secure = SecureAddress(

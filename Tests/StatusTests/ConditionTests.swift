@@ -193,6 +193,10 @@ private func certificate(_ file: String, days: Double) -> CertificateReading {
       act: { $0.certificateTroubles = ["listener 0.0.0.0:8443: no key"] },
       alerts: ["CertificateFilesRefused"]),
     Row(
+      name: "the store of shared limits is gone",
+      act: { $0.sharedTrouble = "no answer in time, for 7 s" },
+      alerts: ["SharedStoreUnreachable"]),
+    Row(
       name: "clients change their minds",
       act: {
         $0.endpoints[0].serve(10, lasting: 0.02)

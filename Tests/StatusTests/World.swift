@@ -15,6 +15,7 @@ struct World {
   var reloadFailure: String?
   var certificates: [CertificateReading] = []
   var certificateTroubles: [String] = []
+  var sharedTrouble: String?
   /// At the last reading.
   private var states: [SocketAddress: Eligibility] = [:]
   private static let epoch = Nanoseconds.seconds(1_763_750_000)
@@ -56,6 +57,7 @@ struct World {
     reading.reloadFailure = reloadFailure
     reading.certificates = certificates
     reading.certificateTroubles = certificateTroubles
+    reading.sharedTrouble = sharedTrouble
     pool.endpoints = endpoints
     pool.givenUp = leftQueue + endpoints.reduce(0) { $0 + $1.canceled }
     pool.arrivals =

@@ -170,7 +170,25 @@ def _limits():
         series("Keys forgotten", "Before their bucket was full again, because too many others "
                "came: raise `max_keys`, or somebody floods.", "ops",
                [_rates("steelyard_rate_limit_forgotten_keys_total", "scope", "key")],
-               size=(12, 8))]
+               size=(12, 8)),
+        stat("Shared store", "Whether the store of shared limits can be asked, at the worst "
+             "steelyard. 0: each uses its share.", "short",
+             f"min({select('steelyard_shared_store_up', ANY)})",
+             steps((1, GREEN), color=RED), graph=False),
+        stat("Replicas", "Steelyards that share limits, as the one with the fewest knows.",
+             "short", f"min({select('steelyard_shared_replicas', ANY)})", graph=False),
+        series("Granted ahead", "Requests that the store granted, or a replica itself from its own "
+               "share.", "reqps", [_rates("steelyard_shared_granted_requests_total", "by")],
+               size=(12, 8)),
+        series("Calls of the shared store", "Calls, and failures by reason, a second.", "ops", [
+            _rates("steelyard_shared_store_calls_total"),
+            target(total("instance, reason",
+                         rate("steelyard_shared_store_failures_total", ANY)) + " > 0",
+                   "{{instance}} failed: {{reason}}")], size=(12, 8)),
+        series("Round trip to the shared store", "Of the last call. No request waits for it.", "s",
+               [_most("steelyard_shared_store_round_trip_seconds")], size=(12, 8), log=True),
+        series("Keys of shared limits", "Whose buckets are not full.", "short",
+               [_most("steelyard_shared_keys")], size=(12, 8))]
 
 
 def _words():

@@ -19,18 +19,20 @@ package final class AdmissionBoard: Sendable {
     /// The queues at their indexes. An index is never reassigned to another pool, because an
     /// exchange may still hold a permit of its queue.
     var queues: [PoolQueue] = []
-    var tables: [String: RateTable] = [:]
+    var tables: [String: RateBuckets] = [:]
+    var sharedHash: SipHash
     var refusals: [String: RefusalCounts] = [:]
     var traffic: [String: PoolTraffic] = [:]
     /// The allowances. As with queues, an index is never reassigned to another pool.
     var allowances: [UploadAllowance] = []
   }
-  private let state = Mutex(State())
+  private let state: Mutex<State>
 
   /// Makes an empty board. `endpointLimit` bounds endpoint indexes. Allocates.
   package init(limits: Limits, workerCount: Int, endpointLimit: Int, hash: SipHash) {
     self.workerCount = workerCount
     self.hash = hash
+    state = Mutex(State(sharedHash: hash))
     slots = SlotCounts(endpointLimit: endpointLimit)
     clients = limits.connectionsPerClient.map {
       ClientTable(limit: $0, connectionsMax: limits.connectionsMax * workerCount)
@@ -50,7 +52,7 @@ package final class AdmissionBoard: Sendable {
         if state.queues.contains(where: { $0.name == pool.name }) { continue }
         state.queues.append(PoolQueue(name: pool.name, workerCount: workerCount))
       }
-      var tables: [String: RateTable] = [:]
+      var tables: [String: RateBuckets] = [:]
       for scope in scopes {
         for limit in scope.limits {
           let name = scope.name(of: limit)
@@ -93,8 +95,20 @@ package final class AdmissionBoard: Sendable {
     }
   }
 
+  /// The keyed hash for the keys of limits that replicas share.
+  package var sharedHash: SipHash { state.withLock { $0.sharedHash } }
+
+  /// Sets the hash for the keys of shared limits, the same at every replica; their buckets begin
+  /// anew. Call before `prepare` and before the fleet is published.
+  package func setSharedHash(_ hash: SipHash) {
+    state.withLock { state in
+      state.sharedHash = hash
+      state.tables = state.tables.filter { if case .own = $0.value { true } else { false } }
+    }
+  }
+
   /// The buckets of a limit, created if `prepare` has not done so.
-  package func table(_ limit: RateLimit, of scope: RateScope) -> RateTable {
+  package func buckets(_ limit: RateLimit, of scope: RateScope) -> RateBuckets {
     let name = scope.name(of: limit)
     return state.withLock { state in
       if let table = state.tables[name] { return table }
@@ -104,8 +118,13 @@ package final class AdmissionBoard: Sendable {
     }
   }
 
-  private func makeTable(_ limit: RateLimit) -> RateTable {
-    RateTable(keysMax: limit.key == .all ? 1 : limit.keysMax, workerCount: workerCount)
+  private func makeTable(_ limit: RateLimit) -> RateBuckets {
+    let keysMax = limit.key == .all ? 1 : limit.keysMax
+    guard limit.isShared else {
+      return .own(RateTable(keysMax: keysMax, workerCount: workerCount))
+    }
+    return .shared(
+      SharedTable(keysMax: keysMax, workerCount: workerCount, firstWait: limit.rate.interval))
   }
 }
 
@@ -120,12 +139,20 @@ package struct RateScope: Sendable {
   package let owner: Owner
   /// For example `pool text`, `route 0.0.0.0:8080 /api/`; unique among all scopes.
   package let name: String
+  /// For example `pool text`, `route /api/`; the same at replicas that listen on other addresses.
+  package let sharedName: String
   /// The rate limits of the scope, in the order of the configuration.
   package let limits: [RateLimit]
 
   /// The name that identifies a limit across reloads. The burst is not part of it.
   package func name(of limit: RateLimit) -> String {
     "\(name) \(limit.key.text) \(limit.rate.text) \(limit.keysMax)"
+      + (limit.isShared ? " shared" : "")
+  }
+
+  /// The name that identifies a shared limit among replicas.
+  package func sharedName(of limit: RateLimit) -> String {
+    "\(sharedName) \(limit.key.text) \(limit.rate.text)"
   }
 
   /// All scopes of a fleet that have limits, in the fleet's order.
@@ -133,18 +160,24 @@ package struct RateScope: Sendable {
     var scopes: [RateScope] = []
     for (index, pool) in fleet.pools.enumerated() where !pool.rateLimits.isEmpty {
       scopes.append(
-        RateScope(owner: .pool(index), name: "pool \(pool.name)", limits: pool.rateLimits))
+        RateScope(
+          owner: .pool(index), name: "pool \(pool.name)", sharedName: "pool \(pool.name)",
+          limits: pool.rateLimits))
     }
     var uses: [String: Int] = [:]
+    func numbered(_ name: String) -> String {
+      uses[name, default: 0] += 1
+      let count = uses[name] ?? 1
+      return count == 1 ? name : "\(name) (\(count))"
+    }
     for (index, listener) in fleet.listeners.enumerated() {
       for (position, route) in listener.routes.enumerated() where !route.rateLimits.isEmpty {
-        let name = "route \(listener.address) \(route.match.path.text)"
-        uses[name, default: 0] += 1
-        let count = uses[name] ?? 1
+        let path = route.match.path.text
         scopes.append(
           RateScope(
             owner: .route(listener: index, route: position),
-            name: count == 1 ? name : "\(name) (\(count))", limits: route.rateLimits))
+            name: numbered("route \(listener.address) \(path)"),
+            sharedName: numbered("route \(path)"), limits: route.rateLimits))
       }
     }
     return scopes

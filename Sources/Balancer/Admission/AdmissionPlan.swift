@@ -10,9 +10,11 @@ struct PlannedLimit {
   /// The field's name in lower case; empty: the key is no field.
   let header: [UInt8]
   let rule: RateRule
-  let table: RateTable
+  let buckets: RateBuckets
+  /// The hash of the keys.
+  let hash: SipHash
 
-  init(_ limit: RateLimit, _ table: RateTable) {
+  init(_ limit: RateLimit, _ buckets: RateBuckets, _ hash: SipHash) {
     key = limit.key
     if case .header(let name) = limit.key {
       header = Array(name.utf8)
@@ -20,7 +22,8 @@ struct PlannedLimit {
       header = []
     }
     rule = RateRule(limit)
-    self.table = table
+    self.buckets = buckets
+    self.hash = hash
   }
 }
 

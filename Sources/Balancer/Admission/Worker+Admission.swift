@@ -89,19 +89,19 @@ extension Worker where Loop: ~Copyable {
     for step in 0..<count {
       let limit = plan.limits[limitIndex(route, step)]
       let hash = keyHash(limit, id, head, fields)
-      guard let wait = limit.table.take(hash, limit.rule, now: io.now, worker: workerIndex) else {
+      guard let wait = limit.buckets.take(hash, limit.rule, now: io.now, worker: workerIndex) else {
         continue
       }
       // A refused request takes no token of any limit.
       for earlier in 0..<step {
         let limit = plan.limits[limitIndex(route, earlier)]
-        limit.table.giveBack(keyHash(limit, id, head, fields), limit.rule)
+        limit.buckets.giveBack(keyHash(limit, id, head, fields), limit.rule)
       }
-      limit.table.note(.limited, worker: workerIndex)
+      limit.buckets.note(.limited, worker: workerIndex)
       return max(1, Int((wait.rawValue + 999_999_999) / 1_000_000_000))
     }
     for step in 0..<count {
-      plan.limits[limitIndex(route, step)].table.note(.allowed, worker: workerIndex)
+      plan.limits[limitIndex(route, step)].buckets.note(.allowed, worker: workerIndex)
     }
     return nil
   }
@@ -125,7 +125,7 @@ extension Worker where Loop: ~Copyable {
     _ limit: PlannedLimit, _ id: ExchangeID, _ head: RequestHead,
     _ fields: FieldTable
   ) -> UInt64 {
-    let hash = context.admission.hash
+    let hash = limit.hash
     switch limit.key {
     case .all: return 1
     case .clientIP: return ClientNetwork.hash(clientText(id), hash)

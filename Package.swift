@@ -41,6 +41,7 @@ let package = Package(
     room("Exposition", ["CSystem", "Primitives"]),
     room("Configuration", ["CYAML", "Fleet", "Primitives"]),
     room("Status", ["Exposition", "Fleet", "Primitives"]),
+    room("Upgrade", ["IO", "Primitives"]),
     room("Terminal", ["CSystem", "IO", "Primitives"]),
     room("Manual", []),
     room("StatusPage", [], embedded: [.embedInCode("web")]),
@@ -80,7 +81,7 @@ let package = Package(
       dependencies: [
         "Admin", "Balancer", "CLI", "CSystem", "Certificates", "Configuration", "Controller",
         "Demo", "Discovery", "Events", "Exposition", "Fleet", "IO", "Metrics", "Primitives",
-        "Shared", "Status", "Terminal",
+        "Shared", "Status", "Terminal", "Upgrade",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -123,6 +124,7 @@ let package = Package(
     suite("Discovery", ["Fleet", "Primitives"]),
     suite("Status", ["Exposition", "Fleet", "Primitives"]),
     suite("Terminal", ["Primitives"]),
+    suite("Upgrade", ["IO", "Primitives"]),
     suite("Manual"),
     suite("Events", ["Fleet", "HTTP", "IO", "Primitives"]),
     suite("Demo", ["Fleet", "Primitives"]),

@@ -133,7 +133,7 @@ enum AdminTarget {
   }
 
   private static func check(_ order: TuningRequest, _ resource: AdminResource) throws(Finding) {
-    try require(resource.need == .write, "an order by \(resource)")
+    try require(resource.need(of: .post) == .write, "an order by \(resource)")
     let year = Nanoseconds.seconds(31_536_000)
     for span in [order.lasts, order.deadline] {
       if let span { try require(span > .zero && span <= year, "for \(span)") }

@@ -2,6 +2,7 @@
 // decides who may ask; the subject is the program.
 package import Controller
 package import Events
+import Exposition
 import Fleet
 import HTTP
 package import Metrics
@@ -31,6 +32,10 @@ package protocol AdminSubject: AnyObject {
   func tune(_ order: TuningRequest, now: Nanoseconds) throws(TuningError)
   /// Reads the configuration again. If there is an error, nothing changes.
   func reload(now: Nanoseconds) -> ReloadResult
+  /// Starts a process that replaces this one. If that is not possible, nothing changes.
+  func upgrade(now: Nanoseconds) throws(Problem)
+  /// The state of upgrades.
+  var upgradeState: UpgradeState { get }
 }
 
 /// The API. Control thread only; it never uses the loop.
@@ -74,13 +79,15 @@ package final class AdminAPI {
       throw error
     }
     guard resource.takes(request.method) else {
-      if resource.need != .nothing { _ = try access.check(request, needs: .read) }
+      if resource.need(of: request.method) != .nothing {
+        _ = try access.check(request, needs: .read)
+      }
       var problem = Problem(405, "this resource takes \(resource.methods)")
       problem.fields["Allow"] = resource.methods
       throw problem
     }
     entry = AuditLog.entry(request, resource)
-    let scope = try access.check(request, needs: resource.need)
+    let scope = try access.check(request, needs: resource.need(of: request.method))
     entry?.scope = scope
     if request.hasContent { throw Problem(413, "no content is taken here") }
     return try answer(request, resource, subject, now)
@@ -126,6 +133,10 @@ package final class AdminAPI {
     case .reload:
       try requireNoParameters(request)
       return AdminResponse(json: ReloadChanges(changes: try subject.reload(now: now).get()))
+    case .upgrade:
+      try requireNoParameters(request)
+      if request.method == .post { try subject.upgrade(now: now) }
+      return AdminResponse(json: subject.upgradeState)
     case .pool, .endpoint: return try change(resource, request, subject, now)
     }
   }
@@ -222,6 +233,12 @@ package final class AdminAPI {
     return AdminResponse(contentType: contentType, body: metricsPages.page(format, state))
       .compressible(varyingBy: "Accept, Accept-Encoding")
   }
+
+  /// The metrics page in the text format, for a process that goes on with its counters.
+  package func countersPage(_ state: ProgramState) -> [UInt8] { metricsPages.page(.text, state) }
+
+  /// Adds the counts of the process before this one, as its page says, to every metrics page.
+  package func inherit(_ page: [UInt8]) { metricsPages.inherit(page) }
 
   private func status(_ subject: some AdminSubject) throws(Problem) -> AdminResponse {
     guard let snapshot = subject.statusSnapshot() else {

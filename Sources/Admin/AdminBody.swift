@@ -12,7 +12,7 @@ final class AdminBody {
   private let gzip: GzipStream?
   private let isChunked: Bool
   /// The connection is closed after the content.
-  let closes: Bool
+  var closes: Bool
   private var offset = 0
 
   /// The bytes of memory that the content holds until it is sent.

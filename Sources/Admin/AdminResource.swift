@@ -5,6 +5,8 @@
 //   GET  /api/v1/pools/NAME/explain                  from samples to weights, in words
 //   POST /v3/discovery:endpoints                     Envoy's endpoint discovery over REST
 //   POST /api/v1/reload                              the configuration file, read again
+//   POST /api/v1/upgrade                             another process replaces this one
+//   GET  /api/v1/upgrade                             how far that is
 //   POST /api/v1/pools/NAME/{freeze|set|reset}       ?law= floor= slew= dry_run= for=
 //   POST /api/v1/pools/NAME/endpoints/ADDRESS/{pin|scale|drain|reset}   ?weight= factor= deadline=
 package import HTTP
@@ -16,7 +18,7 @@ package enum AdminResource: Equatable {
   case metrics, health, readiness, discovery
   /// Envoy's endpoint discovery.
   case endpointDiscovery
-  case openAPI, pools, status, statusEvents, reload
+  case openAPI, pools, status, statusEvents, reload, upgrade
   case explain(pool: String)
   /// A change: the verb is one of `poolVerbs` or `endpointVerbs`.
   case pool(String, verb: String)
@@ -71,6 +73,7 @@ package enum AdminResource: Equatable {
     case 2 where parts[1] == "status": return .status
     case 3 where parts[1] == "status" && parts[2] == "events": return .statusEvents
     case 2 where parts[1] == "reload": return .reload
+    case 2 where parts[1] == "upgrade": return .upgrade
     case 2 where parts[1] == "openapi.yaml": return .openAPI
     case 4 where parts[1] == "pools" && parts[3] == "explain": return .explain(pool: parts[2])
     case 4 where parts[1] == "pools" && poolVerbs.contains(parts[3]):
@@ -91,6 +94,7 @@ package enum AdminResource: Equatable {
     switch self {
     case .reload, .pool, .endpoint, .endpointDiscovery: "POST"
     case .statusEvents: "GET"
+    case .upgrade: "GET, HEAD, POST"
     default: "GET, HEAD"
     }
   }
@@ -100,6 +104,7 @@ package enum AdminResource: Equatable {
     switch methods {
     case "POST": method == .post
     case "GET": method == .get
+    case "GET, HEAD, POST": method == .get || method == .head || method == .post
     default: method == .get || method == .head
     }
   }
@@ -109,12 +114,13 @@ package enum AdminResource: Equatable {
     (try? find(path)) == .endpointDiscovery
   }
 
-  /// The rights that the resource needs.
-  package var need: Need {
+  /// The rights that a request with the method needs.
+  package func need(of method: Method) -> Need {
     switch self {
     // The page itself is public: it fetches its data with requests of its own.
     case .page, .health, .readiness: .nothing
     case .reload, .pool, .endpoint: .write
+    case .upgrade: method == .post ? .write : .read
     default: .read
     }
   }

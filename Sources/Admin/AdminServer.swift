@@ -41,6 +41,8 @@ package struct AdminServer: ~Copyable {
   private var clients: [ConnectionID: Client] = [:]
   private var useCount: UInt64 = 0
   private let counts: AdminCounts
+  /// No request is answered any more.
+  private var isClosed = false
 
   private struct Client {
     let name: String
@@ -100,6 +102,22 @@ package struct AdminServer: ~Copyable {
     }
   }
 
+  /// Accepts no further connection, sends the answers that have begun, and closes every connection:
+  /// another process listens on the same socket and answers from now on.
+  package mutating func close(_ io: inout IOLoop) {
+    isClosed = true
+    io.keepListeners { $0 != Self.tag }
+    for id in Array(clients.keys) {
+      if bodies[id] != nil {
+        bodies[id]?.closes = true
+      } else if streams.contains(id) || io.unsentByteCount(id) == 0 {
+        close(id, &io)
+      } else {
+        end(id, &io)
+      }
+    }
+  }
+
   /// Ends every stream. Clients that still have access begin another one.
   package mutating func endStreams(_ io: inout IOLoop) {
     for id in streams { close(id, &io) }
@@ -113,6 +131,7 @@ package struct AdminServer: ~Copyable {
   ) {
     let id = event.id
     switch event.kind {
+    case .accepted where isClosed: io.close(id)
     case .accepted:
       if clients.count >= connectionsMax { closeOldest(&io) }
       inputs[id] = []

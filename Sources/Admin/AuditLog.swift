@@ -39,6 +39,7 @@ struct AuditLog {
       client: request.client, action: "", parameters: parameters(request.query), status: 200)
     switch resource {
     case .reload: entry.action = "reload"
+    case .upgrade where request.method == .post: entry.action = "upgrade"
     case .pool(let pool, let verb): (entry.action, entry.pool) = (verb, cut(pool))
     case .endpoint(let address, let pool, let verb):
       (entry.action, entry.pool, entry.endpoint) = (verb, cut(pool), cut(address))

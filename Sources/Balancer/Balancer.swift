@@ -28,16 +28,21 @@ package final class Balancer {
   private var wakeups = WorkerWakeups([])
   private var threads: [ThreadHandle] = []
   private var tags = ListenerTags()
+  /// Sockets of listeners that another process opened.
+  private let inherited: InheritedSockets
   /// The removed listening sockets, each until every worker has stopped listening on it.
   private var retired: [(address: SocketAddress, revision: UInt64)] = []
   private static let closeTime = Nanoseconds.seconds(1)
 
-  /// Opens the listeners of the board's fleet. No connection is accepted before `start`. Error: an
-  /// address cannot be listened on.
+  /// Opens the listeners of the board's fleet, with the sockets of `inherited` where these have the
+  /// address. `record` has the rate limits of the process that this one replaces. No connection is
+  /// accepted before `start`. Error: an address cannot be listened on.
   package init(
     board: WeightBoard, evidence: EvidenceBoard, pickBoard: PickBoard, accessLog: AccessLogDriver,
-    credentials: Credentials, connectionsMax: Int
+    credentials: Credentials, inherited: InheritedSockets,
+    record: AdmissionRecord? = nil, connectionsMax: Int
   ) throws(ListenError) {
+    self.inherited = inherited
     self.board = board
     self.evidence = evidence
     self.pickBoard = pickBoard
@@ -55,8 +60,9 @@ package final class Balancer {
     var random = SystemRandomNumberGenerator()
     admission = AdmissionBoard(
       limits: limits, workerCount: evidence.workerCount, endpointLimit: evidence.endpointLimit,
-      hash: SipHash(random: &random))
+      hash: record?.sipHash ?? SipHash(random: &random))
     admission.prepare(fleet)
+    if let record, record.sipHash != nil { admission.restore(record) }
     control.setBindings(try openBindings(fleet), of: board.table.fleetRevision)
   }
 
@@ -141,10 +147,18 @@ package final class Balancer {
   package var adoptedRevision: UInt64 { control.adoptedRevision }
 
   /// Stops accepting, lets running exchanges end until `deadline`, then aborts those that remain.
-  /// Returns at once.
-  package func beginStop(deadline: Nanoseconds) {
-    control.beginStop(deadline)
+  /// `isReplaced`: another process accepts on the same sockets. Clients that are idle are not cut
+  /// then: each is told with its next answer to connect anew. Returns at once. May be called again,
+  /// with an earlier deadline or for idle clients.
+  package func beginStop(deadline: Nanoseconds, isReplaced: Bool = false) {
+    control.beginStop(WorkerStop(deadline: deadline, sparesIdle: isReplaced))
     wake()
+  }
+
+  /// The sockets of each listener, by its address in the configuration. They are valid until a
+  /// listener is removed or the balancer stops.
+  package var listeningSockets: [(listener: SocketAddress, descriptors: [Int32])] {
+    control.bindings.map { ($0.address, $0.group.descriptors) }
   }
 
   /// Whether every worker has ended.
@@ -205,6 +219,7 @@ package final class Balancer {
         Clock.pause(.milliseconds(1))
       }
     }
-    return try ListenSocket.open(address, count: evidence.workerCount)
+    return try ListenSocket.open(
+      address, count: evidence.workerCount, adopting: inherited.take(.init(address)))
   }
 }

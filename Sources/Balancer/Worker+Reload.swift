@@ -75,18 +75,20 @@ extension Worker where Loop: ~Copyable {
       endConnections { !wanted.contains($0) }
     }
     for binding in bindings where !listeningTags.contains(binding.tag) {
-      guard let socket = binding.group.take(workerIndex) else { continue }
-      do throws(IOError) {
-        try io.listen(socket, tag: binding.tag)
-      } catch {
-        context.control.report("worker \(workerIndex): \(error)")
+      while let socket = binding.group.take(workerIndex, of: context.evidence.workerCount) {
+        do throws(IOError) {
+          try io.listen(socket, tag: binding.tag)
+        } catch {
+          context.control.report("worker \(workerIndex): \(error)")
+        }
       }
     }
     listeningTags = wanted
   }
 
   /// Closes the idle client connections whose tag is leaving. A connection with an exchange closes
-  /// when that exchange ends.
+  /// when that exchange ends. In a stop that spares idle clients, a connection closes only after an
+  /// answer that says so.
   mutating func endConnections(where isLeaving: (UInt32) -> Bool) {
     for index in 0..<io.capacity {
       guard let id = client(at: index), isLeaving(io.tag(id.connection)) else { continue }
@@ -95,6 +97,7 @@ extension Worker where Loop: ~Copyable {
         io.drainSession(id.connection, .shutdown)
         continue
       }
+      if sparesIdle { continue }
       let isIdle = state.pointee.phase == .head || state.pointee.phase == .preface
       if isIdle, state.pointee.input.isEmpty, io.unsentByteCount(id.connection) == 0 {
         closeDownstream(id)

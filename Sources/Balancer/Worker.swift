@@ -100,7 +100,10 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
   /// The connections whose next request is already in their input.
   var runnable: [ClientID] = []
   var listeningTags: [UInt32] = []
+  /// The deadline of the graceful stop; nil: none has begun.
   var stopsAt: Nanoseconds?
+  /// Whether the stop waits for clients that are idle.
+  private(set) var sparesIdle = false
   let records: AccessRecordSlab
   var logTime = LogTime()
   /// The memory in which a line of the access log is written.
@@ -177,6 +180,7 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
   /// Runs the loop until a graceful stop is complete.
   mutating func run() {
     adoptTable()
+    adoptInheritedEjections()
     if !io.canMoveContent {
       context.control.report(
         "worker \(workerIndex): splice(2) is refused, so long content is copied")
@@ -201,7 +205,8 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
   }
 
   private mutating func isIdle() -> Bool {
-    leases.count == 0 && waiting.count == 0 && pausingCount == 0 && awaitedCount == 0
+    if sparesIdle, clientCount > 0 { return false }
+    return leases.count == 0 && waiting.count == 0 && pausingCount == 0 && awaitedCount == 0
       && !hasUnsent() && io.clientSessionCount == 0
   }
 
@@ -218,7 +223,7 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
           plan.adoptCredentials(context.credentials, thread: workerIndex, context.board.table)
         }
         if wakeups.take(workerIndex) { noteRoomEverywhere() }
-        if stopsAt == nil, let stop = context.control.stopsAt { beginStop(stop) }
+        if let stop = context.control.stop { beginStop(stop) }
       case .timer: exchangeTimer(event.value)
       default:
         if event.tag == Self.upstreamTag { upstreamEvent(event) } else { downstreamEvent(event) }
@@ -309,8 +314,10 @@ struct Worker<Loop: ConnectionLoop & ~Copyable>: ~Copyable {
 
   // MARK: Stopping
 
-  private mutating func beginStop(_ deadline: Nanoseconds) {
-    stopsAt = deadline
+  private mutating func beginStop(_ stop: WorkerStop) {
+    if stopsAt == stop.deadline, sparesIdle == stop.sparesIdle { return }
+    stopsAt = stop.deadline
+    sparesIdle = stop.sparesIdle
     io.keepListeners { _ in false }
     endConnections { _ in true }
   }

@@ -13,6 +13,14 @@ struct ListenerBinding: Sendable {
   let group: ListenSocketGroup
 }
 
+/// A graceful stop.
+struct WorkerStop: Sendable, Equatable {
+  var deadline: Nanoseconds
+  /// Clients that are idle keep their connections until their next answer or the deadline: another
+  /// process accepts connections, so that the end of theirs would be the only failure they see.
+  var sparesIdle: Bool
+}
+
 final class WorkerControl: Sendable {
   private struct State {
     var bindings: [ListenerBinding] = []
@@ -20,7 +28,7 @@ final class WorkerControl: Sendable {
     var fleetRevision: UInt64 = 0
     /// The fleet revision that each worker has adopted.
     var adopted: [UInt64]
-    var stopsAt: Nanoseconds?
+    var stop: WorkerStop?
     var reports: [String] = []
     var endedCount = 0
   }
@@ -56,10 +64,10 @@ final class WorkerControl: Sendable {
   /// The latest fleet revision that every worker has adopted.
   var adoptedRevision: UInt64 { state.withLock { $0.adopted.min() ?? 0 } }
 
-  /// The deadline of a graceful stop; nil: no stop has begun.
-  var stopsAt: Nanoseconds? { state.withLock { $0.stopsAt } }
+  /// The graceful stop; nil: none has begun.
+  var stop: WorkerStop? { state.withLock { $0.stop } }
 
-  func beginStop(_ deadline: Nanoseconds) { state.withLock { $0.stopsAt = deadline } }
+  func beginStop(_ stop: WorkerStop) { state.withLock { $0.stop = stop } }
 
   /// The number of workers that have ended.
   var endedCount: Int { state.withLock { $0.endedCount } }

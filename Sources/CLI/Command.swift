@@ -5,7 +5,7 @@ import Manual
 
 /// A command, named as on the command line; in the order of the overview.
 enum Command: String, CaseIterable {
-  case serve, check, top, weights, drain, reload, explain, probe, presets, metrics, rules
+  case serve, check, top, weights, drain, reload, upgrade, explain, probe, presets, metrics, rules
   case cert, simulate, demo, completion, help
 
   /// The description for help, completion, manual page and the reader.
@@ -17,6 +17,7 @@ enum Command: String, CaseIterable {
     case .weights: CommandTable.weights
     case .drain: CommandTable.drain
     case .reload: CommandTable.reload
+    case .upgrade: CommandTable.upgrade
     case .explain: CommandTable.explain
     case .probe: CommandTable.probe
     case .presets: CommandTable.presets
@@ -42,6 +43,7 @@ enum Command: String, CaseIterable {
     case .weights: try WeightsCommand.run(arguments)
     case .drain: try DrainCommand.run(arguments)
     case .reload: try ReloadCommand.run(arguments)
+    case .upgrade: try UpgradeCommand.run(arguments)
     case .explain: try ExplainCommand.run(arguments)
     case .probe: try ProbeCommand.run(arguments)
     case .presets: PresetsCommand.run(arguments)

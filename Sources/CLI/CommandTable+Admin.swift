@@ -139,6 +139,27 @@ extension CommandTable {
     return one
   }()
 
+  static let upgrade: CommandSpec = {
+    var one = CommandSpec(
+      "upgrade", summary: "replace a running steelyard by a new process, without a refused request",
+      synopsis: ["upgrade [--admin ADDRESS] [--token-file FILE]"],
+      text: [
+        """
+        A running steelyard starts the program anew, as by the signal USR2: from the same path, so \
+        that a new version counts, with the same arguments. The new process reads the file, takes \
+        over the listening sockets, weights, ejections, orders and counters, and accepts \
+        connections; the old one finishes its requests (upgrade.drain_timeout at most) and ends. \
+        What needs a restart otherwise, such as workers, takes effect. If the new process cannot \
+        serve, it ends, the reason is shown, and the old one goes on.
+        """
+      ],
+      examples: ["steelyard upgrade", "steelyard upgrade --admin 10.0.0.9:9900"])
+    one.options = adminOptions
+    one.lists = [environment]
+    one.exits = adminExits
+    return one
+  }()
+
   static let explain: CommandSpec = {
     var one = CommandSpec(
       "explain", label: "explain [POOL]", summary: "from samples to weights, in words and numbers",

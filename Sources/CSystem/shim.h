@@ -528,4 +528,101 @@ static inline long sy_socket_unix_datagram(void) {
 static inline const void *sy_memchr(const void *bytes, int byte, size_t count) {
   return memchr(bytes, byte, count);
 }
+// Two connected stream sockets that do not block. Children inherit neither.
+static inline long sy_socket_pair(int *ends) {
+  SY_RETRY(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends));
+}
+#define SY_DESCRIPTORS_MAX 64
+// Sends bytes, and with the first of them descriptors (unix(7), SCM_RIGHTS): at most
+// SY_DESCRIPTORS_MAX.
+static inline long sy_send_descriptors(
+    int fd, const void *bytes, size_t byteCount, const int *descriptors, int count) {
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(SY_DESCRIPTORS_MAX * sizeof(int))];
+  } room;
+  struct iovec part = {.iov_base = (void *)bytes, .iov_len = byteCount};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (count > SY_DESCRIPTORS_MAX) return -(long)EINVAL;
+  if (count > 0) {
+    memset(&room, 0, sizeof room);
+    message.msg_control = room.bytes;
+    message.msg_controllen = CMSG_SPACE((size_t)count * sizeof(int));
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN((size_t)count * sizeof(int));
+    memcpy(CMSG_DATA(head), descriptors, (size_t)count * sizeof(int));
+  }
+  SY_RETRY(sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+// Receives bytes and the descriptors that came with them, at most SY_DESCRIPTORS_MAX.
+static inline long sy_receive_descriptors(
+    int fd, void *bytes, size_t byteCount, int *descriptors, int *count) {
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(SY_DESCRIPTORS_MAX * sizeof(int))];
+  } room;
+  struct iovec part = {.iov_base = bytes, .iov_len = byteCount};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  message.msg_control = room.bytes;
+  message.msg_controllen = sizeof room.bytes;
+  *count = 0;
+  long result;
+  do result = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  while (result < 0 && errno == EINTR);
+  if (result < 0) return -(long)errno;
+  for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head != 0;
+       head = CMSG_NXTHDR(&message, head)) {
+    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+    int found = (int)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    memcpy(descriptors + *count, CMSG_DATA(head), (size_t)found * sizeof(int));
+    *count += found;
+  }
+  return result;
+}
+// Makes an inherited descriptor one of this process alone that does not block. Fails if it is no
+// socket that listens for TCP.
+static inline long sy_adopt_listener(int fd) {
+  int is_listening = 0, protocol = 0;
+  socklen_t size = sizeof is_listening;
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) < 0) return -(long)errno;
+  size = sizeof protocol;
+  if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0) return -(long)errno;
+  if (!is_listening || protocol != IPPROTO_TCP) return -(long)EINVAL;
+  if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -(long)errno;
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) return -(long)errno;
+  return 0;
+}
+// Makes an inherited unix stream socket one of this process alone.
+static inline long sy_adopt_stream(int fd) {
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0) return -(long)errno;
+  if (domain != AF_UNIX) return -(long)EINVAL;
+  return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -(long)errno : 0;
+}
+static inline long sy_duplicate(int fd) { SY_RETRY(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
+// Starts a program that takes this one's place: with the same standard streams and process group,
+// and with `channel` as descriptor 3. The process id, or -errno.
+static inline long sy_start_successor(char *const *words, char *const *environment, int channel) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t all, none;
+  sigfillset(&all), sigemptyset(&none);
+  pid_t pid = 0;
+  posix_spawn_file_actions_init(&actions), posix_spawnattr_init(&attributes);
+  int code = posix_spawn_file_actions_adddup2(&actions, channel, 3);
+  if (code == 0) code = posix_spawn_file_actions_addclosefrom_np(&actions, 4);
+  if (code == 0) {
+    (void)posix_spawnattr_setsigdefault(&attributes, &all);
+    (void)posix_spawnattr_setsigmask(&attributes, &none);
+    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    code = posix_spawn(&pid, words[0], &actions, &attributes, words, environment);
+  }
+  posix_spawn_file_actions_destroy(&actions), posix_spawnattr_destroy(&attributes);
+  return code != 0 ? -(long)code : (long)pid;
+}
+static inline void sy_kill_process(int pid) { (void)kill(pid, SIGKILL); }
 #endif

@@ -31,6 +31,14 @@ package final class CredentialStore {
 
   package init(_ credentials: Credentials) { self.credentials = credentials }
 
+  /// The ticket keys of this process, for one that replaces it; nil: none were made.
+  package var ticketRecord: TicketRecord? { ring?.record }
+
+  /// Goes on with the ticket keys of another process. Requires: nothing is loaded yet.
+  package func restore(_ record: TicketRecord, now: Nanoseconds) {
+    ring = TicketRing(record, now: now)
+  }
+
   // MARK: A fleet
 
   /// Loads what a fleet describes, besides what is loaded already, and publishes it. Files that

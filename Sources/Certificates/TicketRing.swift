@@ -18,6 +18,16 @@ struct TicketRing {
     dueAt = now + Self.period
   }
 
+  /// That of another process; nil: it has no key, or the time is that of another machine.
+  init?(_ record: TicketRecord, now: Nanoseconds) {
+    keys = record.keys.prefix(Self.keysMax).compactMap(TicketKey.init)
+    dueAt = Nanoseconds(record.dueAt)
+    guard !keys.isEmpty, dueAt - now <= Self.period else { return nil }
+  }
+
+  /// For another process.
+  var record: TicketRecord { TicketRecord(keys: keys.map(\.bytes), dueAt: dueAt.rawValue) }
+
   /// The same with a new key in front.
   func rotated(now: Nanoseconds) throws(TLSError) -> TicketRing {
     var next = self

@@ -97,6 +97,14 @@ struct Decoder {
     decodeReadiness()
     decodeHooks(&scope)
     decodeAgentCheck(&scope)
+    scope.section("upgrade") { upgrade in
+      upgrade.read(
+        "ready_timeout", &fleet.upgrade.readyTimeout,
+        .duration(.seconds(1) ... .seconds(3_600)))
+      upgrade.read(
+        "drain_timeout", &fleet.upgrade.drainTimeout,
+        .duration(.zero ... .seconds(7 * 86_400)))
+    }
     scope.put("listeners", .sequence((listenerNodes ?? []).map { decodeListener($0) }))
     refuseOwnListeners()
     requireClientCertificates()

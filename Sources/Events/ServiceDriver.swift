@@ -65,6 +65,13 @@ package struct ServiceDriver: ~Copyable {
   /// Sends that a graceful stop begins.
   package mutating func stopping(now: Nanoseconds) { send(messages.stopping(now: now)) }
 
+  /// Sends that another process is the main one from now on, and nothing more.
+  package mutating func handOver(to process: Int32) {
+    send(["MAINPID=\(process)"])
+    socket = nil
+    waiting = []
+  }
+
   /// Sends what is due. To be called once a turn of the control loop. Workers are asked for a sign
   /// of life with `wakeWorkers` each time the watchdog is fed; during a graceful stop they may have
   /// ended. `state` is only called if a message may be due.
@@ -117,7 +124,8 @@ package struct ServiceDriver: ~Copyable {
   }
 
   private static func isState(_ line: String) -> Bool {
-    line == "READY=1" || line == "STOPPING=1" || line.hasPrefix("RELOADING=")
+    line == "READY=1" || line.hasPrefix("MAINPID=") || line == "STOPPING=1"
+      || line.hasPrefix("RELOADING=")
       || line.hasPrefix("MONOTONIC_USEC=")
   }
 }

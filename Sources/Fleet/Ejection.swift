@@ -70,7 +70,7 @@ extension EvidenceBoard {
   /// Whether the endpoint is ejected. Any thread.
   public func isEjected(_ endpointIndex: Int) -> Bool {
     let over = lastReadmission(endpointIndex)
-    for worker in 0..<workerCount where time(.ejectedSince, endpointIndex, worker) > over {
+    for worker in 0...workerCount where time(.ejectedSince, endpointIndex, worker) > over {
       return true
     }
     return false
@@ -81,7 +81,7 @@ extension EvidenceBoard {
   public func ejection(_ endpointIndex: Int, except: Int? = nil) -> Ejection? {
     let over = lastReadmission(endpointIndex)
     var found: Ejection?
-    for worker in 0..<workerCount where worker != except {
+    for worker in 0...workerCount where worker != except {
       let since = time(.ejectedSince, endpointIndex, worker)
       guard since > over else { continue }
       let own = word(endpointIndex, worker, since: since)
@@ -104,7 +104,7 @@ extension EvidenceBoard {
   /// The ejection with the newest evidence, even if it is over; nil: there was none. Any thread.
   public func lastEjection(_ endpointIndex: Int) -> Ejection? {
     var last: Ejection?
-    for worker in 0..<workerCount {
+    for worker in 0...workerCount {
       let lastEvidenceAt = time(.ejectionEvidenceAt, endpointIndex, worker)
       guard lastEvidenceAt > last?.lastEvidenceAt ?? .zero else { continue }
       last = word(endpointIndex, worker, since: time(.ejectedSince, endpointIndex, worker))
@@ -130,7 +130,7 @@ extension EvidenceBoard {
   }
 
   private func word(_ endpointIndex: Int, _ worker: Int, since: Nanoseconds) -> Ejection {
-    let cells = block(ofWorker: worker)
+    let cells = cells(worker)
     let reason = Int(truncatingIfNeeded: cells[index(.ejectionReason, endpointIndex)])
     return Ejection(
       since: since, lastEvidenceAt: time(.ejectionEvidenceAt, endpointIndex, worker),
@@ -141,6 +141,31 @@ extension EvidenceBoard {
   }
 
   private func time(_ column: Column, _ endpointIndex: Int, _ worker: Int) -> Nanoseconds {
-    Nanoseconds(Int64(truncatingIfNeeded: block(ofWorker: worker)[index(column, endpointIndex)]))
+    Nanoseconds(Int64(truncatingIfNeeded: cells(worker)[index(column, endpointIndex)]))
+  }
+
+  /// The cells of a worker, or after the last one those of the process before this one.
+  private func cells(_ worker: Int) -> CellBlock {
+    worker < workerCount ? block(ofWorker: worker) : inheritedEjections
+  }
+
+  /// Whether the process before this one had ejected the endpoint. Any thread.
+  package func hasInheritedEjection(_ endpointIndex: Int) -> Bool {
+    inheritedEjections[index(.ejectedSince, endpointIndex)] != 0
+  }
+
+  /// Goes on with an ejection of the process before this one, until a worker readmits the endpoint.
+  /// Control thread only. Requires: no worker has begun.
+  package func inherit(_ ejection: Ejection, _ endpointIndex: Int) {
+    func store(_ column: Column, _ value: Int64) {
+      inheritedEjections.store(UInt64(max(0, value)), at: index(column, endpointIndex))
+    }
+    store(.ejectedSince, ejection.since.rawValue)
+    store(.ejectedUntil, ejection.cooldownUntil.rawValue)
+    store(.trialFrom, ejection.trialFrom.rawValue)
+    store(.ejectionEvidenceAt, ejection.lastEvidenceAt.rawValue)
+    store(.ejectionReason, Int64(ejection.reason.rawValue))
+    store(.ejectionFailures, Int64(ejection.failures))
+    inheritedEjections.add(1, at: ejectionRevisionIndex)
   }
 }

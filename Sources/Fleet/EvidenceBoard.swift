@@ -99,6 +99,9 @@ public final class EvidenceBoard: Sendable {
   @usableFromInline let blocks: [CellBlock]
   /// Durations by the number of requests in flight when a request was sent.
   private let occupancies: [CellBlock]
+  /// Ejections by the process that this one has replaced, in the columns of ejections, as if by one
+  /// more worker. Only the control thread writes to it, before the workers begin.
+  let inheritedEjections: CellBlock
 
   public init(workerCount: Int, endpointLimit: Int) {
     self.workerCount = workerCount
@@ -106,6 +109,7 @@ public final class EvidenceBoard: Sendable {
     blocks = (0..<workerCount).map { _ in
       CellBlock(count: endpointLimit * Column.allCases.count + 1)
     }
+    inheritedEjections = CellBlock(count: endpointLimit * Column.allCases.count + 1)
     occupancies = (0..<workerCount).map { _ in
       CellBlock(count: endpointLimit * 2 * OccupancyBucket.count)
     }
@@ -142,7 +146,7 @@ public final class EvidenceBoard: Sendable {
 
   /// Changes with every change of an ejection. Any thread.
   package var ejectionRevision: UInt64 {
-    blocks.reduce(0) { $0 &+ $1[ejectionRevisionIndex] }
+    blocks.reduce(inheritedEjections[ejectionRevisionIndex]) { $0 &+ $1[ejectionRevisionIndex] }
   }
 
   /// A worker's own block. Only that worker writes to it.
@@ -158,7 +162,7 @@ public final class EvidenceBoard: Sendable {
   /// Sets every cell of an endpoint to 0. Requires: no worker writes to these cells until a table
   /// that has the endpoint is published (`IndexQuarantine`).
   public func clear(_ endpointIndex: Int) {
-    for block in blocks {
+    for block in blocks + [inheritedEjections] {
       for column in Column.allCases { block.store(0, at: index(column, endpointIndex)) }
     }
     for block in occupancies {

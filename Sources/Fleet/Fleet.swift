@@ -19,6 +19,7 @@ public struct Fleet: Sendable, Equatable {
   public var limits = Limits()
   /// The longest time that a graceful shutdown waits for running exchanges.
   public var shutdownTimeout: Nanoseconds = .seconds(30)
+  public var upgrade = UpgradePolicy()
   public var log = LogPolicy()
   public var accessLog = AccessLogPolicy()
   public var hooks: [HookPolicy] = []

@@ -11,6 +11,7 @@ public enum FleetDifference {
     if old.log != new.log { lines.append("log changed") }
     if old.accessLog != new.accessLog { lines.append("access_log changed") }
     if old.shutdownTimeout != new.shutdownTimeout { lines.append("shutdown_timeout changed") }
+    if old.upgrade != new.upgrade { lines.append("upgrade changed") }
     if old.names != new.names { lines.append("dns changed") }
     if old.hooks != new.hooks { lines.append("hooks changed") }
     if old.shared != new.shared { lines.append("shared changed") }

@@ -50,7 +50,7 @@ public struct ChildProcess: Sendable {
   /// Keeps ended children of this process until they are waited for.
   public static func prepare() { sy_keep_children() }
 
-  private static func withStrings<Result>(
+  static func withStrings<Result>(
     _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
   ) -> Result {
     var pointers = strings.map { strdup($0) }

@@ -1,4 +1,4 @@
-// Listening sockets, addresses in the kernel's form, and the descriptor that wakes a loop.
+// Addresses in the kernel's form, and the descriptor that wakes a loop.
 public import CSystem
 public import Primitives
 
@@ -18,107 +18,6 @@ public struct KernelAddress: @unchecked Sendable {
       }
     }
     self.storage = storage
-  }
-}
-
-/// A listening socket with one owner. It is closed when it goes out of scope, unless a loop took
-/// it.
-public struct ListenSocket: ~Copyable, Sendable {
-  let fd: Int32
-  /// The port; the chosen one if 0 was configured.
-  public let port: UInt16
-
-  /// Opens `count` sockets on the same address with SO_REUSEPORT, one for each worker. With port 0
-  /// the system chooses a free port. Errors: EADDRINUSE also if another process listens there with
-  /// SO_REUSEPORT, because traffic would silently be shared with it.
-  public static func open(
-    _ address: SocketAddress, count: Int, backlog: Int32 = 4096
-  ) throws(IOError) -> ListenSocketGroup {
-    var target = address
-    if address.port != 0 {
-      let probe = try ListenSocket(address, isShared: false, backlog: nil)
-      _ = consume probe
-    }
-    var descriptors: [Int32] = []
-    for _ in 0..<count {
-      do {
-        let socket = try ListenSocket(target, isShared: true, backlog: backlog)
-        target = target.with(port: socket.port)
-        descriptors.append(socket.release())
-      } catch {
-        for fd in descriptors { sy_close(fd) }
-        throw error
-      }
-    }
-    return ListenSocketGroup(address: target, descriptors: descriptors)
-  }
-
-  private init(_ address: SocketAddress, isShared: Bool, backlog: Int32?) throws(IOError) {
-    self.init(adopting: try Self.bound(address, isShared: isShared, backlog: backlog))
-  }
-
-  private static func bound(
-    _ address: SocketAddress, isShared: Bool, backlog: Int32?
-  ) throws(IOError) -> Int32 {
-    var storage = KernelAddress(address).storage
-    let opened = sy_socket(Int32(storage.ss_family))
-    guard opened >= 0 else { throw IOError("socket", -opened) }
-    let fd = Int32(opened)
-    var result = sy_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)
-    if isShared, result >= 0 { result = sy_set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) }
-    if result >= 0 { result = sy_bind(fd, &storage) }
-    var call: StaticString = "bind"
-    // Accepted connections inherit the option (tcp(7)), so that it need not be set on each.
-    if backlog != nil, result >= 0 {
-      result = sy_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-    }
-    if result >= 0, let backlog {
-      result = sy_listen(fd, backlog)
-      call = "listen"
-    }
-    guard result >= 0 else {
-      sy_close(fd)
-      throw IOError(call, -result)
-    }
-    return fd
-  }
-
-  init(adopting fd: Int32) {
-    self.fd = fd
-    port = sy_local_port(fd)
-  }
-
-  consuming func release() -> Int32 {
-    let fd = fd
-    discard self
-    return fd
-  }
-
-  deinit { sy_close(fd) }
-}
-
-/// The sockets of one listener, one for each worker, until the workers have taken them.
-public final class ListenSocketGroup: Sendable {
-  /// With the port that the system chose.
-  public let address: SocketAddress
-  private let descriptors: [Int32]
-  private let taken: CellBlock
-
-  init(address: SocketAddress, descriptors: [Int32]) {
-    self.address = address
-    self.descriptors = descriptors
-    taken = CellBlock(count: descriptors.count)
-  }
-
-  /// The socket of worker `index`; nil: it was already taken. Each index from one thread only.
-  public func take(_ index: Int) -> ListenSocket? {
-    guard taken[index] == 0 else { return nil }
-    taken.store(1, at: index)
-    return ListenSocket(adopting: descriptors[index])
-  }
-
-  deinit {
-    for (index, fd) in descriptors.enumerated() where taken[index] == 0 { sy_close(fd) }
   }
 }
 

@@ -14,6 +14,9 @@ package struct MetricsPages {
   private var labels = EndpointLabels()
   /// State for the next page.
   private var byteCapacity = 65_536
+  /// What the process before this one has counted, as a page, and read when it is first needed.
+  private var inheritedPage: [UInt8] = []
+  private var inherited: InheritedCounters?
 
   package init() {}
 
@@ -33,6 +36,13 @@ package struct MetricsPages {
     return (format, contentType)
   }
 
+  /// Adds the counts of another process to those of this one from now on: `page` is that process's
+  /// page in the text format, instead of the last one that was given here.
+  package mutating func inherit(_ page: [UInt8]) {
+    inheritedPage = page
+    inherited = nil
+  }
+
   /// The present page.
   package mutating func page(_ format: MetricsWriter.Format, _ state: ProgramState) -> [UInt8] {
     labels.update(state.table)
@@ -40,7 +50,9 @@ package struct MetricsPages {
     let bytes = page.render()
     // The capacity for the next page: it is about as large.
     byteCapacity = bytes.count + bytes.count / 8 + 4_096
-    return bytes
+    if inheritedPage.isEmpty { return bytes }
+    if inherited == nil { inherited = InheritedCounters(inheritedPage) }
+    return inherited?.added(to: bytes, state.table) ?? bytes
   }
 
   private static func offer(_ type: String, version: String) -> QualityList.Offer {

@@ -8,19 +8,25 @@ import Events
 import Fleet
 import IO
 import Primitives
+import Upgrade
 
 enum ServeCommand {
   /// Serves as the file at `path` says.
   static func run(_ path: String) -> ExitCode {
+    let arrival = Arrival()
     do throws(ConfigurationLoader.Failure) {
-      return serve(try ConfigurationLoader.load(path), path)
+      return serve(try ConfigurationLoader.load(path), path, arrival)
     } catch {
       Console.error(error.message)
+      let lines = error.message.split(separator: "\n").map(String.init)
+      arrival.predecessor?.refuse(exitCode: Int(error.exitCode.rawValue), lines: lines)
       return error.exitCode
     }
   }
 
-  private static func serve(_ file: ConfigurationFile, _ path: String) -> ExitCode {
+  private static func serve(
+    _ file: ConfigurationFile, _ path: String, _ arrival: Arrival
+  ) -> ExitCode {
     let fleet = file.fleet
     var service = ServiceDriver()
     let waker: Waker
@@ -28,25 +34,38 @@ enum ServeCommand {
     let log: LogDriver
     do throws(IOError) {
       waker = try Waker()
-      signals = try SignalWatcher([SIGTERM, SIGINT, SIGHUP, SIGUSR1], waker: waker)
+      signals = try SignalWatcher([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2], waker: waker)
       log = try LogDriver()
     } catch {
-      return fail(StartError(error))
+      return fail(StartError(error), arrival)
     }
     log.use(fleet.log)
     ConfigurationLoader.tell(file.warnings, log)
     service.open(log: log)
     let steelyard: Steelyard
     do throws(StartError) {
-      steelyard = try Steelyard(fleet, path: path, waker: waker, log: log)
-      try steelyard.start()
+      steelyard = try Steelyard(
+        fleet, path: path, waker: waker, log: log, inherited: arrival.sockets,
+        record: arrival.record)
+      steelyard.programStart = arrival.start
+      arrival.settle(log)
+      try arrival.begin(steelyard)
     } catch {
       log.finish()
-      return fail(error)
+      return fail(error, arrival)
     }
     service.ready(steelyard.serviceState, now: Clock.now)
+    var isUpgrading = false
     while true {
       steelyard.turn(until: .distantFuture)
+      if steelyard.upgrades.isActive != isUpgrading {
+        isUpgrading.toggle()
+        if isUpgrading {
+          service.reloading(steelyard.serviceState, now: Clock.now)
+        } else if steelyard.successor == nil {
+          service.ready(steelyard.serviceState, now: Clock.now)
+        }
+      }
       service.turn(
         { steelyard.serviceState }, now: Clock.now,
         wakeWorkers: { steelyard.balancer.ringWorkers() })
@@ -58,8 +77,12 @@ enum ServeCommand {
           service.ready(
             steelyard.serviceState, isRefused: answer.refusal != nil, now: Clock.now)
         case SIGUSR1: steelyard.reopenLog()
+        case SIGUSR2:
+          // The log says why, if it is not possible.
+          try? steelyard.upgrade(now: Clock.now)
         default:
-          if steelyard.stopsAt != nil {
+          // A process that was replaced ends gracefully first.
+          if steelyard.isEnding {
             log.write(.warning, "ended by a second signal")
             log.finish()
             return .ok
@@ -70,16 +93,22 @@ enum ServeCommand {
           service.stopping(now: Clock.now)
         }
       }
-      if let deadline = steelyard.stopsAt, steelyard.balancer.isEnded || Clock.now > deadline {
+      if steelyard.isSuccessorReady {
+        service.handOver(to: steelyard.upgrades.process ?? 0)
+        steelyard.handOver(now: Clock.now)
+      }
+      if steelyard.isOver(now: Clock.now) {
         steelyard.balancer.join()
+        steelyard.tellSuccessor()
         steelyard.finishLogs()
         return .ok
       }
     }
   }
 
-  private static func fail(_ error: StartError) -> ExitCode {
+  private static func fail(_ error: StartError, _ arrival: Arrival) -> ExitCode {
     Console.error("steelyard: \(error.message)")
+    arrival.predecessor?.refuse(exitCode: Int(error.exitCode.rawValue), lines: [error.message])
     return error.exitCode
   }
 }

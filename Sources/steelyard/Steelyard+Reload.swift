@@ -12,6 +12,7 @@ import Fleet
 import IO
 import Metrics
 import Primitives
+import Upgrade
 
 extension Steelyard {
   /// The most lines of changes or errors that one reload logs.
@@ -43,6 +44,11 @@ extension Steelyard {
     // Nobody would accept connections from listeners that it opens.
     if stopsAt != nil {
       let problem = Problem(409, "steelyard is ending; nothing was changed")
+      log.write(.error, "reload refused", ["file": path, "reason": problem.detail])
+      return .failure(problem)
+    }
+    if upgrades.isActive {
+      let problem = Problem(409, "an upgrade is in progress; the new process reads the file")
       log.write(.error, "reload refused", ["file": path, "reason": problem.detail])
       return .failure(problem)
     }
@@ -93,7 +99,8 @@ extension Steelyard {
     {
       throw StartError(
         .configuration,
-        "admin, agent_check, workers and limits change with a restart only; nothing was changed")
+        "admin, agent_check, workers and limits change with an upgrade or a restart; "
+          + "nothing was changed")
     }
     let nextAccess = try Self.access(fleet, log)
     let nextShared = try Self.sharedSettings(fleet, log)

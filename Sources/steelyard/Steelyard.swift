@@ -13,6 +13,7 @@ import Metrics
 import Primitives
 import Shared
 import Status
+import Upgrade
 
 /// Why a steelyard could not start, or a reload was refused.
 struct StartError: Error {
@@ -52,16 +53,19 @@ final class Steelyard {
   var toldExpiry: [String: CertificateExpiry] = [:]
   var expiryDue = Nanoseconds.zero
   /// Where the admin server listens, with the port that was chosen.
-  let adminAddress: SocketAddress
+  var adminAddress: SocketAddress { adminSockets.address }
   let waker: Waker
   let log: LogDriver
   let hooks: HookDriver
   /// The errno of the last failure of the access log that is in the log; 0: none.
   var loggedFailure: Int32 = 0
   var watches = RoomWatches()
-  private var io: IOLoop
-  private var admin: AdminServer
+  var io: IOLoop
+  var admin: AdminServer
+  private let adminSockets: ListenSocketGroup
   private var agent = AgentServer()
+  /// nil: agent checks are not answered.
+  private var agentSockets: ListenSocketGroup?
   let adminCounts = AdminCounts()
   let api: AdminAPI
   var controller: Controller
@@ -100,14 +104,32 @@ final class Steelyard {
   var statusDue: Nanoseconds
   let startedAt: Nanoseconds
   var lastReload: ReloadOutcome
-  /// Set once a graceful end has begun.
-  private(set) var stopsAt: Nanoseconds?
+  /// A graceful end was asked for.
+  private(set) var isEnding = false
+  /// Set once a graceful end has begun, by `beginStop` or with an upgrade.
+  var stopsAt: Nanoseconds?
   /// Why new requests should go elsewhere; nil: they need not.
-  private(set) var unreadiness: String? = "starting"
+  var unreadiness: String? = "starting"
+  let upgrades = UpgradeDriver()
+  /// How this process was started, for one that replaces it; nil: nothing can replace it.
+  var programStart: ProgramStart?
+  /// The process that this one replaces, until it has ended.
+  var predecessor: Predecessor?
+  var previousProcess: UpgradeState.Process?
+  /// The record that the predecessor sent last.
+  var lastRecord: UpgradeRecord?
+  /// When this process takes over even if it has not heard of all endpoints.
+  var readyDue = Nanoseconds.zero
+  /// A successor waits for `handOver`.
+  var isSuccessorReady = false
+  /// The process that has replaced this one.
+  var successor: Successor?
 
-  /// Opens every address; nothing is accepted yet. Errors: an address in use, a fleet too large.
+  /// Opens every address, with the sockets of `inherited` where these have it; nothing is accepted
+  /// yet. `record` has what another process knew. Errors: an address in use, a fleet too large.
   init(
-    _ file: Fleet, path: String? = nil, waker: Waker, log: LogDriver
+    _ file: Fleet, path: String? = nil, waker: Waker, log: LogDriver,
+    inherited: InheritedSockets = InheritedSockets(), record: UpgradeRecord? = nil
   ) throws(StartError) {
     let configured = try Self.withSecrets(file, log)
     let sharedSettings = try Self.sharedSettings(file, log)
@@ -150,6 +172,9 @@ final class Steelyard {
     }
     credentials = Credentials(workerCount: evidence.workerCount)
     store = CredentialStore(credentials)
+    if let tickets = record?.part("tickets", TicketRecord.self) {
+      store.restore(tickets, now: io.now)
+    }
     try Self.load(configured, store, log, now: io.now)
     store.settle(configured, now: io.now)
     nextTick = io.now
@@ -162,22 +187,23 @@ final class Steelyard {
     do throws(Balancer.ListenError) {
       balancer = try Balancer(
         board: board, evidence: evidence, pickBoard: pickBoard, accessLog: accessLog,
-        credentials: credentials, connectionsMax: budget.connectionsMax)
+        credentials: credentials, inherited: inherited,
+        record: record?.part("limits", AdmissionRecord.self), connectionsMax: budget.connectionsMax)
     } catch {
       throw StartError(listen: error.address, error.error)
     }
     do throws(IOError) {
-      let group = try ListenSocket.open(fleet.admin, count: 1)
-      adminAddress = group.address
-      if let socket = group.take(0) { try io.listen(socket, tag: AdminServer.tag) }
+      adminSockets = try ListenSocket.open(
+        fleet.admin, count: 1, adopting: inherited.take(.init(fleet.admin, isAdmin: true)))
     } catch {
       throw StartError(listen: fleet.admin, error)
     }
-    try listenForAgentChecks(fleet.agentCheck)
+    try listenForAgentChecks(fleet.agentCheck, inherited)
     noteDescriptorBudget(budget, openFilesMax: openFilesMax)
     useCredentials()
     Self.prepareShared(sharedSettings, before: nil, balancer)
     applyShared(sharedSettings)
+    if let record { restore(record, now: io.now) }
   }
 
   private static var unpredictable: UInt64 {
@@ -185,21 +211,26 @@ final class Steelyard {
     return generator.next()
   }
 
-  private func listenForAgentChecks(_ address: SocketAddress?) throws(StartError) {
+  private func listenForAgentChecks(
+    _ address: SocketAddress?, _ inherited: InheritedSockets
+  ) throws(StartError) {
     guard let address else { return }
     do throws(IOError) {
-      let group = try ListenSocket.open(address, count: 1)
-      if let socket = group.take(0) { try io.listen(socket, tag: AgentServer.tag) }
+      let group = try ListenSocket.open(
+        address, count: 1, adopting: inherited.take(.init(address)))
+      agentSockets = group
       log.write(.info, "agent checks listening", ["address": "\(group.address)"])
     } catch {
       throw StartError(listen: address, error)
     }
   }
 
-  /// Starts the workers and logs the listening addresses.
+  /// Starts the workers and logs the listening addresses. The admin address is answered at once
+  /// unless this process replaces another one.
   func start() throws(StartError) {
     do throws(IOError) {
       try balancer.start(seed: UInt64(truncatingIfNeeded: Clock.wall.rawValue))
+      if predecessor == nil { try openAdmin() }
     } catch {
       throw StartError(error)
     }
@@ -210,10 +241,27 @@ final class Steelyard {
     noteReadiness()
   }
 
+  /// Accepts connections at the admin address, and agent checks.
+  func openAdmin() throws(IOError) {
+    while let socket = adminSockets.take(0) { try io.listen(socket, tag: AdminServer.tag) }
+    while let socket = agentSockets?.take(0) { try io.listen(socket, tag: AgentServer.tag) }
+  }
+
+  /// The sockets of all listeners, the admin address included, by their configured addresses.
+  var listeningSockets: [(owner: InheritedSockets.Owner, descriptors: [Int32])] {
+    var sockets = balancer.listeningSockets.map {
+      (owner: InheritedSockets.Owner($0.listener), descriptors: $0.descriptors)
+    }
+    if let agentSockets, let address = configured.agentCheck {
+      sockets.append((.init(address), agentSockets.descriptors))
+    }
+    return sockets + [(.init(configured.admin, isAdmin: true), adminSockets.descriptors)]
+  }
+
   /// One turn of the control loop: waits for at most `deadline`, then does what is due.
   func turn(until deadline: Nanoseconds) {
     let own = min(controller.nextDue, min(discovery.nextDue, shared.nextDue))
-    let due = min(deadline, min(nextTick, own))
+    let due = min(min(deadline, upgradeDue), min(nextTick, own))
     io.wait(until: admin.hasWork(io) ? io.now : due)
     if io.lastPause > .zero { notePause(io.lastPause) }
     let wall = Clock.wall
@@ -247,6 +295,7 @@ final class Steelyard {
       nextTick = io.now + Self.tickInterval
       tick()
     }
+    turnUpgrade(now: now)
     hooks.turn(log) { clientContext($0) }
   }
 
@@ -297,17 +346,20 @@ final class Steelyard {
 
   /// Notes whether the program is ready: the first round of scrapes of each pool must be over. A
   /// later reload does not take readiness back.
-  private func noteReadiness() {
+  func noteReadiness() {
     guard stopsAt == nil else { return }
     unreadiness = controller.poolWithoutFirstRound(since: startedAt, now: Clock.now).map {
       "pool \($0) waits for its first metrics"
     }
   }
 
-  /// Begins a graceful end.
+  /// Begins a graceful end, or ends one earlier that began with an upgrade.
   func beginStop() {
-    let deadline = io.now + board.table.fleet.shutdownTimeout
+    isEnding = true
+    let deadline = min(stopsAt ?? .distantFuture, io.now + board.table.fleet.shutdownTimeout)
     stopsAt = deadline
+    upgrades.abandon()
+    predecessor?.tellEnding(within: deadline - io.now)
     unreadiness = "ending"
     balancer.beginStop(deadline: deadline)
     hooks.stop(log)

@@ -92,6 +92,23 @@ import Testing
     #expect(program.reloadCount == 2)
   }
 
+  @Test func anUpgradeBeginsOrSaysWhyNot() throws {
+    let program = try Program()
+    let asked = program.ask(Self.guarded(), "/api/v1/upgrade", token: Self.read)
+    #expect(
+      AdminJSON.read(UpgradeState.self, asked.response.body)?.phase == UpgradeState.Phase.none)
+    #expect(asked.lines == 0 && program.upgradeCount == 0)
+    let unentitled = program.ask(Self.guarded(), "/api/v1/upgrade", .post, token: Self.read)
+    #expect(unentitled.response.status == 403 && program.upgradeCount == 0)
+    let begun = program.ask(Self.guarded(), "/api/v1/upgrade", .post, token: Self.write)
+    #expect(AdminJSON.read(UpgradeState.self, begun.response.body)?.phase == .starting)
+    #expect(begun.lines == 1 && program.upgradeCount == 1)
+    program.upgradeRefusal = Problem(409, "an upgrade is in progress; nothing was changed")
+    let refused = program.ask(Self.guarded(), "/api/v1/upgrade", .post, token: Self.write)
+    #expect(Problem.read(refused.response.body) == program.upgradeRefusal)
+    #expect(refused.lines == 1)
+  }
+
   @Test func readinessIsTheProgramsAndThePools() throws {
     let program = try Program()
     let api = AdminAPI(access: AdminAccess())

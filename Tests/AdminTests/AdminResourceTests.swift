@@ -14,7 +14,8 @@ import Testing
       ("/", .page(.document)), ("/page.css", .page(.style)), ("/page.js", .page(.script)),
       ("/v3/discovery:endpoints", .endpointDiscovery),
       ("/metrics", .metrics), ("/healthz", .health), ("/readyz", .readiness),
-      ("/api/v1/pools", .pools), ("/api/v1/reload", .reload), ("/api/v1/openapi.yaml", .openAPI),
+      ("/api/v1/pools", .pools), ("/api/v1/reload", .reload), ("/api/v1/upgrade", .upgrade),
+      ("/api/v1/openapi.yaml", .openAPI),
       ("/api/v1/p%6Fols", .pools), ("/api/v1/pools/a%2Fb/explain", .explain(pool: "a/b")),
       ("/api/v1/pools/text/set", .pool("text", verb: "set")),
       (
@@ -48,6 +49,8 @@ import Testing
       let isRead = method == .get || method == .head
       #expect(AdminResource.pools.takes(method) == isRead)
       #expect(AdminResource.reload.takes(method) == (method == .post))
+      let isTaken = [.get, .head, .post].contains(method)
+      #expect(AdminResource.upgrade.takes(method) == isTaken)
     }
     #expect(AdminResource.pool("a", verb: "set").methods == "POST")
     #expect(AdminResource.endpointDiscovery.methods == "POST")

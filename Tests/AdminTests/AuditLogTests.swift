@@ -19,6 +19,7 @@ import Testing
     #expect(drain.parameters == "deadline=5m for=1h")
     #expect(drain.client == "192.0.2.1:5")
     #expect(try entry("/api/v1/reload", "")?.action == "reload")
+    #expect(try entry("/api/v1/upgrade", "")?.action == nil)
     #expect(try entry("/api/v1/pools", "") == nil)
     #expect(try entry("/metrics", "") == nil)
   }

@@ -67,6 +67,16 @@ final class Program: AdminSubject {
     return reloadResult
   }
 
+  private(set) var upgradeCount = 0
+  var upgradeRefusal: Problem?
+  var upgradeState = UpgradeState(process: UpgradeState.Process(id: 7, version: "1.2.3"))
+
+  func upgrade(now: Nanoseconds) throws(Problem) {
+    if let upgradeRefusal { throw upgradeRefusal }
+    upgradeCount += 1
+    upgradeState.phase = .starting
+  }
+
   /// The answer to a request, and the lines of the log that it left.
   func ask(
     _ api: AdminAPI, _ target: String, _ method: Method = .get,

@@ -105,7 +105,8 @@ import Testing
     let balancer = try Balancer(
       board: WeightBoard(fleet: fleet, endpointLimit: slots.count), evidence: evidence,
       pickBoard: PickBoard(endpointLimit: slots.count), accessLog: AccessLogDriver(workerCount: 2),
-      credentials: Credentials(workerCount: 2), connectionsMax: fleet.limits.connectionsMax)
+      credentials: Credentials(workerCount: 2), inherited: InheritedSockets(),
+      connectionsMax: fleet.limits.connectionsMax)
     try balancer.start(seed: 1)
     let target = balancer.addresses[0]
     let answered = Atomic<Int>(0)

@@ -51,7 +51,8 @@ private final class Proxy {
     balancer = try Balancer(
       board: board, evidence: evidence, pickBoard: pickBoard,
       accessLog: AccessLogDriver(workerCount: workers),
-      credentials: Credentials(workerCount: workers), connectionsMax: fleet.limits.connectionsMax)
+      credentials: Credentials(workerCount: workers), inherited: InheritedSockets(),
+      connectionsMax: fleet.limits.connectionsMax)
     try balancer.start(seed: 1)
   }
 

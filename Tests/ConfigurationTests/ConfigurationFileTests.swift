@@ -70,6 +70,9 @@ import Testing
         hooks: [] # default
         agent_check:
           listen: none # default
+        upgrade:
+          ready_timeout: 1m # default
+          drain_timeout: 5m # default
         listeners:
           - listen: "0.0.0.0:80"
             head_timeout: 10s # default

@@ -2,6 +2,7 @@
 // limits, and connections of clients. Invariant: queues and buckets are found by name when a fleet
 // is adopted, so that reloads keep them; no request looks up a name here.
 package import Fleet
+package import Primitives
 import Synchronization
 
 /// The shared state: queues by index, buckets by the name of their limit.
@@ -118,6 +119,21 @@ package final class AdmissionBoard: Sendable {
     }
   }
 
+  /// The buckets of this process's rate limits, for one that replaces it. Shared limits are in the
+  /// store.
+  package func record(now: Nanoseconds) -> AdmissionRecord {
+    let tables = state.withLock { $0.tables }
+    return AdmissionRecord(
+      hash: hash.words, buckets: tables.compactMapValues { $0.buckets(now: now) })
+  }
+
+  /// Goes on with the buckets of another process, as far as the limits are the same. Requires: the
+  /// board has the record's hash, the fleet is prepared, and no worker has begun.
+  package func restore(_ record: AdmissionRecord) {
+    let tables = state.withLock { $0.tables }
+    for (name, buckets) in record.buckets { tables[name]?.restore(buckets) }
+  }
+
   private func makeTable(_ limit: RateLimit) -> RateBuckets {
     let keysMax = limit.key == .all ? 1 : limit.keysMax
     guard limit.isShared else {
@@ -126,6 +142,18 @@ package final class AdmissionBoard: Sendable {
     return .shared(
       SharedTable(keysMax: keysMax, workerCount: workerCount, firstWait: limit.rate.interval))
   }
+}
+
+/// The rate limits of a process that another one goes on with.
+package struct AdmissionRecord: Codable, Sendable {
+  /// The two words of the hash's key.
+  var hash: [UInt64]
+  /// By the name of the limit: the hash of a key, the time at which its bucket is full in
+  /// nanoseconds of the monotonic clock, and so on.
+  var buckets: [String: [UInt64]]
+
+  /// nil: the record has no key.
+  var sipHash: SipHash? { hash.count == 2 ? SipHash(hash[0], hash[1]) : nil }
 }
 
 /// The pool or route at which rate limits are configured.

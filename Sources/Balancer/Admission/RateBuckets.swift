@@ -24,6 +24,17 @@ package enum RateBuckets: Sendable {
     }
   }
 
+  /// The buckets that are not full, for a process that replaces this one; nil: they are in the
+  /// store that several steelyards share.
+  func buckets(now: Nanoseconds) -> [UInt64]? {
+    if case .own(let table) = self { table.buckets(now: now) } else { nil }
+  }
+
+  /// Goes on with the buckets of another process.
+  func restore(_ buckets: [UInt64]) {
+    if case .own(let table) = self { table.restore(buckets) }
+  }
+
   /// Counts the decision on a request.
   func note(_ count: RateTable.Count, worker: Int) {
     switch self {

@@ -86,6 +86,31 @@ package final class RateTable: Sendable {
     counts.reduce(0) { $0 &+ $1[count.rawValue] }
   }
 
+  /// The buckets that are not full, each as its key's hash and the time at which it is full.
+  func buckets(now: Nanoseconds) -> [UInt64] {
+    let now = UInt64(max(1, now.rawValue))
+    var found: [UInt64] = []
+    for index in 0..<setCount * Self.ways {
+      let cell = cells + index / Self.ways * Self.ways * 2 + index % Self.ways
+      let (tag, time) = (
+        cell.pointee.load(ordering: .relaxed), cell[Self.ways].load(ordering: .relaxed)
+      )
+      if tag != 0, time > now { found += [tag, time] }
+    }
+    return found
+  }
+
+  /// Goes on with the buckets of another table. Requires: no worker uses this one yet.
+  func restore(_ buckets: [UInt64]) {
+    for index in stride(from: 0, to: buckets.count - 1, by: 2) where buckets[index] != 0 {
+      let set = cells + self.set(buckets[index])
+      guard let way = (0..<Self.ways).first(where: { set[$0].load(ordering: .relaxed) == 0 })
+      else { continue }
+      set[way].store(buckets[index], ordering: .relaxed)
+      set[Self.ways + way].store(buckets[index + 1], ordering: .relaxed)
+    }
+  }
+
   private func set(_ tag: UInt64) -> Int {
     Int(truncatingIfNeeded: tag & UInt64(setCount - 1)) * Self.ways * 2
   }

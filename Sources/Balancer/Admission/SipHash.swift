@@ -14,6 +14,9 @@ package struct SipHash: Sendable {
   /// Uses a given key, for tests against the reference.
   package init(_ first: UInt64, _ second: UInt64) { key = (first, second) }
 
+  /// The key, for a process that goes on with the same hashes.
+  var words: [UInt64] { [key.0, key.1] }
+
   /// The hash of the bytes.
   package func callAsFunction(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     var state = State(key)

@@ -205,7 +205,7 @@ extension Worker where Loop: ~Copyable {
     let state = slab.downstream + client.index
     let isRequestDone = exchanges[id].pointee.request.isComplete
     closeExchange(id)
-    guard closes || stopsAt != nil || io.isStream(client.connection) else {
+    guard closes || stopsAt != nil && !sparesIdle || io.isStream(client.connection) else {
       awaitNextRequest(client)
       return
     }

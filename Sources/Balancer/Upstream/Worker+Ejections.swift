@@ -12,6 +12,16 @@ extension Worker where Loop: ~Copyable {
   /// The timeout of a connection that no request waits for.
   private static var trialTimeout: Nanoseconds { .seconds(2) }
 
+  /// Adopts the ejections of the process that this one has replaced.
+  mutating func adoptInheritedEjections() {
+    for pool in plan.pools.indices {
+      for (position, endpointIndex) in plan.pools[pool].endpointIndexes.enumerated()
+      where context.evidence.hasInheritedEjection(endpointIndex) {
+        leases.adoptEjection(&plan.pools[pool].picker, position, now: io.now)
+      }
+    }
+  }
+
   /// Checks pools with ejected endpoints, twice a second.
   mutating func checkEjected() {
     leases.hasEjections = false

@@ -13,7 +13,7 @@ package struct CheckState: Sendable {
 
   package internal(set) var timer: PollTimer
   package private(set) var statistics = PollStatistics()
-  package private(set) var state: HealthState
+  package internal(set) var state: HealthState
   /// Failures in a row, start period or not; 0 after a success.
   package private(set) var failuresInRow = 0
   /// Until when an unhealthy endpoint is checked at the eager interval.

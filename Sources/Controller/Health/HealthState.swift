@@ -30,6 +30,11 @@ package struct HealthState: Sendable, Equatable {
     startedAt = now
   }
 
+  /// Goes on with the verdict of another process: the endpoint is unhealthy.
+  mutating func restoreUnhealthy() {
+    (eligibility, isStarting, hasFailed) = (.unhealthy, false, true)
+  }
+
   /// Takes one check's verdict.
   package mutating func take(_ verdict: Verdict, _ policy: HealthPolicy, now: Nanoseconds) {
     let isSuccess = verdict == .good

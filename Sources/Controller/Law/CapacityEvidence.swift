@@ -86,7 +86,7 @@ package struct WorkReading: Sendable, Equatable {
 }
 
 /// Sums that decay together.
-package struct CapacityMemory: Sendable, Equatable {
+package struct CapacityMemory: Codable, Sendable, Equatable {
   /// The number of answers.
   package var completions = 0.0
   /// a: the number of answers, each multiplied by its expected slowdown.
@@ -287,6 +287,11 @@ package struct CapacityEvidence: Sendable, Equatable {
   package mutating func recover(usual: Double) {
     forget()
     if sums.hasBadPast(pool: usual) { sums.long = CapacityMemory() }
+  }
+
+  /// Goes on with what another process has learnt.
+  mutating func restore(short: CapacityMemory, long: CapacityMemory, elapsed: Double) {
+    (sums.short, sums.long, sums.elapsed) = (short, long, elapsed)
   }
 
   /// Forgets the recent observations of the balancer.

@@ -112,8 +112,8 @@ final class SimulatedProxy {
   /// Plans the end of the run and the stops of the process.
   private func plan(_ loop: SimulatedLoop, _ control: WorkerControl) {
     let end: () -> Void = { [network] in
-      guard control.stopsAt == nil else { return }
-      control.beginStop(network.now + .seconds(1))
+      guard control.stop == nil else { return }
+      control.beginStop(WorkerStop(deadline: network.now + .seconds(1), sparesIdle: false))
       loop.isWoken = true
     }
     loop.idle = { [unowned self] in

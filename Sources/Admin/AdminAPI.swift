@@ -89,6 +89,10 @@ package final class AdminAPI {
     entry = AuditLog.entry(request, resource)
     let scope = try access.check(request, needs: resource.need(of: request.method))
     entry?.scope = scope
+    // A change here would be lost.
+    if entry != nil, subject.upgradeState.phase == .replaced {
+      throw Problem(503, "another process has taken over: ask again")
+    }
     if request.hasContent { throw Problem(413, "no content is taken here") }
     return try answer(request, resource, subject, now)
   }

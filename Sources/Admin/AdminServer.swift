@@ -41,8 +41,8 @@ package struct AdminServer: ~Copyable {
   private var clients: [ConnectionID: Client] = [:]
   private var useCount: UInt64 = 0
   private let counts: AdminCounts
-  /// No request is answered any more.
-  private var isClosed = false
+  /// No connection is accepted any more, and the next answer of each is its last.
+  private var isClosing = false
 
   private struct Client {
     let name: String
@@ -102,20 +102,14 @@ package struct AdminServer: ~Copyable {
     }
   }
 
-  /// Accepts no further connection, sends the answers that have begun, and closes every connection:
-  /// another process listens on the same socket and answers from now on.
-  package mutating func close(_ io: inout IOLoop) {
-    isClosed = true
+  /// Accepts no further connection: another process listens on the same socket and answers there
+  /// from now on. Streams end; every other connection ends with its next answer, because a request
+  /// may be on its way.
+  package mutating func beginClosing(_ io: inout IOLoop) {
+    isClosing = true
     io.keepListeners { $0 != Self.tag }
-    for id in Array(clients.keys) {
-      if bodies[id] != nil {
-        bodies[id]?.closes = true
-      } else if streams.contains(id) || io.unsentByteCount(id) == 0 {
-        close(id, &io)
-      } else {
-        end(id, &io)
-      }
-    }
+    endStreams(&io)
+    for body in bodies.values { body.closes = true }
   }
 
   /// Ends every stream. Clients that still have access begin another one.
@@ -131,7 +125,6 @@ package struct AdminServer: ~Copyable {
   ) {
     let id = event.id
     switch event.kind {
-    case .accepted where isClosed: io.close(id)
     case .accepted:
       if clients.count >= connectionsMax { closeOldest(&io) }
       inputs[id] = []
@@ -227,7 +220,8 @@ package struct AdminServer: ~Copyable {
       let use = nextUse()
       clients[id]?.lastUse = use
       // Content is not read, so the connection ends: the content could be taken for a request.
-      let closes = !head.isPersistent || request.hasContent || head.minorVersion == 0
+      let closes =
+        isClosing || !head.isPersistent || request.hasContent || head.minorVersion == 0
       var response = answer(request)
       if response.isStream {
         if head.method == .get, streams.count < Self.streamsMax {

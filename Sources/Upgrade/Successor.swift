@@ -37,6 +37,9 @@ package final class Successor {
     pageDue = now + max(Self.pageInterval, Nanoseconds((Clock.now - now).rawValue * 20))
   }
 
+  /// Sends the page now.
+  package func send(page: [UInt8]) { channel.send(.counters(page: page)) }
+
   /// Sends the last page. Blocks until it is read, for a while.
   package func finish(page: [UInt8]) {
     channel.send(.counters(page: page))

@@ -79,8 +79,8 @@ extension Steelyard {
     isSuccessorReady = false
     let process = Int(upgrades.process ?? 0)
     let program = upgrades.program ?? ""
-    // From here on the successor answers: its pages go on where this last one ends.
-    admin.close(&io)
+    // From here on the successor answers new connections: its pages go on where this one ends.
+    admin.beginClosing(&io)
     upgrades.pass([], upgradeRecord())
     successor = Successor(upgrades.commit(page: countersPage()), now: now)
     let deadline = now + configured.upgrade.drainTimeout
@@ -103,6 +103,10 @@ extension Steelyard {
     // The counters of a process before this one pass through it.
     return now > stopsAt || balancer.isEnded && predecessor == nil
   }
+
+  /// Sends the counters to the process in charge before a page of this one is given out: the
+  /// client's next page is that process's.
+  func tellSuccessorNow() { successor?.send(page: countersPage()) }
 
   /// Sends the last counters to the process in charge.
   func tellSuccessor() { successor?.finish(page: countersPage()) }

@@ -318,6 +318,7 @@ final class Steelyard {
   private func serveAdmin(_ event: IOEvent) {
     // Answers read and tune the controller and read the boards; they never touch the loop.
     let now = io.now
+    if event.kind == .received { tellSuccessorNow() }
     admin.handle(event, &io, adminContext) { api.answer($0, self, log, now: now) }
   }
 

@@ -107,6 +107,10 @@ import Testing
     let refused = program.ask(Self.guarded(), "/api/v1/upgrade", .post, token: Self.write)
     #expect(Problem.read(refused.response.body) == program.upgradeRefusal)
     #expect(refused.lines == 1)
+    program.upgradeState.phase = .replaced
+    let late = program.ask(Self.guarded(), Self.pin, .post, token: Self.write)
+    #expect(late.response.status == 503)
+    #expect(program.ask(Self.guarded(), "/metrics", token: Self.read).response.status == 200)
   }
 
   @Test func readinessIsTheProgramsAndThePools() throws {

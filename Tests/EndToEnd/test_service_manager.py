@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import minimal
 from endpoints import Held, text
-from programs import wait_for
+from generations import Generations
+from programs import free_port, wait_for
 
 OK = 0
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -225,3 +226,87 @@ def test_a_manager_that_does_not_read_holds_nothing_up(stage, tmp_path):
     wait_for(lambda: steelyard.events("configuration reloaded"), "the reload")
     manager.wait("RELOADING")
     manager.wait("READY", 2)
+
+
+def generations(stage, manager=None, **options):
+    configuration = minimal([stage.endpoint(text()).address])
+    return stage.keep(Generations(
+        stage.directory / "generations", configuration,
+        manager and manager.environment | {"WATCHDOG_USEC": "400000"}, **options))
+
+
+def test_an_upgrade_tells_the_new_main_process(stage, manager):
+    steelyard = generations(stage, manager)
+    manager.wait("READY")
+    old = steelyard.in_charge
+    assert steelyard.upgrade().returncode == OK
+    manager.wait("READY", 2)
+    new = steelyard.in_charge
+    assert manager.wait("MAINPID")["MAINPID"] == str(new) != str(old)
+    order = [name for _, message in manager.messages for name in message
+             if name in ("READY", "RELOADING", "MAINPID", "STOPPING")]
+    assert order == ["READY", "RELOADING", "MAINPID", "READY"]
+    # The new process feeds the watchdog, and is told about in the same way.
+    seen = manager.count("WATCHDOG")
+    steelyard.wait_for_end(old)
+    manager.wait("WATCHDOG", seen + 3)
+    assert steelyard.upgrade().returncode == OK
+    manager.wait("READY", 3)
+    assert manager.wait("MAINPID", 2)["MAINPID"] == str(steelyard.in_charge)
+
+
+def test_a_failed_upgrade_is_ready_again(stage, manager):
+    steelyard = generations(stage, manager)
+    manager.wait("READY")
+    steelyard.replace_program("#!/bin/sh\nexit 1\n")
+    assert steelyard.upgrade().returncode != OK
+    manager.wait("READY", 2)
+    assert manager.count("MAINPID") == 0 and manager.count("RELOADING") == 1
+    seen = manager.count("WATCHDOG")
+    manager.wait("WATCHDOG", seen + 2)
+
+
+# Opens sockets as a service manager does, and becomes the program.
+ACTIVATION = """import os, socket, sys
+addresses, program = sys.argv[1].split(","), sys.argv[2:]
+held = []
+for address in addresses:
+    host, port = address.rsplit(":", 1)
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    one = socket.socket(family)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.bind((host.strip("[]"), int(port)))
+    one.listen(100)
+    held.append(one)
+copies = [os.dup(one.fileno()) for one in held]
+copies = [os.dup2(one, 100 + n) for n, one in enumerate(copies)]
+for n, one in enumerate(copies):
+    os.dup2(one, 3 + n, inheritable=True)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(held)),
+               "LISTEN_FDNAMES": ":".join("abcdef"[:len(held)])}
+os.execv(program[0], program)
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_sockets_of_the_service_manager_are_used(stage, workers):
+    port, admin, other = free_port(), free_port(), free_port()
+    configuration = minimal([stage.endpoint(text()).address]) | {
+        "workers": workers, "admin": {"listen": f"127.0.0.1:{admin}"},
+        "listeners": [{"listen": f"0.0.0.0:{port}", "pool": "text"}]}
+    script = stage.directory / "activation.py"
+    script.write_text(ACTIVATION)
+    addresses = f"[::]:{port},127.0.0.1:{admin},127.0.0.1:{other}"
+    steelyard = stage.keep(Generations(
+        stage.directory / "generations", configuration,
+        under=["/usr/bin/python3", script, addresses]))
+    assert {steelyard.get("/").status for _ in range(20)} == {200}
+    warnings = steelyard.events("inherited socket not used")
+    assert [one["reason"] for one in warnings] == [
+        f"no listener has the address 127.0.0.1:{other}"]
+    # The sockets go on in a process with more workers, or fewer.
+    for count in (2, 1):
+        steelyard.write(configuration | {"workers": count})
+        assert steelyard.upgrade().returncode == OK
+        assert {steelyard.get("/").status for _ in range(20)} == {200}
+    assert len(steelyard.events("inherited socket not used")) == 1

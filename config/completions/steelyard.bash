@@ -8,7 +8,7 @@ _steelyard() {
   local command=${words[1]-} option=${words[count - 2]}
   COMPREPLY=()
   if [ "$count" -le 2 ]; then
-    shown=(serve check top weights drain reload explain probe presets metrics rules cert simulate demo completion help --help --version)
+    shown=(serve check top weights drain reload upgrade explain probe presets metrics rules cert simulate demo completion help --help --version)
     _steelyard_offer "$current" "${shown[@]}"
     return
   fi
@@ -134,6 +134,27 @@ _steelyard() {
       return
       ;;
     reload--key)
+      _steelyard_files "$current"
+      return
+      ;;
+    upgrade--admin)
+      shown=()
+      _steelyard_offer "$current" "${shown[@]}"
+      return
+      ;;
+    upgrade--token-file)
+      _steelyard_files "$current"
+      return
+      ;;
+    upgrade--ca)
+      _steelyard_files "$current"
+      return
+      ;;
+    upgrade--cert)
+      _steelyard_files "$current"
+      return
+      ;;
+    upgrade--key)
       _steelyard_files "$current"
       return
       ;;
@@ -313,6 +334,9 @@ _steelyard() {
     reload)
       [[ $current == -* ]] && shown=(--admin --token-file --ca --cert --key --help)
       ;;
+    upgrade)
+      [[ $current == -* ]] && shown=(--admin --token-file --ca --cert --key --help)
+      ;;
     explain)
       [[ $current == -* ]] && shown=(--verbose --json --admin --token-file --ca --cert --key --help)
       [[ $current != -* && $place -eq 0 ]] && { _steelyard_names pools; }
@@ -349,7 +373,7 @@ _steelyard() {
       ;;
     help)
       [[ $current == -* ]] && shown=(--man --help)
-      [[ $current != -* && $place -eq 0 ]] && { shown=(serve check top weights drain reload explain probe presets metrics rules cert simulate demo completion help); }
+      [[ $current != -* && $place -eq 0 ]] && { shown=(serve check top weights drain reload upgrade explain probe presets metrics rules cert simulate demo completion help); }
       ;;
   esac
   _steelyard_offer "$current" "${shown[@]}"

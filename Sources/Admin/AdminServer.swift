@@ -41,7 +41,7 @@ package struct AdminServer: ~Copyable {
   private var clients: [ConnectionID: Client] = [:]
   private var useCount: UInt64 = 0
   private let counts: AdminCounts
-  /// No connection is accepted any more, and the next answer of each is its last.
+  /// The next answer of each connection is its last.
   private var isClosing = false
 
   private struct Client {
@@ -102,12 +102,10 @@ package struct AdminServer: ~Copyable {
     }
   }
 
-  /// Accepts no further connection: another process listens on the same socket and answers there
-  /// from now on. Streams end; every other connection ends with its next answer, because a request
+  /// Another process answers at the same address from now on. Streams end; every other connection ends with its next answer, because a request
   /// may be on its way.
   package mutating func beginClosing(_ io: inout IOLoop) {
     isClosing = true
-    io.keepListeners { $0 != Self.tag }
     endStreams(&io)
     for body in bodies.values { body.closes = true }
   }

@@ -19,6 +19,10 @@ extension Steelyard {
   /// How often messages are looked for while a successor starts.
   private static let pollInterval = Nanoseconds.milliseconds(10)
 
+  /// How long a process that was replaced stays at least, for requests to the admin address that
+  /// are on their way.
+  private static let lingerTime = Nanoseconds.seconds(1)
+
   // MARK: The process in charge
 
   /// Starts a process that replaces this one. If that is not possible, nothing changes.
@@ -80,9 +84,11 @@ extension Steelyard {
     let process = Int(upgrades.process ?? 0)
     let program = upgrades.program ?? ""
     // From here on the successor answers new connections: its pages go on where this one ends.
+    io.keepListeners { _ in false }
     admin.beginClosing(&io)
     upgrades.pass([], upgradeRecord())
     successor = Successor(upgrades.commit(page: countersPage()), now: now)
+    lingersUntil = now + Self.lingerTime
     let deadline = now + configured.upgrade.drainTimeout
     stopsAt = deadline
     unreadiness = "replaced"
@@ -101,7 +107,7 @@ extension Steelyard {
   func isOver(now: Nanoseconds) -> Bool {
     guard let stopsAt else { return false }
     // The counters of a process before this one pass through it.
-    return now > stopsAt || balancer.isEnded && predecessor == nil
+    return now > stopsAt || balancer.isEnded && predecessor == nil && now >= lingersUntil
   }
 
   /// Sends the counters to the process in charge before a page of this one is given out: the

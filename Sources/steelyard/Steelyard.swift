@@ -120,6 +120,8 @@ final class Steelyard {
   var lastRecord: UpgradeRecord?
   /// When this process takes over even if it has not heard of all endpoints.
   var readyDue = Nanoseconds.zero
+  /// Until then a process that was replaced does not end.
+  var lingersUntil = Nanoseconds.zero
   /// A successor waits for `handOver`.
   var isSuccessorReady = false
   /// The process that has replaced this one.

@@ -54,7 +54,7 @@ import Testing
     }
     #expect(AdminResource.pool("a", verb: "set").methods == "POST")
     #expect(AdminResource.endpointDiscovery.methods == "POST")
-    #expect(AdminResource.endpointDiscovery.need == .read)
+    #expect(AdminResource.endpointDiscovery.need(of: .post) == .read)
     #expect(AdminResource.metrics.methods == "GET, HEAD")
   }
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import minimal
 from endpoints import Held, echo, text
 from generations import Clients, Generations, engine, is_refused
-from programs import wait_for
+from programs import free_port, wait_for
 from tunnels import open_raw, pipe_endpoint
 
 OK, REFUSED = 0, 65
@@ -334,6 +334,22 @@ def test_a_listener_that_goes_and_one_that_comes(stage):
     steelyard.wait_for_end(old)
     assert steelyard.get("/").status == 200 and is_refused(goes)
     assert stays == steelyard.address
+
+
+def test_agent_checks_go_on(stage):
+    agent = ("127.0.0.1", free_port())
+    configuration = minimal([stage.endpoint(text()).address])
+    steelyard = start(stage, configuration | {"agent_check": {"listen": "%s:%d" % agent}})
+
+    def ask():
+        with socket.create_connection(agent, timeout=10) as connection:
+            connection.sendall(b"text %s\n" % configuration["pools"]["text"]["endpoints"][0].encode())
+            return connection.recv(100)
+
+    before = ask()
+    assert before.strip()
+    assert steelyard.upgrade().returncode == OK
+    assert ask() == before
 
 
 def counters(steelyard):

@@ -145,7 +145,7 @@ def test_a_signal_upgrades(stage):
     assert steelyard.get("/").status == 200
     for message in ("upgrade begins", "replaced, ending", "in charge",
                     "the replaced process has ended"):
-        assert steelyard.events(message), message
+        wait_for(lambda: steelyard.events(message), message)
 
 
 def goes_on(steelyard, process, clients):

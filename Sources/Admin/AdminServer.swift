@@ -102,8 +102,8 @@ package struct AdminServer: ~Copyable {
     }
   }
 
-  /// Another process answers at the same address from now on. Streams end; every other connection ends with its next answer, because a request
-  /// may be on its way.
+  /// Another process answers at the same address from now on. Streams end; every other connection
+  /// ends with its next answer, because a request may be on its way.
   package mutating func beginClosing(_ io: inout IOLoop) {
     isClosing = true
     endStreams(&io)

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-long test-tls-scan test-alerts test-real fuzz deb bench bench-parser bench-scrape bench-page bench-churn bench-calls bench-control bench-sockets bench-faults bench-refusals bench-harm bench-engines bench-instructions profile dashboards docs screenshots screenshot-top format lint clean soak
+.PHONY: help run build test test-long test-tls-scan test-alerts test-real fuzz deb bench bench-parser bench-scrape bench-page bench-churn bench-discovery bench-calls bench-control bench-sockets bench-faults bench-refusals bench-harm bench-engines bench-instructions profile dashboards docs screenshots screenshot-top format lint clean soak
 
 # Where SwiftPM builds; jobs; arguments for the program, and for pytest.
 BUILD ?= .build
@@ -132,6 +132,11 @@ bench-page: ## what a page at /metrics costs, with 100 and 1 000 endpoints (ARGS
 bench-churn: ## what one endpoint more or less costs, among up to 10 000 (ARGS="--endpoints 3000")
 	@$(RELEASE)
 	@scripts/bench-churn --binary $(BINARY) $(ARGS)
+
+bench-discovery: ## seconds from a change of a source of endpoints to the first request (needs root)
+	@scripts/setup bench
+	@$(RELEASE)
+	@scripts/bench-discovery --binary $(BINARY) $(ARGS)
 
 bench-calls: ## delay of messages of 1,000 streaming calls, memory of waiting streams (ARGS="--rounds 1")
 	@scripts/setup bench

@@ -45,7 +45,8 @@ let package = Package(
     room("Terminal", ["CSystem", "IO", "Primitives"]),
     room("Manual", []),
     room("StatusPage", [], embedded: [.embedInCode("web")]),
-    room("Discovery", ["Fleet", "IO", "Primitives"]),
+    room(
+      "Discovery", ["Client", "Configuration", "Fleet", "HTTP", "IO", "Primitives"]),
     room("Controller", ["Client", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
     room(
       "Balancer",
@@ -60,8 +61,9 @@ let package = Package(
     room(
       "Admin",
       [
-        "Balancer", "CSystem", "CZlib", "Certificates", "Configuration", "Controller", "Events",
-        "Exposition", "Fleet", "HTTP", "IO", "Metrics", "Primitives", "Status", "StatusPage",
+        "Balancer", "CSystem", "CZlib", "Certificates", "Configuration", "Controller", "Discovery",
+        "Events", "Exposition", "Fleet", "HTTP", "IO", "Metrics", "Primitives", "Status",
+        "StatusPage",
       ],
       embedded: [.embedInCode("openapi.yaml")]),
     room("Events", ["Client", "CSystem", "Fleet", "HTTP", "IO", "Primitives"]),

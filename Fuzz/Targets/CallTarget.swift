@@ -135,7 +135,7 @@ enum CallTarget {
     exchange.withOutcome { outcome in
       switch outcome {
       case .failed(let failure): end.failure = failure
-      case .connected: break
+      case .connected, .part: break
       case .answered(let answer):
         (end.status, end.content, end.call) = (
           answer.status, Array(answer.content), answer.call

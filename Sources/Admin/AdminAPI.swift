@@ -3,7 +3,7 @@
 package import Controller
 package import Events
 import Exposition
-import Fleet
+package import Fleet
 import HTTP
 package import Metrics
 package import Primitives
@@ -20,6 +20,12 @@ extension ReloadResult {
   }
 }
 
+/// What became of an endpoint of run time.
+package enum MemberOutcome: String, Sendable {
+  case added, changed, renewed, removed
+  case absent = "was not there"
+}
+
 /// The program that the API shows and changes. Control thread only.
 package protocol AdminSubject: AnyObject {
   /// The state now.
@@ -28,8 +34,13 @@ package protocol AdminSubject: AnyObject {
   var unreadiness: String? { get }
   /// The present status; nil: there is no reading yet.
   func statusSnapshot() -> StatusSnapshot?
-  /// Carries out an order. If there is an error, nothing changes.
-  func tune(_ order: TuningRequest, now: Nanoseconds) throws(TuningError)
+  /// Carries out an order. If there is an error, nothing changes, unless only the state file could
+  /// not be written.
+  func tune(_ order: TuningRequest, now: Nanoseconds) throws(Problem)
+  /// Adds, changes, renews or removes an endpoint. If there is an error, nothing changes.
+  func member(_ request: MemberRequest, now: Nanoseconds) throws(Problem) -> MemberOutcome
+  /// The members of all names and sources that have any.
+  var discoveredMembers: [MemberSet: [Member]] { get }
   /// Reads the configuration again. If there is an error, nothing changes.
   func reload(now: Nanoseconds) -> ReloadResult
   /// Starts a process that replaces this one. If that is not possible, nothing changes.
@@ -94,7 +105,10 @@ package final class AdminAPI {
       throw Problem(503, "another process has taken over: ask again")
     }
     if request.hasContent { throw Problem(413, "no content is taken here") }
-    return try answer(request, resource, subject, now)
+    let response = try answer(request, resource, subject, now)
+    // Who renews itself every few seconds does not fill the log.
+    if case .member = resource, response.isRenewal { entry = nil }
+    return response
   }
 
   private func answer(
@@ -141,6 +155,21 @@ package final class AdminAPI {
       try requireNoParameters(request)
       if request.method == .post { try subject.upgrade(now: now) }
       return AdminResponse(json: subject.upgradeState)
+    case .sources:
+      try requireNoParameters(request)
+      let state = subject.state
+      return AdminResponse(
+        json: DiscoveryAnswer(
+          pools: DiscoveryStatus.all(
+            state.membership.configured, names: state.names, sources: state.sources,
+            runtime: state.runtime, members: subject.discoveredMembers, now: now)))
+    case .member(let address, let pool):
+      let wanted = try MemberRequest(
+        pool: pool, address, isRemoval: request.method == .delete, request.query)
+      let outcome = try subject.member(wanted, now: now)
+      var response = AdminResponse(json: ChangeAnswer(result: "\(address): \(outcome.rawValue)"))
+      response.isRenewal = outcome == .renewed
+      return response
     case .pool, .endpoint: return try change(resource, request, subject, now)
     }
   }
@@ -185,11 +214,7 @@ package final class AdminAPI {
     guard let order = try TuningRequest(resource, request.query) else {
       throw Problem(404, "nothing can be changed here")
     }
-    do throws(TuningError) {
-      try subject.tune(order, now: now)
-    } catch {
-      throw Problem(error.status, error.message)
-    }
+    try subject.tune(order, now: now)
     return AdminResponse(json: ChangeAnswer(result: "\(order.action.text): in force"))
   }
 

@@ -41,6 +41,8 @@ package struct AdminResponse {
   private(set) var isCompressible = false
   /// The answer is a stream: the connection stays open and receives every pushed event.
   var isStream = false
+  /// Nothing has changed but the time of an endpoint.
+  var isRenewal = false
 
   init(_ status: Int, _ text: String) {
     self.status = status

@@ -90,12 +90,25 @@ extension TuningRequest {
     default: return nil
     }
     let lasts = action == .reset ? nil : try parameters.duration("for")
+    let persists = try Self.persists(&parameters)
+    if persists, lasts != nil {
+      throw Problem(409, "persist and for exclude each other")
+    }
     let deadline = action == .drain ? try parameters.duration("deadline") : nil
     if let lasts, let deadline, deadline >= lasts {
       throw Problem(400, "deadline must come before the end of the drain: it is less than for")
     }
     try parameters.requireNoOther()
     self.init(pool: pool, endpoint: address, action, lasts: lasts, deadline: deadline)
+    self.persists = persists
+  }
+
+  private static func persists(_ parameters: inout AdminParameters) throws(Problem) -> Bool {
+    switch parameters.take("persist") {
+    case nil, "false": return false
+    case "true": return true
+    default: throw Problem(400, "persist is true or false")
+    }
   }
 
   private static func endpointAction(

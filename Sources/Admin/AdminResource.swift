@@ -4,6 +4,8 @@
 //   GET  /api/v1/status/events                       the same every second, server-sent events
 //   GET  /api/v1/pools/NAME/explain                  from samples to weights, in words
 //   POST /v3/discovery:endpoints                     Envoy's endpoint discovery over REST
+//   GET  /api/v1/discovery                           what each source of endpoints says
+//   PUT, DELETE /api/v1/pools/NAME/endpoints/ADDRESS an endpoint that is not in the file
 //   POST /api/v1/reload                              the configuration file, read again
 //   POST /api/v1/upgrade                             another process replaces this one
 //   GET  /api/v1/upgrade                             how far that is
@@ -18,11 +20,14 @@ package enum AdminResource: Equatable {
   case metrics, health, readiness, discovery
   /// Envoy's endpoint discovery.
   case endpointDiscovery
+  case sources
   case openAPI, pools, status, statusEvents, reload, upgrade
   case explain(pool: String)
   /// A change: the verb is one of `poolVerbs` or `endpointVerbs`.
   case pool(String, verb: String)
   case endpoint(String, pool: String, verb: String)
+  /// An endpoint of run time.
+  case member(String, pool: String)
 
   /// Who may use a resource.
   package enum Need: CaseIterable {
@@ -70,6 +75,9 @@ package enum AdminResource: Equatable {
     guard parts[0] == "v1" else { throw unknown }
     switch parts.count {
     case 2 where parts[1] == "pools": return .pools
+    case 2 where parts[1] == "discovery": return .sources
+    case 5 where parts[1] == "pools" && parts[3] == "endpoints":
+      return .member(parts[4], pool: parts[2])
     case 2 where parts[1] == "status": return .status
     case 3 where parts[1] == "status" && parts[2] == "events": return .statusEvents
     case 2 where parts[1] == "reload": return .reload
@@ -93,6 +101,7 @@ package enum AdminResource: Equatable {
   var methods: String {
     switch self {
     case .reload, .pool, .endpoint, .endpointDiscovery: "POST"
+    case .member: "PUT, DELETE"
     case .statusEvents: "GET"
     case .upgrade: "GET, HEAD, POST"
     default: "GET, HEAD"
@@ -103,6 +112,7 @@ package enum AdminResource: Equatable {
   package func takes(_ method: Method) -> Bool {
     switch methods {
     case "POST": method == .post
+    case "PUT, DELETE": method == .put || method == .delete
     case "GET": method == .get
     case "GET, HEAD, POST": method == .get || method == .head || method == .post
     default: method == .get || method == .head
@@ -119,7 +129,7 @@ package enum AdminResource: Equatable {
     switch self {
     // The page itself is public: it fetches its data with requests of its own.
     case .page, .health, .readiness: .nothing
-    case .reload, .pool, .endpoint: .write
+    case .reload, .pool, .endpoint, .member: .write
     case .upgrade: method == .post ? .write : .read
     default: .read
     }

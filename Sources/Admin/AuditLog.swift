@@ -26,7 +26,8 @@ struct AuditLog {
   private static let refusalsMax = 10
   private static let bytesMax = 64
   private static let parameterNames = [
-    "deadline", "dry_run", "factor", "floor", "for", "law", "slew", "weight",
+    "backup", "deadline", "drain", "dry_run", "factor", "floor", "for", "labels", "law", "name",
+    "persist", "slew", "uid", "weight",
   ]
 
   private var windowEnd = Nanoseconds.zero
@@ -43,6 +44,9 @@ struct AuditLog {
     case .pool(let pool, let verb): (entry.action, entry.pool) = (verb, cut(pool))
     case .endpoint(let address, let pool, let verb):
       (entry.action, entry.pool, entry.endpoint) = (verb, cut(pool), cut(address))
+    case .member(let address, let pool):
+      entry.action = request.method == .delete ? "remove" : "set"
+      (entry.pool, entry.endpoint) = (cut(pool), cut(address))
     default: return nil
     }
     return entry

@@ -62,7 +62,7 @@ package struct DecisionLog {
       case .withoutEndpoint, .recovered: return (.eligibility, change.pool, nil)
       case .frozen, .unfrozen: return (.freeze, change.pool, nil)
       }
-    case .hostName, .reload: return (.reload, nil, nil)
+    case .hostName, .source, .reload: return (.reload, nil, nil)
     }
   }
 }

@@ -99,6 +99,10 @@ extension [PoolStatus] {
   }
 }
 
+extension Problem {
+  package init(_ error: TuningError) { self.init(error.status, error.message) }
+}
+
 extension TuningError {
   /// The pools as the API answers them.
   var status: Int {

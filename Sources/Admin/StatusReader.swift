@@ -2,6 +2,7 @@
 import Balancer
 import Certificates
 import Controller
+import Discovery
 import Exposition
 import Fleet
 import HTTP
@@ -54,6 +55,12 @@ package struct StatusReader {
     reading.isDryRun = policy.isDryRun
     reading.freeze = state.controller.freeze(ofPool: index)
     reading.leftOut = state.membership.leftOutCount(ofPool: index)
+    for source in state.sources where source.pool == pool.name {
+      guard source.failure != nil || source.keepsThroughEmpty else { continue }
+      reading.sources.append(
+        SourceReading(
+          label: source.label, failure: source.failure?.detail, memberCount: source.memberCount))
+    }
     reading.panicRatio = pool.ejection.panicRatio
     if let queue, pool.queue.concurrency != .unlimited {
       reading.queue = QueueReading(

@@ -16,10 +16,12 @@ enum CheckCommand {
         Console.out(file.effective, terminator: "")
       } else {
         let fleet = file.fleet
+        let sourceCount = fleet.pools.reduce(0) { $0 + $1.sources.count }
         Console.out(
           "\(path): ok, \(fleet.listeners.count) listener(s), \(fleet.pools.count) pool(s), "
             + "\(fleet.endpointCount) endpoint(s)"
-            + (fleet.nameCount > 0 ? ", \(fleet.nameCount) host name(s), not resolved here" : ""))
+            + (fleet.nameCount > 0 ? ", \(fleet.nameCount) host name(s), not resolved here" : "")
+            + (sourceCount > 0 ? ", \(sourceCount) source(s), not asked here" : ""))
         for path in file.included { Console.out("\(path): included") }
       }
       return .ok

@@ -5,7 +5,8 @@ import Manual
 
 /// A command, named as on the command line; in the order of the overview.
 enum Command: String, CaseIterable {
-  case serve, check, top, weights, drain, reload, upgrade, explain, probe, presets, metrics, rules
+  case serve, check, top, weights, drain, endpoints, discover, reload, upgrade, explain, probe
+  case presets, metrics, rules
   case cert, simulate, demo, completion, help
 
   /// The description for help, completion, manual page and the reader.
@@ -16,6 +17,8 @@ enum Command: String, CaseIterable {
     case .top: CommandTable.top
     case .weights: CommandTable.weights
     case .drain: CommandTable.drain
+    case .endpoints: CommandTable.endpoints
+    case .discover: CommandTable.discover
     case .reload: CommandTable.reload
     case .upgrade: CommandTable.upgrade
     case .explain: CommandTable.explain
@@ -42,6 +45,8 @@ enum Command: String, CaseIterable {
     case .top: try TopCommand.run(arguments)
     case .weights: try WeightsCommand.run(arguments)
     case .drain: try DrainCommand.run(arguments)
+    case .endpoints: try EndpointsCommand.run(arguments)
+    case .discover: try DiscoverCommand.run(arguments)
     case .reload: try ReloadCommand.run(arguments)
     case .upgrade: try UpgradeCommand.run(arguments)
     case .explain: try ExplainCommand.run(arguments)

@@ -51,8 +51,9 @@ extension CommandTable {
     var one = CommandSpec(
       "weights", summary: "a running steelyard's weights; pin, scale, freeze, set and undo them",
       synopsis: [
-        "weights [--pool POOL] [--json]", "weights pin ENDPOINT WEIGHT [--for TIME]",
-        "weights scale ENDPOINT FACTOR [--for TIME]", "weights freeze POOL [--for TIME]",
+        "weights [--pool POOL] [--json]", "weights pin ENDPOINT WEIGHT [--for TIME | --persist]",
+        "weights scale ENDPOINT FACTOR [--for TIME | --persist]",
+        "weights freeze POOL [--for TIME]",
         "weights set POOL NAME=VALUE [--for TIME]", "weights reset ENDPOINT|POOL",
       ],
       text: [
@@ -62,6 +63,7 @@ extension CommandTable {
         are. ENDPOINT is an address, or a name of the configuration. NAME is law, floor, slew or \
         dry_run. Health still decides who gets requests at all. \
         What is said holds for TIME, or until `reset`, or until steelyard ends; a reload keeps it. \
+        With `--persist` it is kept over a restart, in the configuration's `state_file`. \
         Each order leaves a line in steelyard's log.
         """
       ],
@@ -81,7 +83,7 @@ extension CommandTable {
       ],
       "reset": [WordSpec("ENDPOINT|POOL", .target)],
     ]
-    one.options = [poolOption, forOption, jsonOption] + adminOptions
+    one.options = [poolOption, forOption, persistOption, jsonOption] + adminOptions
     one.lists = [environment]
     one.exits = adminExits
     return one
@@ -92,7 +94,7 @@ extension CommandTable {
       "drain", label: "drain ENDPOINT",
       summary: "no new requests for an endpoint, until it is taken back",
       synopsis: [
-        "drain ENDPOINT [--pool POOL] [--deadline TIME] [--for TIME] [--undo] [--admin ADDRESS] "
+        "drain ENDPOINT [--pool POOL] [--deadline TIME] [--for TIME | --persist] [--undo] [--admin ADDRESS] "
           + "[--token-file FILE]"
       ],
       text: [
@@ -115,7 +117,8 @@ extension CommandTable {
         OptionSpec(
           "--deadline", "TIME", .duration(orderSpan),
           "until when clients with its cookie still come back"),
-        forOption, OptionSpec("--undo", text: "take the drain back, pins and factors too"),
+        forOption, persistOption,
+        OptionSpec("--undo", text: "take the drain back, pins and factors too"),
       ] + adminOptions
     one.lists = [environment]
     one.exits = adminExits

@@ -41,6 +41,8 @@ enum CommandTable {
   static let orderSpan = 0.001...31_536_000.0
   static let forOption = OptionSpec(
     "--for", "TIME", .duration(orderSpan), "for how long, such as 30s, 10m, 2h")
+  static let persistOption = OptionSpec(
+    "--persist", text: "keep it over a restart, in the configuration's `state_file`")
   static let jsonOption = OptionSpec("--json", text: "as JSON, for scripts")
 
   static let environment = ListSpec(

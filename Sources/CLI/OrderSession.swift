@@ -12,12 +12,14 @@ struct OrderSession {
   let pool: String?
   /// The time after which an order ends, as a parameter of the API.
   private let lasts: String?
+  private let persists: Bool
 
   /// Requires: `--pool` and `--for` are in the command's table.
   init(_ arguments: CommandArguments) throws(UsageError) {
     session = try AdminSession(arguments)
     pool = arguments.text("--pool")
     lasts = arguments.text("--for")
+    persists = arguments.has("--persist")
   }
 
   /// The pools, or the one of `--pool`; none: it does not exist.
@@ -65,6 +67,7 @@ struct OrderSession {
       "\(PercentText.encoded($0.key))=\(PercentText.encoded($0.value))"
     }
     if let lasts { pairs.append("for=\(PercentText.encoded(lasts))") }
+    if persists { pairs.append("persist=true") }
     let query = pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&")
     let path = "pools/\(PercentText.encoded(pool))/\(verb)\(query)"
     let change: ChangeAnswer = try session.read(.post, path)

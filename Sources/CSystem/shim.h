@@ -3,6 +3,7 @@
 #ifndef STEELYARD_CSYSTEM_H
 #define STEELYARD_CSYSTEM_H
 #include <arpa/inet.h>
+#include <arpa/nameser.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +14,12 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <resolv.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -625,4 +628,65 @@ static inline long sy_start_successor(char *const *words, char *const *environme
   return code != 0 ? -(long)code : (long)pid;
 }
 static inline void sy_kill_process(int pid) { (void)kill(pid, SIGKILL); }
+static inline long sy_rename(const char *from, const char *to) { SY_RETRY(rename(from, to)); }
+
+// The content of the file is on the disk afterwards.
+static inline long sy_sync_file(const char *path) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -(long)errno;
+  long result = fsync(fd) < 0 ? -(long)errno : 0;
+  close(fd);
+  return result;
+}
+
+// An SRV record (RFC 2782).
+struct sy_srv {
+  uint32_t ttl;
+  uint16_t priority, weight, port;
+  char target[256];
+};
+
+// The SRV records of a name, at most `max`. Returns their number, or the negative of h_errno's
+// codes; -5: the answer is malformed. Blocks.
+static inline int sy_lookup_srv(const char *name, struct sy_srv *records, int max) {
+  struct __res_state state;
+  memset(&state, 0, sizeof state);
+  if (res_ninit(&state) != 0) return -2;
+  const int size = 65536;
+  unsigned char *answer = (unsigned char *)malloc(size);
+  if (!answer) {
+    res_nclose(&state);
+    return -2;
+  }
+  int length = res_nquery(&state, name, C_IN, T_SRV, answer, size);
+  int result = length < 0 ? -(state.res_h_errno > 0 ? state.res_h_errno : 2) : 0;
+  ns_msg message;
+  if (length >= 0 && ns_initparse(answer, length < size ? length : size, &message) < 0) result = -5;
+  for (int i = 0; result >= 0 && i < ns_msg_count(message, ns_s_an) && result < max; i++) {
+    ns_rr record;
+    if (ns_parserr(&message, ns_s_an, i, &record) < 0) {
+      result = -5;
+      break;
+    }
+    if (ns_rr_type(record) != T_SRV || ns_rr_class(record) != C_IN) continue;
+    const unsigned char *data = ns_rr_rdata(record);
+    struct sy_srv *found = &records[result];
+    if (ns_rr_rdlen(record) < 7 ||
+        ns_name_uncompress(
+            ns_msg_base(message), ns_msg_end(message), data + 6, found->target,
+            sizeof found->target) < 0) {
+      result = -5;
+      break;
+    }
+    found->ttl = ns_rr_ttl(record);
+    found->priority = (uint16_t)(data[0] << 8 | data[1]);
+    found->weight = (uint16_t)(data[2] << 8 | data[3]);
+    found->port = (uint16_t)(data[4] << 8 | data[5]);
+    result++;
+  }
+  free(answer);
+  res_nclose(&state);
+  return result;
+}
+
 #endif

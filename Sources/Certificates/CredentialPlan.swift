@@ -35,6 +35,7 @@ struct CredentialPlan {
         pool.health?.tls, "health checks of pool \(pool.name)",
         pool.health?.kind == .grpc ? .http2 : .http1)
       add(pool.canary?.tls, "the canary of pool \(pool.name)")
+      for source in pool.sources { add(source.tls, "source \(source.label) of pool \(pool.name)") }
     }
     add(fleet.shared?.tls, "the shared store")
     for hook in fleet.hooks {

@@ -58,7 +58,7 @@ package enum BlockingClient {
           status: answer.status, location: answer.location, contentType: answer.contentType,
           content: Array(answer.content))
       case .failed(let failure): outcome = .failed(failure)
-      case .connected: preconditionFailure("more than a connection was asked for")
+      case .connected, .part: preconditionFailure("a whole answer was asked for")
       }
       return true
     }

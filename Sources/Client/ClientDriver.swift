@@ -112,6 +112,10 @@ package struct ClientDriver: ~Copyable {
       finish(key, &io, complete)
     case .received:
       let isOver = lanes[key]?.exchange.receive(UnsafeRawBufferPointer(io.received), &parser)
+      if lanes[key]?.request.isStream == true {
+        let ticket = ClientTicket(lane: key, serial: lanes[key]?.serial ?? 0)
+        lanes[key]?.exchange.withPart { _ = complete(ticket, .part($0)) }
+      }
       if isOver == true { return finish(key, &io, complete) }
       if let replies = lanes[key]?.exchange.takeReplies() { send(replies, event.id, &io) }
     case .eof:
@@ -130,6 +134,12 @@ package struct ClientDriver: ~Copyable {
     case .timeout: fail(key, timeout(key), &io, complete)
     case .none, .accepted, .moved, .drained, .hangup, .woken, .timer: break
     }
+  }
+
+  /// Ends what the lane does, without a completion.
+  package mutating func stop(lane: UInt64, _ io: inout IOLoop) {
+    if let id = lanes[lane]?.connection { drop(id, &io) }
+    lanes[lane] = nil
   }
 
   /// Closes the idle connections, after a reload. Lanes that are not needed any more are removed

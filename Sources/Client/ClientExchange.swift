@@ -33,6 +33,9 @@ package struct ClientExchange {
   /// The value of `Location` of a redirect, at most 1 KiB.
   private var location: String?
   private var keepsContentType = false
+  private var keptNames: [String] = []
+  private var keptFields: [String: String] = [:]
+  private var isStream = false
   private var contentType: String?
   private var headBytes: [UInt8] = []
   private var content: [UInt8] = []
@@ -62,6 +65,9 @@ package struct ClientExchange {
     location = nil
     contentType = nil
     keepsContentType = request.keepsContentType
+    keptNames = request.keptFields
+    keptFields = [:]
+    isStream = request.isStream
     contentCount = 0
     call = nil
     stream = nil
@@ -189,6 +195,13 @@ package struct ClientExchange {
     return target.hasPrefix("/") ? target : "/" + target
   }
 
+  /// Passes the content of a stream that has come since the last call, and forgets it.
+  package mutating func withPart(_ body: (UnsafeRawBufferPointer) -> Void) {
+    guard isStream, !content.isEmpty else { return }
+    content.withUnsafeBytes(body)
+    content.removeAll(keepingCapacity: true)
+  }
+
   /// Passes the outcome, whose content is valid within `body`. Requires: the exchange is over.
   package func withOutcome<Result>(_ body: (ClientOutcome) -> Result) -> Result {
     switch phase {
@@ -200,7 +213,8 @@ package struct ClientExchange {
         body(
           .answered(
             ClientAnswer(
-              status: status, location: location, contentType: contentType, call: call,
+              status: status, location: location, contentType: contentType,
+              keptFields: keptFields, call: call,
               content: $0)))
       }
     }
@@ -257,10 +271,19 @@ package struct ClientExchange {
     if keepsContentType {
       contentType = headBytes.withUnsafeBytes { parser.table(in: $0).text(of: "content-type") }
     }
+    for name in keptNames {
+      keptFields[name] = headBytes.withUnsafeBytes { parser.table(in: $0).text(of: name) }
+    }
+    isStream = isStream && status == 200
     reader = ContentReader(head.framing)
     phase = .content
+    if isStream { return readRest(head) }
     if case .length(let count) = head.framing, count > contentMax { return exceed() }
     if contentMax == 0, ignoresExcess, head.framing != .none { return exceed() }
+    return readRest(head)
+  }
+
+  private mutating func readRest(_ head: ResponseHead) -> Bool {
     let rest = headBytes
     return rest.withUnsafeBytes {
       readContent(UnsafeRawBufferPointer(rebasing: $0[head.end...]))
@@ -277,7 +300,7 @@ package struct ClientExchange {
         isReusable = isPersistent && keepsConnection && offset == bytes.count
         return finishContent()
       case .content(let count):
-        guard count <= contentMax - contentCount else { return exceed() }
+        guard isStream || count <= contentMax - contentCount else { return exceed() }
         contentCount += count
         let kept = min(count, keptMax - content.count)
         content.append(contentsOf: bytes[offset - count..<offset - count + kept])

@@ -82,14 +82,18 @@ package struct ClientAnswer {
   package let location: String?
   /// The value of `Content-Type`, if the request asked to keep it.
   package let contentType: String?
+  /// The values of the fields that the request asked to keep, by name.
+  package let keptFields: [String: String]
   /// The outcome of a gRPC call; nil: the answer has none.
   package let call: CallEnd?
   /// The content; valid only while the outcome is handled.
   package let content: UnsafeRawBufferPointer
 }
 
-/// The end of an exchange.
+/// The end of an exchange, or a part of the content of a stream.
 package enum ClientOutcome {
+  /// More content of a stream, which goes on; valid only while the outcome is handled.
+  case part(UnsafeRawBufferPointer)
   case answered(ClientAnswer)
   case failed(ClientFailure)
   /// The connection is established, of a request that `onlyConnects`.

@@ -56,6 +56,10 @@ package struct ClientRequest: Sendable, Equatable {
   package var keptBytesMax = Int.max
   /// The answer's `Content-Type` is kept.
   package var keepsContentType = false
+  /// The answer's fields of these names, in lower case, are kept.
+  package var keptFields: [String] = []
+  /// The content of an answer with status 200 is passed on as it comes, however long it is.
+  package var isStream = false
   /// Content in the gzip coding is decoded: some servers compress unasked.
   package var decodesGzip = false
   /// A redirect to the same server is followed, once.

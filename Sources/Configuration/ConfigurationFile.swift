@@ -105,6 +105,8 @@ struct Decoder {
         "drain_timeout", &fleet.upgrade.drainTimeout,
         .duration(.zero ... .seconds(7 * 86_400)))
     }
+    scope.read(
+      "state_file", &fleet.stateFile, Form<String>.text("the path of a file").or("none"))
     scope.put("listeners", .sequence((listenerNodes ?? []).map { decodeListener($0) }))
     refuseOwnListeners()
     requireClientCertificates()

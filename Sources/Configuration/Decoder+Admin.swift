@@ -52,7 +52,7 @@ extension Decoder {
   }
 
   // Absent or `none`: no token.
-  private func decodeToken(_ key: String, in scope: inout Scope) -> TokenSource? {
+  func decodeToken(_ key: String, in scope: inout Scope) -> TokenSource? {
     let isNone = scope.isWord("none", at: key)
     guard let node = scope.node(key), !isNone else {
       scope.claim(key)

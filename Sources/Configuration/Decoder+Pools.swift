@@ -33,6 +33,7 @@ extension Decoder {
     decodeBreakers(&pool, in: &scope)
     scope.read("host", &pool.host, Form<String>.hostField.or("client"))
     decodeEndpoints(&pool, in: &scope)
+    decodeDiscovery(&pool, in: &scope)
     scope.section("timeouts") { Self.read(&pool.timeouts, in: &$0) }
     scope.section("keepalive") { keepAlive in
       keepAlive.read("connections", &pool.keepAlive.connectionsMax, .count(0...10_000))
@@ -70,7 +71,8 @@ extension Decoder {
     var offsets: [String: Int] = [:]
     var names: [String: Int] = [:]
     var outputs: [Output] = []
-    for node in scope.items("endpoints", required: true) ?? [] {
+    let isRequired = !scope.has("discover")
+    for node in scope.items("endpoints", required: isRequired) ?? [] {
       var endpoint = Endpoint(address: .loopback(port: 0))
       var offset = node.offset
       var address: EndpointAddress?
@@ -117,6 +119,7 @@ extension Decoder {
     let hasPlaces =
       pool.endpoints.contains { $0.metrics != nil }
       || pool.names.contains { $0.template.metrics != nil }
+      || pool.sources.contains { $0.template.metrics != nil }
     guard hasPlaces, pool.weights.scrapes.isEmpty, !scope.refused.contains("weights") else {
       return
     }

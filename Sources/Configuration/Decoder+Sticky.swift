@@ -84,7 +84,7 @@ extension Decoder {
   // Backups need a primary that they can replace.
   func requirePrimary(_ pool: Pool, _ scope: Scope) {
     let all = pool.endpoints + pool.names.map(\.template)
-    guard !all.isEmpty, all.allSatisfy(\.isBackup) else { return }
+    guard !all.isEmpty, pool.sources.isEmpty, all.allSatisfy(\.isBackup) else { return }
     report.error(
       at: scope.offset(of: "endpoints"), "every endpoint of this pool is a `backup`",
       hint: "leave `backup` out of those that are to be used first")

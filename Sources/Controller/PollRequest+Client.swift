@@ -90,6 +90,7 @@ extension PollOutcome {
       }
     case .failed(let failure): self = .failed(PollFailure(failure, isPage: isPage))
     case .connected: self = .connected
+    case .part: preconditionFailure("a whole answer was asked for")
     }
   }
 }

@@ -139,6 +139,8 @@ package struct TuningRequest: Sendable, Equatable {
   package var lasts: Nanoseconds?
   /// For a drain: how long sessions may continue; nil: as long as the drain lasts.
   package var deadline: Nanoseconds?
+  /// It is kept over a restart.
+  package var persists = false
 
   package init(
     pool: String, endpoint: SocketAddress? = nil, _ action: TuningAction,

@@ -160,7 +160,7 @@ package struct LoadDriver: ~Copyable {
       case .refused, .unreachable, .local: .refused
       case .cut, .tls, .tooLarge, .badHTTP, .badContent, .stopped: .cut
       }
-    case .connected: .cut
+    case .connected, .part: .cut
     }
   }
 

@@ -42,15 +42,19 @@ package struct NameSource: MemberSource {
   }
 
   /// The addresses by name. Names that never had an address are left out.
-  package var table: [String: [HostAddress]] {
+  package var table: [MemberSet: [Member]] {
     Dictionary(
-      states.filter { !$0.addresses.isEmpty }.map { ($0.host, $0.addresses) },
+      states.filter { !$0.addresses.isEmpty }.map {
+        (MemberSet.name($0.host), $0.addresses.map(Member.init(host:)))
+      },
       uniquingKeysWith: { first, _ in first })
   }
 
   /// All sets that have addresses, as updates.
   package var resets: [MemberUpdate] {
-    states.filter { !$0.addresses.isEmpty }.map { MemberUpdate(set: $0.host, .reset($0.addresses)) }
+    states.filter { !$0.addresses.isEmpty }.map {
+      MemberUpdate(set: .name($0.host), .reset($0.addresses.map(Member.init(host:))))
+    }
   }
 
   /// Whether every name was looked up once.
@@ -124,10 +128,12 @@ package struct NameSource: MemberSource {
           host: host, added: added, removed: removed, leftOut: found.count - next.count,
           failure: nil))
     }
-    if before.isEmpty { return [MemberUpdate(set: host, .reset(next))] }
+    let set = MemberSet.name(host)
+    func members(_ hosts: [HostAddress]) -> [Member] { hosts.map(Member.init(host:)) }
+    if before.isEmpty { return [MemberUpdate(set: set, .reset(members(next)))] }
     var updates: [MemberUpdate] = []
-    if !added.isEmpty { updates.append(MemberUpdate(set: host, .add(added))) }
-    if !removed.isEmpty { updates.append(MemberUpdate(set: host, .remove(removed))) }
+    if !added.isEmpty { updates.append(MemberUpdate(set: set, .add(members(added)))) }
+    if !removed.isEmpty { updates.append(MemberUpdate(set: set, .remove(members(removed)))) }
     return updates
   }
 

@@ -12,6 +12,7 @@ extension Journal.Lane {
     case .canaries: "canary ended"
     case .weights: "target weight changed"
     case .hostNames: "host name resolved"
+    case .sources: "source of endpoints answers"
     case .states: "endpoint ejected"
     case .reloads: "configuration reloaded"
     }
@@ -40,6 +41,7 @@ extension Transition {
     case .canary(let end): end.line
     case .weight(let change): change.line
     case .hostName(let change): change.line
+    case .source(let change): change.line
     case .endpoint(let change): change.line
     case .pool(let change): change.line
     // The reader of the file logs these, with the name of the file and each change.
@@ -65,7 +67,7 @@ extension Transition {
       }
     case .reload(.taken(let count)):
       Occurrence(.configurationReloaded, reason: "\(count) changes", at: wall)
-    case .verdict, .tuning, .canary, .weight, .hostName, .reload: nil
+    case .verdict, .tuning, .canary, .weight, .hostName, .source, .reload: nil
     }
   }
 
@@ -81,7 +83,7 @@ extension Transition {
     case .reload(.taken(let count)):
       "configuration reloaded: " + (count == 0 ? "nothing has changed" : "\(count) changes")
     case .reload(.refused(let why)): "reload refused: \(why)"
-    case .canary, .hostName: nil
+    case .canary, .hostName, .source: nil
     }
   }
 }
@@ -186,5 +188,20 @@ extension NameChange {
   private static func shown(_ addresses: [HostAddress]) -> String {
     let first = addresses.prefix(8).map { SocketAddress(bytes: $0.bytes, port: 0).host }
     return first.joined(separator: ",") + (addresses.count > 8 ? ",…" : "")
+  }
+}
+
+extension SourceChange {
+  fileprivate var line: Transition.Line {
+    if let failure {
+      return Transition.Line(
+        level: .warning, message: "source of endpoints fails",
+        pairs: ["pool": pool, "source": source, "endpoints": count, "reason": failure])
+    }
+    return Transition.Line(
+      level: .info, message: "source of endpoints answers",
+      pairs: [
+        "pool": pool, "source": source, "endpoints": count, "added": added, "removed": removed,
+      ])
   }
 }

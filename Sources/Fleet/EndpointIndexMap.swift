@@ -2,14 +2,21 @@
 // of indexes is fixed at start, because cells and tables are sized by it. An endpoint that returns
 // before its index was assigned to another one gets it back, with its cells.
 // Invariant: `indexes` has every owner's index, and the queue of free indexes has each free one.
-public import Primitives
+import Primitives
 
-/// Endpoint identity (pool name, address) → index.
+/// Endpoint identity (pool name, address, uid) → index.
 public struct EndpointIndexMap: Sendable {
   /// What identifies an endpoint.
   private struct Identity: Hashable, Sendable {
     let pool: String
     let address: SocketAddress
+    let uid: String?
+
+    init(_ pool: String, _ endpoint: Endpoint) {
+      self.pool = pool
+      address = endpoint.address
+      uid = endpoint.uid
+    }
   }
   private struct Cell: Sendable {
     /// The endpoint that has the index now or had it last.
@@ -49,9 +56,9 @@ public struct EndpointIndexMap: Sendable {
   /// use. An index for which `isBusy` is true (a worker may still write its cells) goes to no other
   /// endpoint.
   public mutating func take(
-    pool: String, _ address: SocketAddress, isBusy: (Int) -> Bool
+    pool: String, _ endpoint: Endpoint, isBusy: (Int) -> Bool
   ) -> (index: Int, isFresh: Bool)? {
-    let identity = Identity(pool: pool, address: address)
+    let identity = Identity(pool, endpoint)
     if let known = indexes[identity] {
       cells[known].isTaken = true
       return (known, false)
@@ -95,8 +102,7 @@ public struct EndpointIndexMap: Sendable {
     var isNext = [Bool](repeating: false, count: cells.count)
     for p in fleet.pools.indices {
       for e in fleet.pools[p].endpoints.indices {
-        let identity = Identity(
-          pool: fleet.pools[p].name, address: fleet.pools[p].endpoints[e].address)
+        let identity = Identity(fleet.pools[p].name, fleet.pools[p].endpoints[e])
         let known = indexes[identity].flatMap { cells[$0].isTaken ? $0 : nil }
         fleet.pools[p].endpoints[e].endpointIndex = known ?? -1
         if let known { isNext[known] = true }
@@ -108,7 +114,7 @@ public struct EndpointIndexMap: Sendable {
       where fleet.pools[p].endpoints[e].endpointIndex < 0 {
         guard
           let taken = take(
-            pool: fleet.pools[p].name, fleet.pools[p].endpoints[e].address, isBusy: isBusy)
+            pool: fleet.pools[p].name, fleet.pools[p].endpoints[e], isBusy: isBusy)
         else { continue }
         fleet.pools[p].endpoints[e].endpointIndex = taken.index
         isNext[taken.index] = true

@@ -10,6 +10,11 @@ extension Fleet {
   ) throws(Failure) {
     var filled = self
     for index in pools.indices {
+      for position in pools[index].sources.indices {
+        let owner = "of source `\(pools[index].sources[position].label)`"
+        let fields = pools[index].sources[position].fields
+        filled.pools[index].sources[position].fields = try Self.filled(fields, owner, read)
+      }
       for page in pools[index].weights.scrapes.indices {
         let owner = "of page \(page + 1) of pool `\(pools[index].name)`"
         let fields = pools[index].weights.scrapes[page].fields

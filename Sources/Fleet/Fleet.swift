@@ -23,6 +23,8 @@ public struct Fleet: Sendable, Equatable {
   public var log = LogPolicy()
   public var accessLog = AccessLogPolicy()
   public var hooks: [HookPolicy] = []
+  /// The file that keeps endpoints and orders of run time over a restart; nil: nothing is kept.
+  public var stateFile: String?
   public var names = NamePolicy()
   public var tracing = Tracing()
   public var hints = ClientHints()

@@ -29,6 +29,7 @@ public enum FleetDifference {
       new.pools.map { ("pool \($0.name)", $0.withoutEndpoints.withoutTLS) }, &lines)
     compare(endpoints(old), endpoints(new), &lines) { "endpoint \($0.address) of pool \($0.pool)" }
     compare(names(old), names(new), &lines)
+    compare(sources(old), sources(new), &lines)
     return lines
   }
 
@@ -81,6 +82,12 @@ public enum FleetDifference {
     }
   }
 
+  private static func sources(_ fleet: Fleet) -> [(String, DiscoverySource)] {
+    fleet.pools.flatMap { pool in
+      pool.sources.map { ("source \($0.label) of pool \(pool.name)", $0) }
+    }
+  }
+
   private static func compare<Value: Equatable>(
     _ old: [(String, Value)], _ new: [(String, Value)], _ lines: inout [String]
   ) {
@@ -123,6 +130,7 @@ extension Pool {
     var pool = self
     pool.endpoints = []
     pool.names = []
+    pool.sources = []
     return pool
   }
 }

@@ -16,7 +16,7 @@ package struct Journal: Sendable {
 
   /// Transitions of one kind.
   package enum Lane: Int, CaseIterable, Sendable {
-    case verdicts, tuning, scrapes, canaries, weights, hostNames, states, reloads
+    case verdicts, tuning, scrapes, canaries, weights, hostNames, sources, states, reloads
 
     /// Every endpoint of a large pool may change its state at once.
     fileprivate var capacity: Int { self == .states ? 1_024 : 64 }
@@ -78,6 +78,7 @@ extension Transition {
     case .canary: .canaries
     case .weight: .weights
     case .hostName: .hostNames
+    case .source: .sources
     case .endpoint, .pool: .states
     case .reload: .reloads
     }

@@ -7,6 +7,7 @@ struct MemberBatch {
   private struct Key: Hashable {
     let pool: Int
     let address: SocketAddress
+    let uid: String?
   }
   private struct Entry {
     let before: Endpoint?
@@ -21,8 +22,9 @@ struct MemberBatch {
   var fresh: Set<Int> = []
 
   /// Notes one change of an endpoint: it came, went, or got other settings.
-  mutating func note(_ pool: Int, _ address: SocketAddress, before: Endpoint?, after: Endpoint?) {
-    let key = Key(pool: pool, address: address)
+  /// `endpoint` is either of them.
+  mutating func note(_ pool: Int, _ endpoint: Endpoint, before: Endpoint?, after: Endpoint?) {
+    let key = Key(pool: pool, address: endpoint.address, uid: endpoint.uid)
     if entries[key] != nil {
       entries[key]?.after = after
       return

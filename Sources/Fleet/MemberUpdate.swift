@@ -1,20 +1,20 @@
 // What a source of endpoints says of one of its sets, such as the addresses of a host name.
+import Primitives
 
-/// One change of a named set of addresses.
+/// One change of a set of members.
 public struct MemberUpdate: Sendable, Equatable {
   public enum Change: Sendable, Equatable {
-    /// The set has exactly these addresses.
-    case reset([HostAddress])
-    /// The set has these addresses too.
-    case add([HostAddress])
-    /// The set no longer has these addresses.
-    case remove([HostAddress])
+    /// The set has exactly these members.
+    case reset([Member])
+    /// The set has these members too, or they have other settings now.
+    case add([Member])
+    /// The set no longer has members at these addresses.
+    case remove([Member])
   }
-  /// The set, as the configuration names it: a host name.
-  public let set: String
+  public let set: MemberSet
   public let change: Change
 
-  public init(set: String, _ change: Change) {
+  public init(set: MemberSet, _ change: Change) {
     self.set = set
     self.change = change
   }

@@ -1,5 +1,6 @@
-// Which endpoints every pool has: the addresses of the file, and those of the sets that it names
-// (host names), as far as there is room. A change costs as much as there is to change.
+// Which endpoints every pool has: the addresses of the file, and the members of the sets that it
+// names (host names, sources), as far as there is room. A change costs as much as there is to
+// change.
 // Invariant: `fleet` has the endpoints that `Fleet.resolved` gives for the same sets, in that
 // order, except those that are left out.
 import Primitives
@@ -15,7 +16,7 @@ public struct Membership: Sendable {
   private var pools: [PoolMembers] = []
 
   /// Makes room for the endpoints that the configuration allows; the room stays for good.
-  public init(_ configured: Fleet, _ sets: [String: [HostAddress]] = [:]) {
+  public init(_ configured: Fleet, _ sets: [MemberSet: [Member]] = [:]) {
     self.configured = Fleet()
     fleet = Fleet()
     indexes = EndpointIndexMap(for: configured)
@@ -36,7 +37,7 @@ public struct Membership: Sendable {
   /// Takes another configuration, with the members of its sets. Returns what changes. `isBusy` as
   /// in `EndpointIndexMap.take`.
   public mutating func replace(
-    _ configured: Fleet, _ sets: [String: [HostAddress]], isBusy: (Int) -> Bool
+    _ configured: Fleet, _ sets: [MemberSet: [Member]], isBusy: (Int) -> Bool
   ) -> MembershipDelta {
     let before = fleet
     var next = configured.resolved(sets)
@@ -55,8 +56,8 @@ public struct Membership: Sendable {
     var batch = MemberBatch()
     for update in updates {
       for pool in pools.indices {
-        for (position, name) in configured.pools[pool].names.enumerated()
-        where name.host == update.set {
+        for position in pools[pool].fills.indices
+        where pools[pool].fills[position] == update.set {
           take(update.change, pool, position + 1, &batch, isBusy)
         }
       }
@@ -83,47 +84,59 @@ public struct Membership: Sendable {
     let before = pools[pool].sets[entry - 1]
     switch change {
     case .reset(let all):
-      for host in all { add(host, pool, entry, &batch, isBusy) }
-      for host in before.subtracting(all).sorted() { remove(host, pool, entry, &batch) }
-    case .add(let some): for host in some { add(host, pool, entry, &batch, isBusy) }
+      let all = all.map { configured.pools[pool].whole($0, entry: entry) }
+      for member in all { add(member, pool, entry, &batch, isBusy) }
+      let gone = Set(before.keys).subtracting(all.map(\.address))
+      for address in gone.sorted(by: { $0.comesBefore($1) }) {
+        remove(address, pool, entry, &batch, isBusy)
+      }
+    case .add(let some):
+      for member in some {
+        add(configured.pools[pool].whole(member, entry: entry), pool, entry, &batch, isBusy)
+      }
     case .remove(let some):
-      for host in some where before.contains(host) { remove(host, pool, entry, &batch) }
+      for member in some {
+        let address = configured.pools[pool].whole(member, entry: entry).address
+        if before[address] != nil { remove(address, pool, entry, &batch, isBusy) }
+      }
     }
   }
 
   private mutating func add(
-    _ host: HostAddress, _ pool: Int, _ entry: Int, _ batch: inout MemberBatch,
+    _ member: Member, _ pool: Int, _ entry: Int, _ batch: inout MemberBatch,
     _ isBusy: (Int) -> Bool
   ) {
-    guard pools[pool].sets[entry - 1].insert(host).inserted else { return }
-    let address = address(host, pool, entry)
+    let address = member.address
+    let before = pools[pool].sets[entry - 1].updateValue(member, forKey: address)
+    guard before != member else { return }
     guard let owner = pools[pool].owners[address] else {
       pools[pool].owners[address] = entry
       insert(pool, entry, address, &batch, isBusy)
       return
     }
-    if entry < owner { move(pool, address, from: owner, to: entry, &batch) }
+    if entry < owner {
+      move(pool, address, from: owner, to: entry, &batch, isBusy)
+    } else if entry == owner, before != nil {
+      move(pool, address, from: entry, to: entry, &batch, isBusy)
+    }
   }
 
   private mutating func remove(
-    _ host: HostAddress, _ pool: Int, _ entry: Int, _ batch: inout MemberBatch
+    _ address: SocketAddress, _ pool: Int, _ entry: Int, _ batch: inout MemberBatch,
+    _ isBusy: (Int) -> Bool
   ) {
-    pools[pool].sets[entry - 1].remove(host)
-    let address = address(host, pool, entry)
+    pools[pool].sets[entry - 1][address] = nil
     guard pools[pool].owners[address] == entry else { return }
-    // Another name of the pool may have the address too.
-    let names = configured.pools[pool].names
-    let heir = (entry..<names.count).first {
-      names[$0].port == address.port && pools[pool].sets[$0].contains(host)
-    }
+    // Another set of the pool may have the address too.
+    let heir = (entry..<pools[pool].sets.count).first { pools[pool].sets[$0][address] != nil }
     if let heir {
-      move(pool, address, from: entry, to: heir + 1, &batch)
+      move(pool, address, from: entry, to: heir + 1, &batch, isBusy)
       return
     }
     pools[pool].owners[address] = nil
     if pools[pool].leftOut.remove(address) != nil { return }
     let endpoint = takeOut(pool, entry, address)
-    batch.note(pool, address, before: endpoint, after: nil)
+    batch.note(pool, endpoint, before: endpoint, after: nil)
   }
 
   /// Puts an endpoint into the list, or leaves it out where there is no room.
@@ -131,30 +144,36 @@ public struct Membership: Sendable {
     _ pool: Int, _ entry: Int, _ address: SocketAddress, _ batch: inout MemberBatch,
     _ isBusy: (Int) -> Bool
   ) {
-    guard let taken = indexes.take(pool: fleet.pools[pool].name, address, isBusy: isBusy) else {
+    var endpoint = template(pool, entry, address)
+    guard let taken = indexes.take(pool: fleet.pools[pool].name, endpoint, isBusy: isBusy) else {
       pools[pool].leftOut.insert(address)
       return
     }
     pools[pool].leftOut.remove(address)
-    var endpoint = template(pool, entry, address)
     endpoint.endpointIndex = taken.index
     if taken.isFresh { batch.fresh.insert(taken.index) }
     putIn(pool, entry, endpoint)
-    batch.note(pool, address, before: nil, after: endpoint)
+    batch.note(pool, endpoint, before: nil, after: endpoint)
   }
 
-  /// The address belongs to another entry now, and has its settings.
+  /// The address belongs to another entry now, or the entry has other settings for it. Another uid
+  /// is another endpoint.
   private mutating func move(
     _ pool: Int, _ address: SocketAddress, from entry: Int, to next: Int,
-    _ batch: inout MemberBatch
+    _ batch: inout MemberBatch, _ isBusy: (Int) -> Bool
   ) {
     pools[pool].owners[address] = next
     if pools[pool].leftOut.contains(address) { return }
     let before = takeOut(pool, entry, address)
     var endpoint = template(pool, next, address)
+    guard endpoint.uid == before.uid else {
+      batch.note(pool, before, before: before, after: nil)
+      insert(pool, next, address, &batch, isBusy)
+      return
+    }
     endpoint.endpointIndex = before.endpointIndex
     putIn(pool, next, endpoint)
-    batch.note(pool, address, before: before, after: endpoint)
+    batch.note(pool, endpoint, before: before, after: endpoint)
   }
 
   /// Makes a delta of a batch, and gives up the indexes of endpoints that are gone. Not before:
@@ -166,10 +185,6 @@ public struct Membership: Sendable {
 
   // MARK: The list
 
-  private func address(_ host: HostAddress, _ pool: Int, _ entry: Int) -> SocketAddress {
-    SocketAddress(bytes: host.bytes, port: configured.pools[pool].names[entry - 1].port)
-  }
-
   /// The endpoint as the entry configures it, without an index.
   private func template(_ pool: Int, _ entry: Int, _ address: SocketAddress) -> Endpoint {
     if entry == 0,
@@ -177,9 +192,8 @@ public struct Membership: Sendable {
     {
       return own
     }
-    var endpoint = configured.pools[pool].names[entry - 1].template
-    endpoint.address = address
-    return endpoint
+    let member = pools[pool].sets[entry - 1][address] ?? Member(address: address)
+    return configured.pools[pool].endpoint(member, entry: entry)
   }
 
   private mutating func takeOut(_ pool: Int, _ entry: Int, _ address: SocketAddress) -> Endpoint {

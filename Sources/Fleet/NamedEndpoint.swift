@@ -1,5 +1,5 @@
-// Endpoints given by host name. `resolved` turns a fleet with names and the addresses they resolve
-// to into one that holds addresses only; all later code sees no names.
+// Endpoints given by host name. `resolved` turns a fleet with names and sources, and the members
+// they have, into one that holds addresses only; all later code sees no names.
 public import Primitives
 
 /// A host name and port in a pool. Every address of the name becomes an endpoint.
@@ -53,25 +53,29 @@ extension Fleet {
   /// The number of host names of all pools.
   public var nameCount: Int { pools.reduce(0) { $0 + $1.names.count } }
 
+  /// Whether anything but the file says which endpoints there are.
+  public var hasNamesOrSources: Bool {
+    pools.contains { !$0.names.isEmpty || !$0.sources.isEmpty }
+  }
+
   /// Every host name of the fleet once, in file order.
   public var hostNames: [String] {
     var seen: Set<String> = []
     return pools.flatMap { $0.names.map(\.host) }.filter { seen.insert($0).inserted }
   }
 
-  /// This fleet with an endpoint for every address of every name. If a pool has the address
-  /// already, by itself or by another name, the first entry counts. A name that is not in `table`
-  /// has no endpoints yet. Requires: the fleet as it was configured.
-  public func resolved(_ table: [String: [HostAddress]]) -> Fleet {
+  /// This fleet with an endpoint for every member of every set. If a pool has the address already,
+  /// by itself or by another set, the first entry counts. A set that is not in `table` has no
+  /// members yet. Requires: the fleet as it was configured.
+  public func resolved(_ table: [MemberSet: [Member]]) -> Fleet {
     var fleet = self
-    for index in pools.indices where !pools[index].names.isEmpty {
-      var seen = Set(pools[index].endpoints.map(\.address))
-      for name in pools[index].names {
-        for address in (table[name.host] ?? []).prefix(Self.addressesPerNameMax) {
-          var endpoint = name.template
-          endpoint.address = SocketAddress(bytes: address.bytes, port: name.port)
-          guard seen.insert(endpoint.address).inserted else { continue }
-          fleet.pools[index].endpoints.append(endpoint)
+    for index in pools.indices {
+      let pool = pools[index]
+      var seen = Set(pool.endpoints.map(\.address))
+      for position in pool.fills.indices where table[pool.fills[position]] != nil {
+        for member in pool.members(ofEntry: position + 1, table)
+        where seen.insert(member.address).inserted {
+          fleet.pools[index].endpoints.append(pool.endpoint(member, entry: position + 1))
         }
       }
     }

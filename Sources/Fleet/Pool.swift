@@ -25,6 +25,8 @@ public struct Pool: Sendable, Equatable {
   public var endpoints: [Endpoint]
   /// Host names whose addresses are further endpoints.
   public var names: [NamedEndpoint] = []
+  /// Sources of further endpoints.
+  public var sources: [DiscoverySource] = []
   public var weights = WeightPolicy()
   /// nil: no health checks; every endpoint is ready from the start.
   public var health: HealthPolicy?
@@ -71,10 +73,12 @@ public struct Pool: Sendable, Equatable {
   }
 
   /// What identifies an endpoint across reloads; its weight is not part of it.
-  public func identity(of endpoint: Endpoint) -> String { "\(name) \(endpoint.address)" }
+  public func identity(of endpoint: Endpoint) -> String {
+    endpoint.uid.map { "\(name) \(endpoint.address) \($0)" } ?? "\(name) \(endpoint.address)"
+  }
 }
 
-/// One inference server: an address and port in a pool. Its identity is (pool name, address).
+/// One inference server: an address and port in a pool. Its identity is (pool name, address, uid).
 public struct Endpoint: Sendable, Equatable {
   public var address: SocketAddress
   /// The weight the operator configured. Range 0...1_000_000; at 0 it takes no new exchanges.
@@ -98,6 +102,9 @@ public struct Endpoint: Sendable, Equatable {
   /// Prometheus allows (`isLabelName`), each value has at most `labelBytesMax` bytes and no control
   /// characters. Not part of the identity.
   public var labels: [String: String] = [:]
+  /// Tells it from another endpoint that had the same address before, such as a pod; nil: the
+  /// address is enough.
+  public var uid: String?
 
   public init(address: SocketAddress, baseWeight: Double = 1) {
     self.address = address

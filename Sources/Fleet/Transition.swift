@@ -9,6 +9,7 @@ package enum Transition: Sendable, Equatable {
   case canary(CanaryEnd)
   case weight(WeightChange)
   case hostName(NameChange)
+  case source(SourceChange)
   case endpoint(EndpointChange)
   case pool(PoolChange)
   case reload(ReloadChange)
@@ -148,6 +149,30 @@ package struct NameChange: Sendable, Equatable {
     self.added = added
     self.removed = removed
     self.leftOut = leftOut
+    self.failure = failure
+  }
+}
+
+/// What happened to the endpoints of a source: some came and went, or the source failed or works
+/// again.
+package struct SourceChange: Sendable, Equatable {
+  package var pool: String
+  package var source: String
+  package var added: Int
+  package var removed: Int
+  /// The number of its endpoints afterwards.
+  package var count: Int
+  /// nil: the source works.
+  package var failure: String?
+
+  package init(
+    pool: String, source: String, added: Int, removed: Int, count: Int, failure: String?
+  ) {
+    self.pool = pool
+    self.source = source
+    self.added = added
+    self.removed = removed
+    self.count = count
     self.failure = failure
   }
 }

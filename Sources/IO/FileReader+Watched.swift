@@ -1,6 +1,7 @@
 // Files that are watched for changes, and that may hold keys: the content with the stamp that it
 // had before it was read, so that a change while it was read is noticed later.
 import CSystem
+import Glibc
 
 extension FileReader {
   /// A regular file as it was read.
@@ -62,6 +63,26 @@ extension FileReader {
     guard result >= 0 else { throw IOError("opendir", -result) }
     guard found.names.count <= countMax else { return nil }
     return found.names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+}
+
+extension FileReader {
+  /// The paths that match a pattern of the shell (glob(7)), sorted by their bytes; nil: there are
+  /// more than `countMax`. A pattern without wildcards matches the path itself, if it exists.
+  /// Errors: those of glob(3) for folders that cannot be read.
+  public static func paths(
+    matching pattern: String, countMax: Int
+  ) throws(IOError) -> [String]? {
+    var found = glob_t()
+    defer { globfree(&found) }
+    let code = glob(pattern, GLOB_NOSORT | GLOB_ERR, nil, &found)
+    if code == GLOB_NOMATCH { return [] }
+    guard code == 0 else { throw IOError("glob", Int(code == GLOB_NOSPACE ? ENOMEM : EIO)) }
+    guard found.gl_pathc <= countMax else { return nil }
+    let paths = (0..<Int(found.gl_pathc)).compactMap { index in
+      found.gl_pathv[index].map { String(cString: $0) }
+    }
+    return paths.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 }
 

@@ -18,6 +18,20 @@ public enum FileWriter {
     try write(bytes, Int32(opened))
   }
 
+  /// Puts a whole file in place of the one at the path: it has the old content or the new one,
+  /// whenever the machine stops. `mode` as in `create`. Errors: those of open(2), write(2),
+  /// fsync(2) and rename(2).
+  public static func replace(_ bytes: [UInt8], at path: String, mode: UInt32) throws(IOError) {
+    let next = "\(path).new"
+    // One that was left behind is of no use.
+    if isTaken(next) { try remove(next) }
+    try create(bytes, at: next, mode: mode)
+    let synced = sy_sync_file(next)
+    guard synced >= 0 else { throw IOError("fsync", -synced) }
+    let renamed = sy_rename(next, path)
+    guard renamed >= 0 else { throw IOError("rename", -renamed) }
+  }
+
   /// Whether there is something at the path, a broken symbolic link too.
   public static func isTaken(_ path: String) -> Bool { sy_exists(path) != 0 }
 

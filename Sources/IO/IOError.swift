@@ -26,6 +26,7 @@ public struct IOError: Error, Sendable, Equatable, CustomStringConvertible {
   public var isRefused: Bool { code == ECONNREFUSED }
   /// `FileReader` throws it for a pipe, a terminal, a device or a directory.
   public var isNoRegularFile: Bool { code == ESPIPE }
+  public var isMissingFile: Bool { code == ENOENT }
   public var isAccessDenied: Bool { code == EACCES }
 
   /// The system's description of the errno. Allocates.

@@ -6,14 +6,25 @@ import Synchronization
 public final class LookupPool: Sendable {
   /// The result of a lookup.
   public struct Answer: Sendable {
+    /// The host name, or the name of SRV records.
     public let host: String
+    public var isService = false
     /// 4 or 16 bytes each; nil: see `failure`.
-    public let addresses: [[UInt8]]?
-    public let failure: String
+    public var addresses: [[UInt8]]?
+    /// nil: it was another lookup, or see `failure`.
+    public var services: [HostResolver.Service]?
+    public var failure = ""
+    /// The name server knows that there are no such records.
+    public var isMissing = false
+  }
+
+  private struct Question: Sendable {
+    let name: String
+    let isService: Bool
   }
 
   private struct State: Sendable {
-    var questions: [String] = []
+    var questions: [Question] = []
     var answers: [Answer] = []
     var threadCount = 0
     var isBusy = 0
@@ -33,9 +44,14 @@ public final class LookupPool: Sendable {
   }
 
   /// Starts a lookup; `take` returns the answer. Requires: no lookup of the same name is running.
-  public func ask(_ host: String) {
+  public func ask(_ host: String) { ask(Question(name: host, isService: false)) }
+
+  /// The same for SRV records and the addresses of their targets.
+  public func ask(service: String) { ask(Question(name: service, isService: true)) }
+
+  private func ask(_ question: Question) {
     let needsThread = state.withLock { state in
-      state.questions.append(host)
+      state.questions.append(question)
       guard state.questions.count + state.isBusy > state.threadCount,
         state.threadCount < Self.threadsMax
       else { return false }
@@ -58,22 +74,26 @@ public final class LookupPool: Sendable {
 
   private func run() {
     while true {
-      let (host, hasMore) = state.withLock { state -> (String?, Bool) in
+      let (question, hasMore) = state.withLock { state -> (Question?, Bool) in
         guard !state.questions.isEmpty else { return (nil, false) }
         state.isBusy += 1
         return (state.questions.removeFirst(), !state.questions.isEmpty)
       }
-      guard let host else {
+      guard let question else {
         waker.wait(milliseconds: -1)
         continue
       }
       // The wake-up that this thread took may have stood for several lookups.
       if hasMore { waker.wake() }
-      let answer: Answer
+      var answer = Answer(host: question.name, isService: question.isService)
       do throws(HostResolver.Failure) {
-        answer = Answer(host: host, addresses: try HostResolver.lookUp(host), failure: "")
+        if question.isService {
+          answer.services = try HostResolver.services(question.name)
+        } else {
+          answer.addresses = try HostResolver.lookUp(question.name)
+        }
       } catch {
-        answer = Answer(host: host, addresses: nil, failure: error.reason)
+        (answer.failure, answer.isMissing) = (error.reason, error.isMissing)
       }
       state.withLock { state in
         state.isBusy -= 1

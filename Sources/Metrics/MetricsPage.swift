@@ -48,7 +48,10 @@ struct MetricsPage {
     DemandMetrics(state.controller).write(to: &writer)
     ThresholdMetrics(fleet, state.status).write(to: &writer)
     ControllerMetrics(state.controller, labels, now: state.now).write(to: &writer)
-    DiscoveryMetrics(names: state.names, membership: state.membership).write(to: &writer)
+    DiscoveryMetrics(
+      names: state.names, sources: state.sources, runtime: state.runtime,
+      membership: state.membership
+    ).write(to: &writer)
     CertificateMetrics(report: state.certificates).write(to: &writer)
     SharedMetrics(status: state.shared).write(to: &writer)
     AccessLogMetrics(driver: state.accessLog).write(to: &writer)

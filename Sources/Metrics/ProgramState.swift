@@ -23,6 +23,8 @@ package struct ProgramState {
   package var bufferedBytesMax: Int
   package var controller: Controller
   package var names: NameSource
+  package var sources: [SourceState]
+  package var runtime: RuntimeMembers
   package var membership: Membership
   package var status: StatusHistory
   package var accessLog: AccessLogDriver
@@ -38,7 +40,8 @@ package struct ProgramState {
   package init(
     version: String, table: WeightTable, evidence: EvidenceBoard, traffic: TrafficMetrics,
     admission: AdmissionBoard, connectionsMax: Int, bufferedBytesMax: Int, controller: Controller,
-    names: NameSource, membership: Membership, status: StatusHistory,
+    names: NameSource, sources: [SourceState] = [], runtime: RuntimeMembers = RuntimeMembers(),
+    membership: Membership, status: StatusHistory,
     accessLog: AccessLogDriver, log: LogDriver, hooks: HookQueue, admin: AdminCounts,
     reload: ReloadOutcome, certificates: CertificateReport = CertificateReport(),
     shared: SharedStatus = SharedStatus(), now: Nanoseconds, wall: Nanoseconds
@@ -52,6 +55,8 @@ package struct ProgramState {
     self.bufferedBytesMax = bufferedBytesMax
     self.controller = controller
     self.names = names
+    self.sources = sources
+    self.runtime = runtime
     self.membership = membership
     self.status = status
     self.accessLog = accessLog

@@ -22,6 +22,7 @@ enum ConditionRules {
     addTraffic(pool, history, &found)
     addTimes(pool, history, &found)
     addLimits(pool, history, &found)
+    addSources(pool, &found)
     addClients(pool, history, &found)
     addFirstBytes(pool, history, &found)
     addOutliers(pool, history, &found)

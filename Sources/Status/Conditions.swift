@@ -77,6 +77,8 @@ enum Alert: String, Sendable, CaseIterable {
   case retryBudgetSpent = "SteelyardRetryBudgetSpent"
   case endpointFlapping = "SteelyardEndpointFlapping"
   case endpointsLeftOut = "SteelyardEndpointsLeftOut"
+  case discoveryFailing = "SteelyardDiscoveryFailing"
+  case discoveryEmpty = "SteelyardDiscoveryEmpty"
   case endpointRestarting = "SteelyardEndpointRestarting"
   case forecastOverCapacity = "SteelyardForecastOverCapacity"
   case endpointDown = "SteelyardEndpointDown"

@@ -110,6 +110,8 @@ package struct PoolReading: Sendable {
   package var endpoints: [EndpointReading] = []
   /// Endpoints that the pool should have and for which there is no room.
   package var leftOut = 0
+  /// Sources of endpoints that fail, or whose last answer was not believed.
+  package var sources: [SourceReading] = []
   /// The share of the pool's endpoints below which ejections are ignored.
   package var panicRatio = 0.0
 
@@ -224,5 +226,18 @@ package struct Decision: Sendable, Equatable {
     self.pool = pool
     self.endpoint = endpoint
     self.text = text
+  }
+}
+
+/// A source of endpoints with a trouble.
+package struct SourceReading: Sendable, Equatable {
+  package var label: String
+  /// Why it fails; nil: its last answer had no endpoints and was not believed.
+  package var failure: String?
+  /// The endpoints that stay meanwhile.
+  package var memberCount: Int
+
+  package init(label: String, failure: String?, memberCount: Int) {
+    (self.label, self.failure, self.memberCount) = (label, failure, memberCount)
   }
 }

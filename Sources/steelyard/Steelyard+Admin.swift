@@ -20,12 +20,11 @@ extension Steelyard: AdminSubject {
       admission: balancer.admission,
       connectionsMax: balancer.connectionsMax * evidence.workerCount,
       bufferedBytesMax: balancer.bufferedBytesMax * evidence.workerCount, controller: controller,
-      names: discovery.names, membership: membership, status: status, accessLog: accessLog,
-      log: log, hooks: hooks.queue, admin: adminCounts, reload: lastReload,
-      certificates: store.report, shared: shared.status, now: Clock.now, wall: Clock.wall)
+      names: discovery.names, sources: discovery.sources, runtime: runtime,
+      membership: membership, status: status, accessLog: accessLog, log: log, hooks: hooks.queue,
+      admin: adminCounts, reload: lastReload, certificates: store.report, shared: shared.status,
+      now: Clock.now, wall: Clock.wall)
   }
 
-  func tune(_ order: TuningRequest, now: Nanoseconds) throws(TuningError) {
-    try controller.tune(order, now: now)
-  }
+  var discoveredMembers: [MemberSet: [Member]] { discovery.table }
 }

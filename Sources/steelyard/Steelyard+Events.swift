@@ -18,6 +18,9 @@ extension Steelyard {
       controller.journal.append(.hostName(change), at: now)
     }
     namesNoted = discovery.names.changes.count
+    for change in discovery.takeChanges() + runtime.takeChanges() {
+      controller.journal.append(.source(change), at: now)
+    }
     let told = events.write(controller.journal, to: log, wall: Clock.wall) {
       nameOfEndpoint($1, inPool: $0)
     }

@@ -20,7 +20,7 @@ extension Steelyard {
   func discover() {
     guard stopsAt == nil else { return }
     let now = Clock.now
-    take(discovery.turn(now: now, wall: Clock.wall), now: now)
+    take(discovery.turn(now: now, wall: Clock.wall) + runtime.turn(now: now), now: now)
     guard membership.isShort, now >= retryAt else { return }
     retryAt = now + Self.retryPause
     publish(membership.retry { quarantine.holds($0) }, now: now)
@@ -34,7 +34,7 @@ extension Steelyard {
 
   /// Puts another configuration in place of the present one. On an error nothing has changed.
   func replace(
-    _ next: Fleet, _ sets: [String: [HostAddress]], now: Nanoseconds
+    _ next: Fleet, _ sets: [MemberSet: [Member]], now: Nanoseconds
   ) throws(Balancer.ListenError) {
     let isSame = !next.differsBeyondMembers(from: configured)
     let kept = membership
@@ -49,6 +49,7 @@ extension Steelyard {
     }
     quarantine.note(delta, revision: board.table.fleetRevision)
     controller.apply(fleet: membership.fleet, now: now)
+    restoreOrders(of: delta, now: now)
     mustClosePolls = true
     noteLeftOut()
   }
@@ -61,6 +62,7 @@ extension Steelyard {
     balancer.apply(membership.fleet, delta)
     quarantine.note(delta, revision: board.table.fleetRevision)
     controller.apply(fleet: membership.fleet, delta, now: now)
+    restoreOrders(of: delta, now: now)
     let gone = delta.removed.map(\.endpoint.endpointIndex)
     observer.forget(endpointIndexes: gone)
     goneEndpoints.formUnion(gone)

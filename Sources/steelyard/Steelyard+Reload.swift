@@ -116,16 +116,17 @@ extension Steelyard {
     }
     var next = discovery
     next.apply(fleet, now: now)
-    if fleet.nameCount > 0 { next.tryAll(atMost: min(fleet.names.timeout, Self.namesWait)) }
+    if fleet.hasNamesOrSources { next.tryAll(atMost: min(fleet.names.timeout, Self.namesWait)) }
     Self.prepareShared(nextShared, before: sharedSettings, balancer)
     do throws(Balancer.ListenError) {
-      try replace(fleet, next.names.table, now: now)
+      try replace(
+        fleet, next.table.merging(runtime.table) { first, _ in first }, now: now)
     } catch {
       // It was open a moment ago.
       try? accessLog.use(configured.accessLog)
       // What was heard of names meanwhile is not lost.
       next.apply(configured, now: now)
-      take(next.names.resets, now: now)
+      take(next.resets, now: now)
       discovery = next
       throw StartError(listen: error.address, error.error)
     }

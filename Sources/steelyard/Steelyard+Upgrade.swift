@@ -127,6 +127,9 @@ extension Steelyard {
     let now = Clock.now
     record.set("weights", controller.record)
     record.set("orders", controller.orderRecord)
+    record.set(
+      "endpoints",
+      SavedState.record(of: runtime, pools: configured.pools.map(\.name), now: now))
     record.set("ejections", ejectionRecord)
     record.set("limits", balancer.admission.record(now: now))
     if let tickets = store.ticketRecord { record.set("tickets", tickets) }

@@ -84,6 +84,10 @@ final class Steelyard {
   /// Indexes that were given up and that workers may still write to.
   var quarantine = IndexQuarantine()
   var discovery: DiscoveryDriver
+  /// Endpoints that were added at run time.
+  var runtime = RuntimeMembers()
+  /// The content of the state file.
+  var saved: SavedState
   /// When endpoints that were left out are tried again.
   var retryAt = Nanoseconds.zero
   /// By pool name: the number of endpoints left out that the log last named.
@@ -146,16 +150,31 @@ final class Steelyard {
     api = AdminAPI(access: try Self.access(configured, log))
     startedAt = Clock.now
     lastReload = ReloadOutcome(startedAt: Clock.wall)
+    let workerCount = configured.workerCount ?? Machine.processorCount
+    credentials = Credentials(workerCount: workerCount)
+    store = CredentialStore(credentials)
+    if let tickets = record?.part("tickets", TicketRecord.self) {
+      store.restore(tickets, now: Clock.now)
+    }
+    try Self.load(configured, store, log, now: Clock.now)
     do throws(IOError) {
-      discovery = try DiscoveryDriver(waker: waker)
+      discovery = try DiscoveryDriver(waker: waker, userAgent: Version.userAgent) {
+        [credentials] in credentials.client($0, thread: credentials.controlThread)
+      }
     } catch {
       throw StartError(error)
     }
     discovery.apply(configured, now: Clock.now)
-    if configured.nameCount > 0 { discovery.tryAll(atMost: configured.names.timeout) }
-    membership = Membership(configured, discovery.names.table)
+    if configured.hasNamesOrSources { discovery.tryAll(atMost: configured.names.timeout) }
+    saved = try Self.savedState(configured)
+    if let endpoints = record?.part("endpoints", [SavedState.SavedEndpoint].self) {
+      SavedState.restore(endpoints, &runtime, now: Clock.now)
+    } else {
+      saved.restore(&runtime, now: Clock.now)
+    }
+    membership = Membership(
+      configured, discovery.table.merging(runtime.table) { first, _ in first })
     let fleet = membership.fleet
-    let workerCount = fleet.workerCount ?? Machine.processorCount
     let openFilesMax = Machine.raiseOpenFilesLimit()
     let budget = DescriptorBudget(
       fleet, workerCount: workerCount, openFilesMax: openFilesMax)
@@ -172,12 +191,6 @@ final class Steelyard {
     } catch {
       throw StartError(error)
     }
-    credentials = Credentials(workerCount: evidence.workerCount)
-    store = CredentialStore(credentials)
-    if let tickets = record?.part("tickets", TicketRecord.self) {
-      store.restore(tickets, now: io.now)
-    }
-    try Self.load(configured, store, log, now: io.now)
     store.settle(configured, now: io.now)
     nextTick = io.now
     statusDue = io.now
@@ -201,6 +214,7 @@ final class Steelyard {
       throw StartError(listen: fleet.admin, error)
     }
     try listenForAgentChecks(fleet.agentCheck, inherited)
+    if record == nil { restoreOrders(now: io.now) }
     noteDescriptorBudget(budget, openFilesMax: openFilesMax)
     useCredentials()
     Self.prepareShared(sharedSettings, before: nil, balancer)
@@ -262,7 +276,8 @@ final class Steelyard {
 
   /// One turn of the control loop: waits for at most `deadline`, then does what is due.
   func turn(until deadline: Nanoseconds) {
-    let own = min(controller.nextDue, min(discovery.nextDue, shared.nextDue))
+    let members = min(discovery.nextDue, runtime.nextDue)
+    let own = min(controller.nextDue, min(members, shared.nextDue))
     let due = min(min(deadline, upgradeDue), min(nextTick, own))
     io.wait(until: admin.hasWork(io) ? io.now : due)
     if io.lastPause > .zero { notePause(io.lastPause) }

@@ -17,7 +17,8 @@ import Testing
       ("/api/v1/pools", .pools), ("/api/v1/reload", .reload), ("/api/v1/upgrade", .upgrade),
       ("/api/v1/openapi.yaml", .openAPI),
       ("/api/v1/p%6Fols", .pools), ("/api/v1/pools/a%2Fb/explain", .explain(pool: "a/b")),
-      ("/api/v1/pools/text/set", .pool("text", verb: "set")),
+      ("/api/v1/pools/text/set", .pool("text", verb: "set")), ("/api/v1/discovery", .sources),
+      ("/api/v1/pools/text/endpoints/[::1]:80", .member("[::1]:80", pool: "text")),
       (
         "/api/v1/pools/text/endpoints/[::1]:80/pin",
         .endpoint("[::1]:80", pool: "text", verb: "pin")
@@ -55,6 +56,9 @@ import Testing
     #expect(AdminResource.pool("a", verb: "set").methods == "POST")
     #expect(AdminResource.endpointDiscovery.methods == "POST")
     #expect(AdminResource.endpointDiscovery.need(of: .post) == .read)
+    let member = AdminResource.member("a", pool: "b")
+    #expect(
+      Method.allCases.filter(member.takes) == [.put, .delete] && member.need(of: .put) == .write)
     #expect(AdminResource.metrics.methods == "GET, HEAD")
   }
 

@@ -50,9 +50,30 @@ final class Program: AdminSubject {
 
   func statusSnapshot() -> StatusSnapshot? { snapshot }
 
-  func tune(_ order: TuningRequest, now: Nanoseconds) throws(TuningError) {
-    try state.controller.tune(order, now: now)
+  var discoveredMembers: [MemberSet: [Member]] { [:] }
+
+  func tune(_ order: TuningRequest, now: Nanoseconds) throws(Problem) {
+    do throws(TuningError) {
+      try state.controller.tune(order, now: now)
+    } catch {
+      throw Problem(error)
+    }
     publish(now)
+  }
+
+  func member(_ request: MemberRequest, now: Nanoseconds) throws(Problem) -> MemberOutcome {
+    if request.isRemoval {
+      return state.runtime.remove(request.member.address, pool: request.pool) ? .removed : .absent
+    }
+    switch state.runtime.set(
+      request.member, pool: request.pool, lasts: request.lasts, persists: request.persists, now: now
+    )
+    {
+    case .added: return .added
+    case .changed: return .changed
+    case .renewed: return .renewed
+    case .refused: throw Problem(409, "full")
+    }
   }
 
   /// Weights and eligibilities as a tick gives them.

@@ -48,6 +48,7 @@ private struct Rig: ~Copyable {
     switch outcome {
     case .answered(let answer): String(decoding: answer.content, as: UTF8.self)
     case .failed(let failure): failure.kind.label
+    case .part(let bytes): "part \(String(decoding: bytes, as: UTF8.self))"
     case .connected: "connected"
     }
   }

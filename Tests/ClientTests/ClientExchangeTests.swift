@@ -145,7 +145,7 @@ import Testing
         .answered(
           answer.status, String(decoding: answer.content, as: UTF8.self), isReusable: isReusable)
       case .failed(let failure): .failed(failure.kind, failure.detail)
-      case .connected: .unfinished
+      case .connected, .part: .unfinished
       }
     }
   }
@@ -333,5 +333,50 @@ import Testing
     let labels = Set(ClientFailure.Kind.allCases.map(\.label))
     #expect(labels.count == ClientFailure.Kind.allCases.count)
     #expect(labels.allSatisfy { $0.allSatisfy { $0.isLowercase || $0 == "_" } })
+  }
+}
+
+@Suite struct ClientStreamTests {
+  private static func receive(
+    _ text: String, _ exchange: inout ClientExchange
+  ) -> (isOver: Bool, part: String) {
+    var parser = HeadParser()
+    var part = ""
+    let isOver = Array(text.utf8).withUnsafeBytes { exchange.receive($0, &parser) }
+    exchange.withPart { part += String(decoding: $0, as: UTF8.self) }
+    return (isOver, part)
+  }
+
+  private static func exchange() -> ClientExchange {
+    var request = ClientRequest(
+      .get, "/", at: .loopback(port: 1), timeout: .seconds(1), contentBytesMax: 5)
+    (request.isStream, request.keptFields) = (true, ["x-index"])
+    var exchange = ClientExchange()
+    exchange.begin(request, userAgent: "t")
+    return exchange
+  }
+
+  @Test func contentIsPassedOnAsItComesHoweverLongItIs() {
+    var exchange = Self.exchange()
+    let head = "HTTP/1.1 200 OK\r\nX-Index: 7\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd"
+    #expect(Self.receive(head, &exchange) == (false, "abcd"))
+    #expect(Self.receive("\r\n", &exchange) == (false, ""))
+    #expect(Self.receive("8\r\nefghijkl\r\n", &exchange) == (false, "efghijkl"))
+    #expect(Self.receive("0\r\n\r\n", &exchange) == (true, ""))
+    exchange.withOutcome { outcome in
+      guard case .answered(let answer) = outcome else {
+        Issue.record("no answer")
+        return
+      }
+      #expect(answer.keptFields == ["x-index": "7"] && answer.content.isEmpty)
+    }
+  }
+
+  @Test func otherAnswersAreWholeAndBounded() {
+    var exchange = Self.exchange()
+    let head = "HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\nabcd"
+    #expect(Self.receive(head, &exchange) == (true, ""))
+    var long = Self.exchange()
+    #expect(Self.receive("HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\n", &long) == (true, ""))
   }
 }

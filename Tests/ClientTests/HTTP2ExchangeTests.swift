@@ -215,7 +215,7 @@ private enum Wire {
       case .answered(let answer):
         .answered(answer.status, Array(answer.content), answer.call)
       case .failed(let failure): .failed(failure.kind, failure.detail)
-      case .connected: .unfinished
+      case .connected, .part: .unfinished
       }
     }
     return (end, replies)

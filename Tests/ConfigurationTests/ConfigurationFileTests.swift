@@ -73,6 +73,7 @@ import Testing
         upgrade:
           ready_timeout: 1m # default
           drain_timeout: 5m # default
+        state_file: none # default
         listeners:
           - listen: "0.0.0.0:80"
             head_timeout: 10s # default
@@ -131,6 +132,7 @@ import Testing
                 metrics: pool # default
                 name: none # default
                 labels: {} # default
+            discover: [] # default
             timeouts:
               connect: 5s # default
               send: 1m # default

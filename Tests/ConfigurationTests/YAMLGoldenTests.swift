@@ -133,11 +133,11 @@ import Testing
       a.yaml:1:44: error: unknown key `été 你好` in pool `a`
       pools: {"a": {"endpoints": ["10.0.0.1:1"], "été 你好":		1, "wörkers":	2}}
                                                  ^
-      hint: its keys are `balance`, `hash`, `affinity`, `retries`, `breakers`, `host`, `endpoints`, `timeouts`, `keepalive`, `proxy_protocol`, …
+      hint: its keys are `balance`, `hash`, `affinity`, `retries`, `breakers`, `host`, `endpoints`, `discover`, `timeouts`, `keepalive`, …
       a.yaml:1:58: error: unknown key `wörkers` in pool `a`
       pools: {"a": {"endpoints": ["10.0.0.1:1"], "été 你好":		1, "wörkers":	2}}
                                                             		   ^
-      hint: its keys are `balance`, `hash`, `affinity`, `retries`, `breakers`, `host`, `endpoints`, `timeouts`, `keepalive`, `proxy_protocol`, …
+      hint: its keys are `balance`, `hash`, `affinity`, `retries`, `breakers`, `host`, `endpoints`, `discover`, `timeouts`, `keepalive`, …
       a.yaml:2:29: error: unknown key `😀` in this listener
       listeners: [{listen: ":80", "😀": 1, routs: []}]
                                   ^

@@ -19,6 +19,15 @@ private func fleet(_ hosts: [String], _ change: (inout NamePolicy) -> Void = { _
 
 private func seconds(_ count: Int) -> Nanoseconds { .seconds(count) }
 
+/// The addresses of each name.
+private func hosts(_ source: NameSource) -> [String: [HostAddress]] {
+  Dictionary(
+    uniqueKeysWithValues: source.table.map { set, members in
+      guard case .name(let host) = set else { return ("", []) }
+      return (host, members.map(\.host))
+    })
+}
+
 @Suite struct NameSourceTests {
   @Test func aNameIsAskedForAtOnceAndAnIntervalAfterEachAnswer() {
     var source = NameSource()
@@ -28,10 +37,10 @@ private func seconds(_ count: Int) -> Nanoseconds { .seconds(count) }
     #expect(source.due(now: seconds(11)) == [])
     #expect(
       source.finished("a", .addresses([address(1)]), now: seconds(12), wall: seconds(99))
-        == [MemberUpdate(set: "a", .reset([address(1)]))])
+        == [MemberUpdate(set: .name("a"), .reset([Member(host: address(1))]))])
     #expect(source.due(now: seconds(14)) == [])
     #expect(source.due(now: seconds(17)) == ["a"])
-    #expect(source.table == ["a": [address(1)]])
+    #expect(hosts(source) == ["a": [address(1)]])
     #expect(source.states[0].lastSuccessWall == seconds(99))
     #expect(source.finished("c", .addresses([address(1)]), now: seconds(17), wall: .zero) == [])
   }
@@ -45,7 +54,7 @@ private func seconds(_ count: Int) -> Nanoseconds { .seconds(count) }
     _ = source.due(now: seconds(5))
     let turned = [address(1), address(2)]
     #expect(source.finished("a", .addresses(turned), now: seconds(5), wall: .zero) == [])
-    #expect(source.table["a"] == [address(1), address(2)])
+    #expect(hosts(source)["a"] == [address(1), address(2)])
     #expect(source.changes.count == 1)
   }
 
@@ -58,7 +67,8 @@ private func seconds(_ count: Int) -> Nanoseconds { .seconds(count) }
     let next = [address(2), address(3)]
     #expect(
       source.finished("a", .addresses(next), now: seconds(5), wall: .zero) == [
-        MemberUpdate(set: "a", .add([address(3)])), MemberUpdate(set: "a", .remove([address(1)])),
+        MemberUpdate(set: .name("a"), .add([Member(host: address(3))])),
+        MemberUpdate(set: .name("a"), .remove([Member(host: address(1))])),
       ])
   }
 
@@ -72,7 +82,7 @@ private func seconds(_ count: Int) -> Nanoseconds { .seconds(count) }
       _ = source.due(now: seconds(5 * second))
       #expect(source.finished("a", bad, now: seconds(5 * second), wall: seconds(2)) == [])
     }
-    #expect(source.table["a"] == [address(1)])
+    #expect(hosts(source)["a"] == [address(1)])
     #expect(source.states[0].count(.failed) == 3 && source.states[0].count(.ok) == 1)
     #expect(source.states[0].lastSuccessWall == seconds(1))
     // The beginning of trouble is one change, its end another.
@@ -105,7 +115,7 @@ private func seconds(_ count: Int) -> Nanoseconds { .seconds(count) }
     _ = source.due(now: .zero)
     let many = (0..<300).map { HostAddress(bytes: [10, 0, UInt8($0 / 256), UInt8($0 % 256)]) }
     #expect(source.finished("a", .addresses(many), now: .zero, wall: .zero).count == 1)
-    #expect(source.table["a"]?.count == 256)
+    #expect(hosts(source)["a"]?.count == 256)
     #expect(source.changes.entries[0].leftOut == 44)
     _ = source.due(now: seconds(5))
     #expect(source.finished("a", .addresses(many.reversed()), now: seconds(5), wall: .zero) == [])
@@ -117,7 +127,7 @@ private func seconds(_ count: Int) -> Nanoseconds { .seconds(count) }
     _ = source.due(now: .zero)
     _ = source.finished("a", .addresses([address(1)]), now: .zero, wall: .zero)
     source.apply(fleet(["c", "a"]), now: seconds(1))
-    #expect(source.table == ["a": [address(1)]])
+    #expect(hosts(source) == ["a": [address(1)]])
     #expect(source.finished("b", .addresses([address(2)]), now: seconds(1), wall: .zero) == [])
     #expect(source.due(now: seconds(1)) == ["c"])
     source.apply(fleet(["a"]) { $0.interval = seconds(1) }, now: seconds(2))

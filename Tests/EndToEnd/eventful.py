@@ -1,6 +1,7 @@
 """A fleet to which everything happens that dashboards show: two real steelyards (one whose clock
 runs fast, for forecasts), scripted engines, clients, and a real Prometheus that watches."""
 
+import json
 import os
 import shutil
 import threading
@@ -120,7 +121,11 @@ class Eventful:
             canary={"path": "/canary"},
             queue={"max_concurrent": 6, "max_length": 4, "timeout": "300ms"},
             thresholds={"profile": "web", "request_rate": "100/s"})
-        single = self._pool([self.single.address], breakers={"max_requests": 2})
+        # The endpoint of the list once more, and a source that fails.
+        listed = self.directory / "targets.json"
+        listed.write_text(json.dumps([{"targets": [self.single.address]}]))
+        single = self._pool([self.single.address], breakers={"max_requests": 2}, discover=[
+            {"file": str(listed)}, {"file": str(self.directory / "nothing.json")}])
         # What the law wants and what is differ all the time.
         single["weights"]["dry_run"] = True
         spare = self._pool(

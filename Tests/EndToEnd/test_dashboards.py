@@ -31,6 +31,8 @@ MAY_BE_ZERO = {
     "steelyard_pool_endpoints_left_out": "there is room for every endpoint",
     "steelyard_buffered_bytes": "every client reads",
     "steelyard_buffer_cuts_total": "every client reads",
+    "steelyard_discovery_endpoints_held_back": "no endpoint comes and goes",
+    "steelyard_discovery_empty_kept": "no source says that there are no endpoints",
     "steelyard_http2_": "no client speaks HTTP/2", "steelyard_grpc_": "no client speaks gRPC"}
 
 

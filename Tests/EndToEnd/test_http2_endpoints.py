@@ -238,7 +238,7 @@ def test_a_stream_that_hangs_is_a_time_out_and_others_live(stage, ask):
 
     one = endpoint(stage, answer)
     steelyard = steelyard_of(
-        stage, one, timeouts={"first_byte": "300ms"}, retries={"max": 0}, watchdog="none",
+        stage, one, timeouts={"first_byte": "2s"}, retries={"max": 0}, watchdog="none",
         ejection={"max_fails": 0})
     with Client(steelyard.address) as client:
         stream = client.request("GET", "/begun")

@@ -1,5 +1,6 @@
 """The page at /metrics: what the catalogue holds is exported and documented, and nothing else."""
 
+import json
 import re
 from pathlib import Path
 
@@ -29,8 +30,10 @@ def json_page(exchange):
     exchange.answer(b'{"cpu_usage": 12.5, "memory_usage": 40}')
 
 
-def with_everything(addresses, pair, store, secret):
-    """A configuration that has a sample in nearly every family. `pair`: of its second listener."""
+def with_everything(addresses, pair, store, secret, targets):
+    """A configuration that has a sample in nearly every family. `pair`: of its second listener.
+    `targets`: the file of a source, which is written."""
+    targets.write_text(json.dumps([{"targets": addresses}]))
     named = [{"address": address, "name": f"gpu-{index}", "labels": {"zone": "a"}}
              for index, address in enumerate(addresses)]
     configuration = minimal(
@@ -42,6 +45,7 @@ def with_everything(addresses, pair, store, secret):
     configuration["listeners"].append({"listen": "127.0.0.1:0", "tls": pair.files})
     # Calls of gRPC are counted for such pools only.
     configuration["pools"]["calls"] = {"endpoints": ["127.0.0.1:1"], "protocol": "http2"}
+    configuration["pools"]["text"]["discover"] = [{"file": str(targets)}]
     for listener in configuration["listeners"]:
         listener["pool"] = "text"
     configuration["shared"] = {
@@ -72,13 +76,14 @@ def test_the_document_is_made_from_the_catalogue():
         "docs/metrics.md is another one: make docs"
 
 
-def test_a_page_holds_the_catalogue_and_nothing_else(stage, certificates):
+def test_a_page_holds_the_catalogue_and_nothing_else(stage, certificates, tmp_path):
     fleet = [stage.endpoint(json_page).address for _ in range(2)]
     store = stage.keep(Store(stage.directory / "store"))
     secret = stage.directory / "secret"
     secret.write_text("0123456789abcdef\n")
     secret.chmod(0o600)
-    steelyard = stage.steelyard(with_everything(fleet, certificates.local, store, secret))
+    steelyard = stage.steelyard(with_everything(
+        fleet, certificates.local, store, secret, tmp_path / "targets.json"))
     assert steelyard.get("/").status == 200
     context = client_context(certificates.ca)
     secure = SecureAddress(

@@ -20,7 +20,7 @@ ADDRESSES = ["10.0.0.1:8000", "[fd00::1]:8000"]
 CONFIGURATION = """
 [[operations]]
 include-operation-id = "drainEndpoint"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409"]
 """
 
 

@@ -4,6 +4,12 @@ import Testing
 
 private func host(_ last: Int) -> HostAddress { HostAddress(bytes: [10, 0, 0, UInt8(last)]) }
 
+private func members(_ hosts: [HostAddress]) -> [Member] { hosts.map(Member.init(host:)) }
+
+private func update(_ name: String, _ change: MemberUpdate.Change) -> MemberUpdate {
+  MemberUpdate(set: .name(name), change)
+}
+
 private func named(_ host: String, _ weight: Double, port: UInt16 = 80) -> NamedEndpoint {
   NamedEndpoint(
     host: host, port: port,
@@ -70,18 +76,20 @@ private struct World {
       switch next(5) {
       case 0:
         sets[name] = Set(some)
-        return MemberUpdate(set: name, .reset(some))
+        return update(name, .reset(members(some)))
       case 1, 2:
         sets[name, default: []].formUnion(some)
-        return MemberUpdate(set: name, .add(some))
+        return update(name, .add(members(some)))
       default:
         sets[name]?.subtract(some)
-        return MemberUpdate(set: name, .remove(some))
+        return update(name, .remove(members(some)))
       }
     }
   }
 
-  var table: [String: [HostAddress]] { sets.mapValues { $0.sorted() } }
+  var table: [MemberSet: [Member]] {
+    Dictionary(uniqueKeysWithValues: sets.map { (.name($0.key), members($0.value.sorted())) })
+  }
 }
 
 @Suite struct MembershipTests {
@@ -131,9 +139,10 @@ private struct World {
 
   @Test func anEndpointThatGoesFromOneNameToAnotherKeepsItsIndex() throws {
     let file = configured()
-    var membership = Membership(file, ["x": [host(7)], "y": [host(7)]])
+    var membership = Membership(
+      file, [.name("x"): members([host(7)]), .name("y"): members([host(7)])])
     let before = try #require(membership.fleet.pools[0].endpoints.first { $0.baseWeight == 1 })
-    let delta = membership.take([MemberUpdate(set: "x", .remove([host(7)]))]) { _ in false }
+    let delta = membership.take([update("x", .remove(members([host(7)])))]) { _ in false }
     #expect(delta.added.isEmpty && delta.updated.count == 1)
     #expect(delta.updated[0].endpoint.endpointIndex == before.endpointIndex)
     #expect(delta.updated[0].endpoint.baseWeight == 2)
@@ -144,24 +153,88 @@ private struct World {
   @Test func whatComesAndGoesAtOnceHasNotChanged() {
     var membership = Membership(configured())
     let delta = membership.take(
-      [MemberUpdate(set: "x", .add([host(7)])), MemberUpdate(set: "x", .remove([host(7)]))]
+      [update("x", .add(members([host(7)]))), update("x", .remove(members([host(7)])))]
     ) { _ in false }
     #expect(delta.isEmpty && delta.fresh.isEmpty)
   }
 
   @Test func aReloadWithOtherEndpointsOnlyIsADelta() {
-    var membership = Membership(configured(), ["x": [host(7)]])
+    var membership = Membership(configured(), [.name("x"): members([host(7)])])
     var follower = Follower(membership.fleet)
     var next = configured()
     next.pools[0].endpoints[0].baseWeight = 4
     next.pools[0].endpoints.removeLast()
     next.pools[2].endpoints = [Endpoint(address: .loopback(port: 5))]
     #expect(!next.differsBeyondMembers(from: membership.configured))
-    let delta = membership.replace(next, ["x": [host(7), host(8)]]) { _ in false }
+    let delta = membership.replace(next, [.name("x"): members([host(7), host(8)])]) { _ in
+      false
+    }
     #expect(delta.added.count == 3 && delta.removed.count == 1 && delta.updated.count == 1)
     follower.take(delta)
     #expect(follower.members == Follower(membership.fleet).members)
     next.pools[1].retries.retriesMax = 0
     #expect(next.differsBeyondMembers(from: membership.configured))
+  }
+
+  private static let source = MemberSet.source(pool: "c", label: "file")
+
+  private func withSource() -> Fleet {
+    var fleet = configured()
+    var source = DiscoverySource(.file, target: "x")
+    source.template.baseWeight = 2
+    fleet.pools[2].sources = [source]
+    fleet.pools[2].endpoints = [Endpoint(address: .loopback(port: 1), baseWeight: 9)]
+    return fleet
+  }
+
+  private func member(_ port: UInt16, uid: String? = nil, weight: Double? = nil) -> Member {
+    var member = Member(address: .loopback(port: port))
+    (member.uid, member.weight) = (uid, weight)
+    return member
+  }
+
+  @Test func membersOfASourceHaveItsSettingsUnlessTheySayOtherwise() {
+    var membership = Membership(withSource())
+    let delta = membership.take(
+      [
+        MemberUpdate(set: Self.source, .reset([member(3, weight: 5), member(2), member(1)])),
+        MemberUpdate(set: .runtime(pool: "c"), .add([member(3), member(4)])),
+      ]
+    ) { _ in false }
+    #expect(
+      shown(membership.fleet)[2] == [
+        "127.0.0.1:1 9.0", "127.0.0.1:2 2.0", "127.0.0.1:3 5.0", "127.0.0.1:4 1.0",
+      ])
+    #expect(delta.added.count == 3)
+    var draining = member(2)
+    draining.isDraining = true
+    let next = membership.take([MemberUpdate(set: Self.source, .add([draining]))]) { _ in false }
+    #expect(next.updated.map(\.endpoint.baseWeight) == [0])
+    // What was added at run time has it now.
+    let last = membership.take([MemberUpdate(set: Self.source, .remove([member(3)]))]) { _ in false
+    }
+    #expect(last.removed.isEmpty && last.updated.map(\.endpoint.baseWeight) == [1])
+  }
+
+  @Test func anotherUidAtTheSameAddressIsAnotherEndpoint() throws {
+    var membership = Membership(
+      withSource(), [Self.source: [member(2, uid: "a"), member(3, uid: "b")]])
+    var follower = Follower(membership.fleet)
+    let before = try #require(membership.fleet.pools[2].endpoints.first { $0.uid == "a" })
+    let delta = membership.take(
+      [MemberUpdate(set: Self.source, .add([member(2, uid: "c"), member(3, uid: "b", weight: 4)]))]
+    ) { $0 == before.endpointIndex }
+    #expect(delta.removed.map(\.endpoint.uid) == ["a"] && delta.added.map(\.endpoint.uid) == ["c"])
+    #expect(delta.added[0].endpoint.endpointIndex != before.endpointIndex)
+    #expect(delta.fresh == delta.added.map(\.endpoint.endpointIndex))
+    #expect(delta.updated.map(\.endpoint.uid) == ["b"])
+    follower.take(delta)
+    #expect(follower.members == Follower(membership.fleet).members)
+    // The first one comes back within its rest: with its index and its numbers.
+    let back = membership.take([MemberUpdate(set: Self.source, .add([member(2, uid: "a")]))]) {
+      _ in true
+    }
+    #expect(back.added.map(\.endpoint.endpointIndex) == [before.endpointIndex])
+    #expect(back.fresh.isEmpty)
   }
 }

@@ -4,6 +4,10 @@ import Testing
 
 private func host(_ last: UInt8) -> HostAddress { HostAddress(bytes: [10, 0, 0, last]) }
 
+private func table(_ sets: [String: [HostAddress]]) -> [MemberSet: [Member]] {
+  Dictionary(uniqueKeysWithValues: sets.map { (.name($0.key), $0.value.map(Member.init(host:))) })
+}
+
 private func named(_ host: String, weight: Double, port: UInt16 = 80) -> NamedEndpoint {
   NamedEndpoint(
     host: host, port: port,
@@ -27,7 +31,7 @@ private func fleet(_ endpoints: [Endpoint], _ names: [NamedEndpoint]) -> Fleet {
     let fleet = fleet(
       [Endpoint(address: SocketAddress("10.0.0.9:80")!)], [named("a", weight: 3)])
     #expect(
-      shown(fleet.resolved(["a": [host(1), host(2)], "other": [host(7)]])) == [
+      shown(fleet.resolved(table(["a": [host(1), host(2)], "other": [host(7)]]))) == [
         "10.0.0.9:80 1.0", "10.0.0.1:80 3.0", "10.0.0.2:80 3.0",
       ])
     #expect(fleet.hostNames == ["a"] && fleet.nameCount == 1)
@@ -38,7 +42,7 @@ private func fleet(_ endpoints: [Endpoint], _ names: [NamedEndpoint]) -> Fleet {
       [Endpoint(address: SocketAddress("10.0.0.1:80")!, baseWeight: 7)],
       [named("a", weight: 2), named("b", weight: 3), named("a", weight: 4, port: 81)])
     #expect(
-      shown(fleet.resolved(["a": [host(1), host(2)], "b": [host(2), host(3)]])) == [
+      shown(fleet.resolved(table(["a": [host(1), host(2)], "b": [host(2), host(3)]]))) == [
         "10.0.0.1:80 7.0", "10.0.0.2:80 2.0", "10.0.0.3:80 3.0", "10.0.0.1:81 4.0",
         "10.0.0.2:81 4.0",
       ])

@@ -170,6 +170,14 @@ private func certificate(_ file: String, days: Double) -> CertificateReading {
       name: "more endpoints than there is room for", act: { $0.pool.leftOut = 3 },
       alerts: ["EndpointsLeftOut"]),
     Row(
+      name: "a source of endpoints fails, and another one is empty",
+      act: {
+        $0.pool.sources = [
+          SourceReading(label: "consul", failure: "refused", memberCount: 2),
+          SourceReading(label: "file", failure: nil, memberCount: 2),
+        ]
+      }, alerts: ["DiscoveryEmpty", "DiscoveryFailing"]),
+    Row(
       name: "a reload was refused", act: { $0.reloadFailure = "line 3" },
       alerts: ["ReloadFailed"]),
     Row(

@@ -8,7 +8,7 @@ _steelyard() {
   local command=${words[1]-} option=${words[count - 2]}
   COMPREPLY=()
   if [ "$count" -le 2 ]; then
-    shown=(serve check top weights drain reload upgrade explain probe presets metrics rules cert simulate demo completion help --help --version)
+    shown=(serve check top weights drain endpoints discover reload upgrade explain probe presets metrics rules cert simulate demo completion help --help --version)
     _steelyard_offer "$current" "${shown[@]}"
     return
   fi
@@ -113,6 +113,83 @@ _steelyard() {
       return
       ;;
     drain--key)
+      _steelyard_files "$current"
+      return
+      ;;
+    endpoints--pool)
+      _steelyard_names pools
+      _steelyard_offer "$current" "${shown[@]}"
+      return
+      ;;
+    endpoints--weight)
+      shown=()
+      _steelyard_offer "$current" "${shown[@]}"
+      return
+      ;;
+    endpoints--name)
+      shown=()
+      _steelyard_offer "$current" "${shown[@]}"
+      return
+      ;;
+    endpoints--uid)
+      shown=()
+      _steelyard_offer "$current" "${shown[@]}"
+      return
+      ;;
+    endpoints--labels)
+      shown=()
+      _steelyard_offer "$current" "${shown[@]}"
+      return
+      ;;
+    endpoints--for)
+      shown=()
+      _steelyard_offer "$current" "${shown[@]}"
+      return
+      ;;
+    endpoints--admin)
+      shown=()
+      _steelyard_offer "$current" "${shown[@]}"
+      return
+      ;;
+    endpoints--token-file)
+      _steelyard_files "$current"
+      return
+      ;;
+    endpoints--ca)
+      _steelyard_files "$current"
+      return
+      ;;
+    endpoints--cert)
+      _steelyard_files "$current"
+      return
+      ;;
+    endpoints--key)
+      _steelyard_files "$current"
+      return
+      ;;
+    discover--pool)
+      _steelyard_names pools
+      _steelyard_offer "$current" "${shown[@]}"
+      return
+      ;;
+    discover--admin)
+      shown=()
+      _steelyard_offer "$current" "${shown[@]}"
+      return
+      ;;
+    discover--token-file)
+      _steelyard_files "$current"
+      return
+      ;;
+    discover--ca)
+      _steelyard_files "$current"
+      return
+      ;;
+    discover--cert)
+      _steelyard_files "$current"
+      return
+      ;;
+    discover--key)
       _steelyard_files "$current"
       return
       ;;
@@ -300,7 +377,7 @@ _steelyard() {
     word=${words[index]}
     case $word in
       *=*) ;;
-      --admin|--balance|--ca|--cert|--csv|--days|--deadline|--directory|--fault|--for|--interval|--key|--name|--policies|--pool|--preset|--rate|--runbooks|--seconds|--seed|--seeds|--shares|--sort|--svg|--timeout|--token-file) ((index++)) && continue ;;
+      --admin|--balance|--ca|--cert|--csv|--days|--deadline|--directory|--fault|--for|--interval|--key|--labels|--name|--policies|--pool|--preset|--rate|--runbooks|--seconds|--seed|--seeds|--shares|--sort|--svg|--timeout|--token-file|--uid|--weight) ((index++)) && continue ;;
     esac
     [[ $word == -* ]] || plain+=("$word")
   done
@@ -318,7 +395,7 @@ _steelyard() {
       [[ $current == -* ]] && shown=(--pool --sort --interval --once --json --admin --token-file --ca --cert --key --help)
       ;;
     weights)
-      [[ $current == -* ]] && shown=(--pool --for --json --admin --token-file --ca --cert --key --help)
+      [[ $current == -* ]] && shown=(--pool --for --persist --json --admin --token-file --ca --cert --key --help)
       [[ $current != -* && $place -eq 0 ]] && { shown=(pin scale freeze set reset); }
       [[ $current != -* && $first == freeze && $place -eq 1 ]] && { _steelyard_names pools; }
       [[ $current != -* && $first == pin && $place -eq 1 ]] && { _steelyard_names endpoints; }
@@ -328,8 +405,21 @@ _steelyard() {
       [[ $current != -* && $first == set && $place -eq 2 ]] && { shown=(law= floor= slew= dry_run=); }
       ;;
     drain)
-      [[ $current == -* ]] && shown=(--pool --deadline --for --undo --admin --token-file --ca --cert --key --help)
+      [[ $current == -* ]] && shown=(--pool --deadline --for --persist --undo --admin --token-file --ca --cert --key --help)
       [[ $current != -* && $place -eq 0 ]] && { _steelyard_names endpoints; }
+      ;;
+    endpoints)
+      [[ $current == -* ]] && shown=(--pool --weight --backup --drain --name --uid --labels --for --persist --json --admin --token-file --ca --cert --key --help)
+      [[ $current != -* && $place -eq 0 ]] && { shown=(add set remove); }
+      [[ $current != -* && $first == add && $place -eq 1 ]] && { _steelyard_names pools; }
+      [[ $current != -* && $first == add && $place -eq 2 ]] && { _steelyard_names endpoints; }
+      [[ $current != -* && $first == remove && $place -eq 1 ]] && { _steelyard_names pools; }
+      [[ $current != -* && $first == remove && $place -eq 2 ]] && { _steelyard_names endpoints; }
+      [[ $current != -* && $first == set && $place -eq 1 ]] && { _steelyard_names pools; }
+      [[ $current != -* && $first == set && $place -eq 2 ]] && { _steelyard_names endpoints; }
+      ;;
+    discover)
+      [[ $current == -* ]] && shown=(--pool --json --admin --token-file --ca --cert --key --help)
       ;;
     reload)
       [[ $current == -* ]] && shown=(--admin --token-file --ca --cert --key --help)
@@ -373,7 +463,7 @@ _steelyard() {
       ;;
     help)
       [[ $current == -* ]] && shown=(--man --help)
-      [[ $current != -* && $place -eq 0 ]] && { shown=(serve check top weights drain reload upgrade explain probe presets metrics rules cert simulate demo completion help); }
+      [[ $current != -* && $place -eq 0 ]] && { shown=(serve check top weights drain endpoints discover reload upgrade explain probe presets metrics rules cert simulate demo completion help); }
       ;;
   esac
   _steelyard_offer "$current" "${shown[@]}"

@@ -149,6 +149,32 @@ def _controller():
         series("Addresses of host names", "That are in use.", "short",
                [target(f"max by (instance, host) ({select('steelyard_dns_addresses', ANY)})",
                        "{{instance}} {{host}}")]),
+        series("Endpoints of sources", "That a pool's sources give; api: added at run time.",
+               "short",
+               [target("max by (instance, pool, source) ("
+                       f"{select('steelyard_discovery_endpoints', ANY)})",
+                       "{{instance}} {{pool}} {{source}}"),
+                target("max by (instance, pool, source) ("
+                       f"{select('steelyard_discovery_endpoints_held_back', ANY)})",
+                       "{{instance}} {{pool}} {{source}} held back")]),
+        series("Sources that answer", "0: the last question failed; the last endpoints stay. Empty "
+               "answers that are not believed are a line of their own.", "short",
+               [target("min by (instance, pool, source) ("
+                       f"{select('steelyard_discovery_up', ANY)})",
+                       "{{instance}} {{pool}} {{source}}"),
+                target("max by (instance, pool, source) ("
+                       f"{select('steelyard_discovery_empty_kept', ANY)})",
+                       "{{instance}} {{pool}} {{source}} empty answer")]),
+        series("Questions to sources", "Good answers, and failures by reason.", "ops",
+               [_rates("steelyard_discovery_answers_total", "pool", "source"),
+                _rates("steelyard_discovery_failures_total", "pool", "source", "reason")]),
+        series("Since a source answered", "And since its endpoints last changed.", "s",
+               [target("time() - max by (instance, pool, source) ("
+                       f"{select('steelyard_discovery_last_success_timestamp_seconds', ANY)})",
+                       "{{instance}} {{pool}} {{source}}"),
+                target("time() - max by (instance, pool, source) ("
+                       f"{select('steelyard_discovery_last_change_timestamp_seconds', ANY)})",
+                       "{{instance}} {{pool}} {{source}} changed")]),
         series("Since a host name had an address", "Grows while questions fail; the last good "
                "addresses stay in use.", "s",
                [target("time() - max by (instance, host) ("

@@ -52,16 +52,24 @@ package struct MemberRequest: Sendable, Equatable {
   /// `zone=a,model=b`.
   private mutating func takeLabels(_ text: String?) throws(Problem) {
     guard let text else { return }
-    for part in text.split(separator: ",") {
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+    for part in parts {
       let halves = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      guard halves.count == 2, Endpoint.isLabelName(String(halves[0])),
-        halves[1].utf8.count <= Endpoint.labelBytesMax, member.labels.count < Endpoint.labelsMax
+      guard halves.count == 2, Self.isLabel(halves[0]), parts.count <= Endpoint.labelsMax,
+        halves[1].utf8.count <= Endpoint.labelBytesMax,
+        halves[1].utf8.allSatisfy({ (0x20...0x7E).contains($0) })
       else {
         throw Problem(
           400, "labels are at most \(Endpoint.labelsMax) of NAME=VALUE, separated by commas")
       }
       member.labels[String(halves[0])] = String(halves[1])
     }
+  }
+
+  /// Letters, digits and `_`, with a letter first.
+  private static func isLabel(_ name: Substring) -> Bool {
+    guard let first = name.utf8.first, Endpoint.isLabelName(String(name)) else { return false }
+    return first != UInt8(ascii: "_")
   }
 
   private static func truth(

@@ -24,8 +24,10 @@ private func request(_ query: String) throws(Problem) -> MemberRequest {
   }
 
   @Test(arguments: [
-    "weight=-1", "weight=x", "backup=1", "drain=", "persist=yes", "labels=a", "labels=1a%3Db",
-    "labels=" + (0..<9).map { "l\($0)%3Dx" }.joined(separator: ","), "for=0s", "uid=", "uid=a%20b", "name=a%20b", "name=",
+    "weight=-1", "weight=x", "backup=1", "drain=", "persist=yes", "labels=a", "labels=",
+    "labels=a%3Db,", "labels=_a%3Db", "labels=1a%3Db",
+    "labels=" + (0..<9).map { "l\($0)%3Dx" }.joined(separator: ","), "for=0s", "uid=", "uid=a%20b",
+    "name=a%20b", "name=",
     "persist=true&for=1m", "port=3", "weight=1&weight=2",
   ])
   func wrongParametersAreRefused(_ query: String) {

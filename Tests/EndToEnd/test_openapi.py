@@ -74,7 +74,7 @@ def test_the_program_does_what_the_description_says(guarded, tmp_path):
     assert count > 200
     # It got past the tokens: all kinds of changes were made.
     actions = {event["action"] for event in guarded.events("audit") if event["outcome"] == "done"}
-    assert actions == {"reload", "freeze", "set", "reset", "pin", "scale", "drain"}
+    assert actions == {"reload", "freeze", "set", "reset", "pin", "scale", "drain", "remove"}
 
 
 def test_a_missing_guard_would_be_noticed(stage, tmp_path):

@@ -10,6 +10,7 @@ public enum FleetDifference {
     if old.adminTokens != new.adminTokens { lines.append("admin tokens changed") }
     if old.log != new.log { lines.append("log changed") }
     if old.accessLog != new.accessLog { lines.append("access_log changed") }
+    if old.stateFile != new.stateFile { lines.append("state_file changed") }
     if old.shutdownTimeout != new.shutdownTimeout { lines.append("shutdown_timeout changed") }
     if old.upgrade != new.upgrade { lines.append("upgrade changed") }
     if old.names != new.names { lines.append("dns changed") }

@@ -103,6 +103,7 @@ private func fleet(_ endpoints: [Endpoint], _ names: [NamedEndpoint]) -> Fleet {
     ("log", { $0.accessLog.destination = .standardOutput }, ["access_log changed"]),
     ("dns", { $0.names.interval = .seconds(9) }, ["dns changed"]),
     ("upgrade", { $0.upgrade.drainTimeout = .zero }, ["upgrade changed"]),
+    ("state", { $0.stateFile = "/s" }, ["state_file changed"]),
     ("end", { $0.shutdownTimeout = .zero }, ["shutdown_timeout changed"]),
     (
       "endpoint", { $0.pools[0].endpoints = [] }, ["endpoint 10.0.0.1:80 of pool p removed"]

@@ -8,14 +8,14 @@ import Testing
 @Suite struct AdmissionRecordTests {
   private let limit = RateLimit(key: .all, rate: .init(1, per: .hour), burst: 2)
 
-  private func board(_ hash: SipHash, _ limit: RateLimit) -> (AdmissionBoard, RateTable) {
+  private func board(_ hash: SipHash, _ limit: RateLimit) -> (AdmissionBoard, RateBuckets) {
     var fleet = Fleet()
     var pool = Pool(name: "text", endpoints: [])
     pool.rateLimits = [limit]
     fleet.pools = [pool]
     let board = AdmissionBoard(limits: Limits(), workerCount: 1, endpointLimit: 1, hash: hash)
     board.prepare(fleet)
-    return (board, board.table(limit, of: RateScope.all(of: fleet)[0]))
+    return (board, board.buckets(limit, of: RateScope.all(of: fleet)[0]))
   }
 
   @Test func emptyBucketsStayEmpty() throws {

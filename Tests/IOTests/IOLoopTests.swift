@@ -246,8 +246,8 @@ private struct Missing: Error {}
   @Test func aSecondListenerOnTheSameAddressIsRefused() throws {
     let group = try ListenSocket.open(.loopback(port: 0), count: 2)
     #expect(throws: IOError.self) { try ListenSocket.open(group.address, count: 1) }
-    let isFirst = group.take(0) != nil
-    let isSecond = group.take(0) != nil
+    let isFirst = group.take(0, of: 2) != nil
+    let isSecond = group.take(0, of: 2) != nil
     #expect(isFirst && !isSecond)
   }
 

@@ -1,7 +1,7 @@
 """Rate limits that several steelyards share through a real Redis or Valkey."""
 
-import os
 import signal
+import random
 import socket
 import threading
 import time
@@ -250,7 +250,7 @@ MASTER = b"+OK\r\n*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
 
 @pytest.mark.parametrize("answer, reason", [
     (b"HTTP/1.1 400 Bad Request\r\n\r\n", "protocol"),
-    (os.urandom(64), "protocol"),
+    (random.Random(7).randbytes(64), "protocol"),
     (b"$99999999999\r\n", "protocol"),
     (b"*1\r\n" * 6 + b":1\r\n", "protocol"),
     (b"+" + b"a" * 20_000, "protocol"),

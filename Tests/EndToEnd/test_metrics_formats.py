@@ -142,9 +142,10 @@ def test_series_are_there_from_the_start_and_go_with_their_endpoint(stage):
     assert len(counters) > 20
     for family in counters:
         found = re.findall(rf"^{family}_total(?:{{.*}})? (\S+)$", page, re.M)
-        # Names, hooks, canaries, limits and TLS that are not configured have no series at all.
+        # Names, sources, hooks, canaries, limits and TLS that are not configured have no series.
         assert found or re.search(
-            "canaries|dns_|grpc_|hook_|rate_limit_|scrape_|tls_failures|watchdog_", family), family
+            "canaries|discovery_|dns_|grpc_|hook_|rate_limit_|scrape_|shared_|"
+            "tls_failures|watchdog_", family), family
     assert set(re.findall(r'^steelyard_requests_total{.*endpoint="(.*?)"', page, re.M)) == set(fleet)
     steelyard.write({**minimal(fleet[1:], health={"path": "/"}), "admin": {"listen": "127.0.0.1:0"}})
     assert run_steelyard(

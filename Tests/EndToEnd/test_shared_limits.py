@@ -314,7 +314,8 @@ def test_over_tls_the_server_has_to_prove_who_it_is(stage, certificates):
     plain = {**redis, "tls": False}
     assert replicas.all[0].reload(replicas.configuration(**plain)).returncode == 0
     wait_for(lambda: replicas.value("store_up") == 0, "it to fail in the clear")
-    assert replicas.all[0].get("/").status == 200
+    # The load before may have spent all there is.
+    wait_for(lambda: replicas.all[0].get("/").status == 200, "an answer")
 
 
 def test_sentinels_tell_the_master_and_a_failover_is_followed(stage):
@@ -337,7 +338,9 @@ def test_sentinels_tell_the_master_and_a_failover_is_followed(stage):
             == second.address, "the new master to be used")
         replicas.wait_until_linked()
         run_for(1)
-    load.check(leases=1)
+    # The new master may lack the last requests of the old one, and meanwhile each replica has its
+    # own share: two leases more.
+    load.check(leases=3)
 
 
 def test_a_reload_begins_and_ends_to_share(stage):

@@ -95,10 +95,19 @@ class Clients:
         self.is_over = threading.Event()
         kinds = [*self.KINDS] * threads + ["streams"] * streams
         self.threads = [
-            threading.Thread(target=self._run, args=(getattr(self, f"_{kind}"), kind), daemon=True)
+            threading.Thread(
+                target=self._run, args=(getattr(self, f"_{kind}"), kind), name=kind, daemon=True)
             for kind in kinds]
         for thread in self.threads:
             thread.start()
+
+    def wait_for_more(self):
+        """Until exchanges of every kind that there is have ended since now."""
+        before = dict(self.count)
+        kinds = {thread.name for thread in self.threads}
+        wait_for(
+            lambda: all(self.count[kind] > before[kind] for kind in kinds) or self.failures,
+            "exchanges of every kind")
 
     def stop(self):
         self.is_over.set()

@@ -37,7 +37,7 @@ let package = Package(
     room("HTTP", ["CNghttp2", "Primitives"]),
     room("Client", ["CZlib", "HTTP", "IO", "Primitives"]),
     room("Fleet", ["Primitives"]),
-    room("Certificates", ["Fleet", "IO", "Primitives"]),
+    room("Certificates", ["CSystem", "Fleet", "IO", "Primitives"]),
     room("Exposition", ["CSystem", "Primitives"]),
     room("Configuration", ["CYAML", "Fleet", "Primitives"]),
     room("Status", ["Exposition", "Fleet", "Primitives"]),
@@ -46,7 +46,8 @@ let package = Package(
     room("Manual", []),
     room("StatusPage", [], embedded: [.embedInCode("web")]),
     room(
-      "Discovery", ["Client", "Configuration", "Fleet", "HTTP", "IO", "Primitives"]),
+      "Discovery",
+      ["Certificates", "Client", "Configuration", "Fleet", "HTTP", "IO", "Primitives"]),
     room("Controller", ["Client", "Exposition", "Fleet", "HTTP", "IO", "Primitives"]),
     room(
       "Balancer",
@@ -61,9 +62,8 @@ let package = Package(
     room(
       "Admin",
       [
-        "Balancer", "CSystem", "CZlib", "Certificates", "Configuration", "Controller", "Discovery",
-        "Events", "Exposition", "Fleet", "HTTP", "IO", "Metrics", "Primitives", "Status",
-        "StatusPage",
+        "Balancer", "CZlib", "Certificates", "Configuration", "Controller", "Discovery", "Events",
+        "Exposition", "Fleet", "HTTP", "IO", "Metrics", "Primitives", "Status", "StatusPage",
       ],
       embedded: [.embedInCode("openapi.yaml")]),
     room("Events", ["Client", "CSystem", "Fleet", "HTTP", "IO", "Primitives"]),

@@ -1,5 +1,6 @@
 // Where a running steelyard listens, by the options --admin, --token-file, --ca, --cert
 // and --key or the environment.
+import Certificates
 import Admin
 import Client
 import Fleet

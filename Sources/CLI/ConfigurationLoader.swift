@@ -1,4 +1,5 @@
 // Configuration files of commands: at most 1 MiB, from a regular file or through a pipe.
+import Certificates
 import Admin
 package import Configuration
 package import Events

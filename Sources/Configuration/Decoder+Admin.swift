@@ -51,19 +51,23 @@ extension Decoder {
     fleet.readyUnlessEmpty = readyNodes.compactMap { poolIndex($0, scope) }
   }
 
-  // Absent or `none`: no token.
-  func decodeToken(_ key: String, in scope: inout Scope) -> TokenSource? {
-    let isNone = scope.isWord("none", at: key)
+  /// `{file: PATH}` or `{env: NAME}`: a token, a password. Absent or `none`: there is none, unless
+  /// it is required.
+  func decodeToken(
+    _ key: String, in scope: inout Scope, isRequired: Bool = false
+  ) -> TokenSource? {
+    let isNone = !isRequired && scope.isWord("none", at: key)
     guard let node = scope.node(key), !isNone else {
-      scope.claim(key)
-      scope.put(key, .value("none", isDefault: !isNone))
+      scope.claim(key, required: isRequired)
+      if !isRequired { scope.put(key, .value("none", isDefault: !isNone)) }
       return nil
     }
     guard case .mapping = node.content else {
       scope.claim(key)
+      let choice = isRequired ? "a mapping" : "`none` or a mapping"
       report.error(
-        at: node.offset, "`\(key)` must be `none` or a mapping, not \(node.kindWithoutText)",
-        hint: "a token does not stand in this file: write `{file: PATH}` or `{env: NAME}`")
+        at: node.offset, "`\(key)` must be \(choice), not \(node.kindWithoutText)",
+        hint: "a secret does not stand in this file: write `{file: PATH}` or `{env: NAME}`")
       return nil
     }
     var source: TokenSource?

@@ -17,7 +17,7 @@ extension Decoder {
     var shared = SharedPolicy()
     scope.section("shared") { section in
       section.section("redis") { decodeRedis(&shared, in: &$0) }
-      if let secret = decodeSecret("secret", in: &section, isRequired: true) {
+      if let secret = decodeToken("secret", in: &section, isRequired: true) {
         shared.secret = secret
       }
       section.read("prefix", &shared.prefix, .keyPrefix)
@@ -76,32 +76,10 @@ extension Decoder {
 
   private func decodeLogin(_ login: inout SharedPolicy.Login, in scope: inout Scope) {
     scope.read("username", &login.username, Form<String>.masterName.or("none"))
-    login.password = decodeSecret("password", in: &scope)
+    login.password = decodeToken("password", in: &scope)
     if login.username != nil, login.password == nil, !scope.refused.contains("password") {
       report.error(at: scope.offset(of: "username"), "`username` needs `password`")
     }
-  }
-
-  // Absent or `none`: no secret.
-  private func decodeSecret(
-    _ key: String, in scope: inout Scope, isRequired: Bool = false
-  ) -> TokenSource? {
-    let isNone = !isRequired && scope.isWord("none", at: key)
-    guard let node = scope.node(key), !isNone else {
-      scope.claim(key, required: isRequired)
-      if !isRequired { scope.put(key, .value("none", isDefault: !isNone)) }
-      return nil
-    }
-    guard case .mapping = node.content else {
-      scope.claim(key)
-      report.error(
-        at: node.offset, "`\(key)` must be a mapping, not \(node.kindWithoutText)",
-        hint: "a secret does not stand in this file: write `{file: PATH}` or `{env: NAME}`")
-      return nil
-    }
-    var source: TokenSource?
-    scope.section(key) { source = $0.decodeSource(node, "`\(key)`") }
-    return source
   }
 
   /// Reports shared limits without a store, and bursts that are too small for them.

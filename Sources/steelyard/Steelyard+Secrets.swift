@@ -1,5 +1,6 @@
 // Secrets of a configuration: tokens and values of header fields that are in files or in the
 // environment.
+import Certificates
 import Admin
 import CLI
 import Events

@@ -1,4 +1,5 @@
-// Reads secrets from files and the environment: tokens of the admin API, values of header fields.
+// Reads secrets from files and the environment: tokens of the admin API, values of header fields,
+// credentials for servers that steelyard asks.
 import CSystem
 package import Fleet
 import IO
@@ -25,6 +26,10 @@ package enum TokenReader {
   private static let advice =
     "a token is 16 to 4096 visible ASCII characters on one line; make one with "
     + "`openssl rand -hex 32`"
+
+  /// A token of Kubernetes has about 1,500 bytes.
+  private static let credentialMax = 16_384
+  private static let credentialAdvice = "a token is visible ASCII characters on one line"
 
   private static let fieldAdvice =
     "the value of a header field is 1 to 1024 visible ASCII characters on one line"
@@ -65,6 +70,23 @@ package enum TokenReader {
       }
       return (String(decoding: bytes, as: UTF8.self), isReadableByOthers)
     }
+  }
+
+  /// What a server that steelyard asks wants to know it by, such as a token of Kubernetes.
+  package static func credential(_ source: TokenSource) throws(Failure) -> String {
+    let (text, place): (ArraySlice<UInt8>, String)
+    switch source {
+    case .environment(let name):
+      text = Array(try value(of: name, credentialAdvice).utf8)[...]
+      place = "the environment variable \(name)"
+    case .file(let path):
+      text = try read(path, byteCountMax: credentialMax, "token", credentialAdvice).0
+      place = "the file \(path)"
+    }
+    guard (1...credentialMax).contains(text.count), text.allSatisfy(Secret.isVisible) else {
+      throw Failure(message: "\(place) holds no token: \(credentialAdvice)")
+    }
+    return String(decoding: text, as: UTF8.self)
   }
 
   private static func value(of name: String, _ advice: String) throws(Failure) -> String {

@@ -72,7 +72,7 @@ package struct SavedState: Codable, Equatable, Sendable {
   /// Adds the endpoints to those of run time. Entries that are none are left out.
   package func restore(_ members: inout RuntimeMembers, now: Nanoseconds) {
     for saved in endpoints {
-      guard let member = Self.member(saved) else { continue }
+      guard let member = Self.member(saved), member.address.port > 0 else { continue }
       _ = members.set(member, pool: saved.pool, lasts: nil, persists: true, now: now)
     }
   }
@@ -91,27 +91,30 @@ package struct SavedState: Codable, Equatable, Sendable {
     }
   }
 
-  /// Takes the endpoints of the process that this one replaces.
+  /// Takes the endpoints of the process that this one replaces; others are removed.
   package static func restore(
     _ record: [SavedEndpoint], _ members: inout RuntimeMembers, now: Nanoseconds
   ) {
+    members.keep { pool, address in
+      record.contains { $0.pool == pool && $0.address == "\(address)" }
+    }
     for saved in record {
-      guard let member = member(saved) else { continue }
+      guard let member = member(saved), member.address.port > 0 else { continue }
       _ = members.set(
         member, pool: saved.pool, lasts: saved.secondsLeft.map { .seconds(max(0.001, $0)) },
         persists: saved.persists ?? false, now: now)
     }
   }
 
-  private static func saved(_ member: Member, pool: String) -> SavedEndpoint {
+  static func saved(_ member: Member, pool: String) -> SavedEndpoint {
     SavedEndpoint(
       pool: pool, address: "\(member.address)", weight: member.weight, backup: member.isBackup,
       drain: member.isDraining ? true : nil, name: member.name, uid: member.uid,
       labels: member.labels.isEmpty ? nil : member.labels)
   }
 
-  private static func member(_ saved: SavedEndpoint) -> Member? {
-    guard let address = SocketAddress(saved.address), address.port > 0 else { return nil }
+  static func member(_ saved: SavedEndpoint) -> Member? {
+    guard let address = SocketAddress(saved.address) else { return nil }
     var member = Member(address: address)
     member.weight = saved.weight.flatMap { (0...1_000_000).contains($0) ? $0 : nil }
     member.isBackup = saved.backup

@@ -48,6 +48,11 @@ extension Decoder {
     var label: String?
     item.read("name", &label, Form<String>.name.or("the kind"))
     source.label = label ?? kind.rawValue
+    if DiscoverySource.ownLabels.contains(source.label) {
+      report.error(
+        at: item.offset(of: "name"), "`\(source.label)` is no name for a source",
+        hint: "metrics and `steelyard discover` call other endpoints so")
+    }
     guard decodeTarget(&source, in: &item) else { return nil }
     item.read("interval", &source.interval, .duration(.seconds(1) ... .seconds(3_600)))
     if kind != .file {

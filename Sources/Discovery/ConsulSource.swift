@@ -2,7 +2,6 @@
 // has moved. Only instances whose checks all pass are endpoints.
 // Source: Consul, "HTTP API", /health/service and "Blocking Queries".
 package import Fleet
-import FoundationEssentials
 package import Primitives
 
 package struct ConsulSource: EndpointSource {
@@ -39,6 +38,7 @@ package struct ConsulSource: EndpointSource {
   private var times: AskTimes
   /// The index of the last answer; 0: the next question does not wait.
   private var index: UInt64 = 0
+  private var askedAt = Nanoseconds.zero
 
   package init(_ source: DiscoverySource) {
     self.source = source
@@ -49,6 +49,7 @@ package struct ConsulSource: EndpointSource {
 
   package mutating func ask(now: Nanoseconds) -> SourceQuestion? {
     guard now >= times.nextAt else { return nil }
+    askedAt = now
     var path = "/v1/health/service/\(source.target.percentEncoded)?passing=1&stale=1"
     if let datacenter = source.datacenter { path += "&dc=\(datacenter.percentEncoded)" }
     for tag in source.tags { path += "&tag=\(tag.percentEncoded)" }
@@ -69,16 +70,16 @@ package struct ConsulSource: EndpointSource {
       if members.isEmpty, fields[Self.filteredField] == "true" {
         throw SourceFailure(.denied, "the token may not read all services, and the list is empty")
       }
-      // An index that goes back means that the server began anew. One of 0 would not block.
-      let isReset = next < index || next == 0
-      let isLate = index > 0
-      index = isReset ? 0 : next
-      if isReset, isLate {
+      if next == 0 {
+        // It would not block.
+        times.noteSuccess(now: now)
+      } else if next < index || (next == index && now - askedAt < .seconds(1)) {
+        // The server began anew, or does not wait for changes.
         times.noteFailure(now: now)
       } else {
         times.noteProgress(now: now)
       }
-      if index == 0 { times.noteSuccess(now: now) }
+      index = next < index ? 0 : next
       return failure.map { .partly(members, $0) } ?? .members(members)
     } catch {
       index = 0
@@ -91,12 +92,7 @@ package struct ConsulSource: EndpointSource {
   private static func members(
     _ content: [UInt8]
   ) throws(SourceFailure) -> (members: [Member], failure: SourceFailure?) {
-    let entries: [Entry]
-    do {
-      entries = try JSONDecoder().decode([Entry].self, from: Data(content))
-    } catch {
-      throw SourceFailure(.malformed, "no list of services: \(JSONWords.text(error))")
-    }
+    let entries: [Entry] = try SourceJSON.decode(content, "no list of services")
     var members: [Member] = []
     members.reserveCapacity(entries.count)
     var failure: SourceFailure?

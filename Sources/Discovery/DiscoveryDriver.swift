@@ -26,24 +26,39 @@ package struct DiscoveryDriver: Sendable {
     exchange = try SourceExchange(control: waker, userAgent: userAgent, context: context)
   }
 
-  /// Takes the names and sources of a configuration. New ones are asked at once.
-  package mutating func apply(_ fleet: Fleet, now: Nanoseconds) {
+  /// Takes the names and sources of a configuration. New ones are asked at once. `known`: what
+  /// another process was told, which counts until they answer.
+  package mutating func apply(
+    _ fleet: Fleet, known: [MemberSet: [Member]] = [:], now: Nanoseconds
+  ) {
     names.apply(fleet, now: now)
     let wanted = fleet.pools.flatMap { pool in pool.sources.map { (pool: pool.name, source: $0) } }
     serial += 1
-    let known = Dictionary(
+    let states = Dictionary(
       zip(ids, sources).map { ($0, $1) }, uniquingKeysWith: { first, _ in first })
     ids = wanted.map { SourceID(pool: $0.pool, label: $0.source.label) }
     sources = zip(ids, wanted).map { id, wanted in
       let fresh = SourceState(wanted.source, pool: wanted.pool)
-      guard let state = known[id], state.kind == fresh.kind, state.title == fresh.title else {
+      guard let state = states[id], state.kind == fresh.kind, state.title == fresh.title else {
         return fresh
       }
       return state
     }
     let kept = Set(ids)
     members = members.filter { kept.contains($0.key) }
-    exchange.use(wanted, family: fleet.names.family, serial: serial)
+    for (set, some) in known {
+      switch set {
+      case .name(let host): names.adopt(host, some.map(\.host))
+      case .source(let pool, let label):
+        let id = SourceID(pool: pool, label: label)
+        guard kept.contains(id), members[id] == nil else { continue }
+        members[id] = MemberTable()
+        members[id]?.take(MemberUpdate(set: set, .reset(some)))
+      case .runtime: break
+      }
+    }
+    exchange.use(
+      wanted, family: fleet.names.family, known: members.mapValues(\.all), serial: serial)
   }
 
   /// The earliest time at which `turn` has something to do, answers apart.

@@ -120,7 +120,7 @@ package struct EtcdSource: EndpointSource {
   }
 
   private mutating func takeRange(_ content: [UInt8]) throws(SourceFailure) {
-    let range: Range = try decode(content, "no range")
+    let range: Range = try SourceJSON.decode(content, "no range")
     guard let text = range.header?.revision, let revision = Int64(text) else {
       throw SourceFailure(.malformed, "the answer has no revision")
     }
@@ -140,7 +140,7 @@ package struct EtcdSource: EndpointSource {
   ) throws(SourceFailure) -> SourceVerdict {
     var hasChanged = false
     for line in try lines.take(bytes) {
-      let watch: Watch = try decode(line, "no watch")
+      let watch: Watch = try SourceJSON.decode(line, "no watch")
       if let message = watch.error?.message { throw SourceFailure(.server, message) }
       guard let result = watch.result else { continue }
       if result.canceled == true {
@@ -180,16 +180,6 @@ package struct EtcdSource: EndpointSource {
     }
     times.noteEnd(ofWatch: lived, now: now)
     return .unchanged
-  }
-
-  private func decode<Value: Decodable>(
-    _ content: [UInt8], _ what: String
-  ) throws(SourceFailure) -> Value {
-    do {
-      return try JSONDecoder().decode(Value.self, from: Data(content))
-    } catch {
-      throw SourceFailure(.malformed, "\(what): \(JSONWords.text(error))")
-    }
   }
 
   private static func member(_ entry: Entry) throws(SourceFailure) -> Member {

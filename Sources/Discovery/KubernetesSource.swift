@@ -3,7 +3,6 @@
 // answered with 410, and everything is listed again.
 // Source: Kubernetes, "API Concepts" (efficient detection of changes) and "EndpointSlice v1".
 package import Fleet
-import FoundationEssentials
 package import Primitives
 
 package struct KubernetesSource: EndpointSource {
@@ -40,6 +39,8 @@ package struct KubernetesSource: EndpointSource {
   }
   private struct Slice: Decodable {
     var metadata: Meta?
+    /// `IPv4`, `IPv6`, or `FQDN`, whose endpoints have no addresses.
+    var addressType: String?
     var endpoints: [Entry]?
     var ports: [Port]?
   }
@@ -128,7 +129,7 @@ package struct KubernetesSource: EndpointSource {
   private mutating func takeList(
     _ content: [UInt8], now: Nanoseconds
   ) throws(SourceFailure) -> SourceVerdict {
-    let list: List = try decode(content, "no list of EndpointSlices")
+    let list: List = try SourceJSON.decode(content, "no list of EndpointSlices")
     for slice in list.items ?? [] {
       listed[try Self.name(slice)] = try members(of: slice)
     }
@@ -155,9 +156,9 @@ package struct KubernetesSource: EndpointSource {
   ) throws(SourceFailure) -> SourceVerdict {
     var hasChanged = false
     for line in try lines.take(bytes) {
-      let kind: Kind = try decode(line, "no watch event")
+      let kind: Kind = try SourceJSON.decode(line, "no watch event")
       if kind.type == "ERROR" {
-        let status: Status = try decode(line, "no status")
+        let status: Status = try SourceJSON.decode(line, "no status")
         // The version is too old: not a fault.
         if status.object.code == 410 {
           version = nil
@@ -167,7 +168,7 @@ package struct KubernetesSource: EndpointSource {
         throw SourceFailure(
           .server, "the watch failed: \(TargetList.shown(status.object.message ?? "no reason"))")
       }
-      let change: Change = try decode(line, "no EndpointSlice")
+      let change: Change = try SourceJSON.decode(line, "no EndpointSlice")
       version = change.object.metadata?.resourceVersion ?? version
       switch kind.type {
       case "ADDED", "MODIFIED":
@@ -198,6 +199,7 @@ package struct KubernetesSource: EndpointSource {
   }
 
   private func members(of slice: Slice) throws(SourceFailure) -> [Member] {
+    if slice.addressType == "FQDN" { return [] }
     let ports = slice.ports ?? []
     let port =
       source.portName.map { wanted in
@@ -232,15 +234,5 @@ package struct KubernetesSource: EndpointSource {
       throw SourceFailure(.malformed, "an EndpointSlice has no name")
     }
     return name
-  }
-
-  private func decode<Value: Decodable>(
-    _ content: [UInt8], _ what: String
-  ) throws(SourceFailure) -> Value {
-    do {
-      return try JSONDecoder().decode(Value.self, from: Data(content))
-    } catch {
-      throw SourceFailure(.malformed, "\(what): \(JSONWords.text(error))")
-    }
   }
 }

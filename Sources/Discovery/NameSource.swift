@@ -41,6 +41,13 @@ package struct NameSource: MemberSource {
     }
   }
 
+  /// Takes the addresses that another process had, for names that have none yet.
+  mutating func adopt(_ host: String, _ addresses: [HostAddress]) {
+    guard let index = states.firstIndex(where: { $0.host == host }), states[index].addresses.isEmpty
+    else { return }
+    states[index].addresses = Array(Set(addresses).sorted().prefix(Fleet.addressesPerNameMax))
+  }
+
   /// The addresses by name. Names that never had an address are left out.
   package var table: [MemberSet: [Member]] {
     Dictionary(

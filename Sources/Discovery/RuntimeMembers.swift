@@ -51,14 +51,11 @@ package struct RuntimeMembers: Sendable {
       })
   }
 
-  /// When the next endpoint's time is over.
-  package var nextDue: Nanoseconds {
-    var next = Nanoseconds.distantFuture
-    for entries in pools.values {
-      for entry in entries.values { next = min(next, entry.expiresAt ?? .distantFuture) }
-    }
-    return next
-  }
+  /// The number of endpoints of a pool.
+  package func count(ofPool pool: String) -> Int { pools[pool]?.count ?? 0 }
+
+  /// When `turn` may have something to do: no later than the end of the next endpoint's time.
+  package private(set) var nextDue = Nanoseconds.distantFuture
 
   /// Adds an endpoint, or gives it other settings and another time.
   package mutating func set(
@@ -68,6 +65,7 @@ package struct RuntimeMembers: Sendable {
     if before == nil, count >= Self.countMax { return .refused }
     let entry = Entry(member: member, expiresAt: lasts.map { now + $0 }, persists: persists)
     pools[pool, default: [:]][member.address] = entry
+    nextDue = min(nextDue, entry.expiresAt ?? .distantFuture)
     if persists || before?.persists == true, before != entry { persistentRevision += 1 }
     if before?.member == member { return .renewed }
     pending.append(MemberUpdate(set: .runtime(pool: pool), .add([member])))
@@ -84,15 +82,30 @@ package struct RuntimeMembers: Sendable {
     return true
   }
 
-  /// Removes endpoints whose time is over, and returns what has changed since the last call.
-  package mutating func turn(now: Nanoseconds) -> [MemberUpdate] {
+  /// Removes the endpoints for which `isKept` is false.
+  package mutating func keep(_ isKept: (String, SocketAddress) -> Bool) {
     for (pool, entries) in pools {
-      for (address, entry) in entries where entry.expiresAt.map({ $0 <= now }) ?? false {
+      for address in entries.keys where !isKept(pool, address) {
         _ = remove(address, pool: pool)
       }
     }
+  }
+
+  /// Removes endpoints whose time is over, and returns what has changed since the last call.
+  package mutating func turn(now: Nanoseconds) -> [MemberUpdate] {
+    if now >= nextDue { expire(now: now) }
     defer { pending = [] }
     return pending
+  }
+
+  private mutating func expire(now: Nanoseconds) {
+    nextDue = .distantFuture
+    for (pool, entries) in pools {
+      for (address, entry) in entries {
+        guard let end = entry.expiresAt else { continue }
+        if end <= now { _ = remove(address, pool: pool) } else { nextDue = min(nextDue, end) }
+      }
+    }
   }
 
   /// What has happened since the last call, for the journal.
@@ -105,6 +118,6 @@ package struct RuntimeMembers: Sendable {
     changes.append(
       SourceChange(
         pool: pool, source: Self.label, added: added, removed: removed,
-        count: pools[pool]?.count ?? 0, failure: nil))
+        count: count(ofPool: pool), failure: nil))
   }
 }

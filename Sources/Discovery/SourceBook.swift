@@ -89,6 +89,14 @@ package struct SourceBook: Sendable {
     self.family = family
   }
 
+  /// Takes the members that another process had, before the first answer.
+  mutating func adopt(_ known: [Member]) {
+    guard isFirst, answer.isEmpty else { return }
+    for member in known { answer[member.address] = member }
+    members = answer
+    state.memberCount = members.count
+  }
+
   /// All members in force, as an update.
   package var reset: MemberUpdate { MemberUpdate(set: set, .reset(sorted(members.values))) }
 

@@ -37,6 +37,8 @@ package final class SourceExchange: Sendable {
   struct Order: Sendable {
     var sources: [(pool: String, source: DiscoverySource)]
     var family: NameFamily
+    /// The members that sources have already.
+    var known: [SourceID: [Member]]
     var serial: UInt64
   }
 
@@ -62,12 +64,14 @@ package final class SourceExchange: Sendable {
     waker = try Waker()
   }
 
-  /// Puts these sources in place of the present ones. Sources that stay keep their state.
+  /// Puts these sources in place of the present ones. Sources that stay keep their state; `known`
+  /// has what others were told before.
   func use(
-    _ sources: [(pool: String, source: DiscoverySource)], family: NameFamily, serial: UInt64
+    _ sources: [(pool: String, source: DiscoverySource)], family: NameFamily,
+    known: [SourceID: [Member]], serial: UInt64
   ) {
     let needsThread = boxes.withLock { boxes in
-      boxes.order = Order(sources: sources, family: family, serial: serial)
+      boxes.order = Order(sources: sources, family: family, known: known, serial: serial)
       guard !boxes.isRunning, !sources.isEmpty else { return false }
       boxes.isRunning = true
       return true
@@ -205,6 +209,7 @@ struct SourceDriver: ~Copyable {
       owners[laneCount] = id
       var book = slots[id]?.book ?? SourceBook(source, pool: pool, family: order.family)
       book.use(source, family: order.family)
+      book.adopt(order.known[id] ?? [])
       next[id] = Slot(
         source: source, family: order.family, machine: Self.machine(source), book: book,
         lane: laneCount, pending: slots[id]?.pending ?? [])

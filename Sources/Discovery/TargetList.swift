@@ -4,7 +4,6 @@
 // Source: Prometheus, "Configuration", <file_sd_config> and <http_sd_config>.
 import Configuration
 import Fleet
-import FoundationEssentials
 import Primitives
 
 enum TargetList {
@@ -18,13 +17,7 @@ enum TargetList {
 
   /// The members of a list in JSON. Errors: `malformed` with the place; nothing of it is used then.
   static func members(json content: [UInt8]) throws(SourceFailure) -> [Member] {
-    let groups: [Group]
-    do {
-      groups = try JSONDecoder().decode([Group].self, from: Data(content))
-    } catch {
-      throw SourceFailure(.malformed, "no list of `targets` and `labels`: \(JSONWords.text(error))")
-    }
-    return try members(groups)
+    try members(try SourceJSON.decode(content, "no list of `targets` and `labels`"))
   }
 
   /// The same of a list in YAML.
@@ -117,23 +110,5 @@ extension Member {
       value.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
     else { return }
     labels[label] = value
-  }
-}
-
-/// Errors of the JSON decoder in words.
-enum JSONWords {
-  static func text(_ error: any Error) -> String {
-    guard let error = error as? DecodingError else { return "no JSON" }
-    let (path, words): ([any CodingKey], String) =
-      switch error {
-      case .keyNotFound(let key, let context):
-        (context.codingPath, "`\(key.stringValue)` is missing")
-      case .typeMismatch(_, let context): (context.codingPath, "a value of another type")
-      case .valueNotFound(_, let context): (context.codingPath, "null")
-      case .dataCorrupted(let context): (context.codingPath, "no JSON")
-      @unknown default: ([], "no JSON")
-      }
-    let place = path.prefix(8).map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }
-    return place.isEmpty ? words : "\(words) at \(String(place.joined().prefix(80)))"
   }
 }

@@ -80,6 +80,10 @@ public struct DiscoverySource: Sendable, Equatable {
       }
   }
 
+  /// What endpoints of the configuration file, and those of run time, are called where sources have
+  /// a label.
+  public static var ownLabels: [String] { ["list", "api"] }
+
   /// Where a pod finds its token and the authority of its cluster's API server.
   public static var podFolder: String { "/var/run/secrets/kubernetes.io/serviceaccount" }
 

@@ -55,7 +55,7 @@ struct DiscoveryMetrics {
     each(.discoveryUp) { $0.isTried && $0.failure == nil ? 1 : 0 }
     each(.discoveryEndpoints) { $0.memberCount }
     for pool in membership.fleet.pools {
-      let count = runtime.entries(ofPool: pool.name).count
+      let count = runtime.count(ofPool: pool.name)
       guard count > 0 else { continue }
       writer.sample(count, Labels(["pool": pool.name, "source": RuntimeMembers.label]))
     }

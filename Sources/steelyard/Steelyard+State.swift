@@ -49,19 +49,22 @@ extension Steelyard {
     }
   }
 
-  /// Replaces the state file. Errors: there is none, or it cannot be written.
+  /// Replaces the state file, if there is one. Errors: it cannot be written.
   private func write(_ state: SavedState) throws(Problem) {
-    guard let path = configured.stateFile else {
-      throw Problem(
-        409, "nothing is kept over a restart: the configuration names no `state_file`")
-    }
-    do throws(IOError) {
-      try FileWriter.replace(state.bytes, at: path, mode: 0o600)
-    } catch {
-      log.write(.error, "state file not written", ["file": path, "reason": error.reason])
-      throw Problem(500, "the state file \(path) cannot be written: \(error.reason)")
+    if let path = configured.stateFile {
+      do throws(IOError) {
+        try FileWriter.replace(state.bytes, at: path, mode: 0o600)
+      } catch {
+        log.write(.error, "state file not written", ["file": path, "reason": error.reason])
+        throw Problem(500, "the state file \(path) cannot be written: \(error.reason)")
+      }
     }
     saved = state
+  }
+
+  private func requireStateFile() throws(Problem) {
+    guard configured.stateFile == nil else { return }
+    throw Problem(409, "nothing is kept over a restart: the configuration names no `state_file`")
   }
 
   // MARK: The subject of the API
@@ -72,6 +75,7 @@ extension Steelyard {
     guard let pool = configured.pools.first(where: { $0.name == request.pool }) else {
       throw Problem(404, TuningError.noPool(request.pool).message)
     }
+    if request.persists { try requireStateFile() }
     let address = request.member.address
     var next = runtime
     let outcome: MemberOutcome
@@ -110,7 +114,7 @@ extension Steelyard {
   func tune(_ order: TuningRequest, now: Nanoseconds) throws(Problem) {
     var next = saved
     let mustWrite = next.note(order)
-    if order.persists, configured.stateFile == nil { try write(next) }
+    if order.persists { try requireStateFile() }
     do throws(TuningError) {
       try controller.tune(order, now: now)
     } catch {

@@ -6,6 +6,7 @@ import Balancer
 import CLI
 import Certificates
 import Controller
+import Discovery
 import Events
 import Fleet
 import IO
@@ -130,6 +131,7 @@ extension Steelyard {
     record.set(
       "endpoints",
       SavedState.record(of: runtime, pools: configured.pools.map(\.name), now: now))
+    record.set("discovered", DiscoveryRecord(discovery.table))
     record.set("ejections", ejectionRecord)
     record.set("limits", balancer.admission.record(now: now))
     if let tickets = store.ticketRecord { record.set("tickets", tickets) }
@@ -191,6 +193,14 @@ extension Steelyard {
     return true
   }
 
+  private func restoreEndpoints(_ record: UpgradeRecord, now: Nanoseconds) {
+    if let part = record.part("endpoints", [SavedState.SavedEndpoint].self) {
+      SavedState.restore(part, &runtime, now: now)
+    }
+    // The predecessor may have written the state file meanwhile.
+    if let state = try? Self.savedState(configured) { saved = state }
+  }
+
   /// Takes what the predecessor passed. Call before `prepare`.
   func take(_ record: UpgradeRecord, of predecessor: Predecessor) {
     self.predecessor = predecessor
@@ -210,8 +220,11 @@ extension Steelyard {
   func takeOver() throws(StartError) {
     predecessor?.tellReady()
     while let predecessor, !predecessor.isOver { turn(until: Clock.now + Self.pollInterval) }
-    // Orders may have come while this process started.
-    if let record = lastRecord { restoreOrders(record, now: Clock.now) }
+    // Orders and endpoints may have come while this process started.
+    if let record = lastRecord {
+      restoreOrders(record, now: Clock.now)
+      restoreEndpoints(record, now: Clock.now)
+    }
     do throws(IOError) {
       try openAdmin()
     } catch {

@@ -164,7 +164,9 @@ final class Steelyard {
     } catch {
       throw StartError(error)
     }
-    discovery.apply(configured, now: Clock.now)
+    discovery.apply(
+      configured, known: record?.part("discovered", DiscoveryRecord.self)?.table ?? [:],
+      now: Clock.now)
     if configured.hasNamesOrSources { discovery.tryAll(atMost: configured.names.timeout) }
     saved = try Self.savedState(configured)
     if let endpoints = record?.part("endpoints", [SavedState.SavedEndpoint].self) {

@@ -110,6 +110,8 @@ private func request(_ query: String) throws(Problem) -> MemberRequest {
     _ = members.set(two, pool: "text", lasts: nil, persists: true, now: .zero)
     let record = SavedState.record(of: members, pools: ["text"], now: .seconds(10))
     var next = RuntimeMembers()
+    let gone = Member(address: SocketAddress("10.0.0.3:80")!)
+    _ = next.set(gone, pool: "text", lasts: nil, persists: false, now: .seconds(90))
     SavedState.restore(record, &next, now: .seconds(100))
     #expect(next.entries(ofPool: "text").map(\.expiresAt) == [.seconds(120), nil])
     #expect(next.entries(ofPool: "text").map(\.persists) == [false, true])
@@ -147,5 +149,18 @@ private func request(_ query: String) throws(Problem) -> MemberRequest {
     var members = RuntimeMembers()
     saved.restore(&members, now: .zero)
     #expect(members.entries(ofPool: "a").map(\.member.weight) == [nil])
+  }
+
+  @Test func whatSourcesSaidGoesToTheNextProcess() throws {
+    var member = Member(address: SocketAddress("10.0.0.1:80")!)
+    (member.uid, member.weight) = ("u", 2)
+    let table: [MemberSet: [Member]] = [
+      .source(pool: "text", label: "consul"): [member],
+      .name("gpu.example"): [Member(host: HostAddress(bytes: [10, 0, 0, 2]))],
+      .runtime(pool: "text"): [member],
+    ]
+    let bytes = AdminJSON.bytes(DiscoveryRecord(table))
+    let read = try #require(AdminJSON.read(DiscoveryRecord.self, bytes)).table
+    #expect(read == table.filter { $0.key != .runtime(pool: "text") })
   }
 }

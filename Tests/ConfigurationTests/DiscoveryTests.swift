@@ -77,6 +77,8 @@ private func file(_ sources: String, endpoints: String = "") -> String {
     ("- {file: /t, tags: [x]}", "unknown key"),
     ("- {file: /t, name: x}\n- {http: \"http://a/\", name: x}", "another source"),
     ("- {etcd: a, interval: 1ms}", "`interval`"),
+    ("- {etcd: a, name: api}", "no name for a source"),
+    ("- {etcd: a, name: list}", "no name for a source"),
   ])
   func whatIsWrongIsSaid(_ source: String, _ words: String) {
     let text = rendered(file(source))

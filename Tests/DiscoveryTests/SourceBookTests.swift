@@ -1,7 +1,8 @@
-import Discovery
 import Fleet
 import Primitives
 import Testing
+
+@testable import Discovery
 
 private func member(_ port: UInt16, weight: Double? = nil) -> Member {
   var member = Member(address: .loopback(port: port))
@@ -80,6 +81,17 @@ private let set = MemberSet.source(pool: "p", label: "http")
     var book = book()
     #expect(book.take([], at: 0) == [])
     #expect(!book.state.keepsThroughEmpty && book.state.isTried)
+  }
+
+  @Test func whatAnotherProcessWasToldCountsUntilTheFirstAnswer() {
+    var book = book()
+    book.adopt([member(1), member(2)])
+    #expect(book.state.memberCount == 2)
+    #expect(book.take([], at: 0) == [] && book.state.keepsThroughEmpty)
+    #expect(book.take([2], at: 1) == [MemberUpdate(set: set, .reset([member(2)]))])
+    // Later it knows better.
+    book.adopt([member(3)])
+    #expect(book.take([2], at: 2) == [])
   }
 
   @Test func tooManyMembersAreAFailure() {

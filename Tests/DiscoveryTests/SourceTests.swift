@@ -161,9 +161,22 @@ extension EndpointSource {
     _ = source.take(answer("[]", field: "50"), 0)
     _ = source.request(0)
     #expect(source.take(answer("[\(Self.entry("10.0.0.1"))]", field: "3"), 1).shown?.count == 1)
-    // Not in a loop.
-    #expect(source.nextDue > seconds(1))
-    #expect(source.request(60)?.path.contains("index") == false)
+    // Soon, but not in a loop.
+    #expect(source.nextDue == seconds(2))
+    #expect(source.request(2)?.path.contains("index") == false)
+  }
+
+  @Test func aServerThatDoesNotWaitIsNotAskedInALoop() {
+    var source = ConsulSource(DiscoverySource(.consul, target: "s"))
+    var now = Nanoseconds.zero
+    var pauses: [Double] = []
+    for _ in 0..<4 {
+      now = source.nextDue
+      #expect(source.ask(now: now) != nil)
+      _ = source.take(answer("[]", field: "5"), now: now)
+      pauses.append((source.nextDue - now).seconds)
+    }
+    #expect(pauses == [0, 1, 2, 4])
   }
 
   @Test(arguments: ["0", nil, "x"])
@@ -386,6 +399,9 @@ extension EndpointSource {
           ])
       ]), 0)
     #expect(verdict.shown == ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.4:80 drain"])
+    let named =
+      #"{"metadata":{"name":"n"},"addressType":"FQDN","ports":[{"port":1}],"#
+      + #""endpoints":[{"addresses":["gpu.example"]}]}"#
     guard case .members(let members) = verdict else { return }
     #expect(members[0].uid == "u-10.0.0.1" && members[0].labels == ["zone": "z1"])
     let watchRequest = source.request(0)
@@ -396,6 +412,7 @@ extension EndpointSource {
         == ["10.0.0.9:80", "10.0.0.2:80", "10.0.0.4:80 drain"])
     #expect(
       source.take(event("DELETED", slice("b", [], version: 12)), 1).shown == ["10.0.0.9:80"])
+    #expect(source.take(event("ADDED", named), 1).shown == ["10.0.0.9:80"])
     #expect(
       source.take(event("BOOKMARK", #"{"metadata":{"resourceVersion":"30"}}"#), 1) == .nothing)
     #expect(source.take(answer(""), 240) == .unchanged)

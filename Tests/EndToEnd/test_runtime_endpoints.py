@@ -7,10 +7,12 @@ import threading
 import pytest
 from conftest import minimal
 from endpoints import text
+from generations import Generations
 from programs import run_steelyard, wait_for
+from registries import TargetServer
 from wire import Connection
 
-REFUSED = 65
+OK, REFUSED = 0, 65
 
 
 def configuration(addresses=(), **more):
@@ -166,3 +168,74 @@ def test_a_state_file_that_cannot_be_written_is_told(stage, tmp_path):
     missing.parent.mkdir()
     assert ask(steelyard, "PUT", "127.0.0.1:9", "?persist=true") == 200
     assert json.loads(missing.read_text())["endpoints"][0]["address"] == "127.0.0.1:9"
+
+
+# Upgrades
+
+
+def generations(stage, configured):
+    return stage.keep(Generations(stage.directory / "generations", configured))
+
+
+def test_an_upgrade_takes_endpoints_along_with_their_time(stage):
+    one, two = (stage.endpoint(text(name)) for name in (b"one", b"two"))
+    steelyard = generations(stage, configuration([one.address]))
+    assert ask(steelyard, "PUT", two.address, "?for=1h&name=gpu-2") == 200
+    assert steelyard.upgrade().returncode == OK
+    assert addresses(steelyard)[two.address]["name"] == "gpu-2"
+    assert "ends in 3" in done(steelyard, "endpoints")
+    wait_for(lambda: {steelyard.get("/").content for _ in range(8)} == {b"one", b"two"}, "both")
+
+
+def test_what_changes_while_the_new_process_starts_is_not_lost(stage, tmp_path):
+    """The page of one endpoint hangs, and the new process waits for it before it takes over."""
+    hung = threading.Event()
+
+    def hangs(exchange):
+        if exchange.request.target == "/metrics":
+            hung.wait(60)
+        exchange.answer(b"one")
+
+    first, second, third = (stage.endpoint(one) for one in (hangs, text(b"2"), text(b"3")))
+    state = tmp_path / "state.json"
+    configured = configuration(
+        [first.address], state_file=str(state), upgrade={"ready_timeout": "16s"})
+    configured["pools"]["text"]["weights"] = {
+        "scrape": [{"preset": "vllm"}], "interval": "1s", "timeout": "900ms"}
+    steelyard = generations(stage, configured)
+    assert ask(steelyard, "PUT", third.address) == 200
+    upgrades = threading.Thread(target=steelyard.upgrade, daemon=True)
+    old = steelyard.in_charge
+    upgrades.start()
+    wait_for(lambda: "next" in steelyard.state, "the new process")
+    wait_for(lambda: steelyard.state["next"].get("version"), "its first word")
+    assert ask(steelyard, "PUT", second.address, "?persist=true") == 200
+    assert ask(steelyard, "DELETE", third.address) == 200
+    assert steelyard.in_charge == old, "the change came before the takeover"
+    upgrades.join(60)
+    assert steelyard.in_charge != old
+    wait_for(lambda: set(addresses(steelyard)) == {first.address, second.address}, "both")
+    # The next change of the file keeps it too.
+    assert ask(steelyard, "PUT", third.address, "?persist=true") == 200
+    saved = json.loads(state.read_text())["endpoints"]
+    assert {one["address"] for one in saved} == {second.address, third.address}
+    hung.set()
+
+
+def test_an_upgrade_keeps_the_endpoints_of_a_source_that_is_gone(stage):
+    one, two = (stage.endpoint(text(name)) for name in (b"one", b"two"))
+    server = TargetServer(stage)
+    server.set([one.address, two.address], weight="3")
+    configured = configuration()
+    configured["pools"]["text"]["discover"] = [server.source(empty="keep")]
+    steelyard = generations(stage, configured)
+    wait_for(lambda: set(addresses(steelyard)) == {one.address, two.address}, "both")
+    server.kill()
+    assert steelyard.upgrade().returncode == OK
+    assert {one["base_weight"] for one in addresses(steelyard).values()} == {3}
+    wait_for(lambda: {steelyard.get("/").content for _ in range(8)} == {b"one", b"two"}, "both")
+    assert steelyard.metrics().value(
+        "steelyard_discovery_endpoints", pool="text", source="http") == 2
+    server.set([two.address])
+    server.restart()
+    wait_for(lambda: set(addresses(steelyard)) == {two.address}, "what it says now")
